@@ -1,0 +1,34 @@
+package wire
+
+import "strconv"
+
+// The base protocol, "p2p" (rlpx.md).
+const (
+	BaseVersion   = 5  // the version this package speaks
+	SnappyVersion = 5  // messages are compressed when both sides speak this version or a later one (EIP-706)
+	BaseLength    = 16 // message codes that the base protocol reserves; the first capability starts here
+)
+
+// Message codes of the base protocol.
+const (
+	HelloMsg = 0x00
+	DiscMsg  = 0x01
+	PingMsg  = 0x02
+	PongMsg  = 0x03
+)
+
+// Sizes in bytes.
+const (
+	MaxFrame   = 1<<24 - 1 // frame-data (code and payload as sent): its length field has 24 bits
+	MaxPayload = 1<<24 - 1 // payload before compression, after decompression
+	MaxHello   = 2048      // payload of a Hello
+)
+
+// Cap is a capability: a subprotocol by name and version, as announced in a Hello.
+type Cap struct {
+	Name    string
+	Version uint
+}
+
+// String gives the capability as name/version, "eth/68".
+func (c Cap) String() string { return c.Name + "/" + strconv.FormatUint(uint64(c.Version), 10) }

@@ -1,0 +1,82 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/rlp"
+)
+
+// A frame of n bytes of frame-data (message code and payload) lies on the wire, and is laid out before it is sealed, as
+//
+//	header 16 | header MAC 16 | frame-data n | zeros up to a multiple of 16 | frame MAC 16
+const (
+	HeaderRoom = 32 // bytes in front of the frame-data: header and its MAC
+	macLen     = 16
+)
+
+// Errors of a message that doesn't fit.
+var (
+	ErrFrameTooLarge   = errors.New("wire: message exceeds a frame of 16777215 bytes")
+	ErrMessageTooLarge = errors.New("wire: payload exceeds 16777215 bytes")
+)
+
+// ErrBadMessage is the error of frame-data that doesn't start with a message code.
+var ErrBadMessage = errors.New("wire: malformed message code")
+
+// FrameRoom is the number of bytes on the wire of a frame with dataLen bytes of frame-data.
+func FrameRoom(dataLen int) int { return HeaderRoom + pad16(dataLen) + macLen }
+
+func pad16(n int) int { return (n + 15) &^ 15 }
+
+func frameSize(header []byte) int {
+	return int(header[0])<<16 | int(header[1])<<8 | int(header[2])
+}
+
+// FrameLen is the number of bytes on the wire of the first of the laid-out, unsealed frames, 0 when there is none. A
+// slice shorter than a header counts as none.
+func FrameLen(frames []byte) int {
+	if len(frames) < HeaderRoom {
+		return 0
+	}
+	return FrameRoom(frameSize(frames))
+}
+
+// AppendFrame lays out an uncompressed message behind dst, to be sealed by an Encoder. The error is
+// ErrFrameTooLarge; dst is then returned as it was.
+func AppendFrame(dst []byte, code uint64, payload []byte) ([]byte, error) {
+	if len(payload) > MaxFrame-rlp.IntSize(code) {
+		return dst, fmt.Errorf("%w: payload of %d bytes", ErrFrameTooLarge, len(payload))
+	}
+	start := len(dst)
+	dst = openFrame(dst, code, len(payload))
+	return closeFrame(append(dst, payload...), start), nil
+}
+
+// openFrame appends header room and message code, and makes room for n bytes of payload and what comes behind.
+func openFrame(dst []byte, code uint64, n int) []byte {
+	const most = HeaderRoom + 9 + 15 + macLen // header, code, padding, MAC
+	dst = slices.Grow(dst, most+n)
+	dst = append(dst, make([]byte, HeaderRoom)...)
+	return rlp.AppendUint64(dst, code)
+}
+
+// closeFrame fills in the header of the frame that begins at start, and appends padding and MAC room.
+func closeFrame(dst []byte, start int) []byte {
+	size := len(dst) - start - HeaderRoom
+	h := dst[start : start+6]
+	h[0], h[1], h[2] = byte(size>>16), byte(size>>8), byte(size)
+	h[3], h[4], h[5] = 0xc2, 0x80, 0x80 // header-data: [capability-id, context-id], both always zero
+	return append(dst, make([]byte, pad16(size)-size+macLen)...)
+}
+
+// ParseMessage splits frame-data into message code, an RLP integer in canonical form, and payload, which aliases frame.
+// The error is ErrBadMessage.
+func ParseMessage(frame []byte) (code uint64, payload []byte, err error) {
+	code, payload, err = rlp.SplitUint64(frame)
+	if err != nil {
+		return 0, nil, breachf("%w: %w", ErrBadMessage, err)
+	}
+	return code, payload, nil
+}

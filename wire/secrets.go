@@ -1,0 +1,63 @@
+package wire
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/subtle"
+)
+
+// Secrets is the outcome of an encryption handshake. It makes one Encoder and one Decoder: a second one would repeat
+// the first one's key stream.
+type Secrets struct {
+	Remote *ecdsa.PublicKey // node key of the other side
+	AES    [32]byte         // aes-secret
+	MAC    [32]byte         // mac-secret
+
+	egress, ingress sponge // MAC states, seeded with nonces and handshake packets
+}
+
+// derivation is what both sides know after the handshake, besides their key agreement.
+type derivation struct {
+	initNonce, respNonce [32]byte
+	auth, ack            []byte // whole packets
+}
+
+// derive follows rlpx.md, "Initial Handshake". The MAC states are returned by direction, which of them is egress
+// depends on the side.
+func derive(eph *ephemeral, remote *ecdsa.PublicKey, d derivation) (s *Secrets, toRecipient, toInitiator sponge, err error) {
+	agreed, err := agree(eph.key, remote)
+	if err != nil {
+		return nil, toRecipient, toInitiator, err
+	}
+	s = new(Secrets)
+	nonces := keccak256(d.respNonce[:], d.initNonce[:])
+	shared := keccak256(agreed[:], nonces[:])
+	s.AES = keccak256(agreed[:], shared[:])
+	s.MAC = keccak256(agreed[:], s.AES[:])
+
+	seed := func(nonce [32]byte, packet []byte) (m sponge) {
+		xor32(&nonce, &s.MAC)
+		m.reset()
+		m.absorb(nonce[:])
+		m.absorb(packet)
+		return m
+	}
+	return s, seed(d.respNonce, d.auth), seed(d.initNonce, d.ack), nil
+}
+
+// ctr gives the key stream of one direction. Both start from the same key and a zero IV, as RLPx has it.
+func (s *Secrets) ctr() cipher.Stream {
+	var iv [aes.BlockSize]byte
+	return cipher.NewCTR(newAES256(&s.AES), iv[:])
+}
+
+func newAES256(key *[32]byte) cipher.Block {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		panic("wire: AES refuses a 32-byte key: " + err.Error()) // the length is the only thing it checks
+	}
+	return block
+}
+
+func xor32(dst, other *[32]byte) { subtle.XORBytes(dst[:], dst[:], other[:]) }

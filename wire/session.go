@@ -1,0 +1,141 @@
+package wire
+
+import (
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Errors of the Hello exchange, besides those of ParseHello.
+var (
+	ErrNoHello            = errors.New("wire: first message is not a hello")
+	ErrUnexpectedIdentity = errors.New("wire: hello carries another identity than the handshake")
+)
+
+// helloBuffer holds any Hello, and is what ReadHello reads at most.
+const helloBuffer = 4096
+
+// Session is a connection after the encryption handshake. Encoder and Decoder may be given to different owners; the rest
+// is settled once the Hello exchange is over.
+type Session struct {
+	Remote      *ecdsa.PublicKey
+	RemoteHello *Hello // nil until read
+	Snappy      bool   // payloads are compressed, both ways, from the message behind the Hello on
+	Encoder     *Encoder
+	Decoder     *Decoder
+	Rest        []byte // ciphertext that was read behind the last message and is not yet opened
+
+	// Versions of the base protocol: ours once our Hello is sent, 0 before; the remote's once its Hello is read, taken to be
+	// as new as ours before.
+	version, remoteVersion uint64
+}
+
+// NewSession makes the session of a finished handshake. rest is what was read behind the last handshake packet; the
+// session takes it over.
+func NewSession(s *Secrets, rest []byte) *Session {
+	return &Session{
+		Remote: s.Remote, Rest: rest, remoteVersion: BaseVersion,
+		Encoder: NewEncoder(s), Decoder: NewDecoder(s),
+	}
+}
+
+// AppendHello appends our own Hello, sealed and never compressed, to dst. The error is ErrHelloTooLarge.
+func (s *Session) AppendHello(dst []byte, h *Hello) ([]byte, error) {
+	payload, err := h.Append(make([]byte, 0, 512))
+	if err != nil {
+		return dst, err
+	}
+	s.version = h.Version
+	s.Snappy = s.RemoteHello != nil && s.bothCompress()
+	return s.appendSealed(dst, HelloMsg, payload, false)
+}
+
+// AppendDisconnect appends a Disconnect, sealed, to dst. It is plain in place of our Hello and compressed behind it.
+func (s *Session) AppendDisconnect(dst []byte, r DiscReason) ([]byte, error) {
+	return s.appendSealed(dst, DiscMsg, AppendDisconnect(nil, r), s.bothCompress())
+}
+
+func (s *Session) appendSealed(dst []byte, code uint64, payload []byte, compress bool) ([]byte, error) {
+	layOut := AppendFrame
+	if compress {
+		layOut = AppendCompressed
+	}
+	out, err := layOut(dst, code, payload)
+	if err != nil {
+		return dst, err
+	}
+	return out, s.Encoder.Seal(out[len(dst):])
+}
+
+// bothCompress tells whether the remote, having read our Hello, expects compressed messages (EIP-706).
+func (s *Session) bothCompress() bool {
+	return min(s.version, s.remoteVersion) >= SnappyVersion
+}
+
+// ReadHello reads the remote's first message, verifies that it is a Hello of the node that made the handshake, and keeps
+// it in RemoteHello. It reads no more than 4 KiB from r; what came behind the Hello stays in Rest.
+//
+// Errors: *RemoteDisconnect, ErrNoHello, ErrHelloTooLarge, ErrBadHello, ErrInvalidIdentity, ErrUnexpectedIdentity, those
+// of the Decoder, and those of r: io.EOF if the remote hung up instead, io.ErrUnexpectedEOF if it did so midway.
+func (s *Session) ReadHello(r io.Reader) (*Hello, error) {
+	frame, err := s.readFrame(r)
+	if err != nil {
+		return nil, err
+	}
+	code, payload, err := ParseMessage(frame)
+	switch {
+	case err != nil:
+		return nil, err
+	case code == DiscMsg:
+		reason, err := ParseDisconnect(payload, false)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", &RemoteDisconnect{reason}, err)
+		}
+		return nil, &RemoteDisconnect{reason}
+	case code != HelloMsg:
+		return nil, breachf("%w: code %#02x", ErrNoHello, code)
+	}
+	h, err := ParseHello(payload)
+	if err != nil {
+		return nil, err
+	}
+	s.remoteVersion = h.Version
+	if id := [pointLen]byte(appendPoint(nil, s.Remote)); h.ID != id {
+		return nil, &breach{DiscUnexpectedIdentity, fmt.Errorf("%w: %x, want %x", ErrUnexpectedIdentity, h.ID[:8], id[:8])}
+	}
+	s.RemoteHello = h
+	s.Snappy = s.bothCompress()
+	return h, nil
+}
+
+// readFrame reads one frame that is not larger than a Hello may be.
+func (s *Session) readFrame(r io.Reader) ([]byte, error) {
+	buf := s.Rest
+	for {
+		frame, n, need, err := s.Decoder.Next(buf)
+		switch {
+		case err != nil:
+			return nil, err
+		case n > FrameRoom(1+MaxHello), need > FrameRoom(1+MaxHello):
+			return nil, breachf("%w: frame of %d bytes", ErrHelloTooLarge, max(n, need))
+		case n > 0:
+			if s.Rest = buf[n:]; len(s.Rest) == 0 {
+				s.Rest = nil // lets go of the buffer
+			}
+			return frame, nil
+		}
+		if need > cap(buf) {
+			buf = append(make([]byte, 0, helloBuffer), buf...)
+		}
+		got, err := io.ReadAtLeast(r, buf[len(buf):cap(buf)], need-len(buf))
+		buf = buf[:len(buf)+got]
+		s.Rest = buf
+		if err != nil {
+			if errors.Is(err, io.EOF) && len(buf) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, fmt.Errorf("wire: waiting for the remote's hello, %d of %d bytes came: %w", len(buf), need, err)
+		}
+	}
+}
