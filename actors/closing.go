@@ -1,0 +1,192 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+const (
+	// farewellTimeout is what the rest of sealed bytes and one Disconnect get (T6).
+	farewellTimeout = time.Second
+	// lingerTimeout is how long we wait for the remote to close after our
+	// Disconnect, so that a reset does not overtake it.
+	lingerTimeout = 2 * time.Second
+	// stopTimeout is how long children get to stop before they are named.
+	stopTimeout = 2 * time.Second
+)
+
+// close begins the end, once; the cause is set. Children stop in the reverse of
+// the order in which they started, but for the reader, which drops what still
+// comes until the socket is closed.
+func (p *peer) close(ctx actor.Context) {
+	if p.closing {
+		return
+	}
+	p.closing = true
+	p.link.hurry(time.Now().Add(farewellTimeout))
+	writerFree := p.tokens.close()
+	p.stopChild(ctx, p.pinger)
+	for i := len(p.hosts) - 1; i >= 0; i-- {
+		p.stopChild(ctx, p.hosts[i])
+	}
+	self, root := ctx.Self(), p.link.root
+	p.stopTimer = p.link.clock.AfterFunc(stopTimeout, func() { Send(root, self, &stopDue{after: stopTimeout}) })
+	if writerFree || p.tokens.dead {
+		p.farewell(ctx)
+	}
+	// Otherwise somebody is in the middle of writing; the deadline brings the
+	// token back within a second.
+}
+
+func (p *peer) stopChild(ctx actor.Context, pid *actor.PID) {
+	if pid != nil {
+		p.Release(pid)
+		ctx.Stop(pid)
+	}
+}
+
+// farewell says good-bye as far as that is possible, and closes the socket. It
+// waits for the remote, so a goroutine does it.
+func (p *peer) farewell(ctx actor.Context) {
+	l, w := p.link, p.tokens.writer
+	cause := l.Cause()
+	dead := p.tokens.dead
+	self := ctx.Self()
+	Go(l.root, self, func() {
+		defer Send(l.root, self, &farewellOver{})
+		defer l.conn.Close() // nothing can be done about its error
+		defer w.drop()
+		if cause.Side == Local && !dead && w.disconnect(cause.Reason) == nil {
+			l.linger()
+		}
+	})
+}
+
+// disconnect writes the rest of what is sealed and one Disconnect, within the
+// link's final deadline.
+func (w *frameWriter) disconnect(reason wire.DiscReason) error {
+	if err := w.flush(farewellTimeout); err != nil {
+		return err
+	}
+	frame, err := appendBase(nil, wire.DiscMsg, wire.AppendDisconnect(nil, reason), w.link.snappy)
+	if err != nil {
+		return err
+	}
+	return w.write(frame, nil)
+}
+
+// writeBase writes count messages of the base protocol that have no content.
+func (l *Link) writeBase(t *WriteToken, code uint64, count int) error {
+	var frames []byte
+	for range count {
+		var err error
+		if frames, err = appendBase(frames, code, emptyList, l.snappy); err != nil {
+			return err
+		}
+	}
+	return t.write(frames, nil)
+}
+
+var emptyList = []byte{0xC0}
+
+func appendBase(dst []byte, code uint64, payload []byte, snappy bool) ([]byte, error) {
+	if snappy {
+		return wire.AppendCompressed(dst, code, payload)
+	}
+	return wire.AppendFrame(dst, code, payload)
+}
+
+// closed is called when the socket is closed: the owner may use the slot again,
+// and the peer goes as soon as its children have.
+func (p *peer) closed(ctx actor.Context) {
+	p.tellOwner(ctx)
+	ctx.Stop(ctx.Self())
+}
+
+func (p *peer) tellOwner(ctx actor.Context) {
+	if p.told {
+		return
+	}
+	p.told = true
+	close(p.link.done)
+	Send(ctx, p.owner, &LinkEnded{Link: p.link, Cause: p.link.Cause()})
+}
+
+// childGone takes note of a child's end. A protocol that stopped by itself has
+// returned, and ends the link as go-ethereum does.
+func (p *peer) childGone(ctx actor.Context, who *actor.PID) {
+	p.Release(who)
+	for i, pid := range p.hosts {
+		if pid == nil || !pid.Equal(who) {
+			continue
+		}
+		p.hosts[i] = nil
+		h := p.link.hosts[i]
+		e := p.link.label(h.pid)
+		e.Protocol, e.Event, e.Quiet = h.label, Stopped, true
+		if p.link.Cause() == nil {
+			e.Event, e.Quiet = Returned, false
+			p.link.end(h.cause(Local, wire.DiscQuitting, ErrReturned))
+		}
+		p.journal.Record(e)
+		p.orphaned(ctx, h.slot)
+	}
+	if p.pinger != nil && p.pinger.Equal(who) {
+		p.pinger = nil
+		p.orphaned(ctx, pingerSlot)
+	}
+	if p.reader != nil && p.reader.Equal(who) {
+		p.reader = nil
+	}
+}
+
+// orphaned deals with a token whose holder is gone: the farewell that waited for
+// its return can begin.
+func (p *peer) orphaned(ctx actor.Context, s slot) {
+	held := p.tokens.out != nil && p.tokens.out.holder == s
+	p.tokens.failed(s)
+	if held && p.closing {
+		p.farewell(ctx)
+	}
+}
+
+// reportStuck names what does not stop. A handler that never returns can't be
+// ended; the socket is closed all the same, and the slot is free.
+func (p *peer) reportStuck(ctx actor.Context, msg *stopDue) {
+	for i, pid := range p.hosts {
+		if pid != nil {
+			e := p.link.label(pid)
+			e.Protocol, e.Event = p.link.hosts[i].label, Stopped
+			e.Reason = fmt.Sprintf("still in a handler %v after the link's end", msg.after)
+			p.journal.Record(e)
+		}
+	}
+}
+
+// stopping is the peer's own end. Normally all is done; if the owner stops the
+// peer without asking for a farewell, or the peer crashed, the socket must not
+// stay open.
+func (p *peer) stopping(ctx actor.Context) {
+	p.link.cause.CompareAndSwap(nil, &Cause{Side: Local, Reason: wire.DiscQuitting})
+	p.link.cancel(p.link.Cause())
+	if p.stopTimer != nil {
+		p.stopTimer.Stop()
+	}
+	_ = p.link.conn.Close() // closed before, as a rule
+	p.tellOwner(ctx)
+}
+
+// linger gives the remote a fighting chance to read our Disconnect: it closes our
+// half and waits, while the reader drops what comes, for the remote to close.
+func (l *Link) linger() {
+	if half, ok := l.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
+		return
+	}
+	if l.conn.SetReadDeadline(time.Now().Add(lingerTimeout)) == nil {
+		<-l.unread
+	}
+}

@@ -1,0 +1,59 @@
+// Package actors is one link to a remote node: a small supervision tree of a peer
+// actor and, under it, a reader, a pinger and one host actor for each subprotocol
+// that both nodes speak.
+//
+//	peer-9f3c61aa          supervises its children, mints and grants the write token
+//	├─ eth, chat, …        hosts: feed a protocol's behaviour, write what it sends
+//	├─ pinger              keep-alive and round-trip time
+//	└─ reader              owns the goroutine that reads; if it ends, the link ends
+//
+// # Who talks to whom
+//
+// The reader's goroutine posts batches of opened, decompressed messages straight
+// to the host that owns their codes. A host asks the peer for the token
+// (RequestWrite), gets it (WriteToken), writes what it has queued, and gives it
+// back (ReturnToken). The reader reports pings (pongsDue) and its own end
+// (readerEnded) to the peer; the pinger, like everybody else who ends a link,
+// sets the cause and sends closeLink. The peer's owner gets LinkEnded.
+//
+// No actor waits for another. What blocks is one goroutine that reads, a host's
+// own turn while the kernel takes its bytes, and two short-lived goroutines of the
+// peer that answer pings and say good-bye.
+//
+// # The token
+//
+// A connection has one frame writer, because RLPx's cipher and MAC advance with
+// every frame. The right to use it is one message:
+//
+//   - T1: the peer has the token, or one child has it, or the link is closing.
+//   - T2: the frame writer is reachable through the token alone.
+//   - T3: a stale token cannot write; each grant is a new object.
+//   - T4: a holder that dies while writing ends the link; one that dies before or
+//     after does not.
+//   - T5: first come, first served, but the pinger and the peer go ahead.
+//   - T6: Disconnect goes before everything; the rest of sealed bytes and one
+//     Disconnect get a second.
+//   - T7: a grant that its holder has not begun to use is taken back after a few
+//     milliseconds if somebody else waits.
+//
+// The rules are in arbiter (token.go), which needs no actor.
+//
+// # The way in
+//
+//   - R1: what is read and not handled stays within a budget for each protocol and
+//     a pool for the node; beyond it the reader stops reading.
+//   - R2: a host is not fed while its outbox is over high water.
+//   - R3: the messages of a protocol are handled in the order of their arrival.
+//   - R4: a panic loses the message being handled, and nothing else.
+//   - R5: a payload belongs to the handler until it returns; an idle link holds no
+//     buffer.
+//   - R6: a stalled protocol costs the others nothing until its budget is full, and
+//     ends the link after 20 s without progress.
+//   - R7: Send never grows memory without bound: it refuses, and one Drained follows.
+//
+// # Supervision
+//
+// [Supervisor] restarts children by a [Policy]; [Guard] turns a panic into a
+// [Crash] with its stack; [Go] does the same for goroutines; [Journal] records
+// every step. They serve the rest of the node, too.
+package actors

@@ -1,0 +1,151 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime/debug"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Crash is a panic as a supervisor sees it: with the stack that protoactor
+// throws away, and the message during which it happened.
+type Crash struct {
+	Value    any
+	Stack    []byte
+	Message  any
+	Injected bool // asked for by an operator; lost no message and is not counted
+}
+
+func (c *Crash) Error() string { return fmt.Sprintf("panic: %v", c.Value) }
+
+// Unwrap gives the panic's value where that was an error.
+func (c *Crash) Unwrap() error {
+	err, _ := c.Value.(error)
+	return err
+}
+
+// Inject makes the guarded actor that receives it panic: how an operator sees
+// supervision at work.
+type Inject struct{}
+
+var errInjected = errors.New("injected by the operator")
+
+// asCrash turns what recover returned into a *Crash. It must be called by the
+// function that recovered, while the panic's frames are still on the stack.
+func asCrash(value, message any) *Crash {
+	if c, ok := value.(*Crash); ok {
+		return c
+	}
+	return &Crash{Value: value, Stack: debug.Stack(), Message: message, Injected: value == errInjected}
+}
+
+// Guard wraps an actor so that its panics reach the supervisor as a *Crash. A
+// panic while stopping or restarting goes to the journal only: protoactor would
+// leave the parent waiting for ever. It costs less than a receiver middleware,
+// which allocates for each message.
+//
+// An actor that is the supervisor strategy of its own children stays so.
+func Guard(a actor.Actor, j *Journal) actor.Actor {
+	g := guard{inner: a, journal: j}
+	if s, ok := a.(actor.SupervisorStrategy); ok {
+		return &supervisingGuard{guard: g, SupervisorStrategy: s}
+	}
+	return &g
+}
+
+// PropsOf makes the Props of a guarded actor. produce is called for each
+// incarnation. Children that nobody took in hand are stopped when they fail: the
+// default strategy of protoactor restarts them without delay.
+func PropsOf(produce func() actor.Actor, j *Journal, opts ...actor.PropsOption) *actor.Props {
+	opts = append([]actor.PropsOption{actor.WithSupervisor(stopFailed{})}, opts...)
+	return actor.PropsFromProducer(func() actor.Actor { return Guard(produce(), j) }, opts...)
+}
+
+// stopFailed stops a child that fails and that no [Supervisor] has adopted.
+type stopFailed struct{}
+
+func (stopFailed) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, _, _ any) {
+	s.StopChildren(child)
+}
+
+type supervisingGuard struct {
+	guard
+	actor.SupervisorStrategy
+}
+
+type guard struct {
+	inner   actor.Actor
+	journal *Journal
+}
+
+func (g *guard) Receive(ctx actor.Context) {
+	defer g.recovered(ctx)
+	if !panicIfTold(ctx.Message()) {
+		g.inner.Receive(ctx)
+	}
+}
+
+func (g *guard) recovered(ctx actor.Context) {
+	value := recover()
+	if value == nil {
+		return
+	}
+	crash := asCrash(value, ctx.Message())
+	switch ctx.Message().(type) {
+	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
+		g.journal.Record(Event{
+			Actor: Path(ctx.Self()), Event: Failed, Reason: crash.Error() + " while stopping", Stack: string(crash.Stack),
+		})
+	default:
+		panic(crash)
+	}
+}
+
+// panicIfTold panics for an operator's Inject and for the crash of a goroutine
+// that the actor started. It never returns true; the result lets a guard read
+// as one condition.
+func panicIfTold(msg any) bool {
+	switch msg := msg.(type) {
+	case *Inject:
+		panic(errInjected)
+	case *Crash:
+		panic(msg)
+	}
+	return false
+}
+
+// Go runs f in a goroutine whose panic becomes a *Crash in the owner's mailbox,
+// where the guard panics with it: a goroutine's bug is its actor's bug. Every
+// goroutine of this project passes here.
+func Go(root *actor.RootContext, owner *actor.PID, f func()) {
+	go func() {
+		defer func() {
+			if value := recover(); value != nil {
+				Send(root, owner, asCrash(value, nil))
+			}
+		}()
+		f()
+	}()
+}
+
+// sender is what can send: a context of an actor or the root's.
+type sender interface {
+	Send(pid *actor.PID, message any)
+}
+
+// Send is the only way in which messages go out: protoactor burns a core for
+// ever over a nil message, and a nil PID is a bug to be seen at once.
+func Send(from sender, to *actor.PID, msg any) {
+	if to == nil || msg == nil {
+		panic(fmt.Sprintf("send of %T to %v: neither may be nil", msg, to))
+	}
+	from.Send(to, msg)
+}
+
+var incarnationSuffix = regexp.MustCompile(`\$[^/]*`)
+
+// Path is an actor's name as logs and metrics show it: its PID without the
+// suffixes that tell incarnations apart.
+func Path(pid *actor.PID) string { return incarnationSuffix.ReplaceAllString(pid.Id, "") }

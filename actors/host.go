@@ -1,0 +1,130 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// ErrSeqActive refuses a second sequence while one is being pulled.
+var ErrSeqActive = errors.New("a sequence is being sent already")
+
+// Host is one protocol on one link. It stands above the incarnations of its
+// behaviour: what was read and not handled, and what was sent and not written,
+// outlives a crash (R4). Its exported methods are safe from any goroutine.
+type Host struct {
+	link     *Link
+	protocol Protocol
+	label    string // name/version
+	offset   uint64
+	slot     slot
+	pid      *actor.PID
+	produce  func() Behaviour // set by Mount, before the actor is spawned
+
+	credit credit
+	outbox outbox
+	ask    RequestWrite // the one request, sent again and again
+
+	// grant is the token that lies in the mailbox, so that a host in the middle
+	// of a batch can use it before it is taken back.
+	grant atomic.Pointer[WriteToken]
+
+	lastCode atomic.Int64 // last message code handled, -1 for none
+	paused   atomic.Bool  // not fed because the remote does not read (R2)
+
+	// Below, only the host's own turn.
+	queue    []*batch // read and not yet handled
+	deferred []any    // what came from other actors during a sequence
+	seq      sequence
+}
+
+// sequence is a SendSeq that is being pulled.
+type sequence struct {
+	next func() (uint64, []byte, bool)
+	stop func()
+}
+
+func newHost(l *Link, m Matched, s slot) *Host {
+	p := m.Protocol.withDefaults()
+	h := &Host{link: l, protocol: p, label: p.Cap().String(), offset: m.Offset, slot: s}
+	h.ask = RequestWrite{slot: s}
+	h.credit.limit = p.Budget
+	h.outbox.limit, h.outbox.high, h.outbox.snappy = p.OutboxLimit, p.HighWater, l.snappy
+	h.lastCode.Store(-1)
+	h.produce = p.Mount(h)
+	return h
+}
+
+// Link is the link that the protocol runs on.
+func (h *Host) Link() *Link { return h.link }
+
+// Protocol is what the host was made from, defaults filled in.
+func (h *Host) Protocol() Protocol { return h.protocol }
+
+// PID is the host's actor. It stays the same over restarts.
+func (h *Host) PID() *actor.PID { return h.pid }
+
+// Context ends when the link does; its cause is the *Cause.
+func (h *Host) Context() context.Context { return h.link.ctx }
+
+// Send queues one message; payload is copied. It never waits. The error is
+// ErrOutboxFull, ErrLinkDown, a *CodeError, or one of wire's for a message that
+// can't fit a frame; nothing is queued then, and the link goes on.
+func (h *Host) Send(code uint64, payload []byte) error {
+	if code >= h.protocol.Length {
+		return &CodeError{Protocol: h.label, Code: code, Length: h.protocol.Length}
+	}
+	request, err := h.outbox.add(h.offset+code, payload)
+	if err != nil {
+		return err
+	}
+	if request {
+		Send(h.link.root, h.link.pid, &h.ask)
+	}
+	h.link.msgsOut.Add(1)
+	if feed := h.link.feed; feed.active() {
+		feed.publish(MessageEvent{
+			Time: h.link.clock.Now(), Link: h.link, Protocol: h.protocol.Cap(), Code: code, Size: len(payload), Sent: true,
+		})
+	}
+	return nil
+}
+
+// SendSeq sends a large answer: the sequence is pulled as the outbox drains, in
+// the host's turn, and until it ends nothing else is delivered to the behaviour
+// (R7). Only the behaviour may call it, from one of its methods. A payload is
+// copied before the next one is pulled.
+func (h *Host) SendSeq(seq iter.Seq2[uint64, []byte]) error {
+	if h.seq.next != nil {
+		return ErrSeqActive
+	}
+	if h.link.ctx.Err() != nil {
+		return ErrLinkDown
+	}
+	h.seq.next, h.seq.stop = iter.Pull2(seq)
+	return nil
+}
+
+// Disconnect ends the link; err says why, in words, and may be nil.
+func (h *Host) Disconnect(reason wire.DiscReason, err error) {
+	h.link.end(h.cause(Local, reason, err))
+}
+
+// cause is an end of the link that this protocol stands for.
+func (h *Host) cause(side Side, reason wire.DiscReason, err error) *Cause {
+	c := &Cause{Side: side, Reason: reason, Protocol: h.label, Err: err}
+	if code := h.lastCode.Load(); code >= 0 {
+		c.Code, c.HasCode = uint64(code), true
+	}
+	return c
+}
+
+// giveCredit returns inbound credit and lets a waiting reader go on.
+func (h *Host) giveCredit(n int64) {
+	h.credit.give(n, &h.link.wake)
+}

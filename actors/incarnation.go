@@ -1,0 +1,257 @@
+package actors
+
+import (
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// seqAhead is how many bytes of a sequence are laid out ahead of the writer: two
+// grants' worth.
+const seqAhead = 2 * quantum
+
+// maxIdleQueue keeps the memory of a rare backlog from staying with an idle host.
+const maxIdleQueue = 16
+
+// incarnation is the host's actor: one life of the behaviour. A restart makes a
+// new one over the same Host.
+type incarnation struct {
+	*Host
+	behaviour Behaviour
+}
+
+// Receive is one turn. Frames sent during it go out with one grant.
+func (i *incarnation) Receive(ctx actor.Context) {
+	defer i.leaveTurn(ctx)
+	i.outbox.beginTurn()
+	switch msg := ctx.Message().(type) {
+	case *batch:
+		i.queue = append(i.queue, msg)
+		i.work(ctx)
+	case *WriteToken:
+		i.useToken(ctx, msg)
+	case *actor.Started:
+		i.start(ctx)
+	case *actor.Stopping:
+		i.down(ctx)
+	case *actor.Restarting, *actor.Stopped:
+		i.behaviour.Other(ctx)
+	default:
+		if !panicIfTold(msg) {
+			i.other(ctx)
+		}
+	}
+}
+
+// leaveTurn ends the turn, also when it panicked: then the supervisor decides,
+// and the new incarnation asks for the token. A panic while stopping goes to the
+// journal, because protoactor would never stop the parent.
+func (i *incarnation) leaveTurn(ctx actor.Context) {
+	value := recover()
+	request := i.outbox.endTurn()
+	if value == nil {
+		if request {
+			Send(ctx, i.link.pid, &i.ask)
+		}
+		return
+	}
+	crash := asCrash(value, ctx.Message())
+	switch ctx.Message().(type) {
+	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
+		e := i.link.label(ctx.Self())
+		e.Event, e.Reason, e.Stack = Failed, crash.Error()+" while stopping", string(crash.Stack)
+		i.link.journal.Record(e)
+	default:
+		if !crash.Injected {
+			i.stopSeq() // the answer that crashed is lost, as its message is
+		}
+		panic(crash)
+	}
+}
+
+func (i *incarnation) start(ctx actor.Context) {
+	i.outbox.forgetRequest()
+	i.behaviour.Other(ctx)
+	i.behaviour.Up(ctx)
+	i.work(ctx)
+}
+
+// down tells the behaviour of the link's end and gives back all that the host
+// holds.
+func (i *incarnation) down(ctx actor.Context) {
+	i.stopSeq()
+	i.outbox.close()
+	for _, b := range i.queue {
+		i.giveCredit(b.cost)
+		b.free()
+	}
+	i.queue, i.deferred = nil, nil
+	cause := i.link.Cause()
+	if cause == nil { // stopped alone: by itself or by its supervisor
+		cause = i.cause(Local, wire.DiscRequested, ErrReturned)
+	}
+	i.behaviour.Down(ctx, cause)
+	i.behaviour.Other(ctx)
+}
+
+// other delivers what another actor sent, or keeps it for the end of a sequence.
+func (i *incarnation) other(ctx actor.Context) {
+	if i.seq.next != nil {
+		i.deferred = append(i.deferred, ctx.Message())
+		return
+	}
+	i.behaviour.Other(ctx)
+	i.work(ctx)
+}
+
+// work feeds the behaviour for as long as it may be fed: first what a sequence
+// held up, then the messages in their order.
+func (i *incarnation) work(ctx actor.Context) {
+	for i.pull() {
+		if i.link.Cause() != nil {
+			return // what is left goes back when the actor stops
+		}
+		if i.outbox.drained() {
+			i.behaviour.Drained(ctx)
+			continue
+		}
+		if len(i.deferred) > 0 {
+			msg := i.deferred[0]
+			i.deferred = slices.Delete(i.deferred, 0, 1)
+			i.behaviour.Other(replayed{Context: ctx, message: msg})
+			continue
+		}
+		if len(i.queue) == 0 {
+			i.paused.Store(false)
+			if cap(i.queue) > maxIdleQueue {
+				i.queue = nil
+			}
+			return
+		}
+		if i.outbox.over() {
+			i.paused.Store(true)
+			return
+		}
+		i.paused.Store(false)
+		if i.deliver(ctx, i.queue[0]) {
+			i.queue[0].free()
+			i.queue = slices.Delete(i.queue, 0, 1)
+		}
+	}
+}
+
+// deliver gives messages of a batch to the behaviour until it is done or the
+// host must pause. True means done.
+func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
+	for b.next < len(b.items) {
+		it := &b.items[b.next]
+		b.next++ // handled, even if it crashes: it is the one message that is lost
+		i.lastCode.Store(int64(it.code))
+		err := i.handle(ctx, b, it)
+		if err != nil {
+			i.breach(err)
+			b.next = len(b.items)
+			break
+		}
+		if t := i.grant.Load(); t != nil {
+			i.writeGrant(ctx, t)
+		}
+		if i.seq.next != nil || i.outbox.over() || i.link.Cause() != nil {
+			break
+		}
+	}
+	if b.next < len(b.items) {
+		return false
+	}
+	i.giveCredit(b.cost) // what its buffers pinned
+	b.cost = 0
+	return true
+}
+
+// handle gives one message to the behaviour, and its credit back, also when the
+// behaviour panics.
+func (i *incarnation) handle(ctx actor.Context, b *batch, it *item) error {
+	defer func(n int64) {
+		b.cost -= n
+		i.giveCredit(n)
+	}(it.cost())
+	return i.behaviour.Message(ctx, Inbound{
+		Code: it.code, Payload: it.payload, ReceivedAt: b.at, WireSize: it.wire,
+	})
+}
+
+// breach ends the link for what the remote sent.
+func (i *incarnation) breach(err error) {
+	if c, ok := err.(*Cause); ok {
+		i.link.end(c)
+		return
+	}
+	i.link.end(i.cause(Local, wire.DiscProtocolError, err))
+}
+
+// pull lays out what the sequence yields, a little ahead of the writer. True
+// means that no sequence is left.
+func (i *incarnation) pull() bool {
+	for i.seq.next != nil {
+		if i.outbox.fill() >= seqAhead {
+			return false
+		}
+		code, payload, ok := i.seq.next()
+		if !ok {
+			i.stopSeq()
+			return true
+		}
+		switch err := i.Send(code, payload); err {
+		case nil:
+		case ErrLinkDown:
+			i.stopSeq()
+		default: // a bad code or size: the author's mistake, and the remote waits for the rest
+			i.stopSeq()
+			panic(err)
+		}
+	}
+	return true
+}
+
+func (i *incarnation) stopSeq() {
+	if i.seq.stop != nil {
+		i.seq.stop()
+	}
+	i.seq = sequence{}
+}
+
+// useToken takes a token out of the mailbox. It may have been used already, in
+// the middle of a batch, or have been taken back.
+func (i *incarnation) useToken(ctx actor.Context, t *WriteToken) {
+	if i.writeGrant(ctx, t) {
+		i.work(ctx)
+		return
+	}
+	if t.state.Load() == revoked && i.outbox.answered() {
+		Send(ctx, i.link.pid, &i.ask)
+	}
+}
+
+// writeGrant writes one grant's worth. False means that the token is stale.
+func (i *incarnation) writeGrant(ctx actor.Context, t *WriteToken) bool {
+	i.grant.CompareAndSwap(t, nil)
+	if !t.begin() {
+		return false
+	}
+	var err error
+	if c, ok := i.outbox.take(); ok {
+		err = t.write(c.frames(), c.buf)
+	}
+	Send(ctx, i.link.pid, t.end(err, i.outbox.answered()))
+	return true
+}
+
+// replayed is the context of a message that was kept during a sequence.
+type replayed struct {
+	actor.Context
+	message any
+}
+
+func (r replayed) Message() any { return r.message }

@@ -1,0 +1,104 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// The lifecycle steps that the actor log tells.
+const (
+	Started   = "started"
+	Failed    = "failed"
+	Restarted = "restarted"
+	Returned  = "returned"
+	Stopped   = "stopped"
+	GaveUp    = "gave_up"
+)
+
+// Event is one lifecycle step of one actor. Fields that a step does not have are
+// zero.
+type Event struct {
+	Time     time.Time
+	Actor    string // the actor's path, see [Path]
+	Event    string // one of the steps above
+	Reason   string
+	Restarts int           // how often the actor was restarted so far
+	Backoff  time.Duration // wait before the restart that follows a failure
+	Stack    string        // of a failure
+
+	Protocol  string // name/version, for protocols
+	Peer      string // the remote's node ID in hex and its address, for what belongs to a link
+	Direction string // "inbound" or "outbound", likewise
+	Injected  bool   // an operator asked for it
+
+	Quiet bool // of interest to few: logged at debug level only
+}
+
+// Journal takes every lifecycle step, writes it to the log and hands it to the
+// observers that feed metrics and dashboard. A nil *Journal drops everything.
+type Journal struct {
+	log       *slog.Logger
+	observers []func(Event)
+}
+
+// NewJournal makes a journal. The observers run in the actor whose step it is:
+// they must not block and must not panic.
+func NewJournal(log *slog.Logger, observers ...func(Event)) *Journal {
+	return &Journal{log: log, observers: observers}
+}
+
+// Record writes one step.
+func (j *Journal) Record(e Event) {
+	if j == nil {
+		return
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	for _, observe := range j.observers {
+		observe(e)
+	}
+	level := e.level()
+	if j.log == nil || !j.log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 10)
+	attrs = append(attrs, slog.String("actor", e.Actor), slog.String("event", e.Event))
+	text := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	text("protocol", e.Protocol)
+	text("peer", e.Peer)
+	text("direction", e.Direction)
+	text("reason", e.Reason)
+	if e.Restarts > 0 || e.Event == Failed || e.Event == Restarted || e.Event == GaveUp {
+		attrs = append(attrs, slog.Int("restarts", e.Restarts))
+	}
+	if e.Event == Failed || e.Event == Restarted {
+		attrs = append(attrs, slog.Duration("backoff", e.Backoff))
+	}
+	if e.Injected {
+		attrs = append(attrs, slog.Bool("injected", true))
+	}
+	text("stack", e.Stack)
+	j.log.LogAttrs(context.Background(), level, "actor "+e.Event, attrs...)
+}
+
+// level follows from what the operator should do about it: a crash is a bug to
+// report, a restart is news, the coming and going of children is detail.
+func (e Event) level() slog.Level {
+	switch {
+	case e.Quiet:
+		return slog.LevelDebug
+	case e.Injected:
+		return slog.LevelWarn
+	case e.Event == Failed, e.Event == GaveUp:
+		return slog.LevelError
+	case e.Event == Restarted:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}

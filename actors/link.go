@@ -1,0 +1,233 @@
+package actors
+
+import (
+	"context"
+	"encoding/hex"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// Config is what a link is made from.
+type Config struct {
+	System *actor.ActorSystem
+	Name   string // the peer actor's name; Spawn appends a suffix that makes it unique
+
+	Conn      net.Conn      // owned by the link from Spawn on
+	Session   *wire.Session // after the Hello exchange
+	Protocols []Protocol    // what we offer; see [Match]
+	Inbound   bool          // the remote dialed
+
+	Pool    *Pool    // the node's inbound memory; nil: DefaultPool bytes for this link alone
+	Journal *Journal // nil drops
+	Clock   Clock    // nil: SystemClock
+	Feed    *Feed    // nil: no message events
+}
+
+// Link is one live connection to a remote node, as everybody but its own actors
+// sees it. All methods are safe from any goroutine.
+type Link struct {
+	pid     *actor.PID
+	system  *actor.ActorSystem
+	root    *actor.RootContext
+	conn    net.Conn
+	session *wire.Session
+	clock   Clock
+	journal *Journal
+	pool    *Pool
+	feed    *Feed
+	inbound bool
+	snappy  bool
+	started time.Time
+	hosts   []*Host // by offset
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	cause  atomic.Pointer[Cause]
+	done   chan struct{} // the socket is closed
+	unread chan struct{} // nothing is read any more
+
+	// Times are nanoseconds since started, by the link's clock.
+	lastReceived atomic.Int64
+	lastSent     atomic.Int64
+	lastPing     atomic.Int64 // when a ping was last asked for; 0: never
+	heldSince    atomic.Int64 // the reader is held back since then; 0: it is not
+	pingSent     atomic.Int64 // when the ping that waits for its pong was sent; 0: none
+	rtt          atomic.Int64 // nanoseconds; 0: not known yet
+	pongsDue     atomic.Int64 // pings received and not answered
+
+	finalDeadline atomic.Int64 // wall clock, nanoseconds; no write may last longer. 0: none
+
+	wake wakeup // the reader waits for credit here
+
+	bytesIn, bytesOut, msgsIn, msgsOut atomic.Uint64
+}
+
+// Stats counts what passed a link. Bytes are those on the wire after the
+// handshake, messages those of subprotocols.
+type Stats struct {
+	BytesIn, BytesOut uint64
+	MsgsIn, MsgsOut   uint64
+}
+
+// Spawn starts a link below parent, which is its owner: it gets exactly one
+// *LinkEnded when the socket is closed, and *actor.Terminated for PID later,
+// when all actors are gone. The caller has refused remotes with which no
+// protocol is shared; see [Match].
+func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
+	l := newLink(cfg)
+	name := cfg.Name + cfg.System.ProcessRegistry.NextId()
+	// The PIDs are known before the actors are there, so that nobody who has the
+	// link ever sees it without.
+	l.pid = actor.NewPID(cfg.System.Address(), parent.Self().Id+"/"+name)
+	for _, h := range l.hosts {
+		h.pid = actor.NewPID(cfg.System.Address(), l.pid.Id+"/"+h.protocol.Name)
+	}
+	props := PropsOf(func() actor.Actor { return newPeer(l, parent.Self()) }, cfg.Journal)
+	if _, err := parent.SpawnNamed(props, name); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func newLink(cfg Config) *Link {
+	if cfg.Clock == nil {
+		cfg.Clock = SystemClock
+	}
+	if cfg.Pool == nil {
+		cfg.Pool = NewPool(DefaultPool)
+	}
+	l := &Link{
+		system:  cfg.System,
+		root:    cfg.System.Root,
+		conn:    cfg.Conn,
+		session: cfg.Session,
+		clock:   cfg.Clock,
+		journal: cfg.Journal,
+		pool:    cfg.Pool,
+		feed:    cfg.Feed,
+		inbound: cfg.Inbound,
+		snappy:  cfg.Session.Snappy,
+		started: cfg.Clock.Now(),
+		done:    make(chan struct{}),
+		unread:  make(chan struct{}),
+	}
+	l.wake.ch = make(chan struct{}, 1)
+	l.ctx, l.cancel = context.WithCancelCause(context.Background())
+	for i, m := range Match(cfg.Protocols, cfg.Session.RemoteHello.Caps) {
+		l.hosts = append(l.hosts, newHost(l, m, firstProtocolSlot+slot(i)))
+	}
+	return l
+}
+
+// PID is the peer actor.
+func (l *Link) PID() *actor.PID { return l.pid }
+
+// RemoteID is the remote's node key: its uncompressed public key without prefix.
+func (l *Link) RemoteID() [64]byte { return l.session.RemoteHello.ID }
+
+// Hello is what the remote said of itself. It must not be changed.
+func (l *Link) Hello() *wire.Hello { return l.session.RemoteHello }
+
+// Inbound says that the remote dialed.
+func (l *Link) Inbound() bool { return l.inbound }
+
+// LocalAddr is our end of the connection.
+func (l *Link) LocalAddr() net.Addr { return l.conn.LocalAddr() }
+
+// RemoteAddr is the remote's end.
+func (l *Link) RemoteAddr() net.Addr { return l.conn.RemoteAddr() }
+
+// Started is when the link came up.
+func (l *Link) Started() time.Time { return l.started }
+
+// RTT is the last round-trip time measured by ping, 0 before the first.
+func (l *Link) RTT() time.Duration { return time.Duration(l.rtt.Load()) }
+
+// Caps are the protocols that run on the link, by name.
+func (l *Link) Caps() []wire.Cap {
+	caps := make([]wire.Cap, len(l.hosts))
+	for i, h := range l.hosts {
+		caps[i] = h.protocol.Cap()
+	}
+	return caps
+}
+
+// Host is the protocol of that name on this link, nil if it does not run.
+func (l *Link) Host(name string) *Host {
+	for _, h := range l.hosts {
+		if h.protocol.Name == name {
+			return h
+		}
+	}
+	return nil
+}
+
+// Stats counts what has passed so far.
+func (l *Link) Stats() Stats {
+	return Stats{
+		BytesIn: l.bytesIn.Load(), BytesOut: l.bytesOut.Load(),
+		MsgsIn: l.msgsIn.Load(), MsgsOut: l.msgsOut.Load(),
+	}
+}
+
+// Disconnect asks the link to end. The remote is told the reason; err, which may
+// be nil, says more to those on this side.
+func (l *Link) Disconnect(reason wire.DiscReason, err error) {
+	l.end(&Cause{Side: Local, Reason: reason, Err: err})
+}
+
+// Done closes when the socket is closed.
+func (l *Link) Done() <-chan struct{} { return l.done }
+
+// Cause is why the link ends or has ended, nil while it is alive.
+func (l *Link) Cause() *Cause { return l.cause.Load() }
+
+// end is how every end begins: the first cause is kept, everyone who watches the
+// context learns it, and the peer closes the link.
+func (l *Link) end(c *Cause) {
+	if l.cause.CompareAndSwap(nil, c) {
+		l.cancel(c)
+		Send(l.root, l.pid, &closeLink{})
+	}
+}
+
+// now is the link's time, in nanoseconds since its start; never 0.
+func (l *Link) now() int64 { return max(1, int64(l.clock.Now().Sub(l.started))) }
+
+// setWriteDeadline bounds the next write, never beyond the final deadline.
+func (l *Link) setWriteDeadline(t time.Time) {
+	// A connection that is closed already refuses the deadline; the write that
+	// follows says so.
+	_ = l.conn.SetWriteDeadline(t)
+	// The final deadline may have been set in between, and must win.
+	if final := l.finalDeadline.Load(); final != 0 {
+		_ = l.conn.SetWriteDeadline(time.Unix(0, final))
+	}
+}
+
+// hurry bounds every write from now on, also one that is under way.
+func (l *Link) hurry(t time.Time) {
+	l.finalDeadline.Store(t.UnixNano())
+	_ = l.conn.SetWriteDeadline(t)
+}
+
+func (l *Link) finalDeadlineSet() bool { return l.finalDeadline.Load() != 0 }
+
+// label gives the fields that all journal records about the link share.
+func (l *Link) label(of *actor.PID) Event {
+	id := l.RemoteID()
+	direction := "outbound"
+	if l.inbound {
+		direction = "inbound"
+	}
+	return Event{
+		Actor:     Path(of),
+		Peer:      hex.EncodeToString(id[:8]) + "@" + l.conn.RemoteAddr().String(),
+		Direction: direction,
+	}
+}

@@ -1,0 +1,66 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// pinger keeps the link alive and finds out when it is dead.
+type pinger struct {
+	link  *Link
+	timer Timer
+	ask   RequestWrite
+}
+
+func newPinger(l *Link) *pinger { return &pinger{link: l, ask: RequestWrite{slot: pingerSlot}} }
+
+func (p *pinger) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		p.check(ctx)
+	case *pingCheck:
+		p.check(ctx)
+	case *WriteToken:
+		p.ping(ctx, msg)
+	case *actor.Stopping, *actor.Restarting:
+		if p.timer != nil {
+			p.timer.Stop()
+		}
+	}
+}
+
+// check looks what is due and sets the timer for the next look.
+func (p *pinger) check(ctx actor.Context) {
+	l := p.link
+	dead, ping, again := silence{
+		now:          l.now(),
+		lastReceived: l.lastReceived.Load(),
+		lastSent:     l.lastSent.Load(),
+		lastPing:     l.lastPing.Load(),
+		heldSince:    l.heldSince.Load(),
+	}.next()
+	if dead {
+		l.end(&Cause{Side: Local, Reason: wire.DiscReadTimeout, Err: ErrPingTimeout})
+		return
+	}
+	if ping {
+		l.lastPing.Store(l.now())
+		Send(ctx, l.pid, &p.ask)
+	}
+	self := ctx.Self()
+	p.timer = l.clock.AfterFunc(again, func() { Send(l.root, self, &pingCheck{}) })
+}
+
+// ping writes one ping.
+func (p *pinger) ping(ctx actor.Context, t *WriteToken) {
+	if !t.begin() {
+		Send(ctx, p.link.pid, &p.ask)
+		return
+	}
+	err := p.link.writeBase(t, wire.PingMsg, 1)
+	if err == nil {
+		p.link.pingSent.Store(p.link.now())
+	}
+	Send(ctx, p.link.pid, t.end(err, false))
+}

@@ -1,0 +1,284 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+const (
+	// stallTimeout is how long a protocol, or the node's memory, may hold the
+	// reader back without any progress (R6).
+	stallTimeout = 20 * time.Second
+	// frameTimeout is how long a frame may take from its first byte to its last,
+	// the time that we hold the reader back not counted.
+	frameTimeout = 30 * time.Second
+	// maxPongsDue is how many pings may wait for their answers.
+	maxPongsDue = 16
+)
+
+var errClosing = errors.New("link is closing")
+
+// pump is the reader's goroutine: it reads, opens frames, decompresses, and posts
+// what it finds to the hosts. It blocks in reads and, when the memory that it may
+// fill is full, until there is room again; nothing else in a link does.
+type pump struct {
+	link *Link
+	src  source
+	dec  *wire.Decoder
+
+	buf        *buffer // the read buffer; nil while the link is idle
+	start, end int     // what in buf was not consumed yet
+	want       int     // bytes from start on that the next frame needs
+	big        bool    // the last read filled its buffer, so take a large one
+	partial    int64   // link time at which the current partial frame began; 0: none
+
+	at      time.Time // when the bytes at hand were read
+	batches []*batch  // one for each host, nil where it has none
+	arena   *buffer   // decompressed payloads of the current batches
+	used    int       // bytes of arena in use
+}
+
+func newPump(l *Link) *pump {
+	p := &pump{link: l, src: newSource(l.conn), dec: l.session.Decoder, batches: make([]*batch, len(l.hosts))}
+	p.want = 1
+	return p
+}
+
+// run reads until the link ends. Its result is why.
+func (p *pump) run() *Cause {
+	err := p.loop()
+	p.dropBuffers()
+	var cause *Cause
+	switch {
+	case p.link.Cause() != nil:
+		p.drain()
+		return p.link.Cause()
+	case errors.As(err, &cause):
+		return cause
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		err = fmt.Errorf("connection closed without a Disconnect: %w", err)
+	}
+	return &Cause{Side: Network, Reason: wire.DiscNetworkError, Err: err}
+}
+
+func (p *pump) loop() error {
+	if err := p.takeRest(); err != nil {
+		return err
+	}
+	for {
+		if p.link.Cause() != nil {
+			return errClosing
+		}
+		if err := p.open(); err != nil {
+			return err
+		}
+		if err := p.makeRoom(); err != nil {
+			return err
+		}
+		if err := p.read(); err != nil {
+			return err
+		}
+	}
+}
+
+// takeRest starts with the bytes that came in one read with the Hello.
+func (p *pump) takeRest() error {
+	rest := p.link.session.Rest
+	p.link.session.Rest = nil
+	if len(rest) == 0 {
+		return nil
+	}
+	buf, err := p.buffer(len(rest))
+	if err != nil {
+		return err
+	}
+	p.buf, p.at = buf, p.link.clock.Now()
+	p.end = copy(buf.b, rest)
+	p.link.bytesIn.Add(uint64(len(rest)))
+	return nil
+}
+
+// open opens all whole frames at hand and posts what they bring.
+func (p *pump) open() error {
+	for p.start < p.end {
+		frame, n, need, err := p.dec.Next(p.buf.b[p.start:p.end])
+		if err != nil {
+			p.post()
+			return p.breach(err)
+		}
+		if n == 0 {
+			p.want = need
+			break
+		}
+		p.start += n
+		p.partial = 0
+		if err := p.route(frame); err != nil {
+			p.post()
+			return err
+		}
+	}
+	p.post()
+	return nil
+}
+
+// breach is an end of the link for bytes that no honest remote sends.
+func (p *pump) breach(err error) *Cause {
+	return &Cause{Side: Local, Reason: wire.DiscProtocolError, Err: err}
+}
+
+// route finds who owns a message.
+func (p *pump) route(frame []byte) error {
+	code, payload, err := wire.ParseMessage(frame)
+	if err != nil {
+		return p.breach(err)
+	}
+	if code < wire.BaseLength {
+		return p.base(code, payload)
+	}
+	for i, h := range p.link.hosts {
+		if code >= h.offset && code-h.offset < h.protocol.Length {
+			return p.accept(i, h, code-h.offset, payload)
+		}
+	}
+	return p.breach(fmt.Errorf("message code 0x%02x belongs to no protocol of this link", code))
+}
+
+// base handles a message of the base protocol. The payload of ping and pong is
+// never looked at.
+func (p *pump) base(code uint64, payload []byte) error {
+	l := p.link
+	switch code {
+	case wire.PingMsg:
+		if l.pongsDue.Add(1) == 1 {
+			Send(l.root, l.pid, &pongsDue{})
+		}
+		if l.pongsDue.Load() > maxPongsDue {
+			p.post()
+			return p.waitForPongs()
+		}
+	case wire.PongMsg:
+		// A pong that nobody waits for changes nothing.
+		if sent := l.pingSent.Swap(0); sent != 0 {
+			l.rtt.Store(max(1, int64(p.at.Sub(l.started))-sent))
+		}
+	case wire.DiscMsg:
+		reason, err := wire.ParseDisconnect(payload, l.snappy)
+		return &Cause{Side: Remote, Reason: reason, Err: err}
+	}
+	return nil
+}
+
+// accept takes a message of a host into its batch. The claimed size is charged
+// before anything is decompressed (R1).
+func (p *pump) accept(i int, h *Host, code uint64, payload []byte) error {
+	it := item{code: code, payload: payload, wire: len(payload)}
+	size := len(payload)
+	if p.link.snappy {
+		var err error
+		if size, err = wire.DecodedLen(payload); err != nil {
+			return p.protocolBreach(h, code, err)
+		}
+	}
+	if cost := int64(size) + itemOverhead; !h.credit.take(cost) {
+		p.post()
+		if err := p.waitForCredit(h, cost); err != nil {
+			return err
+		}
+	}
+	from := p.buf
+	if p.link.snappy {
+		plain, literal := wire.Literal(payload)
+		if !literal {
+			err := p.reserve(size)
+			if err != nil {
+				return err
+			}
+			if plain, err = wire.Decompress(p.arena.b[p.used:p.used:p.used+size], payload); err != nil {
+				return p.protocolBreach(h, code, err)
+			}
+			p.used += size
+			from = p.arena
+		}
+		it.payload = plain
+	}
+	b := p.batches[i]
+	if b == nil {
+		b = newBatch(p.at)
+		p.batches[i] = b
+	}
+	b.keep(from)
+	b.items = append(b.items, it)
+	return nil
+}
+
+func (p *pump) protocolBreach(h *Host, code uint64, err error) *Cause {
+	return &Cause{
+		Side: Local, Reason: wire.DiscProtocolError, Protocol: h.label, Code: code, HasCode: true, Err: err,
+	}
+}
+
+// reserve makes room in the arena for a payload of that size.
+func (p *pump) reserve(size int) error {
+	if p.arena != nil && p.used+size <= len(p.arena.b) {
+		return nil
+	}
+	fresh, err := p.buffer(size)
+	if err != nil {
+		return err
+	}
+	if p.arena != nil {
+		p.arena.release()
+	}
+	p.arena, p.used = fresh, 0
+	return nil
+}
+
+// post hands the batches over. The hosts own them from then on.
+func (p *pump) post() {
+	l := p.link
+	for i, b := range p.batches {
+		if b == nil {
+			continue
+		}
+		p.batches[i] = nil
+		h := l.hosts[i]
+		l.msgsIn.Add(uint64(len(b.items)))
+		if l.feed.active() {
+			p.publish(h, b)
+		}
+		h.credit.used.Add(b.seal())
+		Send(l.root, h.pid, b)
+	}
+	if p.arena != nil {
+		p.arena.release()
+		p.arena = nil
+	}
+}
+
+func (p *pump) publish(h *Host, b *batch) {
+	for i := range b.items {
+		p.link.feed.publish(MessageEvent{
+			Time: b.at, Link: p.link, Protocol: h.protocol.Cap(), Code: b.items[i].code, Size: len(b.items[i].payload),
+		})
+	}
+}
+
+// dropBuffers gives back what the pump holds when it ends.
+func (p *pump) dropBuffers() {
+	for i, b := range p.batches {
+		if b != nil {
+			b.free()
+			p.batches[i] = nil
+		}
+	}
+	for _, buf := range []*buffer{p.arena, p.buf} {
+		if buf != nil {
+			buf.release()
+		}
+	}
+	p.arena, p.buf = nil, nil
+}

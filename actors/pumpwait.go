@@ -1,0 +1,203 @@
+package actors
+
+import (
+	"fmt"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// hold marks that we ourselves keep the reader from reading: the remote's silence
+// is not its fault then. The result ends the hold.
+func (p *pump) hold() (end func()) {
+	l := p.link
+	since := l.now()
+	l.heldSince.Store(since)
+	return func() {
+		// The silence clock stood still: what it showed goes on from here.
+		held := l.now() - since
+		l.lastReceived.Add(held)
+		if p.partial != 0 {
+			p.partial += held
+		}
+		l.heldSince.Store(0)
+	}
+}
+
+// alarm is a timer that the pump can wait for beside other things.
+func (p *pump) alarm() (ring chan struct{}, stop func() bool) {
+	ring = make(chan struct{}, 1)
+	t := p.link.clock.AfterFunc(stallTimeout, func() { ring <- struct{}{} })
+	return ring, t.Stop
+}
+
+// waitForCredit waits until a host has room for n more bytes. What was opened so
+// far has been posted.
+func (p *pump) waitForCredit(h *Host, n int64) error {
+	l := p.link
+	defer p.hold()()
+	defer l.wake.disarm()
+	ring, stop := p.alarm()
+	defer func() { stop() }()
+	before := h.credit.used.Load()
+	for {
+		l.wake.arm(&h.credit, n)
+		if h.credit.take(n) {
+			return nil
+		}
+		select {
+		case <-l.wake.ch:
+		case <-l.ctx.Done():
+			return errClosing
+		case <-ring:
+			// A slow protocol is no stalled one; and where the remote does not
+			// read its answers, the write deadline decides (R2).
+			used := h.credit.used.Load()
+			if used >= before && !h.paused.Load() {
+				return h.cause(Local, wire.DiscSubprotocolError, ErrStalled)
+			}
+			before = used
+			ring, stop = p.alarm()
+		}
+	}
+}
+
+// waitForPongs waits until few enough pings are unanswered.
+func (p *pump) waitForPongs() error {
+	l := p.link
+	defer p.hold()()
+	for l.pongsDue.Load() > maxPongsDue {
+		select {
+		case <-l.wake.ch:
+		case <-l.ctx.Done():
+			return errClosing
+		}
+	}
+	return nil
+}
+
+// buffer gives a buffer of at least n bytes that is charged to the node's pool,
+// and waits for it if it must. What was opened so far is posted first, or nobody
+// could give memory back.
+func (p *pump) buffer(n int) (*buffer, error) {
+	l := p.link
+	if buf := getCharged(n, l.pool); buf != nil {
+		return buf, nil
+	}
+	p.post()
+	defer p.hold()()
+	ring, stop := p.alarm()
+	defer stop()
+	for {
+		free := l.pool.wait()
+		if buf := getCharged(n, l.pool); buf != nil {
+			return buf, nil
+		}
+		select {
+		case <-free:
+		case <-l.ctx.Done():
+			return nil, errClosing
+		case <-ring:
+			return nil, &Cause{Side: Local, Reason: wire.DiscRequested, Err: fmt.Errorf("%w (%d bytes)", ErrMemory, l.pool.Cap())}
+		}
+	}
+}
+
+// makeRoom sees to it that the read buffer has room for more of the frame at
+// hand, and that an idle link holds none (R5).
+func (p *pump) makeRoom() error {
+	have := p.end - p.start
+	if have == 0 {
+		if p.buf != nil {
+			p.buf.release()
+			p.buf = nil
+		}
+		p.start, p.end, p.want = 0, 0, 1
+		return nil
+	}
+	now := int64(p.at.Sub(p.link.started))
+	if p.partial == 0 {
+		p.partial = now
+	}
+	if now-p.partial > int64(frameTimeout) {
+		return &Cause{Side: Local, Reason: wire.DiscReadTimeout, Err: fmt.Errorf("%w: %d of %d bytes", ErrSlowFrame, have, p.want)}
+	}
+	if p.start+p.want <= len(p.buf.b) {
+		return nil
+	}
+	if p.want <= len(p.buf.b) && !p.buf.shared() {
+		copy(p.buf.b, p.buf.b[p.start:p.end])
+		p.start, p.end = 0, have
+		return nil
+	}
+	// Memory is committed as the bytes arrive, not as the header claims them.
+	size := min(p.want, max(largeBuffer, 4*have))
+	if p.want <= smallBuffer && !p.big {
+		size = smallBuffer
+	}
+	fresh, err := p.buffer(size)
+	if err != nil {
+		return err
+	}
+	copy(fresh.b, p.buf.b[p.start:p.end])
+	p.buf.release()
+	p.buf, p.start, p.end = fresh, 0, have
+	return nil
+}
+
+// read reads once.
+func (p *pump) read() error {
+	l := p.link
+	n, err := p.src.read(p)
+	if n > 0 {
+		p.at = l.clock.Now()
+		l.lastReceived.Store(max(1, int64(p.at.Sub(l.started))))
+		l.bytesIn.Add(uint64(n))
+		p.big = n == len(p.buf.b)-p.end || p.big && n > smallBuffer
+		p.end += n
+		return nil
+	}
+	if err == nil && p.buf == nil { // there was no memory to read into
+		p.buf, err = p.buffer(p.readSize())
+	}
+	return err
+}
+
+func (p *pump) readSize() int {
+	if p.big {
+		return largeBuffer
+	}
+	return smallBuffer
+}
+
+// space implements intake: it gives the memory to read into, nil if there is
+// none now.
+func (p *pump) space() []byte {
+	if p.buf == nil {
+		if p.buf = getCharged(p.readSize(), p.link.pool); p.buf == nil {
+			return nil
+		}
+	}
+	return p.buf.b[p.end:]
+}
+
+// nothing implements intake: there was nothing to read, so a link that is idle
+// gives its buffer back while it waits.
+func (p *pump) nothing() {
+	if p.buf != nil && p.end == p.start {
+		p.buf.release()
+		p.buf = nil
+	}
+}
+
+// drain reads and forgets what still comes while the link says good-bye: closing
+// a socket with unread bytes would reset it, and the remote would lose our
+// Disconnect. The deadline that the peer has set ends it.
+func (p *pump) drain() {
+	buf := getBuffer(smallBuffer)
+	defer buf.release()
+	for {
+		if _, err := p.link.conn.Read(buf.b); err != nil {
+			return // the end, whichever it is
+		}
+	}
+}

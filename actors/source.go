@@ -1,0 +1,27 @@
+package actors
+
+import "net"
+
+// source is how the pump reads from a connection.
+type source interface {
+	// read reads once into memory that it asks for only when it needs it.
+	// 0 and no error means that there was no memory to read into.
+	read(in intake) (int, error)
+}
+
+// intake is the pump as a source sees it.
+type intake interface {
+	space() []byte // memory to read into; nil: none to be had now
+	nothing()      // there was nothing to read; the memory may be given back
+}
+
+// blockingSource reads from any connection. While it waits, it holds memory.
+type blockingSource struct{ conn net.Conn }
+
+func (s blockingSource) read(in intake) (int, error) {
+	b := in.space()
+	if b == nil {
+		return 0, nil
+	}
+	return s.conn.Read(b)
+}

@@ -1,0 +1,67 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// writeTimeout is how long a remote may take not a single byte.
+const writeTimeout = 20 * time.Second
+
+// frameWriter is the one writer of a connection: cipher and MAC advance with
+// every frame, so there can be no second one. Sealed bytes belong to it until
+// they are on the wire.
+type frameWriter struct {
+	link *Link
+	enc  *wire.Encoder
+	rest []byte  // sealed and not yet written
+	buf  *buffer // where rest lies; nil where that is not pooled memory
+}
+
+// write seals laid-out frames in place and writes them, however long that takes
+// as long as the remote takes some bytes every 20 s. It owns buf, which may be
+// nil, from now on.
+func (w *frameWriter) write(frames []byte, buf *buffer) error {
+	if len(w.rest) > 0 {
+		return fmt.Errorf("%d sealed bytes were left unwritten", len(w.rest))
+	}
+	w.buf = buf
+	if err := w.enc.Seal(frames); err != nil {
+		return err
+	}
+	w.rest = frames
+	return w.flush(writeTimeout)
+}
+
+// drop gives up what is sealed: it is written, or the connection is gone.
+func (w *frameWriter) drop() {
+	w.rest = nil
+	if w.buf != nil {
+		w.buf.release()
+		w.buf = nil
+	}
+}
+
+// flush writes what is sealed. Each stretch of patience without progress ends
+// it; the link's final deadline, once it is set, ends it too.
+func (w *frameWriter) flush(patience time.Duration) error {
+	l := w.link
+	for len(w.rest) > 0 {
+		l.setWriteDeadline(time.Now().Add(patience))
+		n, err := l.conn.Write(w.rest)
+		w.rest = w.rest[n:]
+		l.bytesOut.Add(uint64(n))
+		if n > 0 {
+			l.lastSent.Store(l.now())
+		}
+		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded) && !l.finalDeadlineSet()) {
+			return err
+		}
+	}
+	w.drop()
+	return nil
+}
