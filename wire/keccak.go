@@ -6,13 +6,11 @@ import "encoding/binary"
 const rate = 136
 
 // sponge is a running Keccak-256, made for RLPx: its digest is taken again and again while absorbing goes on, and
-// nothing is allocated. Use reset before the first use.
+// nothing is allocated. The zero value has absorbed nothing.
 type sponge struct {
 	a   [25]uint64
 	pos int // bytes absorbed since the last permutation, below rate
 }
-
-func (s *sponge) reset() { *s = sponge{} }
 
 // absorb appends p to the input.
 func (s *sponge) absorb(p []byte) {
@@ -41,31 +39,23 @@ func (s *sponge) advance(n int) {
 	}
 }
 
-// digest stores the first 16 bytes of the hash of everything absorbed so far, which is all that the MAC uses.
-// The sponge stays as it is.
-func (s *sponge) digest(out *[16]byte) {
+// sum is the hash of everything absorbed so far. The sponge stays as it is.
+func (s *sponge) sum() (h [32]byte) {
 	a := s.a
-	finish(&a, s.pos)
-	binary.LittleEndian.PutUint64(out[0:], a[0])
-	binary.LittleEndian.PutUint64(out[8:], a[1])
-}
-
-func finish(a *[25]uint64, pos int) {
-	a[pos>>3] ^= 1 << (pos & 7 * 8)
+	a[s.pos>>3] ^= 1 << (s.pos & 7 * 8) // padding: 1 behind the input and 1 at the end of the block, in bits
 	a[rate/8-1] ^= 1 << 63
-	keccakF(a)
+	keccakF(&a)
+	for i := range 4 {
+		binary.LittleEndian.PutUint64(h[8*i:], a[i])
+	}
+	return h
 }
 
 // keccak256 is the hash of the parts, one behind the other.
-func keccak256(parts ...[]byte) (h [32]byte) {
+func keccak256(parts ...[]byte) [32]byte {
 	var s sponge
-	s.reset()
 	for _, p := range parts {
 		s.absorb(p)
 	}
-	finish(&s.a, s.pos)
-	for i := range 4 {
-		binary.LittleEndian.PutUint64(h[8*i:], s.a[i])
-	}
-	return h
+	return s.sum()
 }

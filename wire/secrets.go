@@ -38,7 +38,6 @@ func derive(eph *ephemeral, remote *ecdsa.PublicKey, d derivation) (s *Secrets, 
 
 	seed := func(nonce [32]byte, packet []byte) (m sponge) {
 		xor32(&nonce, &s.MAC)
-		m.reset()
 		m.absorb(nonce[:])
 		m.absorb(packet)
 		return m
