@@ -1,0 +1,162 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/golang/snappy"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// blockOf gives the compressed payload of a message as it lies in its frame.
+func blockOf(t *testing.T, payload []byte) []byte {
+	t.Helper()
+	frame, err := wire.AppendCompressed(nil, 0x10, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := int(frame[0])<<16 | int(frame[1])<<8 | int(frame[2])
+	if len(frame) != wire.FrameRoom(size) || wire.FrameLen(frame) != len(frame) {
+		t.Fatalf("%d bytes laid out for %d bytes of frame-data", len(frame), size)
+	}
+	if !bytes.Equal(frame[3:wire.HeaderRoom], append([]byte{0xc2, 0x80, 0x80}, make([]byte, 26)...)) {
+		t.Fatalf("header %x", frame[:wire.HeaderRoom])
+	}
+	if tail := frame[wire.HeaderRoom+size:]; !bytes.Equal(tail, make([]byte, len(tail))) {
+		t.Fatalf("padding and MAC room %x", tail)
+	}
+	return frame[wire.HeaderRoom+1 : wire.HeaderRoom+size]
+}
+
+func TestCompressedBlocks(t *testing.T) {
+	noise := random(200_000, 1)
+	for _, size := range []int{0, 1, 2, 16, 17, 59, 60, 61, 62, 127, 128, 256, 257, 1024, 65535, 65536, 65537, 200_000} {
+		for name, payload := range map[string][]byte{"noise": noise[:size], "zeros": make([]byte, size)} {
+			block := blockOf(t, payload)
+			plain, err := snappy.Decode(nil, block)
+			if err != nil || !bytes.Equal(plain, payload) {
+				t.Errorf("%d bytes of %s: the reference reads %d bytes, %v", size, name, len(plain), err)
+			}
+			n, err := wire.DecodedLen(block)
+			if err != nil || n != size {
+				t.Errorf("%d bytes of %s: claim %d, %v", size, name, n, err)
+			}
+			got, err := wire.Decompress(make([]byte, 0, size), block)
+			if err != nil || !bytes.Equal(got, payload) {
+				t.Errorf("%d bytes of %s: read %d bytes, %v", size, name, len(got), err)
+			}
+			// Noise of up to 64 KiB is a single literal, and so is all that is too short for the compressor.
+			literal, ok := wire.Literal(block)
+			if want := size <= 60 || name == "noise" && size <= 65536; ok != want || ok && !bytes.Equal(literal, payload) {
+				t.Errorf("%d bytes of %s: literal %v of %d bytes", size, name, ok, len(literal))
+			}
+		}
+	}
+}
+
+func TestAppendedBehindOthers(t *testing.T) {
+	// What the buffer held before, in its unused capacity too, doesn't show.
+	buf := bytes.Repeat([]byte{0xff}, 4096)[:7]
+	frame, err := wire.AppendCompressed(buf, 0x10, make([]byte, 300))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := wire.AppendCompressed(nil, 0x10, make([]byte, 300))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(frame[:7], buf) || !bytes.Equal(frame[7:], fresh) || &frame[0] != &buf[0] {
+		t.Errorf("got %x, want %x behind the rest", frame, fresh)
+	}
+}
+
+func claim(n uint64, rest ...byte) []byte { return append(binary.AppendUvarint(nil, n), rest...) }
+
+func TestClaims(t *testing.T) {
+	ten := bytes.Repeat([]byte{0xfe}, 6) // with the claim, ten bytes
+	// The densest block there is: copies of 64 bytes in three.
+	dense := append(claim(1+64*100, 0x00, 'x'), bytes.Repeat([]byte{0xfe, 0x01, 0x00}, 100)...)
+	for _, tc := range []struct {
+		name  string
+		block []byte
+		size  int
+		err   error
+	}{
+		{"nothing", nil, 0, wire.ErrCorrupt},
+		{"empty", claim(0), 0, nil},
+		{"claim cut short", []byte{0x80}, 0, wire.ErrCorrupt},
+		{"claim of more than 64 bits", bytes.Repeat([]byte{0xff}, 11), 0, wire.ErrCorrupt},
+		{"16 MiB", claim(1<<24, ten...), 0, wire.ErrMessageTooLarge},
+		{"16 MiB that are there", claim(1<<24, make([]byte, 1<<20)...), 0, wire.ErrMessageTooLarge},
+		{"4 GiB", claim(1<<32, ten...), 0, wire.ErrMessageTooLarge},
+		{"16 MiB - 1 in ten bytes", claim(1<<24-1, ten...), 0, wire.ErrCorrupt},
+		{"16 MiB - 1 in too few", claim(1<<24-1, make([]byte, (1<<24-1)*3/64)...), 0, wire.ErrCorrupt},
+		{"16 MiB - 1 in just enough", claim(1<<24-1, make([]byte, (1<<24-1)*3/64+1)...), 1<<24 - 1, nil},
+		{"more than nothing can hold", claim(1), 0, wire.ErrCorrupt},
+		{"densest", dense, 1 + 64*100, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			size, err := wire.DecodedLen(tc.block)
+			if size != tc.size || !errors.Is(err, tc.err) {
+				t.Errorf("%d, %v; want %d, %v", size, err, tc.size, tc.err)
+			}
+			if tc.err != nil {
+				wantReason(t, err, tc.err, wire.DiscProtocolError)
+				_, err := wire.Decompress(make([]byte, 1<<10), tc.block)
+				wantReason(t, err, tc.err, wire.DiscProtocolError)
+			}
+		})
+	}
+	if out, err := wire.Decompress(make([]byte, 1+64*100), dense); err != nil || !bytes.Equal(out, bytes.Repeat([]byte{'x'}, 1+64*100)) {
+		t.Errorf("densest: %d bytes, %v", len(out), err)
+	}
+	if allocs := testing.AllocsPerRun(10, func() { _, _ = wire.DecodedLen(dense) }); allocs != 0 {
+		t.Errorf("%v allocations to read a claim", allocs)
+	}
+}
+
+func TestDecompressRefuses(t *testing.T) {
+	block := claim(20, 0x00, 'x', 0x00, 'y') // two bytes that claim to be twenty
+	_, err := wire.Decompress(make([]byte, 20), block)
+	wantReason(t, err, wire.ErrCorrupt, wire.DiscProtocolError)
+
+	_, err = wire.Decompress(make([]byte, 0, 299), blockOf(t, make([]byte, 300)))
+	if _, blamed := wire.ReasonOf(err); !errors.Is(err, io.ErrShortBuffer) || blamed {
+		t.Errorf("too little room is the caller's fault: %v", err)
+	}
+}
+
+func TestLiteralForms(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		block []byte
+		want  string
+		ok    bool
+	}{
+		{"short", []byte{3, 2 << 2, 'a', 'b', 'c'}, "abc", true},
+		{"length in one byte", []byte{3, 60 << 2, 2, 'a', 'b', 'c'}, "abc", true},
+		{"in two", []byte{3, 61 << 2, 2, 0, 'a', 'b', 'c'}, "abc", true},
+		{"in three", []byte{3, 62 << 2, 2, 0, 0, 'a', 'b', 'c'}, "abc", true},
+		{"in four", []byte{3, 63 << 2, 2, 0, 0, 0, 'a', 'b', 'c'}, "abc", true},
+		{"length cut short", []byte{3, 63 << 2, 2, 0}, "", false},
+		{"shorter than claimed", []byte{4, 2 << 2, 'a', 'b', 'c'}, "", false},
+		{"longer than claimed", []byte{2, 2 << 2, 'a', 'b', 'c'}, "", false},
+		{"bytes missing", []byte{3, 2 << 2, 'a', 'b'}, "", false},
+		{"bytes behind", []byte{3, 2 << 2, 'a', 'b', 'c', 'd'}, "", false},
+		{"a copy", []byte{4, 1, 1, 0}, "", false},
+		{"claim without content", []byte{3}, "", false},
+		{"content without claim", []byte{0, 0, 'a'}, "", false},
+		{"nothing", nil, "", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, ok := wire.Literal(tc.block)
+			if ok != tc.ok || ok && string(got) != tc.want {
+				t.Errorf("%q, %v", got, ok)
+			}
+		})
+	}
+}
