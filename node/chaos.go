@@ -1,0 +1,71 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Chaos is an operator's order to make actors panic, to see supervision at work.
+type Chaos struct {
+	// Pattern is matched against the whole path of each actor, without incarnation
+	// suffixes. A * stands for any characters, / included.
+	Pattern string
+	// Interval is the time between two injections.
+	Interval time.Duration
+}
+
+// ParseChaos reads GLOB@INTERVAL, for example "*/bench@2s".
+func ParseChaos(s string) (Chaos, error) {
+	i := strings.LastIndexByte(s, '@')
+	if i <= 0 {
+		return Chaos{}, fmt.Errorf("%q: want GLOB@INTERVAL, for example */bench@2s", s)
+	}
+	interval, err := time.ParseDuration(s[i+1:])
+	if err != nil {
+		return Chaos{}, fmt.Errorf("%q: interval: %w", s, err)
+	}
+	if interval <= 0 {
+		return Chaos{}, fmt.Errorf("%q: interval must be positive", s)
+	}
+	return Chaos{Pattern: s[:i], Interval: interval}, nil
+}
+
+// globMatch matches a whole path. The text before the first star and behind the last
+// one is anchored; what stands between stars is searched from left to right.
+func globMatch(pattern, path string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == path
+	}
+	path, ok := strings.CutPrefix(path, head)
+	if !ok {
+		return false
+	}
+	for {
+		part, next, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(path, part)
+		}
+		i := strings.Index(path, part)
+		if i < 0 {
+			return false
+		}
+		path, rest = path[i+len(part):], next
+	}
+}
+
+// below lists an actor and all its descendants.
+func below(system *actor.ActorSystem, top *actor.PID) []*actor.PID {
+	var list []*actor.PID
+	for _, bucket := range system.ProcessRegistry.LocalPIDs.LocalPIDs {
+		for _, id := range bucket.Keys() {
+			if id == top.Id || strings.HasPrefix(id, top.Id+"/") {
+				list = append(list, system.NewLocalPID(id))
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,164 @@
+package node
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/protocols"
+)
+
+// Clock and Timer are where a node's time comes from.
+type (
+	Clock = actors.Clock
+	Timer = actors.Timer
+)
+
+// What a node does unless its Config says otherwise.
+const (
+	DefaultPort       = 30303
+	DefaultMaxPeers   = 50
+	DefaultMaxPending = 50
+
+	// defaultMaxLoopback is how many peers on this machine a node without a configured
+	// limit has besides: networks of test nodes share one address.
+	defaultMaxLoopback = 16384
+)
+
+// Config is everything that comes to a node from outside. The zero value of each field
+// has a meaning; only a key (or a data directory) and a protocol are needed.
+type Config struct {
+	// Key is the node's identity. Nil: the one in DataDir, made there if need be.
+	Key *ecdsa.PrivateKey
+	// DataDir keeps the key and the node's record over restarts. Empty: nothing is kept.
+	DataDir string
+	// Name is what the node tells others it is, see [ClientName], which is the default.
+	Name string
+
+	// Listen are the addresses to accept connections on; none: the node only dials. An
+	// address without an IP stands for all, IPv4 and IPv6. Port 0 takes a number that is
+	// free for TCP and UDP, the same for all addresses.
+	Listen []netip.AddrPort
+	// ExternalIP is the address that others reach the node by, where that is not the one
+	// it listens on.
+	ExternalIP netip.Addr
+
+	// Specs are the protocols to offer; at least one.
+	Specs []protocols.Spec
+
+	// MaxPeers limits the links; trusted nodes come on top. Negative: none but those. Zero:
+	// DefaultMaxPeers, and peers on loopback addresses don't count, of which 16384 are let in.
+	MaxPeers int
+	// MaxPending limits the inbound handshakes under way, and the dials likewise. Zero:
+	// DefaultMaxPending.
+	MaxPending int
+	// NetRestrict lists the networks to talk to. Empty: all.
+	NetRestrict []netip.Prefix
+	// StaticNodes are kept connected: dialed until there is a link, and again when it ends.
+	// One may have a DNS name in place of an address (enode.Node.WithHostname).
+	StaticNodes []*enode.Node
+	// TrustedNodes are let in also above MaxPeers.
+	TrustedNodes []*enode.Node
+
+	// PoolBytes caps what all links together hold of messages read and not yet handled.
+	// Zero: 256 MiB.
+	PoolBytes int64
+
+	// System runs the node's actors, beside those of others. Nil: one of its own.
+	System *actor.ActorSystem
+	// Logger takes the log, protoactor's own included if System is nil. Nil: none.
+	Logger *slog.Logger
+	// Clock is the time by which the node redials, backs off and pings. Nil: the real one.
+	Clock Clock
+	// Rand feeds keys and nonces of handshakes. Nil: the system's.
+	Rand io.Reader
+	// Dial opens a connection. Nil: TCP.
+	Dial func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
+	// ListenFunc opens a listener for each address of Listen. Nil: TCP.
+	ListenFunc func(ctx context.Context, on netip.AddrPort) (net.Listener, error)
+	// LookupHost resolves the DNS names of static nodes. Nil: the system's resolver.
+	LookupHost func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Chaos makes actors panic on purpose.
+	Chaos []Chaos
+}
+
+// Version of the node, as its name tells it.
+const Version = "v0.1.0"
+
+// ClientName is what a node calls itself, in the form that is customary:
+// Troupe/identity/v0.1.0/linux-amd64/go1.26.8. identity may be empty.
+func ClientName(identity string) string {
+	parts := []string{"Troupe", identity, Version, runtime.GOOS + "-" + runtime.GOARCH, runtime.Version()}
+	if identity == "" {
+		parts = append(parts[:1], parts[2:]...)
+	}
+	return strings.Join(parts, "/")
+}
+
+func (c Config) withDefaults() Config {
+	if c.Name == "" {
+		c.Name = ClientName("")
+	}
+	if c.MaxPending <= 0 {
+		c.MaxPending = DefaultMaxPending
+	}
+	if c.PoolBytes <= 0 {
+		c.PoolBytes = actors.DefaultPool
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = actors.SystemClock
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.Dial == nil {
+		c.Dial = dialTCP
+	}
+	if c.ListenFunc == nil {
+		c.ListenFunc = listenTCP
+	}
+	if c.LookupHost == nil {
+		c.LookupHost = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	return c
+}
+
+// limits translates MaxPeers.
+func (c Config) limits() limits {
+	if c.MaxPeers == 0 {
+		return limits{peers: DefaultMaxPeers, loopback: defaultMaxLoopback}
+	}
+	return limits{peers: max(c.MaxPeers, 0)}
+}
+
+func (c Config) check() error {
+	if c.Key == nil && c.DataDir == "" {
+		return errors.New("node config: neither a key nor a data directory")
+	}
+	if len(c.Specs) == 0 {
+		return errors.New("node config: no protocol, so that every peer would be useless")
+	}
+	for _, n := range append(append([]*enode.Node{}, c.StaticNodes...), c.TrustedNodes...) {
+		if n == nil || n.Pubkey() == nil {
+			return fmt.Errorf("node config: %v has no public key to recognise it by", n)
+		}
+	}
+	return nil
+}

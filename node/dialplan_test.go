@@ -1,0 +1,181 @@
+package node
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+func testNode(t *testing.T) *enode.Node {
+	t.Helper()
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return enode.NewV4(&key.PublicKey, []byte{127, 0, 0, 1}, 30303, 30303)
+}
+
+func noJitter() float64 { return 0 }
+
+func TestRedialBackoff(t *testing.T) {
+	p := newDialPlan(10, noJitter)
+	n := testNode(t)
+	now := time.Unix(1_000_000, 0)
+	p.add(n, false, now)
+	for i, want := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60, 60} {
+		wait, ok := p.wait(now)
+		if !ok || wait != want*time.Second {
+			t.Fatalf("dial %d: after %v (%v), want %v", i, wait, ok, want*time.Second)
+		}
+		if wait > 0 && len(p.start(now.Add(wait-1))) != 0 {
+			t.Fatalf("dial %d: started early", i)
+		}
+		now = now.Add(wait)
+		dials := p.start(now)
+		if len(dials) != 1 || dials[0].node != n {
+			t.Fatalf("dial %d: got %v", i, dials)
+		}
+		if again := p.start(now.Add(time.Hour)); len(again) != 0 {
+			t.Fatalf("dial %d: a second dial to the same node", i)
+		}
+		if _, ok := p.wait(now); ok {
+			t.Fatalf("dial %d: another one planned while it is under way", i)
+		}
+		p.ended(n.ID(), dials[0].ticket, false, now)
+	}
+}
+
+func TestJitterShortens(t *testing.T) {
+	for _, j := range []float64{0, 0.5, 0.999} {
+		p := newDialPlan(10, func() float64 { return j })
+		now := time.Unix(1_000_000, 0)
+		n := testNode(t)
+		p.add(n, false, now)
+		for range 20 {
+			p.ended(n.ID(), p.start(now)[0].ticket, false, now)
+			wait, _ := p.wait(now)
+			if wait > redialMax || wait < redialMin*4/5 {
+				t.Fatalf("jitter %v: wait %v", j, wait)
+			}
+			now = now.Add(wait)
+		}
+		if wait := p.targets[n.ID()].due.Sub(now); wait > 0 {
+			t.Fatalf("due in %v", wait)
+		}
+	}
+}
+
+func TestRedialAfterALink(t *testing.T) {
+	tests := []struct {
+		name     string
+		failures int
+		lived    time.Duration
+		want     time.Duration
+	}{
+		{"healthy link", 6, time.Minute, time.Second},
+		{"link that ended at once, the first time", 0, 0, time.Second},
+		{"link that ended at once, again", 3, time.Second, 8 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newDialPlan(10, noJitter)
+			now := time.Unix(1_000_000, 0)
+			n := testNode(t)
+			p.add(n, false, now)
+			for range tt.failures {
+				wait, _ := p.wait(now)
+				now = now.Add(wait)
+				p.ended(n.ID(), p.start(now)[0].ticket, false, now)
+			}
+			wait, _ := p.wait(now)
+			now = now.Add(wait)
+			d := p.start(now)[0]
+			p.linked(n.ID(), now)
+			p.ended(n.ID(), d.ticket, true, now)
+			if _, ok := p.wait(now); ok {
+				t.Error("a dial is planned while there is a link")
+			}
+			now = now.Add(tt.lived)
+			p.unlinked(n.ID(), now)
+			if wait, ok := p.wait(now); !ok || wait != tt.want {
+				t.Errorf("redial after %v (%v), want %v", wait, ok, tt.want)
+			}
+		})
+	}
+}
+
+func TestPlanKeepsToItsNodes(t *testing.T) {
+	p := newDialPlan(10, noJitter)
+	now := time.Unix(1_000_000, 0)
+	connected, n, stranger := testNode(t), testNode(t), testNode(t)
+	p.add(connected, true, now)
+	p.add(n, false, now)
+	p.linked(stranger.ID(), now)
+	p.unlinked(stranger.ID(), now)
+	dials := p.start(now)
+	if len(dials) != 1 || dials[0].node != n {
+		t.Fatalf("dials %v, want only the static node without a link", dials)
+	}
+
+	if ticket := p.remove(n.ID()); ticket != dials[0].ticket {
+		t.Errorf("removed while dialing: ticket %d, want %d", ticket, dials[0].ticket)
+	}
+	p.add(n, false, now)
+	second := p.start(now)
+	if len(second) != 1 {
+		t.Fatalf("added again: dials %v", second)
+	}
+	p.ended(n.ID(), dials[0].ticket, false, now)
+	if len(p.start(now.Add(time.Hour))) != 0 {
+		t.Error("the end of the first dial was taken for the end of the second")
+	}
+	p.ended(n.ID(), second[0].ticket, false, now)
+	if p.active != 0 {
+		t.Errorf("%d dials under way, want 0", p.active)
+	}
+}
+
+func TestNewAddressIsDialedNext(t *testing.T) {
+	p := newDialPlan(10, noJitter)
+	now := time.Unix(1_000_000, 0)
+	n := testNode(t)
+	moved := enode.NewV4(n.Pubkey(), []byte{192, 0, 2, 1}, 1, 1)
+	p.add(n, false, now)
+	p.ended(n.ID(), p.start(now)[0].ticket, false, now)
+	p.add(moved, false, now)
+	if dials := p.start(now.Add(time.Second)); len(dials) != 1 || dials[0].node != moved {
+		t.Errorf("dials %v, want one to the new address", dials)
+	}
+}
+
+func TestDialsAtOnceAreBounded(t *testing.T) {
+	const limit, nodes = 3, 8
+	p := newDialPlan(limit, noJitter)
+	now := time.Unix(1_000_000, 0)
+	seen := map[enode.ID]int{}
+	for range nodes {
+		p.add(testNode(t), false, now)
+	}
+	for range nodes {
+		dials := p.start(now)
+		for _, d := range dials {
+			seen[d.node.ID()]++
+		}
+		if p.active > limit {
+			t.Fatalf("%d dials at once, want at most %d", p.active, limit)
+		}
+		for _, d := range dials {
+			p.ended(d.node.ID(), d.ticket, false, now)
+		}
+	}
+	if len(seen) != nodes {
+		t.Errorf("%d of %d nodes dialed", len(seen), nodes)
+	}
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("%v dialed %d times before the others had their turn", id, n)
+		}
+	}
+}

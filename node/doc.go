@@ -1,0 +1,40 @@
+// Package node is a devp2p node: it listens, dials, decides whom to have as a peer, and
+// runs one link (package actors) for each of them, with the protocols that it was given
+// (package protocols). [New], [Node.Start] and [Node.Stop] embed it in a program; a
+// process may run many.
+//
+//	node-1f0a9c3e       root: starts the others in order, stops them in reverse
+//	├─ peers            admits or refuses, owns the links, tells who came and went
+//	│  └─ peer-…        one link each
+//	├─ handshakes       one short-lived actor for each connection being set up
+//	│  └─ inbound, outbound
+//	├─ dialer           which static node to dial, and when
+//	└─ listener         accepts
+//
+// # Who talks to whom
+//
+// The listener's goroutines hand accepted connections to handshakes, the dialer hands
+// over its dials. A handshake asks peers for admission as soon as the remote's identity
+// is known, and gets its verdict as a message; with a session in hand it gives connection
+// and session to peers and ends. Peers spawns the link and tells the dialer. When a
+// handshake is gone, its parent tells peers, and the dialer if it was a dial.
+//
+// What blocks (reading, writing, connecting, resolving names) runs in goroutines that
+// belong to one actor and report to it. No actor waits for another.
+//
+// # Invariants
+//
+//   - A node is a member of the roster at most once; an established link is never
+//     replaced. Of two dials between two nodes at the same moment, the one from the lower
+//     ID stays, on both sides (roster.admitInbound says why).
+//   - The number of peers never exceeds the limit, except by trusted ones: admission is
+//     checked before our ack and again with the session in hand.
+//   - Handshakes are bounded in number and in time, and so is what waits for one. A slot
+//     in four is kept for known nodes.
+//   - Each refusal has a name of its own (refusal.go), which the remote, the log and
+//     [Node.Subscribe] are told.
+//   - What must outlive a crash stands outside the actor that crashes: the roster, the
+//     dial plan, the listening sockets. A crash of any actor here takes no link down.
+//   - Stop ends in reverse order, each step within a deadline: nobody comes in any more,
+//     peers are told 'client quitting', and the last one out is the root.
+package node

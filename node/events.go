@@ -1,0 +1,138 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// EventKind says what an [Event] is about.
+type EventKind uint8
+
+// The kinds of event.
+const (
+	// PeerAdded: a link is up. Peer says with whom.
+	PeerAdded EventKind = iota + 1
+	// PeerDropped: a link has ended, for Cause.
+	PeerDropped
+	// SetupFailed: a connection did not become a link, for Err. Of Peer only address and
+	// direction are known for sure, and the ID if the remote came to tell it.
+	SetupFailed
+	// Lifecycle: an actor of the node has started, failed, been restarted, …; see Step.
+	Lifecycle
+)
+
+func (k EventKind) String() string {
+	switch k {
+	case PeerAdded:
+		return "peer added"
+	case PeerDropped:
+		return "peer dropped"
+	case SetupFailed:
+		return "setup failed"
+	case Lifecycle:
+		return "lifecycle"
+	}
+	return "unknown"
+}
+
+// Cause is why a link ended: which side, with which reason, in which protocol.
+type Cause = actors.Cause
+
+// Step is one lifecycle step of an actor, as the log has it.
+type Step = actors.Event
+
+// Event is something that happened in a node.
+type Event struct {
+	Kind  EventKind
+	Time  time.Time
+	Peer  PeerInfo // of PeerAdded, PeerDropped, SetupFailed
+	Cause *Cause   // of PeerDropped
+	Err   error    // of SetupFailed; the errors of this package and of wire are among them
+	Step  Step     // of Lifecycle
+
+	// Missed is how many events right before this one were dropped because the
+	// subscriber did not take them in time.
+	Missed uint64
+}
+
+// eventBuffer is how many events may wait for a subscriber.
+const eventBuffer = 512
+
+// hub hands events to subscribers. It never waits for one, and costs an atomic load
+// while there is none.
+type hub struct {
+	active atomic.Int32
+	mu     sync.Mutex
+	closed bool
+	subs   map[*subscription]struct{}
+}
+
+type subscription struct {
+	ch     chan Event
+	missed uint64
+	stop   func() bool // ends the watch over the subscriber's context
+}
+
+func (h *hub) subscribe(ctx context.Context) <-chan Event {
+	s := &subscription{ch: make(chan Event, eventBuffer)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		close(s.ch)
+		return s.ch
+	}
+	if h.subs == nil {
+		h.subs = map[*subscription]struct{}{}
+	}
+	h.subs[s] = struct{}{}
+	h.active.Add(1)
+	s.stop = context.AfterFunc(ctx, func() { h.end(s) })
+	return s.ch
+}
+
+func (h *hub) end(s *subscription) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, ok := h.subs[s]; ok {
+		delete(h.subs, s)
+		h.active.Add(-1)
+		close(s.ch)
+	}
+}
+
+// listened says whether anybody is there, to spare the making of events nobody sees.
+func (h *hub) listened() bool { return h.active.Load() > 0 }
+
+func (h *hub) publish(e Event) {
+	if !h.listened() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.subs {
+		e.Missed = s.missed
+		select {
+		case s.ch <- e:
+			s.missed = 0
+		default:
+			s.missed++
+		}
+	}
+}
+
+// close ends all subscriptions; later ones end at once.
+func (h *hub) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for s := range h.subs {
+		s.stop()
+		close(s.ch)
+	}
+	clear(h.subs)
+	h.active.Store(0)
+}

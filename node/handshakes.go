@@ -1,0 +1,262 @@
+package node
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+const (
+	// maxWaiting bounds the accepted connections that wait for a slot.
+	maxWaiting = 1024
+	// waitLimit is how long one waits; then it is closed unheard. The remote's own
+	// patience ends about then.
+	waitLimit = wire.AuthTimeout
+)
+
+// errCrashed is the end of a handshake whose actor panicked; the log has the stack.
+var errCrashed = errors.New("handshake actor crashed")
+
+// handshakes owns the actors that set up connections, bounds their number, and tells
+// what became of them.
+type handshakes struct {
+	n        *Node
+	slots    slots
+	throttle throttle
+	// Those that wait for a slot, oldest first, apart by who may take which slot.
+	known, strangers []waiting
+	waitTimer        Timer
+	running          map[string]*running // by the ID of the actor's PID
+	dials            map[uint64]*actor.PID
+	// cutOff is why handshakes end that did not say so themselves.
+	cutOff   error
+	stopping bool
+}
+
+// waiting is an accepted connection without a slot.
+type waiting struct {
+	conn  net.Conn
+	since time.Time
+}
+
+// running is one handshake under way.
+type running struct {
+	remote  netip.AddrPort // of inbound connections
+	inbound bool
+	known   bool
+	dial    dial
+	id      enode.ID
+	err     error
+}
+
+func (n *Node) handshakesProps() *actor.Props {
+	return actors.PropsOf(func() actor.Actor {
+		return &handshakes{
+			n: n, slots: slots{max: n.cfg.MaxPending},
+			running: map[string]*running{}, dials: map[uint64]*actor.PID{},
+			cutOff: errCrashed,
+		}
+	}, n.journal, actor.WithSupervisor(endFailed{n.journal}))
+}
+
+func (h *handshakes) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *accepted:
+		h.accepted(ctx, msg.conn)
+	case *waitOver:
+		h.dismiss(ctx)
+	case *startDial:
+		h.startDial(ctx, msg.dial)
+	case *cancelDial:
+		if pid := h.dials[msg.ticket]; pid != nil {
+			actors.Send(ctx, pid, &giveUp{ErrCancelled})
+		}
+	case *setupDone:
+		h.done(ctx, msg)
+	case *actor.Terminated:
+		h.gone(ctx, msg.Who)
+	case *actor.Restarting:
+		h.stop(errCrashed)
+	case *actor.Stopping:
+		h.stop(ErrStopping)
+	}
+}
+
+// stop closes what waits. The handshakes under way are stopped by the runtime, and no
+// new one may begin: nobody would stop it.
+func (h *handshakes) stop(why error) {
+	h.stopping, h.cutOff = true, why
+	for _, w := range append(h.known, h.strangers...) {
+		h.turnAway(w.conn, why)
+	}
+	h.known, h.strangers = nil, nil
+	if h.waitTimer != nil {
+		h.waitTimer.Stop()
+	}
+}
+
+// accepted gives a new connection a slot, or lets it wait for one.
+func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
+	remote := addrPortOf(conn.RemoteAddr())
+	known := h.n.roster.knows(remote.Addr())
+	now := h.n.clock.Now()
+	switch {
+	case h.stopping:
+		h.turnAway(conn, h.cutOff)
+	case !allowed(h.n.cfg.NetRestrict, remote.Addr()):
+		h.turnAway(conn, ErrNotAllowed)
+	case !known && !h.throttle.allow(remote.Addr(), now):
+		h.turnAway(conn, ErrThrottled)
+	case h.slots.take(known):
+		h.begin(ctx, conn, known)
+	case known:
+		h.known = append(h.known, waiting{conn, now})
+		h.armWait(ctx)
+	default:
+		h.strangers = append(h.strangers, waiting{conn, now})
+		h.armWait(ctx)
+	}
+}
+
+// begin starts the handshake of a connection that has a slot; its credit goes back.
+func (h *handshakes) begin(ctx actor.Context, conn net.Conn, known bool) {
+	<-h.n.intake
+	r := &running{remote: addrPortOf(conn.RemoteAddr()), inbound: true, known: known}
+	hs := &handshake{n: h.n, parent: ctx.Self(), inbound: true, remote: r.remote}
+	hs.conn.set(conn)
+	h.spawn(ctx, "inbound", hs, r)
+}
+
+func (h *handshakes) startDial(ctx actor.Context, d dial) {
+	if h.stopping {
+		return // the dialer has stopped before
+	}
+	hs := &handshake{n: h.n, parent: ctx.Self(), target: d.node, id: d.node.ID()}
+	h.dials[d.ticket] = h.spawn(ctx, "outbound", hs, &running{dial: d, id: hs.id})
+}
+
+func (h *handshakes) spawn(ctx actor.Context, name string, hs *handshake, r *running) *actor.PID {
+	pid := ctx.SpawnPrefix(actors.PropsOf(func() actor.Actor { return hs }, h.n.journal), name)
+	h.running[pid.Id] = r
+	return pid
+}
+
+// turnAway closes a connection unheard, and gives its credit back.
+func (h *handshakes) turnAway(conn net.Conn, err error) {
+	<-h.n.intake
+	remote := addrPortOf(conn.RemoteAddr())
+	_ = conn.Close() // it is of no use any more
+	h.report(&running{remote: remote, inbound: true, err: err})
+}
+
+// done: a handshake has said how it ended.
+func (h *handshakes) done(ctx actor.Context, msg *setupDone) {
+	if r := h.running[msg.by.Id]; r != nil {
+		r.id, r.err = msg.id, msg.err
+		h.ended(ctx, msg.by, r)
+		ctx.Stop(msg.by)
+	}
+}
+
+// gone: an actor has stopped. Without a last word it crashed or was cut off, and its
+// remote's ID is known to peers alone, if it came that far.
+func (h *handshakes) gone(ctx actor.Context, who *actor.PID) {
+	if r := h.running[who.Id]; r != nil {
+		if r.err = h.cutOff; r.inbound {
+			r.id = enode.ID{}
+		}
+		h.ended(ctx, who, r)
+	}
+}
+
+// ended frees what a handshake had, and tells those who count on it.
+func (h *handshakes) ended(ctx actor.Context, who *actor.PID, r *running) {
+	delete(h.running, who.Id)
+	end := &setupEnded{by: who, id: r.id, ticket: r.dial.ticket, err: r.err}
+	actors.Send(ctx, h.n.peers, end)
+	if r.inbound {
+		h.slots.free(r.known)
+		h.serveWaiting(ctx)
+	} else {
+		delete(h.dials, r.dial.ticket)
+		actors.Send(ctx, h.n.dialer, end)
+	}
+	if r.err != nil {
+		h.report(r)
+	}
+}
+
+// serveWaiting gives free slots to those that wait, known nodes first.
+func (h *handshakes) serveWaiting(ctx actor.Context) {
+	for len(h.known) > 0 && h.slots.take(true) {
+		w := h.known[0]
+		h.known = h.known[1:]
+		h.begin(ctx, w.conn, true)
+	}
+	for len(h.strangers) > 0 && h.slots.take(false) {
+		w := h.strangers[0]
+		h.strangers = h.strangers[1:]
+		h.begin(ctx, w.conn, false)
+	}
+}
+
+// armWait sets the timer for the one that has waited longest.
+func (h *handshakes) armWait(ctx actor.Context) {
+	if h.waitTimer != nil {
+		return
+	}
+	oldest, ok := h.oldest()
+	if !ok {
+		return
+	}
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	wait := max(0, waitLimit-h.n.clock.Now().Sub(oldest))
+	h.waitTimer = h.n.clock.AfterFunc(wait, func() { actors.Send(root, self, &waitOver{}) })
+}
+
+func (h *handshakes) oldest() (since time.Time, ok bool) {
+	for _, queue := range [][]waiting{h.known, h.strangers} {
+		if len(queue) > 0 && (!ok || queue[0].since.Before(since)) {
+			since, ok = queue[0].since, true
+		}
+	}
+	return since, ok
+}
+
+// dismiss closes those that have waited too long.
+func (h *handshakes) dismiss(ctx actor.Context) {
+	h.waitTimer = nil
+	now := h.n.clock.Now()
+	for _, queue := range []*[]waiting{&h.known, &h.strangers} {
+		for len(*queue) > 0 && now.Sub((*queue)[0].since) >= waitLimit {
+			h.turnAway((*queue)[0].conn, ErrPendingFull)
+			*queue = (*queue)[1:]
+		}
+	}
+	h.armWait(ctx)
+}
+
+// report tells those who listen why a connection did not become a link. Remotes come and
+// go for reasons of their own, so the log has it as a detail.
+func (h *handshakes) report(r *running) {
+	direction := "outbound"
+	if r.inbound {
+		direction = "inbound"
+	} else if list := endpointsOf(r.dial.node); len(list) > 0 {
+		r.remote = list[0]
+	}
+	h.n.log.Debug("connection not set up", "direction", direction, "addr", r.remote, "id", r.id.TerminalString(), "reason", r.err)
+	if h.n.hub.listened() {
+		h.n.hub.publish(Event{
+			Kind: SetupFailed, Time: h.n.clock.Now(), Err: r.err,
+			Peer: PeerInfo{ID: r.id, RemoteAddr: r.remote, Inbound: r.inbound},
+		})
+	}
+}

@@ -1,0 +1,223 @@
+package node
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+)
+
+// portTries is how often a number is drawn that should be free for TCP and UDP.
+const portTries = 16
+
+// listen opens a socket for each address of the configuration, all of them or none.
+func (n *Node) listen(ctx context.Context) error {
+	for range portTries {
+		again, err := n.tryListen(ctx)
+		if err == nil {
+			return nil
+		}
+		n.closeListeners()
+		if !again {
+			return err
+		}
+	}
+	return fmt.Errorf("listen: no number free for TCP and UDP on all addresses in %d tries", portTries)
+}
+
+// tryListen draws one number for all addresses with port 0. again says that another
+// number may do better.
+func (n *Node) tryListen(ctx context.Context) (again bool, err error) {
+	var drawn uint16
+	n.listeners = nil
+	for _, on := range n.cfg.Listen {
+		free := on.Port() == 0
+		if free {
+			on = netip.AddrPortFrom(on.Addr(), drawn)
+		}
+		ln, err := n.cfg.ListenFunc(ctx, on)
+		if err != nil {
+			return free && drawn != 0, fmt.Errorf("listen on %v: %w", on, err)
+		}
+		n.listeners = append(n.listeners, ln)
+		if !free || drawn != 0 {
+			continue
+		}
+		tcp, ok := ln.Addr().(*net.TCPAddr)
+		if !ok {
+			continue // not a network where UDP has numbers
+		}
+		if !freeForUDP(tcp) {
+			return true, fmt.Errorf("listen: UDP port %d is taken", tcp.Port)
+		}
+		drawn = uint16(tcp.Port)
+	}
+	return false, nil
+}
+
+func freeForUDP(at *net.TCPAddr) bool {
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: at.IP, Port: at.Port, Zone: at.Zone})
+	return err == nil && conn.Close() == nil
+}
+
+// closeListeners closes the sockets. It may be called again.
+func (n *Node) closeListeners() {
+	for _, ln := range n.listeners {
+		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			n.log.Debug("closing a listener", "addr", ln.Addr(), "err", err)
+		}
+	}
+}
+
+// network says how to listen on an address. Without an IP one socket serves IPv4 and
+// IPv6, or what of them the machine has; with one it serves that family alone, so that
+// 0.0.0.0 and :: may be given side by side.
+func network(on netip.AddrPort) (network, address string) {
+	switch {
+	case !on.Addr().IsValid():
+		return "tcp", net.JoinHostPort("", strconv.Itoa(int(on.Port())))
+	case on.Addr().Is4():
+		return "tcp4", on.String()
+	}
+	return "tcp6", on.String()
+}
+
+// listenTCP opens a socket with SO_REUSEADDR and SO_REUSEPORT, so that later dials can
+// leave from the port that the node is known by. SO_REUSEPORT would also let a second
+// node take half of the first one's connections; therefore a bind without it comes first,
+// which fails if anybody listens there.
+func listenTCP(ctx context.Context, on netip.AddrPort) (net.Listener, error) {
+	network, address := network(on)
+	if on.Port() != 0 {
+		probe, err := new(net.ListenConfig).Listen(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if err := probe.Close(); err != nil {
+			return nil, err
+		}
+	}
+	// Pings keep a link alive; the kernel need not do so too.
+	lc := net.ListenConfig{Control: reuse, KeepAlive: -1}
+	return lc.Listen(ctx, network, address)
+}
+
+// dialTCP is what opens connections unless the configuration has something else.
+func dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{KeepAlive: -1}
+	return d.DialContext(ctx, "tcp", to.String())
+}
+
+// announce makes the record that fits the listening sockets, and tells the Hello.
+func (n *Node) announce() error {
+	e := n.endpoint()
+	record, unreadable, err := keepRecord(n.cfg.DataDir, n.key, e, n.clock.Now())
+	if err != nil {
+		return err
+	}
+	if unreadable != nil {
+		n.log.Warn("previous node record replaced", "err", unreadable)
+	}
+	n.record.Store(record)
+	if len(n.listeners) > 0 {
+		n.hello.ListenPort = uint64(addrPortOf(n.listeners[0].Addr()).Port())
+	}
+	return nil
+}
+
+// endpoint is where others reach the node, by all that is known: the configured external
+// address, the addresses that it listens on, and loopback where it listens on all.
+func (n *Node) endpoint() endpoint {
+	var e endpoint
+	for _, ln := range n.listeners {
+		at := addrPortOf(ln.Addr())
+		if !at.Addr().IsValid() {
+			continue
+		}
+		ip := at.Addr()
+		if ip.IsUnspecified() {
+			ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+		if ip.Is4() && !e.ip4.IsValid() {
+			e.ip4, e.tcp4 = ip, at.Port()
+		}
+		if ip.Is6() && !e.ip6.IsValid() {
+			e.ip6, e.tcp6 = ip.WithZone(""), at.Port()
+		}
+	}
+	if ext := n.cfg.ExternalIP.Unmap(); ext.IsValid() && len(n.listeners) > 0 {
+		port := addrPortOf(n.listeners[0].Addr()).Port()
+		if ext.Is4() {
+			e.ip4, e.tcp4 = ext, port
+		} else {
+			e.ip6, e.tcp6 = ext, port
+		}
+	}
+	return e
+}
+
+// LocalURL is the enode URL by which programs on this machine reach the node: with its
+// first listening address, or 127.0.0.1 where it listens on all. It is empty for a node
+// that doesn't listen.
+func (n *Node) LocalURL() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.listeners) == 0 {
+		return ""
+	}
+	at := addrPortOf(n.listeners[0].Addr())
+	ip := at.Addr()
+	if !ip.IsValid() || ip.IsUnspecified() {
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	port := int(at.Port())
+	return enode.NewV4(&n.key.PublicKey, ip.AsSlice(), port, port).URLv4()
+}
+
+// endpointsOf lists where to dial a node: the address that its record prefers, then that
+// of the other family.
+func endpointsOf(node *enode.Node) []netip.AddrPort {
+	var list []netip.AddrPort
+	if ap, ok := node.TCPEndpoint(); ok {
+		list = append(list, ap)
+	}
+	var (
+		ip4        enr.IPv4Addr
+		ip6        enr.IPv6Addr
+		tcp4, tcp6 uint16
+	)
+	add := func(ip netip.Addr, port uint16) {
+		ap := netip.AddrPortFrom(ip, port)
+		if ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && port != 0 && (len(list) == 0 || list[0] != ap) {
+			list = append(list, ap)
+		}
+	}
+	if node.Load((*enr.TCP)(&tcp4)) == nil && node.Load(&ip4) == nil {
+		add(netip.Addr(ip4), tcp4)
+	}
+	if node.Load((*enr.TCP6)(&tcp6)) != nil {
+		tcp6 = tcp4
+	}
+	if node.Load(&ip6) == nil {
+		add(netip.Addr(ip6), tcp6)
+	}
+	return list
+}
+
+func addrsOf(node *enode.Node) []netip.Addr {
+	var list []netip.Addr
+	for _, ap := range endpointsOf(node) {
+		list = append(list, ap.Addr())
+	}
+	return list
+}
+
+// idOf gives a public key as it stands in Hello and enode URLs.
+func idOf(key *ecdsa.PublicKey) [64]byte { return [64]byte(crypto.FromECDSAPub(key)[1:]) }

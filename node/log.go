@@ -1,0 +1,144 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"strings"
+	"sync"
+
+	"github.com/lmittmann/tint"
+)
+
+// LevelTrace is below slog.LevelDebug: what happens for each message.
+const LevelTrace = slog.LevelDebug - 4
+
+// Level translates go-ethereum's verbosity: 0 silent, 1 error, 2 warn, 3 info, 4 debug,
+// 5 trace.
+func Level(verbosity int) (slog.Level, error) {
+	levels := [...]slog.Level{math.MaxInt, slog.LevelError, slog.LevelWarn, slog.LevelInfo, slog.LevelDebug, LevelTrace}
+	if verbosity < 0 || verbosity >= len(levels) {
+		return 0, fmt.Errorf("verbosity %d: want 0 to %d", verbosity, len(levels)-1)
+	}
+	return levels[verbosity], nil
+}
+
+// NewTextLog makes a log for people: one line a record, a stack on lines of its own.
+func NewTextLog(w io.Writer, level slog.Level, colour bool) *slog.Logger {
+	out := &lockedWriter{w: w}
+	return slog.New(&stackHandler{out: out, Handler: tint.NewHandler(out, &tint.Options{
+		Level:      level,
+		TimeFormat: "2006-01-02 15:04:05.000",
+		NoColor:    !colour,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.LevelKey && a.Value.Any() == LevelTrace {
+				return slog.String(slog.LevelKey, "TRC")
+			}
+			return a
+		},
+	})})
+}
+
+// NewJSONLog makes a log for machines: one JSON object a line.
+func NewJSONLog(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.LevelKey && a.Value.Any() == LevelTrace {
+				return slog.String(slog.LevelKey, "TRACE")
+			}
+			return a
+		},
+	}))
+}
+
+// stackHandler takes the stack out of a record and writes it below, because nobody can
+// read one with its line breaks escaped.
+type stackHandler struct {
+	slog.Handler
+	out *lockedWriter
+}
+
+const stackKey = "stack"
+
+func (h *stackHandler) Handle(ctx context.Context, r slog.Record) error {
+	var stack string
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == stackKey {
+			stack = a.Value.String()
+		}
+		return stack == ""
+	})
+	if stack == "" {
+		return h.Handler.Handle(ctx, r)
+	}
+	short := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key != stackKey {
+			short.AddAttrs(a)
+		}
+		return true
+	})
+	if err := h.Handler.Handle(ctx, short); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	for line := range strings.Lines(strings.TrimRight(stack, "\n")) {
+		b.WriteString("    ")
+		b.WriteString(line)
+	}
+	b.WriteByte('\n')
+	_, err := h.out.Write(b.Bytes())
+	return err
+}
+
+func (h *stackHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &stackHandler{Handler: h.Handler.WithAttrs(attrs), out: h.out}
+}
+
+func (h *stackHandler) WithGroup(name string) slog.Handler {
+	return &stackHandler{Handler: h.Handler.WithGroup(name), out: h.out}
+}
+
+// lockedWriter keeps writes whole: a record and a stack come from different handlers.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// runtimeHandler carries protoactor's own log. What that runtime finds worth an Info,
+// such as a message to an actor that has just stopped, is of no interest to an operator.
+type runtimeHandler struct{ slog.Handler }
+
+func (h runtimeHandler) lower(l slog.Level) slog.Level {
+	if l == slog.LevelInfo {
+		return slog.LevelDebug
+	}
+	return l
+}
+
+func (h runtimeHandler) Enabled(ctx context.Context, l slog.Level) bool {
+	return h.Handler.Enabled(ctx, h.lower(l))
+}
+
+func (h runtimeHandler) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = h.lower(r.Level)
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h runtimeHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return runtimeHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h runtimeHandler) WithGroup(name string) slog.Handler {
+	return runtimeHandler{h.Handler.WithGroup(name)}
+}

@@ -1,0 +1,142 @@
+package node
+
+import (
+	"net"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// This file is the whole vocabulary of the node's own actors, by sender.
+
+// From Node's methods.
+
+// stopNode goes to the root, from Stop: end everything in order.
+type stopNode struct{}
+
+// addStatic goes to the dialer, from AddPeer: keep a link to this node.
+type addStatic struct{ node *enode.Node }
+
+// removeStatic goes to the dialer, from RemovePeer: dial this node no more.
+type removeStatic struct{ id enode.ID }
+
+// dropPeer goes to peers, from RemovePeer: end the link to this node if there is one.
+type dropPeer struct{ id enode.ID }
+
+// From the root.
+
+// drain goes to peers when the node stops: say good-bye to all, then stop.
+type drain struct{}
+
+// stepOverdue is the root's timer to itself: a child has not stopped in time.
+type stepOverdue struct{ child *actor.PID }
+
+// chaosDue is the root's timer to itself: inject panics now.
+type chaosDue struct{ index int }
+
+// From the listener.
+
+// accepted goes to handshakes, from an accepting goroutine, for each connection. It
+// carries one credit of Node.intake, which handshakes gives back.
+type accepted struct{ conn net.Conn }
+
+// acceptFailed goes to the listener, from an accepting goroutine that now waits.
+type acceptFailed struct {
+	addr net.Addr
+	err  error
+}
+
+// From the dialer.
+
+// startDial goes to handshakes: set up a connection to this node.
+type startDial struct{ dial }
+
+// cancelDial goes to handshakes: the node of this dial was removed.
+type cancelDial struct{ ticket uint64 }
+
+// dialDue is the dialer's timer to itself: something may be due.
+type dialDue struct{}
+
+// From handshakes.
+
+// setupEnded goes to peers, and to the dialer for a dial, when a handshake is over,
+// however it ended.
+type setupEnded struct {
+	by     *actor.PID
+	id     enode.ID // zero if the remote never said who it is
+	ticket uint64   // of the dial; 0 for inbound connections
+	err    error    // nil: the session was given to peers
+}
+
+// giveUp goes to an outbound handshake when its dial was cancelled, and comes from peers
+// when the remote's own connection takes its place. err says which.
+type giveUp struct{ err error }
+
+// waitOver is the timer of handshakes to itself: look for connections that have waited
+// too long for a slot.
+type waitOver struct{}
+
+// From a handshake.
+
+// admit goes to peers once the remote's identity is known: inbound between its auth and
+// our ack, outbound between the TCP connection and our auth. Peers answers with a
+// *verdict.
+type admit struct {
+	by       *actor.PID
+	id       enode.ID
+	inbound  bool
+	loopback bool
+}
+
+// settle goes to peers with a finished session. The connection belongs to peers from
+// then on.
+type settle struct {
+	by      *actor.PID
+	id      enode.ID
+	conn    net.Conn
+	session *wire.Session
+	inbound bool
+}
+
+// setupDone goes to handshakes as the handshake's last word: the connection is closed or
+// handed over, and the actor may be stopped.
+type setupDone struct {
+	by  *actor.PID
+	id  enode.ID
+	err error
+}
+
+// setupOverdue is a handshake's timer to itself.
+type setupOverdue struct{}
+
+// connected, authRead and sessionReady go to a handshake from the goroutine that did
+// the work. A handshake that was cut off meanwhile is not there to read them.
+type (
+	connected struct{ err error }
+	authRead  struct {
+		recipient *wire.Recipient
+		err       error
+	}
+	sessionReady struct {
+		session *wire.Session
+		err     error
+	}
+)
+
+// IgnoreDeadLetterLogging tells protoactor so.
+func (*connected) IgnoreDeadLetterLogging()    {}
+func (*authRead) IgnoreDeadLetterLogging()     {}
+func (*sessionReady) IgnoreDeadLetterLogging() {}
+
+// From peers.
+
+// verdict answers admit: nil admits.
+type verdict struct{ err error }
+
+// linkUp and linkDown go to the dialer for each link to a static node that came and went.
+type (
+	linkUp   struct{ id enode.ID }
+	linkDown struct{ id enode.ID }
+)

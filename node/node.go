@@ -1,0 +1,301 @@
+package node
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// Errors of a Node's methods.
+var (
+	ErrStarted    = errors.New("node was started before")
+	ErrStopped    = errors.New("node was stopped")
+	ErrNotRunning = errors.New("node is not running")
+)
+
+// Node is a devp2p node. Its methods are safe from any goroutine.
+type Node struct {
+	cfg       Config
+	key       *ecdsa.PrivateKey
+	id        enode.ID
+	log       *slog.Logger
+	clock     Clock
+	system    *actor.ActorSystem
+	ownSystem bool
+
+	protocols []actors.Protocol
+	hello     wire.Hello // complete once the node listens
+	pool      *actors.Pool
+	feed      *actors.Feed
+	journal   *actors.Journal
+	hub       hub
+	roster    *roster
+	plan      *dialPlan // owned by the dialer
+	connector *connector
+	draining  atomic.Bool   // peers has been told to say good-bye
+	intake    chan struct{} // credits of accepted connections without a slot
+
+	record    atomic.Pointer[enode.Node]
+	listeners []net.Listener // set before the actors start
+
+	// The actors below the root keep their names over restarts.
+	root, peers, handshakes, dialer *actor.PID
+
+	mu    sync.Mutex
+	state state
+	up    chan struct{} // the root has started its children
+	done  chan struct{} // the root has stopped
+}
+
+type state uint8
+
+const (
+	stateNew state = iota
+	stateRunning
+	stateStopping
+)
+
+// New makes a node. It opens no socket and starts nothing; with a DataDir it reads the
+// key there, or makes one.
+func New(cfg Config) (*Node, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	mounted, err := protocols.Mount(cfg.Specs...)
+	if err != nil {
+		return nil, fmt.Errorf("node config: %w", err)
+	}
+	key := cfg.Key
+	if key == nil {
+		if key, err = keyOf(cfg.DataDir); err != nil {
+			return nil, err
+		}
+	}
+	n := &Node{
+		cfg: cfg, key: key, id: enode.PubkeyToIDV4(&key.PublicKey),
+		log: cfg.Logger, clock: cfg.Clock, system: cfg.System,
+		protocols: mounted,
+		pool:      actors.NewPool(cfg.PoolBytes),
+		feed:      actors.NewFeed(),
+		intake:    make(chan struct{}, maxWaiting),
+		up:        make(chan struct{}),
+		done:      make(chan struct{}),
+	}
+	if n.hello, err = helloOf(key, cfg.Name, mounted); err != nil {
+		return nil, fmt.Errorf("node config: %w", err)
+	}
+	n.journal = actors.NewJournal(cfg.Logger, func(s Step) {
+		n.hub.publish(Event{Kind: Lifecycle, Time: s.Time, Step: s})
+	})
+	n.roster = newRoster(n.id, cfg.limits())
+	n.plan = newDialPlan(cfg.MaxPending, jitterFrom(cfg.Rand))
+	n.connector = &connector{dial: cfg.Dial, lookup: cfg.LookupHost, networks: cfg.NetRestrict, found: n.roster.locate}
+	for _, t := range cfg.TrustedNodes {
+		n.AddTrusted(t)
+	}
+	for _, s := range cfg.StaticNodes {
+		n.setStatic(s)
+		n.plan.add(s, false, n.clock.Now())
+	}
+	own, err := signRecord(key, endpoint{}.entries(), 0)
+	if err != nil {
+		return nil, err
+	}
+	n.record.Store(own)
+	return n, nil
+}
+
+// helloOf makes the Hello that the node sends, but for the port.
+func helloOf(key *ecdsa.PrivateKey, name string, offered []actors.Protocol) (wire.Hello, error) {
+	h := wire.Hello{Version: wire.BaseVersion, Name: name, ID: idOf(&key.PublicKey)}
+	for _, p := range offered {
+		h.Caps = append(h.Caps, p.Cap())
+	}
+	_, err := h.Append(nil)
+	return h, err
+}
+
+// Start opens the listening sockets and starts the actors. ctx bounds the start alone.
+// A node that was stopped can't be started again.
+func (n *Node) Start(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch n.state {
+	case stateRunning:
+		return ErrStarted
+	case stateStopping:
+		return ErrStopped
+	}
+	if err := n.listen(ctx); err != nil {
+		return err
+	}
+	if err := n.announce(); err != nil {
+		n.closeListeners()
+		return err
+	}
+	if n.system == nil {
+		n.system, n.ownSystem = newSystem(n.log), true
+	}
+	if err := n.spawnRoot(); err != nil {
+		n.closeListeners()
+		return err
+	}
+	n.state = stateRunning
+	select {
+	case <-n.up:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("node start: %w", context.Cause(ctx))
+	}
+}
+
+// newSystem makes the runtime of a node that was given none, with its log in ours.
+func newSystem(log *slog.Logger) *actor.ActorSystem {
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(s *actor.ActorSystem) *slog.Logger {
+		return RuntimeLog(log).With("system", s.ID)
+	}))
+}
+
+// RuntimeLog is the logger to give to an ActorSystem that a node shares
+// (actor.WithLoggerFactory): protoactor's log in the node's, at the levels of an operator.
+func RuntimeLog(log *slog.Logger) *slog.Logger {
+	return slog.New(runtimeHandler{log.Handler()}).With("lib", "protoactor")
+}
+
+// spawnRoot starts the root under the node's ID, with a suffix if another node of that
+// name lives in the same system.
+func (n *Node) spawnRoot() error {
+	name := "node-" + hex.EncodeToString(n.id[:4])
+	err := n.spawnRootAs(name)
+	if errors.Is(err, actor.ErrNameExists) {
+		err = n.spawnRootAs(name + n.system.ProcessRegistry.NextId())
+	}
+	return err
+}
+
+func (n *Node) spawnRootAs(name string) (err error) {
+	// The PIDs are known before the first actor runs, so that none ever sees another's
+	// missing.
+	child := func(short string) *actor.PID { return n.system.NewLocalPID(name + "/" + short) }
+	n.peers, n.handshakes, n.dialer = child(peersName), child(handshakesName), child(dialerName)
+	if n.root, err = n.system.Root.SpawnNamed(n.rootProps(), name); err != nil {
+		return fmt.Errorf("node start: %w", err)
+	}
+	return nil
+}
+
+// Stop ends the node in order: it accepts and dials no more, tells its peers 'client
+// quitting', and is gone. When ctx ends first, what is left is cut off, and the error is
+// ctx's. A second call waits as well; a node that was never started is stopped at once.
+func (n *Node) Stop(ctx context.Context) error {
+	n.mu.Lock()
+	was := n.state
+	n.state = stateStopping
+	n.mu.Unlock()
+	if was == stateNew {
+		n.hub.close()
+		close(n.done)
+		return nil
+	}
+	if was == stateRunning {
+		actors.Send(n.system.Root, n.root, &stopNode{})
+	}
+	select {
+	case <-n.done:
+		return nil
+	case <-ctx.Done():
+	}
+	n.system.Root.Stop(n.root)
+	return fmt.Errorf("node stop: %w", context.Cause(ctx))
+}
+
+// stopped is called by the root when it is the last one left.
+func (n *Node) stopped() {
+	n.closeListeners()
+	n.hub.close()
+	if n.ownSystem {
+		n.system.Shutdown()
+	}
+	close(n.done)
+}
+
+// Done closes when the node has stopped.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Subscribe gives the events of the node from now on, until ctx ends or the node has
+// stopped; then the channel closes. Events wait for a slow subscriber in a buffer, and
+// are dropped when it is full: Event.Missed tells how many.
+func (n *Node) Subscribe(ctx context.Context) <-chan Event { return n.hub.subscribe(ctx) }
+
+// Self is the node's signed record, with the address under which others reach it. Before
+// Start it has none.
+func (n *Node) Self() *enode.Node { return n.record.Load() }
+
+// ID is the node's ID.
+func (n *Node) ID() enode.ID { return n.id }
+
+// AddPeer keeps a link to a static node from now on: dials it until there is one, and
+// again when it ends. One that is known already gets the new address.
+func (n *Node) AddPeer(node *enode.Node) error {
+	if node.Pubkey() == nil {
+		return fmt.Errorf("add peer %v: no public key", node)
+	}
+	if node.ID() == n.id {
+		return fmt.Errorf("add peer: %w", ErrSelf)
+	}
+	return n.tell(func() { n.setStatic(node) }, send{&n.dialer, &addStatic{node}})
+}
+
+// RemovePeer ends the link to a node, and dials it no more.
+func (n *Node) RemovePeer(id enode.ID) error {
+	return n.tell(func() { n.roster.setStatic(id, false) },
+		send{&n.dialer, &removeStatic{id}}, send{&n.peers, &dropPeer{id}})
+}
+
+// AddTrusted lets a node in also above the limit from now on.
+func (n *Node) AddTrusted(node *enode.Node) {
+	n.roster.setTrusted(node.ID(), true)
+	n.roster.locate(node.ID(), addrsOf(node))
+}
+
+// RemoveTrusted makes a node count like any other. A link to it stays.
+func (n *Node) RemoveTrusted(id enode.ID) { n.roster.setTrusted(id, false) }
+
+func (n *Node) setStatic(node *enode.Node) {
+	n.roster.setStatic(node.ID(), true)
+	n.roster.locate(node.ID(), addrsOf(node))
+}
+
+// send is a message to one of the node's actors.
+type send struct {
+	to  **actor.PID
+	msg any
+}
+
+// tell makes a change and tells the actors, if the node runs.
+func (n *Node) tell(change func(), sends ...send) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state != stateRunning {
+		return ErrNotRunning
+	}
+	change()
+	for _, s := range sends {
+		actors.Send(n.system.Root, *s.to, s.msg)
+	}
+	return nil
+}

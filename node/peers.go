@@ -1,0 +1,127 @@
+package node
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// peers decides who may come in, and owns the links. It keeps nothing of its own: who is
+// there is in the roster, so that it can be replaced after a crash while the links live.
+type peers struct{ n *Node }
+
+func (n *Node) peersProps() *actor.Props {
+	return keptProps(n.journal, endFailed{n.journal}, func() actor.Actor { return &peers{n} })
+}
+
+func (p *peers) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *admit:
+		p.admit(ctx, msg)
+	case *settle:
+		p.settle(ctx, msg)
+	case *setupEnded:
+		p.n.roster.abandon(msg.id, msg.by)
+	case *actors.LinkEnded:
+		p.linkEnded(ctx, msg)
+	case *dropPeer:
+		if m := p.n.roster.member(msg.id); m != nil {
+			m.link.Disconnect(wire.DiscRequested, nil)
+		}
+	case *drain:
+		p.drain(ctx)
+	}
+}
+
+// admit answers a handshake that knows who the remote is.
+func (p *peers) admit(ctx actor.Context, msg *admit) {
+	if !msg.inbound {
+		actors.Send(ctx, msg.by, &verdict{p.n.roster.admitDial(msg.id, msg.loopback, msg.by)})
+		return
+	}
+	displaced, err := p.n.roster.admitInbound(msg.id, msg.loopback, msg.by)
+	if displaced != nil {
+		actors.Send(ctx, displaced, &giveUp{ErrTheirDialFirst})
+	}
+	actors.Send(ctx, msg.by, &verdict{err})
+}
+
+// settle makes a link of a session, or sends the remote off.
+func (p *peers) settle(ctx actor.Context, msg *settle) {
+	m := &member{id: msg.id, loopback: isLocal(addrPortOf(msg.conn.RemoteAddr()).Addr())}
+	if err := p.n.roster.clear(m.id, m.loopback, msg.by); err != nil {
+		p.sendOff(ctx, msg, err)
+		return
+	}
+	link, err := actors.Spawn(ctx, actors.Config{
+		System: p.n.system, Name: "peer-" + hex.EncodeToString(m.id[:4]),
+		Conn: msg.conn, Session: msg.session, Protocols: p.n.protocols, Inbound: msg.inbound,
+		Pool: p.n.pool, Journal: p.n.journal, Clock: p.n.clock, Feed: p.n.feed,
+	})
+	if err != nil {
+		_ = msg.conn.Close() // the crash says why
+		panic(fmt.Errorf("spawn link: %w", err))
+	}
+	m.link = link
+	p.n.roster.add(m)
+	if p.n.roster.markOf(m.id).static {
+		actors.Send(ctx, p.n.dialer, &linkUp{m.id})
+	}
+	p.n.publishPeer(PeerAdded, m, nil)
+}
+
+// sendOff tells the remote why it has to go, in a goroutine: that may take a second.
+func (p *peers) sendOff(ctx actor.Context, msg *settle, why error) {
+	p.n.log.Debug("session refused", "id", msg.id.TerminalString(), "addr", msg.conn.RemoteAddr(), "reason", why)
+	n := p.n
+	actors.Go(ctx.ActorSystem().Root, ctx.Self(), func() {
+		err := sendOff(msg.conn, msg.session, why)
+		_ = msg.conn.Close() // the last use of it
+		n.hub.publish(Event{Kind: SetupFailed, Time: n.clock.Now(), Err: err, Peer: PeerInfo{
+			ID: msg.id, Name: msg.session.RemoteHello.Name, Inbound: msg.inbound,
+			RemoteAddr: addrPortOf(msg.conn.RemoteAddr()),
+		}})
+	})
+}
+
+func (p *peers) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
+	id := idOfLink(msg.Link)
+	m := p.n.roster.member(id)
+	if m == nil || m.link != msg.Link {
+		return
+	}
+	p.n.roster.leave(m)
+	if p.n.roster.markOf(id).static {
+		actors.Send(ctx, p.n.dialer, &linkDown{id})
+	}
+	p.n.publishPeer(PeerDropped, m, msg.Cause)
+	p.stopIfEmpty(ctx)
+}
+
+// drain tells all peers that the node quits. The handshakes are gone by now, so that
+// nobody comes after.
+func (p *peers) drain(ctx actor.Context) {
+	p.n.draining.Store(true)
+	for _, m := range p.n.roster.snapshot() {
+		m.link.Disconnect(wire.DiscQuitting, ErrStopping)
+	}
+	p.stopIfEmpty(ctx)
+}
+
+func (p *peers) stopIfEmpty(ctx actor.Context) {
+	if p.n.draining.Load() && p.n.roster.count() == 0 {
+		ctx.Stop(ctx.Self())
+	}
+}
+
+// idOfLink is the node ID of a link's remote.
+func idOfLink(l *actors.Link) enode.ID {
+	key := l.RemoteID()
+	return enode.ID(crypto.Keccak256Hash(key[:]))
+}

@@ -1,0 +1,179 @@
+package node
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+const (
+	// pongTimeout is how long a pong may take.
+	pongTimeout = 5 * time.Second
+	// pingMaxFrame bounds what a remote may send before its pong, in bytes.
+	pingMaxFrame = 1 << 20
+)
+
+// PingResult is what a ping finds out. Fields are set as far as it came.
+type PingResult struct {
+	Addr    netip.AddrPort
+	Connect time.Duration // until the TCP connection
+	Setup   time.Duration // from there to the remote's Hello
+	RTT     time.Duration // from ping to pong
+	Hello   *wire.Hello
+}
+
+// Ping connects to a node, does both handshakes, and pings it. key is who we say we are;
+// nil takes a fresh one. With an error the result tells how far it came; a remote that is
+// alive but doesn't want us is a *wire.RemoteDisconnect.
+func Ping(ctx context.Context, key *ecdsa.PrivateKey, target *enode.Node) (PingResult, error) {
+	var r PingResult
+	if target.Pubkey() == nil {
+		return r, fmt.Errorf("ping %v: no public key", target)
+	}
+	if key == nil {
+		var err error
+		if key, err = crypto.GenerateKey(); err != nil {
+			return r, err
+		}
+	}
+	cfg := Config{}.withDefaults()
+	c := connector{dial: cfg.Dial, lookup: cfg.LookupHost, found: func(enode.ID, []netip.Addr) {}}
+	begin := time.Now()
+	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	conn, err := c.connect(connecting, target)
+	if err != nil {
+		return r, err
+	}
+	defer conn.Close()
+	// A caller in a hurry ends what follows as well.
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	r.Addr = addrPortOf(conn.RemoteAddr())
+	r.Connect = time.Since(begin)
+	err = pingOver(conn, key, target.Pubkey(), &r)
+	return r, err
+}
+
+// pingOver reads the remote's Hello before it sends its own, and then claims to have what
+// the remote has: a node that finds nothing in common hangs up instead of answering.
+func pingOver(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, r *PingResult) error {
+	begin := time.Now()
+	if err := conn.SetDeadline(begin.Add(wire.AuthTimeout + wire.HelloTimeout)); err != nil {
+		return err
+	}
+	auth, err := wire.NewAuth(key, remote, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(auth.Packet()); err != nil {
+		return fmt.Errorf("writing auth: %w", err)
+	}
+	ack, rest, err := wire.ReadPacket(conn)
+	if err != nil {
+		return fmt.Errorf("waiting for ack: %w", err)
+	}
+	secrets, err := auth.Finish(ack)
+	if err != nil {
+		return err
+	}
+	s := wire.NewSession(secrets, rest)
+	if r.Hello, err = s.ReadHello(conn); err != nil {
+		return err
+	}
+	r.Setup = time.Since(begin)
+	own := wire.Hello{Version: wire.BaseVersion, Name: ClientName("ping"), Caps: r.Hello.Caps, ID: idOf(&key.PublicKey)}
+	out, err := s.AppendHello(nil, &own)
+	if errors.Is(err, wire.ErrHelloTooLarge) { // so is the remote's, nearly
+		own.Caps = nil
+		out, err = s.AppendHello(nil, &own)
+	}
+	if err != nil {
+		return err
+	}
+	if out, err = appendPing(s, out); err != nil {
+		return err
+	}
+	begin = time.Now()
+	if err := conn.SetDeadline(begin.Add(pongTimeout)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(out); err != nil {
+		return fmt.Errorf("writing ping: %w", err)
+	}
+	if err := awaitPong(conn, s); err != nil {
+		return err
+	}
+	r.RTT = time.Since(begin)
+	bye, err := s.AppendDisconnect(nil, wire.DiscRequested)
+	if err == nil {
+		_, err = conn.Write(bye)
+	}
+	if err != nil {
+		return fmt.Errorf("saying good-bye: %w", err)
+	}
+	return nil
+}
+
+func appendPing(s *wire.Session, dst []byte) ([]byte, error) {
+	layOut := wire.AppendFrame
+	if s.Snappy {
+		layOut = wire.AppendCompressed
+	}
+	begin := len(dst)
+	dst, err := layOut(dst, wire.PingMsg, []byte{0xc0})
+	if err != nil {
+		return nil, err
+	}
+	return dst, s.Encoder.Seal(dst[begin:])
+}
+
+// awaitPong reads until the pong, past what the remote's protocols have to say.
+func awaitPong(conn net.Conn, s *wire.Session) error {
+	buf := s.Rest
+	for {
+		frame, n, need, err := s.Decoder.Next(buf)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			if buf, err = readMore(conn, buf, need); err != nil {
+				return fmt.Errorf("waiting for pong: %w", err)
+			}
+			continue
+		}
+		code, payload, err := wire.ParseMessage(frame)
+		if err != nil {
+			return err
+		}
+		switch code {
+		case wire.PongMsg:
+			return nil
+		case wire.DiscMsg:
+			reason, err := wire.ParseDisconnect(payload, s.Snappy)
+			return errors.Join(&wire.RemoteDisconnect{Reason: reason}, err)
+		}
+		buf = buf[n:]
+	}
+}
+
+// readMore extends buf to at least need bytes.
+func readMore(r io.Reader, buf []byte, need int) ([]byte, error) {
+	if need > pingMaxFrame {
+		return nil, fmt.Errorf("a frame of %d bytes is in the way", need)
+	}
+	if cap(buf) < need {
+		buf = append(make([]byte, 0, max(need, 4096)), buf...)
+	}
+	n, err := io.ReadAtLeast(r, buf[len(buf):cap(buf)], need-len(buf))
+	return buf[:len(buf)+n], err
+}

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+	"github.com/ethereum/go-ethereum/rlp"
+)
+
+// endpoint is what a node's record says of where to reach it.
+type endpoint struct {
+	ip4, ip6   netip.Addr // invalid: none
+	tcp4, tcp6 uint16     // 0: none
+}
+
+// entries puts the endpoint in the terms of EIP-778. A port for IPv6 stands in the
+// record only where it differs.
+func (e endpoint) entries() []enr.Entry {
+	var list []enr.Entry
+	if e.ip4.IsValid() {
+		list = append(list, enr.IPv4Addr(e.ip4))
+	}
+	if e.ip6.IsValid() {
+		list = append(list, enr.IPv6Addr(e.ip6))
+	}
+	tcp := e.tcp4
+	if tcp == 0 {
+		tcp = e.tcp6
+	}
+	if tcp != 0 {
+		list = append(list, enr.TCP(tcp))
+	}
+	if e.tcp6 != 0 && e.tcp6 != tcp {
+		list = append(list, enr.TCP6(e.tcp6))
+	}
+	return list
+}
+
+// nextRecord signs a record with these entries. If the previous record says the same,
+// it stays, with its sequence number: a record that changes for nothing makes the whole
+// network ask for it again. The first one starts from the time in milliseconds, so that
+// a node that lost its data directory but not its key outranks what it said before.
+func nextRecord(previous *enode.Node, key *ecdsa.PrivateKey, entries []enr.Entry, now time.Time) (*enode.Node, error) {
+	seq := uint64(now.UnixMilli())
+	if previous != nil && previous.ID() == enode.PubkeyToIDV4(&key.PublicKey) {
+		same, err := signRecord(key, entries, previous.Seq())
+		if err != nil {
+			return nil, err
+		}
+		if equalRecords(same, previous) {
+			return previous, nil
+		}
+		seq = previous.Seq() + 1
+	}
+	return signRecord(key, entries, seq)
+}
+
+func signRecord(key *ecdsa.PrivateKey, entries []enr.Entry, seq uint64) (*enode.Node, error) {
+	var r enr.Record
+	for _, e := range entries {
+		r.Set(e)
+	}
+	r.SetSeq(seq)
+	if err := enode.SignV4(&r, key); err != nil {
+		return nil, fmt.Errorf("node record: %w", err)
+	}
+	n, err := enode.New(enode.ValidSchemes, &r)
+	if err != nil {
+		return nil, fmt.Errorf("node record: %w", err)
+	}
+	return n, nil
+}
+
+// equalRecords compares content and sequence number; a signature may differ each time.
+func equalRecords(a, b *enode.Node) bool {
+	return bytes.Equal(contentOf(a), contentOf(b))
+}
+
+func contentOf(n *enode.Node) []byte {
+	elements := n.Record().AppendElements(nil)
+	content, err := rlp.EncodeToBytes(elements)
+	if err != nil {
+		panic(err) // the elements come from a record that was encoded to be signed
+	}
+	return content
+}
+
+// ReadRecord reads the record that a node with this data directory keeps there.
+func ReadRecord(dataDir string) (*enode.Node, error) {
+	file := filepath.Join(dataDir, recordFile)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("node record: %w", err)
+	}
+	n, err := enode.Parse(enode.ValidSchemes, strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("node record %s: %w", file, err)
+	}
+	return n, nil
+}
+
+// keepRecord gives the node's record for its endpoint. With a data directory, the one
+// of the last run is the previous one, and the directory has the current one afterwards.
+// A file that can't be read or isn't a record is replaced: everything it could say is
+// known, except the number, which then starts from the time.
+func keepRecord(dataDir string, key *ecdsa.PrivateKey, e endpoint, now time.Time) (n *enode.Node, unreadable, err error) {
+	var previous *enode.Node
+	if dataDir != "" {
+		previous, unreadable = ReadRecord(dataDir)
+		if errors.Is(unreadable, fs.ErrNotExist) {
+			unreadable = nil
+		}
+	}
+	n, err = nextRecord(previous, key, e.entries(), now)
+	if err != nil || dataDir == "" || n == previous {
+		return n, unreadable, err
+	}
+	if err := writeFile(filepath.Join(dataDir, recordFile), []byte(n.String()+"\n")); err != nil {
+		return nil, unreadable, fmt.Errorf("node record: %w", err)
+	}
+	return n, unreadable, nil
+}

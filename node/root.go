@@ -1,0 +1,190 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// The names of the root's children.
+const (
+	peersName      = "peers"
+	handshakesName = "handshakes"
+	dialerName     = "dialer"
+	listenerName   = "listener"
+)
+
+const (
+	// stepTimeout is what each child gets to stop.
+	stepTimeout = 500 * time.Millisecond
+	// drainTimeout is what peers get: a link has one second for its farewell, and two
+	// more for the remote to close.
+	drainTimeout = 3300 * time.Millisecond
+)
+
+// root starts the node's actors, restarts those that fail, and stops them in reverse. It
+// stands in a keeper, and its state outside: see tree.
+type root struct {
+	n    *Node
+	tree *tree
+}
+
+// tree is the root's state.
+type tree struct {
+	*actors.Supervisor
+	children []*actor.PID // in the order of their start
+	stopping bool
+	overdue  Timer // for the child that is being stopped
+	chaos    []Timer
+}
+
+func (n *Node) rootProps() *actor.Props {
+	t := &tree{Supervisor: actors.NewSupervisor(n.clock, n.journal)}
+	return keptProps(n.journal, t, func() actor.Actor { return &root{n: n, tree: t} })
+}
+
+func (r *root) Receive(ctx actor.Context) {
+	if r.tree.Handle(ctx.Message()) {
+		return
+	}
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		r.start(ctx)
+	case *chaosDue:
+		r.inject(ctx, msg.index)
+	case *stopNode:
+		r.stop(ctx)
+	case *actor.Terminated:
+		r.childGone(ctx, msg.Who)
+	case *stepOverdue:
+		r.skip(ctx, msg.child)
+	case *actor.Stopping:
+		r.quiet()
+	case *actor.Stopped:
+		r.record(ctx.Self(), actors.Stopped, "")
+		r.n.stopped()
+	}
+}
+
+// start brings up the children, so that each finds those it talks to. The order is kept
+// for the way back.
+func (r *root) start(ctx actor.Context) {
+	n := r.n
+	r.record(ctx.Self(), actors.Started, "")
+	r.spawn(ctx, peersName, n.peersProps())
+	r.spawn(ctx, handshakesName, n.handshakesProps())
+	r.spawn(ctx, dialerName, actors.PropsOf(func() actor.Actor { return &dialer{n: n} }, n.journal))
+	r.spawn(ctx, listenerName, actors.PropsOf(func() actor.Actor { return &listener{n: n} }, n.journal))
+	r.tree.chaos = make([]Timer, len(n.cfg.Chaos))
+	for i := range n.cfg.Chaos {
+		r.armChaos(ctx, i)
+	}
+	close(n.up)
+}
+
+func (r *root) spawn(ctx actor.Context, name string, props *actor.Props) {
+	pid, err := ctx.SpawnNamed(props, name)
+	if err != nil {
+		panic(fmt.Errorf("spawn %s: %w", name, err)) // the names are ours alone
+	}
+	r.tree.children = append(r.tree.children, pid)
+	r.tree.Adopt(pid, actors.Care{Policy: actors.Resident})
+	r.record(pid, actors.Started, "")
+}
+
+// stop begins the way back; a second call changes nothing.
+func (r *root) stop(ctx actor.Context) {
+	if !r.tree.stopping {
+		r.tree.stopping = true
+		r.n.roster.close()
+		r.quiet()
+		r.stopLast(ctx)
+	}
+}
+
+// quiet ends the timers.
+func (r *root) quiet() {
+	for _, t := range r.tree.chaos {
+		t.Stop()
+	}
+	if r.tree.overdue != nil {
+		r.tree.overdue.Stop()
+	}
+}
+
+// stopLast stops the child that was started last, or the root when there is none left.
+func (r *root) stopLast(ctx actor.Context) {
+	t := r.tree
+	if len(t.children) == 0 {
+		ctx.Stop(ctx.Self())
+		return
+	}
+	child := t.children[len(t.children)-1]
+	timeout := stepTimeout
+	if child.Id == r.n.peers.Id {
+		timeout = drainTimeout
+		actors.Send(ctx, child, &drain{})
+	} else {
+		t.Release(child)
+		ctx.Stop(child)
+	}
+	self, system := ctx.Self(), ctx.ActorSystem()
+	t.overdue = r.n.clock.AfterFunc(timeout, func() { actors.Send(system.Root, self, &stepOverdue{child}) })
+}
+
+func (r *root) childGone(ctx actor.Context, who *actor.PID) {
+	r.record(who, actors.Stopped, "")
+	if r.current(who) {
+		r.tree.overdue.Stop()
+		r.next(ctx)
+	}
+}
+
+// skip goes on without a child that doesn't stop. It is stopped the hard way, and the
+// root waits for it at the very end.
+func (r *root) skip(ctx actor.Context, child *actor.PID) {
+	if r.current(child) {
+		r.n.log.Warn("actor has not stopped in time", "actor", actors.Path(child))
+		r.tree.Release(child)
+		ctx.Stop(child)
+		r.next(ctx)
+	}
+}
+
+// current says whether a child is the one that is being stopped.
+func (r *root) current(child *actor.PID) bool {
+	c := r.tree.children
+	return r.tree.stopping && len(c) > 0 && same(c[len(c)-1], child)
+}
+
+func (r *root) next(ctx actor.Context) {
+	r.tree.children = r.tree.children[:len(r.tree.children)-1]
+	r.stopLast(ctx)
+}
+
+func (r *root) record(pid *actor.PID, event, reason string) {
+	r.n.journal.Record(actors.Event{Actor: actors.Path(pid), Event: event, Reason: reason, Quiet: true})
+}
+
+func (r *root) armChaos(ctx actor.Context, i int) {
+	self, system := ctx.Self(), ctx.ActorSystem()
+	r.tree.chaos[i] = r.n.clock.AfterFunc(r.n.cfg.Chaos[i].Interval, func() {
+		actors.Send(system.Root, self, &chaosDue{i})
+	})
+}
+
+// inject makes the actors of this node that match panic, each in its own turn.
+func (r *root) inject(ctx actor.Context, i int) {
+	if r.tree.stopping {
+		return
+	}
+	r.armChaos(ctx, i)
+	for _, pid := range below(ctx.ActorSystem(), ctx.Self()) {
+		if globMatch(r.n.cfg.Chaos[i].Pattern, actors.Path(pid)) {
+			actors.Send(ctx, pid, &actors.Inject{})
+		}
+	}
+}

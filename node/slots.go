@@ -1,0 +1,108 @@
+package node
+
+import (
+	"net"
+	"net/netip"
+	"time"
+)
+
+// slots bounds the inbound handshakes under way. One in four is kept for connections
+// from the addresses of known nodes, so that strangers who connect and stay silent
+// don't lock those out.
+type slots struct {
+	max       int
+	strangers int
+	known     int
+}
+
+// take reports whether there is a slot, and uses it.
+func (s *slots) take(known bool) bool {
+	if s.strangers+s.known >= s.max || !known && s.strangers >= s.max-s.max/4 {
+		return false
+	}
+	if known {
+		s.known++
+	} else {
+		s.strangers++
+	}
+	return true
+}
+
+// free gives back what take gave for the same kind.
+func (s *slots) free(known bool) {
+	if known {
+		s.known--
+	} else {
+		s.strangers--
+	}
+}
+
+const (
+	throttleWindow = 30 * time.Second
+	// throttleMemory bounds the addresses remembered; beyond it the oldest are forgotten.
+	throttleMemory = 8192
+)
+
+// throttle lets an address on the public internet in once in throttleWindow, as other
+// clients do: a remote that is refused and comes right back costs a handshake each time.
+// Loopback and private networks are exempt, where many nodes may share an address.
+type throttle struct {
+	seen  map[netip.Addr]time.Time
+	order []netip.Addr // oldest first
+}
+
+func (t *throttle) allow(addr netip.Addr, now time.Time) bool {
+	if !addr.IsValid() || addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() {
+		return true
+	}
+	if addr.Is6() {
+		// A host has a whole /64 to itself.
+		addr = netip.PrefixFrom(addr.WithZone(""), 64).Masked().Addr()
+	}
+	for len(t.order) > 0 && (len(t.order) >= throttleMemory || now.Sub(t.seen[t.order[0]]) >= throttleWindow) {
+		delete(t.seen, t.order[0])
+		t.order = t.order[1:]
+	}
+	if _, ok := t.seen[addr]; ok {
+		return false
+	}
+	if t.seen == nil {
+		t.seen = map[netip.Addr]time.Time{}
+	}
+	t.seen[addr] = now
+	t.order = append(t.order, addr)
+	return true
+}
+
+// allowed says whether an address lies in one of the networks. No networks allow all;
+// an address that isn't an IP (a connection in memory) is in none.
+func allowed(networks []netip.Prefix, addr netip.Addr) bool {
+	if len(networks) == 0 {
+		return true
+	}
+	for _, p := range networks {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// addrPortOf gives the IP address and port of a TCP or UDP address, IPv4 as such also
+// where a dual-stack socket maps it; the zero value for addresses of other kinds.
+func addrPortOf(a net.Addr) netip.AddrPort {
+	var ap netip.AddrPort
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		ap = a.AddrPort()
+	case *net.UDPAddr:
+		ap = a.AddrPort()
+	case interface{ AddrPort() netip.AddrPort }:
+		ap = a.AddrPort()
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// isLocal is true for addresses of this machine: loopback, and connections in memory,
+// which have no address at all.
+func isLocal(addr netip.Addr) bool { return !addr.IsValid() || addr.IsLoopback() }

@@ -1,0 +1,153 @@
+package node
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestSlots(t *testing.T) {
+	tests := []struct {
+		name               string
+		max                int
+		strangers, known   int // taken before
+		wantStranger, want bool
+	}{
+		{name: "empty", max: 50, wantStranger: true, want: true},
+		{name: "last slot for strangers", max: 50, strangers: 37, wantStranger: true, want: true},
+		{name: "only the kept ones left", max: 50, strangers: 38, want: true},
+		{name: "kept ones partly used", max: 50, strangers: 38, known: 11, want: true},
+		{name: "full", max: 50, strangers: 38, known: 12},
+		{name: "known nodes may have all", max: 50, known: 49, wantStranger: true, want: true},
+		{name: "all taken by known nodes", max: 50, known: 50},
+		{name: "a few: one in four is none", max: 3, strangers: 2, wantStranger: true, want: true},
+		{name: "four: one is kept", max: 4, strangers: 3, want: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := slots{max: tt.max, strangers: tt.strangers, known: tt.known}
+			if got := s.take(false); got != tt.wantStranger {
+				t.Errorf("stranger: %v, want %v", got, tt.wantStranger)
+			} else if got {
+				s.free(false)
+			}
+			if got := s.take(true); got != tt.want {
+				t.Errorf("known: %v, want %v", got, tt.want)
+			} else if got {
+				s.free(true)
+			}
+			if s.strangers != tt.strangers || s.known != tt.known {
+				t.Errorf("take and free left %+v", s)
+			}
+		})
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	start := time.Unix(1_000_000, 0)
+	type attempt struct {
+		addr  string
+		after time.Duration
+		want  bool
+	}
+	tests := []struct {
+		name     string
+		attempts []attempt
+	}{
+		{"public address once in 30 s", []attempt{
+			{"203.0.113.7", 0, true},
+			{"203.0.113.7", time.Second, false},
+			{"203.0.113.8", time.Second, true},
+			{"203.0.113.7", 29 * time.Second, false},
+			{"203.0.113.7", 30 * time.Second, true},
+			{"203.0.113.7", 31 * time.Second, false},
+		}},
+		{"a refused attempt does not start the window anew", []attempt{
+			{"203.0.113.7", 0, true},
+			{"203.0.113.7", 20 * time.Second, false},
+			{"203.0.113.7", 40 * time.Second, true},
+		}},
+		{"an IPv6 host is a /64", []attempt{
+			{"2001:db8::1", 0, true},
+			{"2001:db8::ffff:2", 0, false},
+			{"2001:db8:0:1::1", 0, true},
+		}},
+		{"loopback, private and link-local are exempt", []attempt{
+			{"127.0.0.1", 0, true}, {"127.0.0.1", 0, true},
+			{"::1", 0, true}, {"::1", 0, true},
+			{"10.1.2.3", 0, true}, {"10.1.2.3", 0, true},
+			{"fe80::1", 0, true}, {"fe80::1", 0, true},
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var th throttle
+			for i, a := range tt.attempts {
+				if got := th.allow(netip.MustParseAddr(a.addr), start.Add(a.after)); got != a.want {
+					t.Errorf("attempt %d, %s after %v: %v, want %v", i, a.addr, a.after, got, a.want)
+				}
+			}
+		})
+	}
+}
+
+func TestThrottleMemoryIsBounded(t *testing.T) {
+	var th throttle
+	now := time.Unix(1_000_000, 0)
+	for i := range 3 * throttleMemory {
+		th.allow(netip.AddrFrom4([4]byte{203, byte(i >> 16), byte(i >> 8), byte(i)}), now)
+	}
+	if len(th.seen) > throttleMemory || len(th.order) > throttleMemory {
+		t.Errorf("%d addresses remembered in a queue of %d, want at most %d", len(th.seen), len(th.order), throttleMemory)
+	}
+	if th.allow(netip.AddrFrom4([4]byte{203, 0, 0, 0}), now) != true {
+		t.Error("the oldest address is not forgotten")
+	}
+}
+
+func TestAllowed(t *testing.T) {
+	some := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
+	tests := []struct {
+		networks []netip.Prefix
+		addr     string
+		want     bool
+	}{
+		{nil, "198.51.100.1", true},
+		{some, "10.255.0.1", true},
+		{some, "11.0.0.1", false},
+		{some, "2001:db8:1::1", true},
+		{some, "2001:db9::1", false},
+		{some, "127.0.0.1", false},
+	}
+	for _, tt := range tests {
+		if got := allowed(tt.networks, netip.MustParseAddr(tt.addr)); got != tt.want {
+			t.Errorf("%s in %v: %v, want %v", tt.addr, tt.networks, got, tt.want)
+		}
+	}
+	if allowed(some, netip.Addr{}) {
+		t.Error("a connection without an address is in a network")
+	}
+}
+
+func TestAddrPortOf(t *testing.T) {
+	tests := []struct {
+		in   net.Addr
+		want string
+	}{
+		{&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}, "192.0.2.1:5"},
+		{&net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.1"), Port: 5}, "192.0.2.1:5"},
+		{&net.UDPAddr{IP: net.ParseIP("2001:db8::1"), Port: 7}, "[2001:db8::1]:7"},
+	}
+	for _, tt := range tests {
+		if got := addrPortOf(tt.in); got.String() != tt.want {
+			t.Errorf("%v: %v, want %s", tt.in, got, tt.want)
+		}
+	}
+	client, server := net.Pipe()
+	defer client.Close()
+	defer server.Close()
+	if got := addrPortOf(client.RemoteAddr()); !isLocal(got.Addr()) || got.Addr().IsValid() {
+		t.Errorf("pipe: %v, want no address, taken as local", got)
+	}
+}
