@@ -25,6 +25,7 @@ type Host struct {
 	slot     slot
 	pid      *actor.PID
 	produce  func() Behaviour // set by Mount, before the actor is spawned
+	attached any              // likewise
 
 	credit credit
 	outbox outbox
@@ -59,6 +60,13 @@ func newHost(l *Link, m Matched, s slot) *Host {
 	h.produce = p.Mount(h)
 	return h
 }
+
+// Attach keeps v with the host, for whoever mounted the protocol. Only Mount may
+// call it.
+func (h *Host) Attach(v any) { h.attached = v }
+
+// Attached is what Mount attached, nil if nothing.
+func (h *Host) Attached() any { return h.attached }
 
 // Link is the link that the protocol runs on.
 func (h *Host) Link() *Link { return h.link }

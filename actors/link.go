@@ -26,6 +26,8 @@ type Config struct {
 	Journal *Journal // nil drops
 	Clock   Clock    // nil: SystemClock
 	Feed    *Feed    // nil: no message events
+
+	Dispatcher actor.Dispatcher // runs the link's actors; nil: protoactor's default
 }
 
 // Link is one live connection to a remote node, as everybody but its own actors
@@ -40,6 +42,7 @@ type Link struct {
 	journal *Journal
 	pool    *Pool
 	feed    *Feed
+	opts    []actor.PropsOption // of the link's actors
 	inbound bool
 	snappy  bool
 	started time.Time
@@ -87,7 +90,7 @@ func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
 	for _, h := range l.hosts {
 		h.pid = actor.NewPID(cfg.System.Address(), l.pid.Id+"/"+h.protocol.Name)
 	}
-	props := PropsOf(func() actor.Actor { return newPeer(l, parent.Self()) }, cfg.Journal)
+	props := PropsOf(func() actor.Actor { return newPeer(l, parent.Self()) }, cfg.Journal, l.opts...)
 	if _, err := parent.SpawnNamed(props, name); err != nil {
 		return nil, err
 	}
@@ -115,6 +118,9 @@ func newLink(cfg Config) *Link {
 		started: cfg.Clock.Now(),
 		done:    make(chan struct{}),
 		unread:  make(chan struct{}),
+	}
+	if cfg.Dispatcher != nil {
+		l.opts = []actor.PropsOption{actor.WithDispatcher(cfg.Dispatcher)}
 	}
 	l.wake.ch = make(chan struct{}, 1)
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())

@@ -111,13 +111,13 @@ func (p *peer) start(ctx actor.Context) {
 		label.Event, label.Quiet = Started, true
 		p.journal.Record(label)
 	}
-	p.pinger = p.spawn(ctx, PropsOf(func() actor.Actor { return newPinger(l) }, l.journal), "pinger", Care{
+	p.pinger = p.spawn(ctx, PropsOf(func() actor.Actor { return newPinger(l) }, l.journal, l.opts...), "pinger", Care{
 		Policy:    linkChild(Permanent, Intensity{}),
 		Label:     l.label(l.pid),
 		OnFailure: func(c *Crash) bool { return p.childFailed(ctx, pingerSlot, c) },
 		OnGiveUp:  func(c *Crash) { p.crashed("pinger", c) },
 	})
-	p.reader = p.spawn(ctx, PropsOf(func() actor.Actor { return &reader{link: l} }, l.journal), "reader", Care{
+	p.reader = p.spawn(ctx, PropsOf(func() actor.Actor { return &reader{link: l} }, l.journal, l.opts...), "reader", Care{
 		Policy:   Policy{Restart: Temporary},
 		Label:    l.label(l.pid),
 		OnGiveUp: func(c *Crash) { p.crashed("reader", c) },
@@ -129,7 +129,7 @@ func (p *peer) start(ctx actor.Context) {
 func hostProps(h *Host) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &incarnation{Host: h, behaviour: h.produce()}
-	}, actor.WithSupervisor(stopFailed{}))
+	}, append([]actor.PropsOption{actor.WithSupervisor(stopFailed{})}, h.link.opts...)...)
 }
 
 func (p *peer) spawn(ctx actor.Context, props *actor.Props, name string, care Care) *actor.PID {

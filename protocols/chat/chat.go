@@ -1,0 +1,213 @@
+// Package chat is the subprotocol chat/1: lines of text between nodes.
+//
+//	0x00 Say [line]   a line of text, UTF-8, at most 1024 bytes, without line breaks
+//
+// A [Room] is a node's side of it: what arrives on any link comes out of its
+// subscriptions, and what is said goes to every link.
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/protocols"
+)
+
+// MaxLine is the longest line, in bytes.
+const MaxLine = 1024
+
+// Errors of a line that can't be said.
+var (
+	ErrTooLong = fmt.Errorf("line is longer than %d bytes", MaxLine)
+	ErrNotText = errors.New("line is not UTF-8 text")
+)
+
+// Say is a line of text.
+type Say struct{ Line string }
+
+// Line is what came from a node.
+type Line struct {
+	From protocols.Peer
+	Text string // control characters are gone
+	At   time.Time
+}
+
+// Room holds the links of one node that chat. It is safe from any goroutine.
+type Room struct {
+	mu      sync.Mutex
+	links   map[*protocols.Link]struct{}
+	hearers map[chan Line]struct{}
+	arrived chan struct{} // closes when a link comes; then it is replaced
+
+	missed atomic.Uint64
+}
+
+// NewRoom makes an empty room.
+func NewRoom() *Room {
+	return &Room{
+		links:   map[*protocols.Link]struct{}{},
+		hearers: map[chan Line]struct{}{},
+		arrived: make(chan struct{}),
+	}
+}
+
+// Spec describes chat/1 with the room at its end.
+func (r *Room) Spec() protocols.Spec {
+	return protocols.Spec{
+		Name: "chat",
+		Versions: []protocols.Version{{
+			Number: 1, Length: 1, Messages: []protocols.Message{protocols.Type[Say]()},
+		}},
+		New:      func() actor.Actor { return &member{room: r} },
+		PeerInfo: func(l *protocols.Link) any { return *protocols.State[Tally](l).counts() },
+	}
+}
+
+// Say sends a line to every link and returns how many took it: one whose outbox is
+// full misses it.
+func (r *Room) Say(text string) (int, error) {
+	if err := check(text); err != nil {
+		return 0, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := 0
+	for l := range r.links {
+		if l.Send(&Say{Line: text}) == nil {
+			taken++
+			protocols.State[Tally](l).sent.Add(1)
+		}
+	}
+	return taken, nil
+}
+
+func check(text string) error {
+	switch {
+	case len(text) > MaxLine:
+		return ErrTooLong
+	case !utf8.ValidString(text):
+		return ErrNotText
+	}
+	return nil
+}
+
+// Hear gives the lines that arrive from now on, until ctx ends. What is not taken
+// in time is lost and counted.
+func (r *Room) Hear(ctx context.Context) <-chan Line {
+	ch := make(chan Line, 64)
+	r.mu.Lock()
+	r.hearers[ch] = struct{}{}
+	r.mu.Unlock()
+	context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.hearers, ch)
+		close(ch)
+	})
+	return ch
+}
+
+// Missed counts lines that a hearer was too slow for.
+func (r *Room) Missed() uint64 { return r.missed.Load() }
+
+// Await returns when at least one link is in the room.
+func (r *Room) Await(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		n, arrived := len(r.links), r.arrived
+		r.mu.Unlock()
+		if n > 0 {
+			return nil
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (r *Room) enter(l *protocols.Link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.links[l] = struct{}{}
+	close(r.arrived)
+	r.arrived = make(chan struct{})
+}
+
+func (r *Room) leave(l *protocols.Link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.links, l)
+}
+
+func (r *Room) heard(line Line) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ch := range r.hearers {
+		select {
+		case ch <- line:
+		default:
+			r.missed.Add(1)
+		}
+	}
+}
+
+// Tally counts the lines of one link.
+type Tally struct{ sent, received atomic.Uint64 }
+
+// Counts is a Tally as lists of peers show it.
+type Counts struct {
+	Sent     uint64 `json:"sent"`
+	Received uint64 `json:"received"`
+}
+
+func (t *Tally) counts() *Counts { return &Counts{Sent: t.sent.Load(), Received: t.received.Load()} }
+
+// member is the actor of one link.
+type member struct {
+	room *Room
+	link *protocols.Link
+}
+
+func (m *member) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *protocols.LinkUp:
+		m.link = msg.Link
+		m.room.enter(m.link)
+	case *protocols.LinkDown:
+		m.room.leave(m.link)
+	case *Say:
+		m.say(ctx, msg)
+	}
+}
+
+// say hands on what the remote said. A line that no honest node sends ends the
+// link.
+func (m *member) say(ctx actor.Context, msg *Say) {
+	if check(msg.Line) != nil {
+		m.link.Disconnect(protocols.DiscProtocolError)
+		return
+	}
+	protocols.State[Tally](m.link).received.Add(1)
+	m.room.heard(Line{From: m.link.Peer(), Text: Printable(msg.Line), At: protocols.ReceivedAt(ctx)})
+}
+
+// Printable drops what could move a terminal's cursor or change its colours.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || !unicode.IsPrint(r) && !unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,96 @@
+package protocols
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/ethereum/go-ethereum/rlp"
+)
+
+// messageSet is one version's messages, looked up both ways.
+type messageSet struct {
+	label    string // name/version
+	messages []Message
+	codes    map[reflect.Type]uint64 // of T and of *T
+}
+
+func newMessageSet(label string, v Version) *messageSet {
+	set := &messageSet{label: label, messages: v.Messages, codes: map[reflect.Type]uint64{}}
+	for code, m := range v.Messages {
+		if m.kind == typed {
+			set.codes[m.typ] = uint64(code)
+			set.codes[reflect.PointerTo(m.typ)] = uint64(code)
+		}
+	}
+	return set
+}
+
+// UnknownTypeError refuses to send a value whose type is none of the version's
+// messages.
+type UnknownTypeError struct {
+	Protocol string // name/version
+	Type     string
+}
+
+func (e *UnknownTypeError) Error() string {
+	return fmt.Sprintf("%s is no message of %s", e.Type, e.Protocol)
+}
+
+// DecodeError is the end of a link whose remote sent bytes that are not the
+// message that their code stands for.
+type DecodeError struct {
+	Protocol string // name/version
+	Peer     string // node ID in hex and address
+	Code     uint64
+	Type     string
+	Err      error // RLP's, which names the field
+}
+
+func (e *DecodeError) Error() string {
+	return fmt.Sprintf("message 0x%02x of %s from %s is no %s: %v", e.Code, e.Protocol, e.Peer, e.Type, e.Err)
+}
+
+// Unwrap gives the RLP error.
+func (e *DecodeError) Unwrap() error { return e.Err }
+
+// encoding is memory for one payload, used again.
+type encoding struct{ b []byte }
+
+func (e *encoding) Write(p []byte) (int, error) {
+	e.b = append(e.b, p...)
+	return len(p), nil
+}
+
+// maxPooledEncoding keeps the memory of rare large messages out of the pool.
+const maxPooledEncoding = 64 << 10
+
+var encodings = sync.Pool{New: func() any { return new(encoding) }}
+
+func (e *encoding) free() {
+	if cap(e.b) <= maxPooledEncoding {
+		e.b = e.b[:0]
+		encodings.Put(e)
+	}
+}
+
+// encode finds the code of a message and encodes it. The caller frees the
+// encoding, which is nil for a RawMessage.
+func (s *messageSet) encode(msg any) (code uint64, payload []byte, e *encoding, err error) {
+	if m, ok := msg.(*RawMessage); ok {
+		if m.Code >= uint64(len(s.messages)) || s.messages[m.Code].kind != raw {
+			return 0, nil, nil, &UnknownTypeError{Protocol: s.label, Type: fmt.Sprintf("raw message 0x%02x", m.Code)}
+		}
+		return m.Code, m.Payload, nil, nil
+	}
+	code, ok := s.codes[reflect.TypeOf(msg)]
+	if !ok {
+		return 0, nil, nil, &UnknownTypeError{Protocol: s.label, Type: fmt.Sprintf("%T", msg)}
+	}
+	e = encodings.Get().(*encoding)
+	if err := rlp.Encode(e, msg); err != nil {
+		e.free()
+		return 0, nil, nil, fmt.Errorf("encode %T for %s: %w", msg, s.label, err)
+	}
+	return code, e.b, e, nil
+}

@@ -1,0 +1,24 @@
+// Package protocols is the kit for writing a protocol actor.
+//
+// What an author writes is an ordinary protoactor actor.Actor and a [Spec]: the
+// protocol's name, its versions with their message types in the order of their
+// codes, how it is restarted, and what it may hold. For each link on which both
+// nodes speak the protocol there is one such actor. It receives
+//
+//   - *[LinkUp], first and again after each restart,
+//   - its own typed messages, as pointers to decoded copies,
+//   - *[Drained], once after Sends were refused with [ErrOutboxFull],
+//   - *[LinkDown], when the link has ended, and
+//   - protoactor's lifecycle messages, and whatever other actors send to it.
+//
+// It sends with [Link.Send], answers at length with [Link.SendSeq], and ends the
+// link with [Link.Disconnect].
+//
+// Around it a host does the RLP, the message codes, the write token, the credit
+// and the restarts. A panic loses the message being handled and makes a new actor
+// on the same link; the remote sees nothing. What must outlive that lives in the
+// link: see [State]. What the remote does wrong is no panic: bytes that are not
+// the message they claim to be end the link as a breach of protocol.
+//
+// An author needs this package and protoactor, nothing else of Troupe.
+package protocols

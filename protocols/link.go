@@ -1,0 +1,136 @@
+package protocols
+
+import (
+	"context"
+	"encoding/hex"
+	"iter"
+	"net/netip"
+	"reflect"
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// Link is one protocol on one link to a remote node. It comes with [LinkUp], stays
+// the same over restarts of the actor, and is safe from any goroutine.
+type Link struct {
+	host     *actors.Host
+	set      *messageSet
+	peerInfo func(*Link) any
+
+	mu     sync.Mutex
+	states map[reflect.Type]any
+}
+
+func newLink(h *actors.Host, set *messageSet, peerInfo func(*Link) any) *Link {
+	return &Link{host: h, set: set, peerInfo: peerInfo}
+}
+
+// Send queues a message: a value, or a pointer to one, of a type in the running
+// version's Messages, or a *RawMessage. It is encoded before Send returns, and
+// never waits. Errors: [ErrOutboxFull], [ErrLinkDown], *[UnknownTypeError], RLP's,
+// or that the message can't fit a frame; nothing is queued then and the link goes on.
+func (l *Link) Send(msg any) error {
+	code, payload, e, err := l.set.encode(msg)
+	if err != nil {
+		return err
+	}
+	err = l.host.Send(code, payload)
+	if e != nil {
+		e.free()
+	}
+	return err
+}
+
+// SendSeq sends a large answer: messages are pulled from seq as the outbox drains,
+// in the actor's own turn, and until seq ends nothing else is delivered to the
+// actor. Only the link's actor may call it, from Receive. A message that can't be
+// sent is a panic of the actor: the remote waits for the rest, which would not
+// come. Errors: [ErrSeqActive], [ErrLinkDown].
+func (l *Link) SendSeq(seq iter.Seq[any]) error {
+	return l.host.SendSeq(func(yield func(uint64, []byte) bool) {
+		for msg := range seq {
+			code, payload, e, err := l.set.encode(msg)
+			if err != nil {
+				panic(err)
+			}
+			more := yield(code, payload)
+			if e != nil {
+				e.free()
+			}
+			if !more {
+				return
+			}
+		}
+	})
+}
+
+// Disconnect ends the link, for all protocols that run on it. The remote is told
+// the reason; what is still queued is dropped.
+func (l *Link) Disconnect(reason DiscReason) { l.host.Disconnect(reason, nil) }
+
+// Context ends when the link does. Its cause is a *Cause.
+func (l *Link) Context() context.Context { return l.host.Context() }
+
+// Self is the link's actor, for messages from outside. It stays the same over
+// restarts.
+func (l *Link) Self() *actor.PID { return l.host.PID() }
+
+// Version is the one that runs on this link.
+func (l *Link) Version() uint { return l.host.Protocol().Version }
+
+// Peer is who is at the other end.
+type Peer struct {
+	ID      string         // the node's public key in hex, 128 digits
+	Name    string         // as it calls itself; it may say anything
+	Addr    netip.AddrPort // zero where the connection is not TCP
+	Inbound bool           // it dialed
+	Caps    []string       // protocols that run on the link, name/version
+}
+
+// Peer tells who is at the other end.
+func (l *Link) Peer() Peer {
+	link := l.host.Link()
+	id := link.RemoteID()
+	p := Peer{ID: hex.EncodeToString(id[:]), Name: link.Hello().Name, Inbound: link.Inbound()}
+	if a, ok := link.RemoteAddr().(interface{ AddrPort() netip.AddrPort }); ok {
+		p.Addr = a.AddrPort()
+	}
+	for _, c := range link.Caps() {
+		p.Caps = append(p.Caps, c.String())
+	}
+	return p
+}
+
+// State is what the protocol remembers of the link over restarts: one T for each
+// link, zero at first. It is not guarded: the link's actor has it to itself unless
+// it gives it away.
+func State[T any](l *Link) *T {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := reflect.TypeFor[T]()
+	if s, ok := l.states[key]; ok {
+		return s.(*T)
+	}
+	if l.states == nil {
+		l.states = map[reflect.Type]any{}
+	}
+	s := new(T)
+	l.states[key] = s
+	return s
+}
+
+// PeerInfo is what a host's protocol says about its link: "unknown" without a
+// hook, "handshake" while the hook has nothing to say.
+func PeerInfo(h *actors.Host) any {
+	l, ok := h.Attached().(*Link)
+	if !ok || l.peerInfo == nil {
+		return "unknown"
+	}
+	if info := l.peerInfo(l); info != nil {
+		return info
+	}
+	return "handshake"
+}

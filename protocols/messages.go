@@ -1,0 +1,33 @@
+package protocols
+
+import "time"
+
+// What a protocol's actor receives beside its own typed messages. All of it is
+// sent by the host.
+
+// LinkUp tells that the link is there, after *actor.Started and before anything
+// else.
+type LinkUp struct {
+	Link      *Link
+	Restarted bool // this actor takes the place of one that crashed
+}
+
+// LinkDown tells that the link has ended, before *actor.Stopping. Nothing can be
+// sent any more.
+type LinkDown struct {
+	Cause *Cause
+}
+
+// Drained tells that half of the outbox is free again. It comes once after each
+// run of Sends that were refused with ErrOutboxFull.
+type Drained struct{}
+
+// RawMessage is a message as it came, for codes that the Spec declares [Raw]. It
+// is valid until Receive returns; what must live longer is copied.
+//
+// It can be sent too, with a Payload that is RLP already.
+type RawMessage struct {
+	Code       uint64 // counted from the protocol's own zero
+	Payload    []byte
+	ReceivedAt time.Time
+}

@@ -1,0 +1,203 @@
+package protocols
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// Spec is all that a node needs to know of a protocol.
+type Spec struct {
+	// Name is the capability's, one to eight printable ASCII characters.
+	Name string
+	// Versions are those that this node speaks. On a link the highest one that
+	// both nodes have is used.
+	Versions []Version
+	// New makes the actor of one link, at the start and after each crash.
+	New func() actor.Actor
+
+	Restart   Restart   // zero: Transient
+	Intensity Intensity // zero: 5 restarts a minute
+	Limits    Limits
+
+	// PeerInfo, if set, says something about the protocol's state on a link, for
+	// lists of peers: anything that encodes as JSON. It is called from any
+	// goroutine. Nil stands for a handshake that is not finished.
+	PeerInfo func(*Link) any
+	// NodeInfo, if set, says something about the protocol's state on this node,
+	// likewise.
+	NodeInfo func() any
+}
+
+// Version is one version of a protocol.
+type Version struct {
+	Number uint
+	Length uint64 // how many message codes it owns on the wire; a part of the protocol
+	// Messages are the types in the order of their codes. A code below Length
+	// without an entry is a breach of protocol.
+	Messages []Message
+}
+
+// Limits bound what a protocol holds on one link, in bytes. Zero stands for the
+// default.
+type Limits struct {
+	Inbound   int64 // read and not yet handled; 1 MiB
+	Outbox    int   // sent and not yet written, beyond which Send is refused; 1 MiB
+	HighWater int   // sent and not yet written, beyond which nothing is delivered; 256 KiB
+}
+
+// Message says what stands behind one message code. It is made by [Type], [Raw]
+// or [Ignore].
+type Message struct {
+	kind   kind
+	typ    reflect.Type              // of a typed message: the struct
+	decode func([]byte) (any, error) // payload to *T
+	check  func() error              // can RLP do it?
+}
+
+type kind uint8
+
+const (
+	missing kind = iota
+	typed
+	raw
+	ignored
+)
+
+// Type is a message that is decoded into a T, which RLP must be able to encode and
+// decode: usually a struct. It is delivered as *T, a copy that the actor may keep.
+func Type[T any]() Message {
+	return Message{
+		kind: typed,
+		typ:  reflect.TypeFor[T](),
+		decode: func(payload []byte) (any, error) {
+			v := new(T)
+			if err := rlp.DecodeBytes(payload, v); err != nil {
+				return nil, err
+			}
+			return v, nil
+		},
+		check: func() error {
+			b, err := rlp.EncodeToBytes(new(T))
+			if err != nil {
+				return err
+			}
+			return rlp.DecodeBytes(b, new(T))
+		},
+	}
+}
+
+// Raw is a message that is delivered undecoded, as *[RawMessage].
+func Raw() Message { return Message{kind: raw} }
+
+// Ignore is a message that may come and is dropped, such as a reserved code.
+func Ignore() Message { return Message{kind: ignored} }
+
+// Check says what is wrong with the Spec, naming the protocol, version and code.
+func (s *Spec) Check() error {
+	if err := checkName(s.Name); err != nil {
+		return err
+	}
+	if s.New == nil {
+		return fmt.Errorf("protocol %s: New is missing", s.Name)
+	}
+	if len(s.Versions) == 0 {
+		return fmt.Errorf("protocol %s: no version", s.Name)
+	}
+	if s.Limits.Inbound < 0 || s.Limits.Outbox < 0 || s.Limits.HighWater < 0 {
+		return fmt.Errorf("protocol %s: negative limit", s.Name)
+	}
+	seen := map[uint]bool{}
+	for i := range s.Versions {
+		v := &s.Versions[i]
+		if seen[v.Number] {
+			return fmt.Errorf("protocol %s/%d: given twice", s.Name, v.Number)
+		}
+		seen[v.Number] = true
+		if err := v.check(); err != nil {
+			return fmt.Errorf("protocol %s/%d: %w", s.Name, v.Number, err)
+		}
+	}
+	return nil
+}
+
+func checkName(name string) error {
+	if name == "" || len(name) > 8 {
+		return fmt.Errorf("protocol name %q: must have one to eight characters", name)
+	}
+	for _, c := range []byte(name) {
+		if c <= ' ' || c > '~' || c == '/' || c == '$' {
+			return fmt.Errorf("protocol name %q: character %q is not allowed", name, c)
+		}
+	}
+	if name == "p2p" || name == "reader" || name == "pinger" {
+		return fmt.Errorf("protocol name %q is taken by the link itself", name)
+	}
+	return nil
+}
+
+func (v *Version) check() error {
+	if v.Length == 0 {
+		return errors.New("Length is missing")
+	}
+	if uint64(len(v.Messages)) > v.Length {
+		return fmt.Errorf("%d messages for a Length of %d", len(v.Messages), v.Length)
+	}
+	codes := map[reflect.Type]int{}
+	for code, m := range v.Messages {
+		switch m.kind {
+		case missing:
+			return fmt.Errorf("message 0x%02x is empty: use Type, Raw or Ignore", code)
+		case typed:
+			if first, ok := codes[m.typ]; ok {
+				return fmt.Errorf("messages 0x%02x and 0x%02x are both %v", first, code, m.typ)
+			}
+			codes[m.typ] = code
+			if err := m.check(); err != nil {
+				return fmt.Errorf("message 0x%02x: RLP can't do %v: %w", code, m.typ, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Mount turns Specs into what a link runs, one for each version. It is what a
+// node calls with its Config's.
+func Mount(specs ...Spec) ([]actors.Protocol, error) {
+	var mounted []actors.Protocol
+	names := map[string]bool{}
+	for i := range specs {
+		s := &specs[i]
+		if err := s.Check(); err != nil {
+			return nil, err
+		}
+		if names[s.Name] {
+			return nil, fmt.Errorf("protocol %s: two Specs of that name", s.Name)
+		}
+		names[s.Name] = true
+		for _, v := range s.Versions {
+			mounted = append(mounted, s.mount(v))
+		}
+	}
+	return mounted, nil
+}
+
+func (s *Spec) mount(v Version) actors.Protocol {
+	set := newMessageSet(wire.Cap{Name: s.Name, Version: v.Number}.String(), v)
+	return actors.Protocol{
+		Name: s.Name, Version: v.Number, Length: v.Length,
+		Restart: s.Restart, Intensity: s.Intensity,
+		Budget: s.Limits.Inbound, OutboxLimit: s.Limits.Outbox, HighWater: s.Limits.HighWater,
+		Mount: func(h *actors.Host) func() actors.Behaviour {
+			link := newLink(h, set, s.PeerInfo)
+			h.Attach(link)
+			return func() actors.Behaviour { return &behaviour{link: link, actor: s.New()} }
+		},
+	}
+}
