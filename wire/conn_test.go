@@ -162,12 +162,16 @@ func TestGarbageInsteadOfAuth(t *testing.T) {
 	}
 }
 
-// drip writes b one byte a second until the connection is closed.
-func drip(conn net.Conn, b []byte) {
-	tick := time.NewTicker(time.Second)
+// drip writes a byte of b every 1.1 seconds until stop is closed.
+func drip(conn net.Conn, b []byte, stop <-chan struct{}) {
+	tick := time.NewTicker(1100 * time.Millisecond)
 	defer tick.Stop()
 	for i := range b {
-		<-tick.C
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
 		if _, err := conn.Write(b[i : i+1]); err != nil {
 			return
 		}
@@ -191,38 +195,39 @@ func TestSlowRemotes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bubble := func(name string, f func(t *testing.T, near, far net.Conn)) {
+	bubble := func(name string, f func(t *testing.T, near, far net.Conn, stop <-chan struct{})) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				near, far := net.Pipe()
 				defer near.Close()
 				defer far.Close()
-				f(t, near, far)
+				stop := make(chan struct{})
+				defer close(stop)
+				f(t, near, far, stop)
 			})
 		})
 	}
-	bubble("auth drips", func(t *testing.T, near, far net.Conn) {
+	bubble("auth drips", func(t *testing.T, near, far net.Conn, stop <-chan struct{}) {
 		start := time.Now()
-		go drip(near, auth.Packet())
+		go drip(near, auth.Packet(), stop)
 		_, err := wire.AcceptAuth(far, b, wire.Options{})
 		wantTimeout(t, err, start, wire.AuthTimeout)
 		if !strings.Contains(err.Error(), "4 of ") {
 			t.Errorf("doesn't say how much came: %v", err)
 		}
-		far.Close()
 	})
-	bubble("ack doesn't come", func(t *testing.T, near, far net.Conn) {
+	bubble("ack doesn't come", func(t *testing.T, near, far net.Conn, stop <-chan struct{}) {
 		start := time.Now()
 		go func() { _, _ = io.Copy(io.Discard, far) }() // until it is closed
 		_, err := wire.Dial(near, a, &b.PublicKey, helloOf(a), wire.Options{AuthTimeout: time.Minute})
 		wantTimeout(t, err, start, time.Minute)
 	})
-	bubble("remote doesn't read auth", func(t *testing.T, near, far net.Conn) {
+	bubble("remote doesn't read auth", func(t *testing.T, near, far net.Conn, stop <-chan struct{}) {
 		start := time.Now()
 		_, err := wire.Dial(near, a, &b.PublicKey, helloOf(a), wire.Options{})
 		wantTimeout(t, err, start, wire.AuthTimeout)
 	})
-	bubble("hello drips", func(t *testing.T, near, far net.Conn) {
+	bubble("hello drips", func(t *testing.T, near, far net.Conn, stop <-chan struct{}) {
 		// The dialing side follows the protocol up to its Hello.
 		go func() {
 			if _, err := near.Write(auth.Packet()); err != nil {
@@ -237,7 +242,7 @@ func TestSlowRemotes(t *testing.T) {
 				return
 			}
 			if hello, err := wire.NewSession(secrets, nil).AppendHello(nil, helloOf(a)); err == nil {
-				drip(near, hello)
+				drip(near, hello, stop)
 			}
 		}()
 		r, err := wire.AcceptAuth(far, b, wire.Options{HelloTimeout: 7 * time.Second})
@@ -247,9 +252,8 @@ func TestSlowRemotes(t *testing.T) {
 		start := time.Now()
 		_, err = r.Welcome(far, helloOf(b))
 		wantTimeout(t, err, start, 7*time.Second)
-		far.Close()
 	})
-	bubble("remote reads no disconnect", func(t *testing.T, near, far net.Conn) {
+	bubble("remote reads no disconnect", func(t *testing.T, near, far net.Conn, stop <-chan struct{}) {
 		go func() { _, _ = near.Write(auth.Packet()) }()
 		r, err := wire.AcceptAuth(far, b, wire.Options{})
 		if err != nil {
