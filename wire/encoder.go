@@ -41,7 +41,8 @@ func (e *Encoder) seal(frame []byte) {
 	header, headerMAC := frame[:16], frame[16:HeaderRoom]
 	data, dataMAC := frame[HeaderRoom:len(frame)-macLen], frame[len(frame)-macLen:]
 	e.ctr.XORKeyStream(header, header)
-	copy(headerMAC, e.mac.header(header))
 	e.ctr.XORKeyStream(data, data)
-	copy(dataMAC, e.mac.body(data))
+	h, d := e.mac.frame(header, data)
+	copy(headerMAC, h[:])
+	copy(dataMAC, d[:])
 }

@@ -14,37 +14,70 @@ type sponge struct {
 
 // absorb appends p to the input.
 func (s *sponge) absorb(p []byte) {
-	// Bytes up to the next lane, then whole lanes, then the bytes of the last lane.
+	for len(p) >= rate-s.pos {
+		n := s.fill(p)
+		permute(&s.a)
+		s.pos = 0
+		p = p[n:]
+	}
+	s.fill(p)
+}
+
+// fill appends as much of p as the block at hand takes, without a permutation, and returns how many bytes that were.
+func (s *sponge) fill(p []byte) int {
+	n := min(len(p), rate-s.pos)
+	p = p[:n]
+	// Bytes up to the next lane, then whole lanes, then the bytes of the last lane. RLPx writes multiples of 16 once
+	// the handshake is over, so only whole lanes are in a hurry.
 	for len(p) > 0 && s.pos&7 != 0 {
 		s.a[s.pos>>3] ^= uint64(p[0]) << (s.pos & 7 * 8)
 		p = p[1:]
-		s.advance(1)
-	}
-	for len(p) >= 8 {
-		s.a[s.pos>>3] ^= binary.LittleEndian.Uint64(p)
-		p = p[8:]
-		s.advance(8)
-	}
-	for i, b := range p {
-		s.a[s.pos>>3] ^= uint64(b) << (i * 8)
 		s.pos++
 	}
-}
-
-func (s *sponge) advance(n int) {
-	s.pos += n
-	if s.pos == rate {
-		keccakF(&s.a)
-		s.pos = 0
+	lanes := s.a[s.pos>>3:][:len(p)>>3]
+	for i := range lanes {
+		lanes[i] ^= binary.LittleEndian.Uint64(p[8*i:])
 	}
+	s.pos += 8 * len(lanes)
+	for i, b := range p[8*len(lanes):] {
+		s.a[s.pos>>3] ^= uint64(b) << (i * 8)
+	}
+	s.pos += len(p) & 7
+	return n
 }
 
 // sum is the hash of everything absorbed so far. The sponge stays as it is.
-func (s *sponge) sum() (h [32]byte) {
+func (s *sponge) sum() [32]byte {
+	a := s.padded()
+	permute(&a)
+	return digest(&a)
+}
+
+// sumAround is sum, absorb of p, and sum again, with two permutations at a time where they don't depend on each other.
+func (s *sponge) sumAround(p []byte) (before, after [32]byte) {
+	a := s.padded()
+	if len(p) < rate-s.pos {
+		s.fill(p)
+		b := s.padded()
+		permutePair(&a, &b)
+		return digest(&a), digest(&b)
+	}
+	n := s.fill(p)
+	permutePair(&a, &s.a)
+	s.pos = 0
+	s.absorb(p[n:])
+	return digest(&a), s.sum()
+}
+
+// padded is the state with the padding of Keccak-256: 1 behind the input and 1 at the end of the block, in bits.
+func (s *sponge) padded() [25]uint64 {
 	a := s.a
-	a[s.pos>>3] ^= 1 << (s.pos & 7 * 8) // padding: 1 behind the input and 1 at the end of the block, in bits
+	a[s.pos>>3] ^= 1 << (s.pos & 7 * 8)
 	a[rate/8-1] ^= 1 << 63
-	keccakF(&a)
+	return a
+}
+
+func digest(a *[25]uint64) (h [32]byte) {
 	for i := range 4 {
 		binary.LittleEndian.PutUint64(h[8*i:], a[i])
 	}

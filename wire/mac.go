@@ -22,23 +22,36 @@ func newFrameMAC(secret *[32]byte, state *sponge) frameMAC {
 	return m
 }
 
-// header returns the MAC of a header, given its 16 bytes of ciphertext. The result is valid until the next call.
-func (m *frameMAC) header(ciphertext []byte) []byte {
-	m.update(ciphertext)
-	return m.sum[:macLen]
+// header returns the MAC of a header, given its 16 bytes of ciphertext.
+func (m *frameMAC) header(ciphertext []byte) [macLen]byte {
+	m.mix(ciphertext)
+	m.sum = m.state.sum()
+	return [macLen]byte(m.sum[:macLen])
 }
 
-// body returns the MAC of frame-data, given its padded ciphertext. The result is valid until the next call.
-func (m *frameMAC) body(ciphertext []byte) []byte {
+// body returns the MAC of frame-data, given its padded ciphertext.
+func (m *frameMAC) body(ciphertext []byte) [macLen]byte {
 	m.state.absorb(ciphertext)
 	m.sum = m.state.sum()
-	m.update(m.sum[:macLen])
-	return m.sum[:macLen]
+	m.mix(m.sum[:macLen])
+	m.sum = m.state.sum()
+	return [macLen]byte(m.sum[:macLen])
 }
 
-func (m *frameMAC) update(with []byte) {
+// frame returns both MACs of a frame. The sum behind the header and the one behind the body don't depend on each other,
+// so it takes two permutations at a time.
+func (m *frameMAC) frame(header, data []byte) (headerMAC, dataMAC [macLen]byte) {
+	m.mix(header)
+	headerSum, sum := m.state.sumAround(data)
+	m.sum = sum
+	m.mix(m.sum[:macLen])
+	m.sum = m.state.sum()
+	return [macLen]byte(headerSum[:macLen]), [macLen]byte(m.sum[:macLen])
+}
+
+// mix absorbs with, encrypted by what the last sum was.
+func (m *frameMAC) mix(with []byte) {
 	m.block.Encrypt(m.seed[:], m.sum[:])
 	subtle.XORBytes(m.seed[:], m.seed[:], with)
 	m.state.absorb(m.seed[:])
-	m.sum = m.state.sum()
 }

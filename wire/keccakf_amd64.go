@@ -1,0 +1,33 @@
+package wire
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go run keccakf_gen.go
+
+// avx512 says that the processor has the 32 vector registers with 64-bit rotation
+// and three-input logic, at the width of 128 bits.
+var avx512 = cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ
+
+//go:noescape
+func keccakFAVX512(a *[25]uint64)
+
+//go:noescape
+func keccakFPairAVX512(a, b *[25]uint64)
+
+func permute(a *[25]uint64) {
+	if avx512 {
+		keccakFAVX512(a)
+	} else {
+		keccakF(a)
+	}
+}
+
+// permutePair permutes two states, with AVX-512 in the time of one.
+func permutePair(a, b *[25]uint64) {
+	if avx512 {
+		keccakFPairAVX512(a, b)
+	} else {
+		keccakF(a)
+		keccakF(b)
+	}
+}
