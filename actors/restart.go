@@ -71,7 +71,6 @@ type history struct {
 	recent []time.Time // failures within the intensity's window, oldest first
 	last   time.Time   // the last failure
 	streak int         // failures without Forget of health between them
-	total  int
 }
 
 func newHistory(p Policy) history {
@@ -85,7 +84,6 @@ func newHistory(p Policy) history {
 // the end of the supervisor's patience.
 func (h *history) failed(now time.Time) (backoff time.Duration, giveUp bool) {
 	p := h.policy
-	h.total++
 	if p.Restart == Temporary {
 		return 0, true
 	}

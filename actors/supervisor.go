@@ -38,10 +38,11 @@ type Care struct {
 // ward is one child in care.
 type ward struct {
 	Care
-	pid     *actor.PID
-	history history
-	failure int // counts failures, so that a late restart finds its own
-	waiting bool
+	pid      *actor.PID
+	history  history
+	failure  int // counts failures, so that a late restart finds its own
+	restarts int
+	waiting  bool
 }
 
 // restartDue is sent by the supervisor's timer to its own actor when a backoff
@@ -74,6 +75,26 @@ func (s *Supervisor) Handle(msg any) bool {
 	if due.ward.waiting && due.ward.failure == due.failure && slices.Contains(s.children, due.ward) {
 		s.restart(due.by, due.ward, false)
 	}
+	return true
+}
+
+// Ended says whether a child that stopped by itself is to be started again, which
+// only a permanent one is, and counts that as a restart. The caller spawns it
+// under the same name; it stays in care.
+func (s *Supervisor) Ended(pid *actor.PID) bool {
+	i := slices.IndexFunc(s.children, func(w *ward) bool { return w.pid.Equal(pid) })
+	if i < 0 || s.children[i].Policy.Restart != Permanent {
+		return false
+	}
+	w := s.children[i]
+	if _, giveUp := w.history.failed(s.clock.Now()); giveUp {
+		return false
+	}
+	w.waiting = false
+	w.restarts++
+	e := w.Label
+	e.Event, e.Reason, e.Restarts = Restarted, "had returned", w.restarts
+	s.journal.Record(e)
 	return true
 }
 
@@ -124,15 +145,16 @@ func (s *Supervisor) giveUp(by actor.Supervisor, w *ward, crash *Crash, allowed 
 
 func (s *Supervisor) restart(by actor.Supervisor, w *ward, injected bool) {
 	w.waiting = false
+	w.restarts++
 	e := w.Label
-	e.Event, e.Restarts, e.Injected = Restarted, w.history.total, injected
+	e.Event, e.Restarts, e.Injected = Restarted, w.restarts, injected
 	s.journal.Record(e)
 	by.RestartChildren(w.pid)
 }
 
 func (s *Supervisor) record(w *ward, event string, crash *Crash, backoff time.Duration) {
 	e := w.Label
-	e.Event, e.Reason, e.Restarts, e.Backoff = event, crash.Error(), w.history.total, backoff
+	e.Event, e.Reason, e.Restarts, e.Backoff = event, crash.Error(), w.restarts, backoff
 	e.Injected = crash.Injected
 	if event == Failed {
 		e.Stack = string(crash.Stack)
