@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/crypto/keccak"
 	"github.com/ethereum/go-ethereum/p2p/rlpx"
-	"golang.org/x/crypto/sha3"
 
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -22,7 +22,7 @@ var benchSizes = []int{32, 1024, 32768}
 func gethConn(rw io.ReadWriter) *rlpx.Conn {
 	c := rlpx.NewConn(memory{rw}, nil)
 	c.InitWithSecrets(rlpx.Secrets{
-		AES: make([]byte, 32), MAC: make([]byte, 32), EgressMAC: sha3.NewLegacyKeccak256(), IngressMAC: sha3.NewLegacyKeccak256(),
+		AES: make([]byte, 32), MAC: make([]byte, 32), EgressMAC: keccak.NewLegacyKeccak256(), IngressMAC: keccak.NewLegacyKeccak256(),
 	})
 	c.SetSnappy(true)
 	return c

@@ -12,80 +12,97 @@ var roundConstants = [24]uint64{
 	0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
 }
 
-// keccakF is the permutation Keccak-f[1600] on lanes a[x+5y].
+func rol(x uint64, n int) uint64 { return bits.RotateLeft64(x, n) }
+
+// keccakF is the permutation Keccak-f[1600] on lanes a[x+5y] for any processor. Two well-known tricks (Keccak
+// implementation overview, 2.2 and 2.5) make it faster than the obvious code:
+//   - With six lanes inverted during all rounds, a round needs five NOTs instead of 25.
+//   - Each row of a round is written to where its five sources were read, so nothing is copied. Lane (x, y) thereby
+//     moves to (x, x+2y), which is the identity after four rounds: these are the body of the loop.
 func keccakF(a *[25]uint64) {
-	var e [25]uint64
-	for i := 0; i < len(roundConstants); i += 2 {
-		round(&e, a, roundConstants[i])
-		round(a, &e, roundConstants[i+1])
+	invert(a)
+	var b0, b1, b2, b3, b4, c0, c1, c2, c3, c4, d0, d1, d2, d3, d4, n uint64
+	for i := 0; i < len(roundConstants); i += 4 {
+		c0, c1, c2 = a[0]^a[5]^a[10]^a[15]^a[20], a[1]^a[6]^a[11]^a[16]^a[21], a[2]^a[7]^a[12]^a[17]^a[22]
+		c3, c4 = a[3]^a[8]^a[13]^a[18]^a[23], a[4]^a[9]^a[14]^a[19]^a[24]
+		d0, d1, d2, d3, d4 = c4^rol(c1, 1), c0^rol(c2, 1), c1^rol(c3, 1), c2^rol(c4, 1), c3^rol(c0, 1)
+		b0, b1, b2, b3, b4 = a[0]^d0, rol(a[6]^d1, 44), rol(a[12]^d2, 43), rol(a[18]^d3, 21), rol(a[24]^d4, 14)
+		n = ^b2
+		a[0], a[6], a[12], a[18], a[24] = b0^(b1|b2)^roundConstants[i], b1^(n|b3), b2^(b3&b4), b3^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[3]^d3, 28), rol(a[9]^d4, 20), rol(a[10]^d0, 3), rol(a[16]^d1, 45), rol(a[22]^d2, 61)
+		n = ^b4
+		a[10], a[16], a[22], a[3], a[9] = b0^(b1|b2), b1^(b2&b3), b2^(b3|n), b3^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[1]^d1, 1), rol(a[7]^d2, 6), rol(a[13]^d3, 25), rol(a[19]^d4, 8), rol(a[20]^d0, 18)
+		n = ^b3
+		a[20], a[1], a[7], a[13], a[19] = b0^(b1|b2), b1^(b2&b3), b2^(n&b4), n^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[4]^d4, 27), rol(a[5]^d0, 36), rol(a[11]^d1, 10), rol(a[17]^d2, 15), rol(a[23]^d3, 56)
+		n = ^b3
+		a[5], a[11], a[17], a[23], a[4] = b0^(b1&b2), b1^(b2|b3), b2^(n|b4), n^(b4&b0), b4^(b0|b1)
+		b0, b1, b2, b3, b4 = rol(a[2]^d2, 62), rol(a[8]^d3, 55), rol(a[14]^d4, 39), rol(a[15]^d0, 41), rol(a[21]^d1, 2)
+		n = ^b1
+		a[15], a[21], a[2], a[8], a[14] = b0^(n&b2), n^(b2|b3), b2^(b3&b4), b3^(b4|b0), b4^(b0&b1)
+
+		c0, c1, c2 = a[0]^a[10]^a[20]^a[5]^a[15], a[6]^a[16]^a[1]^a[11]^a[21], a[12]^a[22]^a[7]^a[17]^a[2]
+		c3, c4 = a[18]^a[3]^a[13]^a[23]^a[8], a[24]^a[9]^a[19]^a[4]^a[14]
+		d0, d1, d2, d3, d4 = c4^rol(c1, 1), c0^rol(c2, 1), c1^rol(c3, 1), c2^rol(c4, 1), c3^rol(c0, 1)
+		b0, b1, b2, b3, b4 = a[0]^d0, rol(a[16]^d1, 44), rol(a[7]^d2, 43), rol(a[23]^d3, 21), rol(a[14]^d4, 14)
+		n = ^b2
+		a[0], a[16], a[7], a[23], a[14] = b0^(b1|b2)^roundConstants[i+1], b1^(n|b3), b2^(b3&b4), b3^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[18]^d3, 28), rol(a[9]^d4, 20), rol(a[20]^d0, 3), rol(a[11]^d1, 45), rol(a[2]^d2, 61)
+		n = ^b4
+		a[20], a[11], a[2], a[18], a[9] = b0^(b1|b2), b1^(b2&b3), b2^(b3|n), b3^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[6]^d1, 1), rol(a[22]^d2, 6), rol(a[13]^d3, 25), rol(a[4]^d4, 8), rol(a[15]^d0, 18)
+		n = ^b3
+		a[15], a[6], a[22], a[13], a[4] = b0^(b1|b2), b1^(b2&b3), b2^(n&b4), n^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[24]^d4, 27), rol(a[10]^d0, 36), rol(a[1]^d1, 10), rol(a[17]^d2, 15), rol(a[8]^d3, 56)
+		n = ^b3
+		a[10], a[1], a[17], a[8], a[24] = b0^(b1&b2), b1^(b2|b3), b2^(n|b4), n^(b4&b0), b4^(b0|b1)
+		b0, b1, b2, b3, b4 = rol(a[12]^d2, 62), rol(a[3]^d3, 55), rol(a[19]^d4, 39), rol(a[5]^d0, 41), rol(a[21]^d1, 2)
+		n = ^b1
+		a[5], a[21], a[12], a[3], a[19] = b0^(n&b2), n^(b2|b3), b2^(b3&b4), b3^(b4|b0), b4^(b0&b1)
+
+		c0, c1, c2 = a[0]^a[20]^a[15]^a[10]^a[5], a[16]^a[11]^a[6]^a[1]^a[21], a[7]^a[2]^a[22]^a[17]^a[12]
+		c3, c4 = a[23]^a[18]^a[13]^a[8]^a[3], a[14]^a[9]^a[4]^a[24]^a[19]
+		d0, d1, d2, d3, d4 = c4^rol(c1, 1), c0^rol(c2, 1), c1^rol(c3, 1), c2^rol(c4, 1), c3^rol(c0, 1)
+		b0, b1, b2, b3, b4 = a[0]^d0, rol(a[11]^d1, 44), rol(a[22]^d2, 43), rol(a[8]^d3, 21), rol(a[19]^d4, 14)
+		n = ^b2
+		a[0], a[11], a[22], a[8], a[19] = b0^(b1|b2)^roundConstants[i+2], b1^(n|b3), b2^(b3&b4), b3^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[23]^d3, 28), rol(a[9]^d4, 20), rol(a[15]^d0, 3), rol(a[1]^d1, 45), rol(a[12]^d2, 61)
+		n = ^b4
+		a[15], a[1], a[12], a[23], a[9] = b0^(b1|b2), b1^(b2&b3), b2^(b3|n), b3^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[16]^d1, 1), rol(a[2]^d2, 6), rol(a[13]^d3, 25), rol(a[24]^d4, 8), rol(a[5]^d0, 18)
+		n = ^b3
+		a[5], a[16], a[2], a[13], a[24] = b0^(b1|b2), b1^(b2&b3), b2^(n&b4), n^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[14]^d4, 27), rol(a[20]^d0, 36), rol(a[6]^d1, 10), rol(a[17]^d2, 15), rol(a[3]^d3, 56)
+		n = ^b3
+		a[20], a[6], a[17], a[3], a[14] = b0^(b1&b2), b1^(b2|b3), b2^(n|b4), n^(b4&b0), b4^(b0|b1)
+		b0, b1, b2, b3, b4 = rol(a[7]^d2, 62), rol(a[18]^d3, 55), rol(a[4]^d4, 39), rol(a[10]^d0, 41), rol(a[21]^d1, 2)
+		n = ^b1
+		a[10], a[21], a[7], a[18], a[4] = b0^(n&b2), n^(b2|b3), b2^(b3&b4), b3^(b4|b0), b4^(b0&b1)
+
+		c0, c1, c2 = a[0]^a[15]^a[5]^a[20]^a[10], a[11]^a[1]^a[16]^a[6]^a[21], a[22]^a[12]^a[2]^a[17]^a[7]
+		c3, c4 = a[8]^a[23]^a[13]^a[3]^a[18], a[19]^a[9]^a[24]^a[14]^a[4]
+		d0, d1, d2, d3, d4 = c4^rol(c1, 1), c0^rol(c2, 1), c1^rol(c3, 1), c2^rol(c4, 1), c3^rol(c0, 1)
+		b0, b1, b2, b3, b4 = a[0]^d0, rol(a[1]^d1, 44), rol(a[2]^d2, 43), rol(a[3]^d3, 21), rol(a[4]^d4, 14)
+		n = ^b2
+		a[0], a[1], a[2], a[3], a[4] = b0^(b1|b2)^roundConstants[i+3], b1^(n|b3), b2^(b3&b4), b3^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[8]^d3, 28), rol(a[9]^d4, 20), rol(a[5]^d0, 3), rol(a[6]^d1, 45), rol(a[7]^d2, 61)
+		n = ^b4
+		a[5], a[6], a[7], a[8], a[9] = b0^(b1|b2), b1^(b2&b3), b2^(b3|n), b3^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[11]^d1, 1), rol(a[12]^d2, 6), rol(a[13]^d3, 25), rol(a[14]^d4, 8), rol(a[10]^d0, 18)
+		n = ^b3
+		a[10], a[11], a[12], a[13], a[14] = b0^(b1|b2), b1^(b2&b3), b2^(n&b4), n^(b4|b0), b4^(b0&b1)
+		b0, b1, b2, b3, b4 = rol(a[19]^d4, 27), rol(a[15]^d0, 36), rol(a[16]^d1, 10), rol(a[17]^d2, 15), rol(a[18]^d3, 56)
+		n = ^b3
+		a[15], a[16], a[17], a[18], a[19] = b0^(b1&b2), b1^(b2|b3), b2^(n|b4), n^(b4&b0), b4^(b0|b1)
+		b0, b1, b2, b3, b4 = rol(a[22]^d2, 62), rol(a[23]^d3, 55), rol(a[24]^d4, 39), rol(a[20]^d0, 41), rol(a[21]^d1, 2)
+		n = ^b1
+		a[20], a[21], a[22], a[23], a[24] = b0^(n&b2), n^(b2|b3), b2^(b3&b4), b3^(b4|b0), b4^(b0&b1)
 	}
+	invert(a)
 }
 
-// round is one round of Keccak-f[1600] from a into e, which must not be the same.
-func round(e, a *[25]uint64, rc uint64) {
-	c0 := a[0] ^ a[5] ^ a[10] ^ a[15] ^ a[20]
-	c1 := a[1] ^ a[6] ^ a[11] ^ a[16] ^ a[21]
-	c2 := a[2] ^ a[7] ^ a[12] ^ a[17] ^ a[22]
-	c3 := a[3] ^ a[8] ^ a[13] ^ a[18] ^ a[23]
-	c4 := a[4] ^ a[9] ^ a[14] ^ a[19] ^ a[24]
-	d0 := c4 ^ bits.RotateLeft64(c1, 1)
-	d1 := c0 ^ bits.RotateLeft64(c2, 1)
-	d2 := c1 ^ bits.RotateLeft64(c3, 1)
-	d3 := c2 ^ bits.RotateLeft64(c4, 1)
-	d4 := c3 ^ bits.RotateLeft64(c0, 1)
-
-	b0 := a[0] ^ d0
-	b1 := bits.RotateLeft64(a[6]^d1, 44)
-	b2 := bits.RotateLeft64(a[12]^d2, 43)
-	b3 := bits.RotateLeft64(a[18]^d3, 21)
-	b4 := bits.RotateLeft64(a[24]^d4, 14)
-	e[0] = b0 ^ b2&^b1 ^ rc
-	e[1] = b1 ^ b3&^b2
-	e[2] = b2 ^ b4&^b3
-	e[3] = b3 ^ b0&^b4
-	e[4] = b4 ^ b1&^b0
-
-	b0 = bits.RotateLeft64(a[3]^d3, 28)
-	b1 = bits.RotateLeft64(a[9]^d4, 20)
-	b2 = bits.RotateLeft64(a[10]^d0, 3)
-	b3 = bits.RotateLeft64(a[16]^d1, 45)
-	b4 = bits.RotateLeft64(a[22]^d2, 61)
-	e[5] = b0 ^ b2&^b1
-	e[6] = b1 ^ b3&^b2
-	e[7] = b2 ^ b4&^b3
-	e[8] = b3 ^ b0&^b4
-	e[9] = b4 ^ b1&^b0
-
-	b0 = bits.RotateLeft64(a[1]^d1, 1)
-	b1 = bits.RotateLeft64(a[7]^d2, 6)
-	b2 = bits.RotateLeft64(a[13]^d3, 25)
-	b3 = bits.RotateLeft64(a[19]^d4, 8)
-	b4 = bits.RotateLeft64(a[20]^d0, 18)
-	e[10] = b0 ^ b2&^b1
-	e[11] = b1 ^ b3&^b2
-	e[12] = b2 ^ b4&^b3
-	e[13] = b3 ^ b0&^b4
-	e[14] = b4 ^ b1&^b0
-
-	b0 = bits.RotateLeft64(a[4]^d4, 27)
-	b1 = bits.RotateLeft64(a[5]^d0, 36)
-	b2 = bits.RotateLeft64(a[11]^d1, 10)
-	b3 = bits.RotateLeft64(a[17]^d2, 15)
-	b4 = bits.RotateLeft64(a[23]^d3, 56)
-	e[15] = b0 ^ b2&^b1
-	e[16] = b1 ^ b3&^b2
-	e[17] = b2 ^ b4&^b3
-	e[18] = b3 ^ b0&^b4
-	e[19] = b4 ^ b1&^b0
-
-	b0 = bits.RotateLeft64(a[2]^d2, 62)
-	b1 = bits.RotateLeft64(a[8]^d3, 55)
-	b2 = bits.RotateLeft64(a[14]^d4, 39)
-	b3 = bits.RotateLeft64(a[15]^d0, 41)
-	b4 = bits.RotateLeft64(a[21]^d1, 2)
-	e[20] = b0 ^ b2&^b1
-	e[21] = b1 ^ b3&^b2
-	e[22] = b2 ^ b4&^b3
-	e[23] = b3 ^ b0&^b4
-	e[24] = b4 ^ b1&^b0
+// invert flips the lanes that are inverted during the rounds.
+func invert(a *[25]uint64) {
+	a[1], a[2], a[8], a[12], a[17], a[20] = ^a[1], ^a[2], ^a[8], ^a[12], ^a[17], ^a[20]
 }
