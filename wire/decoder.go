@@ -25,7 +25,7 @@ type Decoder struct {
 
 // NewDecoder makes the decoder of a session.
 func NewDecoder(s *Secrets) *Decoder {
-	return &Decoder{ctr: s.ctr(), mac: newFrameMAC(&s.MAC, &s.ingress)}
+	return &Decoder{ctr: s.ctr(), mac: newFrameMAC(s.macBlock, &s.ingress)}
 }
 
 // Next opens the next frame where it lies. buf begins with the first byte of the stream that was not consumed.

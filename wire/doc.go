@@ -24,7 +24,7 @@
 // Two invariants hold:
 //   - Bytes are sealed in the order in which they are written, each exactly once: cipher and MAC are running states.
 //   - Nothing a frame header says is believed before its MAC is checked, and nothing is allocated for a claimed size
-//     before the claim is known to be possible.
+//     before the claim is known to be possible. The one exception (see Decoder.Next) costs the hashing of 64 KiB at most.
 //
 // # Errors
 //

@@ -17,7 +17,7 @@ type Encoder struct {
 
 // NewEncoder makes the encoder of a session.
 func NewEncoder(s *Secrets) *Encoder {
-	return &Encoder{ctr: s.ctr(), mac: newFrameMAC(&s.MAC, &s.egress)}
+	return &Encoder{ctr: s.ctr(), mac: newFrameMAC(s.macBlock, &s.egress)}
 }
 
 // Seal encrypts and authenticates frames where they lie: one or more, back to back, as AppendFrame and

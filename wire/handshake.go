@@ -66,8 +66,8 @@ type Initiator struct {
 	packet []byte
 }
 
-// NewAuth prepares the handshake of key's owner with the node that owns remote. Randomness is taken from rand, the
-// system's if nil.
+// NewAuth prepares the handshake of key's owner with the node that owns remote, which must be a valid key. Randomness
+// is taken from rand, the system's if nil.
 func NewAuth(key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, rand io.Reader) (*Initiator, error) {
 	rand = orSystem(rand)
 	eph, err := newEphemeral(rand)

@@ -27,23 +27,32 @@ func (s *sponge) absorb(p []byte) {
 func (s *sponge) fill(p []byte) int {
 	n := min(len(p), rate-s.pos)
 	p = p[:n]
-	// Bytes up to the next lane, then whole lanes, then the bytes of the last lane. RLPx writes multiples of 16 once
-	// the handshake is over, so only whole lanes are in a hurry.
-	for len(p) > 0 && s.pos&7 != 0 {
-		s.a[s.pos>>3] ^= uint64(p[0]) << (s.pos & 7 * 8)
-		p = p[1:]
-		s.pos++
+	if off := s.pos & 7; off != 0 {
+		p = s.fillLane(p, off)
 	}
 	lanes := s.a[s.pos>>3:][:len(p)>>3]
 	for i := range lanes {
 		lanes[i] ^= binary.LittleEndian.Uint64(p[8*i:])
 	}
 	s.pos += 8 * len(lanes)
-	for i, b := range p[8*len(lanes):] {
-		s.a[s.pos>>3] ^= uint64(b) << (i * 8)
-	}
-	s.pos += len(p) & 7
+	s.fillLane(p[8*len(lanes):], 0)
 	return n
+}
+
+// fillLane appends the bytes of p that belong to the lane of which off bytes are there, and returns the others.
+func (s *sponge) fillLane(p []byte, off int) []byte {
+	n := min(8-off, len(p))
+	var v uint64
+	if len(p) >= 8 {
+		v = binary.LittleEndian.Uint64(p) // what belongs to the next lane is shifted out
+	} else {
+		for i, b := range p[:n] {
+			v |= uint64(b) << (8 * i)
+		}
+	}
+	s.a[s.pos>>3] ^= v << (8 * off)
+	s.pos += n
+	return p[n:]
 }
 
 // sum is the hash of everything absorbed so far. The sponge stays as it is.

@@ -16,8 +16,8 @@ type frameMAC struct {
 	seed [16]byte // scratch: what passes through an interface must not lie on the stack
 }
 
-func newFrameMAC(secret *[32]byte, state *sponge) frameMAC {
-	m := frameMAC{state: *state, block: newAES256(secret)}
+func newFrameMAC(block cipher.Block, state *sponge) frameMAC {
+	m := frameMAC{state: *state, block: block}
 	m.sum = m.state.sum()
 	return m
 }

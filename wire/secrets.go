@@ -14,7 +14,8 @@ type Secrets struct {
 	AES    [32]byte         // aes-secret
 	MAC    [32]byte         // mac-secret
 
-	egress, ingress sponge // MAC states, seeded with nonces and handshake packets
+	egress, ingress sponge       // MAC states, seeded with nonces and handshake packets
+	macBlock        cipher.Block // AES-256 under MAC, shared by both directions: it has no state
 }
 
 // derivation is what both sides know after the handshake, besides their key agreement.
@@ -35,6 +36,7 @@ func derive(eph *ephemeral, remote *ecdsa.PublicKey, d derivation) (s *Secrets, 
 	shared := keccak256(agreed[:], nonces[:])
 	s.AES = keccak256(agreed[:], shared[:])
 	s.MAC = keccak256(agreed[:], s.AES[:])
+	s.macBlock = newAES256(&s.MAC)
 
 	seed := func(nonce [32]byte, packet []byte) (m sponge) {
 		xor32(&nonce, &s.MAC)
