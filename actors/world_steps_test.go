@@ -1,0 +1,308 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// This file is what children and peer of the model do in their turns. It says
+// what host, pinger and peer say; every decision about the token is asked of the
+// production arbiter and made by the production token.
+
+var errModel = errors.New("connection reset")
+
+// childSends queues a message. A host asks once; the pinger keeps no account.
+func (w *world) childSends(c *modelChild) error {
+	c.sends--
+	c.work++
+	if !c.requested || c.slot == pingerSlot {
+		w.ask(c)
+	}
+	return nil
+}
+
+func (w *world) ask(c *modelChild) {
+	c.requested = true
+	w.mailbox = append(w.mailbox, mail{kind: "request", slot: c.slot, token: none})
+}
+
+// childReads takes a token out of the mailbox; a stale one is asked for anew.
+func (w *world) childReads(c *modelChild) error {
+	id := c.inbox[0]
+	c.inbox = c.inbox[1:]
+	if c.grab == id {
+		c.grab = none
+	}
+	if w.tokens[id].begin() {
+		c.holding = id
+		return w.checkBegin(id)
+	}
+	if w.tokens[id].state.Load() == revoked {
+		c.requested = false
+		if c.slot == pingerSlot {
+			c.work = 1 // it pings in any case
+		}
+		if c.work > 0 {
+			w.ask(c)
+		}
+	}
+	return nil
+}
+
+// childGrabs uses a token in the middle of a batch; it stays in the mailbox.
+func (w *world) childGrabs(c *modelChild) error {
+	id := c.grab
+	c.grab = none
+	if !w.tokens[id].begin() {
+		return nil
+	}
+	c.holding = id
+	return w.checkBegin(id)
+}
+
+// checkBegin is T3 and T6: only the one grant that is out may be begun, and none
+// once the link is closing.
+func (w *world) checkBegin(id int) error {
+	if w.tokens[id] != w.arb.out {
+		return fmt.Errorf("T3: a token that is not the one granted was begun")
+	}
+	if w.closing {
+		return fmt.Errorf("T6: a grant was begun while the link was closing")
+	}
+	return nil
+}
+
+func (w *world) childReturns(c *modelChild) error      { return w.childEnds(c, nil) }
+func (w *world) childFailsToWrite(c *modelChild) error { w.errors--; return w.childEnds(c, errModel) }
+
+func (w *world) childEnds(c *modelChild, err error) error {
+	c.work = max(0, c.work-1)
+	c.requested = c.work > 0
+	back := w.tokens[c.holding].end(err, c.requested)
+	w.mailbox = append(w.mailbox, mail{
+		kind: "return", slot: c.slot, token: c.holding, err: back.err != nil, again: back.again,
+	})
+	c.holding = none
+	return nil
+}
+
+func (w *world) childSleeps(c *modelChild) error {
+	w.naps--
+	c.condition = asleep
+	return nil
+}
+
+// childCrashes panics in the child's own turn: it may be writing, or have the
+// token unread in its mailbox, or its return on the way.
+func (w *world) childCrashes(c *modelChild) error {
+	w.crashes--
+	state := int32(unknown)
+	if out := w.arb.out; out != nil && out.holder == c.slot {
+		state = out.state.Load()
+	}
+	c.condition, c.holding = failed, none
+	w.system = append(w.system, mail{kind: "failure", slot: c.slot, token: none, state: state})
+	return nil
+}
+
+// childRestarts is a new incarnation. What a host has queued outlives the old one;
+// the pinger's ping does not, the next look at the clock brings another.
+func (w *world) childRestarts(c *modelChild) error {
+	c.condition, c.requested = awake, false
+	if c.slot == pingerSlot {
+		c.work = 0
+	}
+	if c.work > 0 {
+		w.ask(c)
+	}
+	return nil
+}
+
+func (w *world) childStops(c *modelChild) error {
+	c.condition, c.inbox, c.grab, c.work = stopped, nil, none, 0
+	w.system = append(w.system, mail{kind: "terminated", slot: c.slot, token: none})
+	return nil
+}
+
+func (w *world) disconnect(*modelChild) error {
+	w.disconnects--
+	w.end()
+	return nil
+}
+
+func (w *world) end() {
+	if !w.cause {
+		w.cause = true
+		w.mailbox = append(w.mailbox, mail{kind: "close", token: none})
+	}
+}
+
+func (w *world) graceFires(*modelChild) error {
+	w.mailbox = append(w.mailbox, mail{kind: "grace", token: w.timerFor})
+	w.timer, w.timerFor = false, none
+	return nil
+}
+
+// peerTurn handles one message of the peer, system messages first.
+func (w *world) peerTurn() error {
+	var m mail
+	if len(w.system) > 0 {
+		m, w.system = w.system[0], w.system[1:]
+	} else {
+		m, w.mailbox = w.mailbox[0], w.mailbox[1:]
+	}
+	switch m.kind {
+	case "request":
+		w.wait(m.slot)
+		w.arb.request(m.slot)
+		return w.grantNext()
+	case "return":
+		return w.takeBack(m)
+	case "grace":
+		return w.graceIsOver(m)
+	case "close":
+		return w.close()
+	case "failure":
+		return w.childFailed(m)
+	case "terminated":
+		held := w.arb.out != nil && w.arb.out.holder == m.slot
+		w.arb.failed(m.slot)
+		if held && w.closing {
+			return w.farewell()
+		}
+		return nil
+	}
+	panic("unknown mail " + m.kind)
+}
+
+// close begins the end. Whatever is still asked for after it makes no difference,
+// so the model forgets it.
+func (w *world) close() error {
+	w.closing, w.line = true, nil
+	w.timer, w.timerFor = false, none
+	w.mailbox = slices.DeleteFunc(slices.Clone(w.mailbox), func(m mail) bool { return m.kind == "request" || m.kind == "grace" })
+	for i := range w.children {
+		w.children[i].work, w.children[i].sends = 0, 0
+	}
+	if w.arb.close() || w.arb.dead {
+		return w.farewell()
+	}
+	return nil
+}
+
+func (w *world) graceIsOver(m mail) error {
+	late := w.tokens[m.token]
+	if w.arb.contested() && w.arb.out == late {
+		w.arb.reclaim()
+		if w.arb.out == late || late.state.Load() != revoked {
+			return fmt.Errorf("T7: an unused grant stayed with %d, though %v wait", late.holder, w.line)
+		}
+	}
+	return w.grantNext()
+}
+
+func (w *world) wait(s slot) {
+	if !w.closing && !slices.Contains(w.line, s) {
+		w.line = append(w.line, s)
+	}
+}
+
+func (w *world) takeBack(m mail) error {
+	current := w.tokens[m.token] == w.arb.out
+	back := &w.tokens[m.token].back
+	if accepted := w.arb.accept(back); accepted != current {
+		return fmt.Errorf("T3: return of a token accepted=%v, though it being the one granted is %v", accepted, current)
+	}
+	if !current {
+		return nil
+	}
+	if m.again {
+		w.wait(m.slot)
+	}
+	if m.err {
+		w.end()
+	}
+	if w.closing {
+		return w.farewell()
+	}
+	if m.err {
+		return nil
+	}
+	return w.grantNext()
+}
+
+// childFailed is the supervisor's HandleFailure, in the peer's turn. In a link
+// that is closing the child is stopped, and the rest happens when it is gone.
+func (w *world) childFailed(m mail) error {
+	w.child(m.slot).condition = suspended
+	if w.closing {
+		return nil
+	}
+	w.line = slices.DeleteFunc(w.line, func(s slot) bool { return s == m.slot })
+	lives := w.arb.failed(m.slot)
+	// By now the grant that it held may have been taken back or accepted; only a
+	// death in the middle of writing must show.
+	if died := m.state == writing; died == lives {
+		return fmt.Errorf("T4: child %d died with its token in state %d; the link can go on: %v", m.slot, m.state, lives)
+	}
+	if !lives {
+		w.end()
+		return nil
+	}
+	return w.grantNext()
+}
+
+// farewell is T6: it happens once, and nobody else writes then.
+func (w *world) farewell() error {
+	w.farewells++
+	for _, t := range w.tokens {
+		if t.state.Load() == writing && !w.arb.dead {
+			return fmt.Errorf("T6: farewell while child %d is writing", t.holder)
+		}
+	}
+	if w.farewells > 1 {
+		return fmt.Errorf("T6: %d farewells", w.farewells)
+	}
+	return nil
+}
+
+// grantNext grants, checks that it was the right one's turn (T5), and delivers.
+func (w *world) grantNext() error {
+	if w.cause {
+		return nil
+	}
+	if t := w.arb.grant(); t != nil {
+		if next := w.turn(); next != t.holder {
+			return fmt.Errorf("T5: granted to %d, though %v wait in this order", t.holder, w.line)
+		}
+		w.line = slices.DeleteFunc(w.line, func(s slot) bool { return s == t.holder })
+		id := len(w.tokens)
+		w.tokens = append(w.tokens, t)
+		c := w.child(t.holder)
+		if c.condition != stopped {
+			c.inbox = append(c.inbox, id)
+			if c.slot >= firstProtocolSlot {
+				c.grab = id
+			}
+		}
+	}
+	if !w.timer && !slices.ContainsFunc(w.mailbox, func(m mail) bool { return m.kind == "grace" }) && w.arb.contested() {
+		w.timer, w.timerFor = true, w.name(w.arb.out)
+	}
+	return nil
+}
+
+// turn says whose turn it is by the specification: the pinger's, if it waits, or
+// that of the protocol that has waited longest.
+func (w *world) turn() slot {
+	for _, s := range w.line {
+		if s < firstProtocolSlot {
+			return s
+		}
+	}
+	if len(w.line) == 0 {
+		return none
+	}
+	return w.line[0]
+}
