@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 
 	"github.com/ethereum/go-ethereum/crypto"
 )
@@ -17,10 +16,7 @@ var errBadPoint = errors.New("not a point of secp256k1")
 
 // appendPoint appends the 64 bytes of an uncompressed public key to dst.
 func appendPoint(dst []byte, pub *ecdsa.PublicKey) []byte {
-	var p [pointLen]byte
-	pub.X.FillBytes(p[:32])
-	pub.Y.FillBytes(p[32:])
-	return append(dst, p[:]...)
+	return append(dst, crypto.FromECDSAPub(pub)[1:]...)
 }
 
 // parsePoint reads 64 bytes as a public key and verifies that it lies on the curve: agreeing with a point
@@ -40,31 +36,25 @@ func parsePoint(b []byte) (*ecdsa.PublicKey, error) {
 
 // generateKey makes a key pair from the bytes of rand alone, so that a caller decides where randomness comes from.
 func generateKey(rand io.Reader) (*ecdsa.PrivateKey, error) {
-	curve := crypto.S256()
-	order := curve.Params().N
 	var b [32]byte
 	defer clear(b[:])
 	for {
 		if _, err := io.ReadFull(rand, b[:]); err != nil {
 			return nil, fmt.Errorf("wire: reading randomness for a key: %w", err)
 		}
-		// All but one in 2^127 draws lie below the order.
-		d := new(big.Int).SetBytes(b[:])
-		if d.Sign() == 0 || d.Cmp(order) >= 0 {
-			continue
+		// It refuses what isn't below the curve's order, one draw in 2^127.
+		if key, err := crypto.ToECDSA(b[:]); err == nil {
+			return key, nil
 		}
-		key := &ecdsa.PrivateKey{D: d}
-		key.Curve = curve
-		key.X, key.Y = curve.ScalarBaseMult(b[:])
-		return key, nil
 	}
 }
 
 // agree is the ecdh.agree of rlpx.md: the X coordinate of the shared point. pub must be known to lie on the curve.
 func agree(key *ecdsa.PrivateKey, pub *ecdsa.PublicKey) (secret [32]byte, err error) {
-	var d [32]byte
-	defer clear(d[:])
-	x, _ := crypto.S256().ScalarMult(pub.X, pub.Y, key.D.FillBytes(d[:]))
+	d := crypto.FromECDSA(key)
+	defer clear(d)
+	//lint:ignore SA1019 the alternatives know only the curves of the standard library, and secp256k1 is none of them
+	x, _ := crypto.S256().ScalarMult(pub.X, pub.Y, d)
 	if x == nil {
 		return secret, errBadPoint
 	}

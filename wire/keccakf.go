@@ -21,13 +21,12 @@ func rol(x uint64, n int) uint64 { return bits.RotateLeft64(x, n) }
 //     moves to (x, x+2y), which is the identity after four rounds: these are the body of the loop.
 func keccakF(a *[25]uint64) {
 	invert(a)
-	var b0, b1, b2, b3, b4, c0, c1, c2, c3, c4, d0, d1, d2, d3, d4, n uint64
 	for i := 0; i < len(roundConstants); i += 4 {
-		c0, c1, c2 = a[0]^a[5]^a[10]^a[15]^a[20], a[1]^a[6]^a[11]^a[16]^a[21], a[2]^a[7]^a[12]^a[17]^a[22]
-		c3, c4 = a[3]^a[8]^a[13]^a[18]^a[23], a[4]^a[9]^a[14]^a[19]^a[24]
-		d0, d1, d2, d3, d4 = c4^rol(c1, 1), c0^rol(c2, 1), c1^rol(c3, 1), c2^rol(c4, 1), c3^rol(c0, 1)
-		b0, b1, b2, b3, b4 = a[0]^d0, rol(a[6]^d1, 44), rol(a[12]^d2, 43), rol(a[18]^d3, 21), rol(a[24]^d4, 14)
-		n = ^b2
+		c0, c1, c2 := a[0]^a[5]^a[10]^a[15]^a[20], a[1]^a[6]^a[11]^a[16]^a[21], a[2]^a[7]^a[12]^a[17]^a[22]
+		c3, c4 := a[3]^a[8]^a[13]^a[18]^a[23], a[4]^a[9]^a[14]^a[19]^a[24]
+		d0, d1, d2, d3, d4 := c4^rol(c1, 1), c0^rol(c2, 1), c1^rol(c3, 1), c2^rol(c4, 1), c3^rol(c0, 1)
+		b0, b1, b2, b3, b4 := a[0]^d0, rol(a[6]^d1, 44), rol(a[12]^d2, 43), rol(a[18]^d3, 21), rol(a[24]^d4, 14)
+		n := ^b2
 		a[0], a[6], a[12], a[18], a[24] = b0^(b1|b2)^roundConstants[i], b1^(n|b3), b2^(b3&b4), b3^(b4|b0), b4^(b0&b1)
 		b0, b1, b2, b3, b4 = rol(a[3]^d3, 28), rol(a[9]^d4, 20), rol(a[10]^d0, 3), rol(a[16]^d1, 45), rol(a[22]^d2, 61)
 		n = ^b4
