@@ -51,7 +51,7 @@ func (d *dialer) Receive(ctx actor.Context) {
 // proceed starts what is due, and sets the timer for what comes next.
 func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	for _, next := range d.n.plan.start(now) {
-		actors.Send(ctx, d.n.handshakes, &startDial{next})
+		actors.Send(ctx, d.n.handshakes, &startDial{dial: next})
 	}
 	if d.timer != nil {
 		d.timer.Stop()
@@ -67,7 +67,7 @@ func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 func (d *dialer) remove(ctx actor.Context, id enode.ID) {
 	delete(d.lastErr, id)
 	if ticket := d.n.plan.remove(id); ticket != 0 {
-		actors.Send(ctx, d.n.handshakes, &cancelDial{ticket})
+		actors.Send(ctx, d.n.handshakes, &cancelDial{ticket: ticket})
 	}
 }
 

@@ -17,8 +17,8 @@ const (
 	// maxWaiting bounds the accepted connections that wait for a slot.
 	maxWaiting = 1024
 	// waitLimit is how long one waits; then it is closed unheard. The remote's own
-	// patience ends about then.
-	waitLimit = wire.AuthTimeout
+	// patience, counted from its auth, ends about then.
+	waitLimit = wire.AuthTimeout - 500*time.Millisecond
 )
 
 // errCrashed is the end of a handshake whose actor panicked; the log has the stack.
@@ -76,7 +76,7 @@ func (h *handshakes) Receive(ctx actor.Context) {
 		h.startDial(ctx, msg.dial)
 	case *cancelDial:
 		if pid := h.dials[msg.ticket]; pid != nil {
-			actors.Send(ctx, pid, &giveUp{ErrCancelled})
+			actors.Send(ctx, pid, &giveUp{err: ErrCancelled})
 		}
 	case *setupDone:
 		h.done(ctx, msg)
@@ -161,7 +161,9 @@ func (h *handshakes) done(ctx actor.Context, msg *setupDone) {
 	if r := h.running[msg.by.Id]; r != nil {
 		r.id, r.err = msg.id, msg.err
 		h.ended(ctx, msg.by, r)
-		ctx.Stop(msg.by)
+		if !h.stopping { // then the runtime does
+			ctx.Stop(msg.by)
+		}
 	}
 }
 

@@ -30,13 +30,22 @@ func ReadKey(file string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
+// FreshKey makes a private key that nobody keeps.
+func FreshKey() (*ecdsa.PrivateKey, error) {
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		return nil, fmt.Errorf("node key: %w", err)
+	}
+	return key, nil
+}
+
 // CreateKey makes a private key and writes it to a new file that only its owner can
 // read, in a directory that is made if need be. A file that exists is never overwritten:
 // the error is fs.ErrExist.
 func CreateKey(file string) (*ecdsa.PrivateKey, error) {
-	key, err := crypto.GenerateKey()
+	key, err := FreshKey()
 	if err != nil {
-		return nil, fmt.Errorf("node key: %w", err)
+		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, fmt.Errorf("node key: %w", err)

@@ -81,7 +81,7 @@ func (a *acceptor) run() {
 			return
 		}
 		if backoff == acceptBackoffMin {
-			actors.Send(a.root, a.owner, &acceptFailed{a.ln.Addr(), err})
+			actors.Send(a.root, a.owner, &acceptFailed{addr: a.ln.Addr(), err: err})
 		}
 		if !a.pause(backoff) {
 			return

@@ -11,30 +11,53 @@ import (
 
 // This file is the whole vocabulary of the node's own actors, by sender.
 
+// late is embedded in messages that may find their receiver gone: timers, results of
+// goroutines that were cut off, news for an actor that stopped first. It keeps protoactor
+// from logging each of them as a dead letter.
+type late struct{}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (late) IgnoreDeadLetterLogging() {}
+
 // From Node's methods.
 
 // stopNode goes to the root, from Stop: end everything in order.
-type stopNode struct{}
+type stopNode struct{ late }
 
 // addStatic goes to the dialer, from AddPeer: keep a link to this node.
-type addStatic struct{ node *enode.Node }
+type addStatic struct {
+	late
+	node *enode.Node
+}
 
 // removeStatic goes to the dialer, from RemovePeer: dial this node no more.
-type removeStatic struct{ id enode.ID }
+type removeStatic struct {
+	late
+	id enode.ID
+}
 
 // dropPeer goes to peers, from RemovePeer: end the link to this node if there is one.
-type dropPeer struct{ id enode.ID }
+type dropPeer struct {
+	late
+	id enode.ID
+}
 
 // From the root.
 
 // drain goes to peers when the node stops: say good-bye to all, then stop.
-type drain struct{}
+type drain struct{ late }
 
 // stepOverdue is the root's timer to itself: a child has not stopped in time.
-type stepOverdue struct{ child *actor.PID }
+type stepOverdue struct {
+	late
+	child *actor.PID
+}
 
-// chaosDue is the root's timer to itself: inject panics now.
-type chaosDue struct{ index int }
+// chaosDue is the root's timer to itself: inject the panics of Config.Chaos[index] now.
+type chaosDue struct {
+	late
+	index int
+}
 
 // From the listener.
 
@@ -44,6 +67,7 @@ type accepted struct{ conn net.Conn }
 
 // acceptFailed goes to the listener, from an accepting goroutine that now waits.
 type acceptFailed struct {
+	late
 	addr net.Addr
 	err  error
 }
@@ -51,19 +75,26 @@ type acceptFailed struct {
 // From the dialer.
 
 // startDial goes to handshakes: set up a connection to this node.
-type startDial struct{ dial }
+type startDial struct {
+	late
+	dial
+}
 
 // cancelDial goes to handshakes: the node of this dial was removed.
-type cancelDial struct{ ticket uint64 }
+type cancelDial struct {
+	late
+	ticket uint64
+}
 
 // dialDue is the dialer's timer to itself: something may be due.
-type dialDue struct{}
+type dialDue struct{ late }
 
 // From handshakes.
 
 // setupEnded goes to peers, and to the dialer for a dial, when a handshake is over,
 // however it ended.
 type setupEnded struct {
+	late
 	by     *actor.PID
 	id     enode.ID // zero if the remote never said who it is
 	ticket uint64   // of the dial; 0 for inbound connections
@@ -72,11 +103,14 @@ type setupEnded struct {
 
 // giveUp goes to an outbound handshake when its dial was cancelled, and comes from peers
 // when the remote's own connection takes its place. err says which.
-type giveUp struct{ err error }
+type giveUp struct {
+	late
+	err error
+}
 
 // waitOver is the timer of handshakes to itself: look for connections that have waited
 // too long for a slot.
-type waitOver struct{}
+type waitOver struct{ late }
 
 // From a handshake.
 
@@ -84,6 +118,7 @@ type waitOver struct{}
 // our ack, outbound between the TCP connection and our auth. Peers answers with a
 // *verdict.
 type admit struct {
+	late
 	by       *actor.PID
 	id       enode.ID
 	inbound  bool
@@ -103,40 +138,50 @@ type settle struct {
 // setupDone goes to handshakes as the handshake's last word: the connection is closed or
 // handed over, and the actor may be stopped.
 type setupDone struct {
+	late
 	by  *actor.PID
 	id  enode.ID
 	err error
 }
 
 // setupOverdue is a handshake's timer to itself.
-type setupOverdue struct{}
+type setupOverdue struct{ late }
 
 // connected, authRead and sessionReady go to a handshake from the goroutine that did
-// the work. A handshake that was cut off meanwhile is not there to read them.
+// the work.
 type (
-	connected struct{ err error }
-	authRead  struct {
+	connected struct {
+		late
+		err error
+	}
+	authRead struct {
+		late
 		recipient *wire.Recipient
 		err       error
 	}
 	sessionReady struct {
+		late
 		session *wire.Session
 		err     error
 	}
 )
 
-// IgnoreDeadLetterLogging tells protoactor so.
-func (*connected) IgnoreDeadLetterLogging()    {}
-func (*authRead) IgnoreDeadLetterLogging()     {}
-func (*sessionReady) IgnoreDeadLetterLogging() {}
-
 // From peers.
 
 // verdict answers admit: nil admits.
-type verdict struct{ err error }
+type verdict struct {
+	late
+	err error
+}
 
 // linkUp and linkDown go to the dialer for each link to a static node that came and went.
 type (
-	linkUp   struct{ id enode.ID }
-	linkDown struct{ id enode.ID }
+	linkUp struct {
+		late
+		id enode.ID
+	}
+	linkDown struct {
+		late
+		id enode.ID
+	}
 )

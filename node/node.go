@@ -10,6 +10,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -165,9 +166,15 @@ func (n *Node) Start(ctx context.Context) error {
 
 // newSystem makes the runtime of a node that was given none, with its log in ours.
 func newSystem(log *slog.Logger) *actor.ActorSystem {
-	return actor.NewActorSystem(actor.WithLoggerFactory(func(s *actor.ActorSystem) *slog.Logger {
-		return RuntimeLog(log).With("system", s.ID)
-	}))
+	return actor.NewActorSystem(
+		actor.WithLoggerFactory(func(s *actor.ActorSystem) *slog.Logger {
+			return RuntimeLog(log).With("system", s.ID)
+		}),
+		// A goroutine counts dead letters for so long after the last one; it is the only
+		// thing that outlives the node, so let it be short.
+		actor.WithDeadLetterThrottleInterval(50*time.Millisecond),
+		actor.WithDeadLetterThrottleCount(1),
+	)
 }
 
 // RuntimeLog is the logger to give to an ActorSystem that a node shares
@@ -257,13 +264,13 @@ func (n *Node) AddPeer(node *enode.Node) error {
 	if node.ID() == n.id {
 		return fmt.Errorf("add peer: %w", ErrSelf)
 	}
-	return n.tell(func() { n.setStatic(node) }, send{&n.dialer, &addStatic{node}})
+	return n.tell(func() { n.setStatic(node) }, send{&n.dialer, &addStatic{node: node}})
 }
 
 // RemovePeer ends the link to a node, and dials it no more.
 func (n *Node) RemovePeer(id enode.ID) error {
 	return n.tell(func() { n.roster.setStatic(id, false) },
-		send{&n.dialer, &removeStatic{id}}, send{&n.peers, &dropPeer{id}})
+		send{&n.dialer, &removeStatic{id: id}}, send{&n.peers, &dropPeer{id: id}})
 }
 
 // AddTrusted lets a node in also above the limit from now on.

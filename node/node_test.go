@@ -20,18 +20,16 @@ import (
 func TestTwoNodes(t *testing.T) {
 	system := quietSystem()
 	a := startNode(t, func(c *node.Config) { c.System = system })
+	atA := watch(t, a)
 	b := startNode(t, func(c *node.Config) {
 		c.System = system
 		c.StaticNodes = []*enode.Node{a.Self()}
 	})
-	atA, atB := watch(t, a), watch(t, b)
-	if a.PeerCount() == 0 {
-		added := atA.next(node.PeerAdded)
-		if added.Peer.ID != b.ID() || !added.Peer.Inbound {
-			t.Errorf("added %+v, want %v inbound", added.Peer, b.ID())
-		}
+	if added := atA.next(node.PeerAdded); added.Peer.ID != b.ID() || !added.Peer.Inbound {
+		t.Errorf("added %+v, want %v inbound", added.Peer, b.ID())
 	}
 	eventually(t, "both have a peer", func() bool { return a.PeerCount() == 1 && b.PeerCount() == 1 })
+	atB := watch(t, b)
 
 	of := b.Peers()[0]
 	if of.ID != a.ID() || of.Inbound || !of.Static || of.Trusted || of.Name != t.Name() {

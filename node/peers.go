@@ -42,14 +42,14 @@ func (p *peers) Receive(ctx actor.Context) {
 // admit answers a handshake that knows who the remote is.
 func (p *peers) admit(ctx actor.Context, msg *admit) {
 	if !msg.inbound {
-		actors.Send(ctx, msg.by, &verdict{p.n.roster.admitDial(msg.id, msg.loopback, msg.by)})
+		actors.Send(ctx, msg.by, &verdict{err: p.n.roster.admitDial(msg.id, msg.loopback, msg.by)})
 		return
 	}
 	displaced, err := p.n.roster.admitInbound(msg.id, msg.loopback, msg.by)
 	if displaced != nil {
-		actors.Send(ctx, displaced, &giveUp{ErrTheirDialFirst})
+		actors.Send(ctx, displaced, &giveUp{err: ErrTheirDialFirst})
 	}
-	actors.Send(ctx, msg.by, &verdict{err})
+	actors.Send(ctx, msg.by, &verdict{err: err})
 }
 
 // settle makes a link of a session, or sends the remote off.
@@ -71,7 +71,7 @@ func (p *peers) settle(ctx actor.Context, msg *settle) {
 	m.link = link
 	p.n.roster.add(m)
 	if p.n.roster.markOf(m.id).static {
-		actors.Send(ctx, p.n.dialer, &linkUp{m.id})
+		actors.Send(ctx, p.n.dialer, &linkUp{id: m.id})
 	}
 	p.n.publishPeer(PeerAdded, m, nil)
 }
@@ -98,7 +98,7 @@ func (p *peers) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 	}
 	p.n.roster.leave(m)
 	if p.n.roster.markOf(id).static {
-		actors.Send(ctx, p.n.dialer, &linkDown{id})
+		actors.Send(ctx, p.n.dialer, &linkDown{id: id})
 	}
 	p.n.publishPeer(PeerDropped, m, msg.Cause)
 	p.stopIfEmpty(ctx)

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/wire"
@@ -42,7 +41,7 @@ func Ping(ctx context.Context, key *ecdsa.PrivateKey, target *enode.Node) (PingR
 	}
 	if key == nil {
 		var err error
-		if key, err = crypto.GenerateKey(); err != nil {
+		if key, err = FreshKey(); err != nil {
 			return r, err
 		}
 	}

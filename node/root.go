@@ -42,7 +42,7 @@ type tree struct {
 }
 
 func (n *Node) rootProps() *actor.Props {
-	t := &tree{Supervisor: actors.NewSupervisor(n.clock, n.journal)}
+	t := &tree{Supervisor: actors.NewSupervisor(n.clock, n.journal, nil)}
 	return keptProps(n.journal, t, func() actor.Actor { return &root{n: n, tree: t} })
 }
 
@@ -91,7 +91,7 @@ func (r *root) spawn(ctx actor.Context, name string, props *actor.Props) {
 		panic(fmt.Errorf("spawn %s: %w", name, err)) // the names are ours alone
 	}
 	r.tree.children = append(r.tree.children, pid)
-	r.tree.Adopt(pid, actors.Care{Policy: actors.Resident})
+	r.tree.Adopt(pid, &actors.Resident)
 	r.record(pid, actors.Started, "")
 }
 
@@ -132,7 +132,7 @@ func (r *root) stopLast(ctx actor.Context) {
 		ctx.Stop(child)
 	}
 	self, system := ctx.Self(), ctx.ActorSystem()
-	t.overdue = r.n.clock.AfterFunc(timeout, func() { actors.Send(system.Root, self, &stepOverdue{child}) })
+	t.overdue = r.n.clock.AfterFunc(timeout, func() { actors.Send(system.Root, self, &stepOverdue{child: child}) })
 }
 
 func (r *root) childGone(ctx actor.Context, who *actor.PID) {
@@ -172,7 +172,7 @@ func (r *root) record(pid *actor.PID, event, reason string) {
 func (r *root) armChaos(ctx actor.Context, i int) {
 	self, system := ctx.Self(), ctx.ActorSystem()
 	r.tree.chaos[i] = r.n.clock.AfterFunc(r.n.cfg.Chaos[i].Interval, func() {
-		actors.Send(system.Root, self, &chaosDue{i})
+		actors.Send(system.Root, self, &chaosDue{index: i})
 	})
 }
 

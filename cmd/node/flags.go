@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/urfave/cli/v3"
+	"golang.org/x/term"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/bench"
+)
+
+// builtin are the protocols that --protocols can name. The context ends with the node.
+var builtin = map[string]func(context.Context, *slog.Logger) protocols.Spec{
+	"bench": func(context.Context, *slog.Logger) protocols.Spec { return bench.Spec() },
+	"chat":  loggedChat,
+}
+
+// Flags have go-ethereum's names and meanings where it has one.
+const (
+	flagDataDir    = "datadir"
+	flagNodeKey    = "nodekey"
+	flagNodeKeyHex = "nodekeyhex"
+	flagIdentity   = "identity"
+	flagAddr       = "addr"
+	flagPort       = "port"
+	flagNAT        = "nat"
+	flagNoDiscover = "nodiscover"
+	flagMaxPeers   = "maxpeers"
+	flagMaxPending = "maxpendpeers"
+	flagRestrict   = "netrestrict"
+	flagStatic     = "staticnodes"
+	flagTrusted    = "trustednodes"
+	flagProtocols  = "protocols"
+	flagVerbosity  = "verbosity"
+	flagLogFormat  = "log.format"
+	flagChaos      = "chaos.kill"
+)
+
+func flags() []cli.Flag {
+	const (
+		identity   = "IDENTITY"
+		networking = "NETWORKING"
+		peering    = "PEERS"
+		logging    = "LOGGING"
+	)
+	return []cli.Flag{
+		&cli.StringFlag{Category: identity, Name: flagDataDir, Usage: "`DIR` for the node key and the node's record", Value: node.DefaultDataDir()},
+		&cli.StringFlag{Category: identity, Name: flagNodeKey, Usage: "`FILE` with the node key (default: nodekey in the data directory)"},
+		&cli.StringFlag{Category: identity, Name: flagNodeKeyHex, Usage: "node key as `HEX` (for testing)"},
+		&cli.StringFlag{Category: identity, Name: flagIdentity, Usage: "custom `NAME` within what the node calls itself"},
+
+		&cli.StringFlag{Category: networking, Name: flagAddr, Usage: "`IP` addresses to listen on, separated by commas (default: all)"},
+		&cli.IntFlag{Category: networking, Name: flagPort, Usage: "listening `PORT`; 0 takes a number that is free for TCP and UDP", Value: node.DefaultPort},
+		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "how others reach the node: `none|extip:IP`", Value: "none"},
+		&cli.BoolFlag{Category: networking, Name: flagNoDiscover, Usage: "don't look for peers (all there is for now)"},
+		&cli.StringFlag{Category: networking, Name: flagRestrict, Usage: "talk only to these `NETWORKS` (CIDR masks, separated by commas)"},
+
+		&cli.IntFlag{Category: peering, Name: flagMaxPeers, Usage: "maximum `NUMBER` of peers; 0: none but trusted ones. Unless set, peers on this machine don't count", Value: node.DefaultMaxPeers},
+		&cli.IntFlag{Category: peering, Name: flagMaxPending, Usage: "maximum `NUMBER` of connections being set up, each way (0: the default)", Value: node.DefaultMaxPending},
+		&cli.StringFlag{Category: peering, Name: flagStatic, Usage: "`NODES` to keep a link to (enode URLs or ENRs, separated by commas)"},
+		&cli.StringFlag{Category: peering, Name: flagTrusted, Usage: "`NODES` to let in above the maximum, likewise"},
+		&cli.StringFlag{Category: peering, Name: flagProtocols, Usage: "`NAMES` of the protocols to run, separated by commas: " + strings.Join(builtinNames(), ", "), Value: "chat"},
+
+		&cli.IntFlag{Category: logging, Name: flagVerbosity, Usage: "`LEVEL` of the log: 0 silent, 1 error, 2 warn, 3 info, 4 debug, 5 trace", Value: 3},
+		&cli.StringFlag{Category: logging, Name: flagLogFormat, Usage: "`FORMAT` of the log: text or json", Value: "text"},
+
+		&cli.StringSliceFlag{Name: flagChaos, Hidden: true, Usage: "make actors whose path matches panic at intervals: `GLOB@INTERVAL`"},
+	}
+}
+
+func builtinNames() []string {
+	var names []string
+	for name := range builtin {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// configOf translates the flags. All that is wrong with them is told at once.
+func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Config, error) {
+	cfg := node.Config{
+		DataDir:    cmd.String(flagDataDir),
+		Name:       node.ClientName(cmd.String(flagIdentity)),
+		MaxPending: cmd.Int(flagMaxPending),
+		Logger:     log,
+	}
+	if cmd.IsSet(flagMaxPeers) {
+		cfg.MaxPeers = cmd.Int(flagMaxPeers)
+		if cfg.MaxPeers == 0 {
+			cfg.MaxPeers = -1
+		}
+	}
+	var errs [8]error
+	cfg.Key, errs[0] = givenKey(cmd)
+	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
+	cfg.ExternalIP, errs[2] = node.ParseNAT(cmd.String(flagNAT))
+	cfg.NetRestrict, errs[3] = node.ParseNetworks(cmd.String(flagRestrict))
+	cfg.StaticNodes, errs[4] = node.ParseStaticNodes(cmd.String(flagStatic))
+	cfg.TrustedNodes, errs[5] = node.ParseNodes(cmd.String(flagTrusted))
+	cfg.Specs, errs[6] = specsOf(ctx, cmd.String(flagProtocols), log)
+	for _, s := range cmd.StringSlice(flagChaos) {
+		chaos, err := node.ParseChaos(s)
+		cfg.Chaos = append(cfg.Chaos, chaos)
+		errs[7] = errors.Join(errs[7], err)
+	}
+	return cfg, usage(errors.Join(errs[:]...))
+}
+
+// givenKey is the key of the command line, nil if it has none.
+func givenKey(cmd *cli.Command) (*ecdsa.PrivateKey, error) {
+	file, hex := cmd.String(flagNodeKey), cmd.String(flagNodeKeyHex)
+	switch {
+	case file != "" && hex != "":
+		return nil, fmt.Errorf("--%s and --%s exclude each other", flagNodeKey, flagNodeKeyHex)
+	case file != "":
+		return node.ReadKey(file)
+	case hex != "":
+		key, err := crypto.HexToECDSA(hex)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", flagNodeKeyHex, err) // without the key itself
+		}
+		return key, nil
+	}
+	return nil, nil
+}
+
+func specsOf(ctx context.Context, list string, log *slog.Logger) ([]protocols.Spec, error) {
+	var specs []protocols.Spec
+	for name := range strings.SplitSeq(list, ",") {
+		name = strings.TrimSpace(name)
+		spec, ok := builtin[name]
+		if !ok {
+			return nil, fmt.Errorf("protocol %q: have %s", name, strings.Join(builtinNames(), ", "))
+		}
+		specs = append(specs, spec(ctx, log))
+	}
+	return specs, nil
+}
+
+// logOf makes the log on standard error.
+func logOf(cmd *cli.Command) (*slog.Logger, error) {
+	level, err := node.Level(cmd.Int(flagVerbosity))
+	if err != nil {
+		return nil, usage(err)
+	}
+	w := cmd.Root().ErrWriter
+	switch format := cmd.String(flagLogFormat); format {
+	case "text":
+		return node.NewTextLog(w, level, isTerminal(w)), nil
+	case "json":
+		return node.NewJSONLog(w, level), nil
+	default:
+		return nil, usage(fmt.Errorf("log format %q: want text or json", format))
+	}
+}
+
+// isTerminal says whether colour makes sense; NO_COLOR is how people ask for none.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

@@ -1,0 +1,34 @@
+//go:build unix
+
+package main
+
+import (
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+// onMemorySignal collects garbage and returns memory to the system at each SIGUSR1, until
+// the returned function is called.
+func onMemorySignal(log *slog.Logger) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	done := make(chan struct{})
+	signal.Notify(signals, syscall.SIGUSR1)
+	go func() {
+		for {
+			select {
+			case <-signals:
+				debug.FreeOSMemory()
+				log.Debug("memory returned to the system")
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}

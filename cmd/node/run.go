@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/troupe-p2p/troupe/node"
+)
+
+// stopTimeout is what the node gets to stop in order; the process is gone within 5 s.
+const stopTimeout = 4500 * time.Millisecond
+
+// run runs a node until SIGTERM or SIGINT.
+func run(ctx context.Context, cmd *cli.Command) error {
+	if cmd.Args().Present() {
+		return usage(fmt.Errorf("unknown command %q", cmd.Args().First()))
+	}
+	log, err := logOf(cmd)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cfg, err := configOf(ctx, cmd, log)
+	if err != nil {
+		return err
+	}
+	// From here on, so that a signal during the start isn't lost.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+	defer onMemorySignal(log)()
+
+	n, err := node.New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	log.Info("node started", "url", n.LocalURL(), "name", cfg.Name)
+	fmt.Fprintln(cmd.Root().Writer, "READY", n.LocalURL())
+
+	log.Info("node stops", "signal", <-signals)
+	return stop(n, signals, log)
+}
+
+// stop ends a node; a second signal ends the process at once.
+func stop(n *node.Node, signals <-chan os.Signal, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.Stop(ctx) }()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			// The operator wanted the end, and it is here.
+			log.Warn("not everything stopped in time", "err", err)
+		}
+		return nil
+	case s := <-signals:
+		return fmt.Errorf("%v, the second signal: ended without waiting", s)
+	}
+}

@@ -1,0 +1,181 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// TestCrashTakesNoLinkDown injects panics into each of the node's own actors, again and
+// again, and wants the link to stay and the node to go on accepting and dialing.
+func TestCrashTakesNoLinkDown(t *testing.T) {
+	for _, pattern := range []string{"node-", "*/peers", "*/handshakes", "*/dialer", "*/listener"} {
+		name := strings.TrimSuffix(pattern[strings.LastIndex(pattern, "/")+1:], "-")
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { crashing(t, pattern) })
+		})
+	}
+}
+
+func crashing(t *testing.T, pattern string) {
+	world := newNetwork()
+	key := newKey(t)
+	if id := idOf(key); strings.HasPrefix(pattern, "node-") {
+		pattern = "node-" + id.String()[:8]
+	}
+	n := memNode(t, world, home, func(c *node.Config) {
+		c.Key = key
+		c.Chaos = []node.Chaos{{Pattern: pattern, Interval: 700 * time.Millisecond}}
+	})
+	w := watch(t, n)
+	other := memNode(t, world, friend, nil)
+	if err := n.AddPeer(other.Self()); err != nil {
+		t.Fatal(err)
+	}
+	w.next(node.PeerAdded)
+	since := n.Peers()[0].Since
+
+	for range 5 {
+		failed := w.until("a failure", func(e node.Event) bool {
+			return e.Kind == node.Lifecycle && e.Step.Event == actors.Failed
+		})
+		if !failed.Step.Injected || failed.Step.Stack == "" || !globEqual(failed.Step.Actor, pattern) {
+			t.Fatalf("failure %+v, want an injected one of %s", failed.Step, pattern)
+		}
+		restarted := w.next(node.Lifecycle)
+		if s := restarted.Step; s.Event != actors.Restarted || s.Actor != failed.Step.Actor {
+			t.Fatalf("then %s of %s, want %s", s.Event, s.Actor, actors.Restarted)
+		}
+		synctest.Wait()
+		if _, err := greetOver(open(t, world, stranger, home), newKey(t), n); err != nil {
+			t.Fatalf("inbound after a crash: %v", err)
+		}
+		w.next(node.PeerAdded)
+	}
+	peers := n.Peers()
+	if len(peers) != 6 {
+		t.Errorf("%d peers, want 6", len(peers))
+	}
+	for _, p := range peers {
+		if p.ID == other.ID() && p.Since != since {
+			t.Error("the link was made anew")
+		}
+	}
+
+	third := memNode(t, world, netip.MustParseAddrPort("203.0.113.3:30303"), nil)
+	if err := n.AddPeer(third.Self()); err != nil {
+		t.Fatal(err)
+	}
+	w.until("dialed after crashes", func(e node.Event) bool {
+		return e.Kind == node.PeerAdded && e.Peer.ID == third.ID()
+	})
+}
+
+// globEqual compares a path with a pattern of these tests.
+func globEqual(path, pattern string) bool {
+	return path == pattern || strings.HasSuffix(path, strings.TrimPrefix(pattern, "*"))
+}
+
+// TestInjectedProtocolPanic is what an operator does: the protocol restarts, the link stays.
+func TestInjectedProtocolPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := newNetwork()
+		n := memNode(t, world, home, func(c *node.Config) {
+			c.Chaos = []node.Chaos{{Pattern: "*/greet", Interval: 2 * time.Second}}
+		})
+		w := watch(t, n)
+		other := memNode(t, world, friend, func(c *node.Config) { c.StaticNodes = []*enode.Node{n.Self()} })
+		w.next(node.PeerAdded)
+		time.Sleep(21 * time.Second)
+		synctest.Wait()
+		restarts := 0
+		for len(w.ch) > 0 {
+			switch e := w.next(node.Lifecycle); e.Step.Event {
+			case actors.Restarted:
+				restarts++
+				if !e.Step.Injected || e.Step.Protocol != "greet/1" || !strings.HasSuffix(e.Step.Actor, "/greet") {
+					t.Errorf("restarted: %+v", e.Step)
+				}
+			case actors.GaveUp, actors.Stopped:
+				t.Errorf("%s: %s", e.Step.Event, e.Step.Reason)
+			}
+		}
+		if restarts < 9 || restarts > 10 {
+			t.Errorf("%d restarts in 20 s, want one every 2 s", restarts)
+		}
+		if n.PeerCount() != 1 || other.PeerCount() != 1 {
+			t.Error("the link is gone")
+		}
+	})
+}
+
+// TestStuckHandler: a handler that never returns can't be ended, but the node's Stop is
+// bounded, and the remote is told all the same.
+func TestStuckHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		world := newNetwork()
+		stuck := greetSpecWith("greet", func(ctx actor.Context) {
+			if _, ok := ctx.Message().(*protocols.LinkUp); ok {
+				<-release
+			}
+		})
+		n := memNode(t, world, home, func(c *node.Config) { c.Specs = []protocols.Spec{stuck} })
+		other := memNode(t, world, friend, func(c *node.Config) { c.StaticNodes = []*enode.Node{n.Self()} })
+		w := watch(t, other)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		defer cancel()
+		begin := time.Now()
+		err := n.Stop(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 4*time.Second {
+			t.Errorf("stop: %v after %v, want the context's end after 4 s", err, time.Since(begin))
+		}
+		if c := w.next(node.PeerDropped).Cause; c.Side != actors.Remote || c.Reason != wire.DiscQuitting {
+			t.Errorf("the remote heard %v, want %v", c, wire.DiscQuitting)
+		}
+		close(release)
+		<-n.Done()
+	})
+}
+
+// TestAcceptBacksOff: a listener that fails is not asked in a tight loop.
+func TestAcceptBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := newNetwork()
+		failing := &failingListener{err: errors.New("too many open files")}
+		n := memNode(t, world, home, func(c *node.Config) {
+			c.ListenFunc = func(ctx context.Context, on netip.AddrPort) (net.Listener, error) {
+				l, err := world.listen(ctx, on)
+				failing.Listener = l
+				return failing, err
+			}
+		})
+		failing.fail.Store(true)
+		// The first Accept may have begun before.
+		open(t, world, stranger, home)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		// 5 ms doubling to 1 s, then one a second.
+		if tries := failing.tries.Load(); tries < 60 || tries > 70 {
+			t.Errorf("%d tries in a minute", tries)
+		}
+		failing.fail.Store(false)
+		if _, err := greetOver(open(t, world, stranger, home), newKey(t), n); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}

@@ -1,0 +1,33 @@
+package node
+
+import (
+	"context"
+	"testing"
+)
+
+func TestSlowSubscriberMissesEvents(t *testing.T) {
+	var h hub
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	slow, quick := h.subscribe(ctx), h.subscribe(ctx)
+	const extra = 7
+	for range eventBuffer + extra {
+		h.publish(Event{Kind: PeerAdded})
+		if e := <-quick; e.Missed != 0 {
+			t.Fatalf("the quick one missed %d", e.Missed)
+		}
+	}
+	for range eventBuffer {
+		if e := <-slow; e.Missed != 0 {
+			t.Fatalf("missed %d before the buffer was full", e.Missed)
+		}
+	}
+	h.publish(Event{Kind: PeerDropped})
+	if e := <-slow; e.Kind != PeerDropped || e.Missed != extra {
+		t.Errorf("%v after %d missed, want %v after %d", e.Kind, e.Missed, PeerDropped, extra)
+	}
+	h.publish(Event{Kind: PeerAdded})
+	if e := <-slow; e.Missed != 0 {
+		t.Errorf("missed %d are told twice", e.Missed)
+	}
+}

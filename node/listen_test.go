@@ -1,0 +1,121 @@
+package node_test
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/protocols"
+)
+
+func addrs(list ...string) []netip.AddrPort {
+	var aps []netip.AddrPort
+	for _, s := range list {
+		aps = append(aps, netip.MustParseAddrPort(s))
+	}
+	return aps
+}
+
+func TestOneNumberForAllAddresses(t *testing.T) {
+	n := startNode(t, func(c *node.Config) { c.Listen = addrs("127.0.0.1:0", "127.0.0.2:0", "[::1]:0") })
+	var tcp6 uint16
+	port := n.Self().TCP()
+	if port == 0 {
+		t.Fatalf("%v has no port", n.Self())
+	}
+	if err := n.Self().Load((*enr.TCP6)(&tcp6)); err == nil {
+		t.Errorf("the record has a port %d for IPv6 of its own", tcp6)
+	}
+	for _, ip := range []string{"127.0.0.1", "127.0.0.2", "::1"} {
+		conn, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.ParseIP(ip), Port: port})
+		if err != nil {
+			t.Errorf("%s: %v", ip, err)
+			continue
+		}
+		conn.Close()
+	}
+	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	if err != nil {
+		t.Fatalf("the number is not free for UDP: %v", err)
+	}
+	udp.Close()
+}
+
+func TestAllAddressesOfBothFamilies(t *testing.T) {
+	n := startNode(t, func(c *node.Config) { c.Listen = []netip.AddrPort{{}} })
+	if want := "@127.0.0.1:"; !strings.Contains(n.LocalURL(), want) || strings.Contains(n.LocalURL(), "discport") {
+		t.Errorf("URL %s, want one with %s and without discport", n.LocalURL(), want)
+	}
+	for _, ip := range []string{"127.0.0.1", "::1"} {
+		conn, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.ParseIP(ip), Port: n.Self().TCP()})
+		if err != nil {
+			t.Errorf("%s: %v", ip, err)
+			continue
+		}
+		conn.Close()
+	}
+}
+
+// TestTakenPort: SO_REUSEPORT must not let two nodes share a port unknowingly.
+func TestTakenPort(t *testing.T) {
+	first := startNode(t, nil)
+	at, _ := first.Self().TCPEndpoint()
+	second, err := node.New(node.Config{
+		Key: newKey(t), Listen: []netip.AddrPort{at}, Specs: []protocols.Spec{greetSpec("greet")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Start(context.Background()); err == nil || !strings.Contains(err.Error(), at.String()) {
+		t.Errorf("start: %v, want an error that names %v", err, at)
+	}
+	stopNode(t, second)
+	stopNode(t, first)
+	startNode(t, func(c *node.Config) { c.Listen = []netip.AddrPort{at} }) // free again at once
+}
+
+func TestExternalIP(t *testing.T) {
+	n := startNode(t, func(c *node.Config) { c.ExternalIP = netip.MustParseAddr("203.0.113.77") })
+	if got, _ := n.Self().TCPEndpoint(); got.Addr().String() != "203.0.113.77" || got.Port() == 0 {
+		t.Errorf("the record says %v", got)
+	}
+	if !strings.Contains(n.LocalURL(), "@127.0.0.1:") {
+		t.Errorf("the local URL is %s", n.LocalURL())
+	}
+}
+
+func TestRecordIsKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	var records []*enode.Node
+	var port uint16
+	for range 2 {
+		n := startNode(t, func(c *node.Config) {
+			c.Key, c.DataDir = nil, dir
+			c.Listen = []netip.AddrPort{netip.AddrPortFrom(loopback.Addr(), port)}
+		})
+		port = uint16(n.Self().TCP())
+		kept, err := node.ReadRecord(dir)
+		if err != nil || kept.String() != n.Self().String() {
+			t.Errorf("kept %v (%v), want %v", kept, err, n.Self())
+		}
+		records = append(records, n.Self())
+		stopNode(t, n)
+	}
+	if records[0].String() != records[1].String() {
+		t.Errorf("the record changed for nothing:\n%v\n%v", records[0], records[1])
+	}
+}
+
+func TestNodeThatOnlyDials(t *testing.T) {
+	n := startNode(t, func(c *node.Config) { c.Listen = nil })
+	if n.LocalURL() != "" || n.Self().TCP() != 0 {
+		t.Errorf("URL %q, record %v: want no endpoint", n.LocalURL(), n.Self())
+	}
+}

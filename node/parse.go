@@ -1,0 +1,110 @@
+package node
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+// This file turns what operators write in flags into fields of a Config.
+
+// DefaultDataDir is where a node keeps its files unless told otherwise: .troupe in the
+// user's home, or in the working directory if there is no home.
+func DefaultDataDir() string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ".troupe"
+	}
+	return filepath.Join(home, ".troupe")
+}
+
+// ParseNodes reads enode URLs and records (enr:…), separated by commas.
+func ParseNodes(list string) ([]*enode.Node, error) {
+	var nodes []*enode.Node
+	for _, s := range fields(list) {
+		n, err := enode.Parse(enode.ValidSchemes, s)
+		if err != nil {
+			return nil, fmt.Errorf("node %q: %w", s, err)
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, nil
+}
+
+// ParseStaticNodes is ParseNodes for nodes that are to be dialed: each must say where.
+func ParseStaticNodes(list string) ([]*enode.Node, error) {
+	nodes, err := ParseNodes(list)
+	for _, n := range nodes {
+		if n.TCP() == 0 || n.Hostname() == "" && len(endpointsOf(n)) == 0 {
+			return nil, fmt.Errorf("node %v: %w", n, ErrNoAddress)
+		}
+	}
+	return nodes, err
+}
+
+// ParseNetworks reads networks in CIDR notation, separated by commas.
+func ParseNetworks(list string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, s := range fields(list) {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("network %q: %w", s, err)
+		}
+		networks = append(networks, p.Masked())
+	}
+	return networks, nil
+}
+
+// ParseListen combines IP addresses, separated by commas, with a port. No address
+// stands for all.
+func ParseListen(list string, port int) ([]netip.AddrPort, error) {
+	if port < 0 || port > 1<<16-1 {
+		return nil, fmt.Errorf("port %d: want 0 to 65535", port)
+	}
+	var addrs []netip.AddrPort
+	for _, s := range fields(list) {
+		ip, err := netip.ParseAddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("listening address %q: %w", s, err)
+		}
+		addrs = append(addrs, netip.AddrPortFrom(ip, uint16(port)))
+	}
+	if len(addrs) == 0 {
+		addrs = append(addrs, netip.AddrPortFrom(netip.Addr{}, uint16(port)))
+	}
+	return addrs, nil
+}
+
+// ParseNAT reads how others reach the node: none, as it listens, or extip:IP, by that
+// address.
+func ParseNAT(s string) (external netip.Addr, err error) {
+	if s == "none" {
+		return netip.Addr{}, nil
+	}
+	ip, ok := strings.CutPrefix(s, "extip:")
+	if !ok {
+		return netip.Addr{}, fmt.Errorf("NAT %q: want none or extip:IP", s)
+	}
+	if external, err = netip.ParseAddr(ip); err != nil {
+		return netip.Addr{}, fmt.Errorf("NAT %q: %w", s, err)
+	}
+	if external.IsUnspecified() {
+		return netip.Addr{}, fmt.Errorf("NAT %q: nobody can reach that address", s)
+	}
+	return external, nil
+}
+
+// fields splits at commas, without the blanks and empty parts.
+func fields(list string) []string {
+	var parts []string
+	for s := range strings.SplitSeq(list, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return parts
+}

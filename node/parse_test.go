@@ -1,0 +1,104 @@
+package node_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/troupe-p2p/troupe/node"
+)
+
+func TestParseNodes(t *testing.T) {
+	id := fmt.Sprintf("%x", crypto.FromECDSAPub(&newKey(t).PublicKey)[1:])
+	n := startNode(t, nil)
+	record := n.Self().String()
+	tests := []struct {
+		list    string
+		nodes   int  // -1: error
+		dialled bool // also good for a static node
+	}{
+		{"", 0, true},
+		{" , ", 0, true},
+		{"enode://" + id + "@192.0.2.1:30303", 1, true},
+		{"enode://" + id + "@[2001:db8::1]:30303?discport=30301", 1, true},
+		{"enode://" + id + "@node.example:30303", 1, true},
+		{record + " , enode://" + id + "@192.0.2.1:1", 2, true},
+		{"enode://" + id, 1, false},
+		{"enode://" + id + "@192.0.2.1:0", 1, false},
+		{"enode://00@192.0.2.1:30303", -1, false},
+		{"http://node.example", -1, false},
+		{record[:len(record)-1] + "!", -1, false},
+	}
+	for _, tt := range tests {
+		nodes, err := node.ParseNodes(tt.list)
+		if (err != nil) != (tt.nodes < 0) || err == nil && len(nodes) != tt.nodes {
+			t.Errorf("%q: %v, %v; want %d nodes", tt.list, nodes, err, tt.nodes)
+		}
+		_, err = node.ParseStaticNodes(tt.list)
+		if (err == nil) != tt.dialled {
+			t.Errorf("%q as static nodes: %v", tt.list, err)
+		}
+		if tt.nodes > 0 && !tt.dialled && !errors.Is(err, node.ErrNoAddress) {
+			t.Errorf("%q as static nodes: %v, want %v", tt.list, err, node.ErrNoAddress)
+		}
+	}
+	nodes, err := node.ParseNodes("enode://" + id + "@192.0.2.1:30303?discport=30301")
+	if err != nil || nodes[0].TCP() != 30303 || nodes[0].UDP() != 30301 {
+		t.Errorf("discport: %v, %v", nodes, err)
+	}
+}
+
+func TestParseFlags(t *testing.T) {
+	tests := []struct {
+		what  string
+		parse func(string) (string, error)
+		in    string
+		want  string // empty: error
+	}{
+		{"networks", networks, "10.1.2.3/8, 2001:db8::/32", "[10.0.0.0/8 2001:db8::/32]"},
+		{"networks", networks, "", "[]"},
+		{"networks", networks, "10.0.0.0", ""},
+		{"listen", listen, "", "[invalid AddrPort]"},
+		{"listen", listen, "127.0.0.1,::1", "[127.0.0.1:30303 [::1]:30303]"},
+		{"listen", listen, "localhost", ""},
+		{"NAT", nat, "none", "invalid IP"},
+		{"NAT", nat, "extip:203.0.113.5", "203.0.113.5"},
+		{"NAT", nat, "extip:2001:db8::5", "2001:db8::5"},
+		{"NAT", nat, "extip:", ""},
+		{"NAT", nat, "extip:0.0.0.0", ""},
+		{"NAT", nat, "upnp", ""},
+		{"NAT", nat, "", ""},
+	}
+	for _, tt := range tests {
+		got, err := tt.parse(tt.in)
+		if tt.want == "" && err == nil || tt.want != "" && (err != nil || got != tt.want) {
+			t.Errorf("%s %q: %s, %v; want %q", tt.what, tt.in, got, err, tt.want)
+		}
+		if err != nil && tt.in != "" && !strings.Contains(err.Error(), tt.in) {
+			t.Errorf("%s %q: the error doesn't quote it: %v", tt.what, tt.in, err)
+		}
+	}
+	for _, port := range []int{-1, 65536} {
+		if _, err := node.ParseListen("", port); err == nil {
+			t.Errorf("port %d accepted", port)
+		}
+	}
+}
+
+func networks(s string) (string, error) {
+	p, err := node.ParseNetworks(s)
+	return fmt.Sprint(p), err
+}
+
+func listen(s string) (string, error) {
+	a, err := node.ParseListen(s, 30303)
+	return fmt.Sprint(a), err
+}
+
+func nat(s string) (string, error) {
+	a, err := node.ParseNAT(s)
+	return fmt.Sprint(a), err
+}

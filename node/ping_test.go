@@ -1,0 +1,55 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+func TestPing(t *testing.T) {
+	n := startNode(t, nil)
+	r, err := node.Ping(context.Background(), nil, n.Self())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Hello.Name != t.Name() || len(r.Hello.Caps) != 1 || r.Hello.Caps[0] != greet {
+		t.Errorf("the remote is %+v", r.Hello)
+	}
+	if r.RTT <= 0 || r.Setup <= 0 || r.Connect <= 0 {
+		t.Errorf("times: %+v", r)
+	}
+	eventually(t, "the node has no peer left", func() bool { return n.PeerCount() == 0 })
+}
+
+func TestPingRefused(t *testing.T) {
+	n := startNode(t, func(c *node.Config) { c.MaxPeers = -1 })
+	_, err := node.Ping(context.Background(), nil, n.Self())
+	refusedWith(t, err, wire.DiscTooManyPeers)
+}
+
+func TestPingNobody(t *testing.T) {
+	gone := startNode(t, nil)
+	stopNode(t, gone)
+	if _, err := node.Ping(context.Background(), nil, gone.Self()); err == nil {
+		t.Error("a node that has stopped answers")
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	silent := enode.NewV4(&newKey(t).PublicKey, []byte{127, 0, 0, 1}, ln.Addr().(*net.TCPAddr).Port, 0)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	r, err := node.Ping(ctx, nil, silent)
+	if !errors.Is(err, net.ErrClosed) || r.Connect == 0 || r.Hello != nil {
+		t.Errorf("%+v, %v: want a connection and no Hello", r, err)
+	}
+}

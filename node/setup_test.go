@@ -1,0 +1,276 @@
+package node_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"net"
+
+	"net/netip"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// These tests run in a bubble with a clock of its own, on a network in memory.
+
+var (
+	home     = netip.MustParseAddrPort("203.0.113.1:30303") // of the node under test
+	friend   = netip.MustParseAddrPort("203.0.113.2:30303") // of a node that it knows
+	stranger = netip.MustParseAddr("10.0.0.9")              // private, so that nobody throttles it
+)
+
+// memNode runs a node on a network in memory until the test ends.
+func memNode(t *testing.T, world *network, on netip.AddrPort, edit func(*node.Config)) *node.Node {
+	t.Helper()
+	// protoactor throttles its log of dead letters with a goroutine that lives a second
+	// longer than the node; the bubble must be empty at its end.
+	t.Cleanup(func() { time.Sleep(2 * time.Second) })
+	return startNode(t, func(c *node.Config) {
+		c.Listen = []netip.AddrPort{on}
+		c.ListenFunc = world.listen
+		c.Dial = world.dialFrom(on.Addr())
+		if edit != nil {
+			edit(c)
+		}
+	})
+}
+
+// open connects to a node from an address.
+func open(t *testing.T, world *network, from netip.Addr, to netip.AddrPort) net.Conn {
+	t.Helper()
+	conn, err := world.dialFrom(from)(t.Context(), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// greetOver makes a session of a connection.
+func greetOver(conn net.Conn, key *ecdsa.PrivateKey, with *node.Node) (*wire.Session, error) {
+	h := &wire.Hello{
+		Version: wire.BaseVersion, Name: "client", Caps: []wire.Cap{greet},
+		ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
+	}
+	return wire.Dial(conn, key, with.Self().Pubkey(), h, wire.Options{})
+}
+
+// TestSilentStrangers: connections that say nothing take all the slots that strangers may
+// have. A known node comes in all the same, and each of them ends with a named cause.
+func TestSilentStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const silent, pending = 100, 8
+		world := newNetwork()
+		friendKey := newKey(t)
+		n := memNode(t, world, home, func(c *node.Config) {
+			c.MaxPending = pending
+			c.TrustedNodes = []*enode.Node{enode.NewV4(&friendKey.PublicKey, friend.Addr().AsSlice(), 30303, 0)}
+		})
+		w := watch(t, n)
+		begin := time.Now()
+		for range silent {
+			open(t, world, stranger, home)
+		}
+		synctest.Wait()
+		if _, err := greetOver(open(t, world, friend.Addr(), home), friendKey, n); err != nil {
+			t.Errorf("known node: %v", err)
+		}
+		if waited := time.Since(begin); waited > 0 {
+			t.Errorf("the known node waited %v", waited)
+		}
+		timedOut, full := 0, 0
+		for range silent {
+			switch e := w.next(node.SetupFailed); {
+			case errors.Is(e.Err, os.ErrDeadlineExceeded):
+				timedOut++
+			case errors.Is(e.Err, node.ErrPendingFull):
+				full++
+			default:
+				t.Errorf("ended with %v", e.Err)
+			}
+		}
+		if want := pending - pending/4; timedOut != want || full != silent-want {
+			t.Errorf("%d timed out and %d found no slot, want %d and %d", timedOut, full, want, silent-want)
+		}
+		if took := time.Since(begin); took > wire.AuthTimeout {
+			t.Errorf("it took %v, want at most %v", took, wire.AuthTimeout)
+		}
+		if _, err := greetOver(open(t, world, stranger, home), newKey(t), n); err != nil {
+			t.Errorf("stranger afterwards: %v", err)
+		}
+	})
+}
+
+func TestPatientStrangerGetsASlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := newNetwork()
+		n := memNode(t, world, home, func(c *node.Config) { c.MaxPending = 1 })
+		blocking := open(t, world, stranger, home)
+		synctest.Wait()
+		result := make(chan error)
+		go func() {
+			_, err := greetOver(open(t, world, stranger, home), newKey(t), n)
+			result <- err
+		}()
+		time.Sleep(2 * time.Second)
+		if n.PeerCount() != 0 {
+			t.Error("more handshakes at once than allowed")
+		}
+		blocking.Close()
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSlowDrip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := newNetwork()
+		n := memNode(t, world, home, nil)
+		w := watch(t, n)
+		conn := open(t, world, stranger, home)
+		go func() {
+			for {
+				if _, err := conn.Write([]byte{1}); err != nil {
+					return
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+		begin := time.Now()
+		if e := w.next(node.SetupFailed); !errors.Is(e.Err, os.ErrDeadlineExceeded) {
+			t.Errorf("ended with %v, want a timeout", e.Err)
+		}
+		if took := time.Since(begin); took != wire.AuthTimeout {
+			t.Errorf("after %v, want %v", took, wire.AuthTimeout)
+		}
+	})
+}
+
+func TestThrottledAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := newNetwork()
+		n := memNode(t, world, home, nil)
+		w := watch(t, n)
+		public := netip.MustParseAddr("198.51.100.7")
+		if _, err := greetOver(open(t, world, public, home), newKey(t), n); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := greetOver(open(t, world, public, home), newKey(t), n); err == nil {
+			t.Error("the second attempt got through at once")
+		}
+		if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrThrottled) {
+			t.Errorf("ended with %v, want %v", e.Err, node.ErrThrottled)
+		}
+		time.Sleep(30 * time.Second)
+		if _, err := greetOver(open(t, world, public, home), newKey(t), n); err != nil {
+			t.Errorf("after 30 s: %v", err)
+		}
+	})
+}
+
+func TestRedialTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := newNetwork()
+		var dials []time.Time
+		unreachable := enode.NewV4(&newKey(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)
+		n := memNode(t, world, home, func(c *node.Config) {
+			c.StaticNodes = []*enode.Node{unreachable}
+			inner := c.Dial
+			c.Dial = func(ctx context.Context, to netip.AddrPort) (conn net.Conn, err error) {
+				dials = append(dials, time.Now()) // one dial at a time, so nobody else is here
+				return inner(ctx, to)
+			}
+		})
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		stopNode(t, n)
+		want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second}
+		for i := 1; i < len(dials); i++ {
+			most := time.Minute
+			if i <= len(want) {
+				most = want[i-1]
+			}
+			if gap := dials[i].Sub(dials[i-1]); gap > most || gap < most*4/5 {
+				t.Errorf("dial %d came after %v, want %v or up to a fifth less", i, gap, most)
+			}
+		}
+		if len(dials) < 15 {
+			t.Errorf("%d dials in 10 minutes", len(dials))
+		}
+	})
+}
+
+func TestHangingDialIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		n := memNode(t, newNetwork(), home, func(c *node.Config) {
+			c.StaticNodes = []*enode.Node{enode.NewV4(&newKey(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)}
+			c.Dial = func(context.Context, netip.AddrPort) (net.Conn, error) {
+				<-release
+				return nil, errors.New("released")
+			}
+		})
+		w := watch(t, n)
+		if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrSetupTimeout) {
+			t.Errorf("ended with %v, want %v", e.Err, node.ErrSetupTimeout)
+		}
+		begin := time.Now()
+		stopNode(t, n)
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("stop took %v with a dial that hangs", took)
+		}
+	})
+}
+
+func TestRemovedWhileDialing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		target := enode.NewV4(&newKey(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)
+		n := memNode(t, newNetwork(), home, func(c *node.Config) {
+			c.StaticNodes = []*enode.Node{target}
+			c.Dial = func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, context.Cause(ctx)
+			}
+		})
+		w := watch(t, n)
+		synctest.Wait()
+		if err := n.RemovePeer(target.ID()); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrCancelled) || time.Since(begin) > 0 {
+			t.Errorf("ended with %v after %v, want %v at once", e.Err, time.Since(begin), node.ErrCancelled)
+		}
+	})
+}
+
+func TestStopMidHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := newNetwork()
+		n := memNode(t, world, home, func(c *node.Config) { c.MaxPending = 2 })
+		silent := open(t, world, stranger, home)
+		waiting := open(t, world, stranger, home)
+		another := open(t, world, stranger, home)
+		synctest.Wait()
+		begin := time.Now()
+		stopNode(t, n)
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("stop took %v", took)
+		}
+		for i, conn := range []net.Conn{silent, waiting, another} {
+			if _, err := conn.Read(make([]byte, 1)); err == nil {
+				t.Errorf("connection %d is open", i)
+			}
+		}
+	})
+}
