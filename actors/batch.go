@@ -1,12 +1,13 @@
 package actors
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
 
 // batch is what one read from the socket brought for one protocol: the reader
-// makes it and posts it to the host's mailbox, which owns it from then on. One
+// makes it and puts it into the host's inbox, which owns it from then on. One
 // wake-up and one clock reading serve all its messages.
 type batch struct {
 	at    time.Time
@@ -42,7 +43,7 @@ func newBatch(at time.Time) *batch {
 
 // keep makes the batch a holder of buf, once.
 func (b *batch) keep(buf *buffer) {
-	if n := len(b.bufs); n > 0 && b.bufs[n-1] == buf {
+	if slices.Contains(b.bufs, buf) { // there are few: what was read, and what was decompressed
 		return
 	}
 	buf.hold()

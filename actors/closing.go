@@ -52,6 +52,7 @@ func (p *peer) stopChild(ctx actor.Context, pid *actor.PID) {
 // farewell says good-bye as far as that is possible, and closes the socket. It
 // waits for the remote, so a goroutine does it.
 func (p *peer) farewell(ctx actor.Context) {
+	p.parting = true
 	l, w := p.link, p.tokens.writer
 	cause := l.Cause()
 	dead := p.tokens.dead
@@ -149,7 +150,7 @@ func (p *peer) childGone(ctx actor.Context, who *actor.PID) {
 func (p *peer) orphaned(ctx actor.Context, s slot) {
 	held := p.tokens.out != nil && p.tokens.out.holder == s
 	p.tokens.failed(s)
-	if held && p.closing {
+	if held && p.closing && p.tokens.out == nil { // else its return comes yet
 		p.farewell(ctx)
 	}
 }
@@ -173,11 +174,21 @@ func (p *peer) reportStuck(ctx actor.Context, msg *stopDue) {
 func (p *peer) stopping(ctx actor.Context) {
 	p.link.cause.CompareAndSwap(nil, &Cause{Side: Local, Reason: wire.DiscQuitting})
 	p.link.cancel(p.link.Cause())
+	_ = p.link.conn.Close() // closed before, as a rule
+	p.tellOwner(ctx)
+}
+
+// stopped is when all children are gone.
+func (p *peer) stopped(ctx actor.Context) {
 	if p.stopTimer != nil {
 		p.stopTimer.Stop()
 	}
-	_ = p.link.conn.Close() // closed before, as a rule
-	p.tellOwner(ctx)
+	// Without a farewell, what was sealed and not written is still there. Only a
+	// goroutine that answers pings may be at it yet, and that pools nothing.
+	if out := p.tokens.out; !p.parting && (out == nil || out.holder != peerSlot) {
+		p.tokens.writer.drop()
+	}
+	p.record(ctx, Stopped, p.link.Cause().Error(), false)
 }
 
 // linger gives the remote a fighting chance to read our Disconnect: it closes our

@@ -9,12 +9,11 @@
 //
 // # Who talks to whom
 //
-// The reader's goroutine posts batches of opened, decompressed messages straight
-// to the host that owns their codes. A host asks the peer for the token
+// The reader's goroutine puts batches of opened, decompressed messages straight
+// into the inbox of the host that owns their codes. A host asks the peer for the token
 // (RequestWrite), gets it (WriteToken), writes what it has queued, and gives it
-// back (ReturnToken). The reader reports pings (pongsDue) and its own end
-// (readerEnded) to the peer; the pinger, like everybody else who ends a link,
-// sets the cause and sends closeLink. The peer's owner gets LinkEnded.
+// back (ReturnToken). The reader reports pings (pongsDue) to the peer. Everybody who
+// ends a link sets the cause and sends closeLink. The peer's owner gets LinkEnded.
 //
 // No actor waits for another. What blocks is one goroutine that reads, a host's
 // own turn while the kernel takes its bytes, and two short-lived goroutines of the

@@ -59,8 +59,9 @@ func Guard(a actor.Actor, j *Journal) actor.Actor {
 // incarnation. Children that nobody took in hand are stopped when they fail: the
 // default strategy of protoactor restarts them without delay.
 func PropsOf(produce func() actor.Actor, j *Journal, opts ...actor.PropsOption) *actor.Props {
-	opts = append([]actor.PropsOption{actor.WithSupervisor(stopFailed{})}, opts...)
-	return actor.PropsFromProducer(func() actor.Actor { return Guard(produce(), j) }, opts...)
+	props := actor.PropsFromProducer(func() actor.Actor { return Guard(produce(), j) },
+		actor.WithSupervisor(stopFailed{}), actor.WithMailbox(newMailbox))
+	return props.Configure(opts...)
 }
 
 // stopFailed stops a child that fails and that no [Supervisor] has adopted.
@@ -93,6 +94,9 @@ func (g *guard) recovered(ctx actor.Context) {
 		return
 	}
 	crash := asCrash(value, ctx.Message())
+	if n, ok := g.inner.(interface{ noteCrash(*Crash) }); ok {
+		n.noteCrash(crash)
+	}
 	switch ctx.Message().(type) {
 	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
 		g.journal.Record(Event{

@@ -28,6 +28,7 @@ type Host struct {
 	attached any              // likewise
 
 	credit credit
+	inbox  inbox
 	outbox outbox
 	ask    RequestWrite // the one request, sent again and again
 

@@ -27,8 +27,8 @@ func (i *incarnation) Receive(ctx actor.Context) {
 	defer i.leaveTurn(ctx)
 	i.outbox.beginTurn()
 	switch msg := ctx.Message().(type) {
-	case *batch:
-		i.queue = append(i.queue, msg)
+	case *batchDue:
+		i.queue = i.inbox.take(i.queue)
 		i.work(ctx)
 	case *WriteToken:
 		i.useToken(ctx, msg)
@@ -83,6 +83,7 @@ func (i *incarnation) start(ctx actor.Context) {
 func (i *incarnation) down(ctx actor.Context) {
 	i.stopSeq()
 	i.outbox.close()
+	i.inbox.close()
 	for _, b := range i.queue {
 		i.giveCredit(b.cost)
 		b.free()
@@ -109,7 +110,11 @@ func (i *incarnation) other(ctx actor.Context) {
 // work feeds the behaviour for as long as it may be fed: first what a sequence
 // held up, then the messages in their order.
 func (i *incarnation) work(ctx actor.Context) {
-	for i.pull() {
+	for {
+		if !i.pull() {
+			i.paused.Store(true)
+			return
+		}
 		if i.link.Cause() != nil {
 			return // what is left goes back when the actor stops
 		}

@@ -3,8 +3,7 @@ package actors
 import "time"
 
 // This file is the vocabulary of a link, beside what stands with its own logic:
-// WriteToken and ReturnToken in token.go, batch in batch.go, Inject and Crash in
-// guard.go.
+// WriteToken and ReturnToken in token.go, Inject and Crash in guard.go.
 
 // LinkEnded is sent by a peer to its owner, exactly once, when the socket is
 // closed: the slot may be used again.
@@ -28,11 +27,9 @@ type closeLink struct{}
 // none was waiting for its answer.
 type pongsDue struct{}
 
-// readerEnded is sent by the reader's goroutine to the reader, and by the reader
-// to the peer: there is nothing more to read, and why.
-type readerEnded struct {
-	cause *Cause
-}
+// batchDue is sent by the reader's goroutine to a host when it put a batch into an
+// inbox that was empty.
+type batchDue struct{}
 
 // graceOver is sent by the peer's timer to the peer: a grant that was not begun
 // by now is taken back if somebody waits for it (T7).

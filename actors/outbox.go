@@ -32,7 +32,7 @@ type outbox struct {
 	snappy      bool
 
 	closed    bool
-	refused   bool // a Send was refused and its Drained is owed
+	refused   int  // a Send was refused that needs so much room, and its Drained is owed
 	inTurn    bool // the host works and will ask for the token when it is done
 	requested bool // the token was asked for and did not come yet
 }
@@ -60,7 +60,7 @@ func (o *outbox) add(code uint64, payload []byte) (request bool, err error) {
 	// compression. A message larger than the limit goes through alone.
 	room := frameBound(len(payload))
 	if queued := int(o.queued.Load()); queued > 0 && queued+room > o.limit {
-		o.refused = true
+		o.refused = max(o.refused, room)
 		return false, ErrOutboxFull
 	}
 	c := o.tail(room)
@@ -170,14 +170,16 @@ func (o *outbox) over() bool { return o.fill() > o.high }
 // fill is how many bytes are queued.
 func (o *outbox) fill() int { return int(o.queued.Load()) }
 
-// drained says once after each run of refusals that half of the limit is free.
+// drained says once after each run of refusals that half of the limit is free, and
+// enough for the largest of what was refused: it would be refused again.
 func (o *outbox) drained() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.refused || o.fill() > o.limit/2 {
+	fill := o.fill()
+	if o.refused == 0 || fill > 0 && (fill > o.limit/2 || fill+o.refused > o.limit) {
 		return false
 	}
-	o.refused = false
+	o.refused = 0
 	return true
 }
 
@@ -189,6 +191,6 @@ func (o *outbox) close() {
 	for _, c := range o.chunks {
 		c.buf.release()
 	}
-	o.chunks, o.refused = nil, false
+	o.chunks, o.refused = nil, 0
 	o.queued.Store(0)
 }

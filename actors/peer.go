@@ -30,24 +30,24 @@ type peer struct {
 	pinger    *actor.PID
 	hosts     []*actor.PID // nil: stopped
 	closing   bool
+	parting   bool // the farewell has begun; the frame writer is its
 	told      bool // the owner has got its LinkEnded
 	stopTimer Timer
 }
 
 func newPeer(l *Link, owner *actor.PID) *peer {
 	p := &peer{
-		Supervisor: NewSupervisor(l.clock, l.journal),
-		link:       l,
-		owner:      owner,
-		ask:        RequestWrite{slot: peerSlot},
-		hosts:      make([]*actor.PID, len(l.hosts)),
+		link:  l,
+		owner: owner,
+		ask:   RequestWrite{slot: peerSlot},
+		hosts: make([]*actor.PID, len(l.hosts)),
 	}
+	p.Supervisor = NewSupervisor(l.clock, l.journal, p)
 	p.tokens.writer = &frameWriter{link: l, enc: l.session.Encoder}
 	return p
 }
 
 func (p *peer) Receive(ctx actor.Context) {
-	defer p.noteCrash(ctx)
 	if p.Handle(ctx.Message()) {
 		return
 	}
@@ -56,16 +56,14 @@ func (p *peer) Receive(ctx actor.Context) {
 		p.start(ctx)
 	case *RequestWrite:
 		p.tokens.request(msg.slot)
-		p.grantNext(ctx)
+		p.grantNext()
 	case *ReturnToken:
 		p.takeBack(ctx, msg)
 	case *graceOver:
 		p.graceIsOver(ctx, msg)
 	case *pongsDue:
 		p.tokens.request(peerSlot)
-		p.grantNext(ctx)
-	case *readerEnded:
-		p.link.end(msg.cause)
+		p.grantNext()
 	case *closeLink:
 		p.close(ctx)
 	case *farewellOver:
@@ -77,20 +75,17 @@ func (p *peer) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		p.stopping(ctx)
 	case *actor.Stopped:
-		p.record(ctx, Stopped, p.link.Cause().Error(), false)
+		p.stopped(ctx)
 	}
 }
 
-// noteCrash makes a crash of the peer itself the cause of the link's end. The
-// owner stops a peer that crashes: what it knew of its children is lost.
-func (p *peer) noteCrash(ctx actor.Context) {
-	if value := recover(); value != nil {
-		crash := asCrash(value, ctx.Message())
-		p.link.cause.CompareAndSwap(nil, &Cause{
-			Side: Local, Reason: wire.DiscSubprotocolError, Err: fmt.Errorf("peer actor: %w", crash), Stack: crash.Stack,
-		})
-		panic(crash)
-	}
+// noteCrash makes a crash of the peer itself, or of a goroutine that it started,
+// the cause of the link's end; the guard calls it. The owner stops a peer that
+// crashes: what it knew of its children is lost.
+func (p *peer) noteCrash(crash *Crash) {
+	p.link.cause.CompareAndSwap(nil, &Cause{
+		Side: Local, Reason: wire.DiscSubprotocolError, Err: fmt.Errorf("peer actor: %w", crash), Stack: crash.Stack,
+	})
 }
 
 // start brings up the children, the reader last: what it reads needs somebody to
@@ -99,77 +94,62 @@ func (p *peer) start(ctx actor.Context) {
 	l := p.link
 	p.record(ctx, Started, fmt.Sprintf("%s, %v", l.Hello().Name, l.Caps()), false)
 	for i, h := range l.hosts {
-		label := l.label(h.pid)
-		label.Protocol = h.label
-		props := hostProps(h)
-		p.hosts[i] = p.spawn(ctx, props, h.protocol.Name, Care{
-			Policy:    linkChild(h.protocol.Restart, h.protocol.Intensity),
-			Label:     label,
-			OnFailure: func(c *Crash) bool { return p.childFailed(ctx, h.slot, c) },
-			OnGiveUp:  func(c *Crash) { p.gaveUpOn(h, c) },
-		})
-		label.Event, label.Quiet = Started, true
-		p.journal.Record(label)
+		p.hosts[i] = p.spawn(ctx, hostProps(h), h.protocol.Name, linkChild(h.protocol.Restart, h.protocol.Intensity))
+		e := p.Describe(h.pid)
+		e.Actor, e.Event, e.Quiet = Path(h.pid), Started, true
+		p.journal.Record(e)
 	}
-	p.pinger = p.spawn(ctx, PropsOf(func() actor.Actor { return newPinger(l) }, l.journal, l.opts...), "pinger", Care{
-		Policy:    linkChild(Permanent, Intensity{}),
-		Label:     l.label(l.pid),
-		OnFailure: func(c *Crash) bool { return p.childFailed(ctx, pingerSlot, c) },
-		OnGiveUp:  func(c *Crash) { p.crashed("pinger", c) },
-	})
-	p.reader = p.spawn(ctx, PropsOf(func() actor.Actor { return &reader{link: l} }, l.journal, l.opts...), "reader", Care{
-		Policy:   Policy{Restart: Temporary},
-		Label:    l.label(l.pid),
-		OnGiveUp: func(c *Crash) { p.crashed("reader", c) },
-	})
+	p.pinger = p.spawn(ctx, PropsOf(func() actor.Actor { return newPinger(l) }, l.journal, l.opts...), "pinger", pingerPolicy)
+	p.reader = p.spawn(ctx, PropsOf(func() actor.Actor { return &reader{link: l} }, l.journal, l.opts...), "reader", readerPolicy)
 }
 
 // hostProps makes the host's actor from the Host, which guards itself: once for
 // each batch, and with its own bookkeeping.
 func hostProps(h *Host) *actor.Props {
-	return actor.PropsFromProducer(func() actor.Actor {
+	props := actor.PropsFromProducer(func() actor.Actor {
 		return &incarnation{Host: h, behaviour: h.produce()}
-	}, append([]actor.PropsOption{actor.WithSupervisor(stopFailed{})}, h.link.opts...)...)
+	}, actor.WithSupervisor(stopFailed{}), actor.WithMailbox(newMailbox))
+	return props.Configure(h.link.opts...)
 }
 
-func (p *peer) spawn(ctx actor.Context, props *actor.Props, name string, care Care) *actor.PID {
+func (p *peer) spawn(ctx actor.Context, props *actor.Props, name string, policy *Policy) *actor.PID {
 	pid, err := ctx.SpawnNamed(props, name)
 	if err != nil {
 		panic(fmt.Errorf("spawn %s: %w", name, err)) // two protocols of one name: refused before
 	}
-	p.Adopt(pid, care)
+	p.Adopt(pid, policy)
 	return pid
 }
 
 // grantNext gives the token to the next in line, if it is home.
-func (p *peer) grantNext(ctx actor.Context) {
+func (p *peer) grantNext() {
 	if p.link.Cause() != nil {
 		return // the writer is for the farewell (T6)
 	}
 	if t := p.tokens.grant(); t != nil {
 		switch t.holder {
 		case peerSlot:
-			p.answerPings(ctx, t)
+			p.answerPings(t)
 		case pingerSlot:
-			Send(ctx, p.pinger, t)
+			Send(p.link.root, p.pinger, t)
 		default:
 			h := p.link.hosts[t.holder-firstProtocolSlot]
 			h.grant.Store(t)
-			Send(ctx, h.pid, t)
+			Send(p.link.root, h.pid, t)
 		}
 	}
-	p.watchGrant(ctx)
+	p.watchGrant()
 }
 
 // watchGrant sets the timer that takes an unused grant back (T7). One timer is
 // enough: when it fires and the grant is another one, it is set anew.
-func (p *peer) watchGrant(ctx actor.Context) {
+func (p *peer) watchGrant() {
 	if p.graceOn || !p.tokens.contested() {
 		return
 	}
 	p.graceOn = true
 	due := &graceOver{token: p.tokens.out}
-	self, root := ctx.Self(), p.link.root
+	self, root := p.link.pid, p.link.root
 	p.link.clock.AfterFunc(grace, func() { Send(root, self, due) })
 }
 
@@ -178,7 +158,7 @@ func (p *peer) graceIsOver(ctx actor.Context, msg *graceOver) {
 	if p.tokens.contested() && p.tokens.out == msg.token {
 		p.tokens.reclaim()
 	}
-	p.grantNext(ctx)
+	p.grantNext()
 }
 
 // takeBack is a token's return.
@@ -194,7 +174,7 @@ func (p *peer) takeBack(ctx actor.Context, r *ReturnToken) {
 		return
 	}
 	if r.err == nil {
-		p.grantNext(ctx)
+		p.grantNext()
 	}
 }
 
@@ -211,9 +191,9 @@ func (p *peer) writeFailed(err error) *Cause {
 
 // answerPings writes the pongs that are due. The peer must not wait for a slow
 // remote, so a goroutine holds the token meanwhile.
-func (p *peer) answerPings(ctx actor.Context, t *WriteToken) {
+func (p *peer) answerPings(t *WriteToken) {
 	l := p.link
-	self := ctx.Self()
+	self := l.pid
 	Go(l.root, self, func() {
 		if !t.begin() {
 			Send(l.root, self, &p.ask) // taken back before it ran
@@ -232,38 +212,60 @@ func (p *peer) answerPings(ctx actor.Context, t *WriteToken) {
 	})
 }
 
-// childFailed is told of every crash of a child that writes, while the child is
-// suspended: the moment to take back what it holds (T1, T4).
-func (p *peer) childFailed(ctx actor.Context, s slot, c *Crash) bool {
+// Describe implements Guardian.
+func (p *peer) Describe(child *actor.PID) Event {
+	e := p.link.label(child)
+	if h := p.hostOf(child); h != nil {
+		e.Protocol = h.label
+	}
+	return e
+}
+
+func (p *peer) hostOf(child *actor.PID) *Host {
+	for _, h := range p.link.hosts {
+		if h.pid.Equal(child) {
+			return h
+		}
+	}
+	return nil
+}
+
+// ChildFailed implements Guardian. The child is suspended: the moment to take
+// back what it holds (T1, T4).
+func (p *peer) ChildFailed(child *actor.PID, c *Crash) bool {
+	s, protocol := pingerSlot, ""
+	if h := p.hostOf(child); h != nil {
+		s, protocol = h.slot, h.label
+	} else if child.Equal(p.reader) {
+		return false
+	}
 	if !p.tokens.failed(s) {
 		p.link.end(&Cause{
 			Side: Local, Reason: wire.DiscSubprotocolError, Stack: c.Stack,
-			Protocol: p.protocolOf(s), Err: fmt.Errorf("died while writing: %w", c),
+			Protocol: protocol, Err: fmt.Errorf("died while writing: %w", c),
 		})
 		return false
 	}
 	if p.closing {
 		return false
 	}
-	p.grantNext(ctx)
+	p.grantNext()
 	return true
 }
 
-func (p *peer) protocolOf(s slot) string {
-	if s < firstProtocolSlot {
-		return ""
+// GaveUp implements Guardian: the end of a child that crashed too often, or that
+// must not crash at all.
+func (p *peer) GaveUp(child *actor.PID, crash *Crash) {
+	if h := p.hostOf(child); h != nil {
+		c := h.cause(Local, wire.DiscSubprotocolError, crash)
+		c.Stack = crash.Stack
+		p.link.end(c)
+		return
 	}
-	return p.link.hosts[s-firstProtocolSlot].label
-}
-
-// gaveUpOn is the end of a protocol that crashed too often.
-func (p *peer) gaveUpOn(h *Host, crash *Crash) {
-	c := h.cause(Local, wire.DiscSubprotocolError, crash)
-	c.Stack = crash.Stack
-	p.link.end(c)
-}
-
-func (p *peer) crashed(who string, crash *Crash) {
+	who := "reader"
+	if child.Equal(p.pinger) {
+		who = "pinger"
+	}
 	p.link.end(&Cause{
 		Side: Local, Reason: wire.DiscSubprotocolError, Err: fmt.Errorf("%s: %w", who, crash), Stack: crash.Stack,
 	})

@@ -24,9 +24,13 @@ func (p *pinger) Receive(ctx actor.Context) {
 	case *WriteToken:
 		p.ping(ctx, msg)
 	case *actor.Stopping, *actor.Restarting:
-		if p.timer != nil {
-			p.timer.Stop()
-		}
+		p.stopTimer()
+	}
+}
+
+func (p *pinger) stopTimer() {
+	if p.timer != nil {
+		p.timer.Stop()
 	}
 }
 
@@ -48,6 +52,7 @@ func (p *pinger) check(ctx actor.Context) {
 		l.lastPing.Store(l.now())
 		Send(ctx, l.pid, &p.ask)
 	}
+	p.stopTimer() // a check may come from the life before this one
 	self := ctx.Self()
 	p.timer = l.clock.AfterFunc(again, func() { Send(l.root, self, &pingCheck{}) })
 }
@@ -58,9 +63,7 @@ func (p *pinger) ping(ctx actor.Context, t *WriteToken) {
 		Send(ctx, p.link.pid, &p.ask)
 		return
 	}
+	p.link.pingSent.Store(p.link.now()) // first, the pong may be here before we are back
 	err := p.link.writeBase(t, wire.PingMsg, 1)
-	if err == nil {
-		p.link.pingSent.Store(p.link.now())
-	}
 	Send(ctx, p.link.pid, t.end(err, false))
 }

@@ -50,6 +50,7 @@ func newPump(l *Link) *pump {
 
 // run reads until the link ends. Its result is why.
 func (p *pump) run() *Cause {
+	defer p.dropBuffers() // also if it panics
 	err := p.loop()
 	p.dropBuffers()
 	var cause *Cause
@@ -251,7 +252,9 @@ func (p *pump) post() {
 			p.publish(h, b)
 		}
 		h.credit.used.Add(b.seal())
-		Send(l.root, h.pid, b)
+		if h.inbox.put(b) {
+			Send(l.root, h.pid, &batchDue{})
+		}
 	}
 	if p.arena != nil {
 		p.arena.release()

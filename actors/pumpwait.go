@@ -129,6 +129,9 @@ func (p *pump) makeRoom() error {
 		p.start, p.end = 0, have
 		return nil
 	}
+	if p.want > len(p.buf.b) && len(p.buf.b) >= largeBuffer && p.end < len(p.buf.b) {
+		return nil // a larger one is due when this one is full, not at every read
+	}
 	// Memory is committed as the bytes arrive, not as the header claims them.
 	size := min(p.want, max(largeBuffer, 4*have))
 	if p.want <= smallBuffer && !p.big {

@@ -10,18 +10,15 @@ type reader struct {
 	link *Link
 }
 
-// Receive takes the goroutine's report. A panic in the goroutine arrives as a
-// *Crash, with which the guard panics here.
+// Receive starts the goroutine. A panic there arrives as a *Crash, with which the
+// guard panics here.
 func (r *reader) Receive(ctx actor.Context) {
-	switch msg := ctx.Message().(type) {
-	case *actor.Started:
-		pump := newPump(r.link)
-		self, root := ctx.Self(), r.link.root
-		Go(root, self, func() {
-			defer close(r.link.unread)
-			Send(root, self, &readerEnded{cause: pump.run()})
-		})
-	case *readerEnded:
-		Send(ctx, r.link.pid, msg)
+	if _, ok := ctx.Message().(*actor.Started); !ok {
+		return
 	}
+	pump := newPump(r.link)
+	Go(r.link.root, ctx.Self(), func() {
+		defer close(r.link.unread)
+		r.link.end(pump.run())
+	})
 }

@@ -15,53 +15,73 @@ import (
 type Supervisor struct {
 	clock    Clock
 	journal  *Journal
-	children []*ward
+	guardian Guardian
+	children []ward
 }
 
-// NewSupervisor makes a supervisor without children.
-func NewSupervisor(clock Clock, journal *Journal) *Supervisor {
-	return &Supervisor{clock: clock, journal: journal}
+// Guardian is what a supervising actor adds about its children.
+type Guardian interface {
+	// Describe gives the fields that all records of a child share; its path is
+	// filled in already.
+	Describe(child *actor.PID) Event
+	// ChildFailed is told of each failure before anything is decided. It returns
+	// false to forbid the restart.
+	ChildFailed(child *actor.PID, crash *Crash) bool
+	// GaveUp is told when a child is stopped for good.
+	GaveUp(child *actor.PID, crash *Crash)
 }
 
-// Care is what a supervisor is told of one child.
-type Care struct {
-	Policy Policy
-	// Label gives the fields that all records of this child share.
-	Label Event
-	// OnFailure is told of each failure before anything is decided. It returns
-	// false to forbid the restart. May be nil.
-	OnFailure func(*Crash) bool
-	// OnGiveUp is told when the child is stopped for good. May be nil.
-	OnGiveUp func(*Crash)
+// NewSupervisor makes a supervisor without children. guardian may be nil.
+func NewSupervisor(clock Clock, journal *Journal, guardian Guardian) *Supervisor {
+	return &Supervisor{clock: clock, journal: journal, guardian: guardian}
 }
 
-// ward is one child in care.
+// ward is one child in care. Most children never fail, so what is remembered of
+// failures is made at the first one.
 type ward struct {
-	Care
-	pid      *actor.PID
+	pid    *actor.PID
+	policy *Policy
+	*record
+}
+
+type record struct {
 	history  history
 	failure  int // counts failures, so that a late restart finds its own
 	restarts int
 	waiting  bool
 }
 
-// restartDue is sent by the supervisor's timer to its own actor when a backoff
-// is over.
-type restartDue struct {
-	ward    *ward
-	failure int
-	by      actor.Supervisor
-}
-
-// Adopt takes a child into care. The caller has just spawned it.
-func (s *Supervisor) Adopt(pid *actor.PID, care Care) {
-	care.Label.Actor = Path(pid)
-	s.children = append(s.children, &ward{Care: care, pid: pid, history: newHistory(care.Policy)})
+// Adopt takes a child into care. The caller has just spawned it; policy must not
+// be changed.
+func (s *Supervisor) Adopt(pid *actor.PID, policy *Policy) {
+	s.children = append(s.children, ward{pid: pid, policy: policy})
 }
 
 // Release ends the care for a child that has stopped or is about to.
 func (s *Supervisor) Release(pid *actor.PID) {
-	s.children = slices.DeleteFunc(s.children, func(w *ward) bool { return w.pid.Equal(pid) })
+	s.children = slices.DeleteFunc(s.children, func(w ward) bool { return w.pid.Equal(pid) })
+}
+
+// find gives the child's ward, with its record, nil if it is not in care.
+func (s *Supervisor) find(pid *actor.PID) *ward {
+	for i := range s.children {
+		if w := &s.children[i]; w.pid.Equal(pid) {
+			if w.record == nil {
+				w.record = &record{history: newHistory(*w.policy)}
+			}
+			return w
+		}
+	}
+	return nil
+}
+
+// restartDue is sent by the supervisor's timer to its own actor when a backoff
+// is over.
+type restartDue struct {
+	child   *actor.PID
+	record  *record // of the child that failed; a successor has another one
+	failure int
+	by      actor.Supervisor
 }
 
 // Handle deals with the supervisor's own messages; true means that the message
@@ -72,8 +92,8 @@ func (s *Supervisor) Handle(msg any) bool {
 		return false
 	}
 	// The child may have been released, or have failed again, meanwhile.
-	if due.ward.waiting && due.ward.failure == due.failure && slices.Contains(s.children, due.ward) {
-		s.restart(due.by, due.ward, false)
+	if w := s.find(due.child); w != nil && w.record == due.record && w.waiting && w.failure == due.failure {
+		s.restart(due.by, w, false)
 	}
 	return true
 }
@@ -82,18 +102,17 @@ func (s *Supervisor) Handle(msg any) bool {
 // only a permanent one is, and counts that as a restart. The caller spawns it
 // under the same name; it stays in care.
 func (s *Supervisor) Ended(pid *actor.PID) bool {
-	i := slices.IndexFunc(s.children, func(w *ward) bool { return w.pid.Equal(pid) })
-	if i < 0 || s.children[i].Policy.Restart != Permanent {
+	w := s.find(pid)
+	if w == nil || w.policy.Restart != Permanent {
 		return false
 	}
-	w := s.children[i]
 	if _, giveUp := w.history.failed(s.clock.Now()); giveUp {
 		return false
 	}
 	w.waiting = false
 	w.restarts++
-	e := w.Label
-	e.Event, e.Reason, e.Restarts = Restarted, "had returned", w.restarts
+	e := s.describe(w, Restarted)
+	e.Reason = "had returned"
 	s.journal.Record(e)
 	return true
 }
@@ -105,19 +124,18 @@ func (s *Supervisor) HandleFailure(system *actor.ActorSystem, by actor.Superviso
 	if !ok {
 		crash = &Crash{Value: reason, Message: message}
 	}
-	i := slices.IndexFunc(s.children, func(w *ward) bool { return w.pid.Equal(child) })
-	if i < 0 {
+	w := s.find(child)
+	if w == nil {
 		by.StopChildren(child)
 		return
 	}
-	w := s.children[i]
 	w.failure++
-	allowed := w.OnFailure == nil || w.OnFailure(crash)
-	backoff, giveUp := time.Duration(0), w.Policy.Restart == Temporary
+	allowed := s.guardian == nil || s.guardian.ChildFailed(child, crash)
+	backoff, giveUp := time.Duration(0), w.policy.Restart == Temporary
 	if !crash.Injected {
 		backoff, giveUp = w.history.failed(s.clock.Now())
 	}
-	s.record(w, Failed, crash, backoff)
+	s.recordFailure(w, Failed, crash, backoff)
 	if giveUp || !allowed {
 		s.giveUp(by, w, crash, allowed)
 		return
@@ -127,40 +145,47 @@ func (s *Supervisor) HandleFailure(system *actor.ActorSystem, by actor.Superviso
 		return
 	}
 	w.waiting = true
-	due := &restartDue{ward: w, failure: w.failure, by: by}
+	due := &restartDue{child: child, record: w.record, failure: w.failure, by: by}
 	self := by.(interface{ Self() *actor.PID }).Self()
 	s.clock.AfterFunc(backoff, func() { Send(system.Root, self, due) })
 }
 
 func (s *Supervisor) giveUp(by actor.Supervisor, w *ward, crash *Crash, allowed bool) {
-	if allowed && w.Policy.Restart != Temporary {
-		s.record(w, GaveUp, crash, 0)
+	if allowed && w.policy.Restart != Temporary {
+		s.recordFailure(w, GaveUp, crash, 0)
 	}
-	s.Release(w.pid)
-	by.StopChildren(w.pid)
-	if w.OnGiveUp != nil {
-		w.OnGiveUp(crash)
+	pid := w.pid
+	s.Release(pid)
+	by.StopChildren(pid)
+	if s.guardian != nil {
+		s.guardian.GaveUp(pid, crash)
 	}
 }
 
 func (s *Supervisor) restart(by actor.Supervisor, w *ward, injected bool) {
 	w.waiting = false
 	w.restarts++
-	e := w.Label
-	e.Event, e.Restarts, e.Injected = Restarted, w.restarts, injected
+	e := s.describe(w, Restarted)
+	e.Injected = injected
 	s.journal.Record(e)
 	by.RestartChildren(w.pid)
 }
 
-func (s *Supervisor) record(w *ward, event string, crash *Crash, backoff time.Duration) {
-	e := w.Label
-	e.Event, e.Reason, e.Restarts, e.Backoff = event, crash.Error(), w.restarts, backoff
-	e.Injected = crash.Injected
+func (s *Supervisor) recordFailure(w *ward, event string, crash *Crash, backoff time.Duration) {
+	e := s.describe(w, event)
+	e.Reason, e.Backoff, e.Injected = crash.Error(), backoff, crash.Injected
 	if event == Failed {
 		e.Stack = string(crash.Stack)
 	} else {
 		e.Reason = "more than " + w.history.policy.Intensity.String() + ", last: " + e.Reason
 	}
-	e.Quiet = false
 	s.journal.Record(e)
+}
+
+func (s *Supervisor) describe(w *ward, event string) (e Event) {
+	if s.guardian != nil {
+		e = s.guardian.Describe(w.pid)
+	}
+	e.Actor, e.Event, e.Restarts = Path(w.pid), event, w.restarts
+	return e
 }

@@ -148,14 +148,17 @@ func (a *arbiter) reclaim() bool {
 func (a *arbiter) failed(s slot) bool {
 	line := a.line(s)
 	*line = slices.DeleteFunc(*line, func(w slot) bool { return w == s })
-	if a.out == nil || a.out.holder != s {
-		return true
+	switch {
+	case a.out == nil || a.out.holder != s:
+	case a.out.revoke():
+		a.out = nil
+	case a.out.state.Load() == writing:
+		a.out, a.dead = nil, true
+		return false
+	default: // finished: the token is on its way back, and may bring an error
+		a.out.back.again = false // the next incarnation asks for itself
 	}
-	if !a.out.revoke() && a.out.state.Load() == writing {
-		a.dead = true
-	}
-	a.out = nil // if it lives: not begun, or finished and on its way back
-	return !a.dead
+	return true
 }
 
 // close ends all granting (T6). True means that the writer is free now; false,

@@ -168,7 +168,7 @@ func (w *world) peerTurn() error {
 	case "terminated":
 		held := w.arb.out != nil && w.arb.out.holder == m.slot
 		w.arb.failed(m.slot)
-		if held && w.closing {
+		if held && w.closing && w.arb.out == nil {
 			return w.farewell()
 		}
 		return nil

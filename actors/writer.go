@@ -27,6 +27,9 @@ type frameWriter struct {
 // nil, from now on.
 func (w *frameWriter) write(frames []byte, buf *buffer) error {
 	if len(w.rest) > 0 {
+		if buf != nil {
+			buf.release()
+		}
 		return fmt.Errorf("%d sealed bytes were left unwritten", len(w.rest))
 	}
 	w.buf = buf
