@@ -1,0 +1,90 @@
+package actors
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// failure is one failure of a child, and what the supervisor is to make of it.
+type failure struct {
+	after   time.Duration // since the failure before it, or since the beginning
+	backoff time.Duration
+	giveUp  bool
+}
+
+func TestRestartHistory(t *testing.T) {
+	const ms = time.Millisecond
+	unlimited := Intensity{Restarts: -1}
+	// storm is failures that each come right after the restart before.
+	storm := func(backoffs ...time.Duration) []failure {
+		list := make([]failure, len(backoffs))
+		for i, b := range backoffs {
+			list[i].backoff = b
+			if i > 0 {
+				list[i].after = backoffs[i-1] + ms
+			}
+		}
+		return list
+	}
+	for _, tt := range []struct {
+		name     string
+		policy   *Policy
+		failures []failure
+	}{
+		{"at once, then 10 ms doubling to 1 s", linkChild(Transient, unlimited),
+			storm(0, 10*ms, 20*ms, 40*ms, 80*ms, 160*ms, 320*ms, 640*ms, time.Second, time.Second, time.Second)},
+		{"10 s of health are a new beginning", linkChild(Transient, unlimited),
+			slices.Concat(storm(0, 10*ms, 20*ms), []failure{{after: 20*ms + 10*time.Second}, {after: ms, backoff: 10 * ms}})},
+		{"less than that is not", linkChild(Transient, unlimited),
+			slices.Concat(storm(0, 10*ms, 20*ms), []failure{{after: 20*ms + 10*time.Second - ms, backoff: 40 * ms}})},
+		{"waiting for a restart is no health", linkChild(Transient, unlimited),
+			slices.Concat(storm(0, 10*ms, 20*ms, 40*ms, 80*ms, 160*ms, 320*ms, 640*ms, time.Second),
+				[]failure{{after: 10*time.Second + 999*ms, backoff: time.Second}, {after: 11 * time.Second}})},
+		{"five restarts a minute unless said otherwise", linkChild(Transient, Intensity{}),
+			slices.Concat(storm(0, 10*ms, 20*ms, 40*ms, 80*ms), []failure{{after: 100 * ms, giveUp: true}})},
+		{"failures leave the window one by one", linkChild(Transient, Intensity{Restarts: 2, Within: time.Minute}),
+			[]failure{{}, {after: 40 * time.Second}, {after: 20 * time.Second}, {after: 19 * time.Second, giveUp: true}}},
+		{"no restart is allowed", linkChild(Transient, Intensity{Within: time.Minute}), []failure{{giveUp: true}}},
+		{"a permanent child has its limit, too", linkChild(Permanent, Intensity{Restarts: 1, Within: time.Second}),
+			[]failure{{}, {after: ms, giveUp: true}}},
+		{"a temporary child is never restarted", linkChild(Temporary, unlimited), []failure{{giveUp: true}}},
+		{"a resident one always is", &Resident,
+			slices.Concat(storm(time.Second, 2*time.Second, 4*time.Second, 8*time.Second, 16*time.Second, 32*time.Second, time.Minute, time.Minute),
+				[]failure{{after: 3 * time.Minute, backoff: time.Second}})},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h, now := newHistory(*tt.policy), time.Unix(1e9, 0)
+			for i, f := range tt.failures {
+				now = now.Add(f.after)
+				backoff, giveUp := h.failed(now)
+				if giveUp != f.giveUp || !giveUp && backoff != f.backoff {
+					t.Fatalf("failure %d: backoff %v, give up %v; want %v, %v", i, backoff, giveUp, f.backoff, f.giveUp)
+				}
+			}
+		})
+	}
+}
+
+// A child that fails slowly and for ever must not make its supervisor remember
+// for ever.
+func TestRestartHistoryIsBounded(t *testing.T) {
+	h, now := newHistory(*linkChild(Transient, Intensity{Restarts: 5, Within: time.Minute})), time.Unix(1e9, 0)
+	for range 10_000 {
+		now = now.Add(20 * time.Second)
+		if _, giveUp := h.failed(now); giveUp {
+			t.Fatal("gave up on a child that fails three times a minute")
+		}
+	}
+	if c := cap(h.recent); c > 16 {
+		t.Errorf("remembers up to %d failures", c)
+	}
+}
+
+func TestRestartInWords(t *testing.T) {
+	for kind, want := range map[Restart]string{Transient: "transient", Permanent: "permanent", Temporary: "temporary", 7: "unknown"} {
+		if got := kind.String(); got != want {
+			t.Errorf("Restart(%d) is %q, want %q", kind, got, want)
+		}
+	}
+}
