@@ -37,7 +37,9 @@ func (i *incarnation) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		i.down(ctx)
 	case *actor.Restarting, *actor.Stopped:
-		i.behaviour.Other(ctx)
+		if i.behaviour != nil {
+			i.behaviour.Other(ctx)
+		}
 	default:
 		if !panicIfTold(msg) {
 			i.other(ctx)
@@ -73,6 +75,7 @@ func (i *incarnation) leaveTurn(ctx actor.Context) {
 
 func (i *incarnation) start(ctx actor.Context) {
 	i.outbox.forgetRequest()
+	i.behaviour = i.produce()
 	i.behaviour.Other(ctx)
 	i.behaviour.Up(ctx)
 	i.work(ctx)
@@ -93,8 +96,10 @@ func (i *incarnation) down(ctx actor.Context) {
 	if cause == nil { // stopped alone: by itself or by its supervisor
 		cause = i.cause(Local, wire.DiscRequested, ErrReturned)
 	}
-	i.behaviour.Down(ctx, cause)
-	i.behaviour.Other(ctx)
+	if i.behaviour != nil { // it is nil where the protocol could not even make it
+		i.behaviour.Down(ctx, cause)
+		i.behaviour.Other(ctx)
+	}
 }
 
 // other delivers what another actor sent, or keeps it for the end of a sequence.

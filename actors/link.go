@@ -34,6 +34,7 @@ type Config struct {
 // sees it. All methods are safe from any goroutine.
 type Link struct {
 	pid     *actor.PID
+	props   *actor.Props // of all the link's actors
 	system  *actor.ActorSystem
 	root    *actor.RootContext
 	conn    net.Conn
@@ -42,7 +43,6 @@ type Link struct {
 	journal *Journal
 	pool    *Pool
 	feed    *Feed
-	opts    []actor.PropsOption // of the link's actors
 	inbound bool
 	snappy  bool
 	started time.Time
@@ -90,8 +90,12 @@ func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
 	for _, h := range l.hosts {
 		h.pid = actor.NewPID(cfg.System.Address(), l.pid.Id+"/"+h.protocol.Name)
 	}
-	props := PropsOf(func() actor.Actor { return newPeer(l, parent.Self()) }, cfg.Journal, l.opts...)
-	if _, err := parent.SpawnNamed(props, name); err != nil {
+	var opts []actor.PropsOption
+	if cfg.Dispatcher != nil {
+		opts = append(opts, actor.WithDispatcher(cfg.Dispatcher))
+	}
+	l.props = newProps(l, parent.Self(), opts...)
+	if _, err := parent.SpawnNamed(l.props, name); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -118,9 +122,6 @@ func newLink(cfg Config) *Link {
 		started: cfg.Clock.Now(),
 		done:    make(chan struct{}),
 		unread:  make(chan struct{}),
-	}
-	if cfg.Dispatcher != nil {
-		l.opts = []actor.PropsOption{actor.WithDispatcher(cfg.Dispatcher)}
 	}
 	l.wake.ch = make(chan struct{}, 1)
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())

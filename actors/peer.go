@@ -94,26 +94,17 @@ func (p *peer) start(ctx actor.Context) {
 	l := p.link
 	p.record(ctx, Started, fmt.Sprintf("%s, %v", l.Hello().Name, l.Caps()), false)
 	for i, h := range l.hosts {
-		p.hosts[i] = p.spawn(ctx, hostProps(h), h.protocol.Name, linkChild(h.protocol.Restart, h.protocol.Intensity))
+		p.hosts[i] = p.spawn(ctx, h.protocol.Name, linkChild(h.protocol.Restart, h.protocol.Intensity))
 		e := p.Describe(h.pid)
 		e.Actor, e.Event, e.Quiet = Path(h.pid), Started, true
 		p.journal.Record(e)
 	}
-	p.pinger = p.spawn(ctx, PropsOf(func() actor.Actor { return newPinger(l) }, l.journal, l.opts...), "pinger", pingerPolicy)
-	p.reader = p.spawn(ctx, PropsOf(func() actor.Actor { return &reader{link: l} }, l.journal, l.opts...), "reader", readerPolicy)
+	p.pinger = p.spawn(ctx, pingerName, pingerPolicy)
+	p.reader = p.spawn(ctx, readerName, readerPolicy)
 }
 
-// hostProps makes the host's actor from the Host, which guards itself: once for
-// each batch, and with its own bookkeeping.
-func hostProps(h *Host) *actor.Props {
-	props := actor.PropsFromProducer(func() actor.Actor {
-		return &incarnation{Host: h, behaviour: h.produce()}
-	}, actor.WithSupervisor(stopFailed{}), actor.WithMailbox(newMailbox))
-	return props.Configure(h.link.opts...)
-}
-
-func (p *peer) spawn(ctx actor.Context, props *actor.Props, name string, policy *Policy) *actor.PID {
-	pid, err := ctx.SpawnNamed(props, name)
+func (p *peer) spawn(ctx actor.Context, name string, policy *Policy) *actor.PID {
+	pid, err := ctx.SpawnNamed(p.link.props, name)
 	if err != nil {
 		panic(fmt.Errorf("spawn %s: %w", name, err)) // two protocols of one name: refused before
 	}

@@ -13,55 +13,47 @@ import (
 // behaviour is one life of an author's actor, as the host sees it. It turns codes
 // and bytes into typed messages.
 type behaviour struct {
-	link  *Link
-	actor actor.Actor
-	ctx   messageContext
-	raw   RawMessage
+	link    *Link
+	produce func() actor.Actor
+	actor   actor.Actor // made at *actor.Started; nil if that failed
+	ctx     messageContext
+	raw     RawMessage
 }
 
-// messageContext is the host's context with another message in it.
-type messageContext struct {
-	actor.Context
-	message any
-	at      time.Time
-}
-
-func (c *messageContext) Message() any { return c.message }
-
-// Forward sends the message on, as the host's context would forward what the host
-// got.
-func (c *messageContext) Forward(to *actor.PID) { actors.Send(c.Context, to, c.message) }
-
-// Stash is refused: it would put the host's mailbox into disorder.
-func (c *messageContext) Stash() {
-	panic("protocols: Stash is not supported; keep the message in the actor or in its State")
-}
-
-// ReceivedAt is when the message at hand came from the network; the zero time for
-// one that did not.
-func ReceivedAt(ctx actor.Context) time.Time {
-	if c, ok := ctx.(*messageContext); ok {
-		return c.at
+// receive calls the author's Receive.
+func (b *behaviour) receive(ctx messageContext) {
+	if b.actor == nil {
+		return // never came to life, so that there is nobody to tell
 	}
-	return time.Time{}
+	b.ctx = ctx
+	b.actor.Receive(&b.ctx)
+	// Continuations of protoactor may use the context later on, but there is no
+	// message then.
+	b.ctx = messageContext{Context: ctx.Context}
 }
 
-// deliver calls the author's Receive. The context lives no longer than that.
+// deliver gives the actor something that came by way of the link.
 func (b *behaviour) deliver(ctx actor.Context, msg any, at time.Time) {
-	b.ctx = messageContext{Context: ctx, message: msg, at: at}
-	b.actor.Receive(&b.ctx)
-	b.ctx = messageContext{}
+	b.receive(messageContext{Context: ctx, message: msg, at: at, ofLink: true})
+}
+
+// Other makes the actor, in its own turn: what goes wrong in New is this
+// protocol's crash and not the link's.
+func (b *behaviour) Other(ctx actor.Context) {
+	msg := ctx.Message()
+	if _, ok := msg.(*actor.Started); ok {
+		if b.actor = b.produce(); b.actor == nil {
+			panic(fmt.Errorf("New of protocol %s returned nil", b.link.set.label))
+		}
+	}
+	b.receive(messageContext{Context: ctx, message: msg})
 }
 
 func (b *behaviour) Up(ctx actor.Context) {
-	started := State[lives](b.link)
-	up := &LinkUp{Link: b.link, Restarted: started.n > 0}
-	started.n++
+	up := &LinkUp{Link: b.link, Restarted: b.link.greeted}
+	b.link.greeted = true
 	b.deliver(ctx, up, time.Time{})
 }
-
-// lives counts the actors that a link has had.
-type lives struct{ n int }
 
 func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
 	set := b.link.set
@@ -93,8 +85,6 @@ func (b *behaviour) decodeError(code uint64, m *Message, err error) error {
 }
 
 func (b *behaviour) Drained(ctx actor.Context) { b.deliver(ctx, &Drained{}, time.Time{}) }
-
-func (b *behaviour) Other(ctx actor.Context) { b.actor.Receive(ctx) }
 
 func (b *behaviour) Down(ctx actor.Context, cause *actors.Cause) {
 	b.deliver(ctx, &LinkDown{Cause: cause}, time.Time{})

@@ -3,6 +3,7 @@ package protocols
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"iter"
 	"net/netip"
 	"reflect"
@@ -19,6 +20,9 @@ type Link struct {
 	host     *actors.Host
 	set      *messageSet
 	peerInfo func(*Link) any
+	greeted  bool // an actor has got its LinkUp; only the host's turn touches it
+
+	lives int // actors that the link has had; only the host's turn
 
 	mu     sync.Mutex
 	states map[reflect.Type]any
@@ -123,14 +127,22 @@ func State[T any](l *Link) *T {
 }
 
 // PeerInfo is what a host's protocol says about its link: "unknown" without a
-// hook, "handshake" while the hook has nothing to say.
-func PeerInfo(h *actors.Host) any {
+// hook, "handshake" while the hook has nothing to say, which a nil pointer is, too.
+// A hook that panics is the author's mistake and not the asker's: the panic stands
+// in the place of the information.
+func PeerInfo(h *actors.Host) (info any) {
 	l, ok := h.Attached().(*Link)
 	if !ok || l.peerInfo == nil {
 		return "unknown"
 	}
-	if info := l.peerInfo(l); info != nil {
-		return info
+	defer func() {
+		if value := recover(); value != nil {
+			info = fmt.Sprintf("PeerInfo of %s panicked: %v", l.set.label, value)
+		}
+	}()
+	info = l.peerInfo(l)
+	if v := reflect.ValueOf(info); info == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		return "handshake"
 	}
-	return "handshake"
+	return info
 }

@@ -1,0 +1,59 @@
+package actors
+
+import "github.com/asynkron/protoactor-go/actor"
+
+// role is what every actor of a link starts as: it finds out by its name which one
+// it is. So one Props serves the whole link, where one for each actor would be a
+// kilobyte.
+type role struct {
+	link  *Link
+	owner *actor.PID // of the peer
+	actor actor.Actor
+}
+
+func newProps(l *Link, owner *actor.PID, opts ...actor.PropsOption) *actor.Props {
+	props := actor.PropsFromProducer(func() actor.Actor { return &role{link: l, owner: owner} }, actor.WithMailbox(newMailbox))
+	return props.Configure(opts...)
+}
+
+// Receive implements actor.Actor. What it passes on to guards itself.
+func (r *role) Receive(ctx actor.Context) {
+	if r.actor == nil {
+		r.actor = r.cast(ctx.Self())
+	}
+	r.actor.Receive(ctx)
+}
+
+// cast makes the actor of that name.
+func (r *role) cast(self *actor.PID) actor.Actor {
+	l := r.link
+	if self.Equal(l.pid) {
+		return Guard(newPeer(l, r.owner), l.journal)
+	}
+	for _, h := range l.hosts {
+		if self.Equal(h.pid) {
+			return &incarnation{Host: h}
+		}
+	}
+	if self.Id == l.pid.Id+"/"+pingerName {
+		return Guard(newPinger(l), l.journal)
+	}
+	return Guard(&reader{link: l}, l.journal)
+}
+
+// HandleFailure implements actor.SupervisorStrategy: the peer has one of its own,
+// the others have no children but those that a protocol spawns, which nobody
+// restarts unless it sees to it.
+func (r *role) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, message any) {
+	var strategy actor.SupervisorStrategy = stopFailed{}
+	if own, ok := r.actor.(actor.SupervisorStrategy); ok {
+		strategy = own
+	}
+	strategy.HandleFailure(system, by, child, rs, reason, message)
+}
+
+// The names of the actors that every link has, beside its protocols'.
+const (
+	pingerName = "pinger"
+	readerName = "reader"
+)
