@@ -77,7 +77,7 @@ func (h *handshake) start(ctx actor.Context) {
 		return
 	}
 	conn := h.conn.get()
-	actors.Go(root, self, func() {
+	h.n.background(self, func() {
 		r, err := wire.AcceptAuth(conn, h.n.key, wire.Options{Rand: h.n.cfg.Rand})
 		actors.Send(root, self, &authRead{recipient: r, err: err})
 	})
@@ -108,7 +108,7 @@ func (h *handshake) connect(ctx actor.Context) {
 	dialing, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	h.cancel = cancel
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	actors.Go(root, self, func() {
+	h.n.background(self, func() {
 		defer cancel()
 		conn, err := h.n.connector.connect(dialing, h.target)
 		if err == nil && !h.conn.set(conn) {
@@ -135,7 +135,7 @@ func (h *handshake) verdict(ctx actor.Context, refused error) {
 	}
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	conn := h.conn.get()
-	actors.Go(root, self, func() {
+	h.n.background(self, func() {
 		s, err := h.exchange(conn, refused)
 		actors.Send(root, self, &sessionReady{session: s, err: err})
 	})

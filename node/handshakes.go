@@ -57,13 +57,13 @@ type running struct {
 }
 
 func (n *Node) handshakesProps() *actor.Props {
-	return actors.PropsOf(func() actor.Actor {
+	return n.props(func() actor.Actor {
 		return &handshakes{
 			n: n, slots: slots{max: n.cfg.MaxPending},
 			running: map[string]*running{}, dials: map[uint64]*actor.PID{},
 			cutOff: errCrashed,
 		}
-	}, n.journal, actor.WithSupervisor(endFailed{n.journal}))
+	}, actor.WithSupervisor(endFailed{n.journal}))
 }
 
 func (h *handshakes) Receive(ctx actor.Context) {
@@ -143,7 +143,7 @@ func (h *handshakes) startDial(ctx actor.Context, d dial) {
 }
 
 func (h *handshakes) spawn(ctx actor.Context, name string, hs *handshake, r *running) *actor.PID {
-	pid := ctx.SpawnPrefix(actors.PropsOf(func() actor.Actor { return hs }, h.n.journal), name)
+	pid := ctx.SpawnPrefix(h.n.props(func() actor.Actor { return hs }), name)
 	h.running[pid.Id] = r
 	return pid
 }

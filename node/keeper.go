@@ -1,6 +1,8 @@
 package node
 
 import (
+	"runtime/debug"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -17,13 +19,32 @@ type keeper struct {
 	restarts int
 }
 
-// keptProps makes the Props of an actor inside a keeper. failed children of it go to
-// the strategy.
-func keptProps(j *actors.Journal, children actor.SupervisorStrategy, produce func() actor.Actor) *actor.Props {
+// keptProps makes the Props of an actor inside a keeper, with a strategy for its children.
+func (n *Node) keptProps(children actor.SupervisorStrategy, produce func() actor.Actor) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
-		guarded := func() actor.Actor { return actors.Guard(produce(), j) }
-		return &keeper{produce: guarded, inner: guarded(), journal: j}
-	}, actor.WithSupervisor(children))
+		guarded := func() actor.Actor { return actors.Guard(produce(), n.journal) }
+		return &keeper{produce: guarded, inner: guarded(), journal: n.journal}
+	}, actor.WithSupervisor(children), actor.WithDispatcher(n.dispatcher))
+}
+
+// props makes the Props of one of the node's other actors.
+func (n *Node) props(produce func() actor.Actor, opts ...actor.PropsOption) *actor.Props {
+	return actors.PropsOf(produce, n.journal, append(opts, actor.WithDispatcher(n.dispatcher))...)
+}
+
+// background runs f in a goroutine that belongs to an actor: a panic becomes a crash of
+// that actor, as with actors.Go. It is for the many short jobs of handshakes, which
+// thereby find a goroutine whose stack has grown already.
+func (n *Node) background(owner *actor.PID, f func()) {
+	root := n.system.Root
+	n.dispatcher.Schedule(func() {
+		defer func() {
+			if value := recover(); value != nil {
+				actors.Send(root, owner, &actors.Crash{Value: value, Stack: debug.Stack()})
+			}
+		}()
+		f()
+	})
 }
 
 func (k *keeper) Receive(ctx actor.Context) {

@@ -36,6 +36,8 @@ type Node struct {
 	clock     Clock
 	system    *actor.ActorSystem
 	ownSystem bool
+	// dispatcher runs all the node's actors and those of its links.
+	dispatcher *actors.Dispatcher
 
 	protocols []actors.Protocol
 	hello     wire.Hello // complete once the node listens
@@ -89,12 +91,13 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, key: key, id: enode.PubkeyToIDV4(&key.PublicKey),
 		log: cfg.Logger, clock: cfg.Clock, system: cfg.System,
-		protocols: mounted,
-		pool:      actors.NewPool(cfg.PoolBytes),
-		feed:      actors.NewFeed(),
-		intake:    make(chan struct{}, maxWaiting),
-		up:        make(chan struct{}),
-		done:      make(chan struct{}),
+		protocols:  mounted,
+		pool:       actors.NewPool(cfg.PoolBytes),
+		dispatcher: actors.NewDispatcher(),
+		feed:       actors.NewFeed(),
+		intake:     make(chan struct{}, maxWaiting),
+		up:         make(chan struct{}),
+		done:       make(chan struct{}),
 	}
 	if n.hello, err = helloOf(key, cfg.Name, mounted); err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
@@ -234,6 +237,7 @@ func (n *Node) Stop(ctx context.Context) error {
 func (n *Node) stopped() {
 	n.closeListeners()
 	n.hub.close()
+	n.dispatcher.Close()
 	if n.ownSystem {
 		n.system.Shutdown()
 	}

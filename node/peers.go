@@ -17,7 +17,7 @@ import (
 type peers struct{ n *Node }
 
 func (n *Node) peersProps() *actor.Props {
-	return keptProps(n.journal, endFailed{n.journal}, func() actor.Actor { return &peers{n} })
+	return n.keptProps(endFailed{n.journal}, func() actor.Actor { return &peers{n} })
 }
 
 func (p *peers) Receive(ctx actor.Context) {
@@ -62,7 +62,7 @@ func (p *peers) settle(ctx actor.Context, msg *settle) {
 	link, err := actors.Spawn(ctx, actors.Config{
 		System: p.n.system, Name: "peer-" + hex.EncodeToString(m.id[:4]),
 		Conn: msg.conn, Session: msg.session, Protocols: p.n.protocols, Inbound: msg.inbound,
-		Pool: p.n.pool, Journal: p.n.journal, Clock: p.n.clock, Feed: p.n.feed,
+		Pool: p.n.pool, Journal: p.n.journal, Clock: p.n.clock, Feed: p.n.feed, Dispatcher: p.n.dispatcher,
 	})
 	if err != nil {
 		_ = msg.conn.Close() // the crash says why
@@ -80,7 +80,7 @@ func (p *peers) settle(ctx actor.Context, msg *settle) {
 func (p *peers) sendOff(ctx actor.Context, msg *settle, why error) {
 	p.n.log.Debug("session refused", "id", msg.id.TerminalString(), "addr", msg.conn.RemoteAddr(), "reason", why)
 	n := p.n
-	actors.Go(ctx.ActorSystem().Root, ctx.Self(), func() {
+	n.background(ctx.Self(), func() {
 		err := sendOff(msg.conn, msg.session, why)
 		_ = msg.conn.Close() // the last use of it
 		n.hub.publish(Event{Kind: SetupFailed, Time: n.clock.Now(), Err: err, Peer: PeerInfo{

@@ -43,7 +43,7 @@ type tree struct {
 
 func (n *Node) rootProps() *actor.Props {
 	t := &tree{Supervisor: actors.NewSupervisor(n.clock, n.journal, nil)}
-	return keptProps(n.journal, t, func() actor.Actor { return &root{n: n, tree: t} })
+	return n.keptProps(t, func() actor.Actor { return &root{n: n, tree: t} })
 }
 
 func (r *root) Receive(ctx actor.Context) {
@@ -76,8 +76,8 @@ func (r *root) start(ctx actor.Context) {
 	r.record(ctx.Self(), actors.Started, "")
 	r.spawn(ctx, peersName, n.peersProps())
 	r.spawn(ctx, handshakesName, n.handshakesProps())
-	r.spawn(ctx, dialerName, actors.PropsOf(func() actor.Actor { return &dialer{n: n} }, n.journal))
-	r.spawn(ctx, listenerName, actors.PropsOf(func() actor.Actor { return &listener{n: n} }, n.journal))
+	r.spawn(ctx, dialerName, n.props(func() actor.Actor { return &dialer{n: n} }))
+	r.spawn(ctx, listenerName, n.props(func() actor.Actor { return &listener{n: n} }))
 	r.tree.chaos = make([]Timer, len(n.cfg.Chaos))
 	for i := range n.cfg.Chaos {
 		r.armChaos(ctx, i)
