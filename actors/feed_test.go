@@ -1,0 +1,97 @@
+package actors
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestFeedWithoutSubscribers(t *testing.T) {
+	var none *Feed
+	if none.active() || NewFeed().active() {
+		t.Error("a feed without subscribers is active")
+	}
+	f := NewFeed()
+	f.publish(MessageEvent{}) // may race with the last one leaving
+	if f.Dropped() != 0 {
+		t.Errorf("%d events dropped though nobody wants any", f.Dropped())
+	}
+}
+
+func TestFeedReachesEverySubscriber(t *testing.T) {
+	f := NewFeed()
+	ctx, leave := context.WithCancel(t.Context())
+	first := f.Subscribe(ctx, 10)
+	second := f.Subscribe(t.Context(), 10)
+	f.publish(MessageEvent{Code: 1})
+	leave()
+	// The channel ends when its context does; what was in it can still be read.
+	if got := <-first; got.Code != 1 {
+		t.Errorf("got code %d, want 1", got.Code)
+	}
+	if e, ok := <-first; ok {
+		t.Errorf("got %+v after leaving", e)
+	}
+	f.publish(MessageEvent{Code: 2})
+	for want := uint64(1); want <= 2; want++ {
+		if got := <-second; got.Code != want {
+			t.Errorf("got code %d, want %d", got.Code, want)
+		}
+	}
+	if !f.active() {
+		t.Error("inactive though one subscriber is left")
+	}
+}
+
+func TestFeedNeverWaits(t *testing.T) {
+	f := NewFeed()
+	slow := f.Subscribe(t.Context(), 2)
+	fast := f.Subscribe(t.Context(), 10)
+	for code := range uint64(5) {
+		f.publish(MessageEvent{Code: code})
+	}
+	if f.Dropped() != 3 {
+		t.Errorf("%d events dropped, want 3", f.Dropped())
+	}
+	if len(slow) != 2 || len(fast) != 5 {
+		t.Errorf("%d and %d events wait, want 2 and 5", len(slow), len(fast))
+	}
+	if got := <-slow; got.Code != 0 {
+		t.Errorf("the oldest event that waits has code %d, want 0", got.Code)
+	}
+}
+
+// Subscribers come and go while links publish; a closed channel gets nothing.
+func TestFeedWhileSubscribersLeave(t *testing.T) {
+	f := NewFeed()
+	stop := make(chan struct{})
+	var publishers sync.WaitGroup
+	for range 2 {
+		publishers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					if f.active() {
+						f.publish(MessageEvent{Time: time.Now()})
+					}
+				}
+			}
+		})
+	}
+	for range 200 {
+		ctx, leave := context.WithCancel(t.Context())
+		ch := f.Subscribe(ctx, 1)
+		<-ch
+		leave()
+		for range ch { // until it is closed
+		}
+	}
+	close(stop)
+	publishers.Wait()
+	if f.active() {
+		t.Error("active though everybody has left")
+	}
+}
