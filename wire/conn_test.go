@@ -124,6 +124,9 @@ func TestRefusedHelloIsTold(t *testing.T) {
 	if d.err != nil {
 		t.Fatal(d.err)
 	}
+	if err := near.SetDeadline(time.Now().Add(5 * time.Second)); err != nil { // should nothing come
+		t.Fatal(err)
+	}
 	code, payload, err := newLink(d.s, near).read()
 	if err != nil || code != wire.DiscMsg || !bytes.Equal(payload, []byte{0xc1, byte(wire.DiscUnexpectedIdentity)}) {
 		t.Errorf("code %d, payload %x, %v", code, payload, err)

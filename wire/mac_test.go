@@ -1,0 +1,35 @@
+package wire
+
+import (
+	"errors"
+	"testing"
+)
+
+// A header may be hashed together with its frame up to 64 KiB, though its MAC is wrong. Above that it is hashed alone, so
+// that a forged length costs nothing.
+func TestForgedHeaderIsHashedAlone(t *testing.T) {
+	a, b := newEIP8(t).secrets(t)
+	for _, tc := range []struct {
+		size  int
+		alone bool
+	}{{64<<10 + 1, true}, {1 << 20, true}, {64 << 10, false}} {
+		laidOut, err := AppendFrame(nil, 1, make([]byte, tc.size-1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := NewEncoder(b).Seal(laidOut); err != nil {
+			t.Fatal(err)
+		}
+		alone := newFrameMAC(a.macBlock, &a.ingress)
+		alone.header(laidOut[:16])
+		laidOut[16] ^= 1 // the header's MAC
+
+		d := NewDecoder(a)
+		if _, _, _, err := d.Next(laidOut); !errors.Is(err, ErrBadHeaderMAC) {
+			t.Fatalf("%d bytes: %v", tc.size, err)
+		}
+		if got := d.mac.state == alone.state; got != tc.alone {
+			t.Errorf("%d bytes: header hashed alone: %v", tc.size, got)
+		}
+	}
+}
