@@ -118,24 +118,16 @@ func (p *peer) tellOwner(ctx actor.Context) {
 }
 
 // childGone takes note of a child's end. A protocol that stopped by itself has
-// returned, and ends the link as go-ethereum does.
+// returned, and ends the link as go-ethereum does; a permanent one is started
+// again.
 func (p *peer) childGone(ctx actor.Context, who *actor.PID) {
-	p.Release(who)
 	for i, pid := range p.hosts {
-		if pid == nil || !pid.Equal(who) {
-			continue
+		if pid != nil && pid.Equal(who) {
+			p.hostGone(ctx, i)
+			return
 		}
-		p.hosts[i] = nil
-		h := p.link.hosts[i]
-		e := p.link.label(h.pid)
-		e.Protocol, e.Event, e.Quiet = h.label, Stopped, true
-		if p.link.Cause() == nil {
-			e.Event, e.Quiet = Returned, false
-			p.link.end(h.cause(Local, wire.DiscQuitting, ErrReturned))
-		}
-		p.journal.Record(e)
-		p.orphaned(ctx, h.slot)
 	}
+	p.Release(who)
 	if p.pinger != nil && p.pinger.Equal(who) {
 		p.pinger = nil
 		p.orphaned(ctx, pingerSlot)
@@ -143,6 +135,26 @@ func (p *peer) childGone(ctx actor.Context, who *actor.PID) {
 	if p.reader != nil && p.reader.Equal(who) {
 		p.reader = nil
 	}
+}
+
+func (p *peer) hostGone(ctx actor.Context, i int) {
+	h := p.link.hosts[i]
+	p.hosts[i] = nil
+	e := p.link.label(h.pid)
+	e.Protocol, e.Event, e.Quiet = h.label, Stopped, true
+	if p.link.Cause() == nil {
+		e.Event, e.Quiet = Returned, false
+	}
+	p.journal.Record(e)
+	p.orphaned(ctx, h.slot)
+	if p.link.Cause() == nil && p.Ended(h.pid) {
+		p.hosts[i] = p.spawn(ctx, h.protocol.Name)
+		p.grantNext()
+		return
+	}
+	p.Release(h.pid)
+	h.release()
+	p.link.end(h.cause(Local, wire.DiscQuitting, ErrReturned))
 }
 
 // orphaned deals with a token whose holder is gone: the farewell that waited for

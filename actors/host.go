@@ -40,8 +40,8 @@ type Host struct {
 	paused   atomic.Bool  // not fed because the remote does not read (R2)
 
 	// Below, only the host's own turn.
-	queue    []*batch // read and not yet handled
-	deferred []any    // what came from other actors during a sequence
+	queue    []*batch   // read and not yet handled
+	deferred []deferred // what came from other actors during a sequence
 	seq      sequence
 }
 
@@ -49,6 +49,10 @@ type Host struct {
 type sequence struct {
 	next func() (uint64, []byte, bool)
 	stop func()
+
+	held    bool // this one was pulled and found no room
+	code    uint64
+	payload []byte
 }
 
 func newHost(l *Link, m Matched, s slot) *Host {
@@ -84,11 +88,14 @@ func (h *Host) Context() context.Context { return h.link.ctx }
 // Send queues one message; payload is copied. It never waits. The error is
 // ErrOutboxFull, ErrLinkDown, a *CodeError, or one of wire's for a message that
 // can't fit a frame; nothing is queued then, and the link goes on.
-func (h *Host) Send(code uint64, payload []byte) error {
+func (h *Host) Send(code uint64, payload []byte) error { return h.send(code, payload, true) }
+
+// send is Send, where owed says whether a refusal is to be answered by a Drained.
+func (h *Host) send(code uint64, payload []byte, owed bool) error {
 	if code >= h.protocol.Length {
 		return &CodeError{Protocol: h.label, Code: code, Length: h.protocol.Length}
 	}
-	request, err := h.outbox.add(h.offset+code, payload)
+	request, err := h.outbox.offer(h.offset+code, payload, owed)
 	if err != nil {
 		return err
 	}
@@ -112,7 +119,7 @@ func (h *Host) SendSeq(seq iter.Seq2[uint64, []byte]) error {
 	if h.seq.next != nil {
 		return ErrSeqActive
 	}
-	if h.link.ctx.Err() != nil {
+	if h.link.ctx.Err() != nil || h.outbox.isClosed() {
 		return ErrLinkDown
 	}
 	h.seq.next, h.seq.stop = iter.Pull2(seq)
@@ -131,6 +138,17 @@ func (h *Host) cause(side Side, reason wire.DiscReason, err error) *Cause {
 		c.Code, c.HasCode = uint64(code), true
 	}
 	return c
+}
+
+// release gives back all that the host holds. Its actor is stopping, or gone.
+func (h *Host) release() {
+	h.outbox.close()
+	h.inbox.close()
+	for _, b := range h.queue {
+		h.giveCredit(b.cost)
+		b.free()
+	}
+	h.queue, h.deferred = nil, nil
 }
 
 // giveCredit returns inbound credit and lets a waiting reader go on.

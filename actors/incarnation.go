@@ -82,30 +82,31 @@ func (i *incarnation) start(ctx actor.Context) {
 }
 
 // down tells the behaviour of the link's end and gives back all that the host
-// holds.
+// holds. A permanent protocol that stops by itself gets neither: the next
+// incarnation goes on with it.
 func (i *incarnation) down(ctx actor.Context) {
 	i.stopSeq()
-	i.outbox.close()
-	i.inbox.close()
-	for _, b := range i.queue {
-		i.giveCredit(b.cost)
-		b.free()
-	}
-	i.queue, i.deferred = nil, nil
 	cause := i.link.Cause()
-	if cause == nil { // stopped alone: by itself or by its supervisor
-		cause = i.cause(Local, wire.DiscRequested, ErrReturned)
+	comesBack := cause == nil && i.protocol.Restart == Permanent
+	if !comesBack {
+		i.release()
 	}
-	if i.behaviour != nil { // it is nil where the protocol could not even make it
+	if i.behaviour == nil {
+		return // the protocol could not even make it
+	}
+	if !comesBack {
+		if cause == nil { // stopped alone: by itself or by its supervisor
+			cause = i.cause(Local, wire.DiscRequested, ErrReturned)
+		}
 		i.behaviour.Down(ctx, cause)
-		i.behaviour.Other(ctx)
 	}
+	i.behaviour.Other(ctx)
 }
 
 // other delivers what another actor sent, or keeps it for the end of a sequence.
 func (i *incarnation) other(ctx actor.Context) {
 	if i.seq.next != nil {
-		i.deferred = append(i.deferred, ctx.Message())
+		i.deferred = append(i.deferred, deferred{message: ctx.Message(), sender: ctx.Sender()})
 		return
 	}
 	i.behaviour.Other(ctx)
@@ -128,9 +129,9 @@ func (i *incarnation) work(ctx actor.Context) {
 			continue
 		}
 		if len(i.deferred) > 0 {
-			msg := i.deferred[0]
+			first := i.deferred[0]
 			i.deferred = slices.Delete(i.deferred, 0, 1)
-			i.behaviour.Other(replayed{Context: ctx, message: msg})
+			i.behaviour.Other(replayed{Context: ctx, deferred: first})
 			continue
 		}
 		if len(i.queue) == 0 {
@@ -208,13 +209,19 @@ func (i *incarnation) pull() bool {
 		if i.outbox.fill() >= seqAhead {
 			return false
 		}
-		code, payload, ok := i.seq.next()
-		if !ok {
-			i.stopSeq()
-			return true
+		if !i.seq.held {
+			var ok bool
+			if i.seq.code, i.seq.payload, ok = i.seq.next(); !ok {
+				i.stopSeq()
+				return true
+			}
 		}
-		switch err := i.Send(code, payload); err {
+		switch err := i.send(i.seq.code, i.seq.payload, false); err {
 		case nil:
+			i.seq.held = false
+		case ErrOutboxFull: // others have filled it; the payload is good until the next pull
+			i.seq.held = true
+			return false
 		case ErrLinkDown:
 			i.stopSeq()
 		default: // a bad code or size: the author's mistake, and the remote waits for the rest
@@ -258,10 +265,24 @@ func (i *incarnation) writeGrant(ctx actor.Context, t *WriteToken) bool {
 	return true
 }
 
-// replayed is the context of a message that was kept during a sequence.
-type replayed struct {
-	actor.Context
+// deferred is a message of another actor that came during a sequence.
+type deferred struct {
 	message any
+	sender  *actor.PID
 }
 
-func (r replayed) Message() any { return r.message }
+// replayed is the context in which a deferred message is delivered: the host's,
+// but for what belongs to the message.
+type replayed struct {
+	actor.Context
+	deferred
+}
+
+func (r replayed) Message() any          { return r.message }
+func (r replayed) Sender() *actor.PID    { return r.sender }
+func (r replayed) Forward(to *actor.PID) { r.RequestWithCustomSender(to, r.message, r.sender) }
+func (r replayed) Respond(response any) {
+	if r.sender != nil {
+		Send(r.Context, r.sender, response)
+	}
+}

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"encoding/hex"
+	"io"
 	"net"
 	"sync/atomic"
 	"time"
@@ -37,8 +38,8 @@ type Link struct {
 	props   *actor.Props // of all the link's actors
 	system  *actor.ActorSystem
 	root    *actor.RootContext
-	conn    net.Conn
-	session *wire.Session
+	conn    connection
+	hello   *wire.Hello // the remote's
 	clock   Clock
 	journal *Journal
 	pool    *Pool
@@ -70,6 +71,16 @@ type Link struct {
 	bytesIn, bytesOut, msgsIn, msgsOut atomic.Uint64
 }
 
+// connection is what everybody on a link may do with the socket: anything but
+// write, for which the token is needed (T2).
+type connection interface {
+	io.ReadCloser
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+}
+
 // Stats counts what passed a link. Bytes are those on the wire after the
 // handshake, messages those of subprotocols.
 type Stats struct {
@@ -94,7 +105,7 @@ func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
 	if cfg.Dispatcher != nil {
 		opts = append(opts, actor.WithDispatcher(cfg.Dispatcher))
 	}
-	l.props = newProps(l, parent.Self(), opts...)
+	l.props = newProps(&stage{link: l, owner: parent.Self(), conn: cfg.Conn, session: cfg.Session}, opts...)
 	if _, err := parent.SpawnNamed(l.props, name); err != nil {
 		return nil, err
 	}
@@ -112,7 +123,7 @@ func newLink(cfg Config) *Link {
 		system:  cfg.System,
 		root:    cfg.System.Root,
 		conn:    cfg.Conn,
-		session: cfg.Session,
+		hello:   cfg.Session.RemoteHello,
 		clock:   cfg.Clock,
 		journal: cfg.Journal,
 		pool:    cfg.Pool,
@@ -135,10 +146,10 @@ func newLink(cfg Config) *Link {
 func (l *Link) PID() *actor.PID { return l.pid }
 
 // RemoteID is the remote's node key: its uncompressed public key without prefix.
-func (l *Link) RemoteID() [64]byte { return l.session.RemoteHello.ID }
+func (l *Link) RemoteID() [64]byte { return l.hello.ID }
 
 // Hello is what the remote said of itself. It must not be changed.
-func (l *Link) Hello() *wire.Hello { return l.session.RemoteHello }
+func (l *Link) Hello() *wire.Hello { return l.hello }
 
 // Inbound says that the remote dialed.
 func (l *Link) Inbound() bool { return l.inbound }

@@ -32,9 +32,9 @@ type outbox struct {
 	snappy      bool
 
 	closed    bool
-	refused   int  // a Send was refused that needs so much room, and its Drained is owed
-	inTurn    bool // the host works and will ask for the token when it is done
-	requested bool // the token was asked for and did not come yet
+	refused   atomic.Int64 // a Send was refused that needs so much room, and its Drained is owed; like queued
+	inTurn    bool         // the host works and will ask for the token when it is done
+	requested bool         // the token was asked for and did not come yet
 }
 
 // chunk is a run of laid-out frames in one buffer.
@@ -46,8 +46,13 @@ type chunk struct {
 func (c chunk) frames() []byte { return c.buf.b[:c.n] }
 
 // add lays out one message. request says that the caller must ask the peer for
-// the token.
+// the token. A refusal is answered by one Drained.
 func (o *outbox) add(code uint64, payload []byte) (request bool, err error) {
+	return o.offer(code, payload, true)
+}
+
+// offer is add, where owed says whether a refusal is to be answered by a Drained.
+func (o *outbox) offer(code uint64, payload []byte, owed bool) (request bool, err error) {
 	if len(payload) > wire.MaxPayload {
 		return false, wire.ErrMessageTooLarge
 	}
@@ -60,7 +65,9 @@ func (o *outbox) add(code uint64, payload []byte) (request bool, err error) {
 	// compression. A message larger than the limit goes through alone.
 	room := frameBound(len(payload))
 	if queued := int(o.queued.Load()); queued > 0 && queued+room > o.limit {
-		o.refused = max(o.refused, room)
+		if owed {
+			o.refused.Store(max(o.refused.Load(), int64(room)))
+		}
 		return false, ErrOutboxFull
 	}
 	c := o.tail(room)
@@ -164,8 +171,16 @@ func (o *outbox) forgetRequest() {
 	o.mu.Unlock()
 }
 
-// over says whether more than high water is queued (R2).
-func (o *outbox) over() bool { return o.fill() > o.high }
+// over says whether more than high water is queued (R2), or a Drained is owed: who
+// keeps what was refused must not be given more to answer meanwhile.
+func (o *outbox) over() bool { return o.fill() > o.high || o.refused.Load() != 0 }
+
+// isClosed says whether the link has ended, for this protocol at least.
+func (o *outbox) isClosed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closed
+}
 
 // fill is how many bytes are queued.
 func (o *outbox) fill() int { return int(o.queued.Load()) }
@@ -176,10 +191,11 @@ func (o *outbox) drained() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	fill := o.fill()
-	if o.refused == 0 || fill > 0 && (fill > o.limit/2 || fill+o.refused > o.limit) {
+	refused := int(o.refused.Load())
+	if refused == 0 || fill > 0 && (fill > o.limit/2 || fill+refused > o.limit) {
 		return false
 	}
-	o.refused = 0
+	o.refused.Store(0)
 	return true
 }
 
@@ -191,6 +207,7 @@ func (o *outbox) close() {
 	for _, c := range o.chunks {
 		c.buf.release()
 	}
-	o.chunks, o.refused = nil, 0
+	o.chunks = nil
+	o.refused.Store(0)
 	o.queued.Store(0)
 }

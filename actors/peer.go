@@ -35,7 +35,7 @@ type peer struct {
 	stopTimer Timer
 }
 
-func newPeer(l *Link, owner *actor.PID) *peer {
+func newPeer(l *Link, owner *actor.PID, w *frameWriter) *peer {
 	p := &peer{
 		link:  l,
 		owner: owner,
@@ -43,7 +43,7 @@ func newPeer(l *Link, owner *actor.PID) *peer {
 		hosts: make([]*actor.PID, len(l.hosts)),
 	}
 	p.Supervisor = NewSupervisor(l.clock, l.journal, p)
-	p.tokens.writer = &frameWriter{link: l, enc: l.session.Encoder}
+	p.tokens.writer = w
 	return p
 }
 
@@ -94,21 +94,23 @@ func (p *peer) start(ctx actor.Context) {
 	l := p.link
 	p.record(ctx, Started, fmt.Sprintf("%s, %v", l.Hello().Name, l.Caps()), false)
 	for i, h := range l.hosts {
-		p.hosts[i] = p.spawn(ctx, h.protocol.Name, linkChild(h.protocol.Restart, h.protocol.Intensity))
+		p.hosts[i] = p.spawn(ctx, h.protocol.Name)
+		p.Adopt(p.hosts[i], linkChild(h.protocol.Restart, h.protocol.Intensity))
 		e := p.Describe(h.pid)
 		e.Actor, e.Event, e.Quiet = Path(h.pid), Started, true
 		p.journal.Record(e)
 	}
-	p.pinger = p.spawn(ctx, pingerName, pingerPolicy)
-	p.reader = p.spawn(ctx, readerName, readerPolicy)
+	p.pinger = p.spawn(ctx, pingerName)
+	p.Adopt(p.pinger, pingerPolicy)
+	p.reader = p.spawn(ctx, readerName)
+	p.Adopt(p.reader, readerPolicy)
 }
 
-func (p *peer) spawn(ctx actor.Context, name string, policy *Policy) *actor.PID {
+func (p *peer) spawn(ctx actor.Context, name string) *actor.PID {
 	pid, err := ctx.SpawnNamed(p.link.props, name)
 	if err != nil {
 		panic(fmt.Errorf("spawn %s: %w", name, err)) // two protocols of one name: refused before
 	}
-	p.Adopt(pid, policy)
 	return pid
 }
 

@@ -29,6 +29,7 @@ type pump struct {
 	link *Link
 	src  source
 	dec  *wire.Decoder
+	rest []byte // what came in one read with the Hello
 
 	buf        *buffer // the read buffer; nil while the link is idle
 	start, end int     // what in buf was not consumed yet
@@ -42,8 +43,9 @@ type pump struct {
 	used    int       // bytes of arena in use
 }
 
-func newPump(l *Link) *pump {
-	p := &pump{link: l, src: newSource(l.conn), dec: l.session.Decoder, batches: make([]*batch, len(l.hosts))}
+func newPump(l *Link, s *wire.Session) *pump {
+	p := &pump{link: l, src: newSource(l.conn), dec: s.Decoder, rest: s.Rest, batches: make([]*batch, len(l.hosts))}
+	s.Rest = nil
 	p.want = 1
 	return p
 }
@@ -88,8 +90,8 @@ func (p *pump) loop() error {
 
 // takeRest starts with the bytes that came in one read with the Hello.
 func (p *pump) takeRest() error {
-	rest := p.link.session.Rest
-	p.link.session.Rest = nil
+	rest := p.rest
+	p.rest = nil
 	if len(rest) == 0 {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 // can't be resumed, so when it ends, for whatever reason, the link ends.
 type reader struct {
 	link *Link
+	pump *pump
 }
 
 // Receive starts the goroutine. A panic there arrives as a *Crash, with which the
@@ -16,7 +17,8 @@ func (r *reader) Receive(ctx actor.Context) {
 	if _, ok := ctx.Message().(*actor.Started); !ok {
 		return
 	}
-	pump := newPump(r.link)
+	pump := r.pump
+	r.pump = nil
 	Go(r.link.root, ctx.Self(), func() {
 		defer close(r.link.unread)
 		r.link.end(pump.run())

@@ -1,18 +1,33 @@
 package actors
 
-import "github.com/asynkron/protoactor-go/actor"
+import (
+	"net"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
 
 // role is what every actor of a link starts as: it finds out by its name which one
 // it is. So one Props serves the whole link, where one for each actor would be a
 // kilobyte.
 type role struct {
-	link  *Link
-	owner *actor.PID // of the peer
+	*stage
 	actor actor.Actor
 }
 
-func newProps(l *Link, owner *actor.PID, opts ...actor.PropsOption) *actor.Props {
-	props := actor.PropsFromProducer(func() actor.Actor { return &role{link: l, owner: owner} }, actor.WithMailbox(newMailbox))
+// stage is what the actors of a link are made from. It keeps what the [Link] does
+// not let everybody have: the right to write, which goes to the token's mint, and
+// the decoder, which goes to the reader.
+type stage struct {
+	link    *Link
+	owner   *actor.PID // of the peer
+	conn    net.Conn
+	session *wire.Session
+}
+
+func newProps(s *stage, opts ...actor.PropsOption) *actor.Props {
+	props := actor.PropsFromProducer(func() actor.Actor { return &role{stage: s} }, actor.WithMailbox(newMailbox))
 	return props.Configure(opts...)
 }
 
@@ -28,7 +43,7 @@ func (r *role) Receive(ctx actor.Context) {
 func (r *role) cast(self *actor.PID) actor.Actor {
 	l := r.link
 	if self.Equal(l.pid) {
-		return Guard(newPeer(l, r.owner), l.journal)
+		return Guard(newPeer(l, r.owner, &frameWriter{link: l, conn: r.conn, enc: r.session.Encoder}), l.journal)
 	}
 	for _, h := range l.hosts {
 		if self.Equal(h.pid) {
@@ -38,7 +53,7 @@ func (r *role) cast(self *actor.PID) actor.Actor {
 	if self.Id == l.pid.Id+"/"+pingerName {
 		return Guard(newPinger(l), l.journal)
 	}
-	return Guard(&reader{link: l}, l.journal)
+	return Guard(&reader{link: l, pump: newPump(l, r.session)}, l.journal)
 }
 
 // HandleFailure implements actor.SupervisorStrategy: the peer has one of its own,

@@ -1,6 +1,6 @@
 package actors
 
-import "net"
+import "io"
 
 // source is how the pump reads from a connection.
 type source interface {
@@ -16,7 +16,7 @@ type intake interface {
 }
 
 // blockingSource reads from any connection. While it waits, it holds memory.
-type blockingSource struct{ conn net.Conn }
+type blockingSource struct{ conn io.Reader }
 
 func (s blockingSource) read(in intake) (int, error) {
 	b := in.space()

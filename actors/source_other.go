@@ -2,6 +2,6 @@
 
 package actors
 
-import "net"
+import "io"
 
-func newSource(conn net.Conn) source { return blockingSource{conn} }
+func newSource(conn io.Reader) source { return blockingSource{conn} }

@@ -4,13 +4,12 @@ package actors
 
 import (
 	"io"
-	"net"
 	"os"
 	"syscall"
 )
 
 // newSource prefers one that holds no memory while nothing comes.
-func newSource(conn net.Conn) source {
+func newSource(conn io.Reader) source {
 	if sc, ok := conn.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s := &rawSource{raw: raw}

@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -17,6 +18,7 @@ const writeTimeout = 20 * time.Second
 // they are on the wire.
 type frameWriter struct {
 	link *Link
+	conn io.Writer // the one reference to it with which a link can write (T2)
 	enc  *wire.Encoder
 	rest []byte  // sealed and not yet written
 	buf  *buffer // where rest lies; nil where that is not pooled memory
@@ -55,7 +57,7 @@ func (w *frameWriter) flush(patience time.Duration) error {
 	l := w.link
 	for len(w.rest) > 0 {
 		l.setWriteDeadline(time.Now().Add(patience))
-		n, err := l.conn.Write(w.rest)
+		n, err := w.conn.Write(w.rest)
 		w.rest = w.rest[n:]
 		l.bytesOut.Add(uint64(n))
 		if n > 0 {
