@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -213,3 +214,5 @@ func (c *client) awaitDisconnect(t testing.TB) wire.DiscReason {
 		buf = append(buf[:0], buf[n:]...)
 	}
 }
+
+var errTimeout = os.ErrDeadlineExceeded

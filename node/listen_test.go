@@ -119,3 +119,39 @@ func TestNodeThatOnlyDials(t *testing.T) {
 		t.Errorf("URL %q, record %v: want no endpoint", n.LocalURL(), n.Self())
 	}
 }
+
+// TestNumberTakenByUDP draws a number whose UDP side is taken, and wants another one.
+func TestNumberTakenByUDP(t *testing.T) {
+	first, taken := halfFreeNumber(t)
+	draws := 0
+	n := startNode(t, func(c *node.Config) {
+		c.ListenFunc = func(_ context.Context, on netip.AddrPort) (net.Listener, error) {
+			if draws++; draws == 1 {
+				return first, nil
+			}
+			return net.Listen("tcp", on.String())
+		}
+	})
+	if draws != 2 || n.Self().TCP() == taken {
+		t.Errorf("%d draws, port %d; want 2 draws and another port than %d", draws, n.Self().TCP(), taken)
+	}
+}
+
+// halfFreeNumber gives a listener on a port whose number is taken for UDP.
+func halfFreeNumber(t *testing.T) (net.Listener, int) {
+	t.Helper()
+	for {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := ln.Addr().(*net.TCPAddr)
+		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: at.IP, Port: at.Port})
+		if err != nil { // taken by somebody else
+			ln.Close()
+			continue
+		}
+		t.Cleanup(func() { udp.Close() })
+		return ln, at.Port
+	}
+}
