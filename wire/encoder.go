@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"crypto/cipher"
 	"errors"
 	"fmt"
 )
@@ -11,14 +10,17 @@ var ErrLayout = errors.New("wire: not a whole laid-out frame")
 
 // Encoder seals the frames of one direction. It is not safe for concurrent use.
 type Encoder struct {
-	ctr cipher.Stream
-	mac frameMAC
+	stream keyStream
+	mac    frameMAC
 }
 
 // NewEncoder makes the encoder of a session.
 func NewEncoder(s *Secrets) *Encoder {
-	return &Encoder{ctr: s.ctr(), mac: newFrameMAC(s.macBlock, &s.egress)}
+	return &Encoder{stream: keyStream{key: s.AES}, mac: newFrameMAC(s, &s.egress)}
 }
+
+// Park drops what the next frame makes again, three quarters of what an Encoder holds: for links that are quiet.
+func (e *Encoder) Park() { e.stream.ctr, e.mac.block = nil, nil }
 
 // Seal encrypts and authenticates frames where they lie: one or more, back to back, as AppendFrame and
 // AppendCompressed have laid them out. Afterwards they must be written to the connection in this order, all of them,
@@ -40,8 +42,8 @@ func (e *Encoder) Seal(frames []byte) error {
 func (e *Encoder) seal(frame []byte) {
 	header, headerMAC := frame[:16], frame[16:HeaderRoom]
 	data, dataMAC := frame[HeaderRoom:len(frame)-macLen], frame[len(frame)-macLen:]
-	e.ctr.XORKeyStream(header, header)
-	e.ctr.XORKeyStream(data, data)
+	e.stream.xor(header, header)
+	e.stream.xor(data, data)
 	h, d := e.mac.frame(header, data)
 	copy(headerMAC, h[:])
 	copy(dataMAC, d[:])

@@ -8,7 +8,8 @@ import (
 // frameMAC is the running MAC of one direction (rlpx.md, "MAC"). Calls of header and body alternate.
 type frameMAC struct {
 	state sponge
-	block cipher.Block // AES-256 under mac-secret
+	key   [32]byte     // mac-secret
+	block cipher.Block // AES-256 under key; nil while parked
 
 	// sum is the digest of state, of which the MAC uses the first half. Keeping the one that closed a frame saves a
 	// permutation in the next header, four become three a frame.
@@ -16,8 +17,8 @@ type frameMAC struct {
 	seed [16]byte // scratch: what passes through an interface must not lie on the stack
 }
 
-func newFrameMAC(block cipher.Block, state *sponge) frameMAC {
-	m := frameMAC{state: *state, block: block}
+func newFrameMAC(s *Secrets, state *sponge) frameMAC {
+	m := frameMAC{state: *state, key: s.MAC, block: s.macBlock}
 	m.sum = m.state.sum()
 	return m
 }
@@ -51,6 +52,9 @@ func (m *frameMAC) frame(header, data []byte) (headerMAC, dataMAC [macLen]byte) 
 
 // mix absorbs with, encrypted by what the last sum was.
 func (m *frameMAC) mix(with []byte) {
+	if m.block == nil {
+		m.block = newAES256(&m.key)
+	}
 	m.block.Encrypt(m.seed[:], m.sum[:])
 	subtle.XORBytes(m.seed[:], m.seed[:], with)
 	m.state.absorb(m.seed[:])

@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/ecdsa"
 	"crypto/subtle"
+	"encoding/binary"
 )
 
 // Secrets is the outcome of an encryption handshake. It makes one Encoder and one Decoder: a second one would repeat
@@ -47,10 +48,23 @@ func derive(eph *ephemeral, remote *ecdsa.PublicKey, d derivation) (s *Secrets, 
 	return s, seed(d.respNonce, d.auth), seed(d.initNonce, d.ack), nil
 }
 
-// ctr gives the key stream of one direction. Both start from the same key and a zero IV, as RLPx has it.
-func (s *Secrets) ctr() cipher.Stream {
-	var iv [aes.BlockSize]byte
-	return cipher.NewCTR(newAES256(&s.AES), iv[:])
+// keyStream is the AES-256-CTR key stream of one direction. Both directions start from the same key and a zero IV, as
+// RLPx has it. All uses are whole blocks, so that it can be made again from the key and a counter.
+type keyStream struct {
+	key    [32]byte
+	blocks uint64        // used so far
+	ctr    cipher.Stream // nil while parked
+}
+
+// xor encrypts or decrypts src, whole blocks, into dst, which may be the same.
+func (k *keyStream) xor(dst, src []byte) {
+	if k.ctr == nil {
+		var counter [aes.BlockSize]byte
+		binary.BigEndian.PutUint64(counter[8:], k.blocks)
+		k.ctr = cipher.NewCTR(newAES256(&k.key), counter[:])
+	}
+	k.ctr.XORKeyStream(dst, src)
+	k.blocks += uint64(len(src) / aes.BlockSize)
 }
 
 func newAES256(key *[32]byte) cipher.Block {
