@@ -82,7 +82,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Clock is the time by which the node redials, backs off and pings. Nil: the real one.
 	Clock Clock
-	// Rand feeds keys and nonces of handshakes. Nil: the system's.
+	// Rand feeds keys and nonces of handshakes, from many goroutines at once. Nil: the
+	// system's.
 	Rand io.Reader
 	// Dial opens a connection. Nil: TCP.
 	Dial func(ctx context.Context, to netip.AddrPort) (net.Conn, error)

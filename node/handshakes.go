@@ -254,7 +254,11 @@ func (h *handshakes) report(r *running) {
 	} else if list := endpointsOf(r.dial.node); len(list) > 0 {
 		r.remote = list[0]
 	}
-	h.n.log.Debug("connection not set up", "direction", direction, "addr", r.remote, "id", r.id.TerminalString(), "reason", r.err)
+	id := "unknown"
+	if r.id != (enode.ID{}) {
+		id = r.id.TerminalString()
+	}
+	h.n.log.Debug("connection not set up", "direction", direction, "addr", r.remote, "id", id, "reason", r.err)
 	if h.n.hub.listened() {
 		h.n.hub.publish(Event{
 			Kind: SetupFailed, Time: h.n.clock.Now(), Err: r.err,

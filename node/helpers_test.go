@@ -61,6 +61,7 @@ func startNode(t testing.TB, edit func(*node.Config)) *node.Node {
 	t.Helper()
 	cfg := node.Config{
 		Key: newKey(t), Name: t.Name(), Listen: []netip.AddrPort{loopback}, Specs: []protocols.Spec{greetSpec("greet")},
+		Logger: slog.New(&strictHandler{Handler: slog.DiscardHandler, t: t}),
 	}
 	if edit != nil {
 		edit(&cfg)
@@ -75,6 +76,25 @@ func startNode(t testing.TB, edit func(*node.Config)) *node.Node {
 	t.Cleanup(func() { stopNode(t, n) })
 	return n
 }
+
+// strictHandler fails a test on errors in the log: a panic that nobody asked for, most of
+// all one while stopping, which shows nowhere else.
+type strictHandler struct {
+	slog.Handler
+	t testing.TB
+}
+
+func (h *strictHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+
+func (h *strictHandler) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		h.t.Errorf("log: %s: %v", r.Message, a)
+		return true
+	})
+	return nil
+}
+
+func (h *strictHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 
 func stopNode(t testing.TB, n *node.Node) {
 	t.Helper()

@@ -36,7 +36,7 @@ func (n *Node) listen(ctx context.Context) error {
 // number may do better.
 func (n *Node) tryListen(ctx context.Context) (again bool, err error) {
 	var drawn uint16
-	n.listeners = nil
+	n.acceptors = nil
 	for _, on := range n.cfg.Listen {
 		free := on.Port() == 0
 		if free {
@@ -46,7 +46,7 @@ func (n *Node) tryListen(ctx context.Context) (again bool, err error) {
 		if err != nil {
 			return free && drawn != 0, fmt.Errorf("listen on %v: %w", on, err)
 		}
-		n.listeners = append(n.listeners, ln)
+		n.acceptors = append(n.acceptors, &acceptor{n: n, ln: ln})
 		if !free || drawn != 0 {
 			continue
 		}
@@ -69,9 +69,9 @@ func freeForUDP(at *net.TCPAddr) bool {
 
 // closeListeners closes the sockets. It may be called again.
 func (n *Node) closeListeners() {
-	for _, ln := range n.listeners {
-		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			n.log.Debug("closing a listener", "addr", ln.Addr(), "err", err)
+	for _, a := range n.acceptors {
+		if err := a.ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			n.log.Debug("closing a listener", "addr", a.ln.Addr(), "err", err)
 		}
 	}
 }
@@ -126,8 +126,8 @@ func (n *Node) announce() error {
 		n.log.Warn("previous node record replaced", "err", unreadable)
 	}
 	n.record.Store(record)
-	if len(n.listeners) > 0 {
-		n.hello.ListenPort = uint64(addrPortOf(n.listeners[0].Addr()).Port())
+	if len(n.acceptors) > 0 {
+		n.hello.ListenPort = uint64(addrPortOf(n.acceptors[0].ln.Addr()).Port())
 	}
 	return nil
 }
@@ -136,8 +136,8 @@ func (n *Node) announce() error {
 // address, the addresses that it listens on, and loopback where it listens on all.
 func (n *Node) endpoint() endpoint {
 	var e endpoint
-	for _, ln := range n.listeners {
-		at := addrPortOf(ln.Addr())
+	for _, a := range n.acceptors {
+		at := addrPortOf(a.ln.Addr())
 		if !at.Addr().IsValid() {
 			continue
 		}
@@ -152,8 +152,8 @@ func (n *Node) endpoint() endpoint {
 			e.ip6, e.tcp6 = ip.WithZone(""), at.Port()
 		}
 	}
-	if ext := n.cfg.ExternalIP.Unmap(); ext.IsValid() && len(n.listeners) > 0 {
-		port := addrPortOf(n.listeners[0].Addr()).Port()
+	if ext := n.cfg.ExternalIP.Unmap(); ext.IsValid() && len(n.acceptors) > 0 {
+		port := addrPortOf(n.acceptors[0].ln.Addr()).Port()
 		if ext.Is4() {
 			e.ip4, e.tcp4 = ext, port
 		} else {
@@ -169,10 +169,10 @@ func (n *Node) endpoint() endpoint {
 func (n *Node) LocalURL() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.listeners) == 0 {
+	if len(n.acceptors) == 0 {
 		return ""
 	}
-	at := addrPortOf(n.listeners[0].Addr())
+	at := addrPortOf(n.acceptors[0].ln.Addr())
 	ip := at.Addr()
 	if !ip.IsValid() || ip.IsUnspecified() {
 		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})

@@ -2,6 +2,7 @@ package node
 
 import (
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,13 +15,10 @@ const (
 	acceptBackoffMax = time.Second
 )
 
-// listener accepts on all sockets, one goroutine each. The sockets belong to the node,
-// so that a restart misses no connection: the previous goroutine still delivers what it
-// was waiting for, and ends then.
-type listener struct {
-	n    *Node
-	quit chan struct{} // ends this incarnation's goroutines
-}
+// listener looks after the goroutines that accept, one for each socket. Sockets and
+// goroutines outlive its incarnations: a goroutine that waits in Accept can't be told to
+// stop waiting without closing the socket. Only one that crashed is started again.
+type listener struct{ n *Node }
 
 func (l *listener) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
@@ -29,40 +27,40 @@ func (l *listener) Receive(ctx actor.Context) {
 	case *acceptFailed:
 		// Out of descriptors, as a rule: the operator has to do something about it.
 		l.n.log.Warn("can't accept connections", "addr", msg.addr, "err", msg.err)
-	case *actor.Restarting:
-		close(l.quit)
 	case *actor.Stopping:
-		close(l.quit)
+		close(l.n.quit)
 		l.n.closeListeners()
 	}
 }
 
 func (l *listener) start(ctx actor.Context) {
-	l.quit = make(chan struct{})
 	root, self := ctx.ActorSystem().Root, ctx.Self()
-	for _, ln := range l.n.listeners {
-		a := &acceptor{n: l.n, ln: ln, quit: l.quit, root: root, owner: self}
-		actors.Go(root, self, a.run)
+	for _, a := range l.n.acceptors {
+		if !a.running.CompareAndSwap(false, true) {
+			continue
+		}
+		actors.Go(root, self, func() {
+			defer a.running.Store(false)
+			a.run(root, self)
+		})
 	}
 }
 
 // acceptor is the goroutine of one socket.
 type acceptor struct {
-	n     *Node
-	ln    net.Listener
-	quit  <-chan struct{}
-	root  *actor.RootContext
-	owner *actor.PID
+	n       *Node
+	ln      net.Listener
+	running atomic.Bool
 }
 
 // run accepts until the socket is closed. It takes a credit before each connection, so
 // that no more of them wait in memory than maxWaiting; the rest wait in the kernel.
-func (a *acceptor) run() {
+func (a *acceptor) run(root *actor.RootContext, owner *actor.PID) {
 	backoff := acceptBackoffMin
 	for {
 		select {
 		case a.n.intake <- struct{}{}:
-		case <-a.quit:
+		case <-a.n.quit:
 			return
 		}
 		conn, err := a.ln.Accept()
@@ -73,7 +71,7 @@ func (a *acceptor) run() {
 		}
 		if err == nil {
 			backoff = acceptBackoffMin
-			actors.Send(a.root, a.n.handshakes, &accepted{conn})
+			actors.Send(root, a.n.handshakes, &accepted{conn})
 			continue
 		}
 		<-a.n.intake
@@ -81,7 +79,7 @@ func (a *acceptor) run() {
 			return
 		}
 		if backoff == acceptBackoffMin {
-			actors.Send(a.root, a.owner, &acceptFailed{addr: a.ln.Addr(), err: err})
+			actors.Send(root, owner, &acceptFailed{addr: a.ln.Addr(), err: err})
 		}
 		if !a.pause(backoff) {
 			return
@@ -92,7 +90,7 @@ func (a *acceptor) run() {
 
 func (a *acceptor) ended() bool {
 	select {
-	case <-a.quit:
+	case <-a.n.quit:
 		return true
 	default:
 		return false
@@ -107,7 +105,7 @@ func (a *acceptor) pause(d time.Duration) bool {
 	select {
 	case <-over:
 		return true
-	case <-a.quit:
+	case <-a.n.quit:
 		return false
 	}
 }

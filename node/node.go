@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,7 +51,8 @@ type Node struct {
 	intake    chan struct{} // credits of accepted connections without a slot
 
 	record    atomic.Pointer[enode.Node]
-	listeners []net.Listener // set before the actors start
+	acceptors []*acceptor   // set before the actors start
+	quit      chan struct{} // closes when nobody is to come in any more
 
 	// The actors below the root keep their names over restarts.
 	root, peers, handshakes, dialer *actor.PID
@@ -96,6 +96,7 @@ func New(cfg Config) (*Node, error) {
 		dispatcher: actors.NewDispatcher(),
 		feed:       actors.NewFeed(),
 		intake:     make(chan struct{}, maxWaiting),
+		quit:       make(chan struct{}),
 		up:         make(chan struct{}),
 		done:       make(chan struct{}),
 	}
@@ -133,8 +134,9 @@ func helloOf(key *ecdsa.PrivateKey, name string, offered []actors.Protocol) (wir
 	return h, err
 }
 
-// Start opens the listening sockets and starts the actors. ctx bounds the start alone.
-// A node that was stopped can't be started again.
+// Start opens the listening sockets and starts the actors. ctx bounds the start alone; if
+// it ends before the actors are up, the node must be stopped. A node that was stopped
+// can't be started again.
 func (n *Node) Start(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
