@@ -18,9 +18,15 @@ const (
 	frameTimeout = 30 * time.Second
 	// maxPongsDue is how many pings may wait for their answers.
 	maxPongsDue = 16
+	// coldAfter is the silence after which a direction of the link counts as quiet:
+	// less than the interval of pings, so that they don't keep a link warm.
+	coldAfter = 5 * time.Second
 )
 
-var errClosing = errors.New("link is closing")
+var (
+	errClosing = errors.New("link is closing")
+	errCold    = errors.New("link has become quiet")
+)
 
 // pump is the reader's goroutine: it reads, opens frames, decompresses, and posts
 // what it finds to the hosts. It blocks in reads and, when the memory that it may
@@ -35,6 +41,7 @@ type pump struct {
 	start, end int     // what in buf was not consumed yet
 	want       int     // bytes from start on that the next frame needs
 	big        bool    // the last read filled its buffer, so take a large one
+	quiet      bool    // the last read came after a long silence
 	partial    int64   // link time at which the current partial frame began; 0: none
 
 	at      time.Time // when the bytes at hand were read
@@ -50,7 +57,8 @@ func newPump(l *Link, s *wire.Session) *pump {
 	return p
 }
 
-// run reads until the link ends. Its result is why.
+// run reads until the link ends, and says why, or until it has become quiet, and
+// returns nil.
 func (p *pump) run() *Cause {
 	defer p.dropBuffers() // also if it panics
 	err := p.loop()
@@ -60,6 +68,8 @@ func (p *pump) run() *Cause {
 	case p.link.Cause() != nil:
 		p.drain()
 		return p.link.Cause()
+	case err == errCold:
+		return nil
 	case errors.As(err, &cause):
 		return cause
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -81,6 +91,10 @@ func (p *pump) loop() error {
 		}
 		if err := p.makeRoom(); err != nil {
 			return err
+		}
+		if p.quiet && p.end == 0 {
+			p.dec.Park()
+			return errCold
 		}
 		if err := p.read(); err != nil {
 			return err

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -153,7 +154,8 @@ func (p *pump) read() error {
 	n, err := p.src.read(p)
 	if n > 0 {
 		p.at = l.clock.Now()
-		l.lastReceived.Store(max(1, int64(p.at.Sub(l.started))))
+		heard := max(1, int64(p.at.Sub(l.started)))
+		p.quiet = time.Duration(heard-l.lastReceived.Swap(heard)) > coldAfter
 		l.bytesIn.Add(uint64(n))
 		p.big = n == len(p.buf.b)-p.end || p.big && n > smallBuffer
 		p.end += n

@@ -7,6 +7,9 @@ type source interface {
 	// read reads once into memory that it asks for only when it needs it.
 	// 0 and no error means that there was no memory to read into.
 	read(in intake) (int, error)
+	// await returns when a read would find something, or at once where that can't
+	// be told without reading.
+	await()
 }
 
 // intake is the pump as a source sees it.
@@ -17,6 +20,8 @@ type intake interface {
 
 // blockingSource reads from any connection. While it waits, it holds memory.
 type blockingSource struct{ conn io.Reader }
+
+func (s blockingSource) await() {}
 
 func (s blockingSource) read(in intake) (int, error) {
 	b := in.space()

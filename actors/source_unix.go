@@ -31,6 +31,9 @@ type rawSource struct {
 	err error
 }
 
+// await waits on a shallow stack. An error is left for the read that follows.
+func (s *rawSource) await() { _ = s.raw.Read(readable) }
+
 func (s *rawSource) read(in intake) (int, error) {
 	s.in, s.n, s.err = in, 0, nil
 	err := s.raw.Read(s.try)

@@ -17,11 +17,12 @@ const writeTimeout = 20 * time.Second
 // every frame, so there can be no second one. Sealed bytes belong to it until
 // they are on the wire.
 type frameWriter struct {
-	link *Link
-	conn io.Writer // the one reference to it with which a link can write (T2)
-	enc  *wire.Encoder
-	rest []byte  // sealed and not yet written
-	buf  *buffer // where rest lies; nil where that is not pooled memory
+	link  *Link
+	conn  io.Writer // the one reference to it with which a link can write (T2)
+	enc   *wire.Encoder
+	rest  []byte  // sealed and not yet written
+	buf   *buffer // where rest lies; nil where that is not pooled memory
+	quiet bool    // the last write came after a long silence
 }
 
 // write seals laid-out frames in place and writes them, however long that takes
@@ -61,12 +62,16 @@ func (w *frameWriter) flush(patience time.Duration) error {
 		w.rest = w.rest[n:]
 		l.bytesOut.Add(uint64(n))
 		if n > 0 {
-			l.lastSent.Store(l.now())
+			told := l.now()
+			w.quiet = time.Duration(told-l.lastSent.Swap(told)) > coldAfter
 		}
 		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded) && !l.finalDeadlineSet()) {
 			return err
 		}
 	}
 	w.drop()
+	if w.quiet {
+		w.enc.Park()
+	}
 	return nil
 }
