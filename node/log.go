@@ -9,6 +9,8 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lmittmann/tint"
 )
@@ -29,7 +31,7 @@ func Level(verbosity int) (slog.Level, error) {
 // NewTextLog makes a log for people: one line a record, a stack on lines of its own.
 func NewTextLog(w io.Writer, level slog.Level, colour bool) *slog.Logger {
 	out := &lockedWriter{w: w}
-	return slog.New(&stackHandler{out: out, Handler: tint.NewHandler(out, &tint.Options{
+	return slog.New(&stackHandler{out: out, Handler: tint.NewTextHandler(out, &tint.Options{
 		Level:      level,
 		TimeFormat: "2006-01-02 15:04:05.000",
 		NoColor:    !colour,
@@ -37,10 +39,37 @@ func NewTextLog(w io.Writer, level slog.Level, colour bool) *slog.Logger {
 			if len(groups) == 0 && a.Key == slog.LevelKey && a.Value.Any() == LevelTrace {
 				return slog.String(slog.LevelKey, "TRC")
 			}
-			return a
+			return harmless(a)
 		},
 	})})
 }
+
+// harmless keeps a value from commanding the terminal: much of what is logged was chosen
+// by a remote, and tint lets escape sequences through when it colours.
+func harmless(a slog.Attr) slog.Attr {
+	var text string
+	switch v := a.Value.Any().(type) {
+	case string:
+		text = v
+	case error:
+		text = v.Error()
+	default:
+		return a
+	}
+	if !strings.ContainsFunc(text, commands) {
+		return a
+	}
+	return slog.String(a.Key, strings.Map(func(r rune) rune {
+		if commands(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text))
+}
+
+// commands says whether a terminal takes a character as something other than text. Line
+// breaks and the like are quoted by the handler.
+func commands(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }
 
 // NewJSONLog makes a log for machines: one JSON object a line.
 func NewJSONLog(w io.Writer, level slog.Level) *slog.Logger {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -66,6 +67,20 @@ func TestTextLogShowsStacks(t *testing.T) {
 	NewTextLog(&out, slog.LevelInfo, true).Error("red")
 	if !strings.ContainsRune(out.String(), '\x1b') {
 		t.Error("no colour where it was asked for")
+	}
+}
+
+// A remote chooses its name; it must not command the operator's terminal.
+func TestTextLogEscapes(t *testing.T) {
+	const hostile = "\x1b[2Jroot\nERR forged\u009b1m"
+	for _, colour := range []bool{false, true} {
+		for _, value := range []any{hostile, errors.New(hostile)} {
+			var out bytes.Buffer
+			NewTextLog(&out, slog.LevelInfo, colour).Info("peer", "name", value)
+			if got := out.String(); strings.Contains(got, "\x1b[2J") || strings.Contains(got, "\u009b") || strings.Count(got, "\n") != 1 {
+				t.Errorf("colour %v, %T: %q", colour, value, got)
+			}
+		}
 	}
 }
 

@@ -140,17 +140,6 @@ func TestPeersHearThatTheNodeQuits(t *testing.T) {
 	second.awaitLog(`stopped.*remote: client quitting`)
 }
 
-func TestMemorySignalChangesNothing(t *testing.T) {
-	p := start(t, "--verbosity", "4")
-	if err := p.Process.Signal(syscall.SIGUSR1); err != nil {
-		t.Fatal(err)
-	}
-	p.awaitLog("memory returned")
-	if code, _ := p.end(syscall.SIGTERM); code != exitOK {
-		t.Errorf("exit code %d", code)
-	}
-}
-
 func TestRecordAndKeyOfTheRunningNode(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, "--datadir", dir, "--nat", "extip:203.0.113.7")

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/protocols/chat"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -102,7 +103,7 @@ func ping(ctx context.Context, cmd *cli.Command) error {
 	if h := r.Hello; h != nil {
 		fmt.Fprintf(w, "client        %q\n", h.Name) // quoted: it may hold anything
 		fmt.Fprintf(w, "p2p version   %d\n", h.Version)
-		fmt.Fprintf(w, "capabilities  %v\n", h.Caps)
+		fmt.Fprintf(w, "capabilities  %s\n", chat.Printable(fmt.Sprint(h.Caps)))
 		fmt.Fprintf(w, "listen port   %d\n", h.ListenPort)
 		fmt.Fprintf(w, "node ID       %v\n", target.ID())
 		fmt.Fprintf(w, "handshakes    %v\n", r.Setup.Round(time.Microsecond))
