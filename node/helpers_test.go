@@ -236,3 +236,8 @@ func (c *client) awaitDisconnect(t testing.TB) wire.DiscReason {
 }
 
 var errTimeout = os.ErrDeadlineExceeded
+
+// idBytes is a node's ID as a Hello has it.
+func idBytes(n *node.Node) [64]byte {
+	return [64]byte(crypto.FromECDSAPub(n.Self().Pubkey())[1:])
+}

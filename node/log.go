@@ -28,20 +28,39 @@ func Level(verbosity int) (slog.Level, error) {
 	return levels[verbosity], nil
 }
 
-// NewTextLog makes a log for people: one line a record, a stack on lines of its own.
+// NewTextLog makes a log for people: one line a record, a stack on lines of its own. On a
+// terminal it is coloured; elsewhere it is slog's own text, which costs half as much and
+// which tools know.
 func NewTextLog(w io.Writer, level slog.Level, colour bool) *slog.Logger {
 	out := &lockedWriter{w: w}
+	if !colour {
+		return slog.New(&stackHandler{out: out, Handler: slog.NewTextHandler(out, &slog.HandlerOptions{
+			Level: level, ReplaceAttr: nameTrace("TRACE"),
+		})})
+	}
+	name := nameTrace("TRC")
 	return slog.New(&stackHandler{out: out, Handler: tint.NewTextHandler(out, &tint.Options{
 		Level:      level,
 		TimeFormat: "2006-01-02 15:04:05.000",
-		NoColor:    !colour,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.LevelKey && a.Value.Any() == LevelTrace {
-				return slog.String(slog.LevelKey, "TRC")
-			}
-			return harmless(a)
+			return harmless(name(groups, a))
 		},
 	})})
+}
+
+// NewJSONLog makes a log for machines: one JSON object a line.
+func NewJSONLog(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: nameTrace("TRACE")}))
+}
+
+// nameTrace names the level that slog has no name for.
+func nameTrace(name string) func([]string, slog.Attr) slog.Attr {
+	return func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.LevelKey && a.Value.Any() == LevelTrace {
+			return slog.String(slog.LevelKey, name)
+		}
+		return a
+	}
 }
 
 // harmless keeps a value from commanding the terminal: much of what is logged was chosen
@@ -71,21 +90,8 @@ func harmless(a slog.Attr) slog.Attr {
 // breaks and the like are quoted by the handler.
 func commands(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }
 
-// NewJSONLog makes a log for machines: one JSON object a line.
-func NewJSONLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{
-		Level: level,
-		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.LevelKey && a.Value.Any() == LevelTrace {
-				return slog.String(slog.LevelKey, "TRACE")
-			}
-			return a
-		},
-	}))
-}
-
 // stackHandler takes the stack out of a record and writes it below, because nobody can
-// read one with its line breaks escaped.
+// read one with its line breaks escaped. Only failures have one.
 type stackHandler struct {
 	slog.Handler
 	out *lockedWriter
@@ -95,6 +101,9 @@ const stackKey = "stack"
 
 func (h *stackHandler) Handle(ctx context.Context, r slog.Record) error {
 	var stack string
+	if r.Level < slog.LevelWarn { // nothing has failed
+		return h.Handler.Handle(ctx, r)
+	}
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == stackKey {
 			stack = a.Value.String()

@@ -52,7 +52,7 @@ func TestTextLogShowsStacks(t *testing.T) {
 	if len(lines) != 4 {
 		t.Fatalf("%d lines, want one of the record and three of the stack:\n%s", len(lines), out.String())
 	}
-	for _, want := range []string{"ERR", "actor failed", "lib=x", "actor=a/b", "restarts=2"} {
+	for _, want := range []string{"level=ERROR", "actor failed", "lib=x", "actor=a/b", "restarts=2"} {
 		if !strings.Contains(lines[0], want) {
 			t.Errorf("%q lacks %q", lines[0], want)
 		}
