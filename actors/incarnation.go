@@ -125,7 +125,7 @@ func (i *incarnation) work(ctx actor.Context) {
 			return // what is left goes back when the actor stops
 		}
 		if i.outbox.drained() {
-			i.behaviour.Drained(ctx)
+			i.drained(ctx)
 			continue
 		}
 		if len(i.deferred) > 0 {
@@ -153,9 +153,19 @@ func (i *incarnation) work(ctx actor.Context) {
 	}
 }
 
+// drained tells the behaviour that there is room. What it sends now are answers
+// that it had kept.
+func (i *incarnation) drained(ctx actor.Context) {
+	i.outbox.answering.Store(true)
+	defer i.outbox.answering.Store(false)
+	i.behaviour.Drained(ctx)
+}
+
 // deliver gives messages of a batch to the behaviour until it is done or the
 // host must pause. True means done.
 func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
+	i.outbox.answering.Store(true)
+	defer i.outbox.answering.Store(false)
 	for b.next < len(b.items) {
 		it := &b.items[b.next]
 		b.next++ // handled, even if it crashes: it is the one message that is lost
@@ -167,7 +177,9 @@ func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
 			break
 		}
 		if t := i.grant.Load(); t != nil {
+			i.outbox.answering.Store(false)
 			i.writeGrant(ctx, t)
+			i.outbox.answering.Store(true)
 		}
 		if i.seq.next != nil || i.outbox.over() || i.link.Cause() != nil {
 			break

@@ -28,6 +28,12 @@ type outbox struct {
 	chunks []chunk      // oldest first; one is what one grant writes
 	queued atomic.Int64 // bytes in chunks; changed with mu held, read without
 
+	// What a handler sends while it handles a message counts as an answer, because
+	// the remote can make it more and more; what other goroutines send does not.
+	answering  atomic.Bool  // a handler is at work
+	answers    atomic.Int64 // bytes in chunks that are answers; like queued
+	answerOwed atomic.Bool  // an answer was refused and its Drained has not come yet
+
 	limit, high int
 	snappy      bool
 
@@ -39,8 +45,9 @@ type outbox struct {
 
 // chunk is a run of laid-out frames in one buffer.
 type chunk struct {
-	buf *buffer
-	n   int
+	buf     *buffer
+	n       int
+	answers int // bytes of n that are answers
 }
 
 func (c chunk) frames() []byte { return c.buf.b[:c.n] }
@@ -66,6 +73,7 @@ func (o *outbox) offer(code uint64, payload []byte, owed bool) (request bool, er
 	room := frameBound(len(payload))
 	if queued := int(o.queued.Load()); queued > 0 && queued+room > o.limit {
 		if owed {
+			o.answerOwed.Store(o.answerOwed.Load() || o.answering.Load())
 			o.refused.Store(max(o.refused.Load(), int64(room)))
 		}
 		return false, ErrOutboxFull
@@ -81,8 +89,13 @@ func (o *outbox) offer(code uint64, payload []byte, owed bool) (request bool, er
 		o.dropEmptyTail()
 		return false, err
 	}
-	o.queued.Add(int64(len(dst) - c.n))
+	size := len(dst) - c.n
 	c.n = len(dst)
+	o.queued.Add(int64(size))
+	if o.answering.Load() {
+		c.answers += size
+		o.answers.Add(int64(size))
+	}
 	if o.inTurn || o.requested {
 		return false, nil
 	}
@@ -131,6 +144,7 @@ func (o *outbox) take() (chunk, bool) {
 	c := o.chunks[0]
 	o.chunks = slices.Delete(o.chunks, 0, 1)
 	o.queued.Add(-int64(c.n))
+	o.answers.Add(-int64(c.answers))
 	return c, true
 }
 
@@ -171,9 +185,11 @@ func (o *outbox) forgetRequest() {
 	o.mu.Unlock()
 }
 
-// over says whether more than high water is queued (R2), or a Drained is owed: who
-// keeps what was refused must not be given more to answer meanwhile.
-func (o *outbox) over() bool { return o.fill() > o.high || o.refused.Load() != 0 }
+// over says whether more than high water of answers is queued (R2), or one was
+// refused: who keeps it must not be given more to answer meanwhile. What other
+// goroutines send doesn't count, or two nodes that write to each other without end
+// would both stop listening.
+func (o *outbox) over() bool { return o.answers.Load() > int64(o.high) || o.answerOwed.Load() }
 
 // isClosed says whether the link has ended, for this protocol at least.
 func (o *outbox) isClosed() bool {
@@ -196,6 +212,7 @@ func (o *outbox) drained() bool {
 		return false
 	}
 	o.refused.Store(0)
+	o.answerOwed.Store(false)
 	return true
 }
 
@@ -210,4 +227,6 @@ func (o *outbox) close() {
 	o.chunks = nil
 	o.refused.Store(0)
 	o.queued.Store(0)
+	o.answers.Store(0)
+	o.answerOwed.Store(false)
 }
