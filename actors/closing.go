@@ -70,7 +70,7 @@ func (p *peer) farewell(ctx actor.Context) {
 // disconnect writes the rest of what is sealed and one Disconnect, within the
 // link's final deadline.
 func (w *frameWriter) disconnect(reason wire.DiscReason) error {
-	if err := w.flush(farewellTimeout); err != nil {
+	if err := w.flush(farewellTimeout, farewellTimeout); err != nil {
 		return err
 	}
 	frame, err := appendBase(nil, wire.DiscMsg, wire.AppendDisconnect(nil, reason), w.link.snappy)

@@ -10,8 +10,13 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// writeTimeout is how long a remote may take not a single byte.
-const writeTimeout = 20 * time.Second
+// writeTimeout is how long a remote may take not a single byte. A write tells of
+// bytes that were taken only when it returns, so it is made to return four times
+// in that time.
+const (
+	writeTimeout = 20 * time.Second
+	writeSlice   = writeTimeout / 4
+)
 
 // frameWriter is the one writer of a connection: cipher and MAC advance with
 // every frame, so there can be no second one. Sealed bytes belong to it until
@@ -40,7 +45,7 @@ func (w *frameWriter) write(frames []byte, buf *buffer) error {
 		return err
 	}
 	w.rest = frames
-	return w.flush(writeTimeout)
+	return w.flush(writeTimeout, writeSlice)
 }
 
 // drop gives up what is sealed: it is written, or the connection is gone.
@@ -52,20 +57,24 @@ func (w *frameWriter) drop() {
 	}
 }
 
-// flush writes what is sealed. Each stretch of patience without progress ends
-// it; the link's final deadline, once it is set, ends it too.
-func (w *frameWriter) flush(patience time.Duration) error {
+// flush writes what is sealed. Patience without progress ends it, which is checked
+// every slice; the link's final deadline, once it is set, ends it too.
+func (w *frameWriter) flush(patience, slice time.Duration) error {
 	l := w.link
-	for len(w.rest) > 0 {
-		l.setWriteDeadline(time.Now().Add(patience))
+	for idle := time.Duration(0); len(w.rest) > 0; {
+		l.setWriteDeadline(time.Now().Add(slice))
 		n, err := w.conn.Write(w.rest)
 		w.rest = w.rest[n:]
 		l.bytesOut.Add(uint64(n))
-		if n > 0 {
+		if idle += slice; n > 0 {
+			idle = 0
 			told := l.now()
 			w.quiet = time.Duration(told-l.lastSent.Swap(told)) > coldAfter
 		}
-		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded) && !l.finalDeadlineSet()) {
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || idle >= patience || l.finalDeadlineSet() {
 			return err
 		}
 	}
