@@ -77,7 +77,7 @@ func (e *encoding) free() {
 // encode finds the code of a message and encodes it. The caller frees the
 // encoding, which is nil for a RawMessage.
 func (s *messageSet) encode(msg any) (code uint64, payload []byte, e *encoding, err error) {
-	if m, ok := msg.(*RawMessage); ok {
+	if m, ok := msg.(*RawMessage); ok && m != nil {
 		if m.Code >= uint64(len(s.messages)) || s.messages[m.Code].kind != raw {
 			return 0, nil, nil, &UnknownTypeError{Protocol: s.label, Type: fmt.Sprintf("raw message 0x%02x", m.Code)}
 		}

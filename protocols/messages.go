@@ -9,7 +9,7 @@ import "time"
 // else.
 type LinkUp struct {
 	Link      *Link
-	Restarted bool // this actor takes the place of one that crashed
+	Restarted bool // an earlier actor of this link had got its LinkUp
 }
 
 // LinkDown tells that the link has ended, before *actor.Stopping. Nothing can be

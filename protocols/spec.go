@@ -3,6 +3,7 @@ package protocols
 import (
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -49,7 +50,31 @@ type Version struct {
 type Limits struct {
 	Inbound   int64 // read and not yet handled; 1 MiB
 	Outbox    int   // sent and not yet written, beyond which Send is refused; 1 MiB
-	HighWater int   // sent and not yet written, beyond which nothing is delivered; 256 KiB
+	HighWater int   // sent and not yet written, beyond which nothing is delivered; a quarter of Outbox
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Inbound == 0 {
+		l.Inbound = actors.DefaultBudget
+	}
+	if l.Outbox == 0 {
+		l.Outbox = actors.DefaultOutboxLimit
+	}
+	if l.HighWater == 0 {
+		l.HighWater = max(1, l.Outbox/4)
+	}
+	return l
+}
+
+func (l Limits) check() error {
+	if l.Inbound < 0 || l.Outbox < 0 || l.HighWater < 0 {
+		return errors.New("negative limit")
+	}
+	if d := l.withDefaults(); d.HighWater > d.Outbox {
+		// Send would be refused before the remote is held back.
+		return fmt.Errorf("HighWater of %d above an Outbox of %d", d.HighWater, d.Outbox)
+	}
+	return nil
 }
 
 // Message says what stands behind one message code. It is made by [Type], [Raw]
@@ -71,7 +96,8 @@ const (
 )
 
 // Type is a message that is decoded into a T, which RLP must be able to encode and
-// decode: usually a struct. It is delivered as *T, a copy that the actor may keep.
+// decode: usually a struct, never a pointer. It is delivered as *T, a copy that the
+// actor may keep.
 func Type[T any]() Message {
 	return Message{
 		kind: typed,
@@ -83,14 +109,27 @@ func Type[T any]() Message {
 			}
 			return v, nil
 		},
-		check: func() error {
-			b, err := rlp.EncodeToBytes(new(T))
-			if err != nil {
-				return err
-			}
-			return rlp.DecodeBytes(b, new(T))
-		},
+		check: checkType[T],
 	}
+}
+
+// checkType says why RLP can't do a T. It looks at the type alone, with a nil
+// pointer and without input, because a zero T need not be a valid message.
+func checkType[T any]() error {
+	switch reflect.TypeFor[T]().Kind() {
+	case reflect.Pointer, reflect.Interface:
+		return errors.New("a message is a struct or another plain type")
+	}
+	if _, err := rlp.EncodeToBytes((*T)(nil)); err != nil {
+		return err
+	}
+	if _, ok := any(new(T)).(rlp.Decoder); ok {
+		return nil
+	}
+	if err := rlp.DecodeBytes(nil, new(T)); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 // Raw is a message that is delivered undecoded, as *[RawMessage].
@@ -110,8 +149,8 @@ func (s *Spec) Check() error {
 	if len(s.Versions) == 0 {
 		return fmt.Errorf("protocol %s: no version", s.Name)
 	}
-	if s.Limits.Inbound < 0 || s.Limits.Outbox < 0 || s.Limits.HighWater < 0 {
-		return fmt.Errorf("protocol %s: negative limit", s.Name)
+	if err := s.Limits.check(); err != nil {
+		return fmt.Errorf("protocol %s: %w", s.Name, err)
 	}
 	seen := map[uint]bool{}
 	for i := range s.Versions {
@@ -190,14 +229,15 @@ func Mount(specs ...Spec) ([]actors.Protocol, error) {
 
 func (s *Spec) mount(v Version) actors.Protocol {
 	set := newMessageSet(wire.Cap{Name: s.Name, Version: v.Number}.String(), v)
+	limits := s.Limits.withDefaults()
 	return actors.Protocol{
 		Name: s.Name, Version: v.Number, Length: v.Length,
 		Restart: s.Restart, Intensity: s.Intensity,
-		Budget: s.Limits.Inbound, OutboxLimit: s.Limits.Outbox, HighWater: s.Limits.HighWater,
+		Budget: limits.Inbound, OutboxLimit: limits.Outbox, HighWater: limits.HighWater,
 		Mount: func(h *actors.Host) func() actors.Behaviour {
 			link := newLink(h, set, s.PeerInfo)
 			h.Attach(link)
-			return func() actors.Behaviour { return &behaviour{link: link, actor: s.New()} }
+			return func() actors.Behaviour { return &behaviour{link: link, produce: s.New} }
 		},
 	}
 }

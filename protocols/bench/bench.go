@@ -25,8 +25,18 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// MaxSize is the largest payload that a Flood may ask for, in bytes.
+// MaxSize is the largest payload that is echoed, and that a Flood may ask for, in
+// bytes.
 const MaxSize = 8 << 20
+
+// An answer is sent when at most highWater bytes wait in the outbox, since nothing
+// is delivered above it, and each message has one answer. With room for the
+// largest one beyond that, Send is never refused, and there is nothing that the
+// actor would have to keep for a remote that does not read.
+const (
+	highWater = 256 << 10
+	outbox    = highWater + MaxSize + MaxSize/4 // snappy may make a payload larger by a sixth
+)
 
 // Message codes that are used by number: Data is raw, so that its RLP is not
 // parsed.
@@ -71,18 +81,13 @@ func Spec() protocols.Spec {
 			protocols.Type[SyncReply](),
 			ignore, ignore, ignore, ignore, ignore, ignore, ignore, ignore, ignore,
 		}}},
-		New: func() actor.Actor { return new(bench) },
+		New:    func() actor.Actor { return new(bench) },
+		Limits: protocols.Limits{Outbox: outbox, HighWater: highWater},
 	}
 }
 
 // bench serves one link.
-type bench struct {
-	link *protocols.Link
-	// waiting are answers that found the outbox full, in order. The host delivers
-	// nothing while the outbox is above its high water, which is below what makes
-	// a Send fail, so that it never holds more than the answers to one message.
-	waiting []any
-}
+type bench struct{ link *protocols.Link }
 
 func (b *bench) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
@@ -90,30 +95,24 @@ func (b *bench) Receive(ctx actor.Context) {
 		b.link = msg.Link
 	case *protocols.RawMessage: // Data: consumed
 	case *Echo:
-		b.answer(&EchoReply{ID: msg.ID, Payload: msg.Payload})
+		b.echo(msg)
 	case *Sync:
 		b.answer(&SyncReply{ID: msg.ID})
 	case *Flood:
 		b.flood(msg)
-	case *protocols.Drained:
-		waiting := b.waiting
-		b.waiting = nil
-		for _, msg := range waiting {
-			b.answer(msg)
-		}
 	}
 }
 
-func (b *bench) answer(msg any) {
-	if len(b.waiting) > 0 {
-		b.waiting = append(b.waiting, msg)
+func (b *bench) echo(ask *Echo) {
+	if len(ask.Payload) > MaxSize {
+		b.link.Disconnect(protocols.DiscProtocolError)
 		return
 	}
-	switch err := b.link.Send(msg); err {
-	case nil, protocols.ErrLinkDown:
-	case protocols.ErrOutboxFull:
-		b.waiting = append(b.waiting, msg)
-	default:
+	b.answer(&EchoReply{ID: ask.ID, Payload: ask.Payload})
+}
+
+func (b *bench) answer(msg any) {
+	if err := b.link.Send(msg); err != nil && err != protocols.ErrLinkDown {
 		panic(err)
 	}
 }

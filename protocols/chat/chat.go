@@ -27,8 +27,9 @@ const MaxLine = 1024
 
 // Errors of a line that can't be said.
 var (
-	ErrTooLong = fmt.Errorf("line is longer than %d bytes", MaxLine)
-	ErrNotText = errors.New("line is not UTF-8 text")
+	ErrTooLong   = fmt.Errorf("line is longer than %d bytes", MaxLine)
+	ErrNotText   = errors.New("line is not UTF-8 text")
+	ErrLineBreak = errors.New("line has a line break in it")
 )
 
 // Say is a line of text.
@@ -96,6 +97,8 @@ func check(text string) error {
 		return ErrTooLong
 	case !utf8.ValidString(text):
 		return ErrNotText
+	case strings.ContainsAny(text, "\r\n"):
+		return ErrLineBreak
 	}
 	return nil
 }
@@ -202,10 +205,11 @@ func (m *member) say(ctx actor.Context, msg *Say) {
 	m.room.heard(Line{From: m.link.Peer(), Text: Printable(msg.Line), At: protocols.ReceivedAt(ctx)})
 }
 
-// Printable drops what could move a terminal's cursor or change its colours.
+// Printable drops what could move a terminal's cursor, change its colours or turn
+// its text around: all but letters, marks, numbers, punctuation, symbols and spaces.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || !unicode.IsPrint(r) && !unicode.IsSpace(r) {
+		if !unicode.IsGraphic(r) {
 			return -1
 		}
 		return r

@@ -1,0 +1,21 @@
+// Package protocoltest gives both ends of a link to the test of a protocol, without
+// a network, as net/http/httptest does for handlers.
+//
+// [NewPair] makes two nodes' ends, A and B, with everything real between them: the
+// RLPx handshake and frames, the hosts with their credit and outboxes, and
+// supervision. Only the sockets are memory. A test of what a restart keeps:
+//
+//	p := protocoltest.NewPair(t, greet.Spec(), protocoltest.ByHand(greet.Spec()))
+//	p.B.Send(&greet.Hello{Name: "b"})
+//	p.A.Crash()
+//	p.B.Send(&greet.WhoAmI{})
+//	if got := protocoltest.Next[greet.You](p.B); got.Name != "b" {
+//
+// An end made with [ByHand] is played by the test itself: it sends what it likes and
+// takes what the other end sent with [Next]. A hostile remote is one whose Spec has
+// the same name, version and length but Raw messages, by which any bytes can be
+// sent.
+//
+// Under testing/synctest all of it runs on the bubble's clock: time-outs of minutes
+// pass at once, and synctest.Wait returns when both ends are at rest.
+package protocoltest

@@ -1,0 +1,124 @@
+package protocoltest
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/protocols"
+)
+
+// patience is how long an End waits for what should come at once.
+const patience = 30 * time.Second
+
+// Step is one lifecycle step of an actor, as the node's log has it.
+type Step = actors.Event
+
+// The steps that [Step] tells.
+const (
+	Started   = actors.Started
+	Failed    = actors.Failed
+	Restarted = actors.Restarted
+	Returned  = actors.Returned
+	Stopped   = actors.Stopped
+	GaveUp    = actors.GaveUp
+)
+
+// End is one node's end of a [Pair]: the protocol's Link there, and what a test
+// wants to do and know beyond it.
+type End struct {
+	*protocols.Link
+
+	tb       fataler
+	name     string // A or B
+	protocol string
+	link     *actors.Link
+	steps    record[Step]
+	taken    int // messages that Next took; the test's goroutine alone
+
+	root    *actor.RootContext
+	owner   *actor.PID
+	gone    chan struct{} // the link's actors are gone
+	stopped chan struct{} // so is their owner
+}
+
+// fataler is the part of testing.TB that an End needs.
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// Crash makes the end's actor panic with a message, as an operator's chaos does. It
+// returns when the next actor is made, or when the link has ended because the Spec
+// wants no restart. Like all injected crashes it loses no message and is not counted
+// by the Spec's intensity; a crash of the author's own making does both.
+func (e *End) Crash() {
+	e.tb.Helper()
+	before, _ := e.steps.from(0)
+	actors.Send(e.root, e.Self(), &actors.Inject{})
+	overdue := time.NewTimer(patience)
+	defer overdue.Stop()
+	self := actors.Path(e.Self())
+	for {
+		news, more := e.steps.from(len(before))
+		for _, s := range news {
+			if s.Event == Restarted && s.Injected && s.Actor == self {
+				return
+			}
+		}
+		select {
+		case <-more:
+		case <-e.gone:
+			return
+		case <-overdue.C:
+			e.tb.Fatalf("end %s: no restart in %v", e.name, patience)
+		}
+	}
+}
+
+// Wait waits for the link to end, until this end's actors are gone, and says why it
+// ended.
+func (e *End) Wait() *protocols.Cause {
+	e.tb.Helper()
+	if !e.isGone() {
+		e.tb.Fatalf("end %s: the link has not ended in %v", e.name, patience)
+	}
+	return e.link.Cause()
+}
+
+// isGone waits for the end's actors to go; false is the end of its patience.
+func (e *End) isGone() bool {
+	overdue := time.NewTimer(patience)
+	defer overdue.Stop()
+	select {
+	case <-e.gone:
+		return true
+	case <-overdue.C:
+		return false
+	}
+}
+
+// Cause is why the link ended, nil while it is alive.
+func (e *End) Cause() *protocols.Cause { return e.link.Cause() }
+
+// PeerInfo is what lists of peers say about the protocol at this end: the Spec's
+// hook, "handshake" or "unknown".
+func (e *End) PeerInfo() any { return protocols.PeerInfo(e.link.Host(e.protocol)) }
+
+// Steps are the lifecycle steps of this end's actors so far.
+func (e *End) Steps() []Step {
+	steps, _ := e.steps.from(0)
+	return steps
+}
+
+// Restarts is how often the protocol's actor was restarted so far.
+func (e *End) Restarts() int {
+	n, self := 0, actors.Path(e.Self())
+	for _, s := range e.Steps() {
+		if s.Event == Restarted && s.Actor == self {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,219 @@
+package protocoltest
+
+import (
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// Pair is one link between two nodes. A has dialed B.
+type Pair struct {
+	A, B  *End
+	conn  *conn
+	close func() error
+}
+
+// Option changes how a Pair is made.
+type Option func(*options)
+
+type options struct {
+	buffer int
+	log    *slog.Logger
+}
+
+// Buffer makes the connection hold so many bytes in each direction instead of
+// [DefaultBuffer]: with a small one, back-pressure sets in early.
+func Buffer(bytes int) Option { return func(o *options) { o.buffer = bytes } }
+
+// Log sends the actor log of both ends there. Without it, NewPair writes to the
+// test's own log and Connect nowhere.
+func Log(l *slog.Logger) Option { return func(o *options) { o.log = l } }
+
+// NewPair links two nodes, of which A speaks the protocol a and B speaks b, until the
+// test ends. They must have the name and a version in common. The test fails if that
+// can't be, or if an actor does not stop at its end.
+func NewPair(t testing.TB, a, b protocols.Spec, opts ...Option) *Pair {
+	t.Helper()
+	p, err := connect(t, a, b, append([]Option{Log(logOf(t))}, opts...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// logOf writes to the log of a test. Benchmarks always print theirs, so that only
+// errors go there.
+func logOf(t testing.TB) *slog.Logger {
+	level := slog.LevelInfo
+	if _, ok := t.(*testing.B); ok {
+		level = slog.LevelError
+	}
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
+}
+
+// Connect is NewPair without a test, for examples and experiments. The caller closes
+// the Pair. What would fail a test is a panic.
+func Connect(a, b protocols.Spec, opts ...Option) (*Pair, error) {
+	return connect(noTest{}, a, b, opts)
+}
+
+type noTest struct{}
+
+func (noTest) Helper() {}
+
+func (noTest) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, error) {
+	o := options{buffer: DefaultBuffer, log: slog.New(slog.DiscardHandler)}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	a, err := newNode(specA, "A")
+	if err != nil {
+		return nil, err
+	}
+	b, err := newNode(specB, "B")
+	if err != nil {
+		return nil, err
+	}
+	if len(actors.Match(a.offers, b.hello.Caps)) == 0 {
+		return nil, fmt.Errorf("nothing in common: A has %v, B has %v", a.hello.Caps, b.hello.Caps)
+	}
+	connA, connB := Pipe(o.buffer)
+	if err := handshake(a, b, connA, connB); err != nil {
+		return nil, err
+	}
+	// What the runtime itself would log is in the actor log already.
+	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(slog.DiscardHandler)
+	}))
+	p := &Pair{conn: connA.(*conn)}
+	p.A, err = a.spawn(system, connA, false, tb, o.log)
+	if err != nil {
+		return nil, errors.Join(err, connB.Close())
+	}
+	p.B, err = b.spawn(system, connB, true, tb, o.log)
+	if err != nil {
+		return nil, errors.Join(err, p.A.end())
+	}
+	p.close = sync.OnceValue(func() error {
+		p.A.Disconnect(protocols.DiscQuitting)
+		p.B.Disconnect(protocols.DiscQuitting)
+		return errors.Join(p.A.end(), p.B.end())
+	})
+	return p, nil
+}
+
+// Close ends the link, if it has not ended yet, and waits until the actors of both
+// ends are gone. An error names the end that has an actor which does not stop.
+func (p *Pair) Close() error { return p.close() }
+
+// Cut resets the connection, as a network does that fails: both ends find out by
+// themselves.
+func (p *Pair) Cut() {
+	p.conn.in.reset()
+	p.conn.out.reset()
+}
+
+// node is what an End is made from.
+type node struct {
+	name    string
+	key     *ecdsa.PrivateKey
+	offers  []actors.Protocol
+	hello   *wire.Hello
+	session *wire.Session
+}
+
+func newNode(spec protocols.Spec, name string) (*node, error) {
+	offers, err := protocols.Mount(spec)
+	if err != nil {
+		return nil, fmt.Errorf("end %s: %w", name, err)
+	}
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		return nil, fmt.Errorf("end %s: make a key: %w", name, err)
+	}
+	h := &wire.Hello{
+		Version: wire.BaseVersion, Name: "protocoltest " + name,
+		ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
+	}
+	for _, p := range offers {
+		h.Caps = append(h.Caps, p.Cap())
+	}
+	return &node{name: name, key: key, offers: offers, hello: h}, nil
+}
+
+// handshake makes the sessions of both ends. A side that fails hangs up, so that
+// the other doesn't wait.
+func handshake(a, b *node, connA, connB net.Conn) error {
+	accepted := make(chan error, 1)
+	go func() {
+		err := b.accept(connB)
+		if err != nil {
+			err = errors.Join(fmt.Errorf("handshake of B: %w", err), connB.Close())
+		}
+		accepted <- err
+	}()
+	session, err := wire.Dial(connA, a.key, &b.key.PublicKey, a.hello, wire.Options{})
+	if err != nil {
+		err = errors.Join(fmt.Errorf("handshake of A: %w", err), connA.Close())
+	}
+	a.session = session
+	return errors.Join(err, <-accepted)
+}
+
+func (n *node) accept(conn net.Conn) error {
+	auth, err := wire.AcceptAuth(conn, n.key, wire.Options{})
+	if err != nil {
+		return err
+	}
+	n.session, err = auth.Welcome(conn, n.hello)
+	return err
+}
+
+// spawn starts the link's actors at one end, below an owner of their own.
+func (n *node) spawn(system *actor.ActorSystem, conn net.Conn, inbound bool, tb fataler, log *slog.Logger) (*End, error) {
+	e := &End{tb: tb, name: n.name, root: system.Root, gone: make(chan struct{}), stopped: make(chan struct{})}
+	journal := actors.NewJournal(log, e.steps.add)
+	started := make(chan error, 1)
+	o := &owner{end: e, result: started, cfg: actors.Config{
+		System: system, Name: "peer", Conn: conn, Session: n.session, Protocols: n.offers, Inbound: inbound, Journal: journal,
+	}}
+	var err error
+	e.owner, err = system.Root.SpawnNamed(actors.PropsOf(func() actor.Actor { return o }, journal), n.name)
+	if err == nil {
+		err = <-started
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("end %s: %w", n.name, err), conn.Close())
+	}
+	e.protocol = n.offers[0].Name
+	e.Link = e.link.Host(e.protocol).Attached().(*protocols.Link)
+	return e, nil
+}
+
+// end waits until the link's actors are gone, and stops their owner.
+func (e *End) end() error {
+	if !e.isGone() {
+		return fmt.Errorf("end %s: an actor has not stopped %v after the link's end", e.name, patience)
+	}
+	e.root.Stop(e.owner)
+	<-e.stopped
+	return nil
+}
