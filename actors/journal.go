@@ -28,7 +28,7 @@ type Event struct {
 	Stack    string        // of a failure
 
 	Protocol  string // name/version, for protocols
-	Peer      string // the remote's node ID in hex and its address, for what belongs to a link
+	Peer      string // the first bytes of the remote's node ID in hex, as in its actor's name, and its address, for what belongs to a link
 	Direction string // "inbound" or "outbound", likewise
 	Injected  bool   // an operator asked for it
 

@@ -238,7 +238,7 @@ func (l *Link) finalDeadlineSet() bool { return l.finalDeadline.Load() != 0 }
 
 // label gives the fields that all journal records about the link share.
 func (l *Link) label(of *actor.PID) Event {
-	id := l.RemoteID()
+	id := wire.NodeID(l.RemoteID())
 	direction := "outbound"
 	if l.inbound {
 		direction = "inbound"

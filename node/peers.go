@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -123,5 +122,5 @@ func (p *peers) stopIfEmpty(ctx actor.Context) {
 // idOfLink is the node ID of a link's remote.
 func idOfLink(l *actors.Link) enode.ID {
 	key := l.RemoteID()
-	return enode.ID(crypto.Keccak256Hash(key[:]))
+	return wire.NodeID(key)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/wire"
 )
 
 // behaviour is one life of an author's actor, as the host sees it. It turns codes
@@ -77,7 +78,7 @@ func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
 
 func (b *behaviour) decodeError(code uint64, m *Message, err error) error {
 	link := b.link.host.Link()
-	id := link.RemoteID()
+	id := wire.NodeID(link.RemoteID())
 	return &DecodeError{
 		Protocol: b.link.set.label, Code: code, Type: m.typ.String(), Err: err,
 		Peer: hex.EncodeToString(id[:8]) + "@" + link.RemoteAddr().String(),

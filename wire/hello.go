@@ -125,3 +125,7 @@ func splitCaps(b []byte) ([]Cap, error) {
 	}
 	return caps, nil
 }
+
+// NodeID is the ID of the node with that public key (uncompressed, without prefix), under the identity scheme "v4"
+// (EIP-778): the key's Keccak-256 hash.
+func NodeID(key [64]byte) [32]byte { return keccak256(key[:]) }

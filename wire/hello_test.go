@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/wire"
@@ -153,4 +155,12 @@ func TestHelloBorder(t *testing.T) {
 	}
 	_, err = wire.ParseHello(append(payload, 0))
 	wantReason(t, err, wire.ErrHelloTooLarge, wire.DiscProtocolError)
+}
+
+func TestNodeID(t *testing.T) {
+	key := newKey(t)
+	got := wire.NodeID([64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]))
+	if want := enode.PubkeyToIDV4(&key.PublicKey); got != want {
+		t.Errorf("%x, want %x", got, want)
+	}
 }

@@ -1,0 +1,363 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// boss is a supervising actor. What it does in its own turn is sent to it as a
+// function.
+type boss struct {
+	*Supervisor
+	forbid  bool // restarts
+	failed  []*Crash
+	gaveUp  []*Crash
+	stopped chan struct{}
+}
+
+func (b *boss) Receive(ctx actor.Context) {
+	if b.Handle(ctx.Message()) {
+		return
+	}
+	switch msg := ctx.Message().(type) {
+	case func(actor.Context):
+		msg(ctx)
+	case *actor.Stopped:
+		close(b.stopped)
+	}
+}
+
+func (b *boss) Describe(*actor.PID) Event { return Event{Protocol: "test/1"} }
+func (b *boss) ChildFailed(_ *actor.PID, c *Crash) bool {
+	b.failed = append(b.failed, c)
+	return !b.forbid
+}
+func (b *boss) GaveUp(_ *actor.PID, c *Crash) { b.gaveUp = append(b.gaveUp, c) }
+
+// worker is a child that does as it is told and remembers when it was started.
+type worker struct{ *work }
+
+type work struct {
+	pid      *actor.PID
+	starts   []time.Duration // since the test began
+	begun    time.Time
+	stopped  atomic.Bool
+	panicsIn string // type of the lifecycle message in which it panics
+	handled  int
+}
+
+func (w worker) Receive(ctx actor.Context) {
+	if w.panicsIn == fmt.Sprintf("%T", ctx.Message()) {
+		panic("in a lifecycle message")
+	}
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		w.starts = append(w.starts, time.Since(w.begun))
+	case *actor.Stopped:
+		w.stopped.Store(true)
+	case func(actor.Context):
+		w.handled++
+		msg(ctx)
+	}
+}
+
+// office is a boss in a system of its own, inside a bubble.
+type office struct {
+	*boss
+	pid  *actor.PID
+	root *actor.RootContext
+	book *logbook
+}
+
+func newOffice(t *testing.T) *office {
+	system, book := newSystem(), new(logbook)
+	b := &boss{stopped: make(chan struct{})}
+	b.Supervisor = NewSupervisor(SystemClock, book.journal(), b)
+	props := PropsOf(func() actor.Actor { return b }, book.journal())
+	o := &office{boss: b, root: system.Root, book: book}
+	var err error
+	if o.pid, err = system.Root.SpawnNamed(props, "boss$1"); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// do runs f in the boss's turn and waits until all that follows at once is done.
+func (o *office) do(f func(ctx actor.Context)) {
+	o.root.Send(o.pid, f)
+	synctest.Wait()
+}
+
+func (o *office) hire(name string, p *Policy) *work {
+	w := &work{begun: time.Now()}
+	o.do(func(ctx actor.Context) {
+		w.pid, _ = ctx.SpawnNamed(PropsOf(func() actor.Actor { return worker{w} }, o.book.journal()), name)
+		if p != nil {
+			o.Adopt(w.pid, p)
+		}
+	})
+	return w
+}
+
+func (o *office) tell(w *work, msg any) {
+	o.root.Send(w.pid, msg)
+	synctest.Wait()
+}
+
+func explode(actor.Context) { panic("boom") }
+
+func (o *office) close(t *testing.T) {
+	t.Helper()
+	o.root.Stop(o.pid)
+	synctest.Wait()
+	select {
+	case <-o.stopped:
+	default:
+		t.Error("the boss does not stop")
+	}
+}
+
+func TestSupervisorRestarts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := newOffice(t)
+		defer o.close(t)
+		w := o.hire("worker", linkChild(Transient, Intensity{}))
+		for range 5 {
+			o.tell(w, explode)
+			after(100 * time.Millisecond)
+		}
+		const ms = time.Millisecond
+		want := []time.Duration{0, 0, 110 * ms, 220 * ms, 340 * ms, 480 * ms}
+		if !slices.Equal(w.starts, want) {
+			t.Errorf("started at %v, want %v", w.starts, want)
+		}
+		o.tell(w, explode)
+		if !w.stopped.Load() || len(o.gaveUp) != 1 {
+			t.Errorf("after six failures: stopped %v, gave up %d times", w.stopped.Load(), len(o.gaveUp))
+		}
+		failures, restarts := o.book.of("worker", Failed), o.book.of("worker", Restarted)
+		if len(failures) != 6 || len(restarts) != 5 || len(o.book.of("worker", GaveUp)) != 1 {
+			t.Fatalf("journal has %d failures, %d restarts, %d of giving up", len(failures), len(restarts), len(o.book.of("worker", GaveUp)))
+		}
+		for i, e := range failures {
+			if e.Restarts != i || e.Reason != "panic: boom" || !strings.Contains(e.Stack, "explode") || e.Protocol != "test/1" || e.Actor != "boss/worker" {
+				t.Errorf("failure %d: %+v", i, e)
+			}
+		}
+		if b := failures[3].Backoff; b != 40*ms {
+			t.Errorf("the fourth failure's backoff is said to be %v", b)
+		}
+		if e := o.book.of("worker", GaveUp)[0]; !strings.Contains(e.Reason, "5 in 1m0s") || !strings.Contains(e.Reason, "boom") {
+			t.Errorf("gave up for %q", e.Reason)
+		}
+		if crash := o.gaveUp[0]; crash.Value != "boom" || crash.Message == nil {
+			t.Errorf("gave up for %+v", crash)
+		}
+	})
+}
+
+// A restart that is due late must not hit the successor of the child it was for.
+func TestSupervisorLateRestartFindsItsOwn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := newOffice(t)
+		defer o.close(t)
+		policy := linkChild(Transient, Intensity{})
+		first := o.hire("worker", policy)
+		o.tell(first, explode)
+		o.tell(first, explode) // back in 10 ms
+		o.do(func(ctx actor.Context) {
+			o.Release(first.pid)
+			ctx.Stop(first.pid)
+		})
+		second := o.hire("worker", policy)
+		after(time.Second)
+		if len(second.starts) != 1 {
+			t.Errorf("the successor was started %d times", len(second.starts))
+		}
+		if len(first.starts) != 2 || !first.stopped.Load() {
+			t.Errorf("the first was started %d times, stopped: %v", len(first.starts), first.stopped.Load())
+		}
+	})
+}
+
+func TestSupervisorStopsWhatMayNotComeBack(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		policy *Policy
+		forbid bool
+		gaveUp int
+	}{
+		{"temporary", linkChild(Temporary, Intensity{}), false, 1},
+		{"forbidden by the boss", linkChild(Permanent, Intensity{Restarts: -1}), true, 1},
+		{"not in care", nil, false, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				o := newOffice(t)
+				defer o.close(t)
+				o.forbid = tt.forbid
+				w := o.hire("worker", tt.policy)
+				o.tell(w, explode)
+				after(time.Minute)
+				if len(w.starts) != 1 || !w.stopped.Load() || len(o.gaveUp) != tt.gaveUp {
+					t.Errorf("started %d times, stopped %v, gave up %d times", len(w.starts), w.stopped.Load(), len(o.gaveUp))
+				}
+				if len(o.book.of("worker", GaveUp)) != 0 {
+					t.Error("the journal says that patience ran out, which nobody had")
+				}
+			})
+		})
+	}
+}
+
+func TestSupervisorStopsWhileAChildWaits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := newOffice(t)
+		w := o.hire("worker", &Resident)
+		o.tell(w, explode)
+		o.close(t)
+		after(time.Minute)
+		if len(w.starts) != 1 || !w.stopped.Load() {
+			t.Errorf("started %d times, stopped %v", len(w.starts), w.stopped.Load())
+		}
+	})
+}
+
+func TestSupervisorEnded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := newOffice(t)
+		defer o.close(t)
+		once := o.hire("once", linkChild(Permanent, Intensity{Restarts: 1, Within: time.Minute}))
+		never := o.hire("never", linkChild(Transient, Intensity{}))
+		stranger := o.hire("stranger", nil)
+		o.do(func(actor.Context) {
+			if o.Ended(never.pid) || o.Ended(stranger.pid) {
+				t.Error("a child that is not permanent comes back after an end of its own")
+			}
+			if !o.Ended(once.pid) {
+				t.Error("a permanent child does not come back")
+			}
+			if o.Ended(once.pid) {
+				t.Error("a permanent child comes back more often than its intensity allows")
+			}
+		})
+		if got := o.book.of("once", Restarted); len(got) != 1 || got[0].Restarts != 1 {
+			t.Errorf("journal: %+v", got)
+		}
+	})
+}
+
+// Injected crashes take the same way, are marked, and don't count.
+func TestInjectIsMarkedAndNotCounted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := newOffice(t)
+		defer o.close(t)
+		w := o.hire("worker", linkChild(Transient, Intensity{Restarts: 1, Within: time.Hour}))
+		for range 20 {
+			o.tell(w, &Inject{})
+		}
+		if len(w.starts) != 21 || w.stopped.Load() {
+			t.Fatalf("after 20 injected crashes: started %d times, stopped %v", len(w.starts), w.stopped.Load())
+		}
+		o.tell(w, explode)
+		if w.stopped.Load() {
+			t.Error("the injected crashes were counted")
+		}
+		for _, kind := range []string{Failed, Restarted} {
+			list := o.book.of("worker", kind)
+			if len(list) != 21 || !list[0].Injected || !list[19].Injected || list[20].Injected {
+				t.Errorf("%d records of %s, first injected %v, last %v", len(list), kind, list[0].Injected, list[len(list)-1].Injected)
+			}
+		}
+		if last := o.book.of("worker", Restarted)[20]; last.Restarts != 21 {
+			t.Errorf("21 restarts are %d in the journal", last.Restarts)
+		}
+	})
+}
+
+// TestGuardSwallowsPanicsOfTheEnd: a panic while an actor stops or restarts would
+// leave its parent waiting for ever; it goes to the journal.
+func TestGuardSwallowsPanicsOfTheEnd(t *testing.T) {
+	for _, kind := range []string{"*actor.Stopping", "*actor.Stopped", "*actor.Restarting"} {
+		t.Run(kind, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				o := newOffice(t)
+				w := o.hire("worker", linkChild(Permanent, Intensity{}))
+				w.panicsIn = kind
+				o.tell(w, explode)
+				if len(w.starts) != 2 {
+					t.Errorf("started %d times, want 2", len(w.starts))
+				}
+				o.close(t)
+				var told bool
+				for _, e := range o.book.of("worker", Failed) {
+					told = told || strings.Contains(e.Reason, "while stopping") && strings.Contains(e.Stack, "worker.Receive")
+				}
+				if !told {
+					t.Errorf("the journal does not tell: %+v", o.book.of("worker", Failed))
+				}
+			})
+		})
+	}
+}
+
+// A goroutine's panic is its actor's, with the stack of the goroutine.
+func TestGoBringsAPanicHome(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := newOffice(t)
+		defer o.close(t)
+		w := o.hire("worker", linkChild(Transient, Intensity{}))
+		o.tell(w, func(ctx actor.Context) { Go(o.root, ctx.Self(), explodeInGoroutine) })
+		if len(w.starts) != 2 || len(o.failed) != 1 {
+			t.Fatalf("started %d times, %d failures", len(w.starts), len(o.failed))
+		}
+		crash := o.failed[0]
+		if !strings.Contains(string(crash.Stack), "explodeInGoroutine") {
+			t.Errorf("the stack is not the goroutine's:\n%s", crash.Stack)
+		}
+		if !errors.Is(crash, errGoroutine) {
+			t.Errorf("crash %v hides the value of the panic", crash)
+		}
+	})
+}
+
+var errGoroutine = errors.New("goroutine's own")
+
+func explodeInGoroutine() { panic(errGoroutine) }
+
+func TestSendRefusesNil(t *testing.T) {
+	system := newSystem()
+	for name, send := range map[string]func(){
+		"nil message": func() { Send(system.Root, system.NewLocalPID("x"), nil) },
+		"nil PID":     func() { Send(system.Root, nil, &Inject{}) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s is sent", name)
+				}
+			}()
+			send()
+		}()
+	}
+}
+
+func TestPathHasNoSuffixes(t *testing.T) {
+	for id, want := range map[string]string{
+		"node-1f/peers/peer-9f$3a/eth":  "node-1f/peers/peer-9f/eth",
+		"node-1f$2/peers$1/peer-9f$3/e": "node-1f/peers/peer-9f/e",
+		"plain":                         "plain",
+	} {
+		if got := Path(actor.NewPID("local", id)); got != want {
+			t.Errorf("path of %q is %q, want %q", id, got, want)
+		}
+	}
+}
