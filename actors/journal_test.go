@@ -1,0 +1,69 @@
+package actors
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestJournalRecord: what a step becomes in the log.
+func TestJournalRecord(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		event  Event
+		level  string
+		fields map[string]any // beside actor and event
+	}{
+		{"a peer starts", Event{Event: Started, Reason: "geth", Peer: "9f@1.2.3.4:5", Direction: "inbound"}, "INFO",
+			map[string]any{"reason": "geth", "peer": "9f@1.2.3.4:5", "direction": "inbound"}},
+		{"a child starts", Event{Event: Started, Quiet: true}, "DEBUG", nil},
+		{"a crash", Event{Event: Failed, Reason: "panic: x", Backoff: 10 * time.Millisecond, Stack: "main.go:1", Protocol: "eth/68"}, "ERROR",
+			map[string]any{"reason": "panic: x", "restarts": 0.0, "backoff": 1e7, "stack": "main.go:1", "protocol": "eth/68"}},
+		{"a restart", Event{Event: Restarted, Restarts: 3}, "WARN", map[string]any{"restarts": 3.0, "backoff": 0.0}},
+		{"an injected crash", Event{Event: Failed, Injected: true}, "WARN", map[string]any{"restarts": 0.0, "backoff": 0.0, "injected": true}},
+		{"patience ran out", Event{Event: GaveUp, Restarts: 5}, "ERROR", map[string]any{"restarts": 5.0}},
+		{"a return", Event{Event: Returned}, "INFO", nil},
+		{"an end", Event{Event: Stopped, Reason: "remote: too many peers"}, "INFO", map[string]any{"reason": "remote: too many peers"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			var seen []Event
+			log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			tt.event.Actor = "node/peer"
+			NewJournal(log, func(e Event) { seen = append(seen, e) }).Record(tt.event)
+			var got map[string]any
+			if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+				t.Fatalf("%v in %s", err, out.Bytes())
+			}
+			want := map[string]any{"level": tt.level, "actor": "node/peer", "event": tt.event.Event, "msg": "actor " + tt.event.Event}
+			maps.Copy(want, tt.fields)
+			delete(got, "time")
+			if !maps.Equal(got, want) {
+				t.Errorf("got  %v\nwant %v", got, want)
+			}
+			if len(seen) != 1 || seen[0].Time.IsZero() {
+				t.Errorf("observers saw %+v", seen)
+			}
+		})
+	}
+}
+
+func TestJournalWithoutLog(t *testing.T) {
+	var none *Journal
+	none.Record(Event{Event: Failed})
+	var seen []string
+	NewJournal(nil, func(e Event) { seen = append(seen, e.Event) }, func(e Event) { seen = append(seen, e.Event) }).Record(Event{Event: Started})
+	if !slices.Equal(seen, []string{Started, Started}) {
+		t.Errorf("observers saw %v", seen)
+	}
+	var out bytes.Buffer
+	quiet := slog.New(slog.NewTextHandler(&out, nil))
+	NewJournal(quiet).Record(Event{Event: Started, Quiet: true})
+	if out.Len() != 0 {
+		t.Errorf("a level that is off is logged: %s", &out)
+	}
+}
