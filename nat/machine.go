@@ -1,0 +1,336 @@
+package nat
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const (
+	// grace is how long a router that answered waits for one that we like better.
+	grace = 200 * time.Millisecond
+	// readEvery is how often a router is asked for its address and clock, readSoon how
+	// soon again after a failure.
+	readEvery = 10 * time.Second
+	readSoon  = 3 * time.Second
+	// readSlowly is the interval for what others pay for: STUN servers.
+	readSlowly = 2 * time.Minute
+	// readTries is how many readings may fail before a new search.
+	readTries = 2
+	// searchGap is the least time between the beginnings of two searches.
+	searchGap = 5 * time.Second
+	// memoryOfRouter is how long after losing a router it is looked for often.
+	memoryOfRouter = 10 * time.Minute
+	// maxSeen bounds what is remembered of devices that announce themselves.
+	maxSeen = 32
+)
+
+// The waits between searches that brought nothing, by what is to be expected.
+var (
+	searchLost    = backoff{first: time.Second, cap: 8 * time.Second}       // we had one a moment ago
+	searchRefused = backoff{first: 2 * time.Second, cap: 5 * time.Minute}   // there is one that refuses
+	searchDouble  = backoff{first: 30 * time.Second, cap: 30 * time.Minute} // there is one of no use
+	searchNothing = backoff{first: time.Minute, cap: 30 * time.Minute}      // there is none
+)
+
+// machine decides what to do next. Its methods are told what happened and when, and
+// leave actions in out. It is used by one goroutine, and survives nothing: see memory.
+type machine struct {
+	random func() float64
+	now    time.Time
+	out    []any
+
+	state  State
+	since  time.Time
+	leases []*lease
+	lastOp uint64
+
+	// Searching.
+	search     uint64 // its number
+	searching  bool   // it is under way
+	again      bool   // something happened meanwhile
+	found      []Mapper
+	graceUntil time.Time
+	trial      *trial
+	problems   []error // of the search under way, or the last one
+	failures   int     // searches in a row that brought nothing, for the same reason
+	waiting    backoff // which is that of this backoff
+	nextSearch time.Time
+	lastSearch time.Time
+	answered   bool // somebody answered the search under way
+
+	// Holding.
+	router       Mapper // nil: none
+	external     netip.Addr
+	clock        epochClock
+	readOp       uint64
+	readAt       time.Time
+	readFailures int
+	lastHeld     time.Time // when a router served us last
+	here, heldAt string    // our surroundings, now and when the router was adopted
+	seen         map[device]string
+
+	memory *memory
+}
+
+// trial is a router that answered and now shows what it can do.
+type trial struct {
+	mapper   Mapper
+	readOp   uint64
+	external netip.Addr
+	epoch    Epoch
+	at       time.Time // when the clock was read
+}
+
+// device is who announced itself.
+type device struct {
+	addr netip.Addr
+	id   string
+}
+
+// memory outlives a crash of the actor: what was announced, and what was had from whom.
+// It is written where everything is settled.
+type memory struct {
+	published ExternalAddress
+	gaveUp    string
+	external  netip.Addr
+	lastHeld  time.Time
+	ports     map[Protocol]remembered
+}
+
+type remembered struct {
+	ask    ExternalPort
+	by     Mapper
+	held   Mapping
+	endsAt time.Time
+}
+
+// port is a port to be mapped.
+type port struct {
+	protocol Protocol
+	internal InternalPort
+}
+
+func newMachine(node [32]byte, ports []port, random func() float64, mem *memory) *machine {
+	m := &machine{random: random, memory: mem, seen: map[device]string{}, external: mem.external, lastHeld: mem.lastHeld}
+	for _, p := range ports {
+		l := &lease{node: node, protocol: p.protocol, internal: p.internal, ask: ExternalPort(p.internal)}
+		if r, ok := mem.ports[p.protocol]; ok {
+			l.ask, l.by, l.held, l.endsAt = r.ask, r.by, r.held, r.endsAt
+		}
+		m.leases = append(m.leases, l)
+	}
+	return m
+}
+
+func (m *machine) do(action any) { m.out = append(m.out, action) }
+
+func (m *machine) op() uint64 { m.lastOp++; return m.lastOp }
+
+func (m *machine) say(event string, by Mapper, words string, err error) {
+	r := record{event: event, words: words, err: err}
+	if by != nil {
+		r.method, r.router = by.Method(), by.Router()
+	}
+	m.do(doRecord(r))
+}
+
+// start begins the first search.
+func (m *machine) start(now time.Time) {
+	m.now, m.since = now, now
+	m.beginSearch()
+}
+
+// tick does what is due.
+func (m *machine) tick(now time.Time) {
+	m.now = now
+	m.expire()
+	switch {
+	case m.trial != nil:
+	case m.searching:
+		if len(m.found) > 0 && !now.Before(m.graceUntil) {
+			m.tryNext()
+		}
+	case !m.nextSearch.IsZero() && !now.Before(m.nextSearch):
+		m.beginSearch()
+	case m.router != nil:
+		m.tend()
+	}
+	m.settle()
+}
+
+// next is when tick wants to be called, zero if never.
+func (m *machine) next() time.Time {
+	switch {
+	case m.trial != nil:
+		return m.firstEnd()
+	case m.searching:
+		if len(m.found) > 0 {
+			return m.graceUntil
+		}
+		return m.firstEnd()
+	}
+	at := earliest(m.nextSearch, m.firstEnd())
+	if m.router != nil {
+		at = earliest(at, m.readAt)
+		for _, l := range m.leases {
+			at = earliest(at, l.next())
+		}
+	}
+	return at
+}
+
+func (m *machine) firstEnd() (at time.Time) {
+	for _, l := range m.leases {
+		if l.by != nil {
+			at = earliest(at, l.endsAt)
+		}
+	}
+	return at
+}
+
+// expire drops the mappings whose time is over.
+func (m *machine) expire() {
+	for _, l := range m.leases {
+		if l.ended(m.now) {
+			m.say(eventLost, l.by, describe(l.held)+" ran out", l.err)
+			l.drop()
+		}
+	}
+}
+
+// tend looks after the router that serves us: address and clock, renewals, the router's
+// list, and mappings that nothing has come through.
+func (m *machine) tend() {
+	if m.readOp == 0 && !m.readAt.IsZero() && !m.now.Before(m.readAt) {
+		m.readOp = m.op()
+		m.do(doRead{op: m.readOp, mapper: m.router})
+	}
+	due := func(t time.Time) bool { return !t.IsZero() && !m.now.Before(t) }
+	for _, l := range m.leases {
+		switch {
+		case l.op != 0:
+		case l.by == nil && due(l.retryAt), l.by != nil && (due(l.renewAt) || due(l.retryAt)):
+			m.ask(l, m.router)
+		case l.by == nil:
+		case due(l.doubtAt):
+			l.doubted(m.now)
+			l.op = m.op()
+			m.do(doUnmap{op: l.op, mapper: m.router, mapping: l.held})
+		case due(l.verifyAt):
+			l.op = m.op()
+			m.do(doVerify{op: l.op, mapper: m.router, mapping: l.held})
+		}
+	}
+}
+
+// ask sends the lease's request to a router.
+func (m *machine) ask(l *lease, to Mapper) {
+	l.op = m.op()
+	m.do(doMap{op: l.op, mapper: to, request: l.request()})
+}
+
+// settle is the end of every step: where nothing is under way, the state follows from
+// what we have, and is announced if it is news.
+func (m *machine) settle() {
+	if !m.searching && m.trial == nil && m.again {
+		m.again = false
+		m.planSearch(m.lastSearch.Add(searchGap))
+	}
+	if m.settled() {
+		m.publish()
+		m.remember()
+	}
+	m.setState()
+}
+
+// settled says that no call is under way whose answer could change what we announce.
+func (m *machine) settled() bool {
+	return !m.searching && m.trial == nil &&
+		!slices.ContainsFunc(m.leases, func(l *lease) bool { return l.op != 0 })
+}
+
+func (m *machine) setState() {
+	s := m.state
+	held := 0
+	for _, l := range m.leases {
+		if l.by != nil {
+			held++
+		}
+	}
+	switch {
+	case m.router != nil && held == len(m.leases) && m.external.IsValid():
+		s = Mapped
+	case held > 0:
+		s = Degraded
+	case m.searching || m.trial != nil:
+		// A state that was found out stands while we look again.
+		if s == Mapped || s == Degraded {
+			s = Searching
+		}
+	case slices.ContainsFunc(m.problems, func(err error) bool { return causeOf(err) == NotPublic }):
+		s = DoubleNAT
+	default:
+		s = Unmapped
+	}
+	if s != m.state {
+		m.state, m.since = s, m.now
+	}
+}
+
+// publish announces what we have if it differs from what was announced. The confidence
+// alone makes no news: it would have the node's record written anew for nothing.
+func (m *machine) publish() {
+	a := m.address()
+	old := m.memory.published
+	m.memory.published = a
+	a.Confidence, old.Confidence = Unknown, Unknown
+	if a != old {
+		m.do(doPublish{m.memory.published})
+	}
+}
+
+// address is what may be announced.
+func (m *machine) address() ExternalAddress {
+	var a ExternalAddress
+	if !m.external.IsValid() {
+		return a
+	}
+	for _, l := range m.leases {
+		if l.by == nil {
+			continue
+		}
+		if a.Method == "" {
+			a.IP, a.Method, a.Router = m.external, l.by.Method(), l.by.Router().String()
+			a.Confidence = confidence(l.by.Method())
+		}
+		if l.proved && a.Confidence < Proved {
+			a.Confidence = Proved
+		}
+		switch l.protocol {
+		case TCP:
+			a.TCPPort = l.held.External
+		case UDP:
+			a.UDPPort = l.held.External
+		}
+	}
+	return a
+}
+
+func confidence(m Method) Confidence {
+	switch m {
+	case MethodFixed, MethodListen:
+		return Configured
+	case MethodSTUN, MethodInterface:
+		return Assumed
+	}
+	return Granted
+}
+
+func (m *machine) remember() {
+	m.memory.external, m.memory.lastHeld = m.external, m.lastHeld
+	m.memory.ports = map[Protocol]remembered{}
+	for _, l := range m.leases {
+		m.memory.ports[l.protocol] = remembered{ask: l.ask, by: l.by, held: l.held, endsAt: l.endsAt}
+	}
+}

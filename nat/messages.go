@@ -1,0 +1,111 @@
+package nat
+
+import (
+	"net/netip"
+	"time"
+)
+
+// This file is the whole vocabulary of the actor, by sender.
+
+// late is embedded in messages that may find the actor gone. It keeps protoactor from
+// logging each of them as a dead letter.
+type late struct{}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (late) IgnoreDeadLetterLogging() {}
+
+// From the node.
+
+// Inbound tells the actor that somebody reached us from outside: a TCP connection was
+// accepted, or a packet came from an address that we had sent nothing to. The node
+// sends it for public addresses only, and need not send it more often than every few
+// seconds.
+type Inbound struct {
+	late
+	Protocol Protocol
+}
+
+// StatusRequest asks for a *[Status], which comes as the response.
+type StatusRequest struct{ late }
+
+// To the node, by Config.Publish.
+
+// ExternalAddress is where others reach the node. IP is not valid when nothing is known
+// any more: the node then takes its address out of its record.
+type ExternalAddress struct {
+	IP         netip.Addr   `json:"ip"`
+	TCPPort    ExternalPort `json:"tcp"` // 0: not reachable
+	UDPPort    ExternalPort `json:"udp"` // 0: not reachable
+	Method     Method       `json:"method"`
+	Router     string       `json:"router,omitempty"`
+	Confidence Confidence   `json:"confidence"`
+}
+
+// From the actor's own goroutines and timers.
+
+// wake is the actor's timer to itself: something may be due.
+type wake struct{ late }
+
+// found tells of a router that answered a search, searched of the search's end.
+type (
+	found struct {
+		late
+		search uint64
+		mapper Mapper
+	}
+	searched struct {
+		late
+		search   uint64
+		problems []error
+	}
+)
+
+// The answers to one call each. op is the call's number: an answer that nobody waits
+// for any more is recognised by it.
+type (
+	readingDone struct {
+		late
+		op      uint64
+		reading Reading
+		err     error
+	}
+	mapDone struct {
+		late
+		op      uint64
+		mapping Mapping
+		err     error
+	}
+	verifyDone struct {
+		late
+		op      uint64
+		mapping Mapping
+		err     error
+	}
+	unmapDone struct {
+		late
+		op  uint64
+		err error
+	}
+)
+
+// disturbed comes from the watcher: something happened in the network that may have
+// cost us the mappings.
+type disturbed struct {
+	late
+	from netip.Addr // not valid for what we saw ourselves
+	why  string
+	news notice
+}
+
+// surroundings comes from the goroutine that looks at routes and interfaces.
+type surroundings struct {
+	late
+	now string // whatever it is, it differs when they do
+}
+
+// watchEnded comes from a watcher's goroutine that can't listen any more.
+type watchEnded struct {
+	late
+	err error
+	at  time.Time
+}
