@@ -172,7 +172,9 @@ func (m *machine) next() time.Time {
 	}
 	at := earliest(m.nextSearch, m.firstEnd())
 	if m.router != nil {
-		at = earliest(at, m.readAt)
+		if m.readOp == 0 {
+			at = earliest(at, m.readAt)
+		}
 		for _, l := range m.leases {
 			at = earliest(at, l.next())
 		}
@@ -252,14 +254,15 @@ func (m *machine) settled() bool {
 
 func (m *machine) setState() {
 	s := m.state
-	held := 0
+	held, sound := 0, m.router != nil && m.external.IsValid()
 	for _, l := range m.leases {
+		sound = sound && l.by != nil && l.err == nil
 		if l.by != nil {
 			held++
 		}
 	}
 	switch {
-	case m.router != nil && held == len(m.leases) && m.external.IsValid():
+	case sound:
 		s = Mapped
 	case held > 0:
 		s = Degraded

@@ -192,7 +192,11 @@ func (m *machine) adopt() {
 			continue
 		}
 		m.say(eventLost, t.mapper, fmt.Sprintf("%s port %d is not mapped", l.protocol, l.internal), l.err)
-		l.drop() // what another router gave is at another address
+		if l.by != nil && l.by.Router().Addr == t.mapper.Router().Addr && m.memory.external == m.external {
+			l.by, l.renewAt = t.mapper, l.retryAt // as likely as not we get it back in a moment
+		} else {
+			l.drop() // what another router gave is at another address
+		}
 	}
 }
 
