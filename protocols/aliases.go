@@ -29,6 +29,9 @@ const (
 // and the stack of a crash.
 type Cause = actors.Cause
 
+// Side tells who ended a link.
+type Side = actors.Side
+
 // The sides of a Cause.
 const (
 	Local   = actors.Local
@@ -59,3 +62,10 @@ var ErrLinkDown = actors.ErrLinkDown
 
 // ErrSeqActive refuses a second sequence while one is being pulled.
 var ErrSeqActive = actors.ErrSeqActive
+
+// ErrMessageTooLarge and ErrFrameTooLarge refuse a Send whose message no frame can
+// carry: at most 16 MiB - 1, before and after compression. Nothing is queued.
+var (
+	ErrMessageTooLarge = wire.ErrMessageTooLarge
+	ErrFrameTooLarge   = wire.ErrFrameTooLarge
+)

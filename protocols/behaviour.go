@@ -44,7 +44,7 @@ func (b *behaviour) Other(ctx actor.Context) {
 	msg := ctx.Message()
 	if _, ok := msg.(*actor.Started); ok {
 		if b.actor = b.produce(); b.actor == nil {
-			panic(fmt.Errorf("New of protocol %s returned nil", b.link.set.label))
+			panic(fmt.Errorf("protocol %s: New returned nil", b.link.set.label))
 		}
 	}
 	b.receive(messageContext{Context: ctx, message: msg})

@@ -87,6 +87,10 @@ func (s *messageSet) encode(msg any) (code uint64, payload []byte, e *encoding, 
 	if !ok {
 		return 0, nil, nil, &UnknownTypeError{Protocol: s.label, Type: fmt.Sprintf("%T", msg)}
 	}
+	if v := reflect.ValueOf(msg); v.Kind() == reflect.Pointer && v.IsNil() {
+		// RLP would make an empty list of it, which is no such message.
+		return 0, nil, nil, fmt.Errorf("encode %T for %s: nil pointer", msg, s.label)
+	}
 	e = encodings.Get().(*encoding)
 	if err := rlp.Encode(e, msg); err != nil {
 		e.free()

@@ -22,8 +22,6 @@ type Link struct {
 	peerInfo func(*Link) any
 	greeted  bool // an actor has got its LinkUp; only the host's turn touches it
 
-	lives int // actors that the link has had; only the host's turn
-
 	mu     sync.Mutex
 	states map[reflect.Type]any
 }
@@ -75,12 +73,23 @@ func (l *Link) SendSeq(seq iter.Seq[any]) error {
 // the reason; what is still queued is dropped.
 func (l *Link) Disconnect(reason DiscReason) { l.host.Disconnect(reason, nil) }
 
+// DisconnectWithError is Disconnect with words for this side's log and the
+// [LinkDown]: what the remote should have sent, and what came.
+//
+//	if msg.Genesis != ours {
+//		link.DisconnectWithError(protocols.DiscUselessPeer, fmt.Errorf("genesis %x, want %x", msg.Genesis, ours))
+//	}
+func (l *Link) DisconnectWithError(reason DiscReason, err error) { l.host.Disconnect(reason, err) }
+
 // Context ends when the link does. Its cause is a *Cause.
 func (l *Link) Context() context.Context { return l.host.Context() }
 
 // Self is the link's actor, for messages from outside. It stays the same over
 // restarts.
 func (l *Link) Self() *actor.PID { return l.host.PID() }
+
+// Name is the protocol's.
+func (l *Link) Name() string { return l.host.Protocol().Name }
 
 // Version is the one that runs on this link.
 func (l *Link) Version() uint { return l.host.Protocol().Version }

@@ -3,7 +3,6 @@ package protocols
 import (
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -83,7 +82,7 @@ type Message struct {
 	kind   kind
 	typ    reflect.Type              // of a typed message: the struct
 	decode func([]byte) (any, error) // payload to *T
-	check  func() error              // can RLP do it?
+	check  func() error              // what keeps the type from being a message
 }
 
 type kind uint8
@@ -95,9 +94,10 @@ const (
 	ignored
 )
 
-// Type is a message that is decoded into a T, which RLP must be able to encode and
-// decode: usually a struct, never a pointer. It is delivered as *T, a copy that the
-// actor may keep.
+// Type is a message that is decoded into a T, usually a struct, by the rules of
+// go-ethereum's package rlp: strictly, unless its tags allow more ("optional",
+// "tail"). It is delivered as *T, a copy that the actor may keep. A T must have a
+// known depth: neither contain itself nor an interface.
 func Type[T any]() Message {
 	return Message{
 		kind: typed,
@@ -111,25 +111,6 @@ func Type[T any]() Message {
 		},
 		check: checkType[T],
 	}
-}
-
-// checkType says why RLP can't do a T. It looks at the type alone, with a nil
-// pointer and without input, because a zero T need not be a valid message.
-func checkType[T any]() error {
-	switch reflect.TypeFor[T]().Kind() {
-	case reflect.Pointer, reflect.Interface:
-		return errors.New("a message is a struct or another plain type")
-	}
-	if _, err := rlp.EncodeToBytes((*T)(nil)); err != nil {
-		return err
-	}
-	if _, ok := any(new(T)).(rlp.Decoder); ok {
-		return nil
-	}
-	if err := rlp.DecodeBytes(nil, new(T)); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	return nil
 }
 
 // Raw is a message that is delivered undecoded, as *[RawMessage].
@@ -183,7 +164,7 @@ func checkName(name string) error {
 
 func (v *Version) check() error {
 	if v.Length == 0 {
-		return errors.New("Length is missing")
+		return errors.New("no Length")
 	}
 	if uint64(len(v.Messages)) > v.Length {
 		return fmt.Errorf("%d messages for a Length of %d", len(v.Messages), v.Length)
@@ -199,7 +180,7 @@ func (v *Version) check() error {
 			}
 			codes[m.typ] = code
 			if err := m.check(); err != nil {
-				return fmt.Errorf("message 0x%02x: RLP can't do %v: %w", code, m.typ, err)
+				return fmt.Errorf("message 0x%02x: %v can't be a message: %w", code, m.typ, err)
 			}
 		}
 	}

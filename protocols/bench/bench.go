@@ -104,11 +104,15 @@ func (b *bench) Receive(ctx actor.Context) {
 }
 
 func (b *bench) echo(ask *Echo) {
-	if len(ask.Payload) > MaxSize {
-		b.link.Disconnect(protocols.DiscProtocolError)
+	if size := uint64(len(ask.Payload)); size > MaxSize {
+		b.refuse("echo", size)
 		return
 	}
 	b.answer(&EchoReply{ID: ask.ID, Payload: ask.Payload})
+}
+
+func (b *bench) refuse(what string, size uint64) {
+	b.link.DisconnectWithError(protocols.DiscProtocolError, fmt.Errorf("%s of %d bytes, %d are allowed", what, size, MaxSize))
 }
 
 func (b *bench) answer(msg any) {
@@ -119,7 +123,7 @@ func (b *bench) answer(msg any) {
 
 func (b *bench) flood(ask *Flood) {
 	if ask.Size > MaxSize {
-		b.link.Disconnect(protocols.DiscProtocolError)
+		b.refuse("flood", ask.Size)
 		return
 	}
 	// The bytes must not compress; one payload serves the whole flood.

@@ -30,6 +30,8 @@ var (
 	ErrTooLong   = fmt.Errorf("line is longer than %d bytes", MaxLine)
 	ErrNotText   = errors.New("line is not UTF-8 text")
 	ErrLineBreak = errors.New("line has a line break in it")
+	// ErrNotHere: nobody with that ID is in the room.
+	ErrNotHere = errors.New("no such node in the room")
 )
 
 // Say is a line of text.
@@ -69,7 +71,7 @@ func (r *Room) Spec() protocols.Spec {
 			Number: 1, Length: 1, Messages: []protocols.Message{protocols.Type[Say]()},
 		}},
 		New:      func() actor.Actor { return &member{room: r} },
-		PeerInfo: func(l *protocols.Link) any { return *protocols.State[Tally](l).counts() },
+		PeerInfo: func(l *protocols.Link) any { return protocols.State[tally](l).counts() },
 	}
 }
 
@@ -83,12 +85,35 @@ func (r *Room) Say(text string) (int, error) {
 	defer r.mu.Unlock()
 	taken := 0
 	for l := range r.links {
-		if l.Send(&Say{Line: text}) == nil {
+		if send(l, text) == nil {
 			taken++
-			protocols.State[Tally](l).sent.Add(1)
 		}
 	}
 	return taken, nil
+}
+
+// SayTo sends a line to the node with that ID alone; see [protocols.Peer]. Errors
+// are those of the line, [ErrNotHere], or of [protocols.Link.Send].
+func (r *Room) SayTo(id, text string) error {
+	if err := check(text); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for l := range r.links {
+		if l.Peer().ID == id {
+			return send(l, text)
+		}
+	}
+	return ErrNotHere
+}
+
+func send(l *protocols.Link, text string) error {
+	err := l.Send(&Say{Line: text})
+	if err == nil {
+		protocols.State[tally](l).sent.Add(1)
+	}
+	return err
 }
 
 func check(text string) error {
@@ -165,16 +190,16 @@ func (r *Room) heard(line Line) {
 	}
 }
 
-// Tally counts the lines of one link.
-type Tally struct{ sent, received atomic.Uint64 }
-
-// Counts is a Tally as lists of peers show it.
+// Counts is how many lines passed a link, as lists of peers show it.
 type Counts struct {
 	Sent     uint64 `json:"sent"`
 	Received uint64 `json:"received"`
 }
 
-func (t *Tally) counts() *Counts { return &Counts{Sent: t.sent.Load(), Received: t.received.Load()} }
+// tally counts the lines of one link, over restarts.
+type tally struct{ sent, received atomic.Uint64 }
+
+func (t *tally) counts() Counts { return Counts{Sent: t.sent.Load(), Received: t.received.Load()} }
 
 // member is the actor of one link.
 type member struct {
@@ -197,11 +222,11 @@ func (m *member) Receive(ctx actor.Context) {
 // say hands on what the remote said. A line that no honest node sends ends the
 // link.
 func (m *member) say(ctx actor.Context, msg *Say) {
-	if check(msg.Line) != nil {
-		m.link.Disconnect(protocols.DiscProtocolError)
+	if err := check(msg.Line); err != nil {
+		m.link.DisconnectWithError(protocols.DiscProtocolError, err)
 		return
 	}
-	protocols.State[Tally](m.link).received.Add(1)
+	protocols.State[tally](m.link).received.Add(1)
 	m.room.heard(Line{From: m.link.Peer(), Text: Printable(msg.Line), At: protocols.ReceivedAt(ctx)})
 }
 

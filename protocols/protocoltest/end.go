@@ -57,22 +57,31 @@ func (e *End) Crash() {
 	e.tb.Helper()
 	before, _ := e.steps.from(0)
 	actors.Send(e.root, e.Self(), &actors.Inject{})
+	if !e.awaitStep(len(before), func(s Step) bool { return s.Event == Restarted && s.Injected }) {
+		e.tb.Fatalf("end %s: no restart in %v", e.name, patience)
+	}
+}
+
+// awaitStep waits for a step of the protocol's actor, the first so many steps of the
+// end left out. It returns as well when the link has ended; false is the end of its
+// patience.
+func (e *End) awaitStep(skip int, wanted func(Step) bool) bool {
 	overdue := time.NewTimer(patience)
 	defer overdue.Stop()
 	self := actors.Path(e.Self())
 	for {
-		news, more := e.steps.from(len(before))
+		news, more := e.steps.from(skip)
 		for _, s := range news {
-			if s.Event == Restarted && s.Injected && s.Actor == self {
-				return
+			if s.Actor == self && wanted(s) {
+				return true
 			}
 		}
 		select {
 		case <-more:
 		case <-e.gone:
-			return
+			return true
 		case <-overdue.C:
-			e.tb.Fatalf("end %s: no restart in %v", e.name, patience)
+			return false
 		}
 	}
 }

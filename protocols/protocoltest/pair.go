@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -99,10 +100,7 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	if err := handshake(a, b, connA, connB); err != nil {
 		return nil, err
 	}
-	// What the runtime itself would log is in the actor log already.
-	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-		return slog.New(slog.DiscardHandler)
-	}))
+	system := newSystem()
 	p := &Pair{conn: connA.(*conn)}
 	p.A, err = a.spawn(system, connA, false, tb, o.log)
 	if err != nil {
@@ -115,9 +113,28 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	p.close = sync.OnceValue(func() error {
 		p.A.Disconnect(protocols.DiscQuitting)
 		p.B.Disconnect(protocols.DiscQuitting)
-		return errors.Join(p.A.end(), p.B.end())
+		err := errors.Join(p.A.end(), p.B.end())
+		time.Sleep(settling)
+		return err
 	})
 	return p, nil
+}
+
+// After a message to an actor that has stopped, protoactor counts further ones for a
+// while, in a goroutine. A synctest bubble must be empty at its end, and its clock
+// goes on only while somebody waits: so the while is made short, and waited for.
+const (
+	deadLetterPeriod = time.Nanosecond
+	settling         = time.Microsecond
+)
+
+// newSystem makes the runtime of a Pair. It is quiet: what it would log is in the
+// actor log already.
+func newSystem() *actor.ActorSystem {
+	return actor.NewActorSystem(
+		actor.WithDeadLetterThrottleInterval(deadLetterPeriod),
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
+	)
 }
 
 // Close ends the link, if it has not ended yet, and waits until the actors of both
@@ -205,6 +222,9 @@ func (n *node) spawn(system *actor.ActorSystem, conn net.Conn, inbound bool, tb 
 	}
 	e.protocol = n.offers[0].Name
 	e.Link = e.link.Host(e.protocol).Attached().(*protocols.Link)
+	// The link's actors come one after the other. What a test sends to the protocol's
+	// before it is there would be lost.
+	e.awaitStep(0, func(s Step) bool { return s.Event == Started })
 	return e, nil
 }
 

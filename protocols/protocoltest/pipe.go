@@ -107,9 +107,7 @@ func (s *stream) read(p []byte) (int, error) {
 		case len(p) == 0:
 			return 0, nil
 		case s.unread > 0:
-			n := copy(p, s.ring[s.first:min(s.first+s.unread, len(s.ring))])
-			s.first = (s.first + n) % len(s.ring)
-			s.unread -= n
+			n := s.take(p)
 			s.changed.Broadcast()
 			return n, nil
 		case s.writer.err != nil:
@@ -142,6 +140,24 @@ func (s *stream) write(p []byte) (n int, err error) {
 	}
 }
 
+// take moves as many bytes to p as there are.
+func (s *stream) take(p []byte) int {
+	n := s.peek(p)
+	s.first = (s.first + n) % len(s.ring)
+	s.unread -= n
+	return n
+}
+
+// peek copies them.
+func (s *stream) peek(p []byte) int {
+	p = p[:min(len(p), s.unread)]
+	if len(p) == 0 {
+		return 0
+	}
+	n := copy(p, s.ring[s.first:])
+	return n + copy(p[n:], s.ring)
+}
+
 // put takes as many bytes as there is room for.
 func (s *stream) put(p []byte) int {
 	p = p[:min(len(p), s.limit-s.unread)]
@@ -161,10 +177,7 @@ func (s *stream) grow(n int) {
 		return
 	}
 	ring := make([]byte, min(s.limit, max(n, 2*len(s.ring), 512)))
-	if s.unread > 0 {
-		head := copy(ring, s.ring[s.first:min(s.first+s.unread, len(s.ring))])
-		copy(ring[head:], s.ring[:s.unread-head])
-	}
+	s.peek(ring)
 	s.ring, s.first = ring, 0
 }
 
