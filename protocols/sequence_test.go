@@ -1,0 +1,159 @@
+package protocols_test
+
+import (
+	"errors"
+	"iter"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/protocoltest"
+)
+
+// upTo yields n messages of a size, and counts those that were pulled.
+func upTo(n uint64, size int, pulled *int) iter.Seq[any] {
+	payload := noise(size)
+	return func(yield func(any) bool) {
+		for range n {
+			*pulled++
+			if !yield(&text{B: payload}) {
+				return
+			}
+		}
+	}
+}
+
+// TestSequence answers with more than the outbox holds. It is pulled as the remote
+// reads; what comes meanwhile waits for its end.
+func TestSequence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n, size = 2000, 1000
+		release := make(chan struct{})
+		pulled, arrived := 0, 0
+		var told []string
+		spec := talk(func(ctx actor.Context, link *protocols.Link) {
+			switch msg := ctx.Message().(type) {
+			case *ask:
+				if msg.N == 0 {
+					told = append(told, "sequence")
+					if err := link.SendSeq(upTo(n, size, &pulled)); err != nil {
+						t.Error(err)
+					}
+					if err := link.SendSeq(upTo(1, 1, new(int))); err != protocols.ErrSeqActive {
+						t.Errorf("second sequence: %v", err)
+					}
+					return
+				}
+				told = append(told, "ask")
+				if err := link.Send(&answer{N: msg.N}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		reader := talk(func(ctx actor.Context, _ *protocols.Link) {
+			switch ctx.Message().(type) {
+			case *text:
+				arrived++
+				<-release
+			case *answer:
+				told = append(told, "answer") // the other actor is at rest by then
+			}
+		})
+		reader.Limits = protocols.Limits{Inbound: 10_000}
+		p := protocoltest.NewPair(t, spec, reader, protocoltest.Buffer(10_000))
+		send(t, p.B, &ask{N: 0})
+		send(t, p.B, &ask{N: 1})
+		synctest.Wait()
+		if ahead := pulled * size; ahead > 300_000 {
+			t.Errorf("%d bytes were pulled while nobody read", ahead)
+		}
+		if got := strings.Join(told, " "); got != "sequence" {
+			t.Errorf("the actor was told %q during its sequence", got)
+		}
+		close(release)
+		synctest.Wait()
+		if pulled != n || arrived != n {
+			t.Errorf("%d pulled and %d arrived, want %d", pulled, arrived, n)
+		}
+		if got := strings.Join(told, " "); got != "sequence ask answer" {
+			t.Errorf("the order was %q", got)
+		}
+	})
+}
+
+// TestSequenceFails: what can't be sent is the actor's crash. The sequence is lost, and
+// what comes after it is delivered to the next actor.
+func TestSequenceFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		bad  func(yield func(any) bool)
+		want string
+	}{
+		"no message": {func(yield func(any) bool) { yield("text") }, "string is no message of talk/7"},
+		"too large": {func(yield func(any) bool) {
+			yield(&protocols.RawMessage{Code: rawCode, Payload: make([]byte, 1<<24)})
+		}, protocols.ErrMessageTooLarge.Error()},
+		"panic": {func(func(any) bool) { panic(errors.New("disk is gone")) }, "disk is gone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := protocoltest.NewPair(t, talk(func(ctx actor.Context, link *protocols.Link) {
+				if msg, ok := ctx.Message().(*ask); ok {
+					if msg.N > 0 {
+						if err := link.Send(&answer{N: msg.N}); err != nil {
+							t.Error(err)
+						}
+						return
+					}
+					if err := link.SendSeq(func(yield func(any) bool) {
+						if yield(&answer{N: 0}) {
+							c.bad(yield)
+						}
+					}); err != nil {
+						t.Error(err)
+					}
+				}
+			}), byHand())
+			send(t, p.B, &ask{N: 0})
+			send(t, p.B, &ask{N: 1})
+			for want := range uint64(2) {
+				if got := protocoltest.Next[answer](p.B); got.N != want {
+					t.Errorf("got answer %d, want %d", got.N, want)
+				}
+			}
+			said := ""
+			for _, s := range p.A.Steps() {
+				if s.Event == protocoltest.Failed {
+					said += s.Reason
+				}
+			}
+			if !strings.Contains(said, c.want) {
+				t.Errorf("the crash says %q, want %q in it", said, c.want)
+			}
+		})
+	}
+}
+
+// TestSequenceEndsWithTheLink: its function returns, so that what it deferred runs.
+func TestSequenceEndsWithTheLink(t *testing.T) {
+	released := make(chan struct{})
+	p := protocoltest.NewPair(t, talk(func(ctx actor.Context, link *protocols.Link) {
+		if _, ok := ctx.Message().(*ask); ok {
+			if err := link.SendSeq(func(yield func(any) bool) {
+				defer close(released)
+				for yield(&answer{}) {
+				}
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+	}), talk(func(ctx actor.Context, link *protocols.Link) {
+		if _, ok := ctx.Message().(*answer); ok {
+			link.Disconnect(protocols.DiscRequested)
+		}
+	}))
+	send(t, p.B, &ask{})
+	p.A.Wait()
+	<-released
+}
