@@ -43,7 +43,6 @@ type machine struct {
 	state  State
 	since  time.Time
 	leases []*lease
-	lastOp uint64
 
 	// Searching.
 	search     uint64 // its number
@@ -91,6 +90,7 @@ type device struct {
 // memory outlives a crash of the actor: what was announced, and what was had from whom.
 // It is written where everything is settled.
 type memory struct {
+	lastOp    uint64
 	published ExternalAddress
 	gaveUp    string
 	external  netip.Addr
@@ -125,7 +125,9 @@ func newMachine(node [32]byte, ports []port, random func() float64, mem *memory)
 
 func (m *machine) do(action any) { m.out = append(m.out, action) }
 
-func (m *machine) op() uint64 { m.lastOp++; return m.lastOp }
+// op numbers a call. The numbers go on over crashes, because answers to calls of before
+// still come.
+func (m *machine) op() uint64 { m.memory.lastOp++; return m.memory.lastOp }
 
 func (m *machine) say(event string, by Mapper, words string, err error) {
 	r := record{event: event, words: words, err: err}

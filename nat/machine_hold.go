@@ -272,11 +272,19 @@ func (m *machine) news(from netip.Addr, n notice, ours bool) bool {
 	return m.router == nil
 }
 
-// leaving are the mappings to be deleted when we stop.
+// leaving are the mappings to be deleted when we stop, those included that a router may
+// be about to grant.
 func (m *machine) leaving() (all []doUnmap) {
 	for _, l := range m.leases {
-		if l.by != nil && l.by.Caps().Maps {
-			all = append(all, doUnmap{mapper: l.by, mapping: l.held})
+		by, mapping := l.by, l.held
+		if by == nil && l.op != 0 {
+			by, mapping = m.router, Mapping{Protocol: l.protocol, Internal: l.internal, External: l.ask}
+			if m.trial != nil {
+				by = m.trial.mapper
+			}
+		}
+		if by != nil && by.Caps().Maps {
+			all = append(all, doUnmap{mapper: by, mapping: mapping})
 		}
 	}
 	return all

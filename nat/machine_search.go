@@ -13,7 +13,7 @@ func (m *machine) beginSearch() {
 	if m.router != nil {
 		m.lastHeld = m.now
 	}
-	m.search++
+	m.search = m.op()
 	m.searching, m.answered, m.again = true, false, false
 	m.lastSearch, m.nextSearch = m.now, time.Time{}
 	m.found, m.problems, m.trial = nil, nil, nil

@@ -65,7 +65,7 @@ func TestSearchesLessAndLessWhereThereIsNoRouter(t *testing.T) {
 	s := newSim(t)
 	s.run(24 * time.Hour)
 	// One minute doubling to half an hour: about 50 searches a day.
-	if n := s.machine.search; n < 40 || n > 75 {
+	if n := s.searches; n < 40 || n > 75 {
 		t.Errorf("%d searches in 24 h", n)
 	}
 	if len(s.log) != 1 {
@@ -377,13 +377,13 @@ func TestStormOfNoticesIsBounded(t *testing.T) {
 	r := upnpRouter()
 	s := newSim(t, r)
 	s.run(20 * time.Second)
-	before := s.machine.search
+	before := s.searches
 	for i := range 600 { // one each 100 ms, all different
 		s.machine.onNotice(s.now, r.addr, notice{kind: noticeAlive, id: "u", boot: strings.Repeat("x", i%50)})
 		s.perform()
 		s.run(100 * time.Millisecond)
 	}
-	if n := s.machine.search - before; n > 13 {
+	if n := s.searches - before; n > 13 {
 		t.Errorf("%d searches in a minute", n)
 	}
 	for i := range 1000 {

@@ -2,7 +2,6 @@ package nat
 
 import (
 	"net/netip"
-	"time"
 )
 
 // This file is the whole vocabulary of the actor, by sender.
@@ -24,6 +23,10 @@ type Inbound struct {
 	late
 	Protocol Protocol
 }
+
+// Leave ends the actor: it deletes its mappings, for leaveTime at the most, and stops. To be
+// sent in place of a stop, which would leave the mappings to run out.
+type Leave struct{ late }
 
 // StatusRequest asks for a *[Status], which comes as the response.
 type StatusRequest struct{ late }
@@ -88,24 +91,35 @@ type (
 	}
 )
 
-// disturbed comes from the watcher: something happened in the network that may have
-// cost us the mappings.
+// disturbed comes from the watcher: a router, or something that says so, announced
+// itself.
 type disturbed struct {
 	late
-	from netip.Addr // not valid for what we saw ourselves
-	why  string
-	news notice
+	from netip.Addr
+	notice
 }
 
 // surroundings comes from the goroutine that looks at routes and interfaces.
 type surroundings struct {
 	late
-	now string // whatever it is, it differs when they do
+	networks []network
 }
 
-// watchEnded comes from a watcher's goroutine that can't listen any more.
-type watchEnded struct {
+// look is the actor's timer to itself: look at routes and interfaces.
+type look struct{ late }
+
+// deaf comes from the watcher: it can't listen to announcements there.
+type deaf struct {
 	late
 	err error
-	at  time.Time
 }
+
+// left comes when a mapping was deleted, or couldn't be, after Leave; leaveOverdue when
+// that takes too long.
+type (
+	left struct {
+		late
+		err error
+	}
+	leaveOverdue struct{ late }
+)

@@ -13,15 +13,16 @@ import (
 // sim runs a machine against routers in simulated time: it performs the machine's
 // actions after a short delay and wakes it when it wants to be woken.
 type sim struct {
-	t       *testing.T
-	now     time.Time
-	machine *machine
-	memory  *memory
-	world   *[]*simRouter // what answers a search, in this order
-	queue   []simEvent
-	news    []ExternalAddress
-	log     []record
-	calls   int
+	t        *testing.T
+	now      time.Time
+	machine  *machine
+	memory   *memory
+	world    *[]*simRouter // what answers a search, in this order
+	queue    []simEvent
+	news     []ExternalAddress
+	log      []record
+	calls    int
+	searches int
 }
 
 type simEvent struct {
@@ -78,6 +79,7 @@ func (s *sim) perform() {
 		s.machine.out = s.machine.out[1:]
 		switch a := a.(type) {
 		case doSearch:
+			s.searches++
 			for _, r := range *s.world {
 				if !r.down {
 					s.then(simDelay+r.answersAfter, func(m *machine) { m.onFound(s.now, a.search, r.mapper()) })

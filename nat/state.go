@@ -93,6 +93,7 @@ const (
 	eventMoved    = "moved"
 	eventGaveUp   = "gave_up"
 	eventNoRouter = "no_router" // not an error: many nodes need none
+	eventDeaf     = "deaf"      // announcements of routers can't be heard; all else works
 )
 
 // record is one line of the actor's log.

@@ -1,0 +1,299 @@
+package nat
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+const (
+	// leaveTime is what deleting our mappings may take when we stop.
+	leaveTime = 3 * time.Second
+	// lookEvery is how often our own routes and addresses are looked at.
+	lookEvery = 5 * time.Second
+)
+
+// deadline bounds a call: routers with UPnP may take seconds for an answer, the others
+// answer at once or never.
+func deadline(m Mapper) time.Duration {
+	switch m.Method() {
+	case MethodPCP, MethodPMP:
+		return 4 * time.Second
+	}
+	return 12 * time.Second
+}
+
+// searcher is what the actor sees of a [finder].
+type searcher interface {
+	// find tells of each router as it answers, and returns what went wrong besides.
+	// It starts goroutines with spawn.
+	find(ctx context.Context, spawn func(func()), tell func(Mapper)) []error
+	// networks lists our own networks.
+	networks() ([]network, error)
+}
+
+// shared outlives the actor's incarnations.
+type shared struct {
+	Config
+	finder  searcher
+	memory  memory
+	leaving bool
+}
+
+// leaser is the actor. It performs what its machine asks for, and tells it what came.
+type leaser struct {
+	*shared
+	root    *actor.RootContext
+	self    *actor.PID
+	ctx     context.Context // ends with this incarnation
+	cancel  context.CancelFunc
+	machine *machine
+	timer   actors.Timer // for the machine's next step
+	looking actors.Timer
+	watch   context.CancelFunc // ends the watcher; nil: there is none
+	around  string             // our surroundings when they were last looked at
+	pending int                // deletions under way, after Leave
+}
+
+func (a *leaser) Receive(ctx actor.Context) {
+	if a.shared.leaving {
+		a.depart(ctx)
+		return
+	}
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		a.start(ctx)
+	case *actor.Restarting, *actor.Stopping:
+		a.end()
+	case *wake:
+		a.machine.tick(a.Clock.Now())
+	case *found:
+		a.machine.onFound(a.Clock.Now(), msg.search, msg.mapper)
+	case *searched:
+		a.machine.onSearched(a.Clock.Now(), msg.search, msg.problems)
+	case *readingDone:
+		a.machine.onReading(a.Clock.Now(), msg.op, msg.reading, msg.err)
+	case *mapDone:
+		a.machine.onMapped(a.Clock.Now(), msg.op, msg.mapping, msg.err)
+	case *verifyDone:
+		a.machine.onVerified(a.Clock.Now(), msg.op, msg.mapping, msg.err)
+	case *unmapDone:
+		a.machine.onUnmapped(a.Clock.Now(), msg.op, msg.err)
+	case *Inbound:
+		a.machine.onInbound(a.Clock.Now(), msg.Protocol)
+	case *disturbed:
+		a.machine.onNotice(a.Clock.Now(), msg.from, msg.notice)
+	case *look:
+		a.lookAround()
+	case *surroundings:
+		a.looked(msg.networks)
+	case *deaf:
+		a.record(record{event: eventDeaf, err: msg.err})
+	case *StatusRequest:
+		ctx.Respond(a.status())
+	case *Leave:
+		a.leave(ctx)
+		return
+	default:
+		return
+	}
+	a.perform()
+}
+
+func (a *leaser) start(ctx actor.Context) {
+	a.root, a.self = ctx.ActorSystem().Root, ctx.Self()
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.machine = newMachine(a.NodeID, a.ports(), a.Random, &a.memory)
+	if a.Spec.Off {
+		return
+	}
+	a.machine.start(a.Clock.Now())
+	if m := a.Spec.Method; m != MethodFixed && m != MethodListen {
+		a.lookAround()
+	}
+}
+
+// end lets go of what belongs to this incarnation.
+func (a *leaser) end() {
+	if a.cancel != nil {
+		a.cancel()
+	}
+	for _, t := range []actors.Timer{a.timer, a.looking} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// perform does what the machine asks for, and sees to it that it is woken.
+func (a *leaser) perform() {
+	if a.machine == nil || a.ctx.Err() != nil {
+		return
+	}
+	for _, action := range a.machine.out {
+		a.do(action)
+	}
+	a.machine.out = nil
+	if a.timer != nil {
+		a.timer.Stop()
+		a.timer = nil
+	}
+	if at := a.machine.next(); !at.IsZero() {
+		a.timer = a.Clock.AfterFunc(max(at.Sub(a.Clock.Now()), 0), func() { actors.Send(a.root, a.self, &wake{}) })
+	}
+}
+
+func (a *leaser) do(action any) {
+	switch act := action.(type) {
+	case doSearch:
+		a.search(act.search)
+	case doRead:
+		a.call(act.mapper, func(ctx context.Context) any {
+			r, err := act.mapper.External(ctx)
+			return &readingDone{op: act.op, reading: r, err: err}
+		})
+	case doMap:
+		a.call(act.mapper, func(ctx context.Context) any {
+			m, err := act.mapper.Map(ctx, act.request)
+			return &mapDone{op: act.op, mapping: m, err: err}
+		})
+	case doVerify:
+		a.call(act.mapper, func(ctx context.Context) any {
+			m, err := act.mapper.Verify(ctx, act.mapping)
+			return &verifyDone{op: act.op, mapping: m, err: err}
+		})
+	case doUnmap:
+		a.call(act.mapper, func(ctx context.Context) any {
+			return &unmapDone{op: act.op, err: act.mapper.Unmap(ctx, act.mapping)}
+		})
+	case doPublish:
+		a.Publish(act.address)
+	case doRecord:
+		a.record(record(act))
+	}
+}
+
+// call runs what may take long, and sends what comes of it.
+func (a *leaser) call(m Mapper, f func(context.Context) any) {
+	parent := a.ctx
+	actors.Go(a.root, a.self, func() {
+		ctx, cancel := context.WithTimeout(parent, deadline(m))
+		defer cancel()
+		actors.Send(a.root, a.self, f(ctx))
+	})
+}
+
+// spawn starts a goroutine whose panic is ours.
+func (a *leaser) spawn(f func()) { actors.Go(a.root, a.self, f) }
+
+func (a *leaser) search(number uint64) {
+	parent := a.ctx
+	actors.Go(a.root, a.self, func() {
+		problems := a.finder.find(parent, a.spawn, func(m Mapper) {
+			actors.Send(a.root, a.self, &found{search: number, mapper: m})
+		})
+		actors.Send(a.root, a.self, &searched{search: number, problems: problems})
+	})
+}
+
+// lookAround looks at our own routes and addresses, and sees to it that this is done
+// again.
+func (a *leaser) lookAround() {
+	actors.Go(a.root, a.self, func() {
+		// What can't be read is told by the search; here it means no change.
+		if all, err := a.finder.networks(); err == nil {
+			actors.Send(a.root, a.self, &surroundings{networks: all})
+		}
+	})
+	if a.looking != nil {
+		a.looking.Stop() // what an incarnation before asked for may have come
+	}
+	a.looking = a.Clock.AfterFunc(lookEvery, func() { actors.Send(a.root, a.self, &look{}) })
+}
+
+// looked compares with what was there before. The watcher listens on interfaces, so it
+// follows.
+func (a *leaser) looked(all []network) {
+	now := surroundingsOf(all)
+	first := a.watch == nil
+	if !first && now == a.around {
+		return
+	}
+	if !first {
+		a.watch()
+		a.machine.onNotice(a.Clock.Now(), noAddr, notice{kind: noticeLocal, place: now})
+	}
+	a.around, a.machine.here = now, now
+	ctx, cancel := context.WithCancel(a.ctx)
+	a.watch = cancel
+	watch(ctx, all, a.spawn, func(msg any) { actors.Send(a.root, a.self, msg) })
+}
+
+// status is what StatusRequest asks for.
+func (a *leaser) status() *Status {
+	s := a.machine.status()
+	if a.Spec.Off {
+		s.State, s.Problems = Unmapped, []string{"port mapping is switched off (--nat none)"}
+	}
+	return s
+}
+
+// record writes to the actor log.
+func (a *leaser) record(r record) {
+	words := r.words
+	if r.err != nil {
+		if words != "" {
+			words += ": "
+		}
+		words += r.err.Error()
+	} else if r.method != "" {
+		words += ", by " + string(r.method)
+		if name := r.router.String(); name != "" {
+			words += " of " + name
+		}
+	}
+	quiet := r.event == eventRenewed || r.event == eventDeaf
+	a.Journal.Record(actors.Event{Time: a.Clock.Now(), Actor: actors.Path(a.self), Event: r.event, Reason: words, Quiet: quiet})
+}
+
+// leave deletes our mappings. From now on nothing else is done.
+func (a *leaser) leave(ctx actor.Context) {
+	a.shared.leaving = true
+	a.end()
+	all := a.machine.leaving()
+	if a.pending = len(all); a.pending == 0 {
+		ctx.Stop(a.self)
+		return
+	}
+	a.timer = a.Clock.AfterFunc(leaveTime, func() { actors.Send(a.root, a.self, &leaveOverdue{}) })
+	for _, u := range all {
+		actors.Go(a.root, a.self, func() {
+			ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+			defer cancel()
+			actors.Send(a.root, a.self, &left{err: u.mapper.Unmap(ctx, u.mapping)})
+		})
+	}
+}
+
+// depart is what the actor does after Leave: wait for the deletions, and stop.
+func (a *leaser) depart(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *actor.Started: // after a crash: what was not deleted runs out
+		ctx.Stop(ctx.Self())
+	case *actor.Restarting, *actor.Stopping:
+		a.end()
+	case *left:
+		if msg.err != nil {
+			a.record(record{event: eventLost, words: "could not delete a mapping", err: msg.err})
+		}
+		if a.pending--; a.pending == 0 {
+			ctx.Stop(a.self)
+		}
+	case *leaveOverdue:
+		a.record(record{event: eventLost, words: "the router doesn't answer; our mappings will run out"})
+		ctx.Stop(a.self)
+	}
+}

@@ -1,0 +1,79 @@
+package nat
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+)
+
+const (
+	// firstWait is the wait before a request is sent again; it doubles. The protocols'
+	// own figures (3 s for PCP) are for networks that aren't a home's.
+	firstWait = 250 * time.Millisecond
+	// maxDatagram bounds an answer.
+	maxDatagram = 1500
+)
+
+// garbageError is an answer that doesn't parse. It counts only if none comes that does:
+// anybody can send to an open port.
+type garbageError struct{ err error }
+
+func (g *garbageError) Error() string { return "the answer is garbage: " + line(g.err.Error()) }
+func (g *garbageError) Unwrap() error { return g.err }
+
+// exchange sends a datagram, again and again, until parse says that the answer has come,
+// with or without an error, or ctx ends. The request may depend on our own address.
+func exchange[T any](ctx context.Context, local net.Addr, to string, request func(own netip.Addr) []byte,
+	parse func([]byte) (answer T, done bool, err error)) (none T, err error) {
+	conn, err := (&net.Dialer{LocalAddr: local}).DialContext(ctx, "udp4", to)
+	if err != nil {
+		return none, err
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	own, _ := conn.LocalAddr().(*net.UDPAddr)
+	datagram := request(own.AddrPort().Addr().Unmap())
+	var garbage error
+	buf := make([]byte, maxDatagram)
+	for wait := firstWait; ctx.Err() == nil; wait *= 2 {
+		if _, err := conn.Write(datagram); err != nil {
+			return none, err
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(wait))
+		if ctx.Err() != nil {
+			break // its end may have come before our deadline was set, and be undone by it
+		}
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				var ne net.Error
+				if errors.As(err, &ne) && ne.Timeout() {
+					break
+				}
+				return none, err
+			}
+			answer, done, err := parse(buf[:n])
+			if done {
+				return answer, err
+			}
+			if err != nil {
+				garbage = &garbageError{err}
+			}
+		}
+	}
+	if garbage != nil {
+		return none, garbage
+	}
+	return none, ctx.Err()
+}
+
+// localUDP is the address to send from; nil leaves it to the system.
+func localUDP(ip netip.Addr) net.Addr {
+	if !ip.IsValid() {
+		return nil
+	}
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, 0))
+}

@@ -1,0 +1,309 @@
+package nat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+)
+
+const (
+	// searchTime is how long a search listens for answers. UPnP devices may take a
+	// second (MX), and searches get lost.
+	searchTime = 2500 * time.Millisecond
+	// describeTime is for fetching a description and asking its services.
+	describeTime = 8 * time.Second
+	// maxFinders bounds the interfaces that are searched: some hosts have a thousand.
+	maxFinders = 64
+)
+
+// finder looks for routers with everything at the same time.
+type finder struct {
+	spec        Spec
+	listen      netip.Addr // the one address that we listen on; not valid: all
+	seed        [32]byte
+	description string
+	list        func() ([]network, error)
+	ssdp        []netip.AddrPort // where searches go, beside the gateway
+	ssdpPort    uint16           // of a gateway that is asked directly
+	pcpPort     uint16
+}
+
+func newFinder(spec Spec, listen netip.Addr, seed [32]byte, description string) *finder {
+	return &finder{
+		spec: spec, listen: listen, seed: seed, description: description, list: networks,
+		ssdp: []netip.AddrPort{ssdpGroup}, ssdpPort: ssdpGroup.Port(), pcpPort: portPMP,
+	}
+}
+
+// hunt is one search.
+type hunt struct {
+	*finder
+	ctx   context.Context
+	tell  func(Mapper)
+	spawn func(f func())
+	wait  sync.WaitGroup
+
+	mu       sync.Mutex
+	problems []error
+	known    map[string]bool // services that were told of: v1 and v2 of one router, two ways to it
+}
+
+// find tells of each router as it answers, and returns what went wrong besides. It takes
+// searchTime and what slow answers need beyond, at most describeTime. Its goroutines have
+// ended when it returns; spawn starts them, and is who hears of a panic.
+func (f *finder) find(ctx context.Context, spawn func(func()), tell func(Mapper)) []error {
+	h := &hunt{finder: f, ctx: ctx, tell: tell, spawn: spawn, known: map[string]bool{}}
+	switch f.spec.Method {
+	case MethodFixed, MethodListen:
+		tell(newFixed(f.spec.Method, f.spec.IP))
+		return nil
+	case MethodSTUN:
+		tell(newSTUN(f.spec.Server))
+		return nil
+	}
+	h.search()
+	h.wait.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.problems
+}
+
+// networks lists our networks.
+func (f *finder) networks() ([]network, error) { return f.list() }
+
+// wants says whether a method is to be tried.
+func (f *finder) wants(m Method) bool { return f.spec.Method == "" || f.spec.Method == m }
+
+func (h *hunt) search() {
+	all, err := h.networks()
+	if err != nil {
+		h.problem(err)
+	}
+	if h.spec.IP.IsValid() {
+		h.ask(h.spec.IP, h.listen) // the system knows the way
+		return
+	}
+	gateways := 0
+	for _, n := range all[:min(len(all), maxFinders)] {
+		if h.listen.IsValid() && n.local.Addr() != h.listen {
+			continue
+		}
+		if h.spec.Method == "" && notPublic(n.local.Addr()) == "" {
+			h.tell(newFixed(MethodInterface, n.local.Addr()))
+		}
+		if n.gateway.IsValid() {
+			gateways++
+			h.ask(n.gateway, n.local.Addr())
+		}
+		if h.wants(MethodUPnP) {
+			h.goUPnP(n)
+		}
+	}
+	if gateways == 0 && !h.wants(MethodUPnP) {
+		h.problem(errors.New("there is no default route, and so no router to ask"))
+	}
+}
+
+// ask probes a gateway by the protocols that need to know its address.
+func (h *hunt) ask(gateway, local netip.Addr) {
+	h.probe(MethodPCP, newPCP(netip.AddrPortFrom(gateway, h.pcpPort), local, h.seed))
+	h.probe(MethodPMP, newPMP(gateway, local))
+}
+
+func (h *hunt) problem(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.problems = append(h.problems, err)
+}
+
+// start runs f in a goroutine that find waits for.
+func (h *hunt) start(f func()) {
+	h.wait.Add(1)
+	h.spawn(func() {
+		defer h.wait.Done()
+		f()
+	})
+}
+
+// probe asks one router whether it is there. Silence and closed ports are no problem to
+// tell of: most routers don't speak all protocols.
+func (h *hunt) probe(method Method, m Mapper) {
+	if !h.wants(method) {
+		return
+	}
+	h.start(func() {
+		ctx, cancel := context.WithTimeout(h.ctx, searchTime)
+		defer cancel()
+		_, err := m.External(ctx)
+		switch causeOf(err) {
+		case NoAnswer, Unreachable, Unsupported:
+			if h.spec.Method == method {
+				h.problem(err)
+			}
+			return
+		case Garbage:
+			h.problem(err)
+			return
+		}
+		h.tell(m) // what speaks the protocol is a router, even if it has only errors to tell
+	})
+}
+
+// goUPnP searches one interface. One that can't (a tunnel, a container's bridge) is no
+// problem of the others.
+func (h *hunt) goUPnP(n network) {
+	h.start(func() {
+		ctx, cancel := context.WithTimeout(h.ctx, searchTime)
+		defer cancel()
+		to := h.ssdp
+		if n.gateway.IsValid() {
+			to = append(to[:len(to):len(to)], netip.AddrPortFrom(n.gateway, h.ssdpPort))
+		}
+		err := searchSSDP(ctx, n.local.Addr(), to, func(m ssdpMessage, place *url.URL, from netip.Addr) {
+			h.start(func() { h.describe(n, m, place, from) })
+		})
+		if err != nil && n.gateway.IsValid() {
+			h.problem(err)
+		}
+	})
+}
+
+// describe fetches a device's description and tells of its best service: the first one
+// with a public address, else the first.
+func (h *hunt) describe(n network, m ssdpMessage, place *url.URL, from netip.Addr) {
+	ctx, cancel := context.WithTimeout(h.ctx, describeTime)
+	defer cancel()
+	way := newRouterHTTP(from, n.local.Addr())
+	root, err := way.describeDevice(ctx, place)
+	if err != nil {
+		cause, text := ioError(err)
+		if errors.As(err, new(*garbageError)) {
+			cause, text = Garbage, line(err.Error())
+		}
+		h.problem(&Error{Method: MethodUPnP, Router: from.String(), Op: "description", Cause: cause, Words: text, Err: err})
+		return
+	}
+	all := services(root, way)
+	if len(all) == 0 {
+		h.problem(&Error{Method: MethodUPnP, Router: from.String(), Op: "description", Cause: Unsupported, Words: "the router has no connection to map ports on"})
+		return
+	}
+	var best *upnpMapper
+	for _, s := range all {
+		name := line(root.Device.FriendlyName)
+		if model := line(root.Device.ModelName); model != "" && model != name {
+			name = line(name + " (" + model + ")")
+		}
+		s.router = Router{Name: name, Addr: from, Local: n.local.Addr(), Boot: m.boot, ID: m.device(), Place: place.String()}
+		s.description = h.description
+		if best == nil {
+			best = s
+		}
+		if len(all) == 1 {
+			break
+		}
+		if r, err := s.External(ctx); err == nil && notPublic(r.IP) == "" {
+			best = s
+			break
+		}
+	}
+	if h.first(fmt.Sprint(from, best.router.ID, best.kind)) {
+		h.tell(best)
+	}
+}
+
+func (h *hunt) first(key string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.known[key] {
+		return false
+	}
+	h.known[key] = true
+	return true
+}
+
+// Found is one router and method that answered a search, for people and for JSON.
+type Found struct {
+	Method   Method       `json:"method"`
+	Kind     string       `json:"kind,omitempty"` // of the UPnP service
+	Router   Router       `json:"router"`
+	External netip.Addr   `json:"external,omitzero"`  // not valid where the method tells with a mapping only
+	Warning  string       `json:"warning,omitempty"`  // what is wrong with the address
+	Error    string       `json:"error,omitempty"`    // what the router answered instead of one
+	Mappings []PortStatus `json:"mappings,omitempty"` // to this host, where the router has a list
+}
+
+// Search looks for routers with every method that spec allows, and asks each what it
+// has. It makes no mapping. It takes about three seconds, more where routers are slow, and
+// ends with ctx. The errors are those of the search itself.
+func Search(ctx context.Context, spec Spec) ([]Found, []error) {
+	var mu sync.Mutex
+	var all []Found
+	var wait sync.WaitGroup
+	crashes := make(chan error, 1)
+	guarded := func(f func()) {
+		go func() {
+			defer func() {
+				if v := recover(); v != nil {
+					select {
+					case crashes <- fmt.Errorf("crashed: %v", v):
+					default:
+					}
+				}
+			}()
+			f()
+		}()
+	}
+	f := newFinder(spec, netip.Addr{}, [32]byte{}, "")
+	problems := f.find(ctx, guarded, func(m Mapper) {
+		wait.Add(1)
+		guarded(func() {
+			defer wait.Done()
+			one := examine(ctx, m)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, one)
+		})
+	})
+	wait.Wait()
+	select {
+	case err := <-crashes:
+		problems = append(problems, err)
+	default:
+	}
+	return all, problems
+}
+
+// examine asks one router what it has.
+func examine(ctx context.Context, m Mapper) Found {
+	ctx, cancel := context.WithTimeout(ctx, describeTime)
+	defer cancel()
+	f := Found{Method: m.Method(), Router: m.Router()}
+	r, err := m.External(ctx)
+	switch {
+	case err != nil:
+		f.Error = err.Error()
+	case r.IP.IsValid():
+		f.External = r.IP
+		if why := notPublic(r.IP); why != "" && m.Method() != MethodFixed {
+			f.Warning = "double NAT: " + why
+		}
+	}
+	u, ok := m.(*upnpMapper)
+	if !ok {
+		return f
+	}
+	f.Kind = u.kind
+	for _, entry := range u.list(ctx) {
+		p := PortStatus{Protocol: entry.Protocol.String(), Internal: entry.Internal, External: entry.External, Permanent: entry.Permanent}
+		if !entry.Permanent {
+			p.Ends = time.Now().Add(entry.Lifetime)
+		}
+		f.Mappings = append(f.Mappings, p)
+	}
+	return f
+}

@@ -1,0 +1,182 @@
+package nat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// ssdpGroup is where UPnP devices listen and announce themselves.
+var ssdpGroup = netip.MustParseAddrPort("239.255.255.250:1900")
+
+// ssdpTargets are what a search asks for. Routers that know version 1 only do not answer
+// a search for version 2, and some that know version 2 answer the search for version 1
+// with it. A few announce the service and not the device.
+var ssdpTargets = []string{
+	"urn:schemas-upnp-org:device:InternetGatewayDevice:1",
+	"urn:schemas-upnp-org:device:InternetGatewayDevice:2",
+	"urn:schemas-upnp-org:service:WANIPConnection:1",
+	"urn:schemas-upnp-org:service:WANPPPConnection:1",
+}
+
+const (
+	// maxLocations bounds what one search fetches: a host could answer with thousands.
+	maxLocations = 8
+	// ssdpAnswers bounds what one search reads.
+	ssdpAnswers = 256
+)
+
+// ssdpWaits are the pauses between the rounds of a search; datagrams get lost.
+var ssdpWaits = []time.Duration{0, 300 * time.Millisecond, 700 * time.Millisecond}
+
+// ssdpMessage is an answer to a search, or an announcement.
+type ssdpMessage struct {
+	notify   bool
+	alive    bool   // of an announcement: alive or updated, else it leaves
+	kind     string // ST or NT
+	usn      string
+	location string
+	boot     string
+	server   string
+}
+
+// gateway says whether the message is about a router.
+func (m ssdpMessage) gateway() bool {
+	return strings.Contains(m.kind, ":InternetGatewayDevice:") || strings.Contains(m.kind, ":WANIPConnection:") || strings.Contains(m.kind, ":WANPPPConnection:")
+}
+
+// device is the unique name of the device, without the part of it that is meant.
+func (m ssdpMessage) device() string {
+	name, _, _ := strings.Cut(m.usn, "::")
+	return line(name)
+}
+
+// parseSSDP reads one datagram. Routers are careless with blanks and line ends, so this
+// is not left to a parser of HTTP.
+func parseSSDP(b []byte) (m ssdpMessage, err error) {
+	first, rest, _ := strings.Cut(string(b), "\n")
+	first = strings.ToUpper(strings.TrimSpace(first))
+	switch {
+	case strings.HasPrefix(first, "NOTIFY "):
+		m.notify = true
+	case strings.HasPrefix(first, "HTTP/") && strings.Contains(first, " 200"):
+	default:
+		return m, fmt.Errorf("neither answer nor announcement: %q", line(first))
+	}
+	for text := range strings.Lines(rest) {
+		key, value, ok := strings.Cut(text, ":")
+		if !ok {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		switch strings.ToUpper(strings.TrimSpace(key)) {
+		case "NTS":
+			m.alive = value == "ssdp:alive" || value == "ssdp:update"
+		case "ST", "NT":
+			m.kind = line(value)
+		case "USN":
+			m.usn = value
+		case "LOCATION":
+			m.location = value
+		case "BOOTID.UPNP.ORG":
+			m.boot = line(value)
+		case "SERVER":
+			m.server = line(value)
+		}
+	}
+	return m, nil
+}
+
+// place checks that a device describes itself: the URL must be at the host that sent
+// the message, by its address, so that nobody makes us fetch from elsewhere.
+func (m ssdpMessage) place(from netip.Addr) (*url.URL, error) {
+	return placeAt(m.location, from)
+}
+
+func placeAt(text string, host netip.Addr) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("not a URL: %q", line(text))
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	if u.Scheme != "http" || err != nil || ip.Unmap() != host.Unmap() || u.User != nil {
+		return nil, fmt.Errorf("the URL %q is not at %v, which sent it", line(text), host)
+	}
+	return u, nil
+}
+
+// searchSSDP asks from one of our addresses and tells of each device that answers, once
+// for each place, until ctx ends. to are the multicast group and the gateway itself,
+// which answers where multicast is filtered.
+func searchSSDP(ctx context.Context, local netip.Addr, to []netip.AddrPort, tell func(m ssdpMessage, place *url.URL, from netip.Addr)) error {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: local.AsSlice()})
+	if err != nil {
+		return fmt.Errorf("can't search from %v: %w", local, err)
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	seen := map[string]bool{}
+	buf := make([]byte, 2048)
+	for round, answers := 0, 0; answers < ssdpAnswers; {
+		wait := 3 * time.Second
+		if round < len(ssdpWaits) {
+			if err := askSSDP(conn, to); err != nil {
+				return fmt.Errorf("can't search from %v: %w", local, err)
+			}
+			wait = ssdpWaits[min(round+1, len(ssdpWaits)-1)]
+			round++
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(wait))
+		for answers < ssdpAnswers {
+			if ctx.Err() != nil {
+				return nil
+			}
+			n, from, err := conn.ReadFromUDPAddrPort(buf)
+			var ne net.Error
+			if errors.As(err, &ne) && ne.Timeout() {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("can't search from %v: %w", local, err)
+			}
+			answers++
+			m, err := parseSSDP(buf[:n])
+			if err != nil || m.notify || !m.gateway() {
+				continue
+			}
+			host := from.Addr().Unmap()
+			place, err := m.place(host)
+			if err != nil || seen[place.String()] || len(seen) >= maxLocations {
+				continue
+			}
+			seen[place.String()] = true
+			tell(m, place, host)
+		}
+	}
+	return nil
+}
+
+// askSSDP sends one round of searches. It fails if none could be sent.
+func askSSDP(conn *net.UDPConn, to []netip.AddrPort) (err error) {
+	sent := false
+	for _, addr := range to {
+		for _, target := range ssdpTargets {
+			text := "M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\nST: " + target + "\r\n\r\n"
+			if _, werr := conn.WriteToUDPAddrPort([]byte(text), addr); werr != nil {
+				err = werr
+				break
+			}
+			sent = true
+		}
+	}
+	if sent {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,128 @@
+package nat
+
+import (
+	"context"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/huin/goupnp"
+)
+
+const (
+	// maxBody bounds a description or a SOAP answer. Large descriptions have 20 kB.
+	maxBody = 128 << 10
+	// maxHeader bounds the HTTP header of an answer.
+	maxHeader = 16 << 10
+)
+
+// routerHTTP is the way to one router over HTTP: to this host alone, without proxy and
+// redirection, and with bounded answers.
+type routerHTTP struct {
+	host      netip.Addr
+	transport *http.Transport
+}
+
+func newRouterHTTP(host, local netip.Addr) *routerHTTP {
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	if local.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+	}
+	return &routerHTTP{host: host.Unmap(), transport: &http.Transport{
+		DialContext: dialer.DialContext,
+		// The small servers in routers are bad at keeping connections, and we'd have
+		// to look after idle ones.
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxHeader,
+		Proxy:                  nil,
+	}}
+}
+
+func (r *routerHTTP) client() http.Client {
+	return http.Client{Transport: r, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// failure is where an error of the transport is left for the caller: goupnp makes texts
+// of them.
+type failure struct{ err error }
+
+type failureKey struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (r *routerHTTP) RoundTrip(q *http.Request) (*http.Response, error) {
+	a, err := r.roundTrip(q)
+	if f, ok := q.Context().Value(failureKey{}).(*failure); ok {
+		f.err = err
+	}
+	return a, err
+}
+
+func (r *routerHTTP) roundTrip(q *http.Request) (*http.Response, error) {
+	if ip, err := netip.ParseAddr(q.URL.Hostname()); err != nil || ip.Unmap() != r.host || q.URL.Scheme != "http" {
+		return nil, fmt.Errorf("won't ask %q: it is not the router %v", line(q.URL.Host), r.host)
+	}
+	a, err := r.transport.RoundTrip(q)
+	if err != nil {
+		return nil, err
+	}
+	a.Body = &boundedBody{ReadCloser: a.Body, left: maxBody, ctx: q.Context()}
+	return a, nil
+}
+
+// boundedBody fails where a router says more than it should, and leaves a read error
+// for the caller, too.
+type boundedBody struct {
+	io.ReadCloser
+	left int
+	ctx  context.Context
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("the answer is longer than %d bytes", maxBody)
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	if f, ok := b.ctx.Value(failureKey{}).(*failure); ok && err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
+}
+
+// describeDevice fetches and reads the description of a device.
+func (r *routerHTTP) describeDevice(ctx context.Context, place *url.URL) (*goupnp.RootDevice, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, place.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	c := r.client()
+	a, err := c.Do(q)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = a.Body.Close() }()
+	if a.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the router answers with status %d", a.StatusCode)
+	}
+	return parseDevice(a.Body, place)
+}
+
+// parseDevice reads a description. Its control URLs are made absolute, against the
+// place it came from: a base that a description gives for itself is obsolete, and
+// wrong in many routers.
+func parseDevice(body io.Reader, place *url.URL) (*goupnp.RootDevice, error) {
+	root := new(goupnp.RootDevice)
+	d := xml.NewDecoder(body)
+	d.DefaultSpace = goupnp.DeviceXMLNamespace
+	if err := d.Decode(root); err != nil {
+		return nil, &garbageError{err}
+	}
+	root.SetURLBase(place)
+	return root, nil
+}
