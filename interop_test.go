@@ -292,8 +292,10 @@ func TestGethDisconnectReasons(t *testing.T) {
 		sub := srv.SubscribeEvents(events)
 		defer sub.Unsubscribe()
 		n := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
+		up := watch(t, n) // go-ethereum is up a moment before us, and then there is no link yet
 		srv.AddPeer(n.Self())
 		nextGeth(t, events, p2p.PeerEventTypeAdd)
+		up.next(node.PeerAdded)
 		if err := n.Stop(context.Background()); err != nil {
 			t.Fatal(err)
 		}
