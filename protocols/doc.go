@@ -20,5 +20,6 @@
 // link: see [State]. What the remote does wrong is no panic: bytes that are not
 // the message they claim to be end the link as a breach of protocol.
 //
-// An author needs this package and protoactor, nothing else of Troupe.
+// An author needs this package and protoactor, nothing else of Troupe; a test of the
+// protocol, package protocoltest beside it. The example "Echo" is a whole protocol.
 package protocols

@@ -10,6 +10,8 @@
 //	p.A.Crash()
 //	p.B.Send(&greet.WhoAmI{})
 //	if got := protocoltest.Next[greet.You](p.B); got.Name != "b" {
+//		t.Errorf("after a restart B is called %q", got.Name)
+//	}
 //
 // An end made with [ByHand] is played by the test itself: it sends what it likes and
 // takes what the other end sent with [Next]. A hostile remote is one whose Spec has

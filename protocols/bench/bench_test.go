@@ -1,0 +1,190 @@
+package bench_test
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/rlp"
+	"github.com/golang/snappy"
+
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/bench"
+	"github.com/troupe-p2p/troupe/protocols/protocoltest"
+)
+
+const dataCode = 0
+
+// load links bench/1 to a load generator that is played by hand.
+func load(t *testing.T, opts ...protocoltest.Option) *protocoltest.Pair {
+	t.Helper()
+	return protocoltest.NewPair(t, bench.Spec(), protocoltest.ByHand(bench.Spec()), opts...)
+}
+
+// hostile is a remote that can send any bytes under any code.
+func hostile() protocols.Spec {
+	s := bench.Spec()
+	messages := make([]protocols.Message, s.Versions[0].Length)
+	for i := range messages {
+		messages[i] = protocols.Raw()
+	}
+	s.Versions[0].Messages = messages
+	return s
+}
+
+func send(t *testing.T, from *protocoltest.End, msgs ...any) {
+	t.Helper()
+	for _, msg := range msgs {
+		if err := from.Send(msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func noise(size int) []byte {
+	b := make([]byte, size)
+	rand.NewChaCha8([32]byte{7}).Read(b)
+	return b
+}
+
+func raw(t *testing.T, code uint64, v any) *protocols.RawMessage {
+	t.Helper()
+	payload, err := rlp.EncodeToBytes(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &protocols.RawMessage{Code: code, Payload: payload}
+}
+
+func TestEcho(t *testing.T) {
+	p := load(t)
+	for _, size := range []int{0, 1, 32, 60, 61, 65536, 1 << 20, bench.MaxSize} {
+		body := noise(size)
+		send(t, p.B, &bench.Echo{ID: uint64(size), Payload: body})
+		if got := protocoltest.Next[bench.EchoReply](p.B); got.ID != uint64(size) || !bytes.Equal(got.Payload, body) {
+			t.Errorf("echo of %d bytes came back as %d with id %d", size, len(got.Payload), got.ID)
+		}
+	}
+}
+
+// TestAnswersKeepTheOrder: FloodDone comes before any answer to what came after the
+// Flood, and a SyncReply after all that came before it.
+func TestAnswersKeepTheOrder(t *testing.T) {
+	p := load(t)
+	const count, size = 3000, 500
+	send(t, p.B,
+		&bench.Echo{ID: 1}, raw(t, dataCode, &bench.Data{Payload: noise(100)}),
+		&bench.Flood{Count: count, Size: size},
+		&bench.Echo{ID: 2}, &bench.Sync{ID: 3}, &bench.Flood{}, &bench.Sync{ID: 4})
+	if got := protocoltest.Next[bench.EchoReply](p.B); got.ID != 1 {
+		t.Errorf("first answer is %d", got.ID)
+	}
+	for range count {
+		var data bench.Data
+		got := protocoltest.Next[protocols.RawMessage](p.B)
+		if err := rlp.DecodeBytes(got.Payload, &data); err != nil || len(data.Payload) != size {
+			t.Fatalf("Data of %d bytes, %v; want %d", len(data.Payload), err, size)
+		}
+		if packed := snappy.Encode(nil, got.Payload); len(packed) < size {
+			t.Fatalf("Data can be compressed to %d bytes", len(packed))
+		}
+	}
+	if got := protocoltest.Next[bench.FloodDone](p.B); got.Count != count {
+		t.Errorf("flood done after %d", got.Count)
+	}
+	if got := protocoltest.Next[bench.EchoReply](p.B); got.ID != 2 {
+		t.Errorf("echo is %d", got.ID)
+	}
+	if got := protocoltest.Next[bench.SyncReply](p.B); got.ID != 3 {
+		t.Errorf("sync is %d", got.ID)
+	}
+	if got := protocoltest.Next[bench.FloodDone](p.B); got.Count != 0 {
+		t.Errorf("empty flood done after %d", got.Count)
+	}
+	if got := protocoltest.Next[bench.SyncReply](p.B); got.ID != 4 {
+		t.Errorf("sync is %d", got.ID)
+	}
+}
+
+// TestIgnored: what bench/1 ignores, and Data whose RLP nobody looks at.
+func TestIgnored(t *testing.T) {
+	p := protocoltest.NewPair(t, bench.Spec(), protocoltest.ByHand(hostile()))
+	send(t, p.B, &protocols.RawMessage{Code: dataCode, Payload: []byte("no RLP")}, raw(t, 2, &bench.EchoReply{ID: 1}), raw(t, 4, &bench.FloodDone{}), raw(t, 6, &bench.SyncReply{}))
+	for code := uint64(7); code < 16; code++ {
+		send(t, p.B, &protocols.RawMessage{Code: code, Payload: []byte("reserved")})
+	}
+	send(t, p.B, raw(t, 5, &bench.Sync{ID: 9}))
+	if got := protocoltest.Next[protocols.RawMessage](p.B); got.Code != 6 || !bytes.Equal(got.Payload, []byte{0xc1, 0x09}) {
+		t.Errorf("got 0x%02x %x, want the SyncReply alone", got.Code, got.Payload)
+	}
+}
+
+func TestTooLargeIsABreach(t *testing.T) {
+	for name, c := range map[string]struct {
+		msg  any
+		want string
+	}{
+		"flood":      {&bench.Flood{Count: 1, Size: bench.MaxSize + 1}, "flood of 8388609 bytes"},
+		"huge flood": {&bench.Flood{Count: 1, Size: 1<<64 - 1}, "flood of 18446744073709551615 bytes"},
+		"echo":       {&bench.Echo{Payload: make([]byte, bench.MaxSize+1)}, "echo of 8388609 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := load(t)
+			send(t, p.B, c.msg)
+			if cause := p.A.Wait(); cause.Reason != protocols.DiscProtocolError || !strings.Contains(cause.Error(), c.want) {
+				t.Errorf("ended with %v, want %q in it", cause, c.want)
+			}
+		})
+	}
+}
+
+// TestCrashLosesNothing injects crashes into a flood.
+func TestCrashLosesNothing(t *testing.T) {
+	p := load(t, protocoltest.Buffer(10_000))
+	const count = 5000
+	send(t, p.B, &bench.Flood{Count: count, Size: 100})
+	for range 5 {
+		protocoltest.Next[protocols.RawMessage](p.B)
+		p.A.Crash()
+	}
+	for range count - 5 {
+		protocoltest.Next[protocols.RawMessage](p.B)
+	}
+	if got := protocoltest.Next[bench.FloodDone](p.B); got.Count != count {
+		t.Errorf("flood done after %d", got.Count)
+	}
+}
+
+// TestRemoteThatDoesNotRead asks for more than any outbox holds: nothing crashes, and
+// all of it comes when the remote reads.
+func TestRemoteThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const floods, count, size = 40, 10, 100_000
+		release, arrived := make(chan struct{}), 0
+		spec := bench.Spec()
+		spec.New = func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				if _, ok := ctx.Message().(*protocols.RawMessage); ok {
+					<-release
+					arrived++
+				}
+			})
+		}
+		p := protocoltest.NewPair(t, bench.Spec(), spec)
+		for range floods {
+			send(t, p.B, &bench.Flood{Count: count, Size: size})
+		}
+		synctest.Wait()
+		close(release)
+		synctest.Wait()
+		if arrived != floods*count {
+			t.Errorf("%d messages arrived, want %d", arrived, floods*count)
+		}
+		if n := p.A.Restarts(); n != 0 {
+			t.Errorf("%d restarts", n)
+		}
+	})
+}
