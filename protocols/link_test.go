@@ -221,7 +221,7 @@ func TestState(t *testing.T) {
 	for range 2 {
 		go func() { states <- protocols.State[string](first.A.Link) }()
 	}
-	if <-states != <-states {
+	if one, other := <-states, <-states; one != other {
 		t.Error("two states of one type")
 	}
 }
