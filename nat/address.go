@@ -10,7 +10,10 @@ var special = []struct {
 }{
 	{netip.MustParsePrefix("100.64.0.0/10"), "an address of a carrier's NAT"}, // RFC 6598
 	{netip.MustParsePrefix("0.0.0.0/8"), "no address yet"},
-	{netip.MustParsePrefix("192.0.0.0/24"), "a protocol's own address"}, // RFC 6890, DS-Lite among others
+	{netip.MustParsePrefix("192.0.0.0/24"), "a protocol's own address"},     // RFC 6890, DS-Lite among others
+	{netip.MustParsePrefix("192.0.2.0/24"), "an address for documentation"}, // RFC 5737
+	{netip.MustParsePrefix("198.51.100.0/24"), "an address for documentation"},
+	{netip.MustParsePrefix("203.0.113.0/24"), "an address for documentation"},
 	{netip.MustParsePrefix("198.18.0.0/15"), "a test network's address"},
 	{netip.MustParsePrefix("240.0.0.0/4"), "a reserved address"},
 }

@@ -30,12 +30,13 @@ type finder struct {
 	ssdp        []netip.AddrPort // where searches go, beside the gateway
 	ssdpPort    uint16           // of a gateway that is asked directly
 	pcpPort     uint16
+	time        time.Duration // how long to listen for answers
 }
 
 func newFinder(spec Spec, listen netip.Addr, seed [32]byte, description string) *finder {
 	return &finder{
 		spec: spec, listen: listen, seed: seed, description: description, list: networks,
-		ssdp: []netip.AddrPort{ssdpGroup}, ssdpPort: ssdpGroup.Port(), pcpPort: portPMP,
+		ssdp: []netip.AddrPort{ssdpGroup}, ssdpPort: ssdpGroup.Port(), pcpPort: portPMP, time: searchTime,
 	}
 }
 
@@ -136,7 +137,7 @@ func (h *hunt) probe(method Method, m Mapper) {
 		return
 	}
 	h.start(func() {
-		ctx, cancel := context.WithTimeout(h.ctx, searchTime)
+		ctx, cancel := context.WithTimeout(h.ctx, h.time)
 		defer cancel()
 		_, err := m.External(ctx)
 		switch causeOf(err) {
@@ -157,7 +158,7 @@ func (h *hunt) probe(method Method, m Mapper) {
 // problem of the others.
 func (h *hunt) goUPnP(n network) {
 	h.start(func() {
-		ctx, cancel := context.WithTimeout(h.ctx, searchTime)
+		ctx, cancel := context.WithTimeout(h.ctx, h.time)
 		defer cancel()
 		to := h.ssdp
 		if n.gateway.IsValid() {

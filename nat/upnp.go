@@ -216,7 +216,7 @@ func (u *upnpMapper) call(ctx context.Context, op string, f func(context.Context
 	case errors.As(err, &fault):
 		e.Code = fault.Detail.UPnPError.Errorcode
 		e.Cause, e.Words = upnpWords.explain(e.Code, fault.Detail.UPnPError.ErrorDescription)
-	case errors.As(err, &garbage):
+	case errors.As(err, &garbage), errors.As(at.err, &garbage):
 		e.Cause, e.Words = Garbage, garbage.Error()
 	case ctx.Err() != nil:
 		e.Cause, e.Words = ioError(ctx.Err())

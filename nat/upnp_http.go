@@ -85,14 +85,21 @@ type boundedBody struct {
 
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer is longer than %d bytes", maxBody)
+		return 0, b.failed(&garbageError{fmt.Errorf("longer than %d bytes", maxBody)})
 	}
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
 	b.left -= n
-	if f, ok := b.ctx.Value(failureKey{}).(*failure); ok && err != nil && err != io.EOF {
-		f.err = err
+	if err != nil && err != io.EOF {
+		return n, b.failed(err)
 	}
 	return n, err
+}
+
+func (b *boundedBody) failed(err error) error {
+	if f, ok := b.ctx.Value(failureKey{}).(*failure); ok {
+		f.err = err
+	}
+	return err
 }
 
 // describeDevice fetches and reads the description of a device.

@@ -1,0 +1,212 @@
+package nat
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v3"
+)
+
+// home makes a finder for a host on loopback behind the routers at gateway.
+func home(spec Spec, gateway netip.Addr, igd *fakeIGD) *finder {
+	f := newFinder(spec, netip.Addr{}, secret, "Troupe")
+	f.list = func() ([]network, error) {
+		return []network{
+			{name: "lo", local: netip.PrefixFrom(loopback, 8), gateway: gateway},
+			// A tunnel whose address is not ours: nothing can be sent from it.
+			{name: "broken", local: netip.MustParsePrefix("192.0.2.7/32")},
+		}, nil
+	}
+	f.ssdp = nil
+	if igd != nil {
+		f.ssdp = []netip.AddrPort{igd.ssdp}
+	}
+	f.ssdpPort = 1 // nobody
+	f.time = 400 * time.Millisecond
+	return f
+}
+
+// findAll runs a search to its end.
+func findAll(t *testing.T, f *finder) (methods []Method, found []Mapper, problems []error) {
+	t.Helper()
+	var mu sync.Mutex
+	problems = f.find(t.Context(), func(run func()) { go run() }, func(m Mapper) {
+		mu.Lock()
+		defer mu.Unlock()
+		methods, found = append(methods, m.Method()), append(found, m)
+	})
+	slices.Sort(methods)
+	return methods, found, problems
+}
+
+func TestFinder(t *testing.T) {
+	box, igd := newFakeUDP(t, "127.5.3.1"), newFakeIGD(t, "127.5.3.2")
+	nobody := netip.MustParseAddr("127.5.3.3")
+	for _, tt := range []struct {
+		name    string
+		spec    Spec
+		gateway netip.Addr
+		igd     *fakeIGD
+		change  func()
+		want    []Method
+		quick   bool
+	}{
+		{name: "all", gateway: box.addr, igd: igd, want: []Method{MethodPMP, MethodPCP, MethodUPnP}},
+		{name: "version 2", gateway: nobody, igd: igd, want: []Method{MethodUPnP}, change: func() { igd.set(func(f *fakeIGD) { f.version = 2 }) }},
+		{name: "NAT-PMP only", gateway: box.addr, want: []Method{MethodPMP}, change: func() { box.set(func(f *fakeUDP) { f.pcp = false }) }},
+		{name: "none", gateway: nobody},
+		{name: "pcp", spec: Spec{Method: MethodPCP}, gateway: box.addr, igd: igd, want: []Method{MethodPCP}, quick: true},
+		{name: "pmp at an address", spec: Spec{Method: MethodPMP, IP: box.addr}, gateway: nobody, igd: igd, want: []Method{MethodPMP}, quick: true},
+		{name: "upnp", spec: Spec{Method: MethodUPnP}, gateway: box.addr, igd: igd, want: []Method{MethodUPnP}},
+		{name: "location elsewhere", spec: Spec{Method: MethodUPnP}, gateway: nobody, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.location = "http://127.5.3.9:1/desc.xml" }) }},
+		{name: "description is garbage", spec: Spec{Method: MethodUPnP}, gateway: nobody, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.garbage["desc"] = "<root" }) }},
+		{name: "extip", spec: Spec{Method: MethodFixed, IP: wan}, want: []Method{MethodFixed}, quick: true},
+		{name: "stun", spec: Spec{Method: MethodSTUN}, want: []Method{MethodSTUN}, quick: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			box.set(func(f *fakeUDP) { f.pcp = true })
+			igd.set(func(f *fakeIGD) { f.version, f.location = 1, ""; clear(f.garbage) })
+			if tt.change != nil {
+				tt.change()
+			}
+			began := time.Now()
+			got, found, problems := findAll(t, home(tt.spec, tt.gateway, tt.igd))
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("found %v, want %v; problems %v", got, tt.want, problems)
+			}
+			if took := time.Since(began); tt.quick && took > 300*time.Millisecond || took > 3*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if (len(problems) > 0) != (tt.name == "description is garbage") {
+				t.Errorf("problems: %v", problems)
+			}
+			for _, m := range found {
+				if r := m.Router(); m.Method() == MethodUPnP && (r.Name != "Fake [31m box (F1)" || r.Addr != igd.addr || r.Local != loopback || r.Boot != "1" || r.ID != "uuid:fake") {
+					t.Errorf("router %+v", r)
+				}
+			}
+		})
+	}
+}
+
+func TestExamine(t *testing.T) {
+	igd := newFakeIGD(t, "127.5.3.4")
+	igd.set(func(f *fakeIGD) {
+		f.ip = "100.64.1.1"
+		f.maps["UDP 30303"] = fakeMapping{30303, "127.0.0.1", 600}
+		f.maps["TCP 80"] = fakeMapping{80, "127.0.0.9", 600}
+	})
+	f := examine(t.Context(), upnpAt(t, igd))
+	if f.Kind != "WANIPConnection:1" || f.Warning == "" || f.Error != "" || len(f.Mappings) != 1 || f.Mappings[0].Protocol != "UDP" || time.Until(f.Mappings[0].Ends) < 590*time.Second {
+		t.Errorf("%+v", f)
+	}
+	box := newFakeUDP(t, "127.5.3.5")
+	box.set(func(f *fakeUDP) { f.mutePCP = true })
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if f := examine(ctx, newPCP(netip.AddrPortFrom(box.addr, portPMP), loopback, secret)); f.Error == "" {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestSTUN(t *testing.T) {
+	answer := func(t *testing.T, reply func(q *stun.Message) []byte) string {
+		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			buf := make([]byte, 1500)
+			for {
+				n, from, err := conn.ReadFrom(buf)
+				if err != nil {
+					return
+				}
+				q := &stun.Message{Raw: buf[:n]}
+				if q.Decode() == nil {
+					_, _ = conn.WriteTo(reply(q), from)
+				}
+			}
+		}()
+		t.Cleanup(func() { _ = conn.Close(); <-done })
+		return conn.LocalAddr().String()
+	}
+	build := func(q *stun.Message, s ...stun.Setter) []byte {
+		return stun.MustBuild(append([]stun.Setter{stun.NewTransactionIDSetter(q.TransactionID), stun.BindingSuccess}, s...)...).Raw
+	}
+	good := answer(t, func(q *stun.Message) []byte {
+		return build(q, &stun.XORMappedAddress{IP: net.IP{30, 1, 2, 3}, Port: 7})
+	})
+	old := answer(t, func(q *stun.Message) []byte { return build(q, &stun.MappedAddress{IP: net.IP{30, 1, 2, 4}, Port: 7}) })
+	foreign := answer(t, func(q *stun.Message) []byte {
+		q.TransactionID[0]++
+		return build(q, &stun.XORMappedAddress{IP: net.IP{6, 6, 6, 6}, Port: 7})
+	})
+	garbage := answer(t, func(*stun.Message) []byte { return []byte("hello") })
+	for _, tt := range []struct {
+		name    string
+		servers []string
+		ip      string
+		cause   Cause
+	}{
+		{name: "today's", servers: []string{good}, ip: "30.1.2.3"},
+		{name: "of RFC 3489", servers: []string{old}, ip: "30.1.2.4"},
+		{name: "another transaction", servers: []string{foreign}, cause: Garbage},
+		{name: "garbage", servers: []string{garbage}, cause: Garbage},
+		{name: "second server", servers: []string{garbage, good}, ip: "30.1.2.3"},
+		{name: "closed", servers: []string{"127.0.0.1:1"}, cause: Unreachable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := (&stunMapper{servers: tt.servers}).External(soon(t, time.Second))
+			if tt.ip != "" && (err != nil || r.IP.String() != tt.ip) || tt.ip == "" && (err == nil || causeOf(err) != tt.cause) {
+				t.Errorf("%v, %v", r.IP, err)
+			}
+		})
+	}
+}
+
+func FuzzParseSTUN(f *testing.F) {
+	m := stun.MustBuild(stun.TransactionID, stun.BindingSuccess, &stun.XORMappedAddress{IP: net.IP{30, 1, 2, 3}, Port: 7})
+	f.Add(m.Raw)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var id [stun.TransactionIDSize]byte
+		if len(b) >= 20 {
+			copy(id[:], b[8:])
+		}
+		if ip, err := parseSTUN(b, id); err == nil && !ip.IsValid() {
+			t.Error("no address and no error")
+		}
+	})
+}
+
+func TestParse(t *testing.T) {
+	for text, want := range map[string]Spec{
+		"any": {}, "auto": {}, "none": {Off: true}, "": {Off: true}, "off": {Off: true}, "ANY": {},
+		"upnp": {Method: MethodUPnP}, "pmp": {Method: MethodPMP}, "pcp": {Method: MethodPCP}, "stun": {Method: MethodSTUN},
+		"pmp:192.168.1.1": {Method: MethodPMP, IP: netip.MustParseAddr("192.168.1.1")}, "pcp:10.0.0.1": {Method: MethodPCP, IP: netip.MustParseAddr("10.0.0.1")},
+		"extip:30.1.2.3": {Method: MethodFixed, IP: netip.MustParseAddr("30.1.2.3")}, "extip:2a00::1": {Method: MethodFixed, IP: netip.MustParseAddr("2a00::1")},
+		"stun:30.1.1.10:3478": {Method: MethodSTUN, Server: "30.1.1.10:3478"}, "stun:example.org": {Method: MethodSTUN, Server: "example.org:3478"},
+		"stun:[2a00::1]:99": {Method: MethodSTUN, Server: "[2a00::1]:99"},
+	} {
+		got, err := Parse(text)
+		if err != nil || got != want {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+		if again, err := Parse(got.String()); err != nil || again != got {
+			t.Errorf("%q becomes %q: %+v, %v", text, got.String(), again, err)
+		}
+	}
+	for _, text := range []string{"extip", "extip:", "extip:host", "extip:0.0.0.0", "pmp:", "pmp:x", "any:1", "upnp:1.2.3.4", "none:x", "stun:", "stun::1", "magic", "extip:224.0.0.1", "pmp:fe80::1%eth0"} {
+		if got, err := Parse(text); err == nil {
+			t.Errorf("%q: %+v", text, got)
+		}
+	}
+}
