@@ -74,6 +74,11 @@ func TestConversation(t *testing.T) {
 	if n, err := a.Say("anybody?"); n != 0 || err != nil {
 		t.Errorf("Say in an empty room: %d, %v", n, err)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Await(ctx); err != context.Canceled {
+		t.Errorf("somebody is still in the room: %v", err)
+	}
 }
 
 // What can't be said, and what ends the link of a remote that says it.

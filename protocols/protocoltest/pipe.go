@@ -185,7 +185,6 @@ func (s *stream) closeRead() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reader.close(net.ErrClosed)
-	s.unread = 0
 	s.changed.Broadcast()
 }
 
