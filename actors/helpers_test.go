@@ -51,7 +51,10 @@ func (l *logbook) of(name, kind string) []Event {
 // goroutine behind that does not end by itself.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
-	synctest.Test(t, f)
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { after(5 * time.Millisecond) }) // the throttle of dead letters
+		f(t)
+	})
 }
 
 // eventually waits until cond holds. It is for tests in real time; in a bubble
@@ -74,4 +77,28 @@ func eventually(t testing.TB, what string, cond func() bool) {
 func after(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
+}
+
+// noBuffersLost fails the test if it ends with more buffers out than it began
+// with. What is to be cleaned up before is asked for later. Tests that use it don't
+// run in parallel.
+func noBuffersLost(t testing.TB) {
+	t.Helper()
+	before := buffersOut.Load()
+	t.Cleanup(func() { settles(t, "buffers left over", func() int64 { return buffersOut.Load() - before }) })
+}
+
+// settles fails the test if a number does not come down to zero: what ends a link
+// may be a step ahead of what cleans up behind it.
+func settles(t testing.TB, what string, number func() int64) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 5000 {
+		if number() == 0 {
+			return
+		}
+		<-tick.C
+	}
+	t.Errorf("%d %s", number(), what)
 }
