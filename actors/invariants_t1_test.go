@@ -1,0 +1,316 @@
+package actors
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// awaitGrant waits, in the host's turn, until its token lies unread in the
+// mailbox.
+func (s *script) awaitGrant() *WriteToken {
+	for range 1_000_000 {
+		if t := s.grant.Load(); t != nil && t.state.Load() == granted {
+			return t
+		}
+		runtime.Gosched() // in a bubble no time passes meanwhile
+	}
+	panic("the token does not come")
+}
+
+// TestT1TokenIsNeverLostNorDoubled lets three protocols die in every relation to
+// the token that they can be in. The remote must get every message that Send
+// accepted, in its order, over a stream whose MACs are right; and the pinger must
+// get its turn, too.
+func TestT1TokenIsNeverLostNorDoubled(t *testing.T) {
+	const rounds = 40
+	deaths := []struct {
+		name string
+		do   func(s *script, ctx actor.Context)
+	}{
+		{"lives", func(*script, actor.Context) {}},
+		{"before it asks", func(*script, actor.Context) { panic("before it asks") }},
+		{"with the token unread", func(s *script, _ actor.Context) { s.awaitGrant(); panic("with the token unread") }},
+		{"with its return on the way", func(s *script, ctx actor.Context) {
+			i := &incarnation{Host: s.Host}
+			i.writeGrant(ctx, s.awaitGrant())
+			panic("with its return on the way")
+		}},
+		{"injected", func(s *script, _ actor.Context) { s.awaitGrant(); panic(errInjected) }},
+		{"stops with the token unread", func(s *script, ctx actor.Context) { s.awaitGrant(); ctx.Stop(ctx.Self()) }},
+	}
+	bubble(t, func(t *testing.T) {
+		scripts := []*script{{}, {}, {}}
+		var protocols []Protocol
+		for i, s := range scripts {
+			protocols = append(protocols, s.protocol(string(rune('a'+i)), func(p *Protocol) {
+				p.Restart, p.Intensity = Permanent, Intensity{Restarts: -1}
+			}))
+		}
+		r := meet(t, protocols...)
+		var director sync.WaitGroup
+		defer director.Wait()
+		director.Go(func() {
+			for round := range rounds {
+				for i, s := range scripts {
+					death := deaths[(round+i)%len(deaths)]
+					s.sendThen(text("%d", 2*round), func(ctx actor.Context) {
+						_ = s.Send(0, text("%d", 2*round+1))
+						death.do(s, ctx)
+					})
+				}
+				<-time.After(20 * time.Second) // past every backoff
+			}
+		})
+		next, pings := map[uint64]int{}, 0
+		_ = r.conn.SetReadDeadline(time.Now().Add((rounds + 5) * 20 * time.Second))
+		for total := 0; total < 2*rounds*len(scripts); {
+			p, err := r.read()
+			if err != nil {
+				t.Fatalf("after %d messages, %v: %v; cause %v", total, next, err, r.link.Cause())
+			}
+			if p.code == wire.PingMsg {
+				pings++
+				r.send(wire.PongMsg, emptyList)
+				continue
+			}
+			if want := fmt.Sprint(next[p.code]); string(p.payload) != want {
+				t.Fatalf("protocol %d: got message %s, want %s", p.code, p.payload, want)
+			}
+			next[p.code]++
+			total++
+		}
+		if pings < rounds/2 {
+			t.Errorf("%d pings in %d rounds of 20 s", pings, rounds)
+		}
+		for i, s := range scripts {
+			if lives := s.lives.Load(); lives < rounds*4/6 {
+				t.Errorf("protocol %d lived %d times, so it can't have died in all ways", i, lives)
+			}
+		}
+	})
+}
+
+// TestT2WriterIsReachableThroughTheTokenAlone walks the types of everything that a
+// host, the pinger or the reader can get hold of. Only by way of a WriteToken, or
+// of the peer and the stage, which hand them out, may it come to something that
+// seals or writes.
+func TestT2WriterIsReachableThroughTheTokenAlone(t *testing.T) {
+	forbidden := map[reflect.Type]bool{}
+	for _, v := range []any{frameWriter{}, wire.Encoder{}, wire.Session{}, arbiter{}, peer{}, stage{}, net.TCPConn{}} {
+		forbidden[reflect.TypeOf(v)] = true
+	}
+	writes := reflect.TypeFor[io.Writer]()
+	seen := map[reflect.Type]bool{reflect.TypeFor[WriteToken](): true}
+	var walk func(typ reflect.Type, path string)
+	walk = func(typ reflect.Type, path string) {
+		if forbidden[typ] {
+			t.Errorf("%s is reachable: %s", typ, path)
+			return
+		}
+		if seen[typ] {
+			return
+		}
+		seen[typ] = true
+		ours := strings.HasPrefix(typ.PkgPath(), "github.com/troupe-p2p/")
+		switch typ.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Chan, reflect.Map:
+			walk(typ.Elem(), path)
+		case reflect.Interface:
+			if typ.Implements(writes) {
+				t.Errorf("%s can write: %s", typ, path)
+			}
+		case reflect.Struct:
+			if !ours && typ.PkgPath() != "" && !strings.HasPrefix(typ.PkgPath(), "sync") {
+				return
+			}
+			for i := range typ.NumField() {
+				f := typ.Field(i)
+				walk(f.Type, path+"."+f.Name)
+			}
+		}
+	}
+	for _, v := range []any{Link{}, Host{}, incarnation{}, pinger{}, reader{}, pump{}, batch{}, guard{},
+		LinkEnded{}, RequestWrite{}, ReturnToken{}, closeLink{}, pongsDue{}, batchDue{}, pingCheck{}, farewellOver{}, stopDue{}} {
+		walk(reflect.TypeOf(v), reflect.TypeOf(v).Name())
+	}
+	for _, must := range []reflect.Type{reflect.TypeFor[connection](), reflect.TypeFor[wire.Decoder](), reflect.TypeFor[outbox]()} {
+		if !seen[must] {
+			t.Errorf("the walk did not come to %v", must)
+		}
+	}
+}
+
+// TestT3StaleTokenCannotWrite keeps tokens after they were taken back, returned,
+// or revoked by a crash, and tries to write with them.
+func TestT3StaleTokenCannotWrite(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := &script{}, &script{}
+		r := meet(t, a.protocol("a"), b.protocol("b"))
+		var kept []*WriteToken
+		abuse := func(when string) {
+			t.Helper()
+			for i, tok := range kept {
+				if tok.begin() {
+					t.Errorf("%s: token %d begins", when, i)
+				}
+				frame, _ := appendBase(nil, wire.PongMsg, emptyList, r.Snappy)
+				if err := tok.write(frame, nil); err != errStaleToken {
+					t.Errorf("%s: token %d writes: %v", when, i, err)
+				}
+			}
+		}
+		// Taken back: a sleeps with the token unread, and b wants it.
+		woken := make(chan struct{})
+		a.sendThen([]byte("a1"), func(actor.Context) {
+			kept = append(kept, a.awaitGrant())
+			<-woken
+			abuse("taken back")
+		})
+		synctest.Wait()
+		_ = b.Send(0, []byte("b1"))
+		if p := r.expect(32); string(p.payload) != "b1" {
+			t.Errorf("got %s", p.payload)
+		}
+		close(woken)
+		if p := r.expect(16); string(p.payload) != "a1" {
+			t.Errorf("got %s", p.payload)
+		}
+		// Returned: a uses it early, in the middle of its turn.
+		a.sendThen([]byte("a2"), func(ctx actor.Context) {
+			tok := a.awaitGrant()
+			kept = append(kept, tok)
+			i := &incarnation{Host: a.Host}
+			i.writeGrant(ctx, tok)
+			abuse("returned")
+		})
+		r.expect(16)
+		// Revoked by a crash: the next incarnation finds it in its mailbox.
+		a.sendThen([]byte("a3"), func(actor.Context) {
+			kept = append(kept, a.awaitGrant())
+			panic("with the token unread")
+		})
+		r.expect(16)
+		synctest.Wait()
+		abuse("after a crash")
+		if len(kept) != 3 || kept[0] == kept[1] || kept[1] == kept[2] || kept[0] == kept[2] {
+			t.Errorf("three grants are not three tokens: %p", kept)
+		}
+		// The stream is whole.
+		_ = b.Send(0, []byte("b2"))
+		r.expect(32)
+	})
+}
+
+// TestT4DeathWhileWritingEndsTheLink breaks the connection's Write at many places.
+func TestT4DeathWhileWritingEndsTheLink(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		after  int // bytes of the frame that are written before
+		do     func(*memConn) error
+		side   Side
+		reason wire.DiscReason
+		want   string // in the cause
+	}{
+		{"panic before the first byte", 0, burst, Local, wire.DiscSubprotocolError, "died while writing: panic: conn.Write exploded"},
+		{"panic after the first byte", 1, burst, Local, wire.DiscSubprotocolError, "died while writing: panic: conn.Write exploded"},
+		{"panic after the header", 32, burst, Local, wire.DiscSubprotocolError, "died while writing: panic: conn.Write exploded"},
+		{"panic before the last byte", 32 + 112 + 15, burst, Local, wire.DiscSubprotocolError, "died while writing: panic: conn.Write exploded"},
+		{"reset before the first byte", 0, fail, Network, wire.DiscNetworkError, errReset.Error()},
+		{"reset in the middle", 50, fail, Network, wire.DiscNetworkError, errReset.Error()},
+		{"nothing taken for 20 s", 50, stall, Local, wire.DiscReadTimeout, ErrWriteTimeout.Error()},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				a, b := &script{}, &script{}
+				ours, theirs := memPipe(64 << 10)
+				r := meetOver(t, newNode(t), ours, theirs, a.protocol("a"), b.protocol("b"))
+				synctest.Wait()
+				ours.fault.Store(&fault{at: tt.after, do: tt.do})
+				a.tell(func(actor.Context) { _ = a.Send(0, noise(100)) })
+				c := r.wantCause(tt.side, tt.reason, nil)
+				if !strings.Contains(c.Error(), tt.want) {
+					t.Errorf("cause %q does not say %q", c, tt.want)
+				}
+				if tt.side == Local && tt.reason == wire.DiscSubprotocolError && (c.Protocol != "a/1" || !strings.Contains(string(c.Stack), "burst")) {
+					t.Errorf("protocol %q, stack %s", c.Protocol, c.Stack)
+				}
+				// Nothing follows the torn frame: not b's message, no Disconnect.
+				_ = b.Send(0, nil)
+				if _, err := r.read(); err == nil {
+					t.Error("the remote could read a message")
+				}
+				if len(r.in) != tt.after {
+					t.Errorf("%d bytes came, want %d", len(r.in), tt.after)
+				}
+			})
+		})
+	}
+}
+
+// Nobody else who writes may take the link down silently: the peer's goroutine
+// that answers pings, and the pinger.
+func TestT4DeathOfOtherWriters(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		start func(r *remote)
+		want  string
+	}{
+		{"pong", func(r *remote) { r.send(wire.PingMsg, emptyList) }, "peer actor: panic: conn.Write exploded"},
+		{"ping", func(*remote) { after(pingInterval) }, "died while writing: panic: conn.Write exploded"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ours, theirs := memPipe(64 << 10)
+				r := meetOver(t, newNode(t), ours, theirs, new(script).protocol("a"))
+				synctest.Wait()
+				ours.fault.Store(&fault{at: 5, do: burst})
+				tt.start(r)
+				c := r.wantCause(Local, wire.DiscSubprotocolError, nil)
+				if !strings.Contains(c.Error(), tt.want) || !strings.Contains(string(c.Stack), "burst") {
+					t.Errorf("cause %q, stack:\n%s", c, c.Stack)
+				}
+			})
+		})
+	}
+}
+
+// A holder that dies before or after writing does not end the link.
+func TestT4DeathOutsideOfWritingDoesNot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a := &script{}
+		r := meet(t, a.protocol("a"))
+		for i, die := range []func(ctx actor.Context){
+			func(actor.Context) { a.awaitGrant(); panic("before") },
+			func(ctx actor.Context) {
+				(&incarnation{Host: a.Host}).writeGrant(ctx, a.awaitGrant())
+				panic("after")
+			},
+		} {
+			a.sendThen(text("%d", i), die)
+			if p := r.expect(16); string(p.payload) != fmt.Sprint(i) {
+				t.Errorf("got %s, want %d", p.payload, i)
+			}
+			synctest.Wait()
+			if c := r.link.Cause(); c != nil {
+				t.Fatalf("the link ended: %v", c)
+			}
+		}
+		_ = r.conn.SetReadDeadline(time.Now().Add(time.Second))
+		if p, err := r.read(); !os.IsTimeout(err) {
+			t.Errorf("more than was sent: %+v, %v", p, err)
+		}
+	})
+}
