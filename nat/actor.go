@@ -33,6 +33,9 @@ type searcher interface {
 	find(ctx context.Context, spawn func(func()), tell func(Mapper)) []error
 	// networks lists our own networks.
 	networks() ([]network, error)
+	// watch listens to what routers announce there until ctx ends, and sends the actor
+	// *disturbed and *deaf.
+	watch(ctx context.Context, all []network, spawn func(func()), send func(msg any))
 }
 
 // shared outlives the actor's incarnations.
@@ -229,7 +232,7 @@ func (a *leaser) looked(all []network) {
 	a.around, a.machine.here = now, now
 	ctx, cancel := context.WithCancel(a.ctx)
 	a.watch = cancel
-	watch(ctx, all, a.spawn, func(msg any) { actors.Send(a.root, a.self, msg) })
+	a.finder.watch(ctx, all, a.spawn, func(msg any) { actors.Send(a.root, a.self, msg) })
 }
 
 // status is what StatusRequest asks for.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -42,7 +43,7 @@ var (
 func newSim(t *testing.T, routers ...*simRouter) *sim {
 	s := &sim{t: t, now: simStart, memory: &memory{}, world: &routers}
 	for _, r := range routers {
-		r.sim, r.booted = s, s.now.Add(-time.Hour)
+		r.now, r.booted = func() time.Time { return s.now }, s.now.Add(-time.Hour)
 	}
 	s.begin()
 	return s
@@ -194,7 +195,8 @@ func (s *sim) count(event string) (n int) {
 
 // simRouter is a router in simulated time. Zero values are a healthy one.
 type simRouter struct {
-	sim          *sim
+	mu           sync.Mutex
+	now          func() time.Time
 	method       Method
 	addr         netip.Addr
 	caps         *Caps
@@ -210,6 +212,7 @@ type simRouter struct {
 	table        map[Protocol]simEntry
 	mapCalls     []Request
 	searches     int
+	hangs        bool // never answers a deletion
 }
 
 type simEntry struct {
@@ -218,15 +221,27 @@ type simEntry struct {
 	ends     time.Time // zero: never
 }
 
-func (r *simRouter) mapper() Mapper { r.searches++; return &simMapper{r} }
+func (r *simRouter) mapper() Mapper {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.searches++
+	return &simMapper{r}
+}
 
 // maps says whether a packet from outside would come to us now.
 func (r *simRouter) maps(p Protocol, e ExternalPort) bool {
 	m, ok := r.table[p]
-	return ok && !r.down && m.external == e && (m.ends.IsZero() || r.sim.now.Before(m.ends))
+	return ok && !r.down && m.external == e && (m.ends.IsZero() || r.now().Before(m.ends))
 }
 
-func (r *simRouter) reboot() { r.table, r.booted = nil, r.sim.now }
+// locked runs f while no call is under way.
+func (r *simRouter) locked(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+}
+
+func (r *simRouter) reboot() { r.table, r.booted = nil, r.now() }
 
 func (r *simRouter) check(op string) error {
 	if r.down {
@@ -239,7 +254,7 @@ func (r *simRouter) check(op string) error {
 }
 
 func (r *simRouter) epoch() Epoch {
-	return Epoch{Seconds: uint32(r.sim.now.Sub(r.booted) / time.Second), Known: r.method != MethodUPnP}
+	return Epoch{Seconds: uint32(r.now().Sub(r.booted) / time.Second), Known: r.method != MethodUPnP}
 }
 
 type simMapper struct{ r *simRouter }
@@ -261,6 +276,8 @@ func (m *simMapper) address() netip.Addr {
 }
 
 func (m *simMapper) External(context.Context) (Reading, error) {
+	m.r.mu.Lock()
+	defer m.r.mu.Unlock()
 	if err := m.r.check("read"); err != nil {
 		return Reading{}, err
 	}
@@ -271,6 +288,8 @@ func (m *simMapper) External(context.Context) (Reading, error) {
 }
 
 func (m *simMapper) Map(_ context.Context, q Request) (Mapping, error) {
+	m.r.mu.Lock()
+	defer m.r.mu.Unlock()
 	r := m.r
 	r.mapCalls = append(r.mapCalls, q)
 	if err := r.check("map"); err != nil {
@@ -291,7 +310,7 @@ func (m *simMapper) Map(_ context.Context, q Request) (Mapping, error) {
 	}
 	e := simEntry{external: q.External, internal: q.Internal}
 	if life != 0 {
-		e.ends = r.sim.now.Add(life)
+		e.ends = r.now().Add(life)
 	}
 	if !r.mute {
 		if r.table == nil {
@@ -306,7 +325,12 @@ func (m *simMapper) Map(_ context.Context, q Request) (Mapping, error) {
 	return got, nil
 }
 
-func (m *simMapper) Unmap(_ context.Context, g Mapping) error {
+func (m *simMapper) Unmap(ctx context.Context, g Mapping) error {
+	if m.r.hangs && !pause(ctx, time.Hour) {
+		return ctx.Err()
+	}
+	m.r.mu.Lock()
+	defer m.r.mu.Unlock()
 	if err := m.r.check("unmap"); err != nil {
 		return err
 	}
@@ -315,15 +339,17 @@ func (m *simMapper) Unmap(_ context.Context, g Mapping) error {
 }
 
 func (m *simMapper) Verify(_ context.Context, g Mapping) (Mapping, error) {
+	m.r.mu.Lock()
+	defer m.r.mu.Unlock()
 	if err := m.r.check("verify"); err != nil {
 		return Mapping{}, err
 	}
 	e, ok := m.r.table[g.Protocol]
-	if !ok || !e.ends.IsZero() && !m.r.sim.now.Before(e.ends) {
+	if !ok || !e.ends.IsZero() && !m.r.now().Before(e.ends) {
 		return Mapping{}, &Error{Method: m.r.method, Code: 714, Cause: NoMapping}
 	}
 	g.Epoch = m.r.epoch()
-	g.Lifetime = e.ends.Sub(m.r.sim.now)
+	g.Lifetime = e.ends.Sub(m.r.now())
 	if m.r.method == MethodPCP {
 		g.IP = m.address()
 	}

@@ -26,7 +26,7 @@ const (
 
 // watch listens, in goroutines of its own, to what routers announce, until ctx ends. It
 // listens on the networks that have a gateway, and says where it can't.
-func watch(ctx context.Context, all []network, spawn func(func()), send func(msg any)) {
+func (f *finder) watch(ctx context.Context, all []network, spawn func(func()), send func(msg any)) {
 	for _, n := range all[:min(len(all), maxWatched)] {
 		if !n.gateway.IsValid() {
 			continue
