@@ -72,8 +72,9 @@ type stage struct {
 // parent supervises the actor as the node does.
 type parent struct {
 	*actors.Supervisor
-	stage *stage
-	props *actor.Props
+	stage   *stage
+	props   *actor.Props
+	spawned chan struct{} // closed when the actor is there; nil: nobody waits
 }
 
 func (p *parent) Receive(ctx actor.Context) {
@@ -84,6 +85,9 @@ func (p *parent) Receive(ctx actor.Context) {
 	case *actor.Started:
 		p.stage.pid = ctx.Spawn(p.props)
 		p.Adopt(p.stage.pid, &actors.Resident)
+		if p.spawned != nil {
+			close(p.spawned)
+		}
 	case *actor.Terminated:
 		close(p.stage.stopped)
 	}

@@ -7,8 +7,6 @@ import (
 )
 
 const (
-	// grace is how long a router that answered waits for one that we like better.
-	grace = 200 * time.Millisecond
 	// readEvery is how often a router is asked for its address and clock, readSoon how
 	// soon again after a failure.
 	readEvery = 10 * time.Second
@@ -24,6 +22,18 @@ const (
 	// maxSeen bounds what is remembered of devices that announce themselves.
 	maxSeen = 32
 )
+
+// grace is how long a router that answered waits for one that we like better. Those that
+// speak NAT-PMP speak PCP on the same port, if they do, and so answer at the same time.
+func grace(m Method) time.Duration {
+	switch m {
+	case MethodPCP:
+		return 0
+	case MethodPMP:
+		return 50 * time.Millisecond
+	}
+	return 200 * time.Millisecond
+}
 
 // The waits between searches that brought nothing, by what is to be expected.
 var (

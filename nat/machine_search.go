@@ -46,12 +46,13 @@ func (m *machine) onFound(now time.Time, search uint64, mapper Mapper) {
 		return
 	}
 	m.answered = true
-	if len(m.found) == 0 {
-		m.graceUntil = now.Add(grace)
+	until := now.Add(grace(mapper.Method()))
+	if len(m.found) == 0 || until.Before(m.graceUntil) {
+		m.graceUntil = until
 	}
 	m.found = append(m.found, mapper)
 	slices.SortStableFunc(m.found, func(a, b Mapper) int { return a.Method().rank() - b.Method().rank() })
-	if m.trial == nil && (mapper.Method().rank() == 0 || !now.Before(m.graceUntil)) {
+	if m.trial == nil && !now.Before(m.graceUntil) {
 		m.tryNext()
 	}
 	m.settle()
@@ -281,25 +282,20 @@ func (m *machine) forsake() {
 // complain logs a fruitless search, unless the last one failed in the same way.
 func (m *machine) complain(double bool) {
 	var all []string
-	var first error
 	for _, err := range m.problems {
 		if double == (causeOf(err) == NotPublic) || m.answered && !double {
 			all = append(all, err.Error())
-			if first == nil {
-				first = err
-			}
 		}
 	}
 	event, why := eventGaveUp, strings.Join(slices.Compact(slices.Sorted(slices.Values(all))), "; ")
 	if !m.answered {
-		event, why = eventNoRouter, "no router answered by PCP, NAT-PMP or UPnP; looking again now and then"
-		first = nil
+		event, why = eventNoRouter, "no router answered; looking again now and then"
 	}
 	if m.memory.gaveUp == why {
 		return
 	}
 	m.memory.gaveUp = why
-	m.say(event, nil, why, first)
+	m.say(event, nil, why, nil)
 }
 
 // describe is a mapping in words.

@@ -1,0 +1,105 @@
+package nat
+
+import (
+	"log/slog"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// TestActorOnLoopback runs the actor, with its finder and its libraries, against routers
+// on loopback in real time.
+func TestActorOnLoopback(t *testing.T) {
+	box, igd := newFakeUDP(t, "127.5.4.1"), newFakeIGD(t, "127.5.4.2")
+	nobody := netip.MustParseAddr("127.5.4.3")
+	reset := func() {
+		box.set(func(f *fakeUDP) { f.pcp, f.code, f.wrong, f.ip = true, 0, 0, [4]byte{30, 10, 10, 1} })
+		igd.set(func(f *fakeIGD) {
+			f.version, f.permanent, f.ip = 1, false, "30.10.10.1"
+			clear(f.taken)
+			clear(f.errors)
+			clear(f.garbage)
+		})
+	}
+	derived := derivedPort(simNode, 0)
+	for _, tt := range []struct {
+		name    string
+		gateway netip.Addr
+		igd     *fakeIGD
+		fault   func()
+		want    ExternalAddress // zero: none
+		state   State
+	}{
+		{name: "PCP first", gateway: box.addr, igd: igd, want: ExternalAddress{TCPPort: 30303, UDPPort: 30303, Method: MethodPCP}},
+		{name: "PCP refuses, UPnP maps", gateway: box.addr, igd: igd, fault: func() { box.set(func(f *fakeUDP) { f.code = 2 }) }, want: ExternalAddress{TCPPort: 30303, UDPPort: 30303, Method: MethodUPnP}},
+		{name: "NAT-PMP gives another port", gateway: box.addr, fault: func() { box.set(func(f *fakeUDP) { f.pcp, f.wrong = false, 40001 }) }, want: ExternalAddress{TCPPort: 40001, UDPPort: 40001, Method: MethodPMP}},
+		{name: "UPnP, permanent only", gateway: nobody, igd: igd, fault: func() { igd.set(func(f *fakeIGD) { f.permanent = true }) }, want: ExternalAddress{TCPPort: 30303, UDPPort: 30303, Method: MethodUPnP}},
+		{name: "UPnP 1, TCP port in use", gateway: nobody, igd: igd, fault: func() { igd.set(func(f *fakeIGD) { f.taken["TCP 30303"] = true }) }, want: ExternalAddress{TCPPort: derived, UDPPort: 30303, Method: MethodUPnP}},
+		{name: "UPnP 2, TCP port in use", gateway: nobody, igd: igd, fault: func() { igd.set(func(f *fakeIGD) { f.version = 2; f.taken["TCP 30303"] = true }) }, want: ExternalAddress{TCPPort: 41000, UDPPort: 30303, Method: MethodUPnP}},
+		{name: "UPnP fails once for each port", gateway: nobody, igd: igd, fault: func() { igd.set(func(f *fakeIGD) { f.errors["AddPortMapping"] = []int{501, 501} }) }, want: ExternalAddress{TCPPort: 30303, UDPPort: 30303, Method: MethodUPnP}},
+		{name: "double NAT", gateway: box.addr, igd: igd, state: DoubleNAT, fault: func() {
+			box.set(func(f *fakeUDP) { f.ip = [4]byte{100, 64, 0, 9} })
+			igd.set(func(f *fakeIGD) { f.ip = "10.0.0.1" })
+		}},
+		{name: "garbage", gateway: nobody, igd: igd, state: Unmapped, fault: func() { igd.set(func(f *fakeIGD) { f.garbage["AddPortMapping"] = "<?xml \x01" }) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			reset()
+			if tt.fault != nil {
+				tt.fault()
+			}
+			system := actor.NewActorSystem(
+				actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
+				actor.WithDeadLetterThrottleInterval(time.Millisecond))
+			news := make(chan ExternalAddress, 8)
+			c, err := Config{NodeID: simNode, Secret: secret, TCPPort: 30303, UDPPort: 30303, Publish: func(a ExternalAddress) { news <- a }}.complete()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
+			p := &parent{Supervisor: actors.NewSupervisor(actors.SystemClock, nil, nil), stage: s, props: c.props(home(Spec{}, tt.gateway, tt.igd)), spawned: make(chan struct{})}
+			top := s.root.Spawn(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithSupervisor(p)))
+			<-p.spawned
+			if tt.want.Method == "" {
+				for deadline := time.Now().Add(10 * time.Second); s.status().State != tt.state; {
+					if time.Now().After(deadline) {
+						t.Fatalf("%+v", s.status())
+					}
+					pause(t.Context(), 20*time.Millisecond)
+				}
+				if st := s.status(); len(st.Problems) == 0 || st.External.IP.IsValid() {
+					t.Errorf("%+v", st)
+				}
+			} else {
+				select {
+				case a := <-news:
+					a.Router, tt.want.IP, tt.want.Confidence = "", wan, Granted
+					if a != tt.want {
+						t.Errorf("published %+v, want %+v", a, tt.want)
+					}
+				case <-time.After(10 * time.Second):
+					t.Fatalf("%+v", s.status())
+				}
+			}
+			actors.Send(s.root, s.pid, &Leave{})
+			<-s.stopped
+			s.root.Stop(top)
+			if len(news) > 0 {
+				t.Errorf("published again: %+v", <-news)
+			}
+			box.set(func(f *fakeUDP) {
+				igd.set(func(g *fakeIGD) {
+					if len(f.maps) > 0 || len(g.maps) > 0 {
+						t.Errorf("left behind: %v, %v", f.maps, g.maps)
+					}
+					clear(f.maps)
+					clear(g.maps)
+				})
+			})
+		})
+	}
+}

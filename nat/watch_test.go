@@ -1,0 +1,68 @@
+package nat
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// TestHear: what routers announce reaches the actor once, and nothing else does.
+func TestHear(t *testing.T) {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	got, done := make(chan *disturbed, 16), make(chan error, 1)
+	go func() {
+		done <- hear(ctx, conn, parseNotify, func(msg any) { got <- msg.(*disturbed) })
+	}()
+	from, err := net.Dial("udp4", conn.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	alive := func(boot string) string {
+		return "NOTIFY * HTTP/1.1\r\nNTS: ssdp:alive\r\nNT: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\nUSN: uuid:a::x\r\nLOCATION: http://127.0.0.1/d\r\nBOOTID.UPNP.ORG: " + boot + "\r\n\r\n"
+	}
+	for _, text := range []string{"garbage", alive("1"), alive("1"), "M-SEARCH * HTTP/1.1\r\n\r\n", alive("2")} {
+		if _, err := from.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, boot := range []string{"1", "2"} {
+		select {
+		case d := <-got:
+			if d.boot != boot || d.from != loopback || d.kind != noticeAlive {
+				t.Errorf("%+v, want boot id %s", d, boot)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("boot id %s is not told of", boot)
+		}
+	}
+	cancel()
+	_ = conn.SetReadDeadline(time.Unix(1, 0)) // as listen does
+	if err := <-done; err != nil || len(got) > 0 {
+		t.Errorf("%v, %d more", err, len(got))
+	}
+}
+
+// TestWatchIsDeafWhereItCantListen: an interface that is gone is told of, no more.
+func TestWatchIsDeafWhereItCantListen(t *testing.T) {
+	got := make(chan any, 4)
+	f := newFinder(Spec{}, netip.Addr{}, secret, "")
+	gone := network{name: "gone", index: 1 << 20, local: netip.MustParsePrefix("192.168.7.7/24"), gateway: netip.MustParseAddr("192.168.7.1")}
+	quiet := network{name: "no gateway", index: 1 << 20, local: gone.local}
+	f.watch(t.Context(), []network{gone, quiet}, func(run func()) { run() }, func(msg any) { got <- msg })
+	if len(got) != 2 {
+		t.Fatalf("%d messages", len(got))
+	}
+	for range 2 {
+		if d, ok := (<-got).(*deaf); !ok || d.err == nil {
+			t.Errorf("%+v", d)
+		}
+	}
+}
