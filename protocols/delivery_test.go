@@ -204,48 +204,6 @@ func panicOf(f func()) (value any) {
 	return nil
 }
 
-// TestOtherActors: a child asks its protocol's actor and is answered, and gets what
-// is forwarded, a raw message as a copy.
-func TestOtherActors(t *testing.T) {
-	forwarded, answered := make(chan *protocols.RawMessage, 10), make(chan string, 1)
-	child := actor.PropsFromFunc(func(ctx actor.Context) {
-		switch msg := ctx.Message().(type) {
-		case *actor.Started:
-			ctx.Request(ctx.Parent(), "question")
-		case string:
-			answered <- msg
-		case *protocols.RawMessage:
-			forwarded <- msg
-		}
-	})
-	var pid *actor.PID // the actor's own
-	p := protocoltest.NewPair(t, talk(func(ctx actor.Context, link *protocols.Link) {
-		switch msg := ctx.Message().(type) {
-		case *protocols.LinkUp:
-			pid = ctx.Spawn(child)
-		case string:
-			if !protocols.ReceivedAt(ctx).IsZero() || !ctx.Sender().Equal(pid) || !ctx.Self().Equal(link.Self()) {
-				ctx.Respond("who are you?")
-				return
-			}
-			ctx.Respond(msg + " answered")
-		case *protocols.RawMessage:
-			ctx.Forward(pid)
-		}
-	}), byHand())
-	if got := next(t, answered, p.A); got != "question answered" {
-		t.Errorf("the child was told %q", got)
-	}
-	for i := range byte(10) {
-		send(t, p.B, &protocols.RawMessage{Code: rawCode, Payload: bytes.Repeat([]byte{i}, 100)})
-	}
-	for i := range byte(10) {
-		if got := next(t, forwarded, p.A); !bytes.Equal(got.Payload, bytes.Repeat([]byte{i}, 100)) || got.ReceivedAt.IsZero() {
-			t.Errorf("forwarded message %d is %v…", i, got.Payload[:3])
-		}
-	}
-}
-
 func TestReceivedAtElsewhere(t *testing.T) {
 	if at := protocols.ReceivedAt(nil); !at.IsZero() {
 		t.Errorf("a context that is none of the kit's received at %v", at)

@@ -195,6 +195,52 @@ func TestAnswersHoldTheRemoteBack(t *testing.T) {
 	})
 }
 
+// TestKeptAnswers: an actor that keeps an answer that was refused gets nothing more to
+// answer before its Drained, however little is queued. A remote can't make it keep more.
+func TestKeptAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		large := noise(90_000)
+		var kept []any
+		most, served := 0, 0
+		reply := func(link *protocols.Link, msg any) {
+			switch err := link.Send(msg); err {
+			case nil:
+				served++
+			case protocols.ErrOutboxFull:
+				kept = append(kept, msg)
+				most = max(most, len(kept))
+			default:
+				t.Error(err)
+			}
+		}
+		spec := talk(func(ctx actor.Context, link *protocols.Link) {
+			switch ctx.Message().(type) {
+			case *ask:
+				reply(link, &text{B: large})
+			case *protocols.Drained:
+				again := kept
+				kept = nil
+				for _, msg := range again {
+					reply(link, msg)
+				}
+			}
+		})
+		spec.Limits = protocols.Limits{Outbox: 100_000, HighWater: 95_000}
+		p := protocoltest.NewPair(t, spec, slowReader(release), protocoltest.Buffer(10_000))
+		const asked = 50
+		for range asked {
+			send(t, p.B, &ask{})
+		}
+		synctest.Wait()
+		close(release)
+		synctest.Wait()
+		if served != asked || most != 1 {
+			t.Errorf("%d of %d were served, at most %d were kept; want one", served, asked, most)
+		}
+	})
+}
+
 func TestState(t *testing.T) {
 	type counter struct{ n int }
 	got := make(chan int, 10)

@@ -157,3 +157,34 @@ func TestSequenceEndsWithTheLink(t *testing.T) {
 	p.A.Wait()
 	<-released
 }
+
+// TestSequenceOfLargeMessages yields messages that find no room beside what is queued
+// already: each waits until it can go alone.
+func TestSequenceOfLargeMessages(t *testing.T) {
+	const n, size = 5, 300_000
+	spec := talk(func(ctx actor.Context, link *protocols.Link) {
+		if _, ok := ctx.Message().(*ask); ok {
+			if err := link.Send(&answer{}); err != nil {
+				t.Error(err)
+			}
+			if err := link.SendSeq(upTo(n, size, new(int))); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	spec.Limits = protocols.Limits{Outbox: 100_000}
+	p := protocoltest.NewPair(t, spec, byHand())
+	send(t, p.B, &ask{})
+	send(t, p.B, &ask{})
+	for range 2 {
+		protocoltest.Next[answer](p.B)
+		for range n {
+			if got := protocoltest.Next[text](p.B); len(got.B) != size {
+				t.Errorf("%d bytes came, want %d", len(got.B), size)
+			}
+		}
+	}
+	if n := p.A.Restarts(); n != 0 {
+		t.Errorf("%d restarts", n)
+	}
+}

@@ -26,17 +26,8 @@ import (
 )
 
 // MaxSize is the largest payload that is echoed, and that a Flood may ask for, in
-// bytes.
+// bytes. However well the remote has compressed it, the answer fits a frame.
 const MaxSize = 8 << 20
-
-// An answer is sent when at most highWater bytes wait in the outbox, since nothing
-// is delivered above it, and each message has one answer. With room for the
-// largest one beyond that, Send is never refused, and there is nothing that the
-// actor would have to keep for a remote that does not read.
-const (
-	highWater = 256 << 10
-	outbox    = highWater + MaxSize + MaxSize/4 // snappy may make a payload larger by a sixth
-)
 
 // Message codes that are used by number: Data is raw, so that its RLP is not
 // parsed.
@@ -81,8 +72,7 @@ func Spec() protocols.Spec {
 			protocols.Type[SyncReply](),
 			ignore, ignore, ignore, ignore, ignore, ignore, ignore, ignore, ignore,
 		}}},
-		New:    func() actor.Actor { return new(bench) },
-		Limits: protocols.Limits{Outbox: outbox, HighWater: highWater},
+		New: func() actor.Actor { return new(bench) },
 	}
 }
 
@@ -100,8 +90,15 @@ func (b *bench) Receive(ctx actor.Context) {
 		b.answer(&SyncReply{ID: msg.ID})
 	case *Flood:
 		b.flood(msg)
+	case *protocols.Drained:
+		b.answerKept()
 	}
 }
+
+// kept is the answer that found no room in the outbox. There is never more than one:
+// nothing that wants an answer is delivered until there is room again. It is the
+// link's, so that a crash does not lose it.
+type kept struct{ answer any }
 
 func (b *bench) echo(ask *Echo) {
 	if size := uint64(len(ask.Payload)); size > MaxSize {
@@ -116,8 +113,20 @@ func (b *bench) refuse(what string, size uint64) {
 }
 
 func (b *bench) answer(msg any) {
-	if err := b.link.Send(msg); err != nil && err != protocols.ErrLinkDown {
+	switch err := b.link.Send(msg); err {
+	case nil, protocols.ErrLinkDown:
+	case protocols.ErrOutboxFull:
+		protocols.State[kept](b.link).answer = msg
+	default:
 		panic(err)
+	}
+}
+
+func (b *bench) answerKept() {
+	k := protocols.State[kept](b.link)
+	if msg := k.answer; msg != nil {
+		k.answer = nil
+		b.answer(msg)
 	}
 }
 

@@ -188,3 +188,48 @@ func TestRemoteThatDoesNotRead(t *testing.T) {
 		}
 	})
 }
+
+// TestAnswersWithoutRoom: whatever waits in the outbox of a node whose remote does not
+// read, the answers follow when there is room, in order, over crashes too.
+func TestAnswersWithoutRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		remote := protocoltest.ByHand(bench.Spec())
+		remote.Limits = protocols.Limits{Inbound: 64 << 20, Outbox: 64 << 20} // asks much, and reads all in the end
+		p := protocoltest.NewPair(t, bench.Spec(), remote)
+		p.B.Pause()
+		others := 0 // who have the link send as well, until its outbox is full
+		for p.A.Send(&bench.EchoReply{Payload: noise(10_000)}) == nil {
+			others++
+		}
+		ask := func(id uint64, size int) { send(t, p.B, &bench.Echo{ID: id, Payload: noise(size)}) }
+		answered := func(id uint64, size int) {
+			t.Helper()
+			if got := protocoltest.Next[bench.EchoReply](p.B); got.ID != id || len(got.Payload) != size {
+				t.Errorf("echo %d of %d bytes came back, want %d of %d", got.ID, len(got.Payload), id, size)
+			}
+		}
+		ask(1, 60_000)
+		ask(2, 0)
+		send(t, p.B, &bench.Flood{Count: 1, Size: 120_000})
+		ask(3, bench.MaxSize)
+		ask(4, bench.MaxSize)
+		send(t, p.B, &bench.Sync{ID: 5})
+		synctest.Wait()
+		p.B.Resume()
+		p.A.Crash()
+		for range others {
+			answered(0, 10_000)
+		}
+		answered(1, 60_000)
+		answered(2, 0)
+		protocoltest.Next[protocols.RawMessage](p.B)
+		protocoltest.Next[bench.FloodDone](p.B)
+		p.A.Crash()
+		answered(3, bench.MaxSize)
+		answered(4, bench.MaxSize)
+		protocoltest.Next[bench.SyncReply](p.B)
+		if n := p.A.Restarts(); n != 2 {
+			t.Errorf("%d restarts, want the two that were injected", n)
+		}
+	})
+}

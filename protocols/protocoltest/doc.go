@@ -16,7 +16,8 @@
 // An end made with [ByHand] is played by the test itself: it sends what it likes and
 // takes what the other end sent with [Next]. A hostile remote is one whose Spec has
 // the same name, version and length but Raw messages, by which any bytes can be
-// sent.
+// sent; one that does not read is an end in [End.Pause]; and [Pair.Cut] is a network
+// that fails.
 //
 // Under testing/synctest all of it runs on the bubble's clock: time-outs of minutes
 // pass at once, and synctest.Wait returns when both ends are at rest.

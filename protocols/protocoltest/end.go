@@ -34,6 +34,7 @@ type End struct {
 	name     string // A or B
 	protocol string
 	link     *actors.Link
+	conn     *conn
 	steps    record[Step]
 	taken    int // messages that Next took; the test's goroutine alone
 
@@ -85,6 +86,13 @@ func (e *End) awaitStep(skip int, wanted func(Step) bool) bool {
 		}
 	}
 }
+
+// Pause keeps this end from reading, without its noticing: to the other end it is a
+// remote that sends and does not read. Resume lets it go on.
+func (e *End) Pause() { e.conn.in.hold(true) }
+
+// Resume ends what Pause began.
+func (e *End) Resume() { e.conn.in.hold(false) }
 
 // Wait waits for the link to end, until this end's actors are gone, and says why it
 // ended.

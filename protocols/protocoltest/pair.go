@@ -21,7 +21,6 @@ import (
 // Pair is one link between two nodes. A has dialed B.
 type Pair struct {
 	A, B  *End
-	conn  *conn
 	close func() error
 }
 
@@ -96,12 +95,12 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	if len(actors.Match(a.offers, b.hello.Caps)) == 0 {
 		return nil, fmt.Errorf("nothing in common: A has %v, B has %v", a.hello.Caps, b.hello.Caps)
 	}
-	connA, connB := Pipe(o.buffer)
+	connA, connB := pipe(o.buffer)
 	if err := handshake(a, b, connA, connB); err != nil {
 		return nil, err
 	}
 	system := newSystem()
-	p := &Pair{conn: connA.(*conn)}
+	p := new(Pair)
 	p.A, err = a.spawn(system, connA, false, tb, o.log)
 	if err != nil {
 		return nil, errors.Join(err, connB.Close())
@@ -111,6 +110,8 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 		return nil, errors.Join(err, p.A.end())
 	}
 	p.close = sync.OnceValue(func() error {
+		p.A.Resume()
+		p.B.Resume()
 		p.A.Disconnect(protocols.DiscQuitting)
 		p.B.Disconnect(protocols.DiscQuitting)
 		err := errors.Join(p.A.end(), p.B.end())
@@ -144,8 +145,8 @@ func (p *Pair) Close() error { return p.close() }
 // Cut resets the connection, as a network does that fails: both ends find out by
 // themselves.
 func (p *Pair) Cut() {
-	p.conn.in.reset()
-	p.conn.out.reset()
+	p.A.conn.in.reset()
+	p.A.conn.out.reset()
 }
 
 // node is what an End is made from.
@@ -205,8 +206,8 @@ func (n *node) accept(conn net.Conn) error {
 }
 
 // spawn starts the link's actors at one end, below an owner of their own.
-func (n *node) spawn(system *actor.ActorSystem, conn net.Conn, inbound bool, tb fataler, log *slog.Logger) (*End, error) {
-	e := &End{tb: tb, name: n.name, root: system.Root, gone: make(chan struct{}), stopped: make(chan struct{})}
+func (n *node) spawn(system *actor.ActorSystem, conn *conn, inbound bool, tb fataler, log *slog.Logger) (*End, error) {
+	e := &End{tb: tb, name: n.name, conn: conn, root: system.Root, gone: make(chan struct{}), stopped: make(chan struct{})}
 	journal := actors.NewJournal(log, e.steps.add)
 	started := make(chan error, 1)
 	o := &owner{end: e, result: started, cfg: actors.Config{

@@ -147,6 +147,31 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestPauseIsARemoteThatDoesNotRead: it can send, and what the other end sends waits.
+// It is unaware of it, but not for ever.
+func TestPauseIsARemoteThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := protocoltest.NewPair(t, counting(), protocoltest.ByHand(counting()))
+		p.B.Pause()
+		send(t, p.B, &Add{N: 5})
+		send(t, p.B, &Ask{})
+		synctest.Wait()
+		if got := *protocols.State[uint64](p.A.Link); got != 5 {
+			t.Errorf("A has counted %d, want 5", got)
+		}
+		begin := time.Now()
+		p.B.Resume()
+		if got := protocoltest.Next[Total](p.B); got.N != 5 || time.Since(begin) > 0 {
+			t.Errorf("total is %d after %v", got.N, time.Since(begin))
+		}
+		p.B.Pause()
+		<-p.B.Context().Done() // longer than Wait would
+		if c := p.B.Wait(); c.Side != protocols.Local || c.Reason != protocols.DiscReadTimeout {
+			t.Errorf("B, which heard nothing more, ended with %v", c)
+		}
+	})
+}
+
 func TestPairNeedsSomethingInCommon(t *testing.T) {
 	other := counting()
 	other.Versions[0].Number = 2

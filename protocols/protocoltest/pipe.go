@@ -23,7 +23,9 @@ const DefaultBuffer = 64 << 10
 // does so on a sync.Cond, which testing/synctest takes for blocked, so that a
 // bubble's clock goes on. Each end may have one reader and one writer at a time;
 // what two writers write at once may be interleaved.
-func Pipe(buffer int) (a, b net.Conn) {
+func Pipe(buffer int) (a, b net.Conn) { return pipe(buffer) }
+
+func pipe(buffer int) (a, b *conn) {
 	there, back := newStream(buffer), newStream(buffer)
 	return &conn{in: back, out: there, local: addrA, remote: addrB},
 		&conn{in: there, out: back, local: addrB, remote: addrA}
@@ -78,6 +80,7 @@ type stream struct {
 	first   int    // where the unread bytes begin
 	unread  int
 	limit   int
+	held    bool // the reader gets nothing, as if nothing had arrived
 
 	reader, writer side
 }
@@ -106,6 +109,7 @@ func (s *stream) read(p []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		case len(p) == 0:
 			return 0, nil
+		case s.held:
 		case s.unread > 0:
 			n := s.take(p)
 			s.changed.Broadcast()
@@ -192,6 +196,14 @@ func (s *stream) closeWrite(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writer.close(err)
+	s.changed.Broadcast()
+}
+
+// hold keeps what arrives from the reader, or lets it go on.
+func (s *stream) hold(held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = held
 	s.changed.Broadcast()
 }
 
