@@ -1,11 +1,9 @@
 package troupe_test
 
 import (
-	"bytes"
 	"fmt"
-	"runtime"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -42,180 +40,186 @@ func lines(name string, produce func() behave) protocols.Spec {
 	}
 }
 
-// Two nodes meet, talk, one of the protocols crashes and is back, and they part:
-// what the log says of it is what happened.
-func TestStory(t *testing.T) {
-	var book logBook
-	serve := func() behave {
+// asker is a side of lines that the test itself plays: it gets the link, and the
+// Replies that come.
+type asker struct {
+	links   chan *protocols.LinkUp
+	replies chan *Reply
+	down    chan *protocols.Cause
+}
+
+func newAsker() *asker {
+	return &asker{make(chan *protocols.LinkUp, 16), make(chan *Reply, 1024), make(chan *protocols.Cause, 16)}
+}
+
+func (a *asker) spec(name string) protocols.Spec {
+	return lines(name, func() behave {
+		return func(ctx actor.Context) {
+			switch msg := ctx.Message().(type) {
+			case *protocols.LinkUp:
+				a.links <- msg
+			case *Reply:
+				a.replies <- msg
+			case *protocols.LinkDown:
+				a.down <- msg.Cause
+			}
+		}
+	})
+}
+
+// answering makes the other side: it answers each Line, unless before panics, which
+// is shown LinkUp and Lines.
+func answering(before func(link *protocols.Link, msg any)) func() behave {
+	return func() behave {
 		var link *protocols.Link
 		return func(ctx actor.Context) {
 			switch msg := ctx.Message().(type) {
 			case *protocols.LinkUp:
 				link = msg.Link
+				before(link, msg)
 			case *Line:
-				if msg.N == 2 {
-					panic("two is not welcome")
-				}
+				before(link, msg)
 				if err := link.Send(&Reply{N: msg.N, Text: msg.Text}); err != nil {
 					panic(err)
 				}
 			}
 		}
 	}
-	replies := make(chan Reply, 4)
-	links := make(chan *protocols.Link, 1)
-	ask := func() behave {
-		return func(ctx actor.Context) {
-			switch msg := ctx.Message().(type) {
-			case *protocols.LinkUp:
-				links <- msg.Link
-			case *Reply:
-				replies <- *msg
-			}
+}
+
+// Two nodes meet and talk, one of the protocols crashes and is back, and they part.
+// Both know why, and the log tells it all.
+func TestStory(t *testing.T) {
+	var book logBook
+	serve := answering(func(_ *protocols.Link, msg any) {
+		if line, ok := msg.(*Line); ok && string(line.Text) == "crash" {
+			panic("no such word")
 		}
-	}
+	})
+	asks := newAsker()
 	server := startNode(t, func(c *node.Config) {
 		c.Specs, c.Logger = []protocols.Spec{lines("story", serve)}, book.logger()
 	})
-	asker := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{lines("story", ask)} })
-	atServer, atAsker := watch(t, server), watch(t, asker)
-
-	if err := asker.AddPeer(server.Self()); err != nil {
-		t.Fatal(err)
-	}
-	if p := atServer.next(node.PeerAdded).Peer; !p.Inbound || p.ID != asker.ID() {
-		t.Errorf("server sees %+v", p)
-	}
-	link := within(t, links)
-	for n := range uint64(4) {
-		if err := link.Send(&Line{N: n, Text: []byte("line")}); err != nil {
+	client := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{asks.spec("story")} })
+	atServer, atClient := watch(t, server), watch(t, client)
+	var link *protocols.Link
+	say := func(t *testing.T, n uint64, text string) {
+		t.Helper()
+		if err := link.Send(&Line{N: n, Text: []byte(text)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, want := range []uint64{0, 1, 3} { // 2 is lost with the actor that it crashed
-		if r := within(t, replies); r.N != want || string(r.Text) != "line" {
-			t.Errorf("reply %d %q, want %d", r.N, r.Text, want)
+	hear := func(t *testing.T, n uint64, text string) {
+		t.Helper()
+		if r := within(t, asks.replies); r.N != n || string(r.Text) != text {
+			t.Fatalf("reply %d %q, want %d %q", r.N, r.Text, n, text)
 		}
 	}
-	link.Disconnect(protocols.DiscUselessPeer)
-	if c := atServer.next(node.PeerDropped).Cause; c.Side != protocols.Remote || c.Reason != protocols.DiscUselessPeer {
-		t.Errorf("server: %v", c)
-	}
-	if c := atAsker.next(node.PeerDropped).Cause; c.Side != protocols.Local || c.Protocol != "story/1" {
-		t.Errorf("asker: %v", c)
-	}
-	for _, want := range []string{
-		"event=failed", `reason="panic: two is not welcome"`, "event=restarted", "/story", "protocol=story/1",
-		"direction=inbound", "TestStory", // in the stack
-	} {
-		if !strings.Contains(book.String(), want) {
-			t.Errorf("the log does not say %s:\n%s", want, book.String())
-		}
-	}
-}
 
-// Ten protocols write at once, both ways, and every byte arrives.
-func TestTenProtocolsAtOnce(t *testing.T) {
-	const protocolCount = 10
-	perProtocol := unlessRace(3000, 300)
-	size := func(n int) int { return n * 37 % 9000 }
-	total := 0
-	for n := range perProtocol {
-		total += size(n)
-	}
-	done := make(chan error, 2*protocolCount)
-	talker := func() behave {
-		var got, received int
-		room := make(chan struct{}, 1)
-		return func(ctx actor.Context) {
-			switch msg := ctx.Message().(type) {
-			case *protocols.LinkUp:
-				go func(link *protocols.Link) {
-					for n := range perProtocol {
-						line := &Line{N: uint64(n), Text: bytes.Repeat([]byte{byte(n)}, size(n))}
-						for link.Send(line) == protocols.ErrOutboxFull {
-							select {
-							case <-room:
-							case <-link.Context().Done():
-								return
-							}
-						}
-					}
-				}(msg.Link)
-			case *protocols.Drained:
-				room <- struct{}{}
-			case *Line:
-				if int(msg.N) != got {
-					done <- fmt.Errorf("line %d came as number %d", msg.N, got)
-				}
-				got++
-				received += len(msg.Text)
-				if got == perProtocol {
-					if received != total {
-						done <- fmt.Errorf("%d bytes, want %d", received, total)
-						return
-					}
-					done <- nil
-				}
+	t.Run("a link comes up", func(t *testing.T) {
+		if err := client.AddPeer(server.Self()); err != nil {
+			t.Fatal(err)
+		}
+		if p := atServer.next(node.PeerAdded).Peer; !p.Inbound || p.ID != client.ID() || !slices.Equal(p.Caps, []string{"story/1"}) {
+			t.Errorf("the server sees %+v", p)
+		}
+		if p := atClient.next(node.PeerAdded).Peer; p.Inbound || p.ID != server.ID() || !p.Static {
+			t.Errorf("the client sees %+v", p)
+		}
+		up := within(t, asks.links)
+		if up.Restarted {
+			t.Error("the link comes for the first time")
+		}
+		link = up.Link
+	})
+	t.Run("messages flow", func(t *testing.T) {
+		for n := range uint64(100) {
+			say(t, n, "over the wire")
+		}
+		for n := range uint64(100) {
+			hear(t, n, "over the wire")
+		}
+	})
+	t.Run("a crash loses one message and not the link", func(t *testing.T) {
+		say(t, 100, "before")
+		say(t, 101, "crash")
+		say(t, 102, "after")
+		hear(t, 100, "before")
+		hear(t, 102, "after")
+	})
+	t.Run("both sides know why they part", func(t *testing.T) {
+		link.DisconnectWithError(protocols.DiscUselessPeer, fmt.Errorf("nothing left to say"))
+		c := atServer.next(node.PeerDropped).Cause
+		if c.Side != protocols.Remote || c.Reason != protocols.DiscUselessPeer {
+			t.Errorf("server: %v", c)
+		}
+		c = atClient.next(node.PeerDropped).Cause
+		if c.Side != protocols.Local || c.Reason != protocols.DiscUselessPeer || c.Protocol != "story/1" ||
+			c.Err == nil || c.Err.Error() != "nothing left to say" {
+			t.Errorf("client: %v", c)
+		}
+		if told := within(t, asks.down); told != c {
+			t.Errorf("LinkDown tells %v", told)
+		}
+		if err := link.Send(&Line{}); err != protocols.ErrLinkDown {
+			t.Errorf("Send after the end: %v", err)
+		}
+	})
+	t.Run("the log tells it", func(t *testing.T) {
+		records := book.of(t, "story")
+		var steps []string
+		for _, r := range records {
+			steps = append(steps, r.Event)
+			if r.Protocol != "story/1" || r.Direction != "inbound" || !strings.HasPrefix(r.Peer, client.ID().String()[:16]+"@") {
+				t.Errorf("whose record is %+v?", r)
 			}
 		}
-	}
-	var specs []protocols.Spec
-	for i := range protocolCount {
-		specs = append(specs, lines(fmt.Sprintf("p%d", i), talker))
-	}
-	a := startNode(t, func(c *node.Config) { c.Specs = specs })
-	b := startNode(t, func(c *node.Config) { c.Specs = specs })
-	connected(t, a, b)
-	for range 2 * protocolCount {
-		if err := within(t, done); err != nil {
-			t.Error(err)
+		if want := []string{"started", "failed", "restarted", "stopped"}; !slices.Equal(steps, want) {
+			t.Fatalf("steps: %v, want %v", steps, want)
 		}
-	}
+		if r := records[1]; r.Level != "ERROR" || r.Reason != "panic: no such word" || r.Restarts != 0 || !strings.Contains(r.Stack, "TestStory") {
+			t.Errorf("failed: %+v", r)
+		}
+		if r := records[2]; r.Level != "WARN" || r.Restarts != 1 || r.Backoff != 0 {
+			t.Errorf("restarted: %+v", r)
+		}
+		peer := book.of(t, "peer-"+client.ID().String()[:8])
+		if last := peer[len(peer)-1]; last.Event != "stopped" || last.Level != "INFO" || last.Reason != "remote: useless peer" {
+			t.Errorf("end of the link: %+v", last)
+		}
+	})
 }
 
-// A protocol that panics on every tenth message loses those and no other, on one
-// link, and the remote sees nothing of it.
+// A protocol that panics on every tenth message loses those and no other. The link
+// stays, the protocol's state stays, and the remote sees nothing.
 func TestPanicOnEveryTenthMessage(t *testing.T) {
 	const count, burst = 100, 50
-	var restarts atomic.Int64
-	answers := func() behave {
-		var link *protocols.Link
-		return func(ctx actor.Context) {
-			switch msg := ctx.Message().(type) {
-			case *protocols.LinkUp:
-				link = msg.Link
-				if msg.Restarted {
-					restarts.Add(1)
-				}
-			case *Line:
-				if msg.N%10 == 9 {
-					panic(fmt.Sprintf("message %d", msg.N))
-				}
-				if err := link.Send(&Reply{N: msg.N}); err != nil {
-					panic(err)
-				}
+	type tally struct{ handled, lives int }
+	tallies := make(chan *tally, count)
+	var book logBook
+	spec := lines("tenth", answering(func(link *protocols.Link, msg any) {
+		state := protocols.State[tally](link)
+		switch msg := msg.(type) {
+		case *protocols.LinkUp:
+			if msg.Restarted != (state.lives > 0) {
+				t.Errorf("Restarted is %v in life %d", msg.Restarted, state.lives)
+			}
+			state.lives++
+			tallies <- &tally{state.handled, state.lives}
+		case *Line:
+			state.handled++
+			if msg.N%10 == 9 {
+				panic(fmt.Sprintf("message %d", msg.N))
 			}
 		}
-	}
-	replies := make(chan uint64, count)
-	links := make(chan *protocols.Link, 2)
-	ask := func() behave {
-		return func(ctx actor.Context) {
-			switch msg := ctx.Message().(type) {
-			case *protocols.LinkUp:
-				links <- msg.Link
-			case *Reply:
-				replies <- msg.N
-			}
-		}
-	}
-	spec := lines("tenth", answers)
+	}))
 	spec.Intensity = protocols.Intensity{Restarts: -1}
-	server := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
-	asker := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{lines("tenth", ask)} })
-	connected(t, asker, server)
-	link := within(t, links)
+	asks := newAsker()
+	server := startNode(t, func(c *node.Config) { c.Specs, c.Logger = []protocols.Spec{spec}, book.logger() })
+	client := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{asks.spec("tenth")} })
+	connected(t, client, server)
+	before := peerOf(t, client, server.ID())
+	link := within(t, asks.links).Link
 	// The backoff of a storm grows to a second; the messages come in bursts, so that
 	// most crashes happen with others waiting behind them.
 	for n := range uint64(count) {
@@ -229,76 +233,33 @@ func TestPanicOnEveryTenthMessage(t *testing.T) {
 			if want%10 == 9 {
 				continue
 			}
-			if got := within(t, replies); got != want {
+			if got := within(t, asks.replies).N; got != want {
 				t.Fatalf("reply %d, want %d", got, want)
 			}
 		}
 	}
-	if got := restarts.Load(); got < count/10-1 {
-		t.Errorf("%d restarts, want %d", got, count/10)
+	for life := range 1 + count/10 {
+		if got := within(t, tallies); got.lives != life+1 || got.handled != 10*life {
+			t.Errorf("life %d of %d began after %d messages, want %d", got.lives, life+1, got.handled, 10*life)
+		}
 	}
-	if len(links) > 0 || link.Context().Err() != nil {
+	failures := 0
+	for _, r := range book.of(t, "tenth") {
+		if r.Event == "failed" {
+			if want := fmt.Sprintf("panic: message %d", 10*failures+9); r.Reason != want || r.Restarts != failures {
+				t.Errorf("failure after %d restarts: %s, want %s after %d", r.Restarts, r.Reason, want, failures)
+			}
+			failures++
+		}
+	}
+	if failures != count/10 {
+		t.Errorf("%d failures in the log, want %d", failures, count/10)
+	}
+	after := peerOf(t, client, server.ID())
+	if len(asks.links) > 0 || link.Context().Err() != nil || after.Since != before.Since {
 		t.Error("the remote saw the link end")
 	}
-}
-
-// Two nodes send each other echoes of 32 KiB at once: nothing locks up, and what
-// waits to be handled stays within the budgets.
-func TestEchoesBothWaysAtOnce(t *testing.T) {
-	count := unlessRace(100_000, 2_000)
-	const window, size = 16, 32 << 10
-	done := make(chan error, 2)
-	echoes := func() behave {
-		var link *protocols.Link
-		var sent, got int
-		text := bytes.Repeat([]byte("0123456789abcdef"), size/16)
-		next := func() {
-			if sent == count {
-				return
-			}
-			if err := link.Send(&Line{N: uint64(sent), Text: text}); err != nil {
-				panic(err)
-			}
-			sent++
-		}
-		return func(ctx actor.Context) {
-			switch msg := ctx.Message().(type) {
-			case *protocols.LinkUp:
-				link = msg.Link
-				for range window {
-					next()
-				}
-			case *Line:
-				if err := link.Send(&Reply{N: msg.N, Text: msg.Text}); err != nil {
-					panic(err)
-				}
-			case *Reply:
-				if int(msg.N) != got || len(msg.Text) != size {
-					done <- fmt.Errorf("reply %d of %d bytes came as number %d", msg.N, len(msg.Text), got)
-				}
-				if got++; got == count {
-					done <- nil
-				}
-				next()
-			}
-		}
-	}
-	spec := lines("echo", echoes)
-	spec.Limits = protocols.Limits{Inbound: 1 << 20, Outbox: 4 << 20, HighWater: 2 << 20}
-	a := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
-	b := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
-	connected(t, a, b)
-	for range 2 {
-		if err := within(t, done); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// Two links' ends with 1 MiB in and 4 MiB out each, and what the messages under
-	// way take; garbage is collected first.
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	if m.HeapAlloc > 64<<20 {
-		t.Errorf("%d MiB of heap after the echoes", m.HeapAlloc>>20)
+	if after.MessagesOut != count || after.MessagesIn != count-count/10 {
+		t.Errorf("the remote counts %d messages out and %d in", after.MessagesOut, after.MessagesIn)
 	}
 }

@@ -4,24 +4,26 @@
 package troupe_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
+	"encoding/json"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
 	"go.uber.org/goleak"
 
 	"github.com/troupe-p2p/troupe/node"
 )
 
 // patience is how long a test waits for what should come at once.
-const patience = 3 * time.Minute
+const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
@@ -68,25 +70,59 @@ func startNode(t testing.TB, edit func(*node.Config)) *node.Node {
 	return n
 }
 
-// connected links two nodes, the first dialing.
+// connected links two nodes, the first dialing. Both know of it afterwards.
 func connected(t testing.TB, a, b *node.Node) {
 	t.Helper()
-	events := watch(t, b)
+	atA, atB := watch(t, a), watch(t, b)
 	if err := a.AddPeer(b.Self()); err != nil {
 		t.Fatal(err)
 	}
-	events.next(node.PeerAdded)
+	atA.next(node.PeerAdded)
+	atB.next(node.PeerAdded)
+}
+
+// peerOf is what a node knows of one of its peers.
+func peerOf(t testing.TB, n *node.Node, id enode.ID) node.PeerInfo {
+	t.Helper()
+	for _, p := range n.Peers() {
+		if p.ID == id {
+			return p
+		}
+	}
+	t.Fatalf("no peer %v", id)
+	panic("unreachable")
 }
 
 // within waits for one value.
 func within[T any](t testing.TB, ch <-chan T) T {
 	t.Helper()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
 	select {
-	case v := <-ch:
+	case v, ok := <-ch:
+		if !ok {
+			t.Fatal("nothing more comes")
+		}
 		return v
-	case <-time.After(patience):
+	case <-timeout.C:
 		t.Fatal("nothing came")
-		panic("unreachable")
+	}
+	panic("unreachable")
+}
+
+// eventually waits for something that nobody tells.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-timeout.C:
+			t.Fatalf("did not come about: %s", what)
+		}
 	}
 }
 
@@ -112,25 +148,47 @@ func (w *watcher) next(kind node.EventKind) node.Event {
 	}
 }
 
-// logBook is a log that a test reads.
+// logBook is a log that a test reads, down to its details.
 type logBook struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu    sync.Mutex
+	lines []string
 }
 
 func (l *logBook) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.Write(p)
+	l.lines = append(l.lines, string(p))
+	return len(p), nil
 }
 
-func (l *logBook) String() string {
+func (l *logBook) logger() *slog.Logger { return node.NewJSONLog(l, slog.LevelDebug) }
+
+// record is one line of the actor log.
+type record struct {
+	Level, Actor, Event, Reason string
+	Protocol, Peer, Direction   string
+	Restarts                    int
+	Backoff                     time.Duration
+	Stack                       string
+}
+
+// of gives the records of one actor, by the last part of its path.
+func (l *logBook) of(t testing.TB, name string) []record {
+	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.String()
+	var list []record
+	for _, line := range l.lines {
+		var r record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("log: %v in %s", err, line)
+		}
+		if r.Event != "" && r.Actor[strings.LastIndexByte(r.Actor, '/')+1:] == name {
+			list = append(list, r)
+		}
+	}
+	return list
 }
-
-func (l *logBook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // tcpTo opens a bare connection to a node.
 func tcpTo(t testing.TB, n *node.Node) *net.TCPConn {
@@ -145,19 +203,4 @@ func tcpTo(t testing.TB, n *node.Node) *net.TCPConn {
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn.(*net.TCPConn)
-}
-
-// eventually waits for something that nobody tells.
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(patience)
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatalf("did not come about: %s", what)
-		}
-	}
 }
