@@ -23,6 +23,7 @@ type node struct {
 	book   *logbook
 	pool   *Pool
 	feed   *Feed
+	clock  Clock
 
 	ended chan *LinkEnded
 	gone  chan *actor.PID // peers that have terminated
@@ -87,7 +88,7 @@ func (n *node) spawn(conn net.Conn, s *wire.Session, inbound bool, protocols []P
 	n.system.Root.Send(n.pid, func(ctx actor.Context) {
 		l, err := Spawn(ctx, Config{
 			System: n.system, Name: "peer", Conn: conn, Session: s, Protocols: protocols, Inbound: inbound,
-			Pool: n.pool, Journal: n.book.journal(), Feed: n.feed,
+			Pool: n.pool, Journal: n.book.journal(), Feed: n.feed, Clock: n.clock,
 		})
 		if err != nil {
 			made <- err
