@@ -29,7 +29,8 @@
 // # Invariants
 //
 //   - The actor never waits: each call to a library has a deadline and a goroutine of its
-//     own, whose panic is the actor's crash and so a restart.
+//     own, whose panic is the actor's crash and so a restart. (What can't be caught are
+//     the goroutines of net/http under goupnp; no other library here starts any.)
 //   - External and internal ports are different types. What is announced is the
 //     external one that the router granted, whatever was asked for.
 //   - Nothing is announced that a router's private address stands behind. What is

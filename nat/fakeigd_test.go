@@ -3,10 +3,12 @@ package nat
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -206,7 +208,8 @@ func (f *fakeIGD) act(action string, args map[string]string) (out string, code i
 		return fakeEntryXML(m), 0
 	case "GetGenericPortMappingEntry":
 		i, _ := strconv.Atoi(args["NewPortMappingIndex"])
-		for key, m := range f.maps {
+		for _, key := range slices.Sorted(maps.Keys(f.maps)) {
+			m := f.maps[key]
 			if i--; i < 0 {
 				protocol, external, _ := strings.Cut(key, " ")
 				return "<NewRemoteHost></NewRemoteHost><NewExternalPort>" + external + "</NewExternalPort><NewProtocol>" + protocol + "</NewProtocol>" + fakeEntryXML(m), 0

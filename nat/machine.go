@@ -258,10 +258,15 @@ func (m *machine) settle() {
 	m.setState()
 }
 
-// settled says that no call is under way whose answer could change what we announce.
+// settleTries is how many failures of a port are waited out before the others are
+// announced without it: a few seconds of patience save a second announcement.
+const settleTries = 3
+
+// settled says that nothing is under way that is about to change what we announce.
 func (m *machine) settled() bool {
-	return !m.searching && m.trial == nil &&
-		!slices.ContainsFunc(m.leases, func(l *lease) bool { return l.op != 0 })
+	return !m.searching && m.trial == nil && !slices.ContainsFunc(m.leases, func(l *lease) bool {
+		return l.op != 0 || m.router != nil && l.by == nil && l.failures > 0 && l.failures <= settleTries
+	})
 }
 
 func (m *machine) setState() {

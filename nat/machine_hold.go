@@ -250,7 +250,7 @@ func (m *machine) news(from netip.Addr, n notice, ours bool) bool {
 	key, now := device{from, n.id}, n.boot+" "+n.place
 	before, known := m.seen[key]
 	if !known && len(m.seen) >= maxSeen {
-		return false
+		clear(m.seen) // somebody makes up devices; that must not hide the real one
 	}
 	m.seen[key] = now
 	if known {

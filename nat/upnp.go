@@ -39,7 +39,7 @@ type upnpMapper struct {
 
 // besides is the time for a question that may stay without an answer: a router that takes
 // seconds for each would have us wait too long.
-const besides = 2 * time.Second
+const besides = time.Second
 
 // services lists the connection services of a device, the best first.
 func services(root *goupnp.RootDevice, h *routerHTTP) (all []*upnpMapper) {
