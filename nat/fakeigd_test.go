@@ -37,7 +37,6 @@ type fakeIGD struct {
 	location  string // in place of the right one
 	boot      string
 	maps      map[string]fakeMapping // "TCP 30303"
-	calls     []string
 	release   chan struct{}
 }
 
@@ -86,17 +85,6 @@ func (f *fakeIGD) set(change func(f *fakeIGD)) {
 	change(f)
 }
 
-func (f *fakeIGD) count(action string) (n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, c := range f.calls {
-		if c == action {
-			n++
-		}
-	}
-	return n
-}
-
 func (f *fakeIGD) mapping(key string) (fakeMapping, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -141,7 +129,6 @@ func (f *fakeIGD) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		action = name
 	}
 	f.mu.Lock()
-	f.calls = append(f.calls, action)
 	garbage, broken := f.garbage[action]
 	hang, version := f.hang[action], f.version
 	f.mu.Unlock()
