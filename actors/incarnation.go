@@ -78,6 +78,9 @@ func (i *incarnation) start(ctx actor.Context) {
 	i.behaviour = i.produce()
 	i.behaviour.Other(ctx)
 	i.behaviour.Up(ctx)
+	// The word of what lies in the inbox was lost with the mailbox, if the
+	// incarnation before this one stopped.
+	i.queue = i.inbox.take(i.queue)
 	i.work(ctx)
 }
 

@@ -201,13 +201,17 @@ func (r *remote) open(frame []byte) (packet, error) {
 	return packet{code, plain}, err
 }
 
-// expect reads the next message, which must have that code.
+// expect reads the next message, which must have that code. Pings are answered.
 func (r *remote) expect(code uint64) packet {
 	r.t.Helper()
 	if err := r.conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		r.t.Fatal(err)
 	}
 	p, err := r.read()
+	for err == nil && p.code == wire.PingMsg && code != wire.PingMsg {
+		r.send(wire.PongMsg, emptyList)
+		p, err = r.read()
+	}
 	if err != nil {
 		r.t.Fatalf("waiting for message 0x%x: %v; the link's cause: %v", code, err, r.link.Cause())
 	}

@@ -1,0 +1,324 @@
+package actors
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// TestR2UnreadAnswersHoldBackQuestions: a remote that asks and does not read its
+// answers stalls itself, and is dropped after 20 s.
+func TestR2UnreadAnswersHoldBackQuestions(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		questions int
+		want      error
+	}{
+		{"more than we would read", 20_000, ErrMutualBackpressure},
+		{"as many as we read", 200, ErrWriteTimeout},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var answered atomic.Int64
+				s := &script{}
+				s.message = func(actor.Context, Inbound) error { answered.Add(1); return s.Send(1, noise(10_000)) }
+				r := meet(t, s.protocol("a"))
+				begin := time.Now()
+				r.flood(tt.questions, 16, noise(200))
+				synctest.Wait()
+				// What lies in the connection, in the outbox, and in one grant.
+				if n, limit := answered.Load(), int64(DefaultHighWater+4*quantum)/10_000; n < 10 || n > limit {
+					t.Errorf("%d questions were answered, want at most %d", n, limit)
+				}
+				if fill := s.outbox.fill(); fill > DefaultHighWater+11_000 {
+					t.Errorf("%d bytes of answers wait", fill)
+				}
+				r.wantCause(Local, wire.DiscReadTimeout, tt.want)
+				if took := time.Since(begin); took < writeTimeout || took > writeTimeout+writeSlice+farewellTimeout {
+					t.Errorf("dropped after %v", took)
+				}
+			})
+		})
+	}
+}
+
+// And one that reads in time gets all of them, however slowly.
+func TestR2SlowReaderGetsAllAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const questions = 500
+		s := &script{}
+		s.message = func(_ actor.Context, in Inbound) error { return s.Send(1, append(noise(10_000), in.Payload...)) }
+		r := meet(t, s.protocol("a"))
+		go func() {
+			for i := range questions {
+				if _, err := r.conn.Write(r.seal(16, text("%d", i))); err != nil {
+					return
+				}
+			}
+		}()
+		for i := range questions {
+			after(time.Second)
+			if p := r.expect(17); string(p.payload[10_000:]) != fmt.Sprint(i) {
+				t.Fatalf("answer %d is %s", i, p.payload[10_000:])
+			}
+		}
+	})
+}
+
+// TestR2BothAskAndAnswer: two nodes that ask each other more than the connection
+// holds don't lock each other up, as long as what is in flight is bounded.
+func TestR2BothAskAndAnswer(t *testing.T) {
+	const questions, inFlight = 300, 16
+	for name, connect := range map[string]func(testing.TB, []Protocol, []Protocol) *rig{"memory": connect, "TCP": connectTCP} {
+		t.Run(name, func(t *testing.T) {
+			done := make(chan struct{}, 2)
+			asks := func() *script {
+				s, sent, got := &script{}, 0, 0
+				ask := func() {
+					for sent < questions && sent < got+inFlight && s.Send(0, noise(16<<10)) == nil {
+						sent++
+					}
+				}
+				s.up = func(actor.Context) { ask() }
+				s.drained = s.up
+				s.message = func(_ actor.Context, in Inbound) error {
+					if in.Code == 0 {
+						return s.Send(1, in.Payload)
+					}
+					if got++; got == questions {
+						done <- struct{}{}
+					}
+					ask()
+					return nil
+				}
+				return s
+			}
+			r := connect(t, []Protocol{asks().protocol("a")}, []Protocol{asks().protocol("a")})
+			for range 2 {
+				select {
+				case <-done:
+				case e := <-r.a.ended:
+					t.Fatalf("ended: %v", e.Cause)
+				case <-time.After(20 * time.Second):
+					t.Fatal("not done within 20 s")
+				}
+			}
+		})
+	}
+}
+
+// What an author keeps until it is drained can't be grown by the remote: nothing
+// is delivered between a refusal and its Drained.
+func TestR2NothingIsAskedAfterARefusal(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log []string
+		s := &script{}
+		var kept [][]byte
+		send := func(payload []byte) {
+			if s.Send(1, payload) != nil {
+				kept = append(kept, payload)
+			}
+		}
+		s.message = func(actor.Context, Inbound) error {
+			log = append(log, "ask")
+			send(noise(700 << 10)) // above half of the limit, below high water
+			return nil
+		}
+		s.drained = func(actor.Context) {
+			log = append(log, "drained")
+			again := kept
+			kept = nil
+			for _, payload := range again {
+				send(payload)
+			}
+		}
+		r := meet(t, s.protocol("a", func(p *Protocol) { p.HighWater = 10 << 20 }))
+		r.flood(5, 16, nil)
+		synctest.Wait()
+		if len(kept) > 1 {
+			t.Errorf("%d answers are kept", len(kept))
+		}
+		for range 5 {
+			r.expect(17)
+		}
+		synctest.Wait()
+		if got := strings.Join(log, " "); got != "ask ask drained ask drained ask drained ask drained" {
+			t.Errorf("delivered: %s", got)
+		}
+	})
+}
+
+// TestR3MessagesKeepTheirOrder: three protocols, messages of all sizes, cut into
+// reads anyhow, one protocol that crashes now and then.
+func TestR3MessagesKeepTheirOrder(t *testing.T) {
+	const count = 600
+	bubble(t, func(t *testing.T) {
+		var scripts []*script
+		var protocols []Protocol
+		got := make([][]string, 3)
+		for i := range 3 {
+			s := &script{}
+			s.message = func(_ actor.Context, in Inbound) error {
+				number, _, _ := strings.Cut(string(in.Payload), ":")
+				got[i] = append(got[i], number)
+				if i == 1 && len(got[i])%50 == 0 {
+					panic("now and then")
+				}
+				return nil
+			}
+			scripts = append(scripts, s)
+			protocols = append(protocols, s.protocol(string(rune('a'+i)), func(p *Protocol) {
+				p.Intensity, p.Budget = Intensity{Restarts: -1}, 100_000
+			}))
+		}
+		r := meet(t, protocols...)
+		var stream []byte
+		for n := range count {
+			payload := text("%d:", n/3)
+			switch n % 7 {
+			case 1:
+				payload = append(payload, noise(5000)...)
+			case 2:
+				payload = append(payload, make([]byte, 90_000)...)
+			case 3:
+				payload = append(payload, noise(200_000)...)
+			}
+			stream = append(stream, r.seal(uint64(16+n%3*16), payload)...)
+		}
+		for n := 1; len(stream) > 0; n = n*7%4099 + 1 {
+			n = min(n, len(stream))
+			r.write(stream[:n])
+			stream = stream[n:]
+		}
+		after(time.Minute)
+		for i := range got {
+			for n, number := range got[i] {
+				if number != fmt.Sprint(n) {
+					t.Fatalf("protocol %d: message %d is number %s", i, n, number)
+				}
+			}
+			if len(got[i]) != count/3 {
+				t.Errorf("protocol %d got %d of %d messages", i, len(got[i]), count/3)
+			}
+		}
+		if scripts[1].lives.Load() != 5 {
+			t.Errorf("the second protocol lived %d times", scripts[1].lives.Load())
+		}
+	})
+}
+
+// TestR4PanicLosesOneMessage: of a batch that came in one read, the message that
+// crashes is lost and nothing else; what was sent before the crash is written.
+func TestR4PanicLosesOneMessage(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		crashes func(number int) bool
+		lives   int64
+	}{
+		{"every tenth", func(n int) bool { return n%10 == 9 }, 11},
+		{"the first", func(n int) bool { return n == 0 }, 2},
+		{"the last", func(n int) bool { return n == 99 }, 2},
+		{"three in a row", func(n int) bool { return n >= 50 && n < 53 }, 4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s := &script{}
+				s.message = func(_ actor.Context, in Inbound) error {
+					var number int
+					if _, err := fmt.Sscan(string(in.Payload), &number); err != nil {
+						return err
+					}
+					_ = s.Send(1, in.Payload)
+					if tt.crashes(number) {
+						panic("told to")
+					}
+					return s.Send(2, in.Payload)
+				}
+				r := meet(t, s.protocol("a", func(p *Protocol) { p.Intensity = Intensity{Restarts: -1} }))
+				var burst []byte
+				for n := range 100 {
+					burst = append(burst, r.seal(16, text("%d", n))...)
+				}
+				r.write(burst)
+				for n := range 100 {
+					if p := r.expect(17); string(p.payload) != fmt.Sprint(n) {
+						t.Fatalf("got %s before the crash point, want %d", p.payload, n)
+					}
+					if tt.crashes(n) {
+						continue
+					}
+					if p := r.expect(18); string(p.payload) != fmt.Sprint(n) {
+						t.Fatalf("got %s, want %d", p.payload, n)
+					}
+				}
+				if lives := s.lives.Load(); lives != tt.lives || s.ups.Load() != lives {
+					t.Errorf("lived %d times, was up %d times, want %d", lives, s.ups.Load(), tt.lives)
+				}
+				if n := len(r.node.book.of("a", Failed)); int64(n) != tt.lives-1 {
+					t.Errorf("the journal has %d failures", n)
+				}
+				synctest.Wait()
+				if used := s.credit.used.Load(); used != 0 {
+					t.Errorf("%d bytes of credit did not come back", used)
+				}
+			})
+		})
+	}
+}
+
+// An injected crash, one in another method, and a stop of a permanent protocol
+// lose no message at all.
+func TestR4OtherEndsLoseNothing(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(s *script)
+	}{
+		{"injected", func(s *script) { s.link.root.Send(s.PID(), &Inject{}) }},
+		{"in another actor's message", func(s *script) { s.tell(func(actor.Context) { panic("told to") }) }},
+		{"a stop", func(s *script) { s.tell(func(ctx actor.Context) { ctx.Stop(ctx.Self()) }) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var got []string
+				s, hold := &script{}, make(chan struct{})
+				s.message = func(_ actor.Context, in Inbound) error {
+					if len(got) == 0 {
+						<-hold
+					}
+					got = append(got, string(in.Payload))
+					return s.Send(1, in.Payload)
+				}
+				r := meet(t, s.protocol("a", func(p *Protocol) { p.Restart = Permanent }))
+				var want []string
+				for n := range 50 {
+					if n == 25 {
+						synctest.Wait()
+						tt.end(s)
+						close(hold)
+					}
+					want = append(want, fmt.Sprint(n))
+					r.send(16, text("%d", n))
+				}
+				for _, number := range want {
+					if p := r.expect(17); string(p.payload) != number {
+						t.Fatalf("got answer %s, want %s", p.payload, number)
+					}
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("handled %v", got)
+				}
+				if s.lives.Load() != 2 || s.downs.Load() != 0 {
+					t.Errorf("lived %d times, was down %d times", s.lives.Load(), s.downs.Load())
+				}
+			})
+		})
+	}
+}
