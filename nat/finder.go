@@ -31,6 +31,18 @@ type finder struct {
 	ssdpPort    uint16           // of a gateway that is asked directly
 	pcpPort     uint16
 	time        time.Duration // how long to listen for answers
+
+	mu   sync.Mutex
+	last []sighting // UPnP devices of the last search that found any
+}
+
+// sighting is where a UPnP device described itself. It is asked there again at the next
+// search: multicast is filtered in some networks, now and then or for good.
+type sighting struct {
+	network network
+	message ssdpMessage
+	place   *url.URL
+	from    netip.Addr
 }
 
 func newFinder(spec Spec, listen netip.Addr, seed [32]byte, description string) *finder {
@@ -48,9 +60,10 @@ type hunt struct {
 	spawn func(f func())
 	wait  sync.WaitGroup
 
-	mu       sync.Mutex
+	mu       sync.Mutex // not the finder's: of what follows
 	problems []error
-	known    map[string]bool // services that were told of: v1 and v2 of one router, two ways to it
+	known    map[string]bool // places and services that were told of: v1 and v2 of one router, two ways to it
+	seen     []sighting
 }
 
 // find tells of each router as it answers, and returns what went wrong besides. It takes
@@ -66,10 +79,21 @@ func (f *finder) find(ctx context.Context, spawn func(func()), tell func(Mapper)
 		tell(newSTUN(f.spec.Server))
 		return nil
 	}
+	f.mu.Lock()
+	last := f.last
+	f.mu.Unlock()
+	for _, s := range last {
+		h.start(func() { h.describe(s, false) })
+	}
 	h.search()
 	h.wait.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if len(h.seen) > 0 {
+		f.mu.Lock()
+		f.last = h.seen[:min(len(h.seen), maxLocations)]
+		f.mu.Unlock()
+	}
 	return h.problems
 }
 
@@ -165,7 +189,7 @@ func (h *hunt) goUPnP(n network) {
 			to = append(to[:len(to):len(to)], netip.AddrPortFrom(n.gateway, h.ssdpPort))
 		}
 		err := searchSSDP(ctx, n.local.Addr(), to, func(m ssdpMessage, place *url.URL, from netip.Addr) {
-			h.start(func() { h.describe(n, m, place, from) })
+			h.start(func() { h.describe(sighting{n, m, place, from}, true) })
 		})
 		if err != nil && n.gateway.IsValid() {
 			h.problem(err)
@@ -174,137 +198,63 @@ func (h *hunt) goUPnP(n network) {
 }
 
 // describe fetches a device's description and tells of its best service: the first one
-// with a public address, else the first.
-func (h *hunt) describe(n network, m ssdpMessage, place *url.URL, from netip.Addr) {
+// with a public address, else the first. Of what was only remembered nothing is said
+// where it is gone.
+func (h *hunt) describe(s sighting, answered bool) {
 	ctx, cancel := context.WithTimeout(h.ctx, describeTime)
 	defer cancel()
-	way := newRouterHTTP(from, n.local.Addr())
-	root, err := way.describeDevice(ctx, place)
+	way := newRouterHTTP(s.from, s.network.local.Addr())
+	root, err := way.describeDevice(ctx, s.place)
 	if err != nil {
-		cause, text := ioError(err)
-		if errors.As(err, new(*garbageError)) {
-			cause, text = Garbage, line(err.Error())
+		if answered {
+			cause, text := ioError(err)
+			if errors.As(err, new(*garbageError)) {
+				cause, text = Garbage, line(err.Error())
+			}
+			h.problem(&Error{Method: MethodUPnP, Router: s.from.String(), Op: "description", Cause: cause, Words: text, Err: err})
 		}
-		h.problem(&Error{Method: MethodUPnP, Router: from.String(), Op: "description", Cause: cause, Words: text, Err: err})
 		return
 	}
 	all := services(root, way)
 	if len(all) == 0 {
-		h.problem(&Error{Method: MethodUPnP, Router: from.String(), Op: "description", Cause: Unsupported, Words: "the router has no connection to map ports on"})
+		h.problem(&Error{Method: MethodUPnP, Router: s.from.String(), Op: "description", Cause: Unsupported, Words: "the router has no connection to map ports on"})
 		return
 	}
-	var best *upnpMapper
-	for _, s := range all {
-		name := line(root.Device.FriendlyName)
-		if model := line(root.Device.ModelName); model != "" && model != name {
-			name = line(name + " (" + model + ")")
-		}
-		s.router = Router{Name: name, Addr: from, Local: n.local.Addr(), Boot: m.boot, ID: m.device(), Place: place.String()}
-		s.description = h.description
-		if best == nil {
-			best = s
-		}
-		if len(all) == 1 {
-			break
-		}
-		if r, err := s.External(ctx); err == nil && notPublic(r.IP) == "" {
-			best = s
-			break
-		}
+	name := line(root.Device.FriendlyName)
+	if model := line(root.Device.ModelName); model != "" && model != name {
+		name = line(name + " (" + model + ")")
 	}
-	if h.first(fmt.Sprint(from, best.router.ID, best.kind)) {
+	for _, u := range all {
+		u.router = Router{Name: name, Addr: s.from, Local: s.network.local.Addr(), Boot: s.message.boot, ID: s.message.device(), Place: s.place.String()}
+		u.description = h.description
+	}
+	best := bestService(ctx, all)
+	if h.first(fmt.Sprint(s.from, best.router.ID, best.kind), s) {
 		h.tell(best)
 	}
 }
 
-func (h *hunt) first(key string) bool {
+// bestService asks the services of one router for their addresses, if there is a choice.
+func bestService(ctx context.Context, all []*upnpMapper) *upnpMapper {
+	if len(all) == 1 {
+		return all[0]
+	}
+	for _, u := range all {
+		if r, err := u.External(ctx); err == nil && notPublic(r.IP) == "" {
+			return u
+		}
+	}
+	return all[0]
+}
+
+// first says whether a service was not told of before.
+func (h *hunt) first(key string, s sighting) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.known[key] {
 		return false
 	}
 	h.known[key] = true
+	h.seen = append(h.seen, s)
 	return true
-}
-
-// Found is one router and method that answered a search, for people and for JSON.
-type Found struct {
-	Method   Method       `json:"method"`
-	Kind     string       `json:"kind,omitempty"` // of the UPnP service
-	Router   Router       `json:"router"`
-	External netip.Addr   `json:"external,omitzero"`  // not valid where the method tells with a mapping only
-	Warning  string       `json:"warning,omitempty"`  // what is wrong with the address
-	Error    string       `json:"error,omitempty"`    // what the router answered instead of one
-	Mappings []PortStatus `json:"mappings,omitempty"` // to this host, where the router has a list
-}
-
-// Search looks for routers with every method that spec allows, and asks each what it
-// has. It makes no mapping. It takes about three seconds, more where routers are slow, and
-// ends with ctx. The errors are those of the search itself.
-func Search(ctx context.Context, spec Spec) ([]Found, []error) {
-	var mu sync.Mutex
-	var all []Found
-	var wait sync.WaitGroup
-	crashes := make(chan error, 1)
-	guarded := func(f func()) {
-		go func() {
-			defer func() {
-				if v := recover(); v != nil {
-					select {
-					case crashes <- fmt.Errorf("crashed: %v", v):
-					default:
-					}
-				}
-			}()
-			f()
-		}()
-	}
-	f := newFinder(spec, netip.Addr{}, [32]byte{}, "")
-	problems := f.find(ctx, guarded, func(m Mapper) {
-		wait.Add(1)
-		guarded(func() {
-			defer wait.Done()
-			one := examine(ctx, m)
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, one)
-		})
-	})
-	wait.Wait()
-	select {
-	case err := <-crashes:
-		problems = append(problems, err)
-	default:
-	}
-	return all, problems
-}
-
-// examine asks one router what it has.
-func examine(ctx context.Context, m Mapper) Found {
-	ctx, cancel := context.WithTimeout(ctx, describeTime)
-	defer cancel()
-	f := Found{Method: m.Method(), Router: m.Router()}
-	r, err := m.External(ctx)
-	switch {
-	case err != nil:
-		f.Error = err.Error()
-	case r.IP.IsValid():
-		f.External = r.IP
-		if why := notPublic(r.IP); why != "" && m.Method() != MethodFixed {
-			f.Warning = "double NAT: " + why
-		}
-	}
-	u, ok := m.(*upnpMapper)
-	if !ok {
-		return f
-	}
-	f.Kind = u.kind
-	for _, entry := range u.list(ctx) {
-		p := PortStatus{Protocol: entry.Protocol.String(), Internal: entry.Internal, External: entry.External, Permanent: entry.Permanent}
-		if !entry.Permanent {
-			p.Ends = time.Now().Add(entry.Lifetime)
-		}
-		f.Mappings = append(f.Mappings, p)
-	}
-	return f
 }

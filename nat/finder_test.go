@@ -94,6 +94,25 @@ func TestFinder(t *testing.T) {
 	}
 }
 
+// TestFinderRemembers: a router that was found once is found where multicast is filtered,
+// and one that is gone from its place is no problem.
+func TestFinderRemembers(t *testing.T) {
+	igd := newFakeIGD(t, "127.5.3.6")
+	f := home(Spec{Method: MethodUPnP}, netip.Addr{}, igd)
+	for _, filtered := range []bool{false, true, true} {
+		if filtered {
+			f.ssdp = []netip.AddrPort{netip.AddrPortFrom(igd.addr, 1)}
+		}
+		if got, _, problems := findAll(t, f); len(got) != 1 || len(problems) > 0 {
+			t.Fatalf("filtered %v: found %v, problems %v", filtered, got, problems)
+		}
+	}
+	_ = igd.http.Close()
+	if got, _, problems := findAll(t, f); len(got) != 0 || len(problems) > 0 {
+		t.Errorf("gone: found %v, problems %v", got, problems)
+	}
+}
+
 func TestExamine(t *testing.T) {
 	igd := newFakeIGD(t, "127.5.3.4")
 	igd.set(func(f *fakeIGD) {

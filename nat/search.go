@@ -1,0 +1,91 @@
+package nat
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Found is one router and method that answered a search, for people and for JSON.
+type Found struct {
+	Method   Method       `json:"method"`
+	Kind     string       `json:"kind,omitempty"` // of the UPnP service
+	Router   Router       `json:"router"`
+	External netip.Addr   `json:"external,omitzero"`  // not valid where the method tells with a mapping only
+	Warning  string       `json:"warning,omitempty"`  // what is wrong with the address
+	Error    string       `json:"error,omitempty"`    // what the router answered instead of one
+	Mappings []PortStatus `json:"mappings,omitempty"` // to this host, where the router has a list
+}
+
+// Search looks for routers with every method that spec allows, and asks each what it
+// has. It makes no mapping. It takes about three seconds, more where routers are slow, and
+// ends with ctx. The errors are those of the search itself.
+func Search(ctx context.Context, spec Spec) ([]Found, []error) {
+	var mu sync.Mutex
+	var all []Found
+	var wait sync.WaitGroup
+	crashes := make(chan error, 1)
+	guarded := func(f func()) {
+		go func() {
+			defer func() {
+				if v := recover(); v != nil {
+					select {
+					case crashes <- fmt.Errorf("crashed: %v", v):
+					default:
+					}
+				}
+			}()
+			f()
+		}()
+	}
+	f := newFinder(spec, netip.Addr{}, [32]byte{}, "")
+	problems := f.find(ctx, guarded, func(m Mapper) {
+		wait.Add(1)
+		guarded(func() {
+			defer wait.Done()
+			one := examine(ctx, m)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, one)
+		})
+	})
+	wait.Wait()
+	select {
+	case err := <-crashes:
+		problems = append(problems, err)
+	default:
+	}
+	return all, problems
+}
+
+// examine asks one router what it has.
+func examine(ctx context.Context, m Mapper) Found {
+	ctx, cancel := context.WithTimeout(ctx, describeTime)
+	defer cancel()
+	f := Found{Method: m.Method(), Router: m.Router()}
+	r, err := m.External(ctx)
+	switch {
+	case err != nil:
+		f.Error = err.Error()
+	case r.IP.IsValid():
+		f.External = r.IP
+		if why := notPublic(r.IP); why != "" && m.Method() != MethodFixed {
+			f.Warning = "double NAT: " + why
+		}
+	}
+	u, ok := m.(*upnpMapper)
+	if !ok {
+		return f
+	}
+	f.Kind = u.kind
+	for _, entry := range u.list(ctx) {
+		p := PortStatus{Protocol: entry.Protocol.String(), Internal: entry.Internal, External: entry.External, Permanent: entry.Permanent}
+		if !entry.Permanent {
+			p.Ends = time.Now().Add(entry.Lifetime)
+		}
+		f.Mappings = append(f.Mappings, p)
+	}
+	return f
+}
