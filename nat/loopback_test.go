@@ -52,42 +52,7 @@ func TestActorOnLoopback(t *testing.T) {
 			if tt.fault != nil {
 				tt.fault()
 			}
-			system := actor.NewActorSystem(
-				actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
-				actor.WithDeadLetterThrottleInterval(time.Millisecond))
-			news := make(chan ExternalAddress, 8)
-			c, err := Config{NodeID: simNode, Secret: secret, TCPPort: 30303, UDPPort: 30303, Publish: func(a ExternalAddress) { news <- a }}.complete()
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
-			p := &parent{Supervisor: actors.NewSupervisor(actors.SystemClock, nil, nil), stage: s, props: c.props(home(Spec{}, tt.gateway, tt.igd)), spawned: make(chan struct{})}
-			top := s.root.Spawn(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithSupervisor(p)))
-			<-p.spawned
-			if tt.want.Method == "" {
-				for deadline := time.Now().Add(10 * time.Second); s.status().State != tt.state; {
-					if time.Now().After(deadline) {
-						t.Fatalf("%+v", s.status())
-					}
-					pause(t.Context(), 20*time.Millisecond)
-				}
-				if st := s.status(); len(st.Problems) == 0 || st.External.IP.IsValid() {
-					t.Errorf("%+v", st)
-				}
-			} else {
-				select {
-				case a := <-news:
-					a.Router, tt.want.IP, tt.want.Confidence = "", wan, Granted
-					if a != tt.want {
-						t.Errorf("published %+v, want %+v", a, tt.want)
-					}
-				case <-time.After(10 * time.Second):
-					t.Fatalf("%+v", s.status())
-				}
-			}
-			actors.Send(s.root, s.pid, &Leave{})
-			<-s.stopped
-			s.root.Stop(top)
+			news := runOnLoopback(t, home(Spec{}, tt.gateway, tt.igd), tt.want, tt.state)
 			if len(news) > 0 {
 				t.Errorf("published again: %+v", <-news)
 			}
@@ -102,4 +67,47 @@ func TestActorOnLoopback(t *testing.T) {
 			})
 		})
 	}
+}
+
+// runOnLoopback runs an actor until it has published what is wanted, or shows the state
+// that is wanted where that is nothing.
+func runOnLoopback(t *testing.T, find *finder, want ExternalAddress, state State) (news chan ExternalAddress) {
+	t.Helper()
+	system := actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
+		actor.WithDeadLetterThrottleInterval(time.Millisecond))
+	news = make(chan ExternalAddress, 8)
+	c, err := Config{NodeID: simNode, Secret: secret, TCPPort: 30303, UDPPort: 30303, Publish: func(a ExternalAddress) { news <- a }}.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
+	p := &parent{Supervisor: actors.NewSupervisor(actors.SystemClock, nil, nil), stage: s, props: c.props(find), spawned: make(chan struct{})}
+	top := s.root.Spawn(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithSupervisor(p)))
+	<-p.spawned
+	if want.Method == "" {
+		for deadline := time.Now().Add(10 * time.Second); s.status().State != state; {
+			if time.Now().After(deadline) {
+				t.Fatalf("%+v", s.status())
+			}
+			pause(t.Context(), 20*time.Millisecond)
+		}
+		if st := s.status(); len(st.Problems) == 0 || st.External.IP.IsValid() {
+			t.Errorf("%+v", st)
+		}
+	} else {
+		select {
+		case a := <-news:
+			a.Router, want.IP, want.Confidence = "", wan, Granted
+			if a != want {
+				t.Errorf("published %+v, want %+v", a, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%+v", s.status())
+		}
+	}
+	actors.Send(s.root, s.pid, &Leave{})
+	<-s.stopped
+	s.root.Stop(top)
+	return news
 }

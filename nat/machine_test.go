@@ -383,24 +383,3 @@ func TestWhatIsFalseIsTakenBack(t *testing.T) {
 		})
 	}
 }
-
-func TestCrashKeepsPortsAndAnnouncement(t *testing.T) {
-	r := upnpRouter()
-	r.taken = map[ExternalPort]bool{30303: true}
-	s := newSim(t, r)
-	s.run(5 * time.Second)
-	want := "30.10.10.1 " + portPair(derivedPort(simNode, 0)) + " upnp"
-	s.announced(1, want)
-	r.mapCalls = nil
-	r.down = true
-	s.begin()
-	s.run(4 * time.Second)
-	s.announced(1, want) // its lease is good still
-	r.down = false
-	s.run(20 * time.Second)
-	s.announced(1, want)
-	s.state(Mapped)
-	if len(r.mapCalls) != 2 || r.mapCalls[0].External != derivedPort(simNode, 0) {
-		t.Errorf("asks for other ports than before: %v", r.mapCalls)
-	}
-}
