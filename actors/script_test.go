@@ -115,12 +115,6 @@ func meet(t testing.TB, protocols ...Protocol) *remote {
 	return meetOver(t, newNode(t), ours, theirs, protocols...)
 }
 
-func meetTCP(t testing.TB, protocols ...Protocol) *remote {
-	t.Helper()
-	ours, theirs := tcpPipe(t)
-	return meetOver(t, newNode(t), ours, theirs, protocols...)
-}
-
 func meetOver(t testing.TB, n *node, ours, theirs net.Conn, protocols ...Protocol) *remote {
 	t.Helper()
 	r := &remote{t: t, conn: theirs, node: n}
