@@ -51,9 +51,9 @@ func (p *pump) waitForCredit(h *Host, n int64) error {
 			return errClosing
 		case <-ring:
 			// A slow protocol is no stalled one; and where the remote does not
-			// read its answers, the write deadline decides (R2).
+			// read, the write deadline decides (R2).
 			used := h.credit.used.Load()
-			if used >= before && !h.paused.Load() {
+			if used >= before && !h.paused.Load() && !l.writing.Load() {
 				return h.cause(Local, wire.DiscSubprotocolError, ErrStalled)
 			}
 			before = used
