@@ -169,17 +169,30 @@ func TestR3MessagesKeepTheirOrder(t *testing.T) {
 			s.message = func(_ actor.Context, in Inbound) error {
 				number, _, _ := strings.Cut(string(in.Payload), ":")
 				got[i] = append(got[i], number)
-				if i == 1 && len(got[i])%50 == 0 {
+				switch {
+				case i == 0 && len(got[i])%10 == 0: // is fed nothing until its answer is out
+					return s.SendSeq(numbered(20, 20_000, nil))
+				case i == 1 && len(got[i])%50 == 0:
 					panic("now and then")
+				case i == 2: // is slow
+					<-time.After(3 * time.Millisecond)
 				}
 				return nil
 			}
 			scripts = append(scripts, s)
 			protocols = append(protocols, s.protocol(string(rune('a'+i)), func(p *Protocol) {
-				p.Intensity, p.Budget = Intensity{Restarts: -1}, 100_000
+				p.Intensity, p.Budget = Intensity{Restarts: -1}, 500_000
 			}))
 		}
 		r := meet(t, protocols...)
+		go func() {
+			for {
+				if _, err := r.read(); err != nil {
+					return
+				}
+				<-time.After(5 * time.Millisecond)
+			}
+		}()
 		var stream []byte
 		for n := range count {
 			payload := text("%d:", n/3)
@@ -198,7 +211,7 @@ func TestR3MessagesKeepTheirOrder(t *testing.T) {
 			r.write(stream[:n])
 			stream = stream[n:]
 		}
-		after(time.Minute)
+		after(2 * time.Minute)
 		for i := range got {
 			for n, number := range got[i] {
 				if number != fmt.Sprint(n) {
@@ -290,23 +303,22 @@ func TestR4OtherEndsLoseNothing(t *testing.T) {
 				var got []string
 				s, hold := &script{}, make(chan struct{})
 				s.message = func(_ actor.Context, in Inbound) error {
-					if len(got) == 0 {
-						<-hold
-					}
 					got = append(got, string(in.Payload))
 					return s.Send(1, in.Payload)
 				}
 				r := meet(t, s.protocol("a", func(p *Protocol) { p.Restart = Permanent }))
 				var want []string
 				for n := range 50 {
-					if n == 25 {
+					if n == 25 { // the rest comes in behind the end
 						synctest.Wait()
+						s.tell(func(actor.Context) { <-hold })
 						tt.end(s)
-						close(hold)
 					}
 					want = append(want, fmt.Sprint(n))
 					r.send(16, text("%d", n))
 				}
+				synctest.Wait()
+				close(hold)
 				for _, number := range want {
 					if p := r.expect(17); string(p.payload) != number {
 						t.Fatalf("got answer %s, want %s", p.payload, number)
