@@ -37,7 +37,7 @@ type Host struct {
 	grant atomic.Pointer[WriteToken]
 
 	lastCode atomic.Int64 // last message code handled, -1 for none
-	paused   atomic.Bool  // not fed because the remote does not read (R2)
+	paused   atomic.Bool  // not fed, or busy writing, because the remote does not read (R2)
 
 	// Below, only the host's own turn.
 	queue    []*batch   // read and not yet handled

@@ -274,7 +274,9 @@ func (i *incarnation) writeGrant(ctx actor.Context, t *WriteToken) bool {
 	}
 	var err error
 	if c, ok := i.outbox.take(); ok {
+		before := i.paused.Swap(true) // a remote that does not read keeps us here
 		err = t.write(c.frames(), c.buf)
+		i.paused.Store(before)
 	}
 	Send(ctx, i.link.pid, t.end(err, i.outbox.answered()))
 	return true

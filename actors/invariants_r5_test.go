@@ -111,6 +111,30 @@ func TestR6StalledProtocolEndsTheLink(t *testing.T) {
 	})
 }
 
+// It is found out, too, while another protocol always has a write under way.
+func TestR6StallBesideABusyWriter(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		stalls, wake := sleeper()
+		r := meet(t, writesForEver().protocol("a"), stalls.protocol("b"))
+		begin := time.Now()
+		go func() {
+			for {
+				if _, err := r.read(); err != nil {
+					return
+				}
+				<-time.After(time.Second)
+			}
+		}()
+		r.flood(100, 32, noise(32<<10))
+		c := r.wantCause(Local, wire.DiscSubprotocolError, ErrStalled)
+		if took := time.Since(begin); took > stallTimeout+farewellTimeout+lingerTimeout || c.Protocol != "b/1" {
+			t.Errorf("after %v: %v", took, c)
+		}
+		r.conn.Close()
+		close(wake)
+	})
+}
+
 // A slow protocol is no stalled one, even if the reader waits for long.
 func TestR6SlowProtocolIsNotStalled(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -64,7 +64,6 @@ type Link struct {
 	rtt          atomic.Int64 // nanoseconds; 0: not known yet
 	pongsDue     atomic.Int64 // pings received and not answered
 
-	writing       atomic.Bool  // a write is under way, perhaps for long
 	finalDeadline atomic.Int64 // wall clock, nanoseconds; no write may last longer. 0: none
 
 	wake wakeup // the reader waits for credit here

@@ -53,7 +53,7 @@ func (p *pump) waitForCredit(h *Host, n int64) error {
 			// A slow protocol is no stalled one; and where the remote does not
 			// read, the write deadline decides (R2).
 			used := h.credit.used.Load()
-			if used >= before && !h.paused.Load() && !l.writing.Load() {
+			if used >= before && !h.paused.Load() {
 				return h.cause(Local, wire.DiscSubprotocolError, ErrStalled)
 			}
 			before = used

@@ -63,9 +63,7 @@ func (w *frameWriter) flush(patience, slice time.Duration) error {
 	l := w.link
 	for idle := time.Duration(0); len(w.rest) > 0; {
 		l.setWriteDeadline(time.Now().Add(slice))
-		l.writing.Store(true)
 		n, err := w.conn.Write(w.rest)
-		l.writing.Store(false)
 		w.rest = w.rest[n:]
 		l.bytesOut.Add(uint64(n))
 		if idle += slice; n > 0 {
