@@ -185,14 +185,7 @@ func TestR3MessagesKeepTheirOrder(t *testing.T) {
 			}))
 		}
 		r := meet(t, protocols...)
-		go func() {
-			for {
-				if _, err := r.read(); err != nil {
-					return
-				}
-				<-time.After(5 * time.Millisecond)
-			}
-		}()
+		r.readOn(5 * time.Millisecond)
 		var stream []byte
 		for n := range count {
 			payload := text("%d:", n/3)

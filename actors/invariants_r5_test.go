@@ -117,14 +117,7 @@ func TestR6StallBesideABusyWriter(t *testing.T) {
 		stalls, wake := sleeper()
 		r := meet(t, writesForEver().protocol("a"), stalls.protocol("b"))
 		begin := time.Now()
-		go func() {
-			for {
-				if _, err := r.read(); err != nil {
-					return
-				}
-				<-time.After(time.Second)
-			}
-		}()
+		r.readOn(time.Second)
 		r.flood(100, 32, noise(32<<10))
 		c := r.wantCause(Local, wire.DiscSubprotocolError, ErrStalled)
 		if took := time.Since(begin); took > stallTimeout+farewellTimeout+lingerTimeout || c.Protocol != "b/1" {

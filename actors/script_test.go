@@ -125,6 +125,26 @@ func meetOver(t testing.TB, n *node, ours, theirs net.Conn, protocols ...Protoco
 	return r
 }
 
+// aside runs f beside the test, until the connection ends at the latest: the test
+// closes it at its end and waits for f.
+func (r *remote) aside(f func()) {
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	r.t.Cleanup(func() { r.conn.Close(); <-done })
+}
+
+// readOn reads and forgets all that comes, at some pace.
+func (r *remote) readOn(pace time.Duration) {
+	r.aside(func() {
+		for {
+			if _, err := r.read(); err != nil {
+				return
+			}
+			<-time.After(pace)
+		}
+	})
+}
+
 // seal makes a sealed frame, which must be sent before the next one is made.
 func (r *remote) seal(code uint64, payload []byte) []byte {
 	r.t.Helper()
