@@ -1,332 +1,247 @@
 package troupe_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"fmt"
-	"io"
-	"iter"
-	"math/rand/v2"
+	"errors"
 	"net"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/log"
 	"github.com/ethereum/go-ethereum/p2p"
 	"github.com/ethereum/go-ethereum/p2p/enode"
-	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/wire"
 )
 
-// The traffic of a conversation: enough small messages to fill buffers many times,
-// and the largest that fit.
-var (
-	largestPlain   = 1<<24 - 1  // 16 MiB - 1, if it compresses
-	largestOnWire  = 16_776_442 // of bytes that don't compress, with a one-byte code
-	smallMessages  = unlessRace(20_000, 2_000)
-	mediumMessages = 20
-	mediumSize     = 1<<20 + 1
-)
-
-// payloads gives what each side of a conversation sends, as RLP: the sequence is
-// the same wherever it is made. The second conversation of a link is shorter.
-func payloads(seed uint64) func(yield func([]byte) bool) {
-	small := smallMessages
-	if seed > 2 {
-		small /= 10
-	}
-	return func(yield func([]byte) bool) {
-		random := rand.NewChaCha8(sha256.Sum256(binary.BigEndian.AppendUint64(nil, seed)))
-		sizes := rand.New(random)
-		noise := func(n int) []byte {
-			b := make([]byte, n)
-			random.Read(b)
-			return b
-		}
-		for i := range small {
-			size := sizes.IntN(1 << 16)
-			if i%2 == 0 {
-				size = sizes.IntN(200)
-			}
-			if !yield(rlpString(noise(size))) {
-				return
-			}
-		}
-		for range mediumMessages {
-			if !yield(rlpString(noise(mediumSize))) {
-				return
-			}
-		}
-		// The header of an RLP string this long takes four bytes.
-		if !yield(rlpString(bytes.Repeat([]byte("troupe!"), largestPlain/7+1)[:largestPlain-4])) {
-			return
-		}
-		yield(rlpString(noise(largestOnWire - 4)))
-	}
+// geth is a go-ethereum node in this process.
+type geth struct {
+	*p2p.Server
+	self   *enode.Node
+	book   logBook
+	events chan *p2p.PeerEvent
 }
 
-func rlpString(b []byte) []byte {
-	enc, err := rlp.EncodeToBytes(b)
-	if err != nil {
-		panic(err)
-	}
-	return enc
-}
-
-// gethTalk is go-ethereum's side: it sends its payloads and checks ours, both at
-// once.
-func gethTalk(name string, mine, theirs uint64, result chan<- error) p2p.Protocol {
-	return p2p.Protocol{Name: name, Version: 1, Length: 2, Run: func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
-		sent := make(chan error, 1)
-		go func() {
-			for payload := range payloads(mine) {
-				if err := rw.WriteMsg(p2p.Msg{Code: 1, Size: uint32(len(payload)), Payload: bytes.NewReader(payload)}); err != nil {
-					sent <- err
-					return
-				}
-			}
-			sent <- nil
-		}()
-		err := gethReceive(rw, theirs)
-		if err == nil {
-			err = <-sent
-		}
-		result <- err
-		for { // until the link ends
-			msg, err := rw.ReadMsg()
-			if err != nil {
-				return err
-			}
-			if err := msg.Discard(); err != nil {
-				return err
-			}
-		}
-	}}
-}
-
-func gethReceive(rw p2p.MsgReadWriter, seed uint64) error {
-	n := 0
-	for want := range payloads(seed) {
-		msg, err := rw.ReadMsg()
-		if err != nil {
-			return fmt.Errorf("message %d: %w", n, err)
-		}
-		got, err := io.ReadAll(msg.Payload)
-		if err != nil {
-			return err
-		}
-		if msg.Code != 1 || !bytes.Equal(got, want) {
-			return fmt.Errorf("message %d: code %d, %d bytes, not the %d expected", n, msg.Code, len(got), len(want))
-		}
-		n++
-	}
-	return nil
-}
-
-// talk is our side of the same.
-type talk struct {
-	mine   uint64
-	next   func() ([]byte, bool)
-	stop   func()
-	want   []byte // the message that comes next
-	got    int
-	over   bool
-	room   chan struct{} // the outbox has drained
-	result chan<- error
-}
-
-func talkSpec(name string, mine, theirs uint64, result chan<- error) protocols.Spec {
-	return protocols.Spec{
-		Name: name,
-		Versions: []protocols.Version{{Number: 1, Length: 2, Messages: []protocols.Message{
-			protocols.Ignore(), protocols.Raw(),
-		}}},
-		New: func() actor.Actor {
-			t := &talk{mine: mine, result: result, room: make(chan struct{}, 1)}
-			t.next, t.stop = iter.Pull(payloads(theirs))
-			return t
-		},
-	}
-}
-
-func (t *talk) Receive(ctx actor.Context) {
-	switch msg := ctx.Message().(type) {
-	case *protocols.LinkUp:
-		t.expect()
-		go t.send(msg.Link)
-	case *protocols.RawMessage:
-		t.receive(msg)
-	case *protocols.Drained:
-		t.room <- struct{}{}
-	case *protocols.LinkDown:
-		t.stop()
-	}
-}
-
-// send speaks while the actor listens, as go-ethereum's side does.
-func (t *talk) send(link *protocols.Link) {
-	for payload := range payloads(t.mine) {
-		for {
-			err := link.Send(&protocols.RawMessage{Code: 1, Payload: payload})
-			if err == nil {
-				break
-			}
-			if err != protocols.ErrOutboxFull {
-				t.result <- err
-				return
-			}
-			select {
-			case <-t.room:
-			case <-link.Context().Done():
-				return
-			}
-		}
-	}
-}
-
-func (t *talk) receive(msg *protocols.RawMessage) {
-	if t.over {
-		return
-	}
-	if !bytes.Equal(msg.Payload, t.want) {
-		t.result <- fmt.Errorf("message %d: %d bytes, not the %d expected", t.got, len(msg.Payload), len(t.want))
-		t.over = true
-		return
-	}
-	t.got++
-	t.expect()
-}
-
-// expect makes the next message ready, or tells that all have come.
-func (t *talk) expect() {
-	var ok bool
-	if t.want, ok = t.next(); !ok {
-		t.over = true
-		t.result <- nil
-	}
-}
-
-func startGeth(t *testing.T, ps ...p2p.Protocol) *p2p.Server {
+func startGeth(t *testing.T, edit func(*p2p.Config)) *geth {
 	t.Helper()
-	srv := &p2p.Server{Config: p2p.Config{
+	g := &geth{events: make(chan *p2p.PeerEvent, 64)}
+	cfg := p2p.Config{
 		PrivateKey: newKey(t), MaxPeers: 10, NoDiscovery: true, Name: "geth", ListenAddr: "127.0.0.1:0",
-		Protocols: ps, Logger: log.NewLogger(log.DiscardHandler()),
-	}}
-	if err := srv.Start(); err != nil {
+		Logger: log.NewLogger(log.JSONHandlerWithLevel(&g.book, log.LevelTrace)),
+	}
+	edit(&cfg)
+	g.Server = &p2p.Server{Config: cfg}
+	if err := g.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(srv.Stop)
-	return srv
+	sub := g.SubscribeEvents(g.events)
+	t.Cleanup(func() {
+		sub.Unsubscribe()
+		g.Stop()
+	})
+	_, digits, err := net.SplitHostPort(g.ListenAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.self = enode.NewV4(&cfg.PrivateKey.PublicKey, net.IPv4(127, 0, 0, 1), port, 0)
+	return g
 }
 
-// gethNode is the address of a go-ethereum server.
-func gethNode(srv *p2p.Server) *enode.Node {
-	_, port, _ := net.SplitHostPort(srv.ListenAddr)
-	var p int
-	fmt.Sscan(port, &p)
-	return enode.NewV4(&srv.PrivateKey.PublicKey, net.IPv4(127, 0, 0, 1), p, p)
+// next waits for the next event of a kind.
+func (g *geth) next(t *testing.T, kind p2p.PeerEventType) *p2p.PeerEvent {
+	t.Helper()
+	for {
+		if e := within(t, g.events); e.Type == kind {
+			return e
+		}
+	}
 }
 
-// A go-ethereum node and ours talk over two protocols at once, whoever dials.
+// silent is a go-ethereum protocol that only listens.
+func silent(name string) p2p.Protocol {
+	return p2p.Protocol{Name: name, Version: 1, Length: 2, Run: func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
+		return untilTheEnd(rw)
+	}}
+}
+
+// A go-ethereum node and ours talk over two protocols of one link at once, whoever dials.
 func TestGethConversation(t *testing.T) {
 	for _, theyDial := range []bool{true, false} {
-		t.Run(map[bool]string{true: "they dial", false: "we dial"}[theyDial], func(t *testing.T) {
-			theirs, ours := make(chan error, 2), make(chan error, 2)
-			srv := startGeth(t, gethTalk("talk", 1, 2, theirs), gethTalk("words", 3, 4, theirs))
+		name := "we dial"
+		if theyDial {
+			name = "they dial"
+		}
+		t.Run(name, func(t *testing.T) { converse(t, theyDial) })
+	}
+}
+
+func converse(t *testing.T, theyDial bool) {
+	main := conversation{name: "talk", small: 20_000, medium: 20, large: 1}
+	aside := conversation{name: "aside", small: main.small / 10}
+	theirs, ours := make(chan error, 8), make(chan error, 8)
+	g := startGeth(t, func(c *p2p.Config) {
+		c.Protocols = []p2p.Protocol{main.theirs(theirs), aside.theirs(theirs)}
+	})
+	n := startNode(t, func(c *node.Config) {
+		c.Specs = []protocols.Spec{main.ours(ours), aside.ours(ours)}
+	})
+	events := watch(t, n)
+	if theyDial {
+		g.AddPeer(n.Self())
+	} else if err := n.AddPeer(g.self); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := within(t, theirs); err != nil {
+			t.Errorf("go-ethereum's side: %v", err)
+		}
+		if err := within(t, ours); err != nil {
+			t.Errorf("our side: %v", err)
+		}
+	}
+	p := peerOf(t, n, g.self.ID())
+	if p.Inbound != theyDial || p.Name != "geth" || len(p.Caps) != 2 {
+		t.Errorf("the peer is %+v", p)
+	}
+	if each := uint64(main.messages() + aside.messages()); p.MessagesIn != each || p.MessagesOut != each {
+		t.Errorf("%d messages in and %d out, want %d", p.MessagesIn, p.MessagesOut, each)
+	}
+	if since := events.next(node.PeerAdded).Peer.Since; since != p.Since {
+		t.Error("it took more than one link")
+	}
+}
+
+// reasons are all that the specification names.
+var reasons = []protocols.DiscReason{
+	protocols.DiscRequested, protocols.DiscNetworkError, protocols.DiscProtocolError, protocols.DiscUselessPeer,
+	protocols.DiscTooManyPeers, protocols.DiscAlreadyConnected, protocols.DiscIncompatibleVersion,
+	protocols.DiscInvalidIdentity, protocols.DiscQuitting, protocols.DiscUnexpectedIdentity, protocols.DiscSelf,
+	protocols.DiscReadTimeout, protocols.DiscSubprotocolError,
+}
+
+// part is a protocol in which either side ends the link.
+const part = "part"
+
+// Why go-ethereum ends a link is told by our events and by our log.
+func TestGethTellsItsReason(t *testing.T) {
+	reason := make(chan p2p.DiscReason)
+	g := startGeth(t, func(c *p2p.Config) {
+		c.Protocols = []p2p.Protocol{{Name: part, Version: 1, Length: 2, Run: func(*p2p.Peer, p2p.MsgReadWriter) error {
+			return <-reason
+		}}}
+	})
+	for _, want := range reasons {
+		if want == protocols.DiscNetworkError {
+			continue // go-ethereum hangs up without a word then
+		}
+		t.Run(want.String(), func(t *testing.T) {
+			var book logBook
 			n := startNode(t, func(c *node.Config) {
-				c.Specs = []protocols.Spec{talkSpec("talk", 2, 1, ours), talkSpec("words", 4, 3, ours)}
+				c.Specs, c.Logger = []protocols.Spec{newAsker().spec(part)}, book.logger()
 			})
-			if theyDial {
-				srv.AddPeer(n.Self())
-			} else if err := n.AddPeer(gethNode(srv)); err != nil {
+			events := watch(t, n)
+			if err := n.AddPeer(g.self); err != nil {
 				t.Fatal(err)
 			}
-			for range 2 {
-				if err := within(t, theirs); err != nil {
-					t.Errorf("go-ethereum's side: %v", err)
-				}
-				if err := within(t, ours); err != nil {
-					t.Errorf("our side: %v", err)
-				}
+			events.next(node.PeerAdded)
+			reason <- p2p.DiscReason(want)
+			if c := events.next(node.PeerDropped).Cause; c.Side != protocols.Remote || c.Reason != want || c.Err != nil {
+				t.Errorf("cause: %v", c)
 			}
+			peer := "peer-" + g.self.ID().String()[:8]
+			eventually(t, "that the log tells the end", func() bool {
+				records := book.of(t, peer)
+				last := records[len(records)-1]
+				return last.Event == "stopped" && last.Reason == "remote: "+want.String()
+			})
 		})
 	}
 }
 
-// Why a link ends arrives at the other side, both ways.
-func TestGethDisconnectReasons(t *testing.T) {
-	quiet := func(name string, reason chan p2p.DiscReason) p2p.Protocol {
-		return p2p.Protocol{Name: name, Version: 1, Length: 2, Run: func(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
-			if r, ok := <-reason; ok {
-				return r
-			}
-			_, err := rw.ReadMsg()
-			return err
-		}}
-	}
-	spec := talkSpec("quiet", 0, 0, nil)
-	spec.New = func() actor.Actor { return listener{} }
-
-	t.Run("theirs", func(t *testing.T) {
-		reason := make(chan p2p.DiscReason, 1)
-		srv := startGeth(t, quiet("quiet", reason))
+// Why we end a link is told by go-ethereum's events.
+func TestGethIsToldOurReason(t *testing.T) {
+	g := startGeth(t, func(c *p2p.Config) { c.Protocols = []p2p.Protocol{silent(part)} })
+	dial := func(t *testing.T, spec protocols.Spec) *node.Node {
 		n := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
-		events := watch(t, n)
-		srv.AddPeer(n.Self())
-		events.next(node.PeerAdded)
-		reason <- p2p.DiscUselessPeer
-		cause := events.next(node.PeerDropped).Cause
-		if cause.Side != protocols.Remote || cause.Reason != protocols.DiscUselessPeer {
-			t.Errorf("cause: %v", cause)
+		if err := n.AddPeer(g.self); err != nil {
+			t.Fatal(err)
 		}
-	})
-	t.Run("ours", func(t *testing.T) {
-		reason := make(chan p2p.DiscReason)
-		close(reason)
-		srv := startGeth(t, quiet("quiet", reason))
-		events := make(chan *p2p.PeerEvent, 16)
-		sub := srv.SubscribeEvents(events)
-		defer sub.Unsubscribe()
-		n := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
-		up := watch(t, n) // go-ethereum is up a moment before us, and then there is no link yet
-		srv.AddPeer(n.Self())
-		nextGeth(t, events, p2p.PeerEventTypeAdd)
-		up.next(node.PeerAdded)
+		g.next(t, p2p.PeerEventTypeAdd)
+		return n
+	}
+	told := func(t *testing.T, want protocols.DiscReason) {
+		t.Helper()
+		if e := g.next(t, p2p.PeerEventTypeDrop); e.Error != p2p.DiscReason(want).String() {
+			t.Errorf("go-ethereum was told %q, want %q", e.Error, p2p.DiscReason(want))
+		}
+	}
+	for _, want := range reasons {
+		t.Run(want.String(), func(t *testing.T) {
+			asks := newAsker()
+			dial(t, asks.spec(part))
+			within(t, asks.links).Link.Disconnect(want)
+			told(t, want)
+		})
+	}
+	t.Run("node stops", func(t *testing.T) {
+		asks := newAsker()
+		n := dial(t, asks.spec(part))
+		within(t, asks.links) // before, there is no link to end
 		if err := n.Stop(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		e := nextGeth(t, events, p2p.PeerEventTypeDrop)
-		if e.Error != p2p.DiscQuitting.String() {
-			t.Errorf("go-ethereum was told %q, want %q", e.Error, p2p.DiscQuitting)
-		}
+		told(t, protocols.DiscQuitting)
 	})
-	t.Run("useless", func(t *testing.T) {
-		reason := make(chan p2p.DiscReason)
-		srv := startGeth(t, quiet("other", reason))
-		n := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
-		events := watch(t, n)
-		srv.AddPeer(n.Self())
-		failed := events.next(node.SetupFailed)
-		if failed.Err == nil {
-			t.Error("no error tells that nothing is shared")
-		}
+	t.Run("protocol gives up", func(t *testing.T) {
+		spec := newAsker().spec(part)
+		spec.New = func() actor.Actor { panic("no actor today") }
+		dial(t, spec)
+		told(t, protocols.DiscSubprotocolError)
 	})
 }
 
-// listener says nothing.
-type listener struct{}
-
-func (listener) Receive(actor.Context) {}
-
-func nextGeth(t *testing.T, events <-chan *p2p.PeerEvent, kind p2p.PeerEventType) *p2p.PeerEvent {
-	t.Helper()
-	for {
-		if e := within(t, events); e.Type == kind {
-			return e
+// Whoever refuses the other during the handshake says why, and the refused one knows.
+func TestGethRefusals(t *testing.T) {
+	spec := newAsker().spec(part)
+	t.Run("too many peers, theirs", func(t *testing.T) {
+		// With one slot, which it keeps for its own dials, nobody may come in.
+		g := startGeth(t, func(c *p2p.Config) { c.Protocols, c.MaxPeers = []p2p.Protocol{silent(part)}, 1 })
+		n := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
+		events := watch(t, n)
+		if err := n.AddPeer(g.self); err != nil {
+			t.Fatal(err)
 		}
-	}
+		var told *wire.RemoteDisconnect
+		if e := events.next(node.SetupFailed); !errors.As(e.Err, &told) || told.Reason != wire.DiscTooManyPeers {
+			t.Errorf("we were told: %v", e.Err)
+		}
+	})
+	t.Run("too many peers, ours", func(t *testing.T) {
+		g := startGeth(t, func(c *p2p.Config) { c.Protocols = []p2p.Protocol{silent(part)} })
+		n := startNode(t, func(c *node.Config) { c.Specs, c.MaxPeers = []protocols.Spec{spec}, -1 })
+		events := watch(t, n)
+		g.AddPeer(n.Self())
+		if e := events.next(node.SetupFailed); !errors.Is(e.Err, node.ErrTooManyPeers) {
+			t.Errorf("we refused for: %v", e.Err)
+		}
+		eventually(t, "that go-ethereum's log tells why", func() bool { return g.book.has(p2p.DiscTooManyPeers.String()) })
+	})
+	t.Run("nothing in common", func(t *testing.T) {
+		g := startGeth(t, func(c *p2p.Config) { c.Protocols = []p2p.Protocol{silent("other")} })
+		n := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
+		events := watch(t, n)
+		g.AddPeer(n.Self())
+		if e := events.next(node.SetupFailed); !errors.Is(e.Err, node.ErrUselessPeer) || !strings.Contains(e.Err.Error(), "other/1") {
+			t.Errorf("we refused for: %v", e.Err)
+		}
+		eventually(t, "that go-ethereum's log tells why", func() bool { return g.book.has(p2p.DiscUselessPeer.String()) })
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +24,7 @@ import (
 )
 
 // patience is how long a test waits for what should come at once.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
@@ -188,6 +189,13 @@ func (l *logBook) of(t testing.TB, name string) []record {
 		}
 	}
 	return list
+}
+
+// has says whether a line of the log has these words.
+func (l *logBook) has(words string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.lines, func(line string) bool { return strings.Contains(line, words) })
 }
 
 // tcpTo opens a bare connection to a node.
