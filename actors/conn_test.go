@@ -77,6 +77,13 @@ func (c *memConn) CloseWrite() error {
 	return nil
 }
 
+// reset breaks the connection as a network does.
+func (c *memConn) reset() {
+	for _, p := range []*pipe{c.in, c.out} {
+		p.change(func(p *pipe) { p.broken, p.data = true, nil })
+	}
+}
+
 func (c *memConn) LocalAddr() net.Addr  { return c.local }
 func (c *memConn) RemoteAddr() net.Addr { return c.remote }
 

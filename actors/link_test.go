@@ -16,14 +16,15 @@ import (
 // node is one side of a connection that has links: an owner actor, as a node's
 // peers actor is, and what it was told.
 type node struct {
-	t      testing.TB
-	key    *ecdsa.PrivateKey
-	system *actor.ActorSystem
-	pid    *actor.PID // the owner
-	book   *logbook
-	pool   *Pool
-	feed   *Feed
-	clock  Clock
+	t          testing.TB
+	key        *ecdsa.PrivateKey
+	system     *actor.ActorSystem
+	pid        *actor.PID // the owner
+	book       *logbook
+	pool       *Pool
+	feed       *Feed
+	clock      Clock
+	dispatcher actor.Dispatcher
 
 	ended chan *LinkEnded
 	gone  chan *actor.PID // peers that have terminated
@@ -88,7 +89,7 @@ func (n *node) spawn(conn net.Conn, s *wire.Session, inbound bool, protocols []P
 	n.system.Root.Send(n.pid, func(ctx actor.Context) {
 		l, err := Spawn(ctx, Config{
 			System: n.system, Name: "peer", Conn: conn, Session: s, Protocols: protocols, Inbound: inbound,
-			Pool: n.pool, Journal: n.book.journal(), Feed: n.feed, Clock: n.clock,
+			Pool: n.pool, Journal: n.book.journal(), Feed: n.feed, Clock: n.clock, Dispatcher: n.dispatcher,
 		})
 		if err != nil {
 			made <- err
