@@ -81,7 +81,7 @@ func TestFeedWhileSubscribersLeave(t *testing.T) {
 			}
 		})
 	}
-	for range 200 {
+	for range 40 {
 		ctx, leave := context.WithCancel(t.Context())
 		ch := f.Subscribe(ctx, 1)
 		<-ch

@@ -1,7 +1,13 @@
 package actors
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -27,4 +33,184 @@ func TestTwoLinksTalk(t *testing.T) {
 			wantCause(t, r.b, Remote, wire.DiscTooManyPeers, nil)
 		})
 	}
+}
+
+// What a link says of itself, on both ends.
+func TestLinkTellsWhatItIs(t *testing.T) {
+	a, b := &script{}, &script{}
+	r := connectTCP(t,
+		[]Protocol{a.protocol("b"), new(script).protocol("a"), new(script).protocol("mine")},
+		[]Protocol{b.protocol("b"), new(script).protocol("a"), new(script).protocol("yours")})
+	if r.la.Inbound() || !r.lb.Inbound() {
+		t.Error("who dialed is mixed up")
+	}
+	if r.la.RemoteID() != r.b.hello(nil).ID || r.lb.RemoteID() != r.a.hello(nil).ID {
+		t.Error("remote IDs are mixed up")
+	}
+	if r.la.RemoteAddr().String() != r.lb.LocalAddr().String() || r.la.LocalAddr().String() != r.lb.RemoteAddr().String() {
+		t.Error("addresses are mixed up")
+	}
+	if got := r.la.Caps(); !slices.Equal(got, []wire.Cap{{Name: "a", Version: 1}, {Name: "b", Version: 1}}) {
+		t.Errorf("runs %v", got)
+	}
+	if got := r.lb.Hello(); got.Name != "test" || len(got.Caps) != 3 {
+		t.Errorf("the remote's Hello is %+v", got)
+	}
+	h := r.la.Host("b")
+	if h != a.Host || r.la.Host("mine") != nil || h.Link() != r.la || h.Protocol().Name != "b" || h.Protocol().Budget != DefaultBudget {
+		t.Errorf("host is %+v", h)
+	}
+	if Path(h.PID()) != "node/peer/b" || Path(r.la.PID()) != "node/peer" {
+		t.Errorf("paths are %s and %s", Path(h.PID()), Path(r.la.PID()))
+	}
+	if r.la.Cause() != nil || h.Context().Err() != nil || isDone(r.la.Done()) {
+		t.Error("not up")
+	}
+	r.la.Disconnect(wire.DiscTooManyPeers, nil)
+	<-h.Context().Done()
+	if c := context.Cause(h.Context()); c != error(r.la.Cause()) {
+		t.Errorf("the context's cause is %v", c)
+	}
+	<-r.la.Done()
+	<-r.lb.Done()
+}
+
+// TestLinkCounts: messages and bytes of both directions, and events for whoever
+// subscribes.
+func TestLinkCounts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNode(t)
+		n.feed = NewFeed()
+		s := &script{}
+		s.message = func(_ actor.Context, in Inbound) error {
+			if limit := len(in.Payload) + 16; in.WireSize == 0 || in.WireSize > limit || in.ReceivedAt.IsZero() {
+				t.Errorf("wire size %d for %d bytes, received at %v", in.WireSize, len(in.Payload), in.ReceivedAt)
+			}
+			return s.Send(in.Code+1, append(in.Payload, 1, 2, 3))
+		}
+		ours, theirs := memPipe(64 << 10)
+		r := meetOver(t, n, ours, theirs, new(script).protocol("a"), s.protocol("b"))
+		r.send(32+2, noise(10)) // nobody listens
+		r.expect(32 + 3)
+		ctx, leave := context.WithCancel(t.Context())
+		events := n.feed.Subscribe(ctx, 10)
+		r.send(32+4, noise(1000))
+		r.expect(32 + 5)
+		synctest.Wait()
+		leave()
+		var got []MessageEvent
+		for e := range events {
+			got = append(got, e)
+		}
+		if len(got) != 2 || got[0].Sent || got[0].Code != 4 || got[0].Size != 1000 || !got[1].Sent || got[1].Code != 5 || got[1].Size != 1003 {
+			t.Errorf("events %+v", got)
+		}
+		for _, e := range got {
+			if e.Link != r.link || e.Protocol != s.Protocol().Cap() || e.Time.IsZero() {
+				t.Errorf("event %+v", e)
+			}
+		}
+		stats := r.link.Stats()
+		if stats.MsgsIn != 2 || stats.MsgsOut != 2 {
+			t.Errorf("counted %+v", stats)
+		}
+		// 32 for the header, 16 for the MAC, the rest padded.
+		if stats.BytesIn < 1000+2*48 || stats.BytesIn > 1000+2*48+64 || stats.BytesOut <= stats.BytesIn-16 {
+			t.Errorf("counted %+v", stats)
+		}
+	})
+}
+
+// A second incarnation knows what the host knows: state is with the host.
+func TestHostOutlivesIncarnations(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := &script{}
+		p := s.protocol("a")
+		mount := p.Mount
+		p.Mount = func(h *Host) func() Behaviour { h.Attach("kept"); return mount(h) }
+		r := meet(t, p)
+		if v := r.link.Host("a").Attached(); v != "kept" {
+			t.Errorf("attached %v", v)
+		}
+		first := s.Host
+		r.link.root.Send(s.PID(), &Inject{})
+		synctest.Wait()
+		if s.lives.Load() != 2 || s.Host != first || first.Attached() != "kept" {
+			t.Errorf("lived %d times, attached %v", s.lives.Load(), first.Attached())
+		}
+	})
+}
+
+// What other actors send during a sequence comes after it, with its sender; an
+// answer goes there.
+func TestDeferredMessagesKeepTheirSender(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := &script{}
+		s.message = func(actor.Context, Inbound) error { return s.SendSeq(numbered(100, 10_000, nil)) }
+		var forwardTo *actor.PID
+		s.other = func(ctx actor.Context) {
+			switch ctx.Message() {
+			case "question":
+				ctx.Respond("answer")
+			case "letter":
+				ctx.Forward(forwardTo)
+			case "nobody's":
+				ctx.Respond("to nobody")
+			}
+		}
+		r := meet(t, s.protocol("a"))
+		r.send(16, nil)
+		synctest.Wait()
+		var mu sync.Mutex
+		var log []string
+		listener := r.node.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+			if text, ok := ctx.Message().(string); ok {
+				mu.Lock()
+				defer mu.Unlock()
+				log = append(log, text)
+			}
+		}))
+		forwardTo = listener
+		for _, question := range []string{"question", "letter"} {
+			r.link.root.RequestWithCustomSender(s.PID(), question, listener)
+		}
+		r.link.root.Send(s.PID(), "nobody's")
+		synctest.Wait()
+		if len(log) != 0 {
+			t.Errorf("answered during the sequence: %v", log)
+		}
+		for range 100 {
+			r.expect(17)
+		}
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		if got := strings.Join(log, ", "); got != "answer, letter" {
+			t.Errorf("the asker got %q", got)
+		}
+		r.node.system.Root.Stop(listener)
+	})
+}
+
+// An actor that a protocol's actor spawns is its own affair: when it fails, it is
+// stopped, and nothing else happens.
+func TestChildrenOfAProtocol(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := &script{}
+		r := meet(t, s.protocol("a"))
+		var child *actor.PID
+		s.tell(func(ctx actor.Context) {
+			child = ctx.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+				if ctx.Message() == "fail" {
+					panic(errors.New("a child's own"))
+				}
+			}))
+		})
+		synctest.Wait()
+		r.link.root.Send(child, "fail")
+		synctest.Wait()
+		if r.node.hasActor(child.Id) || s.lives.Load() != 1 || r.link.Cause() != nil {
+			t.Errorf("child is there: %v, the protocol lived %d times, cause %v", r.node.hasActor(child.Id), s.lives.Load(), r.link.Cause())
+		}
+	})
 }

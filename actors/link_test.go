@@ -206,10 +206,17 @@ func connect(t testing.TB, protocolsA, protocolsB []Protocol) *rig {
 // connectTCP links two nodes over the loopback interface.
 func connectTCP(t testing.TB, protocolsA, protocolsB []Protocol) *rig {
 	t.Helper()
-	r := &rig{a: newNode(t), b: newNode(t)}
-	connA, connB := tcpPipe(t)
-	sa, sb := shake(t, r.a, r.b, connA, connB, capsOf(protocolsA), capsOf(protocolsB))
-	r.lb = r.b.spawn(connB, sb, true, protocolsB)
-	r.la = r.a.spawn(connA, sa, false, protocolsA)
+	r, _ := link(t, newNode(t), newNode(t), protocolsA, protocolsB)
 	return r
+}
+
+// link makes one more link between two nodes, over the loopback interface.
+func link(t testing.TB, a, b *node, protocolsA, protocolsB []Protocol) (r *rig, connB net.Conn) {
+	t.Helper()
+	connA, connB := tcpPipe(t)
+	sa, sb := shake(t, a, b, connA, connB, capsOf(protocolsA), capsOf(protocolsB))
+	r = &rig{a: a, b: b}
+	r.lb = b.spawn(connB, sb, true, protocolsB)
+	r.la = a.spawn(connA, sa, false, protocolsA)
+	return r, connB
 }
