@@ -29,23 +29,30 @@ func (r *reader) launch(self *actor.PID) {
 			pump.src.await()
 			pump.quiet = false
 		}
-		if cause := r.pumpOnce(pump); cause != nil {
-			r.link.end(cause)
+		if r.pumpOnce(pump) {
 			return
 		}
 		r.launch(self)
 	})
 }
 
-// pumpOnce runs the pump. Nil means that the link has become quiet.
-func (r *reader) pumpOnce(pump *pump) (cause *Cause) {
-	over := true
+// pumpOnce runs the pump. False means that the link has become quiet; otherwise it has
+// ended, and so has what it had to read.
+func (r *reader) pumpOnce(pump *pump) (over bool) {
+	over = true
 	defer func() { // also if it panics
 		if over {
 			close(r.link.unread)
 		}
 	}()
-	cause = pump.run()
-	over = cause != nil
-	return cause
+	cause := pump.run()
+	if cause == nil {
+		over = false
+		return over
+	}
+	r.link.end(cause)
+	if cause.Side == Local {
+		pump.drain() // the remote is yet to be told, and may go on sending meanwhile
+	}
+	return over
 }
