@@ -1,6 +1,7 @@
 package troupe_test
 
 import (
+	"net/netip"
 	"runtime"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 
 // Links that come and go by the thousand leave nothing behind.
 func TestChurn(t *testing.T) {
-	v := &victim{t: t}
+	v := &victim{ends: map[netip.AddrPort]chan node.Event{}}
 	v.Node = startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{bench.Spec()} })
 	events := watch(t, v.Node)
 	// Each round is a test of its own, so that what the remotes leave is cleaned up.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p"
@@ -21,12 +20,9 @@ const (
 	largestOnWire = 16_776_442 // of bytes that don't compress, with a one-byte code
 )
 
-// large has bytes for the large messages. They don't compress, because snappy works on
-// blocks of 64 KiB, and there is more noise than that before it begins anew.
-var large = sync.OnceValue(func() []byte { return bytes.Repeat(noise(), largestPlain/len(noise())+2) })
-
-// repeats compresses to almost nothing.
-var repeats = sync.OnceValue(func() []byte { return bytes.Repeat([]byte("troupe!"), largestPlain/7+1)[:largestPlain] })
+// lotsOfNoise has bytes for the large messages. They don't compress, because snappy works
+// on blocks of 64 KiB, and there is more noise than that before it begins anew.
+func lotsOfNoise() []byte { return bytes.Repeat(noise(), largestPlain/len(noise())+2) }
 
 // conversation is one protocol that go-ethereum and we speak: what each side sends.
 type conversation struct {
@@ -34,6 +30,7 @@ type conversation struct {
 	small  int // messages of 0 to 64 KiB
 	medium int // messages above 1 MiB
 	large  int // messages as large as can be, of each kind
+	bulk   []byte
 }
 
 func (c conversation) messages() int { return c.small + c.medium + 2*c.large }
@@ -52,12 +49,13 @@ func (c conversation) payloads(seed int) iter.Seq[[]byte] {
 			}
 		}
 		for n := range c.medium {
-			if from := seed + n; !yield(large()[from : from+1<<20+1]) {
+			if from := seed + n; !yield(c.bulk[from : from+1<<20+1]) {
 				return
 			}
 		}
 		for range c.large {
-			if !yield(repeats()) || !yield(large()[seed:seed+largestOnWire]) {
+			repeats := bytes.Repeat([]byte("troupe!"), largestPlain/7+1)[:largestPlain]
+			if !yield(repeats) || !yield(c.bulk[seed:seed+largestOnWire]) {
 				return
 			}
 		}
@@ -168,7 +166,7 @@ func (t *talk) Receive(ctx actor.Context) {
 func (t *talk) speak(link *protocols.Link) error {
 	tooLarge := map[error]int{protocols.ErrFrameTooLarge: largestPlain, protocols.ErrMessageTooLarge: largestPlain + 1}
 	for want, size := range tooLarge {
-		if err := link.Send(&protocols.RawMessage{Code: conversationCode, Payload: large()[:size]}); !errors.Is(err, want) {
+		if err := link.Send(&protocols.RawMessage{Code: conversationCode, Payload: t.bulk[:size]}); !errors.Is(err, want) {
 			return fmt.Errorf("%d bytes of noise: %v, want %v", size, err, want)
 		}
 	}

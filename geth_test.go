@@ -84,8 +84,8 @@ func TestGethConversation(t *testing.T) {
 }
 
 func converse(t *testing.T, theyDial bool) {
-	main := conversation{name: "talk", small: 20_000, medium: 20, large: 1}
-	aside := conversation{name: "aside", small: main.small / 10}
+	main := conversation{name: "talk", small: 20_000, medium: 20, large: 1, bulk: lotsOfNoise()}
+	aside := conversation{name: "aside", small: main.small / 10, bulk: main.bulk}
 	theirs, ours := make(chan error, 8), make(chan error, 8)
 	g := startGeth(t, func(c *p2p.Config) {
 		c.Protocols = []p2p.Protocol{main.theirs(theirs), aside.theirs(theirs)}
