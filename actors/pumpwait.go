@@ -115,7 +115,7 @@ func (p *pump) makeRoom() error {
 		p.start, p.end, p.want = 0, 0, 1
 		return nil
 	}
-	now := int64(p.at.Sub(p.link.started))
+	now := max(1, int64(p.at.Sub(p.link.started)))
 	if p.partial == 0 {
 		p.partial = now
 	}
