@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,12 @@ func TestLinkEnds(t *testing.T) {
 		}, side: Local, reason: wire.DiscSubprotocolError, err: errTest, code: -1, stack: "at pinger.go"},
 		{name: "the owner stops the peer", do: func(r *remote, _ *script) { r.node.stop(r.link) },
 			side: Local, reason: wire.DiscQuitting, code: -1, silent: true},
+		{name: "the owner stops the peer during a write", do: func(r *remote, s *script) {
+			r.link.conn.(*memConn).fault.Store(&fault{do: stall})
+			_ = s.Send(0, noise(1000))
+			synctest.Wait()
+			r.node.stop(r.link)
+		}, side: Local, reason: wire.DiscQuitting, code: -1, silent: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -84,6 +91,10 @@ func TestLinkEnds(t *testing.T) {
 				synctest.Wait()
 				if !tt.silent {
 					r.expectDisconnect(tt.reason)
+				} else if tt.side == Local {
+					if p, err := r.read(); !errors.Is(err, io.EOF) {
+						t.Errorf("the socket is not closed: %+v, %v", p, err)
+					}
 				}
 				r.conn.Close()
 				c := r.wantCause(tt.side, tt.reason, tt.err)
@@ -187,6 +198,51 @@ func TestPingerComesBack(t *testing.T) {
 			t.Errorf("the journal has %d restarts of the pinger", n)
 		}
 	})
+}
+
+// Each life of the pinger has one timer, also if word of an old one's was unread at
+// the crash.
+func TestPingerHasOneTimer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNode(t)
+		clock := &timerCount{Clock: SystemClock}
+		n.clock = clock
+		ours, theirs := memPipe(64 << 10)
+		r := meetOver(t, n, ours, theirs, new(script).protocol("a"))
+		pinger := actor.NewPID(r.link.PID().Address, r.link.PID().Id+"/"+pingerName)
+		for range 4 {
+			r.link.root.Send(pinger, &Crash{Value: errTest})
+			r.link.root.Send(pinger, &pingCheck{})
+			after(2 * time.Second)
+		}
+		if running := clock.running.Load(); running != 1 {
+			t.Errorf("%d timers are running", running)
+		}
+	})
+}
+
+// timerCount counts the timers that neither fired nor were stopped.
+type timerCount struct {
+	Clock
+	running atomic.Int64
+}
+
+func (c *timerCount) AfterFunc(d time.Duration, f func()) Timer {
+	c.running.Add(1)
+	return &countedTimer{c, c.Clock.AfterFunc(d, func() { c.running.Add(-1); f() })}
+}
+
+type countedTimer struct {
+	clock *timerCount
+	Timer
+}
+
+func (t *countedTimer) Stop() bool {
+	inTime := t.Timer.Stop()
+	if inTime {
+		t.clock.running.Add(-1)
+	}
+	return inTime
 }
 
 // An incarnation that can't even be made is a crash like any other.
