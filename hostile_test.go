@@ -69,7 +69,9 @@ const (
 // Whatever remotes do, it ends in a named cause, costs bounded memory, and the link to a
 // well-behaved neighbour goes on at its pace.
 func TestHostile(t *testing.T) {
-	v := newVictim(t)
+	wake := make(chan struct{})
+	defer close(wake)
+	v := attackable(t, wake)
 	nb := meet(t, v)
 	// The attackers live in the same process. Little of what they drop may wait to be
 	// collected, or it would count as the victim's.
@@ -116,41 +118,20 @@ func resident() int {
 // victim is a node under attack.
 type victim struct {
 	*node.Node
-	book    logBook
-	wake    chan struct{} // closes when the test ends: sleepy's alarm
+
+	// For single attacks:
+	book    *logBook
 	dozing  chan struct{} // closes when dozy shall go on
 	handled chan int      // bytes of a Line that dozy has handled
-
-	huge []byte // room for a frame of the largest size, which an attack needs
+	huge    []byte        // a frame of the largest size
 
 	mu   sync.Mutex
 	ends map[netip.AddrPort]chan node.Event // SetupFailed and PeerDropped, by remote
 }
 
-func newVictim(t testing.TB) *victim {
-	v := &victim{
-		wake: make(chan struct{}), dozing: make(chan struct{}), handled: make(chan int, 1<<16),
-		ends: map[netip.AddrPort]chan node.Event{}, huge: hugeFrame(t),
-	}
-	sleepy := lines("sleepy", func() behave {
-		return func(ctx actor.Context) {
-			if _, ok := ctx.Message().(*Line); ok {
-				<-v.wake
-			}
-		}
-	})
-	dozy := lines("dozy", func() behave {
-		return func(ctx actor.Context) {
-			if line, ok := ctx.Message().(*Line); ok {
-				<-v.dozing
-				v.handled <- len(line.Text)
-			}
-		}
-	})
-	v.Node = startNode(t, func(c *node.Config) {
-		c.Specs, c.Logger = []protocols.Spec{bench.Spec(), sleepy, dozy}, v.book.logger()
-	})
-	t.Cleanup(func() { close(v.wake) })
+// newVictim runs a node whose links and failed connections can be asked for their ends.
+func newVictim(t testing.TB, edit func(*node.Config)) *victim {
+	v := &victim{Node: startNode(t, edit), ends: map[netip.AddrPort]chan node.Event{}}
 	events := watch(t, v.Node)
 	go func() {
 		for e := range events.ch {
@@ -162,6 +143,33 @@ func newVictim(t testing.TB) *victim {
 			}
 		}
 	}()
+	return v
+}
+
+// attackable makes a victim with what the attacks need: a protocol that sleeps until it
+// is woken, and one that dozes.
+func attackable(t testing.TB, wake <-chan struct{}) *victim {
+	dozing, handled := make(chan struct{}), make(chan int, 1<<16)
+	sleepy := lines("sleepy", func() behave {
+		return func(ctx actor.Context) {
+			if _, ok := ctx.Message().(*Line); ok {
+				<-wake
+			}
+		}
+	})
+	dozy := lines("dozy", func() behave {
+		return func(ctx actor.Context) {
+			if line, ok := ctx.Message().(*Line); ok {
+				<-dozing
+				handled <- len(line.Text)
+			}
+		}
+	})
+	book := new(logBook)
+	v := newVictim(t, func(c *node.Config) {
+		c.Specs, c.Logger = []protocols.Spec{bench.Spec(), sleepy, dozy}, book.logger()
+	})
+	v.book, v.dozing, v.handled, v.huge = book, dozing, handled, hugeFrame(t)
 	return v
 }
 
@@ -183,11 +191,21 @@ func (v *victim) open(t testing.TB) *net.TCPConn {
 
 func local(conn net.Conn) netip.AddrPort { return conn.LocalAddr().(*net.TCPAddr).AddrPort() }
 
+// endOf waits for what a connection, or the link that it became, ends with.
+func (v *victim) endOf(t testing.TB, conn net.Conn) node.Event {
+	t.Helper()
+	e := within(t, v.endsOf(local(conn)))
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.ends, local(conn))
+	return e
+}
+
 // refused waits until a connection has failed to become a link, for the reason that is
 // wanted.
 func (v *victim) refused(t testing.TB, conn net.Conn, want error) {
 	t.Helper()
-	e := within(t, v.endsOf(local(conn)))
+	e := v.endOf(t, conn)
 	if e.Kind != node.SetupFailed || !errors.Is(e.Err, want) {
 		t.Errorf("%v for %v (cause: %v), want %v", e.Kind, e.Err, e.Cause, want)
 	}
@@ -196,7 +214,7 @@ func (v *victim) refused(t testing.TB, conn net.Conn, want error) {
 // dropped waits for the end of a link and gives its cause.
 func (v *victim) dropped(t testing.TB, conn net.Conn) *node.Cause {
 	t.Helper()
-	e := within(t, v.endsOf(local(conn)))
+	e := v.endOf(t, conn)
 	if e.Kind != node.PeerDropped {
 		t.Fatalf("no link ended, but its setup: %v", e.Err)
 	}
