@@ -155,6 +155,33 @@ func TestT6DisconnectDoesNotWaitForHandlers(t *testing.T) {
 	})
 }
 
+// A holder that dies while it writes and the link is closing leaves a stream to
+// which nothing can be added; the socket is closed at once, for the first cause.
+func TestT6HolderDiesWhileClosing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, now := &script{}, make(chan struct{})
+		ours, theirs := memPipe(1 << 10)
+		r := meetOver(t, newNode(t), ours, theirs, s.protocol("a"))
+		ours.fault.Store(&fault{at: 10, do: func(c *memConn) error { <-now; return burst(c) }})
+		_ = s.Send(0, noise(100))
+		synctest.Wait()
+		r.link.Disconnect(wire.DiscUselessPeer, nil)
+		synctest.Wait()
+		if isDone(r.link.Done()) {
+			t.Error("the socket is closed under the writer")
+		}
+		close(now)
+		synctest.Wait()
+		if !isDone(r.link.Done()) {
+			t.Error("the socket is not closed")
+		}
+		r.wantCause(Local, wire.DiscUselessPeer, nil)
+		if _, err := r.read(); err == nil || len(r.in) != 10 {
+			t.Errorf("the remote got %d bytes, %v", len(r.in), err)
+		}
+	})
+}
+
 // Between the cause and the peer's turn to close, nobody is granted anything.
 func TestT6NoGrantOnceThereIsACause(t *testing.T) {
 	bubble(t, func(t *testing.T) {
