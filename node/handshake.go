@@ -42,7 +42,10 @@ type handshake struct {
 	recipient *wire.Recipient
 	cancel    context.CancelFunc // ends connecting; nil for inbound
 	timer     Timer
-	ended     bool
+	// greeting says that the remote has to be told how this ends: it has sent its auth, or
+	// is about to get ours, and may take us for a peer before we know.
+	greeting bool
+	ended    bool
 }
 
 func (h *handshake) Receive(ctx actor.Context) {
@@ -62,6 +65,11 @@ func (h *handshake) Receive(ctx actor.Context) {
 		h.sessionReady(ctx, msg)
 	case *giveUp:
 		h.end(ctx, msg.err)
+	case *wrapUp:
+		// A session that comes of it is refused by peers, with the reason.
+		if !h.greeting {
+			h.end(ctx, ErrStopping)
+		}
 	case *setupOverdue:
 		h.end(ctx, ErrSetupTimeout)
 	case *actor.Stopping:
@@ -89,7 +97,7 @@ func (h *handshake) authRead(ctx actor.Context, msg *authRead) {
 		h.end(ctx, msg.err)
 		return
 	}
-	h.recipient = msg.recipient
+	h.recipient, h.greeting = msg.recipient, true
 	h.id = enode.PubkeyToIDV4(msg.recipient.Remote())
 	h.askPeers(ctx)
 }
@@ -133,6 +141,7 @@ func (h *handshake) verdict(ctx actor.Context, refused error) {
 		h.end(ctx, refused)
 		return
 	}
+	h.greeting = true
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	conn := h.conn.get()
 	h.n.background(self, func() {

@@ -19,6 +19,9 @@ const (
 	// waitLimit is how long one waits; then it is closed unheard. The remote's own
 	// patience, counted from its auth, ends about then.
 	waitLimit = wire.AuthTimeout - 500*time.Millisecond
+	// greetingTime is what handshakes whose remote may take us for a peer get to end when
+	// the node stops: two messages each way, at most.
+	greetingTime = 400 * time.Millisecond
 )
 
 // errCrashed is the end of a handshake whose actor panicked; the log has the stack.
@@ -37,7 +40,8 @@ type handshakes struct {
 	dials            map[uint64]*actor.PID
 	// cutOff is why handshakes end that did not say so themselves.
 	cutOff   error
-	stopping bool
+	stopping bool  // nothing new begins
+	draining Timer // the node stops, and this is the end of waiting; nil: it doesn't
 }
 
 // waiting is an accepted connection without a slot.
@@ -82,10 +86,32 @@ func (h *handshakes) Receive(ctx actor.Context) {
 		h.done(ctx, msg)
 	case *actor.Terminated:
 		h.gone(ctx, msg.Who)
+	case *drain:
+		h.drain(ctx)
+	case *drainOver:
+		ctx.Stop(ctx.Self())
 	case *actor.Restarting:
 		h.stop(errCrashed)
 	case *actor.Stopping:
 		h.stop(ErrStopping)
+	}
+}
+
+// drain ends the handshakes whose remote can't count on us yet, and lets the others have
+// their say, for greetingTime at most.
+func (h *handshakes) drain(ctx actor.Context) {
+	h.stop(ErrStopping)
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	h.draining = h.n.clock.AfterFunc(greetingTime, func() { actors.Send(root, self, &drainOver{}) })
+	for id := range h.running {
+		actors.Send(ctx, h.n.system.NewLocalPID(id), &wrapUp{})
+	}
+	h.stopIfIdle(ctx)
+}
+
+func (h *handshakes) stopIfIdle(ctx actor.Context) {
+	if h.draining != nil && len(h.running) == 0 {
+		ctx.Stop(ctx.Self())
 	}
 }
 
@@ -97,9 +123,12 @@ func (h *handshakes) stop(why error) {
 		h.turnAway(w.conn, why)
 	}
 	h.known, h.strangers = nil, nil
-	if h.waitTimer != nil {
-		h.waitTimer.Stop()
+	for _, t := range []Timer{h.waitTimer, h.draining} {
+		if t != nil {
+			t.Stop()
+		}
 	}
+	h.draining = nil
 }
 
 // accepted gives a new connection a slot, or lets it wait for one.
@@ -161,7 +190,7 @@ func (h *handshakes) done(ctx actor.Context, msg *setupDone) {
 	if r := h.running[msg.by.Id]; r != nil {
 		r.id, r.err = msg.id, msg.err
 		h.ended(ctx, msg.by, r)
-		if !h.stopping { // then the runtime does
+		if !h.stopping || h.draining != nil { // else the runtime does
 			ctx.Stop(msg.by)
 		}
 	}
@@ -193,6 +222,7 @@ func (h *handshakes) ended(ctx actor.Context, who *actor.PID, r *running) {
 	if r.err != nil {
 		h.report(r)
 	}
+	h.stopIfIdle(ctx)
 }
 
 // serveWaiting gives free slots to those that wait, known nodes first.

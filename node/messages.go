@@ -44,7 +44,8 @@ type dropPeer struct {
 
 // From the root.
 
-// drain goes to peers when the node stops: say good-bye to all, then stop.
+// drain goes to handshakes and then to peers when the node stops: say good-bye to all,
+// then stop.
 type drain struct{ late }
 
 // stepOverdue is the root's timer to itself: a child has not stopped in time.
@@ -111,6 +112,13 @@ type giveUp struct {
 // waitOver is the timer of handshakes to itself: look for connections that have waited
 // too long for a slot.
 type waitOver struct{ late }
+
+// wrapUp goes to every handshake when the node stops: end, unless the remote may take us
+// for a peer already and is to be told.
+type wrapUp struct{ late }
+
+// drainOver is the timer of handshakes to itself: what is still under way is cut off.
+type drainOver struct{ late }
 
 // From a handshake.
 
@@ -185,3 +193,6 @@ type (
 		id enode.ID
 	}
 )
+
+// sentOff goes to peers from the goroutine that told a refused remote why.
+type sentOff struct{ late }

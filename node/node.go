@@ -48,6 +48,7 @@ type Node struct {
 	plan      *dialPlan // owned by the dialer
 	connector *connector
 	draining  atomic.Bool   // peers has been told to say good-bye
+	sendOffs  atomic.Int32  // goroutines of peers that tell a refused remote why
 	intake    chan struct{} // credits of accepted connections without a slot
 
 	record    atomic.Pointer[enode.Node]

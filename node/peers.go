@@ -35,6 +35,8 @@ func (p *peers) Receive(ctx actor.Context) {
 		}
 	case *drain:
 		p.drain(ctx)
+	case *sentOff:
+		p.stopIfEmpty(ctx)
 	}
 }
 
@@ -78,8 +80,13 @@ func (p *peers) settle(ctx actor.Context, msg *settle) {
 // sendOff tells the remote why it has to go, in a goroutine: that may take a second.
 func (p *peers) sendOff(ctx actor.Context, msg *settle, why error) {
 	p.n.log.Debug("session refused", "id", msg.id.TerminalString(), "addr", msg.conn.RemoteAddr(), "reason", why)
-	n := p.n
-	n.background(ctx.Self(), func() {
+	n, self, root := p.n, ctx.Self(), ctx.ActorSystem().Root
+	n.sendOffs.Add(1)
+	n.background(self, func() {
+		defer func() {
+			n.sendOffs.Add(-1)
+			actors.Send(root, self, &sentOff{})
+		}()
 		err := sendOff(msg.conn, msg.session, why)
 		_ = msg.conn.Close() // the last use of it
 		n.hub.publish(Event{Kind: SetupFailed, Time: n.clock.Now(), Err: err, Peer: PeerInfo{
@@ -114,7 +121,7 @@ func (p *peers) drain(ctx actor.Context) {
 }
 
 func (p *peers) stopIfEmpty(ctx actor.Context) {
-	if p.n.draining.Load() && p.n.roster.count() == 0 {
+	if p.n.draining.Load() && p.n.roster.count() == 0 && p.n.sendOffs.Load() == 0 {
 		ctx.Stop(ctx.Self())
 	}
 }

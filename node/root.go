@@ -124,10 +124,13 @@ func (r *root) stopLast(ctx actor.Context) {
 	}
 	child := t.children[len(t.children)-1]
 	timeout := stepTimeout
-	if child.Id == r.n.peers.Id {
+	switch child.Id {
+	case r.n.peers.Id:
 		timeout = drainTimeout
 		actors.Send(ctx, child, &drain{})
-	} else {
+	case r.n.handshakes.Id:
+		actors.Send(ctx, child, &drain{})
+	default:
 		t.Release(child)
 		ctx.Stop(child)
 	}

@@ -274,3 +274,43 @@ func TestStopMidHandshake(t *testing.T) {
 		}
 	})
 }
+
+// pausingConn holds a write back until it is let go: the one with the Hello.
+type pausingConn struct {
+	net.Conn
+	writes  int
+	reached chan struct{} // closes when the write is there
+	letGo   chan struct{}
+}
+
+func (c *pausingConn) Write(b []byte) (int, error) {
+	if c.writes++; c.writes == 2 { // the auth came first
+		close(c.reached)
+		<-c.letGo
+	}
+	return c.Conn.Write(b)
+}
+
+// TestStopAmidHellos: a remote that is about to take the node for its peer when the node
+// stops is told so.
+func TestStopAmidHellos(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := newNetwork()
+		n := memNode(t, world, home, nil)
+		conn := &pausingConn{Conn: open(t, world, stranger, home), reached: make(chan struct{}), letGo: make(chan struct{})}
+		go func() {
+			<-conn.reached
+			go stopNode(t, n)
+			synctest.Wait()
+			close(conn.letGo)
+		}()
+		session, err := greetOver(conn, newKey(t), n)
+		if err != nil {
+			t.Fatalf("the Hellos were cut short: %v", err)
+		}
+		if reason := (&client{conn, session}).awaitDisconnect(t); reason != wire.DiscQuitting {
+			t.Errorf("told %v, want %v", reason, wire.DiscQuitting)
+		}
+		<-n.Done()
+	})
+}
