@@ -32,7 +32,10 @@ type Event struct {
 	Direction string // "inbound" or "outbound", likewise
 	Injected  bool   // an operator asked for it
 
-	Quiet bool // of interest to few: logged at debug level only
+	Attrs []slog.Attr // what else there is to say of it, for events that not every actor has
+
+	Quiet   bool // of interest to few: logged at debug level only
+	Outside bool // no doing of this program's, such as a router's: a warning at the most
 }
 
 // Journal takes every lifecycle step, writes it to the log and hands it to the
@@ -74,7 +77,7 @@ func (j *Journal) Record(e Event) {
 	text("peer", e.Peer)
 	text("direction", e.Direction)
 	text("reason", e.Reason)
-	if e.Restarts > 0 || e.Event == Failed || e.Event == Restarted || e.Event == GaveUp {
+	if e.Restarts > 0 || e.Event == Failed || e.Event == Restarted || e.Event == GaveUp && !e.Outside {
 		attrs = append(attrs, slog.Int("restarts", e.Restarts))
 	}
 	if e.Event == Failed || e.Event == Restarted {
@@ -83,17 +86,19 @@ func (j *Journal) Record(e Event) {
 	if e.Injected {
 		attrs = append(attrs, slog.Bool("injected", true))
 	}
+	attrs = append(attrs, e.Attrs...)
 	text("stack", e.Stack)
 	j.log.LogAttrs(context.Background(), level, "actor "+e.Event, attrs...)
 }
 
 // level follows from what the operator should do about it: a crash is a bug to
-// report, a restart is news, the coming and going of children is detail.
+// report, a restart is news, and so is that a router won't serve us; the coming and going
+// of children is detail.
 func (e Event) level() slog.Level {
 	switch {
 	case e.Quiet:
 		return slog.LevelDebug
-	case e.Injected:
+	case e.Injected, e.Outside && e.Event == GaveUp:
 		return slog.LevelWarn
 	case e.Event == Failed, e.Event == GaveUp:
 		return slog.LevelError

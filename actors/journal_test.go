@@ -26,6 +26,8 @@ func TestJournalRecord(t *testing.T) {
 		{"a restart", Event{Event: Restarted, Restarts: 3}, "WARN", map[string]any{"restarts": 3.0, "backoff": 0.0}},
 		{"an injected crash", Event{Event: Failed, Injected: true}, "WARN", map[string]any{"restarts": 0.0, "backoff": 0.0, "injected": true}},
 		{"patience ran out", Event{Event: GaveUp, Restarts: 5}, "ERROR", map[string]any{"restarts": 5.0}},
+		{"a router refuses", Event{Event: GaveUp, Outside: true, Attrs: []slog.Attr{slog.Int("code", 501)}}, "WARN", map[string]any{"code": 501.0}},
+		{"a router is there", Event{Event: "mapped", Outside: true}, "INFO", nil},
 		{"a return", Event{Event: Returned}, "INFO", nil},
 		{"an end", Event{Event: Stopped, Reason: "remote: too many peers"}, "INFO", map[string]any{"reason": "remote: too many peers"}},
 	} {

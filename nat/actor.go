@@ -2,6 +2,7 @@ package nat
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -43,6 +44,7 @@ type shared struct {
 	Config
 	finder  searcher
 	memory  memory
+	shown   Status // what Changed got last
 	leaving bool
 }
 
@@ -94,7 +96,7 @@ func (a *leaser) Receive(ctx actor.Context) {
 	case *surroundings:
 		a.looked(msg.networks)
 	case *deaf:
-		a.record(record{event: eventDeaf, err: msg.err})
+		a.record(record{event: eventDeaf, words: msg.err.Error()})
 	case *StatusRequest:
 		ctx.Respond(a.status())
 	case *Leave:
@@ -140,6 +142,7 @@ func (a *leaser) perform() {
 		a.do(action)
 	}
 	a.machine.out = nil
+	a.show()
 	if a.timer != nil {
 		a.timer.Stop()
 		a.timer = nil
@@ -235,6 +238,17 @@ func (a *leaser) looked(all []network) {
 	a.finder.watch(ctx, all, a.spawn, func(msg any) { actors.Send(a.root, a.self, msg) })
 }
 
+// show passes on what is new to see.
+func (a *leaser) show() {
+	if a.Changed == nil {
+		return
+	}
+	if s := *a.status(); !reflect.DeepEqual(s, a.shown) {
+		a.shown = s
+		a.Changed(s)
+	}
+}
+
 // status is what StatusRequest asks for.
 func (a *leaser) status() *Status {
 	s := a.machine.status()
@@ -242,24 +256,6 @@ func (a *leaser) status() *Status {
 		s.State, s.Problems = Unmapped, []string{"port mapping is switched off (--nat none)"}
 	}
 	return s
-}
-
-// record writes to the actor log.
-func (a *leaser) record(r record) {
-	words := r.words
-	if r.err != nil {
-		if words != "" {
-			words += ": "
-		}
-		words += r.err.Error()
-	} else if r.method != "" {
-		words += ", by " + string(r.method)
-		if name := r.router.String(); name != "" {
-			words += " of " + name
-		}
-	}
-	quiet := r.event == eventRenewed || r.event == eventDeaf
-	a.Journal.Record(actors.Event{Time: a.Clock.Now(), Actor: actors.Path(a.self), Event: r.event, Reason: words, Quiet: quiet})
 }
 
 // leave deletes our mappings. From now on nothing else is done.

@@ -3,6 +3,7 @@ package nat
 import (
 	"context"
 	"log/slog"
+	"reflect"
 	"net/netip"
 	"strings"
 	"sync"
@@ -65,6 +66,7 @@ type stage struct {
 
 	mu      sync.Mutex
 	news    []ExternalAddress
+	shown   []Status
 	journal []actors.Event
 	stopped chan struct{}
 }
@@ -117,6 +119,11 @@ func perform(t *testing.T, f func(s *stage), edit func(*Config), routers ...*sim
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				s.news = append(s.news, a)
+			},
+			Changed: func(st Status) {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.shown = append(s.shown, st)
 			},
 		}.complete()
 		if err != nil {
@@ -184,6 +191,9 @@ func TestActorMapsPublishesAndLeaves(t *testing.T) {
 		after(2 * time.Hour)
 		if st := s.status(); len(s.news) != 1 || st.External.Confidence != Granted && st.External.Confidence != Proved {
 			t.Errorf("published %+v, now %v", s.news, st.External.Confidence)
+		}
+		if shown := s.shown[len(s.shown)-1]; !reflect.DeepEqual(shown, *s.status()) || len(s.shown) > 30 {
+			t.Errorf("%d snapshots, the last one %+v, now %+v", len(s.shown), shown, s.status())
 		}
 		if s.told(eventMapped) != 2 || s.told(eventRenewed) < 6 {
 			t.Errorf("%d mapped, %d renewed", s.told(eventMapped), s.told(eventRenewed))

@@ -31,6 +31,10 @@ type Config struct {
 	// Publish gets each new ExternalAddress. It runs in the actor's turn: it must not
 	// block.
 	Publish func(ExternalAddress)
+	// Changed, if not nil, gets a snapshot whenever there is something new to show:
+	// renewals and errors included, which are no news to Publish. It runs in the
+	// actor's turn, too.
+	Changed func(Status)
 
 	Clock   actors.Clock    // nil: the system's
 	Journal *actors.Journal // nil: nothing is logged

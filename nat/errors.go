@@ -61,11 +61,14 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // causeOf is the cause of any error.
 func causeOf(err error) Cause {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := asError(err); ok {
 		return e.Cause
 	}
 	return Other
 }
+
+// asError finds our own error in any.
+func asError(err error) (*Error, bool) { return errors.AsType[*Error](err) }
 
 // ioError describes an error of the network, which is the same for all protocols.
 func ioError(err error) (Cause, string) {

@@ -183,7 +183,7 @@ func (m *machine) adopt() {
 	m.heldAt = m.here
 	m.planReading()
 	if old := m.memory.published.IP; old.IsValid() && old != t.external {
-		m.say(eventMoved, t.mapper, fmt.Sprintf("from %v to %v", old, t.external), nil)
+		m.do(doRecord{event: eventMoved, method: t.mapper.Method(), router: t.mapper.Router(), words: "our address is another one", from: old, to: t.external})
 	}
 	m.external = t.external
 	for _, l := range m.leases {
@@ -282,20 +282,24 @@ func (m *machine) forsake() {
 // complain logs a fruitless search, unless the last one failed in the same way.
 func (m *machine) complain(double bool) {
 	var all []string
+	var first error
 	for _, err := range m.problems {
 		if double == (causeOf(err) == NotPublic) || m.answered && !double {
 			all = append(all, err.Error())
+			if _, ok := asError(first); !ok {
+				first = err
+			}
 		}
 	}
 	event, why := eventGaveUp, strings.Join(slices.Compact(slices.Sorted(slices.Values(all))), "; ")
 	if !m.answered {
-		event, why = eventNoRouter, "no router answered; looking again now and then"
+		event, why, first = eventNoRouter, "no router answered; looking again now and then", nil
 	}
 	if m.memory.gaveUp == why {
 		return
 	}
 	m.memory.gaveUp = why
-	m.say(event, nil, why, nil)
+	m.say(event, nil, why, first)
 }
 
 // describe is a mapping in words.

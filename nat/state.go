@@ -1,6 +1,7 @@
 package nat
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -34,6 +35,23 @@ func (s State) String() string {
 
 // MarshalText implements encoding.TextMarshaler.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *State) UnmarshalText(text []byte) error { return byName(s, DoubleNAT, text) }
+
+// byName finds the value, up to the last one, that calls itself so.
+func byName[T interface {
+	~uint8
+	fmt.Stringer
+}](to *T, last T, text []byte) error {
+	for v := range last + 1 {
+		if v.String() == string(text) {
+			*to = v
+			return nil
+		}
+	}
+	return fmt.Errorf("nat: %T %q is not one that we know", *to, line(string(text)))
+}
 
 // Status is a snapshot of the actor, for people and for JSON.
 type Status struct {
@@ -84,26 +102,6 @@ type (
 	doPublish struct{ address ExternalAddress }
 	doRecord  record
 )
-
-// The events of the actor's log, beside those of every actor.
-const (
-	eventMapped   = "mapped"
-	eventRenewed  = "renewed"
-	eventLost     = "lost"
-	eventMoved    = "moved"
-	eventGaveUp   = "gave_up"
-	eventNoRouter = "no_router" // not an error: many nodes need none
-	eventDeaf     = "deaf"      // announcements of routers can't be heard; all else works
-)
-
-// record is one line of the actor's log.
-type record struct {
-	event  string
-	method Method
-	router Router
-	words  string
-	err    error // carries the router's code
-}
 
 // notice is what the watcher saw.
 type notice struct {

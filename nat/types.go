@@ -92,6 +92,9 @@ func (c Confidence) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (c Confidence) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Confidence) UnmarshalText(text []byte) error { return byName(c, Configured, text) }
+
 // Router is who answered. Its strings come from the router: they are cut to a line.
 type Router struct {
 	Name  string     `json:"name"`

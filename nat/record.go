@@ -1,0 +1,74 @@
+package nat
+
+import (
+	"log/slog"
+	"net/netip"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// The events of the actor's log, beside those of every actor.
+const (
+	eventMapped   = "mapped"
+	eventRenewed  = "renewed"
+	eventLost     = "lost"
+	eventMoved    = "moved"
+	eventGaveUp   = actors.GaveUp
+	eventNoRouter = "no_router" // not an error: many nodes need none
+	eventDeaf     = "deaf"      // announcements of routers can't be heard; all else works
+)
+
+// record is one line of the actor's log.
+type record struct {
+	event    string
+	method   Method
+	router   Router
+	words    string     // what happened
+	err      error      // why: carries the router's code, and words for it
+	from, to netip.Addr // of moved
+}
+
+// logged is how a record stands in the log: what happened is its reason, and what
+// somebody may look for (the router, its code) has fields of its own.
+func (r record) logged() actors.Event {
+	e := actors.Event{Event: r.event, Reason: r.words, Outside: true, Quiet: r.event == eventRenewed || r.event == eventDeaf}
+	router, words := r.router.String(), ""
+	if r.err != nil {
+		words = r.err.Error()
+	}
+	code := 0
+	if own, ok := asError(r.err); ok {
+		code, words = own.Code, own.Words
+		if own.Op != "" {
+			words = own.Op + ": " + own.Words
+		}
+		if router == "" {
+			r.method, router = own.Method, own.Router
+		}
+	}
+	text := func(key, value string) {
+		if value != "" {
+			e.Attrs = append(e.Attrs, slog.String(key, value))
+		}
+	}
+	text("method", string(r.method))
+	text("router", router)
+	if r.from.IsValid() {
+		text("from", r.from.String())
+	}
+	if r.to.IsValid() {
+		text("to", r.to.String())
+	}
+	if code != 0 {
+		e.Attrs = append(e.Attrs, slog.Int("code", code))
+	}
+	text("words", words)
+	return e
+}
+
+// record writes to the actor log.
+func (a *leaser) record(r record) {
+	e := r.logged()
+	e.Time, e.Actor = a.Clock.Now(), actors.Path(a.self)
+	a.Journal.Record(e)
+}

@@ -1,0 +1,59 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/troupe-p2p/troupe/nat"
+)
+
+// natFile is the file of a data directory in which a running node says how it is
+// reached. A node that stops in order removes it, so where one is found and no node runs, what it
+// lists may be left behind in a router.
+const natFile = "nat.json"
+
+// NATStatus is what a node last wrote of its port mappings.
+type NATStatus struct {
+	Written time.Time  `json:"written"`
+	Status  nat.Status `json:"status"`
+}
+
+// ReadNATStatus reads what the node with this data directory wrote. The error is
+// fs.ErrNotExist where no node runs there, or it has nothing to say of a router.
+func ReadNATStatus(dataDir string) (NATStatus, error) {
+	var s NATStatus
+	file := filepath.Join(dataDir, natFile)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return s, fmt.Errorf("port mappings of the node: %w", err)
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("port mappings of the node, %s: %w", file, err)
+	}
+	return s, nil
+}
+
+// writeNATStatus replaces the file.
+func writeNATStatus(dataDir string, s nat.Status) error {
+	text, err := json.MarshalIndent(NATStatus{Written: time.Now().UTC().Truncate(time.Second), Status: s}, "", "\t")
+	if err == nil {
+		err = writeFile(filepath.Join(dataDir, natFile), append(text, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("port mappings of the node: %w", err)
+	}
+	return nil
+}
+
+// removeNATStatus is for a node that has given its mappings back.
+func removeNATStatus(dataDir string) error {
+	if err := os.Remove(filepath.Join(dataDir, natFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("port mappings of the node: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package node
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/nat"
+)
+
+func TestNATStatusComesBackAsItWasWritten(t *testing.T) {
+	at := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	box := netip.MustParseAddr("192.168.1.1")
+	for _, want := range []nat.Status{
+		{State: nat.Searching, Since: at},
+		{
+			State: nat.Degraded, Since: at, Method: nat.MethodPCP, Router: nat.Router{Name: "box", Addr: box, Local: box.Next()},
+			External: nat.ExternalAddress{IP: netip.MustParseAddr("1.2.3.4"), TCPPort: 1, Method: nat.MethodPCP, Router: "box", Confidence: nat.Proved},
+			Ports: []nat.PortStatus{
+				{Protocol: "TCP", Internal: 30303, External: 1, Ends: at.Add(time.Hour), Proved: true},
+				{Protocol: "UDP", Internal: 30303, LastError: "no"},
+			},
+			Problems: []string{"no"}, NextTry: at,
+		},
+		{State: nat.DoubleNAT, Since: at, External: nat.ExternalAddress{Confidence: nat.Configured}},
+	} {
+		dir := t.TempDir()
+		if err := writeNATStatus(dir, want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := ReadNATStatus(dir)
+		if err != nil || !reflect.DeepEqual(got.Status, want) || time.Since(got.Written) > time.Minute {
+			t.Errorf("%v\ngot  %+v\nwant %+v", err, got, want)
+		}
+		if err := errors.Join(removeNATStatus(dir), removeNATStatus(dir)); err != nil {
+			t.Error(err)
+		}
+		if _, err := ReadNATStatus(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("after its end: %v", err)
+		}
+	}
+}
+
+func TestNATStatusThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	for _, text := range []string{"", "[]", `{"status": {"state": "asleep"}}`, `{"status": {"external": {"confidence": "sure"}}}`} {
+		if err := os.WriteFile(filepath.Join(dir, natFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := ReadNATStatus(dir); err == nil {
+			t.Errorf("%q is %+v", text, s)
+		}
+	}
+	if err := writeNATStatus(filepath.Join(dir, "nowhere"), nat.Status{}); err == nil {
+		t.Error("written into a directory that isn't there")
+	}
+}
