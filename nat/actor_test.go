@@ -3,8 +3,8 @@ package nat
 import (
 	"context"
 	"log/slog"
-	"reflect"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"

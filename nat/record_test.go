@@ -29,7 +29,7 @@ func TestRecordInTheLog(t *testing.T) {
 			`level=INFO msg="actor lost" actor=n/nat event=lost reason="could not renew" method=upnp router="box at 192.168.10.1" code=718 words="map TCP 1: the port is in use"`},
 		{"lost without", record{event: eventLost, words: "x", err: errors.New("wire cut")},
 			`level=INFO msg="actor lost" actor=n/nat event=lost reason=x words="wire cut"`},
-		{"moved", record{event: eventMoved, method: MethodPMP, words: "moved", from: wan, to: netip.MustParseAddr("192.168.10.1")},
+		{"moved", record{event: eventMoved, method: MethodPMP, words: "moved", from: wan, to: netip.MustParseAddr("30.10.10.2")},
 			`level=INFO msg="actor moved" actor=n/nat event=moved reason=moved method=nat-pmp from=30.10.10.1 to=30.10.10.2`},
 		{"gave up", record{event: eventGaveUp, words: "nobody serves us", err: refusal},
 			`level=WARN msg="actor gave_up" actor=n/nat event=gave_up reason="nobody serves us" method=upnp router="box at 192.168.10.1" code=718 words="map TCP 1: the port is in use"`},
