@@ -26,6 +26,15 @@ var (
 	ErrAlreadyConnected error = &refusal{"already connected", wire.DiscAlreadyConnected}
 	// ErrTooManyPeers: the limit is reached and the remote isn't trusted.
 	ErrTooManyPeers error = &refusal{"too many peers", wire.DiscTooManyPeers}
+	// ErrInboundFull: those who dialed us have all the slots that they may have; the rest is
+	// for nodes that we dial.
+	ErrInboundFull error = &refusal{"too many inbound peers", wire.DiscTooManyPeers}
+	// ErrCrowdedHost and ErrCrowdedNetwork: the address, or the network that it is in, has
+	// its share of the peers.
+	ErrCrowdedHost    error = &refusal{"too many peers at this address", wire.DiscTooManyPeers}
+	ErrCrowdedNetwork error = &refusal{"too many peers in this network", wire.DiscTooManyPeers}
+	// ErrBanned: the node or its address is banned, see [Node.Bans].
+	ErrBanned error = &refusal{"banned", wire.DiscUselessPeer}
 	// ErrUselessPeer: no capability in common.
 	ErrUselessPeer error = &refusal{"no capability in common", wire.DiscUselessPeer}
 	// ErrOwnDialFirst: both nodes dialed each other at once. Of the two connections the
