@@ -1,6 +1,9 @@
 package nat
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // special are the ranges that no packet from the Internet reaches, beyond what netip
 // knows by name.
@@ -39,4 +42,16 @@ func notPublic(ip netip.Addr) string {
 		}
 	}
 	return ""
+}
+
+// doubleNAT says what it means that a router has this address; empty if it is fine.
+func doubleNAT(ip netip.Addr) string {
+	words := notPublic(ip)
+	switch {
+	case words == "":
+		return ""
+	case !ip.IsValid(), ip.IsUnspecified():
+		return "double NAT or no connection: the router has no external address"
+	}
+	return fmt.Sprintf("double NAT: the router's own address %v is %s, so nobody reaches what it maps", ip, words)
 }

@@ -2,6 +2,7 @@ package nat
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ func (m *machine) tried(r Reading, err error) {
 	}
 	t.external, t.epoch, t.at = r.IP, r.Epoch, m.now
 	if t.mapper.Caps().Tells {
-		if err := unfit(t.mapper, t.external.IsValid(), t); err != nil {
+		if err := unfit(t.mapper, t.external); err != nil {
 			m.trialFailed(err)
 			return
 		}
@@ -118,21 +119,15 @@ func (m *machine) tried(r Reading, err error) {
 }
 
 // unfit is the error of a router whose own address is not public.
-func unfit(by Mapper, known bool, t *trial) error {
+func unfit(by Mapper, external netip.Addr) error {
 	if by.Method() == MethodFixed || by.Method() == MethodListen {
 		return nil // the operator knows
 	}
-	words := notPublic(t.external)
+	words := doubleNAT(external)
 	if words == "" {
 		return nil
 	}
-	e := &Error{Method: by.Method(), Router: by.Router().String(), Cause: NotPublic}
-	if known && !t.external.IsUnspecified() {
-		e.Words = fmt.Sprintf("double NAT: the router's own address %v is %s, so nobody reaches what it maps", t.external, words)
-	} else {
-		e.Words = "double NAT or no connection: the router has no external address"
-	}
-	return e
+	return &Error{Method: by.Method(), Router: by.Router().String(), Cause: NotPublic, Words: words}
 }
 
 // mappedOnTrial takes in the answer for one port, and ends the trial with the last.
@@ -157,7 +152,7 @@ func (m *machine) mappedOnTrial() {
 		m.trialFailed(first)
 		return
 	}
-	if err := unfit(t.mapper, t.external.IsValid(), t); err != nil {
+	if err := unfit(t.mapper, t.external); err != nil {
 		for _, l := range m.leases {
 			if l.by == t.mapper {
 				m.do(doUnmap{mapper: l.by, mapping: l.held})

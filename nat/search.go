@@ -21,8 +21,12 @@ type Found struct {
 
 // Search looks for routers with every method that spec allows, and asks each what it
 // has. It makes no mapping. It takes about three seconds, more where routers are slow, and
-// ends with ctx. The errors are those of the search itself.
+// ends with ctx. The errors are those of the search itself. With port mapping switched off
+// there is nothing to look for.
 func Search(ctx context.Context, spec Spec) ([]Found, []error) {
+	if spec.Off {
+		return nil, nil
+	}
 	var mu sync.Mutex
 	var all []Found
 	var wait sync.WaitGroup
@@ -69,10 +73,12 @@ func examine(ctx context.Context, m Mapper) Found {
 	switch {
 	case err != nil:
 		f.Error = err.Error()
-	case r.IP.IsValid():
-		f.External = r.IP
-		if why := notPublic(r.IP); why != "" && m.Method() != MethodFixed {
-			f.Warning = "double NAT: " + why
+	case m.Caps().Tells:
+		if !r.IP.IsUnspecified() {
+			f.External = r.IP
+		}
+		if m.Method() != MethodFixed {
+			f.Warning = doubleNAT(r.IP)
 		}
 	}
 	u, ok := m.(*upnpMapper)

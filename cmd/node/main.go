@@ -19,7 +19,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitRefused = 3 // ping: the node is alive and doesn't want us
+	exitRefused = 3 // ping: the node is alive and doesn't want us; nat: routers are there, and don't help
 )
 
 func main() {
@@ -58,6 +58,9 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			{Name: "key", Usage: "make or show the node key", Commands: []*cli.Command{
 				{Name: "generate", Usage: "make a key in --nodekey FILE, or in the data directory", Action: generateKey},
 				{Name: "show", Usage: "print the public key and the node ID", Action: showKey},
+			}},
+			{Name: "nat", Usage: "show the routers that answer, and what is mapped on them", Action: showNAT, Flags: []cli.Flag{
+				&cli.BoolFlag{Name: flagJSON, Usage: "print JSON"},
 			}},
 			{Name: "ping", Usage: "connect to a node and print what it is", ArgsUsage: "ENODE", Action: ping},
 			{Name: "chat", Usage: "talk to the people at a node that runs chat/1", ArgsUsage: "ENODE", Action: talk},
