@@ -1,0 +1,113 @@
+//go:build natlab
+
+package troupe_test
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// slowScenes take minutes, because nobody announces what happens in them. They come first.
+var slowScenes = []scene{
+	{"lose upnp1", "upnp1", func(h *home) { h.unannounced("lose", "never") }},
+	{"lose natpmp", "natpmp", func(h *home) { h.unannounced("lose", "") }},
+	{"lose pcp", "pcp", func(h *home) { h.unannounced("lose", "") }},
+	{"expire upnp1", "upnp1", func(h *home) { h.unannounced("expire", "460 s") }},
+	{"expire natpmp", "natpmp", func(h *home) { h.unannounced("expire", "460 s") }},
+	{"stop-mapper upnp2", "upnp2", withoutMapper},
+	{"stop-mapper pcp", "pcp", withoutMapper},
+}
+
+// unannounced makes the router lose the mappings without a word.
+func (h *home) unannounced(fault, geth string) {
+	h.first("")
+	h.fault(fault, "A")
+	if h.reach() == nil {
+		h.t.Fatalf("still reachable after %s", fault)
+	}
+	h.reached(fault, geth, unannounced)
+}
+
+// withoutMapper has the daemon away for a minute. What it mapped stays, so the node must
+// stay reachable and announced, and be the daemon's client again when that is back.
+func withoutMapper(h *home) {
+	h.first("")
+	h.fault("stop-mapper", "A")
+	for over, tick := time.After(time.Minute), time.NewTicker(5*time.Second); ; {
+		select {
+		case <-tick.C:
+			if err := await(recovery, h.reach); err != nil {
+				h.t.Errorf("without the router's daemon: %v\n%s", err, h.tail())
+			}
+			continue
+		case <-over:
+			tick.Stop()
+		}
+		break
+	}
+	began := time.Now()
+	h.fault("start-mapper", "A")
+	r := h.says("mapped", began, recovery)
+	h.times.add(h.kind, "stop-mapper for a minute: mapped anew, reachable throughout", seconds(r.Time.Sub(began)), "")
+	h.reached("reachable after it", "", recovery)
+}
+
+// fakeScenes program the fake gateway.
+var fakeScenes = []scene{
+	{"lossy", "all", func(h *home) {
+		h.first("")
+		h.fault("lossy", "5%", "A")
+		h.reached("lossy 5%", "", recovery)
+		h.fault("reboot-router", "A")
+		h.reached("lossy 5%, reboot-router", "", recovery)
+	}},
+	{"refusals", "fake", func(h *home) {
+		h.first("2.8 s")
+		h.overcome("501 three times", `error={"AddPortMapping": [501, 3]}`)
+		h.overcome("718, router without any-port call", `conflict_ports=[30303]`)
+		h.overcome("718, router with any-port call", `conflict_ports=[30303]`, `igd=2`)
+		h.overcome("725", `permanent_only=true`)
+		h.overcome("NAT-PMP grants another port", `noanswer=["ssdp"]`, `pmp=true`, `wrong_port=true`)
+		h.waitFor("402", 402, "arguments", `error={"AddPortMapping": 402}`)
+	}},
+	{"silence", "fake", func(h *home) {
+		h.first("")
+		h.overcome("slow: 4 s for each answer", `delay={"*": 4}`)
+		h.waitFor("garbage for an answer", 0, "garbage", `garbage=["AddPortMapping"]`)
+		h.waitFor("garbage for a description", 0, "garbage", `garbage=["desc"]`)
+		h.waitFor("no answer", 0, "no answer", `noanswer=["AddPortMapping"]`)
+		h.leave("-")
+	}},
+}
+
+// program reboots the fake gateway into a fault.
+func (h *home) program(faults ...string) time.Time {
+	h.t.Helper()
+	h.fault(append([]string{"igd", "A", "clear"}, faults...)...)
+	at := time.Now()
+	h.fault("reboot-router", "A")
+	return at
+}
+
+// overcome is a fault in spite of which the node gets its mappings.
+func (h *home) overcome(what string, faults ...string) {
+	h.t.Helper()
+	h.program(faults...)
+	h.reached("fake gateway: "+what, "", recovery)
+}
+
+// waitFor is a fault that the node can only wait out. It says why, and is back when the fault
+// has gone.
+func (h *home) waitFor(what string, code int, words string, faults ...string) {
+	h.t.Helper()
+	r := h.says("gave_up", h.program(faults...), time.Minute)
+	if r.Level != "WARN" || r.Code != code || !strings.Contains(r.Words, words) || r.Router == "" {
+		h.t.Errorf("%s: the log says %+v", what, r)
+	}
+	if err := h.reach(); err == nil {
+		h.t.Errorf("%s: reachable while the router refuses", what)
+	}
+	h.fault("igd", "A", "clear")
+	h.reached(fmt.Sprintf("fake gateway: %s, once that has ended", what), "", recovery)
+}

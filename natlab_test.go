@@ -1,0 +1,212 @@
+//go:build natlab
+
+package troupe_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// labsAtOnce is how many labs run side by side: most of the time they wait.
+const labsAtOnce = 6
+
+// scene is what happens in one home.
+type scene struct {
+	name string
+	kind string // of router
+	play func(h *home)
+}
+
+// TestNATLab puts nodes behind real routers (miniupnpd behind Linux's NAT, or a fake
+// gateway with programmed faults) and tries to reach them from a host on the other side. It
+// needs root, and natlab in the folder that the variable NATLAB names.
+func TestNATLab(t *testing.T) {
+	s, times := newLabs(t), &timesTaken{}
+	slots := make(chan struct{}, labsAtOnce)
+	var wait sync.WaitGroup
+	for _, sc := range slices.Concat(slowScenes, kindScenes, fakeScenes) {
+		slots <- struct{}{} // the slow ones begin
+		wait.Go(func() {
+			defer func() { <-slots }()
+			t.Run(sc.name, func(t *testing.T) { sc.play(s.move(t, sc.kind, times)) })
+		})
+	}
+	wait.Wait()
+	var b strings.Builder
+	slices.SortStableFunc(times.rows, func(a, b [4]string) int { return strings.Compare(a[0], b[0]) })
+	for _, row := range times.rows {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", row[0], row[1], row[2], row[3])
+	}
+	t.Logf("seconds until reachable, unless it says otherwise:\n| router | event | Troupe | go-ethereum |\n|---|---|---|---|\n%s", b.String())
+}
+
+// kindScenes are the kinds of router, each with what may happen to it.
+var kindScenes = []scene{
+	{"upnp1", "upnp1", func(h *home) { h.life("2.6-3.4 s", "460 s", "100 s", "0.3 s") }},
+	{"upnp2", "upnp2", func(h *home) { h.life("2.6-3.2 s", "461 s", "100 s", "0.3 s") }},
+	{"natpmp", "natpmp", func(h *home) { h.life("0.05-0.3 s", "459 s", "99 s", "0.1 s") }},
+	{"pcp", "pcp", func(h *home) { h.life("0.1-0.7 s", "459 s or never", "100 s", "0.1 s") }},
+	{"all", "all", func(h *home) { h.life("0.05-0.2 s", "461 s", "100 s", "0.1 s") }},
+	{"permanent-only", "permanent-only", func(h *home) {
+		h.first("never")
+		h.leave("-")
+	}},
+	{"moved control URL", "upnp2", func(h *home) {
+		h.first("")
+		h.fault("reboot-router", "A", "--new-port")
+		h.reached("reboot-router --new-port", "never", recovery)
+		h.fault("reboot-router", "A", "10")
+		h.reached("reboot-router, 10 s without power", "", recovery)
+		h.fault("drop-ssdp", "A")
+		if err := h.reach(); err != nil {
+			h.t.Errorf("without SSDP: %v", err)
+		}
+		h.fault("reboot-router", "A")
+		h.reached("reboot-router, SSDP filtered", "", recovery)
+	}},
+	{"late", "upnp1", func(h *home) {
+		h.fault("stop-mapper", "A")
+		h.run("--nat", "any")
+		h.says("no_router", time.Time{}, firstTime)
+		h.fault("start-mapper", "A")
+		h.reached("router comes later than the node", "never", recovery)
+	}},
+	{"doublenat", "doublenat", func(h *home) { h.double() }},
+	{"doublenat-lie", "doublenat-lie", func(h *home) { h.double() }},
+	{"none", "none", noRouter},
+}
+
+// life is what every router goes through. The figures are go-ethereum's.
+func (h *home) life(first, reboot, wanip, leave string) {
+	h.first(first)
+	h.ping()
+	h.fault("wanip", "A", "30.11.11.1")
+	h.reached("wanip", wanip, recovery)
+	if moved := h.events("moved"); len(moved) != 1 || moved[0].From != "30.10.10.1" || moved[0].To != "30.11.11.1" || moved[0].Router == "" {
+		h.t.Errorf("of the new address the log says %+v", moved)
+	}
+	h.fault("reboot-router", "A")
+	h.reached("reboot-router", reboot, recovery)
+	h.takeOver()
+	h.leave(leave)
+}
+
+// first starts the node, and waits until it is reachable. The time is that of the second
+// mapping as the node sees it, from the start of its process.
+func (h *home) first(geth string) {
+	h.t.Helper()
+	h.run("--nat", "any")
+	if err := await(firstTime, h.reach); err != nil {
+		h.t.Fatalf("not reachable after %v: %v\nrules of the router:\n%s\n%s", firstTime, err, h.mappings(), h.tail())
+	}
+	mapped := h.events("mapped")
+	if len(mapped) != 2 || mapped[0].Router == "" {
+		h.t.Fatalf("of the first mappings the log says %+v\n%s", mapped, h.tail())
+	}
+	if geth != "" {
+		h.times.add(h.kind, "both ports mapped, from the start of the process", seconds(mapped[1].Time.Sub(h.began)), geth)
+	}
+	if rules := h.mappings(); !strings.Contains(rules, "tcp") || !strings.Contains(rules, "udp") {
+		h.t.Errorf("rules of the router:\n%s", rules)
+	}
+}
+
+// takeOver kills the node, and starts it again: it gets the same mapping, and no second.
+func (h *home) takeOver() {
+	h.t.Helper()
+	before := h.record()
+	rules := h.mappings()
+	h.end(syscall.SIGKILL)
+	if left := h.mappings(); left != rules {
+		h.t.Errorf("a killed node changed the rules from\n%s\nto\n%s", rules, left)
+	}
+	h.run("--nat", "any")
+	h.says("mapped", h.began, firstTime)
+	h.reached("reachable after SIGKILL and a new start", "", firstTime)
+	if now := h.record(); now.TCP() != before.TCP() || now.UDP() != before.UDP() || now.IPAddr() != before.IPAddr() {
+		h.t.Errorf("record before %v %v, after %v %v", before.IPAddr(), before.TCP(), now.IPAddr(), now.TCP())
+	}
+	if n := strings.Count(h.mappings(), "\n") + 1; n != 2 {
+		h.t.Errorf("%d rules after a new start:\n%s", n, h.mappings())
+	}
+}
+
+// leave stops the node, which deletes its mappings.
+func (h *home) leave(geth string) {
+	h.t.Helper()
+	began := time.Now()
+	if err := h.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		h.t.Fatal(err)
+	}
+	err := await(leaveTime, func() error {
+		if rules, err := h.command("mappings", "A"); err != nil || rules != "" {
+			return fmt.Errorf("rules left behind: %s %v", rules, err)
+		}
+		return nil
+	})
+	if err != nil {
+		h.t.Errorf("%v after SIGTERM: %v\n%s", leaveTime, err, h.tail())
+	}
+	h.times.add(h.kind, "mappings gone after SIGTERM", seconds(time.Since(began)), geth)
+	if err := h.cmd.Wait(); err != nil {
+		h.t.Errorf("after SIGTERM: %v\n%s", err, h.tail())
+	}
+	h.cmd = nil
+}
+
+// double is a home behind a carrier's NAT: the node says so, and claims nothing.
+func (h *home) double() {
+	h.run("--nat", "any")
+	r := h.says("gave_up", time.Time{}, firstTime)
+	if r.Level != "WARN" || !strings.Contains(r.Reason, "double NAT") || r.Router == "" {
+		h.t.Errorf("the log says %+v", r)
+	}
+	h.times.add(h.kind, "says double NAT, from the start of the process", seconds(r.Time.Sub(h.began)), "never")
+	h.claimsNothing()
+}
+
+// claimsNothing checks record and router of a node that can't be reached.
+func (h *home) claimsNothing() {
+	h.t.Helper()
+	if rec := h.record(); rec.IPAddr().IsValid() && !rec.IPAddr().IsLoopback() {
+		h.t.Errorf("the record says %v", rec.IPAddr())
+	}
+	if rules := h.mappings(); rules != "" {
+		h.t.Errorf("rules of the router:\n%s", rules)
+	}
+	if all := append(h.events("mapped"), h.events("moved")...); len(all) != 0 {
+		h.t.Errorf("the log says %+v", all)
+	}
+}
+
+// noRouter compares the start of a node that finds no router with one that doesn't look.
+func noRouter(h *home) {
+	best := func(args ...string) time.Duration {
+		var least time.Duration
+		for range 3 {
+			h.run(args...)
+			h.end(syscall.SIGTERM)
+			if least == 0 || h.ready < least {
+				least = h.ready
+			}
+		}
+		return least
+	}
+	without, with := best("--nat", "none"), best("--nat", "any")
+	if with > without+time.Second {
+		h.t.Errorf("ready after %v, with --nat none after %v", with, without)
+	}
+	h.times.add(h.kind, "listens, from the start of the process", fmt.Sprintf("%v (--nat none: %v)", with.Round(time.Millisecond), without.Round(time.Millisecond)), "-")
+	h.run("--nat", "any")
+	r := h.says("no_router", h.began, firstTime)
+	if r.Level != "INFO" {
+		h.t.Errorf("the log says %+v", r)
+	}
+	h.times.add(h.kind, "says that there is no router, from the start of the process", seconds(r.Time.Sub(h.began)), "2.5 s")
+	h.claimsNothing()
+}
