@@ -61,6 +61,11 @@ type Config struct {
 	// MaxPeers limits the links; trusted nodes come on top. Negative: none but those. Zero:
 	// DefaultMaxPeers, and peers on loopback addresses don't count, of which 16384 are let in.
 	MaxPeers int
+	// MaxPeersPerIP limits the peers that share a public IPv4 address or IPv6 /64, and
+	// MaxPeersPerNetwork those that share an IPv4 /24 or IPv6 /48, static and trusted ones
+	// aside. Zero: a tenth and a fifth of MaxPeers, but at least two. Negative: no limit.
+	// Loopback and private networks have none.
+	MaxPeersPerIP, MaxPeersPerNetwork int
 	// MaxPending limits the inbound handshakes under way, and the dials likewise. Zero:
 	// DefaultMaxPending.
 	MaxPending int
@@ -141,12 +146,20 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// limits translates MaxPeers.
+// limits translates MaxPeers and what goes with it.
 func (c Config) limits() limits {
+	l := limits{peers: max(c.MaxPeers, 0)}
 	if c.MaxPeers == 0 {
-		return limits{peers: DefaultMaxPeers, loopback: defaultMaxLoopback}
+		l.peers, l.loopback = DefaultMaxPeers, defaultMaxLoopback
 	}
-	return limits{peers: max(c.MaxPeers, 0)}
+	l.perHost, l.perNetwork = sharesFor(l.peers)
+	if c.MaxPeersPerIP != 0 {
+		l.perHost = c.MaxPeersPerIP
+	}
+	if c.MaxPeersPerNetwork != 0 {
+		l.perNetwork = c.MaxPeersPerNetwork
+	}
+	return l
 }
 
 func (c Config) check() error {

@@ -103,13 +103,13 @@ func (h *handshake) authRead(ctx actor.Context, msg *authRead) {
 }
 
 func (h *handshake) askPeers(ctx actor.Context) {
-	actors.Send(ctx, h.n.peers, &admit{by: ctx.Self(), id: h.id, inbound: h.inbound, loopback: isLocal(h.remote.Addr())})
+	actors.Send(ctx, h.n.peers, &admit{by: ctx.Self(), caller: caller{id: h.id, addr: h.remote.Addr(), inbound: h.inbound}})
 }
 
 // connect resolves and dials in a goroutine.
 func (h *handshake) connect(ctx actor.Context) {
 	// A connection that would be refused anyway is not worth the remote's trouble.
-	if err := h.n.roster.check(h.id, h.target.IPAddr().IsLoopback()); err != nil {
+	if err := h.n.roster.check(caller{id: h.id, addr: h.target.IPAddr().Unmap()}); err != nil {
 		h.end(ctx, err)
 		return
 	}

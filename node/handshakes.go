@@ -141,6 +141,8 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 		h.turnAway(conn, h.cutOff)
 	case !allowed(h.n.cfg.NetRestrict, remote.Addr()):
 		h.turnAway(conn, ErrNotAllowed)
+	case !known && h.n.banned(enode.ID{}, remote.Addr()) != nil:
+		h.turnAway(conn, ErrBanned)
 	case !known && !h.throttle.allow(remote.Addr(), now):
 		h.turnAway(conn, ErrThrottled)
 	case h.slots.take(known):
@@ -210,7 +212,7 @@ func (h *handshakes) gone(ctx actor.Context, who *actor.PID) {
 // ended frees what a handshake had, and tells those who count on it.
 func (h *handshakes) ended(ctx actor.Context, who *actor.PID, r *running) {
 	delete(h.running, who.Id)
-	end := &setupEnded{by: who, id: r.id, ticket: r.dial.ticket, err: r.err}
+	end := &setupEnded{by: who, id: r.id, addr: r.remote.Addr(), inbound: r.inbound, ticket: r.dial.ticket, err: r.err}
 	actors.Send(ctx, h.n.peers, end)
 	if r.inbound {
 		h.slots.free(r.known)

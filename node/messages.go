@@ -2,6 +2,7 @@ package node
 
 import (
 	"net"
+	"net/netip"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -41,6 +42,12 @@ type dropPeer struct {
 	late
 	id enode.ID
 }
+
+// bansChanged goes to bans, from whoever changed the list.
+type bansChanged struct{ late }
+
+// dropBanned goes to peers, from Ban: end the links that it concerns.
+type dropBanned struct{ late }
 
 // From the root.
 
@@ -96,10 +103,12 @@ type dialDue struct{ late }
 // however it ended.
 type setupEnded struct {
 	late
-	by     *actor.PID
-	id     enode.ID // zero if the remote never said who it is
-	ticket uint64   // of the dial; 0 for inbound connections
-	err    error    // nil: the session was given to peers
+	by      *actor.PID
+	id      enode.ID   // zero if the remote never said who it is
+	addr    netip.Addr // where the connection led; not valid if there was none
+	inbound bool
+	ticket  uint64 // of the dial; 0 for inbound connections
+	err     error  // nil: the session was given to peers
 }
 
 // giveUp goes to an outbound handshake when its dial was cancelled, and comes from peers
@@ -127,10 +136,8 @@ type drainOver struct{ late }
 // *verdict.
 type admit struct {
 	late
-	by       *actor.PID
-	id       enode.ID
-	inbound  bool
-	loopback bool
+	caller
+	by *actor.PID
 }
 
 // settle goes to peers with a finished session. The connection belongs to peers from

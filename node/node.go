@@ -45,6 +45,8 @@ type Node struct {
 	journal   *actors.Journal
 	hub       hub
 	roster    *roster
+	conduct   conduct
+	bansSaved int       // changes of conduct that the file has; owned by bans
 	plan      *dialPlan // owned by the dialer
 	connector *connector
 	draining  atomic.Bool   // peers has been told to say good-bye
@@ -57,6 +59,7 @@ type Node struct {
 
 	// The actors below the root keep their names over restarts.
 	root, peers, handshakes, dialer *actor.PID
+	bans                            *actor.PID
 
 	mu    sync.Mutex
 	state state
@@ -108,6 +111,10 @@ func New(cfg Config) (*Node, error) {
 		n.hub.publish(Event{Kind: Lifecycle, Time: s.Time, Step: s})
 	})
 	n.roster = newRoster(n.id, cfg.limits())
+	n.roster.banned = n.banned
+	if err := n.restoreBans(n.clock.Now()); err != nil {
+		return nil, fmt.Errorf("node config: %w", err)
+	}
 	n.plan = newDialPlan(cfg.MaxPending, jitterFrom(cfg.Rand))
 	n.connector = &connector{dial: cfg.Dial, lookup: cfg.LookupHost, networks: cfg.NetRestrict, found: n.roster.locate}
 	for _, t := range cfg.TrustedNodes {
@@ -205,6 +212,7 @@ func (n *Node) spawnRootAs(name string) (err error) {
 	// missing.
 	child := func(short string) *actor.PID { return n.system.NewLocalPID(name + "/" + short) }
 	n.peers, n.handshakes, n.dialer = child(peersName), child(handshakesName), child(dialerName)
+	n.bans = child(bansName)
 	if n.root, err = n.system.Root.SpawnNamed(n.rootProps(), name); err != nil {
 		return fmt.Errorf("node start: %w", err)
 	}

@@ -49,7 +49,7 @@ func (n *Node) Peers() []PeerInfo {
 }
 
 // PeerCount is the number of peers.
-func (n *Node) PeerCount() int { return n.roster.count() }
+func (n *Node) PeerCount() int { return n.roster.size() }
 
 func (n *Node) peerInfo(m *member) PeerInfo {
 	l := m.link

@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -26,13 +27,15 @@ func (p *peers) Receive(ctx actor.Context) {
 	case *settle:
 		p.settle(ctx, msg)
 	case *setupEnded:
-		p.n.roster.abandon(msg.id, msg.by)
+		p.setupEnded(ctx, msg)
 	case *actors.LinkEnded:
 		p.linkEnded(ctx, msg)
 	case *dropPeer:
 		if m := p.n.roster.member(msg.id); m != nil {
 			m.link.Disconnect(wire.DiscRequested, nil)
 		}
+	case *dropBanned:
+		p.dropBanned()
 	case *drain:
 		p.drain(ctx)
 	case *sentOff:
@@ -43,10 +46,10 @@ func (p *peers) Receive(ctx actor.Context) {
 // admit answers a handshake that knows who the remote is.
 func (p *peers) admit(ctx actor.Context, msg *admit) {
 	if !msg.inbound {
-		actors.Send(ctx, msg.by, &verdict{err: p.n.roster.admitDial(msg.id, msg.loopback, msg.by)})
+		actors.Send(ctx, msg.by, &verdict{err: p.n.roster.admitDial(msg.caller, msg.by)})
 		return
 	}
-	displaced, err := p.n.roster.admitInbound(msg.id, msg.loopback, msg.by)
+	displaced, err := p.n.roster.admitInbound(msg.caller, msg.by)
 	if displaced != nil {
 		actors.Send(ctx, displaced, &giveUp{err: ErrTheirDialFirst})
 	}
@@ -55,8 +58,8 @@ func (p *peers) admit(ctx actor.Context, msg *admit) {
 
 // settle makes a link of a session, or sends the remote off.
 func (p *peers) settle(ctx actor.Context, msg *settle) {
-	m := &member{id: msg.id, loopback: isLocal(addrPortOf(msg.conn.RemoteAddr()).Addr())}
-	if err := p.n.roster.clear(m.id, m.loopback, msg.by); err != nil {
+	m := &member{caller: caller{id: msg.id, addr: addrPortOf(msg.conn.RemoteAddr()).Addr(), inbound: msg.inbound}}
+	if err := p.n.roster.clear(m.caller, msg.by); err != nil {
 		p.sendOff(ctx, msg, err)
 		return
 	}
@@ -107,7 +110,45 @@ func (p *peers) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 		actors.Send(ctx, p.n.dialer, &linkDown{id: id})
 	}
 	p.n.publishPeer(PeerDropped, m, msg.Cause)
+	p.judge(ctx, id, m.addr, offenceOf(msg.Cause))
 	p.stopIfEmpty(ctx)
+}
+
+// setupEnded frees the place of a handshake, and takes down what it says of the remote.
+func (p *peers) setupEnded(ctx actor.Context, msg *setupEnded) {
+	p.n.roster.abandon(msg.id, msg.by)
+	if msg.inbound {
+		p.judge(ctx, msg.id, msg.addr, offenceOfSetup(msg.err))
+	}
+}
+
+// judge takes down an offence, and acts on the bans that come of it. Known nodes don't
+// offend, nor do those who share their addresses: that would be a way to have them banned.
+func (p *peers) judge(ctx actor.Context, id enode.ID, addr netip.Addr, o offence) {
+	if o == inoffensive || p.n.roster.markOf(id).protected() {
+		return
+	}
+	if p.n.roster.knows(addr) {
+		addr = netip.Addr{}
+	}
+	bans := p.n.conduct.offend(id, addr, o, p.n.clock.Now())
+	if len(bans) == 0 {
+		return
+	}
+	for _, b := range bans {
+		p.n.log.Info("banned", "target", b.Target, "until", b.Until, "reason", b.Reason)
+	}
+	actors.Send(ctx, p.n.bans, &bansChanged{})
+	p.dropBanned()
+}
+
+// dropBanned ends the links of those who are banned by now.
+func (p *peers) dropBanned() {
+	for _, m := range p.n.roster.snapshot() {
+		if err := p.n.roster.bar(m.caller); err != nil {
+			m.link.Disconnect(wire.DiscUselessPeer, err)
+		}
+	}
 }
 
 // drain tells all peers that the node quits. The handshakes are gone by now, so that
@@ -121,7 +162,7 @@ func (p *peers) drain(ctx actor.Context) {
 }
 
 func (p *peers) stopIfEmpty(ctx actor.Context) {
-	if p.n.draining.Load() && p.n.roster.count() == 0 && p.n.sendOffs.Load() == 0 {
+	if p.n.draining.Load() && p.n.roster.size() == 0 && p.n.sendOffs.Load() == 0 {
 		ctx.Stop(ctx.Self())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"time"
 
@@ -80,6 +81,24 @@ func offenceOf(c *Cause) offence {
 		return breach
 	case wire.DiscUselessPeer, wire.DiscIncompatibleVersion:
 		return useless
+	}
+	return inoffensive
+}
+
+// offenceOfSetup says what the end of an inbound handshake tells of its remote.
+func offenceOfSetup(err error) offence {
+	switch {
+	case err == nil:
+		return inoffensive
+	case errors.Is(err, ErrUselessPeer):
+		return useless
+	case errors.Is(err, wire.ErrBadAuth):
+		return garbled
+	case errors.Is(err, wire.ErrNoHello), errors.Is(err, wire.ErrBadHello), errors.Is(err, wire.ErrHelloTooLarge),
+		errors.Is(err, wire.ErrInvalidIdentity), errors.Is(err, wire.ErrUnexpectedIdentity):
+		return breach
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, ErrSetupTimeout):
+		return silent
 	}
 	return inoffensive
 }

@@ -11,6 +11,7 @@ import (
 
 // The names of the root's children.
 const (
+	bansName       = "bans"
 	peersName      = "peers"
 	handshakesName = "handshakes"
 	dialerName     = "dialer"
@@ -74,6 +75,7 @@ func (r *root) Receive(ctx actor.Context) {
 func (r *root) start(ctx actor.Context) {
 	n := r.n
 	r.record(ctx.Self(), actors.Started, "")
+	r.spawn(ctx, bansName, n.bansProps())
 	r.spawn(ctx, peersName, n.peersProps())
 	r.spawn(ctx, handshakesName, n.handshakesProps())
 	r.spawn(ctx, dialerName, n.props(func() actor.Actor { return &dialer{n: n} }))

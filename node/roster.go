@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"slices"
 	"sync"
@@ -18,7 +19,16 @@ type limits struct {
 	// loopback is how many peers on this machine are welcome besides. Zero: they count
 	// like any other.
 	loopback int
+	// outbound is how many of peers are kept for dynamic nodes that we dial: so many fewer
+	// may be some that dialed us. Dials may use more than these, while there is room.
+	outbound int
+	// perHost and perNetwork are how many may share an address or a network, likewise. Zero
+	// or less: no limit. See neighbourhood.
+	perHost, perNetwork int
 }
+
+// inbound is how many may have dialed us, static and trusted ones aside.
+func (l limits) inbound() int { return max(l.peers-l.outbound, min(l.peers, 1)) }
 
 // roster is who is connected and who is about to be, and the rules of admission. Only
 // the peers actor adds and removes members, but the roster itself outlives that actor's
@@ -27,19 +37,39 @@ type roster struct {
 	self   enode.ID
 	limits limits
 
-	mu       sync.RWMutex
-	members  map[enode.ID]*member
-	setups   map[enode.ID]*setup
-	marks    map[enode.ID]*mark
-	loopback int // members that count against limits.loopback
-	closed   bool
+	// banned says whether somebody is banned; nil: nobody is.
+	banned func(id enode.ID, addr netip.Addr) error
+
+	mu        sync.RWMutex
+	members   map[enode.ID]*member
+	setups    map[enode.ID]*setup
+	marks     map[enode.ID]*mark
+	counts    counts
+	neighbour neighbourhood
+	refusals  int // dynamic nodes turned away for want of room
+	closed    bool
+}
+
+// counts is how many members there are of each kind. A dynamic one is neither static nor
+// trusted.
+type counts struct {
+	loopback int // those that count against limits.loopback
+	others   int // those that count against limits.peers
+	inbound  int // dynamic ones among others that dialed us
+	outbound int // dynamic ones that we dialed, wherever they are
+}
+
+// caller is a node that wants to be a member, or that we want.
+type caller struct {
+	id      enode.ID
+	addr    netip.Addr // where the connection leads; not valid for one in memory
+	inbound bool
 }
 
 // member is one live link.
 type member struct {
-	id       enode.ID
-	link     *actors.Link
-	loopback bool
+	caller
+	link *actors.Link
 }
 
 // mark is what the configuration says of a node, connected or not.
@@ -48,6 +78,9 @@ type mark struct {
 	// addrs are where the node was last known to be.
 	addrs []netip.Addr
 }
+
+// protected nodes are never banned, and never make room.
+func (m mark) protected() bool { return m.trusted || m.static }
 
 // setup is what is under way with one node that isn't a member: the handshake actors
 // that were admitted. Several inbound ones may be, because an auth can be replayed by
@@ -64,35 +97,111 @@ func newRoster(self enode.ID, l limits) *roster {
 		members: map[enode.ID]*member{},
 		setups:  map[enode.ID]*setup{},
 		marks:   map[enode.ID]*mark{},
+
+		neighbour: neighbourhood{perHost: l.perHost, perNetwork: l.perNetwork},
 	}
 }
 
-// check says whether a link to id would be refused as things stand.
-func (r *roster) check(id enode.ID, loopback bool) error {
+// check says whether a link would be refused as things stand.
+func (r *roster) check(c caller) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.refuse(id, loopback)
+	return r.refuse(c)
 }
 
-func (r *roster) refuse(id enode.ID, loopback bool) error {
+func (r *roster) refuse(c caller) error {
 	switch {
 	case r.closed:
 		return ErrStopping
-	case id == r.self:
+	case c.id == r.self:
 		return ErrSelf
-	case r.members[id] != nil:
+	case r.members[c.id] != nil:
 		return ErrAlreadyConnected
-	case r.full(loopback) && !r.mark(id).trusted:
-		return ErrTooManyPeers
 	}
-	return nil
+	m := r.mark(c.id)
+	if err := r.barred(c, m); err != nil {
+		return err
+	}
+	switch {
+	case m.trusted:
+		return nil
+	case r.full(c, m.static):
+		return ErrTooManyPeers
+	case m.static || r.apart(c):
+		return nil
+	case c.inbound && r.counts.inbound >= r.limits.inbound():
+		return ErrInboundFull
+	}
+	return r.neighbour.refuse(c.addr)
 }
 
-func (r *roster) full(loopback bool) bool {
-	if loopback && r.limits.loopback > 0 {
-		return r.loopback >= r.limits.loopback
+// bar says whether a node is banned, member or not.
+func (r *roster) bar(c caller) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.barred(c, r.mark(c.id))
+}
+
+// barred says whether a node is banned. A ban on an address doesn't concern those who share
+// it with a known node.
+func (r *roster) barred(c caller, m mark) error {
+	if r.banned == nil || m.protected() {
+		return nil
 	}
-	return len(r.members)-r.loopback >= r.limits.peers
+	addr := c.addr
+	if r.isAt(addr) {
+		addr = netip.Addr{}
+	}
+	return r.banned(c.id, addr)
+}
+
+// apart says whether a node counts against limits.loopback.
+func (r *roster) apart(c caller) bool { return r.limits.loopback > 0 && isLocal(c.addr) }
+
+// full says whether there is no room for a node that isn't trusted. Static nodes without a
+// link have places kept for them, half of all at most, so that a flood of others doesn't
+// keep them out.
+func (r *roster) full(c caller, static bool) bool {
+	if r.apart(c) {
+		return r.counts.loopback >= r.limits.loopback
+	}
+	free := r.limits.peers - r.counts.others
+	if free <= 0 || static {
+		return free <= 0
+	}
+	return free <= min(r.awaited(), r.limits.peers/2)
+}
+
+// awaited is how many static nodes have no link.
+func (r *roster) awaited() int {
+	n := 0
+	for id, m := range r.marks {
+		if m.static && r.members[id] == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// count changes the counts by one member that comes (1) or goes (-1).
+func (r *roster) count(m *member, by int) {
+	dynamic := !r.mark(m.id).protected()
+	if r.apart(m.caller) {
+		r.counts.loopback += by
+	} else {
+		r.counts.others += by
+		if dynamic && m.inbound {
+			r.counts.inbound += by
+		}
+	}
+	if dynamic && !m.inbound {
+		r.counts.outbound += by
+	}
+	if dynamic && by > 0 {
+		r.neighbour.add(m.addr)
+	} else if dynamic {
+		r.neighbour.remove(m.addr)
+	}
 }
 
 // admitInbound decides between the remote's auth and our ack. If our own dial to the
@@ -102,19 +211,20 @@ func (r *roster) full(loopback bool) bool {
 //
 // The choice is safe because a dial asks admitDial before its auth is sent: a node that
 // has admitted an inbound connection never sends an auth of its own.
-func (r *roster) admitInbound(id enode.ID, loopback bool, by *actor.PID) (displaced *actor.PID, err error) {
+func (r *roster) admitInbound(c caller, by *actor.PID) (displaced *actor.PID, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.refuse(id, loopback); err != nil {
+	if err := r.refuse(c); err != nil {
+		r.noteRefusal(err)
 		return nil, err
 	}
-	s := r.setups[id]
+	s := r.setups[c.id]
 	if s == nil {
 		s = new(setup)
-		r.setups[id] = s
+		r.setups[c.id] = s
 	}
 	if s.dial != nil {
-		if bytes.Compare(r.self[:], id[:]) < 0 {
+		if bytes.Compare(r.self[:], c.id[:]) < 0 {
 			return nil, ErrOwnDialFirst
 		}
 		displaced, s.dial = s.dial, nil
@@ -124,15 +234,15 @@ func (r *roster) admitInbound(id enode.ID, loopback bool, by *actor.PID) (displa
 }
 
 // admitDial decides between the TCP connection and our auth.
-func (r *roster) admitDial(id enode.ID, loopback bool, by *actor.PID) error {
+func (r *roster) admitDial(c caller, by *actor.PID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.refuse(id, loopback); err != nil {
+	if err := r.refuse(c); err != nil {
 		return err
 	}
-	switch s := r.setups[id]; {
+	switch s := r.setups[c.id]; {
 	case s == nil:
-		r.setups[id] = &setup{dial: by}
+		r.setups[c.id] = &setup{dial: by}
 	case len(s.inbound) > 0:
 		return ErrPendingInbound
 	default:
@@ -143,14 +253,30 @@ func (r *roster) admitDial(id enode.ID, loopback bool, by *actor.PID) error {
 
 // clear is the last word before a session becomes a link. Everything is checked again,
 // because others may have come meanwhile.
-func (r *roster) clear(id enode.ID, loopback bool, by *actor.PID) error {
+func (r *roster) clear(c caller, by *actor.PID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.setups[id].has(by) {
+	if !r.setups[c.id].has(by) {
 		return ErrTheirDialFirst
 	}
-	r.forget(id, by)
-	return r.refuse(id, loopback)
+	r.forget(c.id, by)
+	err := r.refuse(c)
+	r.noteRefusal(err)
+	return err
+}
+
+// noteRefusal counts those who were turned away for want of room.
+func (r *roster) noteRefusal(err error) {
+	if errors.Is(err, ErrTooManyPeers) || errors.Is(err, ErrInboundFull) {
+		r.refusals++
+	}
+}
+
+// turnedAway is how many dynamic nodes were turned away for want of room, all told.
+func (r *roster) turnedAway() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.refusals
 }
 
 // add makes a member of a node that was cleared.
@@ -158,9 +284,7 @@ func (r *roster) add(m *member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.members[m.id] = m
-	if m.loopback && r.limits.loopback > 0 {
-		r.loopback++
-	}
+	r.count(m, 1)
 }
 
 // abandon ends what a handshake was admitted for. It is called for each handshake that
@@ -223,9 +347,7 @@ func (r *roster) leave(m *member) {
 		return
 	}
 	delete(r.members, m.id)
-	if m.loopback && r.limits.loopback > 0 {
-		r.loopback--
-	}
+	r.count(m, -1)
 }
 
 // close refuses everybody from now on.
@@ -258,10 +380,18 @@ func (r *roster) snapshot() []*member {
 	return list
 }
 
-func (r *roster) count() int {
+// size is how many members there are.
+func (r *roster) size() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return len(r.members)
+}
+
+// tally is how many members there are of each kind.
+func (r *roster) tally() counts {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.counts
 }
 
 func (r *roster) setTrusted(id enode.ID, yes bool) {
@@ -280,12 +410,19 @@ func (r *roster) locate(id enode.ID, addrs []netip.Addr) {
 func (r *roster) change(id enode.ID, edit func(*mark)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	there := r.members[id]
+	if there != nil {
+		r.count(there, -1)
+	}
 	m := r.mark(id)
 	edit(&m)
-	if m.trusted || m.static {
+	if m.protected() {
 		r.marks[id] = &m
 	} else {
 		delete(r.marks, id)
+	}
+	if there != nil {
+		r.count(there, 1)
 	}
 }
 
@@ -307,6 +444,10 @@ func (r *roster) markOf(id enode.ID) mark {
 func (r *roster) knows(addr netip.Addr) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	return r.isAt(addr)
+}
+
+func (r *roster) isAt(addr netip.Addr) bool {
 	for _, m := range r.marks {
 		if slices.Contains(m.addrs, addr) {
 			return true

@@ -16,18 +16,46 @@ func nodeID(b byte) enode.ID { return enode.ID{b} }
 func handshakeNamed(s string) *actor.PID { return actor.NewPID("nonhost", s) }
 
 // joined puts a node through admission as an inbound connection and makes it a member.
-func joined(t *testing.T, r *roster, id enode.ID, loopback bool) *member {
+func joined(t *testing.T, r *roster, c caller) *member {
 	t.Helper()
-	by := handshakeNamed("for " + id.String())
-	if _, err := r.admitInbound(id, loopback, by); err != nil {
-		t.Fatalf("admit %x: %v", id[:1], err)
+	by := handshakeNamed("for " + c.id.String())
+	admit := func() error {
+		_, err := r.admitInbound(c, by)
+		return err
 	}
-	if err := r.clear(id, loopback, by); err != nil {
-		t.Fatalf("clear %x: %v", id[:1], err)
+	if !c.inbound {
+		admit = func() error { return r.admitDial(c, by) }
 	}
-	m := &member{id: id, loopback: loopback}
+	if err := admit(); err != nil {
+		t.Fatalf("admit %x: %v", c.id[:2], err)
+	}
+	if err := r.clear(c, by); err != nil {
+		t.Fatalf("clear %x: %v", c.id[:2], err)
+	}
+	m := &member{caller: c}
 	r.add(m)
 	return m
+}
+
+// from gives a node that dialed us, each from a network of its own.
+func from(b byte) caller {
+	return caller{id: nodeID(b), addr: netip.AddrFrom4([4]byte{198, b, 100, 1}), inbound: true}
+}
+
+// fromHere gives a node on this machine that dialed us.
+func fromHere(b byte) caller {
+	return caller{id: nodeID(b), addr: netip.AddrFrom4([4]byte{127, 0, 0, 1}), inbound: true}
+}
+
+// at gives a node that dialed us from an address.
+func at(b byte, addr string) caller {
+	return caller{id: nodeID(b), addr: netip.MustParseAddr(addr), inbound: true}
+}
+
+// to makes a dial of an inbound connection.
+func to(c caller) caller {
+	c.inbound = false
+	return c
 }
 
 func TestAdmission(t *testing.T) {
@@ -45,31 +73,31 @@ func TestAdmission(t *testing.T) {
 		{name: "self", limits: limits{peers: 1}, id: self, want: ErrSelf, reason: wire.DiscSelf},
 		{
 			name: "already connected", limits: limits{peers: 9}, id: 1,
-			prepare: func(t *testing.T, r *roster) { joined(t, r, nodeID(1), false) },
+			prepare: func(t *testing.T, r *roster) { joined(t, r, from(1)) },
 			want:    ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
 		},
 		{
 			name: "already connected comes before full", limits: limits{peers: 1}, id: 1,
-			prepare: func(t *testing.T, r *roster) { joined(t, r, nodeID(1), false) },
+			prepare: func(t *testing.T, r *roster) { joined(t, r, from(1)) },
 			want:    ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
 		},
 		{
 			name: "connected, trusted: still not replaced", limits: limits{peers: 9}, id: 1,
 			prepare: func(t *testing.T, r *roster) {
-				joined(t, r, nodeID(1), false)
+				joined(t, r, from(1))
 				r.setTrusted(nodeID(1), true)
 			},
 			want: ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
 		},
 		{
 			name: "full", limits: limits{peers: 1}, id: 2,
-			prepare: func(t *testing.T, r *roster) { joined(t, r, nodeID(1), false) },
+			prepare: func(t *testing.T, r *roster) { joined(t, r, from(1)) },
 			want:    ErrTooManyPeers, reason: wire.DiscTooManyPeers,
 		},
 		{
 			name: "full, static", limits: limits{peers: 1}, id: 2,
 			prepare: func(t *testing.T, r *roster) {
-				joined(t, r, nodeID(1), false)
+				joined(t, r, from(1))
 				r.setStatic(nodeID(2), true)
 			},
 			want: ErrTooManyPeers, reason: wire.DiscTooManyPeers,
@@ -77,14 +105,14 @@ func TestAdmission(t *testing.T) {
 		{
 			name: "full, trusted", limits: limits{peers: 1}, id: 2,
 			prepare: func(t *testing.T, r *roster) {
-				joined(t, r, nodeID(1), false)
+				joined(t, r, from(1))
 				r.setTrusted(nodeID(2), true)
 			},
 		},
 		{
 			name: "full, trusted no longer", limits: limits{peers: 1}, id: 2,
 			prepare: func(t *testing.T, r *roster) {
-				joined(t, r, nodeID(1), false)
+				joined(t, r, from(1))
 				r.setTrusted(nodeID(2), true)
 				r.setTrusted(nodeID(2), false)
 			},
@@ -92,26 +120,26 @@ func TestAdmission(t *testing.T) {
 		},
 		{
 			name: "room again", limits: limits{peers: 1}, id: 2,
-			prepare: func(t *testing.T, r *roster) { r.leave(joined(t, r, nodeID(1), false)) },
+			prepare: func(t *testing.T, r *roster) { r.leave(joined(t, r, from(1))) },
 		},
 		{
 			name: "loopback counts apart", limits: limits{peers: 1, loopback: 2}, id: 3,
 			prepare: func(t *testing.T, r *roster) {
-				joined(t, r, nodeID(1), true)
-				joined(t, r, nodeID(2), true)
+				joined(t, r, fromHere(1))
+				joined(t, r, fromHere(2))
 			},
 		},
 		{
 			name: "loopback has a limit", limits: limits{peers: 1, loopback: 2}, id: 3, loopback: true,
 			prepare: func(t *testing.T, r *roster) {
-				joined(t, r, nodeID(1), true)
-				joined(t, r, nodeID(2), true)
+				joined(t, r, fromHere(1))
+				joined(t, r, fromHere(2))
 			},
 			want: ErrTooManyPeers, reason: wire.DiscTooManyPeers,
 		},
 		{
 			name: "loopback counts like others when the limit was set", limits: limits{peers: 1}, id: 2, loopback: true,
-			prepare: func(t *testing.T, r *roster) { joined(t, r, nodeID(1), true) },
+			prepare: func(t *testing.T, r *roster) { joined(t, r, fromHere(1)) },
 			want:    ErrTooManyPeers, reason: wire.DiscTooManyPeers,
 		},
 		{
@@ -126,8 +154,12 @@ func TestAdmission(t *testing.T) {
 			if tt.prepare != nil {
 				tt.prepare(t, r)
 			}
-			before := r.count()
-			_, err := r.admitInbound(nodeID(tt.id), tt.loopback, handshakeNamed("h"))
+			before := r.size()
+			who := from(tt.id)
+			if tt.loopback {
+				who = fromHere(tt.id)
+			}
+			_, err := r.admitInbound(who, handshakeNamed("h"))
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 				t.Fatalf("inbound: got %v, want %v", err, tt.want)
 			}
@@ -135,11 +167,11 @@ func TestAdmission(t *testing.T) {
 				t.Errorf("told %v, want %v", reason, tt.reason)
 			}
 			r.abandon(nodeID(tt.id), handshakeNamed("h"))
-			if err := r.admitDial(nodeID(tt.id), tt.loopback, handshakeNamed("d")); !errors.Is(err, tt.want) {
+			if err := r.admitDial(to(who), handshakeNamed("d")); !errors.Is(err, tt.want) {
 				t.Errorf("dial: got %v, want %v", err, tt.want)
 			}
-			if r.count() != before {
-				t.Errorf("%d members, want the %d of before", r.count(), before)
+			if r.size() != before {
+				t.Errorf("%d members, want the %d of before", r.size(), before)
 			}
 		})
 	}
@@ -149,15 +181,15 @@ func TestSecondCheckWithTheSession(t *testing.T) {
 	r := newRoster(nodeID(9), limits{peers: 1})
 	first, second := handshakeNamed("first"), handshakeNamed("second")
 	for id, by := range map[byte]*actor.PID{1: first, 2: second} {
-		if _, err := r.admitInbound(nodeID(id), false, by); err != nil {
+		if _, err := r.admitInbound(from(id), by); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.clear(nodeID(1), false, first); err != nil {
+	if err := r.clear(from(1), first); err != nil {
 		t.Fatal(err)
 	}
-	r.add(&member{id: nodeID(1)})
-	if err := r.clear(nodeID(2), false, second); !errors.Is(err, ErrTooManyPeers) {
+	r.add(&member{caller: from(1)})
+	if err := r.clear(from(2), second); !errors.Is(err, ErrTooManyPeers) {
 		t.Errorf("got %v, want %v", err, ErrTooManyPeers)
 	}
 	if len(r.setups) != 0 {
@@ -169,30 +201,30 @@ func TestReplayedAuthKeepsNobodyOut(t *testing.T) {
 	r := newRoster(nodeID(9), limits{peers: 5})
 	replay, author := handshakeNamed("replay"), handshakeNamed("author")
 	for _, by := range []*actor.PID{replay, author} {
-		if _, err := r.admitInbound(nodeID(1), false, by); err != nil {
+		if _, err := r.admitInbound(from(1), by); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.clear(nodeID(1), false, author); err != nil {
+	if err := r.clear(from(1), author); err != nil {
 		t.Fatal(err)
 	}
-	r.add(&member{id: nodeID(1)})
-	if err := r.clear(nodeID(1), false, replay); !errors.Is(err, ErrAlreadyConnected) {
+	r.add(&member{caller: from(1)})
+	if err := r.clear(from(1), replay); !errors.Is(err, ErrAlreadyConnected) {
 		t.Errorf("got %v, want %v", err, ErrAlreadyConnected)
 	}
 }
 
 func TestLeaveOfAnOlderMember(t *testing.T) {
 	r := newRoster(nodeID(9), limits{peers: 5, loopback: 5})
-	old := joined(t, r, nodeID(1), true)
+	old := joined(t, r, fromHere(1))
 	r.leave(old)
-	current := joined(t, r, nodeID(1), true)
+	current := joined(t, r, fromHere(1))
 	r.leave(old)
 	if r.member(nodeID(1)) != current {
 		t.Error("the end of an older link removed the current one")
 	}
-	if r.loopback != 1 {
-		t.Errorf("%d loopback peers counted, want 1", r.loopback)
+	if r.counts.loopback != 1 {
+		t.Errorf("%d loopback peers counted, want 1", r.counts.loopback)
 	}
 }
 
@@ -202,8 +234,8 @@ func TestSimultaneousDial(t *testing.T) {
 	low, high := nodeID(1), nodeID(2)
 	for _, order := range interleavings() {
 		t.Run(order, func(t *testing.T) {
-			a := &dialingSide{roster: newRoster(low, limits{peers: 5}), remote: high}
-			b := &dialingSide{roster: newRoster(high, limits{peers: 5}), remote: low}
+			a := &dialingSide{roster: newRoster(low, limits{peers: 5}), remote: from(2)}
+			b := &dialingSide{roster: newRoster(high, limits{peers: 5}), remote: from(1)}
 			for _, step := range order {
 				switch step {
 				case 'a':
@@ -233,14 +265,14 @@ func TestSimultaneousDial(t *testing.T) {
 // dialingSide is one node of TestSimultaneousDial.
 type dialingSide struct {
 	roster    *roster
-	remote    enode.ID
+	remote    caller
 	dialed    bool // the auth went out
 	displaced bool // our dial had to go
 	accepted  bool // the remote's connection was admitted
 }
 
 func (s *dialingSide) dial() {
-	s.dialed = s.roster.admitDial(s.remote, false, handshakeNamed("dial")) == nil
+	s.dialed = s.roster.admitDial(to(s.remote), handshakeNamed("dial")) == nil
 }
 
 // receive takes in the other side's auth, if it was sent and that side still stands by it.
@@ -248,7 +280,7 @@ func (s *dialingSide) receive(from *dialingSide) {
 	if !from.dialed || from.displaced {
 		return
 	}
-	displaced, err := s.roster.admitInbound(s.remote, false, handshakeNamed("inbound"))
+	displaced, err := s.roster.admitInbound(s.remote, handshakeNamed("inbound"))
 	s.accepted = err == nil
 	s.displaced = displaced != nil
 }
@@ -286,42 +318,42 @@ func interleavings() []string {
 func TestDisplacedDialIsNotCleared(t *testing.T) {
 	r := newRoster(nodeID(9), limits{peers: 5})
 	own, theirs := handshakeNamed("own"), handshakeNamed("theirs")
-	if err := r.admitDial(nodeID(1), false, own); err != nil {
+	if err := r.admitDial(to(from(1)), own); err != nil {
 		t.Fatal(err)
 	}
-	displaced, err := r.admitInbound(nodeID(1), false, theirs)
+	displaced, err := r.admitInbound(from(1), theirs)
 	if err != nil || displaced != own {
 		t.Fatalf("got displaced %v, error %v; want our dial displaced", displaced, err)
 	}
-	if err := r.clear(nodeID(1), false, own); !errors.Is(err, ErrTheirDialFirst) {
+	if err := r.clear(from(1), own); !errors.Is(err, ErrTheirDialFirst) {
 		t.Errorf("displaced dial cleared: %v", err)
 	}
-	if err := r.clear(nodeID(1), false, theirs); err != nil {
+	if err := r.clear(from(1), theirs); err != nil {
 		t.Errorf("inbound connection: %v", err)
 	}
 }
 
 func TestOneDialPerNode(t *testing.T) {
 	r := newRoster(nodeID(9), limits{peers: 5})
-	if err := r.admitDial(nodeID(1), false, handshakeNamed("x")); err != nil {
+	if err := r.admitDial(to(from(1)), handshakeNamed("x")); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.admitDial(nodeID(1), false, handshakeNamed("y")); !errors.Is(err, ErrAlreadyDialing) {
+	if err := r.admitDial(to(from(1)), handshakeNamed("y")); !errors.Is(err, ErrAlreadyDialing) {
 		t.Errorf("second dial: %v, want %v", err, ErrAlreadyDialing)
 	}
 	r.abandon(nodeID(1), handshakeNamed("y"))
-	if err := r.admitDial(nodeID(1), false, handshakeNamed("y")); !errors.Is(err, ErrAlreadyDialing) {
+	if err := r.admitDial(to(from(1)), handshakeNamed("y")); !errors.Is(err, ErrAlreadyDialing) {
 		t.Errorf("the end of a refused dial freed the place of the one under way: %v", err)
 	}
 	r.abandon(nodeID(1), handshakeNamed("x"))
-	if err := r.admitDial(nodeID(1), false, handshakeNamed("y")); err != nil {
+	if err := r.admitDial(to(from(1)), handshakeNamed("y")); err != nil {
 		t.Errorf("after the end of the first: %v", err)
 	}
 	r.abandon(nodeID(1), handshakeNamed("y"))
-	if _, err := r.admitInbound(nodeID(1), false, handshakeNamed("z")); err != nil {
+	if _, err := r.admitInbound(from(1), handshakeNamed("z")); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.admitDial(nodeID(1), false, handshakeNamed("x")); !errors.Is(err, ErrPendingInbound) {
+	if err := r.admitDial(to(from(1)), handshakeNamed("x")); !errors.Is(err, ErrPendingInbound) {
 		t.Errorf("dial beside an inbound connection: %v, want %v", err, ErrPendingInbound)
 	}
 }
@@ -329,17 +361,17 @@ func TestOneDialPerNode(t *testing.T) {
 func TestCrashedHandshakeLeavesNothing(t *testing.T) {
 	r := newRoster(nodeID(9), limits{peers: 5})
 	crashed := handshakeNamed("crashed")
-	if _, err := r.admitInbound(nodeID(1), false, crashed); err != nil {
+	if _, err := r.admitInbound(from(1), crashed); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.admitDial(nodeID(2), false, handshakeNamed("other")); err != nil {
+	if err := r.admitDial(to(from(2)), handshakeNamed("other")); err != nil {
 		t.Fatal(err)
 	}
 	r.abandon(enode.ID{}, crashed)
-	if err := r.admitDial(nodeID(1), false, handshakeNamed("next")); err != nil {
+	if err := r.admitDial(to(from(1)), handshakeNamed("next")); err != nil {
 		t.Errorf("after the crash: %v", err)
 	}
-	if err := r.admitDial(nodeID(2), false, handshakeNamed("next")); !errors.Is(err, ErrAlreadyDialing) {
+	if err := r.admitDial(to(from(2)), handshakeNamed("next")); !errors.Is(err, ErrAlreadyDialing) {
 		t.Errorf("another node's dial: %v, want %v", err, ErrAlreadyDialing)
 	}
 }
