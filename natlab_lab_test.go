@@ -20,6 +20,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// init keeps the process's first thread for the main goroutine. A process is thought to
+// be in the namespace of its first thread, and natlab ends those that it finds in its own.
+func init() { runtime.LockOSThread() }
+
 // lab is a natlab of its own: a home with the hosts a1 and a2 behind router A, and a
 // host pub on its Internet, all of them network namespaces.
 type lab struct {
