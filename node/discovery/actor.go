@@ -1,0 +1,330 @@
+package discovery
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+const (
+	// leaveTime is what the library's goroutines get to end when we stop.
+	leaveTime = 3 * time.Second
+	// maxResolving is how many searches for Resolve run at the same time, and
+	// maxResolveQueue how many more may wait.
+	maxResolving    = 8
+	maxResolveQueue = 256
+	// lookAgainEvery is how often the names of bootnodes are looked up that we have to do
+	// without.
+	lookAgainEvery = 30 * time.Second
+)
+
+// shared outlives the actor's incarnations.
+type shared struct {
+	Config
+	mux     *mux
+	lists   lists
+	filter  *filter
+	ledger  ledger
+	tallies map[string]*tally
+	waiting []*Resolve      // for their turn
+	missing map[string]bool // what was said about bootnodes
+	alive   sync.WaitGroup  // goroutines and sessions of all incarnations
+	leaving bool
+}
+
+func newShared(c Config) *shared {
+	h := &shared{Config: c, mux: newMux(c), filter: newFilter(c), tallies: map[string]*tally{}, missing: map[string]bool{}}
+	h.lists.inner = c.Resolver
+	for name, on := range map[string]bool{SourceV4: c.V4, SourceV5: c.V5, SourceDNS: len(c.DNS) > 0} {
+		if on {
+			h.tallies[name] = &tally{}
+		}
+	}
+	return h
+}
+
+// finder is the actor. It opens a session, asks its sources for nodes as long as somebody
+// wants some, and gives those that pass the filter.
+type finder struct {
+	*shared
+	root      *actor.RootContext
+	self      *actor.PID
+	session   *session
+	up        bool // the session is open
+	mix       mix
+	resolving int
+	again     actors.Timer // looks for missing bootnodes; nil: none was
+	overdue   actors.Timer // ends our patience, after Leave
+}
+
+func (a *finder) Receive(ctx actor.Context) {
+	if a.leaving {
+		a.depart(ctx)
+		return
+	}
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		a.start(ctx)
+	case *actor.Restarting:
+		a.end()
+	case *actor.Stopping:
+		a.end()
+		a.closeSockets()
+	case *opened:
+		a.opened(msg)
+	case *reopen:
+		a.reopen(msg)
+	case *Request:
+		if a.ledger.ask(msg.To, msg.N) {
+			ctx.Watch(msg.To)
+		}
+	case *actor.Terminated:
+		a.ledger.forget(msg.Who)
+	case *yielded:
+		a.yielded(msg)
+	case *learned:
+		a.learned(msg)
+	case *exhausted:
+		if msg.session == a.session {
+			panic(fmt.Errorf("discovery: the source %s ended by itself", msg.lane.name))
+		}
+	case *Resolve:
+		a.enqueue(msg)
+	case *resolved:
+		a.answer(msg)
+	case *StatusRequest:
+		ctx.Respond(a.status())
+	case *reached:
+		if a.Inbound != nil {
+			a.Inbound(msg.from)
+		}
+	case *deaf:
+		a.deaf(msg)
+	case *unlisted:
+		a.Logger.Warn("DNS node list can't be read", "domain", msg.domain, "err", msg.err)
+	case *Leave:
+		a.leave(ctx)
+		return
+	}
+	a.proceed()
+}
+
+// start opens a session.
+func (a *finder) start(ctx actor.Context) {
+	a.root, a.self = ctx.ActorSystem().Root, ctx.Self()
+	if a.lists.tell == nil {
+		a.lists.tell = a.tell
+	}
+	for _, owed := range a.ledger.accounts {
+		ctx.Watch(owed.to)
+	}
+	a.mux.start(a.spawn, a.tell)
+	a.open()
+}
+
+// open begins a session.
+func (a *finder) open() {
+	var lanes []*lane
+	for _, name := range []string{SourceV4, SourceV5, SourceDNS} {
+		if t := a.tallies[name]; t != nil {
+			lanes = append(lanes, newLane(name, t))
+		}
+	}
+	s := newSession(lanes)
+	a.session, a.mix = s, mix{lanes: lanes}
+	a.spawn(func() { a.tell(s.open(a.shared)) })
+}
+
+func (a *finder) tell(msg any) { actors.Send(a.root, a.self, msg) }
+
+// spawn starts a goroutine whose panic is ours, and which Leave waits for.
+func (a *finder) spawn(f func()) {
+	a.alive.Add(1)
+	actors.Go(a.root, a.self, func() {
+		defer a.alive.Done()
+		f()
+	})
+}
+
+func (a *finder) opened(msg *opened) {
+	if msg.session != a.session {
+		return // of an incarnation before, whose end closes it
+	}
+	if msg.err != nil {
+		panic(msg.err)
+	}
+	a.up = true
+	for _, why := range msg.missing {
+		if text := why.Error(); !a.missing[text] {
+			a.missing[text] = true
+			a.Logger.Warn("discovery has to do without a bootnode", "reason", text)
+		}
+	}
+	if msg.lookAgain {
+		a.again = a.Clock.AfterFunc(lookAgainEvery, func() { a.tell(&reopen{session: msg.session}) })
+	}
+	for i, l := range msg.session.lanes {
+		a.spawn(func() { msg.session.run(l, msg.session.its[i], a.tell) })
+	}
+}
+
+// reopen begins a new session if the bootnodes that were missing may be the reason why we
+// know nobody.
+func (a *finder) reopen(msg *reopen) {
+	if msg.session != a.session {
+		return
+	}
+	s := a.status()
+	if known := s.V4 != nil && s.V4.Nodes > 0 || s.V5 != nil && s.V5.Nodes > 0; known {
+		return
+	}
+	a.end()
+	a.open()
+}
+
+// proceed gives what is there to those who want it, and searches for more if they want
+// more.
+func (a *finder) proceed() {
+	if !a.up {
+		return
+	}
+	for a.ledger.owed() > 0 {
+		node, source, ok := a.mix.take(a.Clock.Now())
+		if !ok {
+			break
+		}
+		actors.Send(a.root, a.ledger.pay(), &Candidate{Node: node, Source: source})
+	}
+	if a.ledger.owed() > 0 {
+		for _, l := range a.mix.lanes {
+			l.search()
+		}
+	}
+	for len(a.waiting) > 0 && a.resolving < maxResolving {
+		a.resolve(a.waiting[0])
+		a.waiting = a.waiting[1:]
+	}
+}
+
+func (a *finder) yielded(msg *yielded) {
+	if msg.session != a.session {
+		return
+	}
+	l, n := msg.lane, msg.node
+	l.busy = false
+	l.tally.found++
+	switch {
+	case !a.filter.glance(n, a.Clock.Now()):
+	case a.filter.needsRecord(n):
+		l.asking++
+		a.spawn(func() {
+			a.tell(&learned{session: msg.session, lane: l, node: msg.session.record(l, n)})
+		})
+	default:
+		a.sift(l, n)
+	}
+}
+
+func (a *finder) learned(msg *learned) {
+	if msg.session != a.session {
+		return
+	}
+	msg.lane.asking--
+	if msg.node == nil {
+		a.filter.refuse(RefusedNoRecord)
+		return
+	}
+	a.sift(msg.lane, msg.node)
+}
+
+func (a *finder) sift(l *lane, n *enode.Node) {
+	if a.filter.pass(n) {
+		l.keep(n, a.Clock.Now())
+	}
+}
+
+func (a *finder) enqueue(msg *Resolve) {
+	if len(a.waiting) >= maxResolveQueue {
+		actors.Send(a.root, msg.To, &Resolved{ID: msg.Node.ID()})
+		return
+	}
+	a.waiting = append(a.waiting, msg)
+}
+
+// resolve searches for a node. The answer comes by way of the actor, also if the search
+// panics.
+func (a *finder) resolve(msg *Resolve) {
+	a.resolving++
+	s := a.session
+	a.spawn(func() {
+		answer := &Resolved{ID: msg.Node.ID()}
+		defer func() { a.tell(&resolved{session: s, answer: answer, to: msg.To}) }()
+		answer.Node = s.resolve(msg.Node)
+	})
+}
+
+func (a *finder) answer(msg *resolved) {
+	if msg.session == a.session {
+		a.resolving--
+	}
+	actors.Send(a.root, msg.to, msg.answer)
+}
+
+// deaf tells the operator about a socket. He has to do something about it, if anybody can.
+func (a *finder) deaf(msg *deaf) {
+	if msg.final {
+		a.Logger.Error("discovery hears nothing any more: the socket was closed", "socket", msg.socket)
+		return
+	}
+	a.Logger.Warn("discovery has trouble with its socket", "socket", msg.socket, "err", msg.err)
+}
+
+// end closes the session, without waiting.
+func (a *finder) end() {
+	a.up = false
+	if a.again != nil {
+		a.again.Stop()
+	}
+	if s := a.session; s != nil {
+		a.session = nil
+		a.spawn(s.close)
+	}
+}
+
+func (a *finder) closeSockets() {
+	if err := a.mux.close(); err != nil {
+		a.Logger.Warn("closing the UDP socket", "err", err)
+	}
+}
+
+// leave closes everything, and has the actor stop when that is done.
+func (a *finder) leave(ctx actor.Context) {
+	a.shared.leaving = true
+	a.end()
+	a.closeSockets()
+	a.overdue = a.Clock.AfterFunc(leaveTime, func() { a.tell(&leaveOverdue{}) })
+	actors.Go(a.root, a.self, func() {
+		a.alive.Wait()
+		a.tell(&left{})
+	})
+}
+
+// depart is what the actor does after Leave: wait, and stop.
+func (a *finder) depart(ctx actor.Context) {
+	switch ctx.Message().(type) {
+	case *actor.Stopping:
+		if a.overdue != nil {
+			a.overdue.Stop()
+		}
+	case *leaveOverdue:
+		a.Logger.Warn("discovery has not ended in time", "time", leaveTime)
+		ctx.Stop(ctx.Self())
+	case *left, *actor.Started: // Started: after a crash
+		ctx.Stop(ctx.Self())
+	}
+}

@@ -1,0 +1,60 @@
+// Package discovery is the actor that finds nodes: by discovery v4 and v5.1 on the same
+// UDP port, and in DNS lists (EIP-1459). Packets, node tables and the node database are
+// those of go-ethereum's packages p2p/discover, p2p/dnsdisc and p2p/enode.
+//
+//	dialer, crawl ── Request, Resolve ──▶ discovery ── Candidate, Resolved ──▶ dialer, crawl
+//	                                      │ ▲
+//	                                      ▼ │ opened, yielded, learned, reached, …
+//	                   goroutines: one for each socket, one for each source,
+//	                   short ones for opening, closing, records and searches
+//
+//	UDP socket ──▶ mux ─┬─▶ port ──▶ discover.UDPv4 ──▶ lane ─┐
+//	                    └─▶ port ──▶ discover.UDPv5 ──▶ lane ─┼─▶ mix ──▶ filter ──▶ whoever asked
+//	                        DNS ───▶ dnsdisc.Client ──▶ lane ─┘
+//
+// # Who talks to whom
+//
+// The node opens sockets and node database, spawns one actor from [Props] and supervises
+// it (permanent). Whoever wants nodes sends [Request] and gets as many [Candidate]s as it
+// asked for, in the order in which they are found. [Resolve] searches for one node's newest
+// record. [StatusRequest] says how it goes. [Leave] ends the actor.
+//
+// # Invariants
+//
+//   - The actor never waits: what blocks (opening and closing the library's transports,
+//     their iterators, records, searches, names) runs in goroutines that it started, whose
+//     panic is its crash.
+//   - Nobody gets more candidates than asked for, and nothing is searched for while nobody
+//     asks. What is owed outlives a crash.
+//   - Sources have their turn, one candidate each; one that has nothing is passed over, never
+//     waited for.
+//   - A source has at most laneDepth nodes on their way.
+//   - A crash closes no socket: the mux stands outside the incarnations, and the next
+//     transports get ports of the same sockets.
+//   - What others send is bounded before the library sees it. Each protocol has two queues,
+//     for endpoints that we have written to and for strangers; both have a length, and a
+//     share for each endpoint. Strangers have a rate besides (not on loopback), because each
+//     of their packets may cost a signature check, an entry in maps that the library prunes
+//     after ten minutes, and one in the node database, which forgets after a day.
+//   - A socket that can't be read from is told to the operator. The library would go silent.
+//
+// # What can't be caught
+//
+// The library starts goroutines of its own: each transport has a reader, a loop for its
+// table and one for what it waits for, and short ones for each query. A panic in one of
+// them ends the process; no recover of ours runs there. What bounds this: packets that
+// are too short or too long and those from outside of NetRestrict don't get there; the
+// library's decoders are fuzzed by their authors and are what most of the network runs;
+// and everything that we call ourselves (iterators, records, searches) runs in
+// goroutines of ours.
+//
+// It also asks the time of pool.ntp.org when 32 of its queries in a row had no answer, to
+// warn of a wrong clock, and its log is ours at debug level.
+//
+// # Addresses
+//
+// The library tells [enode.LocalNode] what peers say of our UDP endpoint; ten of them in
+// five minutes, from different addresses, and the record has it, unless a static address was
+// set there. Its tables take at most two nodes of a bucket and ten in all from the same
+// /24; loopback and LAN addresses are exempt.
+package discovery

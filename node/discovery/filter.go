@@ -1,0 +1,89 @@
+package discovery
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/netutil"
+)
+
+// Why a node that was found is no candidate.
+const (
+	RefusedSelf       = "self"
+	RefusedRepeated   = "repeated"    // found a moment ago, by whatever source
+	RefusedNoRecord   = "no record"   // it didn't give its record, which says what it is good for
+	RefusedNoTCP      = "no tcp"      // it accepts no connections
+	RefusedAddress    = "address"     // nobody can have that address
+	RefusedLocal      = "local"       // a LAN or loopback address, heard of by a public node
+	RefusedRestricted = "netrestrict" // an address that we don't talk to
+	RefusedUnwanted   = "unwanted"    // of no use to the running protocols
+)
+
+const (
+	// repeatAfter is how long a node is not looked at again, up to twice that. In a small network walks find
+	// the same few all the time.
+	repeatAfter = 10 * time.Second
+	repeatLimit = 4096
+)
+
+// filter decides which nodes are candidates.
+type filter struct {
+	self     enode.ID
+	restrict []netip.Prefix
+	address  func() netip.Addr // our own, as our record says it; not valid: not known
+	want     func(*enode.Node) bool
+	lately   *recent[enode.ID]
+	refused  map[string]uint64
+}
+
+func newFilter(c Config) *filter {
+	return &filter{
+		self: c.Local.ID(), restrict: c.NetRestrict, want: c.Want,
+		address: func() netip.Addr { return c.Local.Node().IPAddr() },
+		lately:  newRecent[enode.ID](repeatAfter, repeatLimit),
+		refused: map[string]uint64{},
+	}
+}
+
+// needsRecord says whether a node must be asked for its record before anything can be
+// said about it.
+func (f *filter) needsRecord(n *enode.Node) bool { return f.want != nil && n.Seq() == 0 }
+
+// glance passes nodes that are worth a closer look.
+func (f *filter) glance(n *enode.Node, now time.Time) bool {
+	switch {
+	case n.ID() == f.self:
+		return f.refuse(RefusedSelf)
+	case f.lately.has(n.ID(), now):
+		return f.refuse(RefusedRepeated)
+	}
+	f.lately.add(n.ID(), now)
+	return true
+}
+
+// pass passes candidates.
+func (f *filter) pass(n *enode.Node) bool {
+	at, ok := n.TCPEndpoint()
+	ip := at.Addr().Unmap()
+	switch {
+	case !ok:
+		return f.refuse(RefusedNoTCP)
+	case ip.IsUnspecified() || netutil.AddrIsSpecialNetwork(ip):
+		return f.refuse(RefusedAddress)
+	case !contains(f.restrict, ip):
+		return f.refuse(RefusedRestricted)
+	case netutil.AddrIsLAN(ip) && len(f.restrict) == 0 && public(f.address()):
+		// Sources are public. Who lives in the Internet would dial into his own LAN, or
+		// himself, because anybody said so.
+		return f.refuse(RefusedLocal)
+	case f.want != nil && !f.want(n):
+		return f.refuse(RefusedUnwanted)
+	}
+	return true
+}
+
+func (f *filter) refuse(cause string) bool {
+	f.refused[cause]++
+	return false
+}

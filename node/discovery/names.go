@@ -1,0 +1,55 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+// lookupTime is what looking up the name of a bootnode may take.
+const lookupTime = 5 * time.Second
+
+// located gives the bootnodes that can be asked: those that have a name instead of an
+// address get one, and those outside of the networks to talk to are left out. What was
+// left out is told in missing, and lookAgain says that trying again may help. The library
+// would refuse to start for a name that can't be looked up.
+func (h *shared) located(ctx context.Context, boot []*enode.Node) (nodes []*enode.Node, missing []error, lookAgain bool) {
+	for _, n := range boot {
+		if n.Hostname() != "" && !n.IPAddr().IsValid() {
+			ip, err := h.lookup(ctx, n.Hostname())
+			if err != nil {
+				missing, lookAgain = append(missing, fmt.Errorf("bootnode %s: %w", n.URLv4(), err)), true
+				continue
+			}
+			n = enode.NewV4(n.Pubkey(), ip.AsSlice(), n.TCP(), n.UDP())
+		}
+		if !contains(h.NetRestrict, n.IPAddr()) {
+			missing = append(missing, fmt.Errorf("bootnode %s is outside of the networks to talk to", n.URLv4()))
+			continue
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, missing, lookAgain
+}
+
+// lookup gives the first address of a host, IPv4 before IPv6.
+func (h *shared) lookup(ctx context.Context, host string) (ip netip.Addr, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	all, err := h.LookupHost(ctx, host)
+	if err != nil {
+		return ip, err
+	}
+	for _, a := range all {
+		if a = a.Unmap(); !ip.IsValid() || a.Is4() && !ip.Is4() {
+			ip = a
+		}
+	}
+	if !ip.IsValid() {
+		return ip, errNoAddress
+	}
+	return ip, nil
+}

@@ -1,0 +1,245 @@
+package discovery
+
+import (
+	"crypto/ecdsa"
+	"io"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/discover"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// stage is the actor under a supervisor, in simulated time, with somebody who asks.
+type stage struct {
+	t     *testing.T
+	net   *simNet
+	root  *actor.RootContext
+	pid   *actor.PID
+	asker *actor.PID
+	local *enode.LocalNode
+
+	mu       sync.Mutex
+	got      []*Candidate
+	resolved []*Resolved
+	inbound  []netip.AddrPort
+	journal  []actors.Event
+	stopped  chan struct{}
+}
+
+// parent supervises the actor as the node does.
+type parent struct {
+	*actors.Supervisor
+	stage   *stage
+	props   *actor.Props
+	spawned chan struct{}
+}
+
+func (p *parent) Receive(ctx actor.Context) {
+	if p.Handle(ctx.Message()) {
+		return
+	}
+	switch ctx.Message().(type) {
+	case *actor.Started:
+		pid, err := ctx.SpawnNamed(p.props, "discovery")
+		if err != nil {
+			panic(err)
+		}
+		p.stage.pid = pid
+		p.Adopt(pid, &actors.Resident)
+		close(p.spawned)
+	case *actor.Terminated:
+		close(p.stage.stopped)
+	}
+}
+
+// Receive is the asker's.
+func (s *stage) Receive(ctx actor.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch msg := ctx.Message().(type) {
+	case *Candidate:
+		s.got = append(s.got, msg)
+	case *Resolved:
+		s.resolved = append(s.resolved, msg)
+	}
+}
+
+const stageAddr = "10.0.0.1:30303"
+
+// perform runs f with the actor on stage. Its address is stageAddr; edit completes its
+// configuration.
+func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // simulated: the last of the library ends
+		s := &stage{t: t, net: newSimNet(), stopped: make(chan struct{})}
+		journal := actors.NewJournal(nil, func(e actors.Event) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.journal = append(s.journal, e)
+		})
+		key := newKey(t)
+		s.local = newLocal(t, key, stageAddr)
+		c := Config{Key: key, Local: s.local, Journal: journal, Inbound: func(from netip.AddrPort) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.inbound = append(s.inbound, from)
+		}}
+		c.Conns = []discover.UDPConn{s.net.listen(stageAddr)}
+		edit(s, &c)
+		props, err := Props(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		system := actor.NewActorSystem(
+			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
+			actor.WithDeadLetterThrottleInterval(time.Millisecond),
+		)
+		s.root = system.Root
+		spawned := make(chan struct{})
+		sup := actors.NewSupervisor(actors.SystemClock, journal, nil)
+		top := s.root.Spawn(actor.PropsFromProducer(func() actor.Actor {
+			return &parent{Supervisor: sup, stage: s, props: props, spawned: spawned}
+		}, actor.WithSupervisor(sup)))
+		s.asker = s.root.Spawn(actor.PropsFromFunc(s.Receive))
+		<-spawned
+		f(s)
+		if !s.gone() {
+			s.root.Send(s.pid, &Leave{})
+			<-s.stopped
+		}
+		s.root.Stop(top)
+		s.root.Stop(s.asker)
+		system.Shutdown()
+		s.local.Database().Close()
+	})
+}
+
+func (s *stage) gone() bool {
+	select {
+	case <-s.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *stage) ask(n int) { s.root.Send(s.pid, &Request{N: n, To: s.asker}) }
+
+// candidates waits until the asker has got n candidates, for ten minutes at the most.
+func (s *stage) candidates(n int) []*Candidate {
+	s.t.Helper()
+	return eventually(s, n, &s.got, "candidates")
+}
+
+// eventually waits for simulated time to bring n entries of a list.
+func eventually[T any](s *stage, n int, list *[]T, what string) []T {
+	s.t.Helper()
+	for range 600 {
+		s.mu.Lock()
+		all := append([]T(nil), *list...)
+		s.mu.Unlock()
+		if len(all) >= n {
+			return all
+		}
+		time.Sleep(time.Second)
+	}
+	s.t.Fatalf("there are %d %s after ten minutes, want %d; status %+v", len(*list), what, n, s.status())
+	return nil
+}
+
+func (s *stage) status() *Status {
+	s.t.Helper()
+	answer, err := s.root.RequestFuture(s.pid, &StatusRequest{}, time.Minute).Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer.(*Status)
+}
+
+// restarts counts the restarts that the journal tells of.
+func (s *stage) restarts() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.journal {
+		if e.Event == actors.Restarted {
+			n++
+		}
+	}
+	return n
+}
+
+// remote is a node with go-ethereum's discovery, on the simulated network.
+type remote struct {
+	local *enode.LocalNode
+	v4    *discover.UDPv4
+	v5    *discover.UDPv5
+}
+
+func (r *remote) node() *enode.Node { return r.local.Node() }
+
+// addV4 and addV5 start a remote that speaks this version alone.
+func (s *stage) addV4(at string, boot ...*enode.Node) *remote {
+	s.t.Helper()
+	key := newKey(s.t)
+	r := &remote{local: newLocal(s.t, key, at)}
+	v4, err := discover.ListenV4(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.v4 = v4
+	s.t.Cleanup(func() { v4.Close(); r.local.Database().Close() })
+	return r
+}
+
+func (s *stage) addV5(at string, boot ...*enode.Node) *remote {
+	s.t.Helper()
+	key := newKey(s.t)
+	r := &remote{local: newLocal(s.t, key, at)}
+	v5, err := discover.ListenV5(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.v5 = v5
+	s.t.Cleanup(func() { v5.Close(); r.local.Database().Close() })
+	return r
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// newLocal makes the record of a node at an address, for TCP and UDP.
+func newLocal(t testing.TB, key *ecdsa.PrivateKey, at string) *enode.LocalNode {
+	t.Helper()
+	db, err := enode.OpenDB("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ap := netip.MustParseAddrPort(at)
+	l := enode.NewLocalNode(db, key)
+	l.SetStaticIP(ap.Addr().AsSlice())
+	l.SetFallbackUDP(int(ap.Port()))
+	l.Set(enr.TCP(ap.Port()))
+	// Signing sleeps with a mutex held, and simulated time stands still while somebody
+	// waits for a mutex. So nobody shall sign later.
+	l.Node()
+	return l
+}
+
+var _ io.Closer = (*simEnd)(nil)
