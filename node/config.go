@@ -17,6 +17,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -51,9 +52,10 @@ type Config struct {
 	// address without an IP stands for all, IPv4 and IPv6. Port 0 takes a number that is
 	// free for TCP and UDP, the same for all addresses.
 	Listen []netip.AddrPort
-	// ExternalIP is the address that others reach the node by, where that is not the one
-	// it listens on.
-	ExternalIP netip.Addr
+	// NAT says how the node gets an address that others reach it by: any, none, upnp,
+	// pmp[:IP], pcp[:IP], extip:IP or stun[:HOST:PORT], see nat.Parse. Empty: none, and the
+	// node announces the addresses that it listens on.
+	NAT string
 
 	// Specs are the protocols to offer; at least one.
 	Specs []protocols.Spec
@@ -168,6 +170,9 @@ func (c Config) check() error {
 	}
 	if len(c.Specs) == 0 {
 		return errors.New("node config: no protocol, so that every peer would be useless")
+	}
+	if _, err := nat.Parse(c.NAT); err != nil {
+		return fmt.Errorf("node config: %w", err)
 	}
 	for _, n := range append(append([]*enode.Node{}, c.StaticNodes...), c.TrustedNodes...) {
 		if n == nil || n.Pubkey() == nil {

@@ -4,6 +4,8 @@
 // process may run many.
 //
 //	node-1f0a9c3e       root: starts the others in order, stops them in reverse
+//	├─ announcer        keeps the node's record true
+//	├─ nat              maps ports at the router (package nat)
 //	├─ peers            admits or refuses, owns the links, tells who came and went
 //	│  └─ peer-…        one link each
 //	├─ handshakes       one short-lived actor for each connection being set up

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
 	"github.com/troupe-p2p/troupe/actors"
 )
 
@@ -23,6 +25,8 @@ const (
 	SetupFailed
 	// Lifecycle: an actor of the node has started, failed, been restarted, …; see Step.
 	Lifecycle
+	// RecordChanged: others reach the node elsewhere than before, see Record.
+	RecordChanged
 )
 
 func (k EventKind) String() string {
@@ -35,6 +39,8 @@ func (k EventKind) String() string {
 		return "setup failed"
 	case Lifecycle:
 		return "lifecycle"
+	case RecordChanged:
+		return "record changed"
 	}
 	return "unknown"
 }
@@ -53,6 +59,8 @@ type Event struct {
 	Cause *Cause   // of PeerDropped
 	Err   error    // of SetupFailed; the errors of this package and of wire are among them
 	Step  Step     // of Lifecycle
+
+	Record *enode.Node // of RecordChanged
 
 	// Missed is how many events right before this one were dropped because the
 	// subscriber did not take them in time.

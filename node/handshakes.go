@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -136,6 +137,7 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 	remote := addrPortOf(conn.RemoteAddr())
 	known := h.n.roster.knows(remote.Addr())
 	now := h.n.clock.Now()
+	h.n.cameIn(nat.TCP, remote.Addr())
 	switch {
 	case h.stopping:
 		h.turnAway(conn, h.cutOff)

@@ -79,9 +79,13 @@ func TestRecordChangesOnlyWithContent(t *testing.T) {
 		{"back home", home, first + 2},
 	}
 	for i, step := range steps {
-		n, unreadable, err := keepRecord(dir, key, step.at, start.Add(time.Duration(i)*time.Hour))
-		if err != nil || unreadable != nil {
-			t.Fatalf("%s: %v, %v", step.name, err, unreadable)
+		previous, unreadable := lastRecord(dir)
+		if unreadable != nil {
+			t.Fatalf("%s: %v", step.name, unreadable)
+		}
+		n, err := keepRecord(dir, previous, key, step.at, start.Add(time.Duration(i)*time.Hour))
+		if err != nil {
+			t.Fatalf("%s: %v", step.name, err)
 		}
 		if n.Seq() != step.wantSeq {
 			t.Errorf("%s: sequence number %d, want %d", step.name, n.Seq(), step.wantSeq)
@@ -106,12 +110,13 @@ func TestRecordOfAnotherKeyOrNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n, unreadable, err := keepRecord(dir, key, endpoint{tcp4: 1}, now)
-		if err != nil {
-			t.Fatal(err)
-		}
+		previous, unreadable := lastRecord(dir)
 		if unreadable == nil {
 			t.Errorf("%q: nobody is told that the file was no record", before)
+		}
+		n, err := keepRecord(dir, previous, key, endpoint{tcp4: 1}, now)
+		if err != nil {
+			t.Fatal(err)
 		}
 		if n.Seq() != uint64(now.UnixMilli()) {
 			t.Errorf("%q: sequence number %d", before, n.Seq())
@@ -121,9 +126,13 @@ func TestRecordOfAnotherKeyOrNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, unreadable, err := keepRecord(dir, other, endpoint{tcp4: 1}, now.Add(time.Second))
-	if err != nil || unreadable != nil {
-		t.Fatal(err, unreadable)
+	previous, unreadable := lastRecord(dir)
+	if unreadable != nil {
+		t.Fatal(unreadable)
+	}
+	n, err := keepRecord(dir, previous, other, endpoint{tcp4: 1}, now.Add(time.Second))
+	if err != nil {
+		t.Fatal(err)
 	}
 	if n.ID() != enode.PubkeyToIDV4(&other.PublicKey) {
 		t.Error("the record of another key was kept")

@@ -12,6 +12,8 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/nat"
 )
 
 // portTries is how often a number is drawn that should be free for TCP and UDP.
@@ -117,24 +119,35 @@ func dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 
 // announce makes the record that fits the listening sockets, and tells the Hello.
 func (n *Node) announce() error {
-	e := n.endpoint()
-	record, unreadable, err := keepRecord(n.cfg.DataDir, n.key, e, n.clock.Now())
-	if err != nil {
-		return err
+	if spec, ok := n.natSpec(); ok && spec.Method == nat.MethodFixed && len(n.acceptors) > 0 {
+		// Nobody has to be asked, so the first record is right already.
+		port := nat.ExternalPort(n.listenPort())
+		n.outside = nat.ExternalAddress{IP: spec.IP, TCPPort: port, UDPPort: port, Method: spec.Method, Confidence: nat.Configured}
 	}
+	previous, unreadable := lastRecord(n.cfg.DataDir)
 	if unreadable != nil {
 		n.log.Warn("previous node record replaced", "err", unreadable)
 	}
-	n.record.Store(record)
-	if len(n.acceptors) > 0 {
-		n.hello.ListenPort = uint64(addrPortOf(n.acceptors[0].ln.Addr()).Port())
+	record, err := keepRecord(n.cfg.DataDir, previous, n.key, n.listening().from(n.outside), n.clock.Now())
+	if err != nil {
+		return err
 	}
+	n.record.Store(record)
+	n.hello.ListenPort = uint64(n.listenPort())
 	return nil
 }
 
-// endpoint is where others reach the node, by all that is known: the configured external
-// address, the addresses that it listens on, and loopback where it listens on all.
-func (n *Node) endpoint() endpoint {
+// listenPort is the port of the first listening address, 0 if there is none.
+func (n *Node) listenPort() uint16 {
+	if len(n.acceptors) == 0 {
+		return 0
+	}
+	return addrPortOf(n.acceptors[0].ln.Addr()).Port()
+}
+
+// listening is where others reach the node by the addresses that it listens on, with
+// loopback where it listens on all.
+func (n *Node) listening() endpoint {
 	var e endpoint
 	for _, a := range n.acceptors {
 		at := addrPortOf(a.ln.Addr())
@@ -152,15 +165,24 @@ func (n *Node) endpoint() endpoint {
 			e.ip6, e.tcp6 = ip.WithZone(""), at.Port()
 		}
 	}
-	if ext := n.cfg.ExternalIP.Unmap(); ext.IsValid() && len(n.acceptors) > 0 {
-		port := addrPortOf(n.acceptors[0].ln.Addr()).Port()
-		if ext.Is4() {
-			e.ip4, e.tcp4 = ext, port
-		} else {
-			e.ip6, e.tcp6 = ext, port
+	return e
+}
+
+// boundTo is the address for the NAT actor: the one that the node listens on, not valid
+// where that is all of them. Of several, one that is not loopback counts: a router may
+// lead there.
+func (n *Node) boundTo() netip.Addr {
+	var bound netip.Addr
+	for _, a := range n.acceptors {
+		ip := addrPortOf(a.ln.Addr()).Addr()
+		if !ip.IsValid() || ip.IsUnspecified() {
+			return netip.Addr{}
+		}
+		if !bound.IsValid() || bound.IsLoopback() && !ip.IsLoopback() {
+			bound = ip
 		}
 	}
-	return e
+	return bound
 }
 
 // LocalURL is the enode URL by which programs on this machine reach the node: with its
@@ -177,8 +199,23 @@ func (n *Node) LocalURL() string {
 	if !ip.IsValid() || ip.IsUnspecified() {
 		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
+	return n.urlAt(netip.AddrPortFrom(ip, at.Port()))
+}
+
+// URL is the enode URL by which others reach the node: with the address of its record,
+// which changes with what the router says. It is empty for a node that nobody can reach
+// by TCP.
+func (n *Node) URL() string {
+	at, ok := n.Self().TCPEndpoint()
+	if !ok {
+		return ""
+	}
+	return n.urlAt(at)
+}
+
+func (n *Node) urlAt(at netip.AddrPort) string {
 	port := int(at.Port())
-	return enode.NewV4(&n.key.PublicKey, ip.AsSlice(), port, port).URLv4()
+	return enode.NewV4(&n.key.PublicKey, at.Addr().AsSlice(), port, port).URLv4()
 }
 
 // endpointsOf lists where to dial a node: the address that its record prefers, then that

@@ -82,7 +82,7 @@ func TestTakenPort(t *testing.T) {
 }
 
 func TestExternalIP(t *testing.T) {
-	n := startNode(t, func(c *node.Config) { c.ExternalIP = netip.MustParseAddr("203.0.113.77") })
+	n := startNode(t, func(c *node.Config) { c.NAT = "extip:203.0.113.77" })
 	if got, _ := n.Self().TCPEndpoint(); got.Addr().String() != "203.0.113.77" || got.Port() == 0 {
 		t.Errorf("the record says %v", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -178,6 +179,21 @@ type (
 		late
 		session *wire.Session
 		err     error
+	}
+)
+
+// From the NAT actor, through the functions in its configuration.
+
+// addressFound and natChanged go to the announcer: the node is reached under another
+// address than before, and there is something new to see of the router.
+type (
+	addressFound struct {
+		late
+		address nat.ExternalAddress
+	}
+	natChanged struct {
+		late
+		status nat.Status
 	}
 )
 

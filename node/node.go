@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -54,12 +55,15 @@ type Node struct {
 	intake    chan struct{} // credits of accepted connections without a slot
 
 	record    atomic.Pointer[enode.Node]
+	outside   nat.ExternalAddress // owned by the announcer once the node runs
+	natStatus atomic.Pointer[nat.Status]
+	natGone   atomic.Bool   // the NAT actor has given its mappings back
+	heard     atomic.Int64  // when the NAT actor was last told that somebody came in, in Unix milliseconds
 	acceptors []*acceptor   // set before the actors start
 	quit      chan struct{} // closes when nobody is to come in any more
 
 	// The actors below the root keep their names over restarts.
-	root, peers, handshakes, dialer *actor.PID
-	bans                            *actor.PID
+	root, announcer, nat, bans, peers, handshakes, dialer *actor.PID
 
 	mu    sync.Mutex
 	state state
@@ -211,6 +215,7 @@ func (n *Node) spawnRootAs(name string) (err error) {
 	// The PIDs are known before the first actor runs, so that none ever sees another's
 	// missing.
 	child := func(short string) *actor.PID { return n.system.NewLocalPID(name + "/" + short) }
+	n.announcer, n.nat = child(announcerName), child(natName)
 	n.peers, n.handshakes, n.dialer = child(peersName), child(handshakesName), child(dialerName)
 	n.bans = child(bansName)
 	if n.root, err = n.system.Root.SpawnNamed(n.rootProps(), name); err != nil {

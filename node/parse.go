@@ -79,25 +79,6 @@ func ParseListen(list string, port int) ([]netip.AddrPort, error) {
 	return addrs, nil
 }
 
-// ParseNAT reads how others reach the node: none, as it listens, or extip:IP, by that
-// address.
-func ParseNAT(s string) (external netip.Addr, err error) {
-	if s == "none" {
-		return netip.Addr{}, nil
-	}
-	ip, ok := strings.CutPrefix(s, "extip:")
-	if !ok {
-		return netip.Addr{}, fmt.Errorf("NAT %q: want none or extip:IP", s)
-	}
-	if external, err = netip.ParseAddr(ip); err != nil {
-		return netip.Addr{}, fmt.Errorf("NAT %q: %w", s, err)
-	}
-	if external.IsUnspecified() {
-		return netip.Addr{}, fmt.Errorf("NAT %q: nobody can reach that address", s)
-	}
-	return external, nil
-}
-
 // fields splits at commas, without the blanks and empty parts.
 func fields(list string) []string {
 	var parts []string

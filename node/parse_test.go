@@ -64,13 +64,6 @@ func TestParseFlags(t *testing.T) {
 		{"listen", listen, "", "[invalid AddrPort]"},
 		{"listen", listen, "127.0.0.1,::1", "[127.0.0.1:30303 [::1]:30303]"},
 		{"listen", listen, "localhost", ""},
-		{"NAT", nat, "none", "invalid IP"},
-		{"NAT", nat, "extip:203.0.113.5", "203.0.113.5"},
-		{"NAT", nat, "extip:2001:db8::5", "2001:db8::5"},
-		{"NAT", nat, "extip:", ""},
-		{"NAT", nat, "extip:0.0.0.0", ""},
-		{"NAT", nat, "upnp", ""},
-		{"NAT", nat, "", ""},
 	}
 	for _, tt := range tests {
 		got, err := tt.parse(tt.in)
@@ -95,10 +88,5 @@ func networks(s string) (string, error) {
 
 func listen(s string) (string, error) {
 	a, err := node.ParseListen(s, 30303)
-	return fmt.Sprint(a), err
-}
-
-func nat(s string) (string, error) {
-	a, err := node.ParseNAT(s)
 	return fmt.Sprint(a), err
 }

@@ -15,12 +15,26 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/nat"
 )
 
 // endpoint is what a node's record says of where to reach it.
 type endpoint struct {
 	ip4, ip6   netip.Addr // invalid: none
 	tcp4, tcp6 uint16     // 0: none
+}
+
+// from gives the endpoint as it is seen from outside: where the router, or the operator,
+// says something of a family of addresses, that is what counts.
+func (e endpoint) from(outside nat.ExternalAddress) endpoint {
+	switch ip := outside.IP.Unmap(); {
+	case ip.Is4():
+		e.ip4, e.tcp4 = ip, uint16(outside.TCPPort)
+	case ip.Is6():
+		e.ip6, e.tcp6 = ip, uint16(outside.TCPPort)
+	}
+	return e
 }
 
 // entries puts the endpoint in the terms of EIP-778. A port for IPv6 stands in the
@@ -109,24 +123,29 @@ func ReadRecord(dataDir string) (*enode.Node, error) {
 	return n, nil
 }
 
-// keepRecord gives the node's record for its endpoint. With a data directory, the one
-// of the last run is the previous one, and the directory has the current one afterwards.
-// A file that can't be read or isn't a record is replaced: everything it could say is
-// known, except the number, which then starts from the time.
-func keepRecord(dataDir string, key *ecdsa.PrivateKey, e endpoint, now time.Time) (n *enode.Node, unreadable, err error) {
-	var previous *enode.Node
-	if dataDir != "" {
-		previous, unreadable = ReadRecord(dataDir)
-		if errors.Is(unreadable, fs.ErrNotExist) {
-			unreadable = nil
-		}
+// lastRecord gives the record that the last run left in a data directory, nil if there
+// is none. A file that can't be read or isn't a record tells nothing: all that it could
+// say is known, except the number, which then starts from the time.
+func lastRecord(dataDir string) (n *enode.Node, unreadable error) {
+	if dataDir == "" {
+		return nil, nil
 	}
-	n, err = nextRecord(previous, key, e.entries(), now)
+	n, err := ReadRecord(dataDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return n, err
+}
+
+// keepRecord gives the node's record for its endpoint, and sees to it that the data
+// directory, if there is one, has it.
+func keepRecord(dataDir string, previous *enode.Node, key *ecdsa.PrivateKey, e endpoint, now time.Time) (*enode.Node, error) {
+	n, err := nextRecord(previous, key, e.entries(), now)
 	if err != nil || dataDir == "" || n == previous {
-		return n, unreadable, err
+		return n, err
 	}
 	if err := writeFile(filepath.Join(dataDir, recordFile), []byte(n.String()+"\n")); err != nil {
-		return nil, unreadable, fmt.Errorf("node record: %w", err)
+		return nil, fmt.Errorf("node record: %w", err)
 	}
-	return n, unreadable, nil
+	return n, nil
 }

@@ -2,16 +2,20 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/nat"
 )
 
 // The names of the root's children.
 const (
 	bansName       = "bans"
+	announcerName  = "announcer"
+	natName        = "nat"
 	peersName      = "peers"
 	handshakesName = "handshakes"
 	dialerName     = "dialer"
@@ -24,6 +28,9 @@ const (
 	// drainTimeout is what peers get: a link has one second for its farewell, and two
 	// more for the remote to close.
 	drainTimeout = 3300 * time.Millisecond
+	// leaveTimeout is what the NAT actor gets to delete its mappings. It begins at once, so
+	// that this passes beside the farewell of peers.
+	leaveTimeout = 3200 * time.Millisecond
 )
 
 // root starts the node's actors, restarts those that fail, and stops them in reverse. It
@@ -76,6 +83,8 @@ func (r *root) start(ctx actor.Context) {
 	n := r.n
 	r.record(ctx.Self(), actors.Started, "")
 	r.spawn(ctx, bansName, n.bansProps())
+	r.spawn(ctx, announcerName, n.props(func() actor.Actor { return &announcer{n} }))
+	r.startNAT(ctx)
 	r.spawn(ctx, peersName, n.peersProps())
 	r.spawn(ctx, handshakesName, n.handshakesProps())
 	r.spawn(ctx, dialerName, n.props(func() actor.Actor { return &dialer{n: n} }))
@@ -85,6 +94,17 @@ func (r *root) start(ctx actor.Context) {
 		r.armChaos(ctx, i)
 	}
 	close(n.up)
+}
+
+// startNAT starts the NAT actor where there is use for one.
+func (r *root) startNAT(ctx actor.Context) {
+	props, ok, err := r.n.natProps()
+	if err != nil {
+		panic(fmt.Errorf("NAT actor: %w", err)) // the configuration was checked
+	}
+	if ok {
+		r.spawn(ctx, natName, props)
+	}
 }
 
 func (r *root) spawn(ctx actor.Context, name string, props *actor.Props) {
@@ -103,6 +123,8 @@ func (r *root) stop(ctx actor.Context) {
 		r.tree.stopping = true
 		r.n.roster.close()
 		r.quiet()
+		r.tree.Release(r.n.nat)
+		actors.Send(ctx, r.n.nat, &nat.Leave{})
 		r.stopLast(ctx)
 	}
 }
@@ -127,6 +149,8 @@ func (r *root) stopLast(ctx actor.Context) {
 	child := t.children[len(t.children)-1]
 	timeout := stepTimeout
 	switch child.Id {
+	case r.n.nat.Id: // was told at the beginning
+		timeout = leaveTimeout
 	case r.n.peers.Id:
 		timeout = drainTimeout
 		actors.Send(ctx, child, &drain{})
@@ -142,9 +166,15 @@ func (r *root) stopLast(ctx actor.Context) {
 
 func (r *root) childGone(ctx actor.Context, who *actor.PID) {
 	r.record(who, actors.Stopped, "")
-	if r.current(who) {
+	if same(who, r.n.nat) {
+		r.n.natGone.Store(true)
+	}
+	switch {
+	case r.current(who):
 		r.tree.overdue.Stop()
 		r.next(ctx)
+	case r.tree.stopping: // the NAT actor was told before its turn
+		r.tree.children = slices.DeleteFunc(r.tree.children, func(c *actor.PID) bool { return same(c, who) })
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
 
+	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/bench"
@@ -62,7 +63,7 @@ func flags() []cli.Flag {
 
 		&cli.StringFlag{Category: networking, Name: flagAddr, Usage: "`IP` addresses to listen on, separated by commas (default: all)"},
 		&cli.IntFlag{Category: networking, Name: flagPort, Usage: "listening `PORT`; 0 takes a number that is free for TCP and UDP", Value: node.DefaultPort},
-		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "how others reach the node: `none|extip:IP`", Value: "none"},
+		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "how others reach the node: `any|none|upnp|pmp[:IP]|pcp[:IP]|extip:IP|stun[:HOST:PORT]`", Value: "any"},
 		&cli.BoolFlag{Category: networking, Name: flagNoDiscover, Usage: "don't look for peers (all there is for now)"},
 		&cli.StringFlag{Category: networking, Name: flagRestrict, Usage: "talk only to these `NETWORKS` (CIDR masks, separated by commas)"},
 
@@ -105,7 +106,8 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 	var errs [8]error
 	cfg.Key, errs[0] = givenKey(cmd)
 	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
-	cfg.ExternalIP, errs[2] = node.ParseNAT(cmd.String(flagNAT))
+	cfg.NAT = cmd.String(flagNAT)
+	_, errs[2] = nat.Parse(cfg.NAT)
 	cfg.NetRestrict, errs[3] = node.ParseNetworks(cmd.String(flagRestrict))
 	cfg.StaticNodes, errs[4] = node.ParseStaticNodes(cmd.String(flagStatic))
 	cfg.TrustedNodes, errs[5] = node.ParseNodes(cmd.String(flagTrusted))

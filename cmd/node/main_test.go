@@ -263,7 +263,7 @@ func TestUsageErrors(t *testing.T) {
 		{"--port", "70000"},
 		{"--verbosity", "6"},
 		{"--log.format", "xml"},
-		{"--nat", "upnp"},
+		{"--nat", "upnp:192.0.2.1"},
 		{"--netrestrict", "10"},
 		{"--staticnodes", "enode://zz@127.0.0.1:1"},
 		{"--trustednodes", "bob"},

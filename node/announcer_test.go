@@ -1,0 +1,132 @@
+package node_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/protocols"
+)
+
+// pmpRouter speaks NAT-PMP (RFC 6886) on a loopback address: its own address, and every
+// mapping under the number that is asked for, plus shift.
+type pmpRouter struct {
+	addr    string
+	shift   uint16
+	lacking atomic.Int64 // mappings asked for less those deleted
+}
+
+func newPMPRouter(t *testing.T, addr string, shift uint16) *pmpRouter {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(addr), Port: 5351})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	r := &pmpRouter{addr: addr, shift: shift}
+	go func() {
+		buf := make([]byte, 64)
+		for {
+			n, from, err := conn.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			if answer := r.answer(buf[:n]); answer != nil {
+				_, _ = conn.WriteToUDPAddrPort(answer, from) // the node asks again
+			}
+		}
+	}()
+	return r
+}
+
+func (r *pmpRouter) answer(q []byte) []byte {
+	if len(q) < 2 || q[0] != 0 {
+		return nil // PCP is not spoken here
+	}
+	b := []byte{0, q[1] | 128, 0, 0, 0, 0, 1, 0} // version, opcode, result, epoch
+	if q[1] == 0 {
+		return append(b, 30, 10, 10, 1)
+	}
+	internal, external := binary.BigEndian.Uint16(q[4:]), binary.BigEndian.Uint16(q[6:])
+	lifetime := binary.BigEndian.Uint32(q[8:])
+	if lifetime == 0 {
+		r.lacking.Add(-1)
+	} else if external == internal { // the first time
+		r.lacking.Add(1)
+		external += r.shift
+	}
+	b = binary.BigEndian.AppendUint16(b, internal)
+	b = binary.BigEndian.AppendUint16(b, external)
+	return binary.BigEndian.AppendUint32(b, lifetime)
+}
+
+func TestNodeBehindARouter(t *testing.T) {
+	router := newPMPRouter(t, "127.6.1.1", 1)
+	dir := t.TempDir()
+	n := startNode(t, func(c *node.Config) { c.NAT, c.DataDir = "pmp:"+router.addr, dir })
+	local := n.LocalURL()
+	eventually(t, "the record says where the router is", func() bool { return n.Self().IPAddr().String() == "30.10.10.1" })
+	inside := netip.MustParseAddrPort(n.LocalURL()[len("enode://")+128+1:])
+	if at, _ := n.Self().TCPEndpoint(); at.Port() != inside.Port()+1 {
+		t.Errorf("the record says %v, the router granted port %d", at, inside.Port()+1)
+	}
+	if n.LocalURL() != local || n.URL() == local {
+		t.Errorf("URLs: %s here, %s outside; it was %s", n.LocalURL(), n.URL(), local)
+	}
+	first := n.Self()
+	var kept node.NATStatus
+	eventually(t, "the data directory has the mappings", func() bool {
+		var err error
+		kept, err = node.ReadNATStatus(dir)
+		return err == nil && kept.Status.State == nat.Mapped
+	})
+	if s, ok := n.NAT(); !ok || s.State != nat.Mapped || len(s.Ports) != 2 {
+		t.Errorf("status %+v", s)
+	}
+	if r, err := node.ReadRecord(dir); err != nil || r.String() != first.String() {
+		t.Errorf("kept %v (%v), want %v", r, err, first)
+	}
+	begin := time.Now()
+	stopNode(t, n)
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	if left := router.lacking.Load(); left != 0 {
+		t.Errorf("%d mappings left behind", left)
+	}
+	if _, err := node.ReadNATStatus(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the status stays when the mappings are gone: %v", err)
+	}
+}
+
+func TestRecordChangesAreTold(t *testing.T) {
+	router := newPMPRouter(t, "127.6.1.2", 0)
+	n, err := node.New(node.Config{
+		Key: newKey(t), Listen: []netip.AddrPort{loopback}, Specs: []protocols.Spec{greetSpec("greet")}, NAT: "pmp:" + router.addr,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := watch(t, n)
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stopNode(t, n) })
+	if e := w.next(node.RecordChanged); e.Record.IPAddr().String() != "30.10.10.1" || e.Record != n.Self() {
+		t.Errorf("told %v, the record is %v", e.Record, n.Self())
+	}
+}
+
+func TestNoSuchNAT(t *testing.T) {
+	_, err := node.New(node.Config{Key: newKey(t), Specs: []protocols.Spec{greetSpec("greet")}, NAT: "telepathy"})
+	if err == nil {
+		t.Error("accepted")
+	}
+}
