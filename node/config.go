@@ -32,6 +32,8 @@ const (
 	DefaultPort       = 30303
 	DefaultMaxPeers   = 50
 	DefaultMaxPending = 50
+	// DefaultMaxDialRate is how many dials begin within a second.
+	DefaultMaxDialRate = 16
 
 	// defaultMaxLoopback is how many peers on this machine a node without a configured
 	// limit has besides: networks of test nodes share one address.
@@ -68,6 +70,17 @@ type Config struct {
 	// aside. Zero: a tenth and a fifth of MaxPeers, but at least two. Negative: no limit.
 	// Loopback and private networks have none.
 	MaxPeersPerIP, MaxPeersPerNetwork int
+	// DialRatio says which share of MaxPeers the node looks for itself if it has Candidates:
+	// one in DialRatio, but no fewer than four or half of all. Others may have the rest; when
+	// none has come for three minutes, it takes the places that are free, but for a quarter.
+	// Zero: DefaultDialRatio.
+	DialRatio int
+	// MaxDialRate limits the dials that begin within a second, static nodes' included. Zero:
+	// DefaultMaxDialRate.
+	MaxDialRate int
+	// Candidates are nodes to dial while there is room, from wherever they come; the same
+	// may come again. The node closes it when it stops. Nil: only static nodes are dialed.
+	Candidates enode.Iterator
 	// MaxPending limits the inbound handshakes under way, and the dials likewise. Zero:
 	// DefaultMaxPending.
 	MaxPending int
@@ -122,6 +135,12 @@ func (c Config) withDefaults() Config {
 	if c.MaxPending <= 0 {
 		c.MaxPending = DefaultMaxPending
 	}
+	if c.DialRatio <= 0 {
+		c.DialRatio = DefaultDialRatio
+	}
+	if c.MaxDialRate <= 0 {
+		c.MaxDialRate = DefaultMaxDialRate
+	}
 	if c.PoolBytes <= 0 {
 		c.PoolBytes = actors.DefaultPool
 	}
@@ -148,11 +167,17 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// looks says whether the node looks for peers.
+func (c Config) looks() bool { return c.Candidates != nil }
+
 // limits translates MaxPeers and what goes with it.
 func (c Config) limits() limits {
 	l := limits{peers: max(c.MaxPeers, 0)}
 	if c.MaxPeers == 0 {
 		l.peers, l.loopback = DefaultMaxPeers, defaultMaxLoopback
+	}
+	if c.looks() {
+		l.outbound = dialShare(l.peers, c.DialRatio)
 	}
 	l.perHost, l.perNetwork = sharesFor(l.peers)
 	if c.MaxPeersPerIP != 0 {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -12,18 +13,26 @@ const (
 	redialMax = time.Minute
 )
 
-// dialPlan says which static nodes to dial when. It is a plain value: what comes next
-// follows from what happened and the time.
+// dialPlan says what to dial when: static nodes until there is a link, and candidates (see
+// dialPool) while there is room. It is a plain value: what comes next follows from what
+// happened and the time.
 type dialPlan struct {
-	// maxActive is how many dials may be under way at once.
+	dialPool
+	// maxActive is how many dials may be under way at once. A quarter of them is kept for
+	// static nodes.
 	maxActive int
 	// jitter gives a number in [0, 1), so that nodes that lost each other at the same
 	// moment don't dial at the same moment for ever.
 	jitter func() float64
 
+	pace    pace
 	targets map[enode.ID]*target
-	active  int
-	tickets uint64
+	// lastInbound is when a node last dialed us, or when the plan began.
+	lastInbound time.Time
+	active      map[uint64]*dialing // by ticket
+	dynamic     int                 // how many of active are
+	tickets     uint64
+	stats       dialStats
 }
 
 // target is one static node.
@@ -35,6 +44,13 @@ type target struct {
 	connected time.Time // since when there is a link; zero: none
 }
 
+// dialing is a dial under way.
+type dialing struct {
+	id        enode.ID
+	endpoints []netip.AddrPort // none for a node with a DNS name
+	dynamic   bool
+}
+
 // dial is one attempt. The ticket tells it from an earlier one to the same node whose
 // end is still to come.
 type dial struct {
@@ -42,8 +58,13 @@ type dial struct {
 	ticket uint64
 }
 
-func newDialPlan(maxActive int, jitter func() float64) *dialPlan {
-	return &dialPlan{maxActive: maxActive, jitter: jitter, targets: map[enode.ID]*target{}}
+func newDialPlan(maxActive, perSecond int, jitter func() float64) *dialPlan {
+	p := &dialPlan{
+		maxActive: maxActive, jitter: jitter, pace: pace{perSecond: perSecond},
+		targets: map[enode.ID]*target{}, active: map[uint64]*dialing{},
+	}
+	p.refuse = func(caller) error { return nil }
+	return p
 }
 
 // add takes in a node to be dialed at once. One that is there already keeps its state,
@@ -66,15 +87,43 @@ func (p *dialPlan) remove(id enode.ID) (ticket uint64) {
 	if t == nil {
 		return 0
 	}
-	if t.ticket != 0 {
-		p.active--
-	}
+	delete(p.active, t.ticket)
 	delete(p.targets, id)
 	return t.ticket
 }
 
-// start gives the dials that are due, the longest due first, and takes them as started.
-func (p *dialPlan) start(now time.Time) []dial {
+// start gives what is to be dialed now, and takes it as started: the static nodes that are
+// due, the longest due first, then candidates while fewer than free are under way.
+func (p *dialPlan) start(now time.Time, free int) []dial {
+	var dials []dial
+	for _, t := range p.due(now) {
+		if !p.mayStart(now) {
+			return dials
+		}
+		if endpoints := dialedAt(t.node); !p.busy(endpoints) {
+			t.ticket = p.begin(&dialing{id: t.node.ID(), endpoints: endpoints}, now)
+			dials = append(dials, dial{t.node, t.ticket})
+		}
+	}
+	for p.mayDialCandidate(free) && p.mayStart(now) {
+		c := p.takeCandidate()
+		n, err := c.node, p.whyNot(c.node, now)
+		if err == nil && now.Sub(c.since) > candidateAge {
+			err = errStale
+		}
+		if err != nil {
+			p.stats.passOver(err)
+			continue
+		}
+		ticket := p.begin(&dialing{id: n.ID(), endpoints: dialedAt(n), dynamic: true}, now)
+		p.dynamic++
+		dials = append(dials, dial{n, ticket})
+	}
+	return dials
+}
+
+// due lists the static nodes to dial by now, the longest due first.
+func (p *dialPlan) due(now time.Time) []*target {
 	var due []*target
 	for _, t := range p.targets {
 		if t.idle() && !t.due.After(now) {
@@ -82,54 +131,91 @@ func (p *dialPlan) start(now time.Time) []dial {
 		}
 	}
 	slices.SortFunc(due, func(a, b *target) int { return a.due.Compare(b.due) })
-	due = due[:min(len(due), p.maxActive-p.active)]
-	dials := make([]dial, len(due))
-	for i, t := range due {
-		p.tickets++
-		p.active++
-		t.ticket = p.tickets
-		dials[i] = dial{t.node, t.ticket}
-	}
-	return dials
+	return due
 }
 
-// wait says how long until the next dial is due; false if nothing is, or if the end of
-// another dial must come first.
-func (p *dialPlan) wait(now time.Time) (time.Duration, bool) {
-	if p.active >= p.maxActive {
-		return 0, false
-	}
-	var next time.Time
-	for _, t := range p.targets {
-		if t.idle() && (next.IsZero() || t.due.Before(next)) {
-			next = t.due
+func (p *dialPlan) mayStart(now time.Time) bool {
+	return len(p.active) < p.maxActive && p.pace.wait(now) == 0
+}
+
+func (p *dialPlan) mayDialCandidate(free int) bool {
+	return len(p.pool) > 0 && p.dynamic < min(free, p.maxActive-p.maxActive/4)
+}
+
+// busy says whether a dial to one of these endpoints is under way.
+func (p *dialPlan) busy(endpoints []netip.AddrPort) bool {
+	for _, d := range p.active {
+		if slices.ContainsFunc(endpoints, func(at netip.AddrPort) bool { return slices.Contains(d.endpoints, at) }) {
+			return true
 		}
 	}
-	if next.IsZero() {
+	return false
+}
+
+func (p *dialPlan) begin(d *dialing, now time.Time) (ticket uint64) {
+	p.pace.begin(now)
+	p.stats.dialed++
+	p.tickets++
+	p.active[p.tickets] = d
+	return p.tickets
+}
+
+// dialedAt lists the endpoints that a dial to a node takes up. Where a DNS name leads is
+// known only when it is looked up.
+func dialedAt(n *enode.Node) []netip.AddrPort {
+	if n.Hostname() != "" {
+		return nil
+	}
+	return endpointsOf(n)
+}
+
+// wait says how long until something can be dialed, with free as for start; false if
+// nothing is waiting, or if the end of another dial must come first.
+func (p *dialPlan) wait(now time.Time, free int) (time.Duration, bool) {
+	if len(p.active) >= p.maxActive {
 		return 0, false
 	}
-	return max(next.Sub(now), 0), true
+	next, found := now, p.mayDialCandidate(free)
+	for _, t := range p.targets {
+		if t.idle() && (!found || t.due.Before(next)) && !p.busy(dialedAt(t.node)) {
+			next, found = t.due, true
+		}
+	}
+	if !found {
+		return 0, false
+	}
+	return max(next.Sub(now), p.pace.wait(now)), true
 }
 
 // ended takes the end of a dial. If it succeeded, linked tells of the link, before or
 // after.
-func (p *dialPlan) ended(id enode.ID, ticket uint64, ok bool, now time.Time) {
-	t := p.targets[id]
-	if t == nil || t.ticket != ticket {
+func (p *dialPlan) ended(ticket uint64, cause dialCause, now time.Time) {
+	d := p.active[ticket]
+	if d == nil {
 		return
 	}
+	delete(p.active, ticket)
+	p.stats.ended(cause)
+	if d.dynamic {
+		p.dynamic--
+		p.history.note(d.id, d.endpoints, cause, p.jitter(), now)
+		return
+	}
+	t := p.targets[d.id]
 	t.ticket = 0
-	p.active--
 	switch {
-	case ok:
+	case cause == causeNone:
 		t.due = now.Add(redialMin)
 	case t.connected.IsZero():
-		p.postpone(t, now)
+		p.postpone(t, cause, now)
 	}
 }
 
 // linked takes the news that there is a link to a node, whoever dialed.
-func (p *dialPlan) linked(id enode.ID, now time.Time) {
+func (p *dialPlan) linked(id enode.ID, inbound bool, now time.Time) {
+	if inbound {
+		p.lastInbound = now
+	}
 	if t := p.targets[id]; t != nil {
 		t.connected = now
 	}
@@ -137,29 +223,26 @@ func (p *dialPlan) linked(id enode.ID, now time.Time) {
 
 // unlinked takes the end of a link. One that lived for redialMax was healthy, and the
 // node's failures are forgotten; one that ended right away was a failure of its own.
-func (p *dialPlan) unlinked(id enode.ID, now time.Time) {
+func (p *dialPlan) unlinked(id enode.ID, cause dialCause, lived time.Duration, now time.Time) {
 	t := p.targets[id]
-	if t == nil || t.connected.IsZero() {
+	if t == nil {
+		p.history.parted(id, cause, lived >= redialMax, p.jitter(), now)
+		return
+	}
+	if t.connected.IsZero() {
 		return
 	}
 	if now.Sub(t.connected) >= redialMax {
 		t.failures = 0
 	}
 	t.connected = time.Time{}
-	p.postpone(t, now)
+	p.postpone(t, cause, now)
 }
 
-// postpone doubles the wait with each failure, up to redialMax, less up to a fifth.
-func (p *dialPlan) postpone(t *target, now time.Time) {
-	d := redialMin
-	for range t.failures {
-		if d *= 2; d >= redialMax {
-			d = redialMax
-			break
-		}
-	}
+// postpone lets a static node rest, for longer with each failure.
+func (p *dialPlan) postpone(t *target, cause dialCause, now time.Time) {
+	t.due = now.Add(staticPauses[cause].after(t.failures, p.jitter()))
 	t.failures++
-	t.due = now.Add(d - time.Duration(p.jitter()*float64(d/5)))
 }
 
 func (t *target) idle() bool { return t.ticket == 0 && t.connected.IsZero() }

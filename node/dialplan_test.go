@@ -1,6 +1,8 @@
 package node
 
 import (
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -8,54 +10,65 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
+// testNode makes a node at an endpoint of its own.
 func testNode(t *testing.T) *enode.Node {
+	t.Helper()
+	lastPort.Add(1)
+	return nodeAt(t, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(lastPort.Load())).String())
+}
+
+var lastPort atomic.Uint32
+
+// nodeAt makes a node with an address.
+func nodeAt(t *testing.T, endpoint string) *enode.Node {
 	t.Helper()
 	key, err := crypto.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return enode.NewV4(&key.PublicKey, []byte{127, 0, 0, 1}, 30303, 30303)
+	at := netip.MustParseAddrPort(endpoint)
+	return enode.NewV4(&key.PublicKey, at.Addr().AsSlice(), int(at.Port()), int(at.Port()))
 }
 
 func noJitter() float64 { return 0 }
 
 func TestRedialBackoff(t *testing.T) {
-	p := newDialPlan(10, noJitter)
+	p := newDialPlan(10, 100, noJitter)
 	n := testNode(t)
 	now := time.Unix(1_000_000, 0)
 	p.add(n, false, now)
 	for i, want := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60, 60} {
-		wait, ok := p.wait(now)
+		wait, ok := p.wait(now, 0)
 		if !ok || wait != want*time.Second {
 			t.Fatalf("dial %d: after %v (%v), want %v", i, wait, ok, want*time.Second)
 		}
-		if wait > 0 && len(p.start(now.Add(wait-1))) != 0 {
+		if wait > 0 && len(p.start(now.Add(wait-1), 0)) != 0 {
 			t.Fatalf("dial %d: started early", i)
 		}
 		now = now.Add(wait)
-		dials := p.start(now)
+		dials := p.start(now, 0)
 		if len(dials) != 1 || dials[0].node != n {
 			t.Fatalf("dial %d: got %v", i, dials)
 		}
-		if again := p.start(now.Add(time.Hour)); len(again) != 0 {
+		if again := p.start(now.Add(time.Hour), 0); len(again) != 0 {
 			t.Fatalf("dial %d: a second dial to the same node", i)
 		}
-		if _, ok := p.wait(now); ok {
+		if _, ok := p.wait(now, 0); ok {
 			t.Fatalf("dial %d: another one planned while it is under way", i)
 		}
-		p.ended(n.ID(), dials[0].ticket, false, now)
+		p.ended(dials[0].ticket, causeUnreachable, now)
 	}
 }
 
 func TestJitterShortens(t *testing.T) {
 	for _, j := range []float64{0, 0.5, 0.999} {
-		p := newDialPlan(10, func() float64 { return j })
+		p := newDialPlan(10, 100, func() float64 { return j })
 		now := time.Unix(1_000_000, 0)
 		n := testNode(t)
 		p.add(n, false, now)
 		for range 20 {
-			p.ended(n.ID(), p.start(now)[0].ticket, false, now)
-			wait, _ := p.wait(now)
+			p.ended(p.start(now, 0)[0].ticket, causeUnreachable, now)
+			wait, _ := p.wait(now, 0)
 			if wait > redialMax || wait < redialMin*4/5 {
 				t.Fatalf("jitter %v: wait %v", j, wait)
 			}
@@ -80,26 +93,26 @@ func TestRedialAfterALink(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newDialPlan(10, noJitter)
+			p := newDialPlan(10, 100, noJitter)
 			now := time.Unix(1_000_000, 0)
 			n := testNode(t)
 			p.add(n, false, now)
 			for range tt.failures {
-				wait, _ := p.wait(now)
+				wait, _ := p.wait(now, 0)
 				now = now.Add(wait)
-				p.ended(n.ID(), p.start(now)[0].ticket, false, now)
+				p.ended(p.start(now, 0)[0].ticket, causeUnreachable, now)
 			}
-			wait, _ := p.wait(now)
+			wait, _ := p.wait(now, 0)
 			now = now.Add(wait)
-			d := p.start(now)[0]
-			p.linked(n.ID(), now)
-			p.ended(n.ID(), d.ticket, true, now)
-			if _, ok := p.wait(now); ok {
+			d := p.start(now, 0)[0]
+			p.linked(n.ID(), false, now)
+			p.ended(d.ticket, causeNone, now)
+			if _, ok := p.wait(now, 0); ok {
 				t.Error("a dial is planned while there is a link")
 			}
 			now = now.Add(tt.lived)
-			p.unlinked(n.ID(), now)
-			if wait, ok := p.wait(now); !ok || wait != tt.want {
+			p.unlinked(n.ID(), causeLost, 0, now)
+			if wait, ok := p.wait(now, 0); !ok || wait != tt.want {
 				t.Errorf("redial after %v (%v), want %v", wait, ok, tt.want)
 			}
 		})
@@ -107,14 +120,14 @@ func TestRedialAfterALink(t *testing.T) {
 }
 
 func TestPlanKeepsToItsNodes(t *testing.T) {
-	p := newDialPlan(10, noJitter)
+	p := newDialPlan(10, 100, noJitter)
 	now := time.Unix(1_000_000, 0)
 	connected, n, stranger := testNode(t), testNode(t), testNode(t)
 	p.add(connected, true, now)
 	p.add(n, false, now)
-	p.linked(stranger.ID(), now)
-	p.unlinked(stranger.ID(), now)
-	dials := p.start(now)
+	p.linked(stranger.ID(), false, now)
+	p.unlinked(stranger.ID(), causeLost, 0, now)
+	dials := p.start(now, 0)
 	if len(dials) != 1 || dials[0].node != n {
 		t.Fatalf("dials %v, want only the static node without a link", dials)
 	}
@@ -123,51 +136,54 @@ func TestPlanKeepsToItsNodes(t *testing.T) {
 		t.Errorf("removed while dialing: ticket %d, want %d", ticket, dials[0].ticket)
 	}
 	p.add(n, false, now)
-	second := p.start(now)
+	second := p.start(now, 0)
 	if len(second) != 1 {
 		t.Fatalf("added again: dials %v", second)
 	}
-	p.ended(n.ID(), dials[0].ticket, false, now)
-	if len(p.start(now.Add(time.Hour))) != 0 {
+	p.ended(dials[0].ticket, causeUnreachable, now)
+	if len(p.start(now.Add(time.Hour), 0)) != 0 {
 		t.Error("the end of the first dial was taken for the end of the second")
 	}
-	p.ended(n.ID(), second[0].ticket, false, now)
-	if p.active != 0 {
-		t.Errorf("%d dials under way, want 0", p.active)
+	p.ended(second[0].ticket, causeUnreachable, now)
+	if len(p.active) != 0 {
+		t.Errorf("%d dials under way, want 0", len(p.active))
 	}
 }
 
 func TestNewAddressIsDialedNext(t *testing.T) {
-	p := newDialPlan(10, noJitter)
+	p := newDialPlan(10, 100, noJitter)
 	now := time.Unix(1_000_000, 0)
 	n := testNode(t)
 	moved := enode.NewV4(n.Pubkey(), []byte{192, 0, 2, 1}, 1, 1)
 	p.add(n, false, now)
-	p.ended(n.ID(), p.start(now)[0].ticket, false, now)
+	p.ended(p.start(now, 0)[0].ticket, causeUnreachable, now)
 	p.add(moved, false, now)
-	if dials := p.start(now.Add(time.Second)); len(dials) != 1 || dials[0].node != moved {
+	if dials := p.start(now.Add(time.Second), 0); len(dials) != 1 || dials[0].node != moved {
 		t.Errorf("dials %v, want one to the new address", dials)
 	}
 }
 
 func TestDialsAtOnceAreBounded(t *testing.T) {
 	const limit, nodes = 3, 8
-	p := newDialPlan(limit, noJitter)
+	p := newDialPlan(limit, 100, noJitter)
 	now := time.Unix(1_000_000, 0)
 	seen := map[enode.ID]int{}
 	for range nodes {
 		p.add(testNode(t), false, now)
 	}
 	for range nodes {
-		dials := p.start(now)
+		dials := p.start(now, 0)
+		if len(seen) == 0 && len(dials) != limit {
+			t.Fatalf("%d dials at once, want %d", len(dials), limit)
+		}
 		for _, d := range dials {
 			seen[d.node.ID()]++
 		}
-		if p.active > limit {
-			t.Fatalf("%d dials at once, want at most %d", p.active, limit)
+		if len(p.active) > limit {
+			t.Fatalf("%d dials at once, want at most %d", len(p.active), limit)
 		}
 		for _, d := range dials {
-			p.ended(d.node.ID(), d.ticket, false, now)
+			p.ended(d.ticket, causeUnreachable, now)
 		}
 	}
 	if len(seen) != nodes {

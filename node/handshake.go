@@ -128,7 +128,7 @@ func (h *handshake) connect(ctx actor.Context) {
 
 func (h *handshake) connected(ctx actor.Context, msg *connected) {
 	if msg.err != nil {
-		h.end(ctx, msg.err)
+		h.end(ctx, &errUnreachable{msg.err})
 		return
 	}
 	h.remote = addrPortOf(h.conn.get().RemoteAddr())

@@ -3,6 +3,7 @@ package node
 import (
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -97,6 +98,27 @@ type cancelDial struct {
 
 // dialDue is the dialer's timer to itself: something may be due.
 type dialDue struct{ late }
+
+// wantNodes goes to candidates: find so many nodes more. They come as *foundNode.
+type wantNodes struct {
+	late
+	n  int
+	to *actor.PID
+}
+
+// From candidates.
+
+// foundNode goes to the dialer, for each node that it asked for.
+type foundNode struct {
+	late
+	node *enode.Node
+}
+
+// nextNode comes to candidates from the goroutine that reads Config.Candidates.
+type nextNode struct {
+	late
+	node *enode.Node // nil: there are no more
+}
 
 // From handshakes.
 
@@ -205,15 +227,19 @@ type verdict struct {
 	err error
 }
 
-// linkUp and linkDown go to the dialer for each link to a static node that came and went.
+// linkUp and linkDown go to the dialer for each link that came and went.
 type (
 	linkUp struct {
 		late
-		id enode.ID
+		id      enode.ID
+		inbound bool
 	}
 	linkDown struct {
 		late
-		id enode.ID
+		id      enode.ID
+		inbound bool
+		lived   time.Duration
+		cause   dialCause
 	}
 )
 

@@ -47,8 +47,9 @@ type Node struct {
 	hub       hub
 	roster    *roster
 	conduct   conduct
-	bansSaved int       // changes of conduct that the file has; owned by bans
-	plan      *dialPlan // owned by the dialer
+	reading   sync.Mutex // of Config.Candidates
+	bansSaved int        // changes of conduct that the file has; owned by bans
+	plan      *dialPlan  // owned by the dialer
 	connector *connector
 	draining  atomic.Bool   // peers has been told to say good-bye
 	sendOffs  atomic.Int32  // goroutines of peers that tell a refused remote why
@@ -63,7 +64,7 @@ type Node struct {
 	quit      chan struct{} // closes when nobody is to come in any more
 
 	// The actors below the root keep their names over restarts.
-	root, announcer, nat, bans, peers, handshakes, dialer *actor.PID
+	root, announcer, nat, bans, peers, handshakes, candidates, dialer *actor.PID
 
 	mu    sync.Mutex
 	state state
@@ -119,7 +120,8 @@ func New(cfg Config) (*Node, error) {
 	if err := n.restoreBans(n.clock.Now()); err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
-	n.plan = newDialPlan(cfg.MaxPending, jitterFrom(cfg.Rand))
+	n.plan = newDialPlan(cfg.MaxPending, cfg.MaxDialRate, jitterFrom(cfg.Rand))
+	n.plan.refuse, n.plan.networks = n.roster.check, cfg.NetRestrict
 	n.connector = &connector{dial: cfg.Dial, lookup: cfg.LookupHost, networks: cfg.NetRestrict, found: n.roster.locate}
 	for _, t := range cfg.TrustedNodes {
 		n.AddTrusted(t)
@@ -217,7 +219,7 @@ func (n *Node) spawnRootAs(name string) (err error) {
 	child := func(short string) *actor.PID { return n.system.NewLocalPID(name + "/" + short) }
 	n.announcer, n.nat = child(announcerName), child(natName)
 	n.peers, n.handshakes, n.dialer = child(peersName), child(handshakesName), child(dialerName)
-	n.bans = child(bansName)
+	n.bans, n.candidates = child(bansName), child(candidatesName)
 	if n.root, err = n.system.Root.SpawnNamed(n.rootProps(), name); err != nil {
 		return fmt.Errorf("node start: %w", err)
 	}

@@ -74,9 +74,7 @@ func (p *peers) settle(ctx actor.Context, msg *settle) {
 	}
 	m.link = link
 	p.n.roster.add(m)
-	if p.n.roster.markOf(m.id).static {
-		actors.Send(ctx, p.n.dialer, &linkUp{id: m.id})
-	}
+	actors.Send(ctx, p.n.dialer, &linkUp{id: m.id, inbound: m.inbound})
 	p.n.publishPeer(PeerAdded, m, nil)
 }
 
@@ -106,9 +104,9 @@ func (p *peers) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 		return
 	}
 	p.n.roster.leave(m)
-	if p.n.roster.markOf(id).static {
-		actors.Send(ctx, p.n.dialer, &linkDown{id: id})
-	}
+	actors.Send(ctx, p.n.dialer, &linkDown{
+		id: id, inbound: m.inbound, lived: p.n.clock.Now().Sub(m.link.Started()), cause: causeOfEnd(msg.Cause),
+	})
 	p.n.publishPeer(PeerDropped, m, msg.Cause)
 	p.judge(ctx, id, m.addr, offenceOf(msg.Cause))
 	p.stopIfEmpty(ctx)

@@ -18,6 +18,7 @@ const (
 	natName        = "nat"
 	peersName      = "peers"
 	handshakesName = "handshakes"
+	candidatesName = "candidates"
 	dialerName     = "dialer"
 	listenerName   = "listener"
 )
@@ -87,6 +88,9 @@ func (r *root) start(ctx actor.Context) {
 	r.startNAT(ctx)
 	r.spawn(ctx, peersName, n.peersProps())
 	r.spawn(ctx, handshakesName, n.handshakesProps())
+	if n.cfg.Candidates != nil {
+		r.spawn(ctx, candidatesName, n.candidatesProps())
+	}
 	r.spawn(ctx, dialerName, n.props(func() actor.Actor { return &dialer{n: n} }))
 	r.spawn(ctx, listenerName, n.props(func() actor.Actor { return &listener{n: n} }))
 	r.tree.chaos = make([]Timer, len(n.cfg.Chaos))

@@ -1,0 +1,126 @@
+package node
+
+import (
+	"errors"
+	"time"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// dialCause is why a dial did not become a link, or why a link ended, as far as it matters
+// for when to dial the node again.
+type dialCause uint8
+
+const (
+	causeNone        dialCause = iota // it did
+	causeOurs                         // we had no room or no wish for it
+	causeBusy                         // the remote has too many peers
+	causeCrossed                      // there is another connection between the two
+	causeUnreachable                  // no connection came about
+	causeHandshake                    // the connection came to nothing
+	causeUseless                      // the remote has nothing for us, or thinks so of us
+	causeLost                         // there was a link, and it ended
+	numCauses
+)
+
+func (c dialCause) String() string {
+	return [...]string{"none", "ours", "busy", "crossed", "unreachable", "handshake", "useless", "lost"}[c]
+}
+
+// pause is how long to leave a node in peace after its first failure, doubling with each
+// further one up to most.
+type pause struct{ first, most time.Duration }
+
+// dynamicPauses are for nodes that we came across. Other clients close what comes from the
+// same address within 30 s, so that a shorter pause finds nothing but a closed door.
+var dynamicPauses = [numCauses]pause{
+	causeOurs:        {40 * time.Second, 40 * time.Second},
+	causeBusy:        {40 * time.Second, 10 * time.Minute},
+	causeCrossed:     {40 * time.Second, 40 * time.Second},
+	causeUnreachable: {time.Minute, time.Hour},
+	causeHandshake:   {time.Minute, time.Hour},
+	causeUseless:     {30 * time.Minute, 6 * time.Hour},
+	causeLost:        {40 * time.Second, 10 * time.Minute},
+}
+
+// staticPauses are for nodes that the operator wants, and soon.
+var staticPauses = [numCauses]pause{
+	causeOurs:        {redialMin, redialMax},
+	causeBusy:        {redialMin, redialMax},
+	causeCrossed:     {redialMin, redialMax},
+	causeUnreachable: {redialMin, redialMax},
+	causeHandshake:   {redialMin, redialMax},
+	causeUseless:     {10 * redialMin, 10 * redialMax},
+	causeLost:        {redialMin, redialMax},
+}
+
+// hostPause is for all ports of a public address at which nobody was found: records with
+// many ports of one address would otherwise make us the tool of somebody's attack.
+var hostPause = pause{5 * time.Second, 5 * time.Minute}
+
+// after is the pause after so many failures before this one, less up to a fifth by
+// jitter in [0, 1).
+func (p pause) after(failures int, jitter float64) time.Duration {
+	d := p.first
+	for range failures {
+		if d >= p.most {
+			break
+		}
+		d *= 2
+	}
+	d = min(d, p.most)
+	return d - time.Duration(jitter*float64(d/5))
+}
+
+// errUnreachable is the end of a dial without a connection.
+type errUnreachable struct{ err error }
+
+func (e *errUnreachable) Error() string { return e.err.Error() }
+func (e *errUnreachable) Unwrap() error { return e.err }
+
+// causeOfSetup sorts the end of a dial.
+func causeOfSetup(err error) dialCause {
+	var (
+		remote *wire.RemoteDisconnect
+		ours   *errUnreachable
+	)
+	switch {
+	case err == nil:
+		return causeNone
+	case errors.As(err, &remote):
+		return causeOfReason(remote.Reason)
+	case errors.As(err, &ours), errors.Is(err, ErrSetupTimeout):
+		return causeUnreachable
+	case errors.Is(err, ErrUselessPeer):
+		return causeUseless
+	case errors.Is(err, ErrCancelled), errors.Is(err, ErrBanned), errors.Is(err, wire.DiscTooManyPeers), errors.Is(err, ErrStopping):
+		return causeOurs
+	case errors.Is(err, wire.DiscAlreadyConnected), errors.Is(err, ErrPendingInbound), errors.Is(err, ErrAlreadyDialing):
+		return causeCrossed
+	}
+	return causeHandshake
+}
+
+// causeOfEnd sorts the end of a link.
+func causeOfEnd(c *Cause) dialCause {
+	switch {
+	case c == nil:
+		return causeLost
+	case c.Side == actors.Network:
+		return causeLost
+	}
+	return causeOfReason(c.Reason)
+}
+
+func causeOfReason(r wire.DiscReason) dialCause {
+	switch r {
+	case wire.DiscTooManyPeers:
+		return causeBusy
+	case wire.DiscAlreadyConnected:
+		return causeCrossed
+	case wire.DiscRequested, wire.DiscNetworkError, wire.DiscQuitting, wire.DiscReadTimeout:
+		return causeLost
+	}
+	return causeUseless
+}
