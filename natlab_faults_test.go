@@ -68,8 +68,15 @@ var fakeScenes = []scene{
 		h.overcome("718, router without any-port call", `conflict_ports=[30303]`)
 		h.overcome("718, router with any-port call", `conflict_ports=[30303]`, `igd=2`)
 		h.overcome("725", `permanent_only=true`)
-		h.overcome("NAT-PMP grants another port", `noanswer=["ssdp"]`, `pmp=true`, `wrong_port=true`)
 		h.waitFor("402", 402, "arguments", `error={"AddPortMapping": 402}`)
+	}},
+	{"another port", "fake", func(h *home) {
+		h.program(`noanswer=["ssdp"]`, `pmp=true`, `wrong_port=true`)
+		h.run("--nat", "any")
+		h.reached("fake gateway: NAT-PMP grants another port", "", firstTime)
+		if port := h.record().TCP(); port == natPort {
+			h.t.Errorf("the router granted another port than %d", port)
+		}
 	}},
 	{"silence", "fake", func(h *home) {
 		h.first("")

@@ -160,12 +160,17 @@ func (h *home) reach() error {
 func (h *home) reached(what, geth string, limit time.Duration) {
 	h.t.Helper()
 	began := time.Now()
-	if err := await(limit, h.reach); err != nil {
+	err := await(limit, h.reach)
+	took := time.Since(began)
+	if err == nil && took > limit {
+		err = fmt.Errorf("only after %v", took)
+	}
+	if err != nil {
 		h.t.Errorf("%s: not reachable after %v: %v\nrules of the router:\n%s\n%s", what, limit, err, h.mappings(), h.tail())
 		h.times.add(h.kind, what, "never", geth)
 		return
 	}
-	h.times.add(h.kind, what, seconds(time.Since(began)), geth)
+	h.times.add(h.kind, what, seconds(took), geth)
 }
 
 // ping has a whole conversation with the node from the Internet, from a host that

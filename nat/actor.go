@@ -24,7 +24,7 @@ func deadline(m Mapper) time.Duration {
 	case MethodPCP, MethodPMP:
 		return 4 * time.Second
 	}
-	return 12 * time.Second
+	return 8 * time.Second
 }
 
 // searcher is what the actor sees of a [finder].

@@ -10,8 +10,9 @@
 //
 // The node spawns one actor from [Props] and supervises it (permanent). It sends
 // [Inbound] when somebody reached it from outside and [StatusRequest] for a snapshot; it
-// gets each new [ExternalAddress] by [Config].Publish. Everything that waits for a router
-// runs in a goroutine with a deadline and answers with a message.
+// gets each new [ExternalAddress] by [Config].Publish, and a snapshot of what is new to see
+// by [Config].Changed. Everything that waits for a router runs in a goroutine with a
+// deadline and answers with a message.
 //
 // What to do next is decided by a plain type, machine, which has no clock, no network and no
 // goroutine: the actor performs the actions that it asks for. A lease is one port of ours

@@ -16,7 +16,7 @@ const (
 	// readTries is how many readings may fail before a new search.
 	readTries = 2
 	// searchGap is the least time between the beginnings of two searches.
-	searchGap = 5 * time.Second
+	searchGap = 3 * time.Second
 	// memoryOfRouter is how long after losing a router it is looked for often.
 	memoryOfRouter = 10 * time.Minute
 	// maxSeen bounds what is remembered of devices that announce themselves.
@@ -37,7 +37,7 @@ func grace(m Method) time.Duration {
 
 // The waits between searches that brought nothing, by what is to be expected.
 var (
-	searchLost    = backoff{first: time.Second, cap: 8 * time.Second}       // we had one a moment ago
+	searchLost    = backoff{first: time.Second, cap: 5 * time.Second}       // we had one a moment ago
 	searchRefused = backoff{first: 2 * time.Second, cap: 5 * time.Minute}   // there is one that refuses
 	searchDouble  = backoff{first: 30 * time.Second, cap: 30 * time.Minute} // there is one of no use
 	searchNothing = backoff{first: time.Minute, cap: 30 * time.Minute}      // there is none

@@ -18,7 +18,7 @@ func TestStormOfNoticesIsBounded(t *testing.T) {
 		s.perform()
 		s.run(100 * time.Millisecond)
 	}
-	if n := s.searches - before; n > 13 {
+	if n := s.searches - before; n > int(time.Minute/searchGap)+1 {
 		t.Errorf("%d searches in a minute", n)
 	}
 	for i := range 1000 {
@@ -27,6 +27,32 @@ func TestStormOfNoticesIsBounded(t *testing.T) {
 	}
 	if len(s.machine.seen) > maxSeen {
 		t.Errorf("remembers %d devices", len(s.machine.seen))
+	}
+}
+
+// TestNonsenseIsAnAnswer: a router that can't be understood is there all the same, and is
+// complained about once; one that doesn't answer is no reason to complain.
+func TestNonsenseIsAnAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		cause Cause
+		event string
+	}{{Garbage, eventGaveUp}, {Unsupported, eventGaveUp}, {NoAnswer, eventNoRouter}, {Unreachable, eventNoRouter}} {
+		m := newMachine(simNode, []port{{TCP, 1}}, func() float64 { return 0 }, &memory{})
+		m.start(simStart)
+		problem := &Error{Method: MethodUPnP, Router: "box", Op: "description", Cause: tt.cause, Words: "what it said"}
+		for range 2 {
+			m.onSearched(m.now, m.search, []error{errors.New("eth1 is down"), problem})
+			m.tick(m.nextSearch)
+		}
+		var told []record
+		for _, action := range m.out {
+			if r, ok := action.(doRecord); ok {
+				told = append(told, record(r))
+			}
+		}
+		if len(told) != 1 || told[0].event != tt.event || !errors.Is(told[0].err, problem) {
+			t.Errorf("cause %v: the log says %+v", tt.cause, told)
+		}
 	}
 }
 

@@ -67,6 +67,12 @@ func (m *machine) onSearched(now time.Time, search uint64, problems []error) {
 	}
 	m.searching = false
 	m.problems = append(m.problems, problems...)
+	for _, err := range problems {
+		// Who answers with nonsense is there, too.
+		if e, ok := asError(err); ok && e.Cause != NoAnswer && e.Cause != Unreachable {
+			m.answered = true
+		}
+	}
 	if m.trial == nil && m.router == nil {
 		m.tryNext()
 	}
@@ -277,9 +283,9 @@ func (m *machine) forsake() {
 // complain logs a fruitless search, unless the last one failed in the same way.
 func (m *machine) complain(double bool) {
 	var all []string
-	var first error
+	var first error // of a router, if there is one
 	for _, err := range m.problems {
-		if double == (causeOf(err) == NotPublic) || m.answered && !double {
+		if double == (causeOf(err) == NotPublic) {
 			all = append(all, err.Error())
 			if _, ok := asError(first); !ok {
 				first = err
@@ -288,7 +294,7 @@ func (m *machine) complain(double bool) {
 	}
 	event, why := eventGaveUp, strings.Join(slices.Compact(slices.Sorted(slices.Values(all))), "; ")
 	if !m.answered {
-		event, why, first = eventNoRouter, "no router answered; looking again now and then", nil
+		event, why = eventNoRouter, "no router answered; looking again now and then"
 	}
 	if m.memory.gaveUp == why {
 		return

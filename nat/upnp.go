@@ -38,8 +38,19 @@ type upnpMapper struct {
 }
 
 // besides is the time for a question that may stay without an answer: a router that takes
-// seconds for each would have us wait too long.
+// seconds for each would have us wait too long. Where the question before took so long,
+// this one is not asked.
 const besides = time.Second
+
+// ask puts such a question, unless the router has been slow since then.
+func (u *upnpMapper) ask(ctx context.Context, since time.Time, f func(context.Context)) {
+	if time.Since(since) >= besides {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, besides)
+	defer cancel()
+	f(ctx)
+}
 
 // services lists the connection services of a device, the best first.
 func services(root *goupnp.RootDevice, h *routerHTTP) (all []*upnpMapper) {
@@ -76,6 +87,7 @@ func (u *upnpMapper) Caps() Caps {
 
 // External implements Mapper. The uptime of the router's connection serves as its clock.
 func (u *upnpMapper) External(ctx context.Context) (r Reading, err error) {
+	began := time.Now()
 	err = u.call(ctx, "external address", func(ctx context.Context) error {
 		text, err := u.service.GetExternalIPAddressCtx(ctx)
 		if err != nil {
@@ -96,14 +108,14 @@ func (u *upnpMapper) External(ctx context.Context) (r Reading, err error) {
 		return r, err
 	}
 	// Not all routers tell; those that don't are looked after by other means.
-	short, cancel := context.WithTimeout(ctx, besides)
-	defer cancel()
-	_ = u.call(short, "status", func(ctx context.Context) error {
-		_, _, uptime, err := u.service.GetStatusInfoCtx(ctx)
-		if err == nil && uptime > 0 {
-			r.Epoch = Epoch{Seconds: uptime, Known: true, Loose: true}
-		}
-		return err
+	u.ask(ctx, began, func(ctx context.Context) {
+		_ = u.call(ctx, "status", func(ctx context.Context) error {
+			_, _, uptime, err := u.service.GetStatusInfoCtx(ctx)
+			if err == nil && uptime > 0 {
+				r.Epoch = Epoch{Seconds: uptime, Known: true, Loose: true}
+			}
+			return err
+		})
 	})
 	return r, nil
 }
@@ -113,7 +125,7 @@ func (u *upnpMapper) External(ctx context.Context) (r Reading, err error) {
 func (u *upnpMapper) Map(ctx context.Context, q Request) (Mapping, error) {
 	op := fmt.Sprintf("map %s %d as %d", q.Protocol, q.Internal, q.External)
 	m := Mapping{Protocol: q.Protocol, Internal: q.Internal, External: q.External, Lifetime: q.Lifetime, Permanent: q.Lifetime == 0}
-	seconds := uint32(q.Lifetime / time.Second)
+	seconds, began := uint32(q.Lifetime/time.Second), time.Now()
 	err := u.call(ctx, op, func(ctx context.Context) error {
 		any, ok := u.service.(anyIGD)
 		if !q.Any || !ok {
@@ -129,16 +141,16 @@ func (u *upnpMapper) Map(ctx context.Context, q Request) (Mapping, error) {
 	if m.External == 0 {
 		return m, nil // the caller refuses it
 	}
-	short, cancel := context.WithTimeout(ctx, besides)
-	defer cancel()
-	entry, err := u.Verify(short, m)
-	switch {
-	case err == nil && !m.Permanent && entry.Lifetime > 0:
-		m.Lifetime = min(m.Lifetime, entry.Lifetime)
-	case causeOf(err) == NoMapping:
-		return Mapping{}, &Error{Method: MethodUPnP, Router: u.router.String(), Op: op, Cause: Refused, Words: "the router said OK, and has no such mapping", Err: err}
-	}
-	return m, nil
+	u.ask(ctx, began, func(ctx context.Context) {
+		entry, verr := u.Verify(ctx, m)
+		switch {
+		case verr == nil && !m.Permanent && entry.Lifetime > 0:
+			m.Lifetime = min(m.Lifetime, entry.Lifetime)
+		case causeOf(verr) == NoMapping:
+			err = &Error{Method: MethodUPnP, Router: u.router.String(), Op: op, Cause: Refused, Words: "the router said OK, and has no such mapping", Err: verr}
+		}
+	})
+	return m, err
 }
 
 // Unmap implements Mapper.
