@@ -2,7 +2,6 @@ package discovery
 
 import (
 	"crypto/ecdsa"
-	"io"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -191,8 +190,14 @@ func (r *remote) node() *enode.Node { return r.local.Node() }
 // addV4 and addV5 start a remote that speaks this version alone.
 func (s *stage) addV4(at string, boot ...*enode.Node) *remote {
 	s.t.Helper()
+	return s.addV4With(nil, at, boot...)
+}
+
+// addV4With is addV4 with more entries in the record.
+func (s *stage) addV4With(entries []enr.Entry, at string, boot ...*enode.Node) *remote {
+	s.t.Helper()
 	key := newKey(s.t)
-	r := &remote{local: newLocal(s.t, key, at)}
+	r := &remote{local: newLocal(s.t, key, at, entries...)}
 	v4, err := discover.ListenV4(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot})
 	if err != nil {
 		s.t.Fatal(err)
@@ -225,7 +230,7 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 }
 
 // newLocal makes the record of a node at an address, for TCP and UDP.
-func newLocal(t testing.TB, key *ecdsa.PrivateKey, at string) *enode.LocalNode {
+func newLocal(t testing.TB, key *ecdsa.PrivateKey, at string, entries ...enr.Entry) *enode.LocalNode {
 	t.Helper()
 	db, err := enode.OpenDB("")
 	if err != nil {
@@ -236,10 +241,11 @@ func newLocal(t testing.TB, key *ecdsa.PrivateKey, at string) *enode.LocalNode {
 	l.SetStaticIP(ap.Addr().AsSlice())
 	l.SetFallbackUDP(int(ap.Port()))
 	l.Set(enr.TCP(ap.Port()))
+	for _, e := range entries {
+		l.Set(e)
+	}
 	// Signing sleeps with a mutex held, and simulated time stands still while somebody
 	// waits for a mutex. So nobody shall sign later.
 	l.Node()
 	return l
 }
-
-var _ io.Closer = (*simEnd)(nil)

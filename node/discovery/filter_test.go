@@ -1,0 +1,115 @@
+package discovery
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+)
+
+// nodeAt makes a node with a record; no port, no tcp entry.
+func nodeAt(t *testing.T, ip string, tcp uint16) *enode.Node {
+	t.Helper()
+	r := new(enr.Record)
+	a := netip.MustParseAddr(ip)
+	if a.Is4() {
+		r.Set(enr.IPv4Addr(a))
+	} else {
+		r.Set(enr.IPv6Addr(a))
+	}
+	if tcp != 0 {
+		r.Set(enr.TCP(tcp))
+	}
+	r.SetSeq(1)
+	if err := enode.SignV4(r, newKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := enode.New(enode.ValidSchemes, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestFilter(t *testing.T) {
+	prefixes := func(list ...string) (all []netip.Prefix) {
+		for _, p := range list {
+			all = append(all, netip.MustParsePrefix(p))
+		}
+		return all
+	}
+	const publicIP, lanIP, noIP = "9.9.9.9", "192.168.0.7", ""
+	for _, c := range []struct {
+		name     string
+		ip       string
+		tcp      uint16
+		own      string
+		restrict []netip.Prefix
+		want     string // the cause of the refusal
+	}{
+		{"public", "8.8.8.8", 30303, publicIP, nil, ""},
+		{"public, we not", "8.8.8.8", 30303, lanIP, nil, ""},
+		{"public IPv6", "2a00:1450::1", 30303, publicIP, nil, ""},
+		{"no port", "8.8.8.8", 0, publicIP, nil, RefusedNoTCP},
+		{"multicast", "224.0.0.1", 30303, noIP, nil, RefusedNoTCP},
+		{"documentation", "192.0.2.1", 30303, noIP, nil, RefusedAddress},
+		{"broadcast", "255.255.255.255", 30303, noIP, nil, RefusedAddress},
+		{"loopback, we public", "127.0.0.1", 22, publicIP, nil, RefusedLocal},
+		{"loopback IPv6, we public", "::1", 22, publicIP, nil, RefusedLocal},
+		{"mapped loopback, we public", "::ffff:127.0.0.1", 22, publicIP, nil, RefusedLocal},
+		{"LAN, we public", "10.1.2.3", 22, publicIP, nil, RefusedLocal},
+		{"LAN, we too", "192.168.0.8", 30303, lanIP, nil, ""},
+		{"loopback, we nowhere", "127.0.0.1", 30303, noIP, nil, ""},
+		{"LAN, we public, but restricted to it", "10.1.2.3", 30303, publicIP, prefixes("10.0.0.0/8"), ""},
+		{"restricted", "8.8.8.8", 30303, publicIP, prefixes("10.0.0.0/8"), RefusedRestricted},
+		{"within", "8.8.8.8", 30303, publicIP, prefixes("10.0.0.0/8", "8.8.0.0/16"), ""},
+		{"unwanted", "8.8.4.4", 30303, publicIP, nil, RefusedUnwanted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := &filter{restrict: c.restrict, lately: newRecent[enode.ID](repeatAfter, repeatLimit), refused: map[string]uint64{}}
+			f.address = func() netip.Addr {
+				if c.own == noIP {
+					return netip.Addr{}
+				}
+				return netip.MustParseAddr(c.own)
+			}
+			f.want = func(n *enode.Node) bool { return n.IPAddr() != netip.MustParseAddr("8.8.4.4") }
+			n := nodeAt(t, c.ip, c.tcp)
+			if got := f.pass(n); got != (c.want == "") {
+				t.Errorf("passed: %v, refusals %v, want %q", got, f.refused, c.want)
+			}
+			if c.want != "" && f.refused[c.want] != 1 {
+				t.Errorf("refusals %v, want %q", f.refused, c.want)
+			}
+		})
+	}
+}
+
+func TestFilterGlance(t *testing.T) {
+	n := nodeAt(t, "8.8.8.8", 30303)
+	f := &filter{lately: newRecent[enode.ID](repeatAfter, repeatLimit), refused: map[string]uint64{}}
+	for _, step := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {time.Second, false}, {2 * repeatAfter, true}} {
+		if got := f.glance(n, noon.Add(step.after)); got != step.want {
+			t.Errorf("after %v: %v, want %v", step.after, got, step.want)
+		}
+	}
+	f.self = n.ID()
+	if f.glance(n, noon.Add(time.Hour)) || f.refused[RefusedSelf] != 1 || f.refused[RefusedRepeated] != 1 {
+		t.Errorf("refusals %v, want one of each", f.refused)
+	}
+}
+
+func TestFilterNeedsRecord(t *testing.T) {
+	signed := nodeAt(t, "8.8.8.8", 30303)
+	heardOf := enode.NewV4(signed.Pubkey(), signed.IP(), 30303, 30303)
+	all := &filter{}
+	choosy := &filter{want: func(*enode.Node) bool { return true }}
+	if all.needsRecord(heardOf) || choosy.needsRecord(signed) || !choosy.needsRecord(heardOf) {
+		t.Error("a record is asked for where somebody wants to see it and it isn't there, and only then")
+	}
+}

@@ -1,0 +1,317 @@
+package discovery
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/discover"
+	"github.com/ethereum/go-ethereum/p2p/dnsdisc"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+)
+
+// fakeDNS is a resolver with the entries of one signed list.
+type fakeDNS struct {
+	mu      sync.Mutex
+	texts   map[string]string
+	broken  bool
+	queries int
+}
+
+func (f *fakeDNS) LookupTXT(_ context.Context, domain string) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.queries++
+	if text, ok := f.texts[domain]; ok && !f.broken {
+		return []string{text}, nil
+	}
+	return nil, errors.New("no such host " + domain)
+}
+
+// newList makes a list of these nodes, and its URL.
+func newList(t *testing.T, nodes ...*enode.Node) (*fakeDNS, string) {
+	t.Helper()
+	tree, err := dnsdisc.MakeTree(1, nodes, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := newKey(t)
+	url, err := tree.Sign(key, "nodes.example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &fakeDNS{texts: tree.ToTXT("nodes.example.org")}, url
+}
+
+func TestDNSList(t *testing.T) {
+	perform(t, func(s *stage, c *Config) {
+		var nodes []*enode.Node
+		for _, ip := range []string{"8.8.8.1", "8.8.8.2", "8.8.8.3", "127.0.0.1"} {
+			nodes = append(nodes, nodeAt(t, ip, 30303))
+		}
+		dns, url := newList(t, nodes...)
+		c.DNS, c.Resolver = []string{url}, dns
+		c.Conns = nil
+		c.Local.SetStaticIP(netip.MustParseAddr("9.9.9.9").AsSlice())
+		c.Local.Node()
+	}, func(s *stage) {
+		s.ask(3)
+		seen := map[netip.Addr]bool{}
+		for _, c := range s.candidates(3) {
+			seen[c.Node.IPAddr()] = true
+			if c.Source != SourceDNS || c.Node.IPAddr().IsLoopback() {
+				t.Errorf("candidate %v from %s", c.Node, c.Source)
+			}
+		}
+		if len(seen) != 3 {
+			t.Errorf("candidates at %v, want three addresses", seen)
+		}
+	})
+}
+
+// A list that can't be read is told once, and read when it can.
+func TestDNSListOutOfReach(t *testing.T) {
+	dns, url := newList(t, nodeAt(t, "8.8.8.1", 30303))
+	dns.broken = true
+	var log logBook
+	perform(t, func(s *stage, c *Config) {
+		c.DNS, c.Resolver, c.Conns, c.Logger = []string{url}, dns, nil, log.logger()
+	}, func(s *stage) {
+		s.ask(1)
+		time.Sleep(time.Hour)
+		if st := s.status(); st.DNSFailures < listPatience || st.DNSError == "" {
+			t.Errorf("status tells of %d failures, the last being %q", st.DNSFailures, st.DNSError)
+		}
+		if n := log.count("DNS node list can't be read"); n != 1 {
+			t.Errorf("the log tells %d times that the list can't be read, want once", n)
+		}
+		dns.mu.Lock()
+		dns.broken = false
+		if dns.queries > 1000 {
+			t.Errorf("%d queries in an hour for nothing", dns.queries)
+		}
+		dns.mu.Unlock()
+		s.candidates(1)
+		if st := s.status(); st.DNSError != "" {
+			t.Errorf("status still tells of %q", st.DNSError)
+		}
+	})
+}
+
+// Nobody gets more than he asked for, and nothing is searched for while nobody asks.
+func TestCredit(t *testing.T) {
+	perform(t, func(s *stage, c *Config) {
+		boot := s.addV4("10.0.0.4:30303")
+		for _, at := range []string{"10.0.0.5:30303", "10.0.0.6:30303", "10.0.0.7:30303"} {
+			s.addV4(at, boot.node())
+		}
+		c.V4, c.Bootnodes = true, []*enode.Node{boot.node()}
+	}, func(s *stage) {
+		time.Sleep(time.Minute)
+		if found := s.status().Sources[SourceV4].Found; found != 0 {
+			t.Errorf("%d nodes were searched for before anybody asked", found)
+		}
+		s.ask(1)
+		s.ask(2)
+		s.candidates(3)
+		time.Sleep(time.Hour)
+		if got := s.candidates(3); len(got) != 3 {
+			t.Errorf("%d candidates, 3 were asked for", len(got))
+		}
+		before := s.status()
+		time.Sleep(time.Hour)
+		if after := s.status(); after.Sources[SourceV4].Found != before.Sources[SourceV4].Found || after.Wanted != 0 {
+			t.Errorf("the search goes on while nobody asks: %v, an hour before %v", after, before)
+		}
+		s.ask(100)
+		s.candidates(5)
+		s.ask(0) // withdraws the rest
+		s.status()
+		got := len(s.candidates(5))
+		time.Sleep(time.Hour)
+		if now := len(s.candidates(5)); now != got {
+			t.Errorf("%d candidates came after all was withdrawn", now-got)
+		}
+	})
+}
+
+// What a receiver has asked for is forgotten when it stops.
+func TestCreditEndsWithItsReceiver(t *testing.T) {
+	perform(t, func(s *stage, c *Config) {
+		boot := s.addV4("10.0.0.4:30303")
+		c.V4, c.Bootnodes = true, []*enode.Node{boot.node()}
+	}, func(s *stage) {
+		s.ask(500)
+		s.candidates(1)
+		s.root.Stop(s.asker)
+		time.Sleep(time.Minute)
+		if w := s.status().Wanted; w != 0 {
+			t.Errorf("%d candidates are wanted by nobody", w)
+		}
+	})
+}
+
+// With a Want, nodes of the v4 walk are asked for their record first.
+func TestWantSeesTheRecord(t *testing.T) {
+	perform(t, func(s *stage, c *Config) {
+		boot := s.addV4("10.0.0.4:30303")
+		s.addV4With([]enr.Entry{enr.WithEntry("fork", uint64(7))}, "10.0.0.5:30303", boot.node())
+		c.V4, c.Bootnodes = true, []*enode.Node{boot.node()}
+		c.Want = func(n *enode.Node) bool {
+			var fork uint64
+			return n.Load(enr.WithEntry("fork", &fork)) == nil && fork == 7
+		}
+	}, func(s *stage) {
+		s.ask(2)
+		for _, c := range s.candidates(2) {
+			if c.Node.IPAddr() != netip.MustParseAddr("10.0.0.5") || c.Node.Seq() == 0 {
+				t.Errorf("candidate %v", c.Node)
+			}
+		}
+		if s.status().Refused[RefusedUnwanted] == 0 {
+			t.Error("the other node was never refused")
+		}
+	})
+}
+
+func TestResolve(t *testing.T) {
+	keyOf := func(r *remote) *ecdsa.PublicKey { return r.node().Pubkey() }
+	var v4, v5 *remote
+	perform(t, func(s *stage, c *Config) {
+		boot4, boot5 := s.addV4("10.0.0.4:30303"), s.addV5("10.0.0.5:30303")
+		v4, v5 = s.addV4("10.0.0.14:30303", boot4.node()), s.addV5("10.0.0.15:30303", boot5.node())
+		c.V4, c.V5 = true, true
+		c.Bootnodes, c.BootnodesV5 = []*enode.Node{boot4.node()}, []*enode.Node{boot5.node()}
+	}, func(s *stage) {
+		time.Sleep(time.Minute)
+		nobody := enode.NewV4(&newKey(t).PublicKey, nil, 0, 0)
+		for _, n := range []*enode.Node{enode.NewV4(keyOf(v4), nil, 0, 0), enode.NewV4(keyOf(v5), nil, 0, 0), nobody} {
+			s.root.Send(s.pid, &Resolve{Node: n, To: s.asker})
+		}
+		answers := map[enode.ID]*enode.Node{}
+		for _, r := range eventually(s, 3, &s.resolved, "answers") {
+			answers[r.ID] = r.Node
+		}
+		for _, r := range []*remote{v4, v5} {
+			if n := answers[r.node().ID()]; n == nil || n.IPAddr() != r.node().IPAddr() {
+				t.Errorf("resolved to %v, want %v", n, r.node())
+			}
+		}
+		if n := answers[nobody.ID()]; n != nil {
+			t.Errorf("nobody was resolved to %v", n)
+		}
+	})
+}
+
+// A bootnode's name that can't be looked up at the start is looked up again.
+func TestBootnodeByName(t *testing.T) {
+	var (
+		log  logBook
+		mu   sync.Mutex
+		up   bool
+		asks int
+	)
+	perform(t, func(s *stage, c *Config) {
+		boot := s.addV4("10.0.0.4:30303")
+		c.V4, c.Logger = true, log.logger()
+		named := enode.NewV4(boot.node().Pubkey(), nil, 30303, 30303).WithHostname("boot.example.org")
+		c.Bootnodes = []*enode.Node{named}
+		c.LookupHost = func(_ context.Context, host string) ([]netip.Addr, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if asks++; host != "boot.example.org" || !up {
+				return nil, errors.New("no such host")
+			}
+			return []netip.Addr{netip.MustParseAddr("2a00::1"), netip.MustParseAddr("10.0.0.4")}, nil
+		}
+	}, func(s *stage) {
+		s.ask(1)
+		time.Sleep(10 * time.Minute)
+		if n := log.count("do without a bootnode"); n != 1 {
+			t.Errorf("the log tells %d times of the missing bootnode, want once", n)
+		}
+		mu.Lock()
+		up = true
+		if asks < 10 || asks > 30 {
+			t.Errorf("its name was looked up %d times in ten minutes", asks)
+		}
+		mu.Unlock()
+		s.candidates(1)
+	})
+}
+
+// A bootnode outside of NetRestrict is not asked, and packets from there are dropped.
+func TestNetRestrict(t *testing.T) {
+	perform(t, func(s *stage, c *Config) {
+		outside, inside := s.addV4("10.1.0.4:30303"), s.addV4("10.0.0.4:30303")
+		s.addV4("10.1.0.5:30303", s.local.Node()) // asks us
+		c.V4, c.V5 = true, true
+		c.NetRestrict = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}
+		c.Bootnodes = []*enode.Node{outside.node(), inside.node()}
+	}, func(s *stage) {
+		s.ask(1)
+		if got := s.candidates(1)[0].Node.IPAddr(); got != netip.MustParseAddr("10.0.0.4") {
+			t.Errorf("candidate at %v", got)
+		}
+		time.Sleep(time.Minute)
+		st := s.status()
+		if st.V4.Nodes != 1 || st.Dropped[DroppedRestricted] == 0 {
+			t.Errorf("%d nodes in the table, dropped %v", st.V4.Nodes, st.Dropped)
+		}
+	})
+}
+
+// IPv6 goes its way, by a socket of its own if there is one.
+func TestTwoFamilies(t *testing.T) {
+	perform(t, func(s *stage, c *Config) {
+		four, six := s.addV4("10.0.0.4:30303"), s.addV4("[fd00::4]:30303")
+		c.V4, c.Bootnodes = true, []*enode.Node{four.node(), six.node()}
+		c.Conns = append(c.Conns, s.net.listen("[fd00::1]:30303"))
+	}, func(s *stage) {
+		s.ask(2)
+		families := map[bool]int{}
+		for _, c := range s.candidates(2) {
+			families[c.Node.IPAddr().Is4()]++
+		}
+		if families[true] != 1 || families[false] != 1 {
+			t.Errorf("candidates of IPv4 and IPv6: %v", families)
+		}
+		if live := func() int { time.Sleep(time.Minute); return s.status().V4.Live }(); live != 2 {
+			t.Errorf("%d nodes have answered, want both", live)
+		}
+	})
+}
+
+func TestConfigRefused(t *testing.T) {
+	key := newKey(t)
+	db, err := enode.OpenDB("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	local := enode.NewLocalNode(db, key)
+	conns := []discover.UDPConn{newSimNet().listen(stageAddr)}
+	for _, c := range []struct {
+		name string
+		Config
+		want string
+	}{
+		{"no key", Config{Local: local, V4: true, Conns: conns}, "may be missing"},
+		{"no record", Config{Key: key, V4: true, Conns: conns}, "may be missing"},
+		{"record of another", Config{Key: newKey(t), Local: local, V4: true, Conns: conns}, "another key"},
+		{"nothing to do", Config{Key: key, Local: local, Conns: conns}, "nothing to search"},
+		{"no socket", Config{Key: key, Local: local, V5: true}, "UDP socket"},
+		{"bad list", Config{Key: key, Local: local, DNS: []string{"enrtree://nonsense"}}, "enrtree://nonsense"},
+		{"bad bootnode", Config{Key: key, Local: local, V4: true, Conns: conns, Bootnodes: []*enode.Node{enode.NewV4(&key.PublicKey, nil, 0, 0)}}, "bootnode"},
+	} {
+		if _, err := Props(c.Config); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
