@@ -19,6 +19,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node"
 )
 
@@ -173,6 +174,14 @@ func (h *home) reached(what, geth string, limit time.Duration) {
 	h.times.add(h.kind, what, seconds(took), geth)
 }
 
+// still checks that the node is reachable; a packet may get lost.
+func (h *home) still(when string) {
+	h.t.Helper()
+	if err := await(recovery, h.reach); err != nil {
+		h.t.Errorf("%s: %v\nrules of the router:\n%s\n%s", when, err, h.mappings(), h.tail())
+	}
+}
+
 // ping has a whole conversation with the node from the Internet, from a host that
 // was not there a moment ago: the node lets no address in that often.
 func (h *home) ping() {
@@ -181,6 +190,26 @@ func (h *home) ping() {
 	if err != nil {
 		h.t.Errorf("ping from the Internet: %v\n%s", err, out)
 	}
+}
+
+// reported is what node nat --json prints.
+type reported struct {
+	Found []nat.Found
+	Node  *node.NATStatus
+}
+
+// look runs node nat beside the node, and checks its exit code.
+func (h *home) look(code int) (r reported) {
+	h.t.Helper()
+	cmd := exec.Command("ip", "netns", "exec", h.host("a1"), h.binary, "nat", "--json", "--datadir", h.dir)
+	out, err := cmd.Output()
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		h.t.Errorf("node nat: exit code %d, want %d: %v\n%s", got, code, err, out)
+	}
+	if err := json.Unmarshal(out, &r); err != nil {
+		h.t.Fatalf("node nat: %v in %s", err, out)
+	}
+	return r
 }
 
 // logged is one record of the node's log.

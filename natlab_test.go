@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/troupe-p2p/troupe/nat"
 )
 
 // labsAtOnce is how many labs run side by side: most of the time they wait.
@@ -61,13 +63,11 @@ var kindScenes = []scene{
 		h.fault("reboot-router", "A", "--new-port")
 		h.reached("reboot-router --new-port", "never", recovery)
 		h.fault("reboot-router", "A", "10")
-		h.reached("reboot-router, 10 s without power", "", recovery)
+		h.reached("reboot-router, 10 s without power", "-", recovery)
 		h.fault("drop-ssdp", "A")
-		if err := h.reach(); err != nil {
-			h.t.Errorf("without SSDP: %v", err)
-		}
+		h.still("without SSDP")
 		h.fault("reboot-router", "A")
-		h.reached("reboot-router, SSDP filtered", "", recovery)
+		h.reached("reboot-router, SSDP filtered", "-", recovery)
 	}},
 	{"late", "upnp1", func(h *home) {
 		h.fault("stop-mapper", "A")
@@ -79,12 +79,25 @@ var kindScenes = []scene{
 	{"doublenat", "doublenat", func(h *home) { h.double() }},
 	{"doublenat-lie", "doublenat-lie", func(h *home) { h.double() }},
 	{"none", "none", noRouter},
+	{"stun", "none", func(h *home) {
+		h.run("--nat", "stun:30.1.1.10")
+		err := await(firstTime, func() error {
+			if rec := h.record(); rec.IPAddr() != h.wan {
+				return fmt.Errorf("the record says %v", rec.IPAddr())
+			}
+			return nil
+		})
+		if err != nil {
+			h.t.Errorf("%v\n%s", err, h.tail())
+		}
+	}},
 }
 
 // life is what every router goes through. The figures are go-ethereum's.
 func (h *home) life(first, reboot, wanip, leave string) {
 	h.first(first)
 	h.ping()
+	h.shown()
 	h.fault("wanip", "A", "30.11.11.1")
 	h.reached("wanip", wanip, recovery)
 	if moved := h.events("moved"); len(moved) != 1 || moved[0].From != "30.10.10.1" || moved[0].To != "30.11.11.1" || moved[0].Router == "" {
@@ -116,6 +129,34 @@ func (h *home) first(geth string) {
 	}
 }
 
+// methods are those by which each kind of router answers.
+var methods = map[string][]nat.Method{
+	"upnp1": {nat.MethodUPnP}, "upnp2": {nat.MethodUPnP}, "natpmp": {nat.MethodPMP}, "pcp": {nat.MethodPCP, nat.MethodPMP},
+	"all": {nat.MethodPCP, nat.MethodPMP, nat.MethodUPnP},
+}
+
+// shown checks what node nat shows of the router and of the node.
+func (h *home) shown() {
+	h.t.Helper()
+	r := h.look(0)
+	var got []nat.Method
+	for _, f := range r.Found {
+		got = append(got, f.Method)
+		if f.Error != "" || f.Warning != "" || f.Method != nat.MethodPCP && f.External != h.wan {
+			h.t.Errorf("node nat: %+v", f)
+		}
+		if f.Method == nat.MethodUPnP && len(f.Mappings) != 2 {
+			h.t.Errorf("node nat: mappings to this host %+v", f.Mappings)
+		}
+	}
+	if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(methods[h.kind]))) {
+		h.t.Errorf("node nat: found %v, want %v", got, methods[h.kind])
+	}
+	if s := r.Node; s == nil || s.Status.State != nat.Mapped || s.Status.External.IP != h.wan || len(s.Status.Ports) != 2 || time.Until(s.Status.Ports[0].Ends) < time.Minute {
+		h.t.Errorf("node nat: of the node %+v", s)
+	}
+}
+
 // takeOver kills the node, and starts it again: it gets the same mapping, and no second.
 func (h *home) takeOver() {
 	h.t.Helper()
@@ -126,8 +167,9 @@ func (h *home) takeOver() {
 		h.t.Errorf("a killed node changed the rules from\n%s\nto\n%s", rules, left)
 	}
 	h.run("--nat", "any")
-	h.says("mapped", h.began, firstTime)
-	h.reached("reachable after SIGKILL and a new start", "", firstTime)
+	r := h.says("mapped", h.began, firstTime)
+	h.times.add(h.kind, "old mapping taken over after SIGKILL, from the start of the process", seconds(r.Time.Sub(h.began)), "-")
+	h.still("after SIGKILL and a new start")
 	if now := h.record(); now.TCP() != before.TCP() || now.UDP() != before.UDP() || now.IPAddr() != before.IPAddr() {
 		h.t.Errorf("record before %v %v, after %v %v", before.IPAddr(), before.TCP(), now.IPAddr(), now.TCP())
 	}
@@ -168,6 +210,9 @@ func (h *home) double() {
 	}
 	h.times.add(h.kind, "says double NAT, from the start of the process", seconds(r.Time.Sub(h.began)), "never")
 	h.claimsNothing()
+	if found := h.look(3).Found; len(found) != 1 || !strings.Contains(found[0].Warning, "double NAT") {
+		h.t.Errorf("node nat: %+v", found)
+	}
 }
 
 // claimsNothing checks record and router of a node that can't be reached.
