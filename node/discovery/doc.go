@@ -8,9 +8,9 @@
 //	                   goroutines: one for each socket, one for each source,
 //	                   short ones for opening, closing, records and searches
 //
-//	UDP socket ──▶ mux ─┬─▶ port ──▶ discover.UDPv4 ──▶ lane ─┐
-//	                    └─▶ port ──▶ discover.UDPv5 ──▶ lane ─┼─▶ mix ──▶ filter ──▶ whoever asked
-//	                        DNS ───▶ dnsdisc.Client ──▶ lane ─┘
+//	UDP socket ──▶ mux ─┬─▶ port ──▶ discover.UDPv4 ──▶ filter, lane ─┐
+//	                    └─▶ port ──▶ discover.UDPv5 ──▶ filter, lane ─┼─▶ mix ──▶ whoever asked
+//	                        DNS ───▶ dnsdisc.Client ──▶ filter, lane ─┘
 //
 // # Who talks to whom
 //
@@ -43,13 +43,17 @@
 // The library starts goroutines of its own: each transport has a reader, a loop for its
 // table and one for what it waits for, and short ones for each query. A panic in one of
 // them ends the process; no recover of ours runs there. What bounds this: packets that
-// are too short or too long and those from outside of NetRestrict don't get there; the
-// library's decoders are fuzzed by their authors and are what most of the network runs;
-// and everything that we call ourselves (iterators, records, searches) runs in
+// are too short or too long, those from outside of NetRestrict and floods don't get there;
+// the library's decoders are fuzzed by their authors and are what most of the network
+// runs; and everything that we call ourselves (iterators, records, searches) runs in
 // goroutines of ours.
 //
+// Its tables have a data race of a few nanoseconds (go-ethereum issue 31460, open at
+// v1.17.10): a refresh that puts lost bootnodes back into the table doesn't wait for the
+// loop that picks the next one to ping. The race detector sees it.
+//
 // It also asks the time of pool.ntp.org when 32 of its queries in a row had no answer, to
-// warn of a wrong clock, and its log is ours at debug level.
+// warn of a wrong clock. Its log is ours at debug level.
 //
 // # Addresses
 //

@@ -192,12 +192,10 @@ func (m *mux) sort(hasher crypto.KeccakState, data []byte, from netip.AddrPort, 
 	}
 	which := protocolOf(hasher, data)
 	to := m.ports[which].Load()
-	if to == nil {
-		m.traffic.foreign.Add(1)
-		return
-	}
 	known, patient := m.consider(which, from, tell)
 	switch {
+	case to == nil:
+		m.traffic.foreign.Add(1)
 	case !patient:
 		m.traffic.strangers.Add(1)
 	case !to.push(data, from, known):

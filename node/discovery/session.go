@@ -55,7 +55,7 @@ func (s *session) open(h *shared) (report *opened) {
 		report.lookAgain = report.lookAgain || lookAgain
 		return discover.Config{
 			PrivateKey: h.Key, NetRestrict: restrict, Bootnodes: nodes,
-			Log: libraryLog(h.Logger.With("part", name)),
+			Log: libraryLog(h.Logger.With("part", name)), Clock: newLibraryClock(h.Clock),
 		}
 	}
 	for _, l := range s.lanes {

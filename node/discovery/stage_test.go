@@ -198,7 +198,7 @@ func (s *stage) addV4With(entries []enr.Entry, at string, boot ...*enode.Node) *
 	s.t.Helper()
 	key := newKey(s.t)
 	r := &remote{local: newLocal(s.t, key, at, entries...)}
-	v4, err := discover.ListenV4(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot})
+	v4, err := discover.ListenV4(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot, Clock: newLibraryClock(actors.SystemClock)})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func (s *stage) addV5(at string, boot ...*enode.Node) *remote {
 	s.t.Helper()
 	key := newKey(s.t)
 	r := &remote{local: newLocal(s.t, key, at)}
-	v5, err := discover.ListenV5(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot})
+	v5, err := discover.ListenV5(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot, Clock: newLibraryClock(actors.SystemClock)})
 	if err != nil {
 		s.t.Fatal(err)
 	}
