@@ -61,9 +61,13 @@ func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
 	if in.Code >= uint64(len(set.messages)) {
 		return fmt.Errorf("message 0x%02x is not defined in %s", in.Code, set.label)
 	}
-	switch m := &set.messages[in.Code]; m.kind {
+	m := &set.messages[in.Code]
+	if err := m.fits(len(in.Payload)); err != nil {
+		return b.decodeError(in.Code, m, err)
+	}
+	switch m.kind {
 	case typed:
-		v, err := m.decode(in.Payload)
+		v, err := m.open(in.Payload)
 		if err != nil {
 			return b.decodeError(in.Code, m, err)
 		}
@@ -80,7 +84,7 @@ func (b *behaviour) decodeError(code uint64, m *Message, err error) error {
 	link := b.link.host.Link()
 	id := wire.NodeID(link.RemoteID())
 	return &DecodeError{
-		Protocol: b.link.set.label, Code: code, Type: m.typ.String(), Err: err,
+		Protocol: b.link.set.label, Code: code, Type: m.name(), Err: err,
 		Peer: hex.EncodeToString(id[:8]) + "@" + link.RemoteAddr().String(),
 	}
 }

@@ -37,23 +37,6 @@ func (e *UnknownTypeError) Error() string {
 	return fmt.Sprintf("%s is no message of %s", e.Type, e.Protocol)
 }
 
-// DecodeError is the end of a link whose remote sent bytes that are not the
-// message that their code stands for.
-type DecodeError struct {
-	Protocol string // name/version
-	Peer     string // node ID in hex and address
-	Code     uint64
-	Type     string
-	Err      error // RLP's, which names the field
-}
-
-func (e *DecodeError) Error() string {
-	return fmt.Sprintf("message 0x%02x of %s from %s is no %s: %v", e.Code, e.Protocol, e.Peer, e.Type, e.Err)
-}
-
-// Unwrap gives the RLP error.
-func (e *DecodeError) Unwrap() error { return e.Err }
-
 // encoding is memory for one payload, used again.
 type encoding struct{ b []byte }
 
@@ -81,6 +64,9 @@ func (s *messageSet) encode(msg any) (code uint64, payload []byte, e *encoding, 
 		if m.Code >= uint64(len(s.messages)) || s.messages[m.Code].kind != raw {
 			return 0, nil, nil, &UnknownTypeError{Protocol: s.label, Type: fmt.Sprintf("raw message 0x%02x", m.Code)}
 		}
+		if err := s.messages[m.Code].fits(len(m.Payload)); err != nil {
+			return 0, nil, nil, fmt.Errorf("send message 0x%02x of %s: %w", m.Code, s.label, err)
+		}
 		return m.Code, m.Payload, nil, nil
 	}
 	code, ok := s.codes[reflect.TypeOf(msg)]
@@ -95,6 +81,10 @@ func (s *messageSet) encode(msg any) (code uint64, payload []byte, e *encoding, 
 	if err := rlp.Encode(e, msg); err != nil {
 		e.free()
 		return 0, nil, nil, fmt.Errorf("encode %T for %s: %w", msg, s.label, err)
+	}
+	if err := s.messages[code].fits(len(e.b)); err != nil {
+		e.free()
+		return 0, nil, nil, fmt.Errorf("send %T of %s: %w", msg, s.label, err)
 	}
 	return code, e.b, e, nil
 }

@@ -18,7 +18,8 @@
 // and the restarts. A panic loses the message being handled and makes a new actor
 // on the same link; the remote sees nothing. What must outlive that lives in the
 // link: see [State]. What the remote does wrong is no panic: bytes that are not
-// the message they claim to be end the link as a breach of protocol.
+// the message they claim to be end the link as a breach of protocol, and so do those
+// beyond what the message may have: see [MaxSize] and [MaxItems].
 //
 // An author needs this package and protoactor, nothing else of Troupe; a test of the
 // protocol, package protocoltest beside it. The example "Echo" is a whole protocol.

@@ -6,7 +6,6 @@ import (
 	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/wire"
@@ -76,49 +75,6 @@ func (l Limits) check() error {
 	return nil
 }
 
-// Message says what stands behind one message code. It is made by [Type], [Raw]
-// or [Ignore].
-type Message struct {
-	kind   kind
-	typ    reflect.Type              // of a typed message: the struct
-	decode func([]byte) (any, error) // payload to *T
-	check  func() error              // what keeps the type from being a message
-}
-
-type kind uint8
-
-const (
-	missing kind = iota
-	typed
-	raw
-	ignored
-)
-
-// Type is a message that is decoded into a T, usually a struct, by the rules of
-// go-ethereum's package rlp: strictly, unless its tags allow more ("optional",
-// "tail"). It is delivered as *T, a copy that the actor may keep. A T must have a
-// known depth: neither contain itself nor an interface.
-func Type[T any]() Message {
-	return Message{
-		kind: typed,
-		typ:  reflect.TypeFor[T](),
-		decode: func(payload []byte) (any, error) {
-			v := new(T)
-			if err := rlp.DecodeBytes(payload, v); err != nil {
-				return nil, err
-			}
-			return v, nil
-		},
-		check: checkType[T],
-	}
-}
-
-// Raw is a message that is delivered undecoded, as *[RawMessage].
-func Raw() Message { return Message{kind: raw} }
-
-// Ignore is a message that may come and is dropped, such as a reserved code.
-func Ignore() Message { return Message{kind: ignored} }
-
 // Check says what is wrong with the Spec, naming the protocol, version and code.
 func (s *Spec) Check() error {
 	if err := checkName(s.Name); err != nil {
@@ -182,6 +138,9 @@ func (v *Version) check() error {
 			if err := m.check(); err != nil {
 				return fmt.Errorf("message 0x%02x: %v can't be a message: %w", code, m.typ, err)
 			}
+		}
+		if err := m.checkOptions(); err != nil {
+			return fmt.Errorf("message 0x%02x: %w", code, err)
 		}
 	}
 	return nil

@@ -100,6 +100,12 @@ func TestCheckRefuses(t *testing.T) {
 		"bad tag":            {one(protocols.Type[early]()), []string{"talk/7", "0x01", "early", "optional"}},
 		"type of any depth":  {one(protocols.Type[tree]()), []string{"talk/7", "0x01", "tree", "field Kids", "contains itself"}},
 		"pointer to itself":  {one(protocols.Type[chain]()), []string{"talk/7", "0x01", "chain", "field Next", "contains itself"}},
+		"size of nothing":    {one(protocols.Type[ask](protocols.MaxSize(0))), []string{"talk/7", "0x01", "limit"}},
+		"negative items":     {one(protocols.Type[ask](protocols.MaxItems(-1))), []string{"talk/7", "0x01", "limit"}},
+		"items of raw":       {one(protocols.Raw(protocols.MaxItems(1))), []string{"talk/7", "0x01", "Raw"}},
+		"trailing of raw":    {one(protocols.Raw(protocols.TolerateTrailing())), []string{"talk/7", "0x01", "Raw"}},
+		"trailing of list":   {one(protocols.Type[[]ask](protocols.TolerateTrailing())), []string{"talk/7", "0x01", "struct", "[]protocols_test.ask"}},
+		"trailing, own RLP":  {one(protocols.Type[sealed](protocols.TolerateTrailing())), []string{"talk/7", "0x01", "sealed", "DecodeRLP"}},
 		"any in a field":     {one(protocols.Type[anything]()), []string{"talk/7", "0x01", "anything", "field Value"}},
 		"methods in a field": {one(protocols.Type[words]()), []string{"talk/7", "0x01", "words", "field Value"}},
 	} {

@@ -1,0 +1,90 @@
+package shh
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/crypto/ecies"
+)
+
+// SymKeyLength is how many bytes a symmetric key has (AES-256).
+const SymKeyLength = 32
+
+// saltLength is the length of AES-GCM's nonce, which stands behind the ciphertext.
+const saltLength = 12
+
+// passwordRounds is how often a password is hashed into a key. The number is odd because
+// go-ethereum's was: another one makes other keys.
+const passwordRounds = 65356
+
+// ErrNotForUs: an envelope that a key does not open. Nearly all envelopes are such.
+var ErrNotForUs = errors.New("envelope is not encrypted for this key")
+
+// SymKeyFromPassword gives the symmetric key that all who know the password have. It
+// takes some 20 ms on purpose.
+func SymKeyFromPassword(password string) ([]byte, error) {
+	key, err := pbkdf2.Key(sha256.New, password, nil, passwordRounds, SymKeyLength)
+	if err != nil {
+		return nil, fmt.Errorf("key from password: %w", err)
+	}
+	return key, nil
+}
+
+func gcm(key []byte) (cipher.AEAD, error) {
+	if len(key) != SymKeyLength {
+		return nil, fmt.Errorf("symmetric key of %d bytes, want %d", len(key), SymKeyLength)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+func encryptSymmetric(key, content []byte) ([]byte, error) {
+	aead, err := gcm(key)
+	if err != nil {
+		return nil, err
+	}
+	salt := make([]byte, saltLength)
+	rand.Read(salt) // never fails
+	return append(aead.Seal(nil, salt, content, nil), salt...), nil
+}
+
+func encryptAsymmetric(to *ecdsa.PublicKey, content []byte) ([]byte, error) {
+	return ecies.Encrypt(rand.Reader, ecies.ImportECDSAPublic(to), content, nil, nil)
+}
+
+// OpenSymmetric decrypts the envelope with a key that the sender has, too. Errors:
+// [ErrNotForUs], or [ErrContent] when the key is right and what is inside is not.
+func (e *Envelope) OpenSymmetric(key []byte) (*Content, error) {
+	aead, err := gcm(key)
+	if err != nil {
+		return nil, err
+	}
+	if len(e.Data) < saltLength {
+		return nil, ErrNotForUs
+	}
+	end := len(e.Data) - saltLength
+	content, err := aead.Open(nil, e.Data[end:], e.Data[:end], nil)
+	if err != nil {
+		return nil, ErrNotForUs
+	}
+	return ParseContent(content)
+}
+
+// OpenAsymmetric decrypts the envelope with the key to which the sender has encrypted
+// it. Errors are those of [Envelope.OpenSymmetric].
+func (e *Envelope) OpenAsymmetric(key *ecdsa.PrivateKey) (*Content, error) {
+	content, err := ecies.ImportECDSA(key).Decrypt(e.Data, nil, nil)
+	if err != nil {
+		return nil, ErrNotForUs
+	}
+	return ParseContent(content)
+}
