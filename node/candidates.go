@@ -2,16 +2,18 @@ package node
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
-// maxCredit bounds what whoever asks for candidates may have outstanding.
-const maxCredit = 1024
+// sourceConfig is the source of candidates from Config.Candidates.
+const sourceConfig = "config"
 
-// candidates reads Config.Candidates as fast as the dialer asks for them. The iterator
-// blocks, so a goroutine reads it, one node at a time; n.reading keeps those of two
-// incarnations apart.
+// candidates reads Config.Candidates as fast as the dialer asks for them, in the terms of
+// the discovery actor. The iterator blocks, so a goroutine reads it, one node at a time;
+// Node.reading keeps those of two incarnations apart.
 type candidates struct {
 	n       *Node
 	to      *actor.PID
@@ -26,14 +28,10 @@ func (n *Node) candidatesProps() *actor.Props {
 
 func (c *candidates) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
-	case *wantNodes:
-		c.to, c.credit = msg.to, min(msg.n, maxCredit)
+	case *discovery.Request:
+		c.request(msg)
 	case *nextNode:
-		c.reading, c.ended = false, msg.node == nil
-		if !c.ended && c.credit > 0 {
-			c.credit--
-			actors.Send(ctx, c.to, &foundNode{node: msg.node})
-		}
+		c.next(ctx, msg.node)
 	case *actor.Stopping:
 		c.n.cfg.Candidates.Close() // which ends the goroutine
 		return
@@ -41,6 +39,23 @@ func (c *candidates) Receive(ctx actor.Context) {
 		return
 	}
 	c.read(ctx)
+}
+
+func (c *candidates) request(msg *discovery.Request) {
+	if c.to = msg.To; msg.N <= 0 {
+		c.credit = 0
+		return
+	}
+	c.credit = min(c.credit+msg.N, discovery.MaxCredit)
+}
+
+// next passes a node on. One that nobody waits for any more is dropped.
+func (c *candidates) next(ctx actor.Context, found *enode.Node) {
+	c.reading, c.ended = false, found == nil
+	if !c.ended && c.credit > 0 {
+		c.credit--
+		actors.Send(ctx, c.to, &discovery.Candidate{Node: found, Source: sourceConfig})
+	}
 }
 
 // read begins to read the next node, if somebody waits for it.

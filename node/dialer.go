@@ -10,19 +10,11 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
-const (
-	// askPauseMin is how often the dialer asks for candidates at most. Where none is worth a
-	// dial for now, it would go round in circles; the pause then doubles up to askPauseMax.
-	askPauseMin = time.Second
-	askPauseMax = 8 * time.Second
-	// askPatience is how long it waits for what it asked for before it asks anew: whoever
-	// was to answer may have been restarted.
-	askPatience = 30 * time.Second
-	// maxPause is how long it sleeps at most.
-	maxPause = time.Hour
-)
+// maxPause is how long the dialer sleeps at most.
+const maxPause = time.Hour
 
 // dialer keeps links to the static nodes, and looks for peers while there is room. What to
 // dial when is in dialPlan, which outlives it.
@@ -32,21 +24,15 @@ type dialer struct {
 	// lastErr is what the operator was told about a static node, so that he is told once.
 	lastErr map[enode.ID]string
 
-	// Candidates that were asked for and have not come, when that was, and whether any that
-	// came since was worth a dial.
-	outstanding int
-	asked       time.Time
-	pause       time.Duration
-	useful      bool
-	lookout     lookout
+	sources []*source
+	lookout lookout
 }
 
 func (d *dialer) Receive(ctx actor.Context) {
 	now := d.n.clock.Now()
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
-		d.lastErr = map[enode.ID]string{}
-		d.n.plan.began(now)
+		d.start(ctx, now)
 	case *addStatic:
 		d.n.plan.add(msg.node, d.n.roster.member(msg.node.ID()) != nil, now)
 	case *removeStatic:
@@ -59,8 +45,8 @@ func (d *dialer) Receive(ctx actor.Context) {
 	case *setupEnded:
 		d.n.plan.ended(msg.ticket, causeOfSetup(msg.err), now)
 		d.explain(msg)
-	case *foundNode:
-		d.consider(msg.node, now)
+	case *discovery.Candidate:
+		d.consider(msg, now)
 	case *dialDue:
 	case *actor.Stopping, *actor.Restarting:
 		d.timer.Stop()
@@ -69,6 +55,17 @@ func (d *dialer) Receive(ctx actor.Context) {
 		return
 	}
 	d.proceed(ctx, now)
+}
+
+func (d *dialer) start(ctx actor.Context, now time.Time) {
+	d.lastErr = map[enode.ID]string{}
+	d.n.plan.began(now)
+	if d.n.cfg.Candidates != nil {
+		d.sources = append(d.sources, &source{pid: d.n.candidates, own: true})
+	}
+	for _, s := range d.sources {
+		s.withdraw(ctx) // what an earlier incarnation asked for
+	}
 }
 
 // proceed does what is to be done now, and sets the timer for what comes next.
@@ -95,33 +92,32 @@ func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	d.timer = d.n.clock.AfterFunc(wait, func() { actors.Send(root, self, &dialDue{}) })
 }
 
-// ask asks for candidates if there is room for peers, and says when to look again.
+// ask asks the sources for candidates if there is room for peers, and says when to look
+// again.
 func (d *dialer) ask(ctx actor.Context, room room, now time.Time) time.Duration {
 	missing := maxCandidates - len(d.n.plan.pool)
 	if room.free() <= 0 || missing <= 0 {
 		return maxPause
 	}
-	again := d.asked.Add(d.pause)
-	if d.outstanding > 0 {
-		again = d.asked.Add(askPatience)
+	again := maxPause
+	for _, s := range d.sources {
+		if wait := s.wait(now); wait > 0 {
+			again = min(again, wait)
+			continue
+		}
+		s.ask(ctx, (missing+len(d.sources)-1)/len(d.sources), now)
+		again = min(again, s.wait(now))
 	}
-	if wait := again.Sub(now); wait > 0 {
-		return wait
-	}
-	d.pause = min(2*d.pause, askPauseMax)
-	if d.useful || d.pause == 0 {
-		d.pause = askPauseMin
-	}
-	d.asked, d.outstanding, d.useful = now, missing, false
-	actors.Send(ctx, d.n.candidates, &wantNodes{n: missing, to: ctx.Self()})
-	return askPatience
+	return again
 }
 
 // consider takes in a candidate.
-func (d *dialer) consider(n *enode.Node, now time.Time) {
-	d.outstanding = max(0, d.outstanding-1)
-	if d.n.plan.offer(n, now) == nil {
-		d.useful = true
+func (d *dialer) consider(msg *discovery.Candidate, now time.Time) {
+	useful := d.n.plan.offer(msg.Node, now) == nil
+	for _, s := range d.sources {
+		if s.own == (msg.Source == sourceConfig) {
+			s.came(useful)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ const (
 	// With one or two that one dials, a small network falls apart, and all of them are soon
 	// somebody's who wants to be the only neighbour.
 	minDialed = 4
+	// spareDials are under way on top of what there is room for.
+	spareDials = 2
 	// starvedAfter is how long nobody may have dialed us before we take their places: behind
 	// a router that lets nothing in, a node would be left with a third of its peers.
 	starvedAfter = 3 * time.Minute
@@ -28,9 +30,14 @@ type room struct {
 // free is how many more there may be.
 func (r room) free() int { return r.limit - r.outbound }
 
-// dials is how many dials for them may be under way at once: most come to nothing, so
-// there are twice as many.
-func (r room) dials() int { return 2 * r.free() }
+// dials is how many dials for them may be under way at once. Most come to nothing, often
+// after a long wait, so that the last places would take long to fill one by one.
+func (r room) dials() int {
+	if r.free() <= 0 {
+		return 0
+	}
+	return r.free() + spareDials
+}
 
 // dialRoom follows from the limits and who is there. A starved node may also have the
 // places that nobody else takes, but for a quarter of all: if everybody dialed until all

@@ -19,7 +19,7 @@
 // over its dials. A handshake asks peers for admission as soon as the remote's identity
 // is known, and gets its verdict as a message; with a session in hand it gives connection
 // and session to peers and ends. Peers spawns the link and tells the dialer. When a
-// handshake is gone, its parent tells peers, and the dialer if it was a dial.
+// handshake is gone, its parent tells peers, and peers the dialer if it was a dial.
 //
 // What blocks (reading, writing, connecting, resolving names) runs in goroutines that
 // belong to one actor and report to it. No actor waits for another.

@@ -221,7 +221,6 @@ func (h *handshakes) ended(ctx actor.Context, who *actor.PID, r *running) {
 		h.serveWaiting(ctx)
 	} else {
 		delete(h.dials, r.dial.ticket)
-		actors.Send(ctx, h.n.dialer, end)
 	}
 	if r.err != nil {
 		h.report(r)

@@ -99,20 +99,9 @@ type cancelDial struct {
 // dialDue is the dialer's timer to itself: something may be due.
 type dialDue struct{ late }
 
-// wantNodes goes to candidates: find so many nodes more. They come as *foundNode.
-type wantNodes struct {
-	late
-	n  int
-	to *actor.PID
-}
+// The sources of nodes are asked by *discovery.Request, and answer by *discovery.Candidate.
 
 // From candidates.
-
-// foundNode goes to the dialer, for each node that it asked for.
-type foundNode struct {
-	late
-	node *enode.Node
-}
 
 // nextNode comes to candidates from the goroutine that reads Config.Candidates.
 type nextNode struct {
@@ -122,8 +111,8 @@ type nextNode struct {
 
 // From handshakes.
 
-// setupEnded goes to peers, and to the dialer for a dial, when a handshake is over,
-// however it ended.
+// setupEnded goes to peers, and from there to the dialer if it was a dial, when a
+// handshake is over, however it ended.
 type setupEnded struct {
 	late
 	by      *actor.PID

@@ -112,8 +112,12 @@ func (p *peers) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 	p.stopIfEmpty(ctx)
 }
 
-// setupEnded frees the place of a handshake, and takes down what it says of the remote.
+// setupEnded frees the place of a handshake, and takes down what it says of the remote. The
+// dialer hears of it by way of peers, so that a link that came of it is counted by then.
 func (p *peers) setupEnded(ctx actor.Context, msg *setupEnded) {
+	if !msg.inbound {
+		actors.Send(ctx, p.n.dialer, msg)
+	}
 	p.n.roster.abandon(msg.id, msg.by)
 	if msg.inbound {
 		p.judge(ctx, msg.id, msg.addr, offenceOfSetup(msg.err))

@@ -387,13 +387,6 @@ func (r *roster) size() int {
 	return len(r.members)
 }
 
-// tally is how many members there are of each kind.
-func (r *roster) tally() counts {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.counts
-}
-
 func (r *roster) setTrusted(id enode.ID, yes bool) {
 	r.change(id, func(m *mark) { m.trusted = yes })
 }
