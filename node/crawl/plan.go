@@ -1,0 +1,180 @@
+package crawl
+
+import (
+	"container/heap"
+	"net/netip"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+// limits bound a crawl.
+type limits struct {
+	parallel  int           // visits at once
+	perSecond int           // visits that begin within any second
+	again     time.Duration // between two visits to a node
+	nodes     int           // known at all; more are not taken
+	perHost   int           // of them, with the same public IPv4 address or IPv6 /64
+}
+
+// plan decides whom to visit and when. What is in it is bounded, whatever others tell of
+// nodes that don't exist; it outlives a crash of the walker.
+type plan struct {
+	limits
+	known    map[enode.ID]*entry
+	hosts    map[netip.Prefix]int // how many of the known are there
+	queue    queue                // those that are not being visited, by time
+	underWay map[enode.ID]*entry
+	begun    []time.Time // the last perSecond visits, oldest first
+
+	news    time.Time // when something new came last
+	visited int       // visits that ended
+	left    int       // nodes that were not taken, for want of room
+}
+
+// entry is a node that is known.
+type entry struct {
+	node *enode.Node
+	due  time.Time // when to visit it
+	last time.Time // when a visit began; zero: none yet
+}
+
+func newPlan(l limits) *plan {
+	return &plan{limits: l, known: map[enode.ID]*entry{}, hosts: map[netip.Prefix]int{}, underWay: map[enode.ID]*entry{}}
+}
+
+// learn takes a node in, and says whether it, or something in its record, is new. last is
+// when it was visited by an earlier crawl; zero: never, or not known.
+func (p *plan) learn(n *enode.Node, last, now time.Time) bool {
+	if e := p.known[n.ID()]; e != nil {
+		return e.update(n)
+	}
+	host, shared := hostOf(n.IPAddr())
+	if len(p.known) >= p.nodes || shared && p.hosts[host] >= p.perHost {
+		p.left++
+		return false
+	}
+	if shared {
+		p.hosts[host]++
+	}
+	e := &entry{node: n, due: now, last: last}
+	if !last.IsZero() {
+		e.due = last.Add(p.again)
+	}
+	p.known[n.ID()] = e
+	heap.Push(&p.queue, e)
+	p.news = now
+	return true
+}
+
+// update takes a newer record of a known node. Where it has moved, it is counted where it
+// was seen first, and asked again when it is due: who changes his record all the time
+// gets no more visits for it.
+func (e *entry) update(n *enode.Node) bool {
+	if n.Seq() <= e.node.Seq() {
+		return false
+	}
+	e.node = n
+	return true
+}
+
+// next gives a node that is to be visited now, or how long to wait before asking again;
+// negative: until something happens.
+func (p *plan) next(now time.Time) (n *enode.Node, wait time.Duration) {
+	if len(p.queue) == 0 || len(p.underWay) >= p.parallel {
+		return nil, -1
+	}
+	if len(p.begun) >= p.perSecond {
+		if wait := p.begun[0].Add(time.Second).Sub(now); wait > 0 {
+			return nil, wait
+		}
+		p.begun = append(p.begun[:0], p.begun[1:]...)
+	}
+	if wait := p.queue[0].due.Sub(now); wait > 0 {
+		return nil, wait
+	}
+	e := heap.Pop(&p.queue).(*entry)
+	e.last = now
+	p.underWay[e.node.ID()] = e
+	p.begun = append(p.begun, now)
+	return e.node, 0
+}
+
+// done ends a visit.
+func (p *plan) done(id enode.ID, now time.Time) {
+	e := p.underWay[id]
+	if e == nil {
+		return // of an incarnation before
+	}
+	delete(p.underWay, id)
+	e.due = now.Add(p.again)
+	p.visited++
+	p.news = now
+	heap.Push(&p.queue, e)
+}
+
+// restore puts the visits that a crash has cut off back into the queue.
+func (p *plan) restore(now time.Time) {
+	for id, e := range p.underWay {
+		delete(p.underWay, id)
+		e.due = now
+		heap.Push(&p.queue, e)
+	}
+}
+
+// backlog is how many visits are due by now, counted up to a limit.
+func (p *plan) backlog(now time.Time, limit int) int {
+	return p.queue.dueBefore(0, now, limit)
+}
+
+// quietFor is for how long nothing new has come, with nobody left to visit.
+func (p *plan) quietFor(now time.Time) time.Duration {
+	if len(p.underWay) > 0 || p.backlog(now, 1) > 0 {
+		return 0
+	}
+	return now.Sub(p.news)
+}
+
+// hostOf gives the address that nodes may share up to a limit: not so loopback and
+// private ones.
+func hostOf(ip netip.Addr) (host netip.Prefix, shared bool) {
+	ip = ip.Unmap()
+	if !ip.IsValid() || ip.IsLoopback() || ip.IsPrivate() {
+		return host, false
+	}
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	return netip.PrefixFrom(ip, bits).Masked(), true
+}
+
+// queue is a heap of entries, the one that is due first on top.
+type queue []*entry
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+
+// Push and Pop are for package heap.
+func (q *queue) Push(x any) { *q = append(*q, x.(*entry)) }
+
+func (q *queue) Pop() any {
+	old := *q
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	return e
+}
+
+// dueBefore counts the entries below i that are due, up to a limit. It looks at no more
+// than twice as many.
+func (q queue) dueBefore(i int, now time.Time, limit int) int {
+	if i >= len(q) || limit <= 0 || q[i].due.After(now) {
+		return 0
+	}
+	n := 1
+	n += q.dueBefore(2*i+1, now, limit-n)
+	n += q.dueBefore(2*i+2, now, limit-n)
+	return n
+}

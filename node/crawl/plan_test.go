@@ -1,0 +1,173 @@
+package crawl
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+)
+
+// at makes a node with an ID of its own at an address, without a key: the plan needs none.
+func at(i int, ip string) *enode.Node {
+	var r enr.Record
+	r.Set(enr.IPv4Addr(netip.MustParseAddr(ip)))
+	r.Set(enr.TCP(30303))
+	r.SetSeq(1)
+	return enode.SignNull(&r, enode.ID{byte(i >> 8), byte(i), 1})
+}
+
+func newer(n *enode.Node) *enode.Node {
+	r := *n.Record()
+	r.SetSeq(n.Seq() + 1)
+	return enode.SignNull(&r, n.ID())
+}
+
+var (
+	start = time.Unix(1_800_000_000, 0)
+	wide  = limits{parallel: 100, perSecond: 100, again: time.Hour, nodes: 100, perHost: 100}
+)
+
+func TestPlanVisitsEachOnce(t *testing.T) {
+	p := newPlan(wide)
+	n := at(1, "192.0.2.1")
+	if !p.learn(n, time.Time{}, start) || p.learn(n, time.Time{}, start) {
+		t.Error("want news once")
+	}
+	if got, _ := p.next(start); got != n {
+		t.Fatalf("got %v", got)
+	}
+	if got, wait := p.next(start); got != nil || wait >= 0 {
+		t.Errorf("while it is being visited: %v, %v", got, wait)
+	}
+	if !p.learn(newer(n), time.Time{}, start) {
+		t.Error("a newer record is no news")
+	}
+	end := start.Add(time.Second)
+	p.done(n.ID(), end)
+	p.done(n.ID(), end) // late, of an incarnation before
+	if got, wait := p.next(end); got != nil || wait != time.Hour {
+		t.Errorf("afterwards: %v, %v, want to wait an hour", got, wait)
+	}
+	if got, _ := p.next(end.Add(time.Hour)); got == nil || got.Seq() != 2 {
+		t.Errorf("an hour later: %v, want the newer record", got)
+	}
+}
+
+func TestPlanResumes(t *testing.T) {
+	p := newPlan(wide)
+	p.learn(at(1, "192.0.2.1"), start.Add(-time.Minute), start)
+	p.learn(at(2, "192.0.2.2"), start.Add(-2*time.Hour), start)
+	if got, _ := p.next(start); got == nil || got.ID() != at(2, "192.0.2.2").ID() {
+		t.Errorf("got %v, want the one that was asked long ago", got)
+	}
+	if got, wait := p.next(start); got != nil || wait != 59*time.Minute {
+		t.Errorf("got %v, %v, want to wait for the other", got, wait)
+	}
+}
+
+func TestPlanLimits(t *testing.T) {
+	l := wide
+	l.parallel, l.perSecond = 3, 2
+	p := newPlan(l)
+	for i := range 10 {
+		p.learn(at(i, "192.0.2.1"), time.Time{}, start)
+	}
+	var begun []*enode.Node
+	drain := func(now time.Time) (n int, wait time.Duration) {
+		for {
+			node, wait := p.next(now)
+			if node == nil {
+				return n, wait
+			}
+			begun = append(begun, node)
+			n++
+		}
+	}
+	if n, wait := drain(start); n != 2 || wait != time.Second {
+		t.Errorf("%d began, then wait %v, want 2 and a second", n, wait)
+	}
+	if n, wait := drain(start.Add(999 * time.Millisecond)); n != 0 || wait != time.Millisecond {
+		t.Errorf("%d more, wait %v", n, wait)
+	}
+	if n, wait := drain(start.Add(time.Second)); n != 1 || wait >= 0 {
+		t.Errorf("a second later %d, wait %v: want one and no time, because of those under way", n, wait)
+	}
+	p.done(begun[0].ID(), start.Add(time.Second))
+	if n, _ := drain(start.Add(time.Second)); n != 1 {
+		t.Errorf("one has ended: %d began", n)
+	}
+}
+
+func TestPlanIsBounded(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ip   func(i int) string
+		want int
+	}{
+		{"one public address", func(int) string { return "192.0.2.1" }, 5},
+		{"many addresses", func(i int) string { return fmt.Sprintf("192.0.2.%d", i) }, 20},
+		{"loopback", func(int) string { return "127.0.0.1" }, 20},
+	} {
+		l := wide
+		l.nodes, l.perHost = 20, 5
+		p := newPlan(l)
+		for i := range 50 {
+			p.learn(at(i, tt.ip(i)), time.Time{}, start)
+		}
+		if len(p.known) != tt.want || p.left != 50-tt.want {
+			t.Errorf("%s: %d known and %d left out, want %d", tt.name, len(p.known), p.left, tt.want)
+		}
+	}
+}
+
+func TestPlanRestores(t *testing.T) {
+	p := newPlan(wide)
+	for i := range 3 {
+		p.learn(at(i, "192.0.2.1"), time.Time{}, start)
+		p.next(start)
+	}
+	p.restore(start)
+	if got := p.backlog(start, 10); got != 3 || len(p.underWay) != 0 {
+		t.Errorf("%d in the queue and %d under way, want all three back", got, len(p.underWay))
+	}
+}
+
+func TestPlanQuiet(t *testing.T) {
+	p := newPlan(wide)
+	p.news = start
+	if got := p.quietFor(start.Add(time.Minute)); got != time.Minute {
+		t.Errorf("nobody known: %v", got)
+	}
+	n := at(1, "192.0.2.1")
+	p.learn(n, time.Time{}, start)
+	for _, step := range []struct {
+		name string
+		do   func()
+		want time.Duration
+	}{
+		{"waiting for a visit", func() {}, 0},
+		{"under way", func() { p.next(start) }, 0},
+		{"visited", func() { p.done(n.ID(), start) }, 10 * time.Second},
+	} {
+		step.do()
+		if got := p.quietFor(start.Add(10 * time.Second)); got != step.want {
+			t.Errorf("%s: quiet for %v, want %v", step.name, got, step.want)
+		}
+	}
+}
+
+func TestBacklogIsCountedToALimit(t *testing.T) {
+	p := newPlan(wide)
+	for i := range 50 {
+		p.learn(at(i, "192.0.2.1"), time.Time{}, start)
+	}
+	p.learn(at(99, "192.0.2.1"), start, start)
+	for _, limit := range []int{0, 1, 7, 50, 100} {
+		if got := p.backlog(start, limit); got != min(limit, 50) {
+			t.Errorf("up to %d: %d", limit, got)
+		}
+	}
+}
