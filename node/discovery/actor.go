@@ -243,8 +243,8 @@ func (a *finder) learned(msg *learned) {
 }
 
 func (a *finder) sift(l *lane, n *enode.Node) {
-	if a.filter.pass(n) {
-		l.keep(n, a.Clock.Now())
+	if now := a.Clock.Now(); a.filter.pass(n, now) {
+		l.keep(n, now)
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	RefusedLocal      = "local"       // a LAN or loopback address, heard of by a public node
 	RefusedRestricted = "netrestrict" // an address that we don't talk to
 	RefusedUnwanted   = "unwanted"    // of no use to the running protocols
+	RefusedCrowded    = "crowded"     // too many of its network (/24, for IPv6 /48) in a short time
 )
 
 const (
@@ -25,6 +26,12 @@ const (
 	// the same few all the time.
 	repeatAfter = 10 * time.Second
 	repeatLimit = 4096
+
+	// crowdShare is how many candidates may come from one network within crowdSpan. The
+	// library's tables have such limits, but a walk yields whatever somebody answers.
+	crowdShare = 10
+	crowdSpan  = 5 * time.Minute
+	crowdLimit = 4096
 )
 
 // filter decides which nodes are candidates.
@@ -34,6 +41,7 @@ type filter struct {
 	address  func() netip.Addr // our own, as our record says it; not valid: not known
 	want     func(*enode.Node) bool
 	lately   *recent[enode.ID]
+	crowds   crowds
 	refused  map[string]uint64
 }
 
@@ -63,7 +71,7 @@ func (f *filter) glance(n *enode.Node, now time.Time) bool {
 }
 
 // pass passes candidates.
-func (f *filter) pass(n *enode.Node) bool {
+func (f *filter) pass(n *enode.Node, now time.Time) bool {
 	at, ok := n.TCPEndpoint()
 	ip := at.Addr().Unmap()
 	switch {
@@ -79,6 +87,8 @@ func (f *filter) pass(n *enode.Node) bool {
 		return f.refuse(RefusedLocal)
 	case f.want != nil && !f.want(n):
 		return f.refuse(RefusedUnwanted)
+	case !f.crowds.admit(ip, now):
+		return f.refuse(RefusedCrowded)
 	}
 	return true
 }
@@ -86,4 +96,30 @@ func (f *filter) pass(n *enode.Node) bool {
 func (f *filter) refuse(cause string) bool {
 	f.refused[cause]++
 	return false
+}
+
+// crowds counts candidates by network, for crowdSpan. Local networks have no limit. With
+// more than crowdLimit networks the count begins anew.
+type crowds struct {
+	counts map[netip.Prefix]int
+	since  time.Time
+}
+
+func (c *crowds) admit(ip netip.Addr, now time.Time) bool {
+	if netutil.AddrIsLAN(ip) {
+		return true
+	}
+	bits := 48
+	if ip.Is4() {
+		bits = 24
+	}
+	if c.counts == nil || now.Sub(c.since) >= crowdSpan || len(c.counts) >= crowdLimit {
+		c.counts, c.since = map[netip.Prefix]int{}, now
+	}
+	network := netip.PrefixFrom(ip, bits).Masked()
+	if c.counts[network] >= crowdShare {
+		return false
+	}
+	c.counts[network]++
+	return true
 }

@@ -77,7 +77,7 @@ func TestFilter(t *testing.T) {
 			}
 			f.want = func(n *enode.Node) bool { return n.IPAddr() != netip.MustParseAddr("8.8.4.4") }
 			n := nodeAt(t, c.ip, c.tcp)
-			if got := f.pass(n); got != (c.want == "") {
+			if got := f.pass(n, noon); got != (c.want == "") {
 				t.Errorf("passed: %v, refusals %v, want %q", got, f.refused, c.want)
 			}
 			if c.want != "" && f.refused[c.want] != 1 {
@@ -111,5 +111,41 @@ func TestFilterNeedsRecord(t *testing.T) {
 	choosy := &filter{want: func(*enode.Node) bool { return true }}
 	if all.needsRecord(heardOf) || choosy.needsRecord(signed) || !choosy.needsRecord(heardOf) {
 		t.Error("a record is asked for where somebody wants to see it and it isn't there, and only then")
+	}
+}
+
+func TestCrowds(t *testing.T) {
+	var c crowds
+	admitted := func(ip string, tries int, after time.Duration) (n int) {
+		for range tries {
+			if c.admit(netip.MustParseAddr(ip), noon.Add(after)) {
+				n++
+			}
+		}
+		return n
+	}
+	for _, step := range []struct {
+		ip          string
+		after       time.Duration
+		tries, want int
+	}{
+		{"8.8.8.1", 0, 6, 6},
+		{"8.8.8.200", 0, 20, crowdShare - 6},
+		{"8.8.9.1", 0, 20, crowdShare},
+		{"2a00:1:2:3::1", 0, 6, 6},
+		{"2a00:1:2:4::1", 0, 20, crowdShare - 6},
+		{"192.168.1.1", 0, 100, 100},
+		{"127.0.0.1", 0, 100, 100},
+		{"8.8.8.1", crowdSpan, 20, crowdShare},
+	} {
+		if got := admitted(step.ip, step.tries, step.after); got != step.want {
+			t.Errorf("%s after %v: %d of %d, want %d", step.ip, step.after, got, step.tries, step.want)
+		}
+	}
+	for i := range 100_000 {
+		c.admit(netip.AddrFrom4([4]byte{8, byte(i >> 8), byte(i), 1}), noon)
+	}
+	if len(c.counts) > crowdLimit {
+		t.Errorf("%d networks in memory", len(c.counts))
 	}
 }

@@ -82,10 +82,10 @@ func v5Unknown(t *testing.T, to *enode.LocalNode) []byte {
 	return b
 }
 
-// Junk and well-formed packets of ever new strangers, 120,000 in a minute, leave lookups
+// Junk and well-formed packets of ever new strangers, 60,000 in a minute, leave lookups
 // alone, and the memory.
 func TestFloodStopsNoLookup(t *testing.T) {
-	const ticks, each = 600, 200
+	const ticks, each = 600, 100
 	var v4, v5 *remote
 	perform(t, func(s *stage, c *Config) {
 		v4, v5 = s.addV4("10.0.0.4:30303"), s.addV5("10.0.0.5:30303")

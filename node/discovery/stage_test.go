@@ -23,9 +23,12 @@ type stage struct {
 	t     *testing.T
 	net   *simNet
 	root  *actor.RootContext
+	tops  []*actor.PID // the supervisors
 	pid   *actor.PID
 	asker *actor.PID
+	key   *ecdsa.PrivateKey
 	local *enode.LocalNode
+	log   *actors.Journal
 
 	mu       sync.Mutex
 	got      []*Candidate
@@ -87,9 +90,9 @@ func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 			defer s.mu.Unlock()
 			s.journal = append(s.journal, e)
 		})
-		key := newKey(t)
-		s.local = newLocal(t, key, stageAddr)
-		c := Config{Key: key, Local: s.local, Journal: journal, Inbound: func(from netip.AddrPort) {
+		s.key = newKey(t)
+		s.local = newLocal(t, s.key, stageAddr)
+		c := Config{Key: s.key, Local: s.local, Journal: journal, Inbound: func(from netip.AddrPort) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.inbound = append(s.inbound, from)
@@ -105,23 +108,29 @@ func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 			actor.WithDeadLetterThrottleInterval(time.Millisecond),
 		)
 		s.root = system.Root
-		spawned := make(chan struct{})
-		sup := actors.NewSupervisor(actors.SystemClock, journal, nil)
-		top := s.root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-			return &parent{Supervisor: sup, stage: s, props: props, spawned: spawned}
-		}, actor.WithSupervisor(sup)))
+		s.log = journal
 		s.asker = s.root.Spawn(actor.PropsFromFunc(s.Receive))
-		<-spawned
+		s.spawn(props)
 		f(s)
 		if !s.gone() {
 			s.root.Send(s.pid, &Leave{})
 			<-s.stopped
 		}
-		s.root.Stop(top)
-		s.root.Stop(s.asker)
+		for _, top := range append(s.tops, s.asker) {
+			s.root.Stop(top)
+		}
 		system.Shutdown()
 		s.local.Database().Close()
 	})
+}
+
+// spawn starts the actor under a supervisor.
+func (s *stage) spawn(props *actor.Props) {
+	spawned, sup := make(chan struct{}), actors.NewSupervisor(actors.SystemClock, s.log, nil)
+	s.tops = append(s.tops, s.root.Spawn(actor.PropsFromProducer(func() actor.Actor {
+		return &parent{Supervisor: sup, stage: s, props: props, spawned: spawned}
+	}, actor.WithSupervisor(sup))))
+	<-spawned
 }
 
 func (s *stage) gone() bool {

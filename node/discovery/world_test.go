@@ -120,12 +120,12 @@ func TestCredit(t *testing.T) {
 		s.ask(1)
 		s.ask(2)
 		s.candidates(3)
-		time.Sleep(3 * time.Minute)
+		time.Sleep(time.Minute)
 		if got := s.candidates(3); len(got) != 3 {
 			t.Errorf("%d candidates, 3 were asked for", len(got))
 		}
 		before := s.status()
-		time.Sleep(3 * time.Minute)
+		time.Sleep(time.Minute)
 		if after := s.status(); after.Sources[SourceV4].Found != before.Sources[SourceV4].Found || after.Wanted != 0 {
 			t.Errorf("the search goes on while nobody asks: %v, before %v", after, before)
 		}
@@ -134,7 +134,7 @@ func TestCredit(t *testing.T) {
 		s.ask(0) // withdraws the rest
 		s.status()
 		got := len(s.candidates(5))
-		time.Sleep(3 * time.Minute)
+		time.Sleep(time.Minute)
 		if now := len(s.candidates(5)); now != got {
 			t.Errorf("%d candidates came after all was withdrawn", now-got)
 		}
