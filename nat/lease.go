@@ -38,6 +38,7 @@ type lease struct {
 	// What we have.
 	by      Mapper // who granted it; nil: nothing
 	held    Mapping
+	since   time.Time // of the last grant
 	renewAt time.Time
 	endsAt  time.Time // zero: never, because it isn't the router that gave it
 	proved  bool      // somebody has come in since it was made
@@ -75,7 +76,7 @@ func (l *lease) request() Request {
 // granted takes in what the router gave. random is from [0,1).
 func (l *lease) granted(now time.Time, by Mapper, m Mapping, random float64) {
 	anew := l.by != by || l.held.External != m.External || l.held.IP != m.IP
-	l.by, l.held, l.ask = by, m, m.External
+	l.by, l.held, l.ask, l.since = by, m, m.External, now
 	l.failures, l.retryAt, l.err = 0, time.Time{}, nil
 	l.renewAt, l.endsAt = time.Time{}, time.Time{}
 	if !by.Caps().Maps {
@@ -177,6 +178,17 @@ func (l *lease) doubted(now time.Time) {
 	l.proved = false
 	l.doubt = min(2*l.doubt, doubtMax)
 	l.doubtAt = now.Add(l.doubt)
+}
+
+// renewSoon brings the next renewal forward, to so long after the last one at the earliest.
+func (l *lease) renewSoon(now time.Time, gap time.Duration) {
+	if l.by == nil || l.renewAt.IsZero() {
+		return
+	}
+	if at := l.since.Add(gap); at.After(now) {
+		now = at
+	}
+	l.renewAt = earliest(l.renewAt, now)
 }
 
 // next is when this lease wants attention, zero if never.

@@ -239,6 +239,12 @@ func (m *machine) onNotice(now time.Time, from netip.Addr, n notice) {
 			m.lose("the router announces that it has started over", nil)
 		case ours && n.ip.IsValid() && n.ip != m.external:
 			m.lose(fmt.Sprintf("the router announces the address %v, was %v", n.ip, m.external), nil)
+		case ours && m.router.Method() != MethodUPnP:
+			// Routers announce what they have lost. One that restarts twice in a moment has a clock
+			// that shows nothing.
+			for _, l := range m.leases {
+				l.renewSoon(now, searchGap)
+			}
 		}
 	}
 	m.settle()

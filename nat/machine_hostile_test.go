@@ -30,6 +30,23 @@ func TestStormOfNoticesIsBounded(t *testing.T) {
 	}
 }
 
+func TestStormOfAnnouncementsIsBounded(t *testing.T) {
+	r := pmpRouter()
+	s := newSim(t, r)
+	s.run(20 * time.Second)
+	before := len(r.mapCalls)
+	for range 600 {
+		s.machine.onNotice(s.now, r.addr, notice{kind: noticeAnnounce, ip: wan, epoch: r.epoch()})
+		s.perform()
+		s.run(100 * time.Millisecond)
+	}
+	if n, most := len(r.mapCalls)-before, 2*(int(time.Minute/searchGap)+1); n < 2 || n > most {
+		t.Errorf("asked for %d mappings in a minute, want at most %d for the two ports", n, most)
+	}
+	s.state(Mapped)
+	s.announced(1, "30.10.10.1 30303/30303 nat-pmp")
+}
+
 // TestNonsenseIsAnAnswer: a router that can't be understood is there all the same, and is
 // complained about once; one that doesn't answer is no reason to complain.
 func TestNonsenseIsAnAnswer(t *testing.T) {

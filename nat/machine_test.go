@@ -226,6 +226,14 @@ func TestRecovers(t *testing.T) {
 			cause: func(_ *sim, r *simRouter) { r.reboot() }},
 		{name: "reboot, seen by PCP's clock", method: MethodPCP, within: 11 * time.Second, news: 1,
 			cause: func(_ *sim, r *simRouter) { r.reboot() }},
+		{name: "two reboots in two seconds, announced", method: MethodPMP, within: 3 * time.Second, news: 1, cause: func(s *sim, r *simRouter) {
+			for range 2 {
+				r.reboot()
+				s.machine.onNotice(s.now, r.addr, notice{kind: noticeAnnounce, ip: wan, epoch: r.epoch()})
+				s.perform()
+				s.run(1500 * time.Millisecond)
+			}
+		}},
 		{name: "reboot, announced", method: MethodUPnP, within: time.Second, news: 1, cause: func(s *sim, r *simRouter) {
 			s.machine.onNotice(s.now, r.addr, notice{kind: noticeAlive, id: "u", boot: "1"}) // known from before
 			r.reboot()
