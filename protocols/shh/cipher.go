@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/crypto/ecies"
 )
 
@@ -58,6 +59,9 @@ func encryptSymmetric(key, content []byte) ([]byte, error) {
 }
 
 func encryptAsymmetric(to *ecdsa.PublicKey, content []byte) ([]byte, error) {
+	if _, err := crypto.UnmarshalPubkey(crypto.FromECDSAPub(to)); err != nil {
+		return nil, ErrInvalidPublicKey
+	}
 	return ecies.Encrypt(rand.Reader, ecies.ImportECDSAPublic(to), content, nil, nil)
 }
 

@@ -15,6 +15,8 @@ import (
 // ErrPoWNotReached: the time for the work ran out.
 var ErrPoWNotReached = errors.New("PoW not reached")
 
+const hashBits = 256
+
 // noncesPerLook is how many hashes are made between two looks at the context.
 const noncesPerLook = 1024
 
@@ -27,8 +29,8 @@ func (e *Envelope) Seal(ctx context.Context, pow float64) error {
 		return nil
 	}
 	bits := e.bitsFor(pow)
-	if bits > 256 {
-		return fmt.Errorf("%w: %v takes %d bits, a hash has 256", ErrPoWNotReached, pow, bits)
+	if bits > hashBits {
+		return fmt.Errorf("%w: %v takes more bits than a hash has", ErrPoWNotReached, pow)
 	}
 	if got := e.work(ctx, bits); got < bits {
 		return fmt.Errorf("%w: want %d bits for %v, got %d: %w", ErrPoWNotReached, bits, pow, got, context.Cause(ctx))
@@ -37,14 +39,15 @@ func (e *Envelope) Seal(ctx context.Context, pow float64) error {
 }
 
 // SealBest spends all the time until ctx ends, which must happen, on the best nonce.
-func (e *Envelope) SealBest(ctx context.Context) { e.work(ctx, 257) }
+func (e *Envelope) SealBest(ctx context.Context) { e.work(ctx, hashBits+1) }
 
 // bitsFor is how many leading zero bits make so much PoW, by the size of the whole RLP,
-// whatever the nonce.
+// whatever the nonce. What no hash can have is one more than it has bits.
 func (e *Envelope) bitsFor(pow float64) int {
 	const longestNonce = 9
 	size := len(e.withoutNonce()) + longestNonce
-	return max(1, int(math.Ceil(math.Log2(pow*float64(size)*float64(e.TTL)))))
+	bits := math.Ceil(math.Log2(pow * float64(size) * float64(e.TTL)))
+	return int(max(1, min(bits, hashBits+1)))
 }
 
 // work leaves the first nonce with so many bits in the envelope, or the best one until ctx

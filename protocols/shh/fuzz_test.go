@@ -1,0 +1,81 @@
+package shh_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/protocols/shh"
+)
+
+// FuzzEnvelope: what is parsed is what go-ethereum's strict RLP decoder makes of it, and
+// is encoded again as it was.
+func FuzzEnvelope(f *testing.F) {
+	for _, v := range readVectors(f).Envelopes {
+		if len(v.RLP) < 2000 {
+			f.Add(v.RLP)
+			f.Add(v.RLP[:len(v.RLP)-1])
+		}
+	}
+	f.Add([]byte{0xc9, 0x80, 0x80, 0x84, 1, 2, 3, 4, 0x80, 0x80})
+	f.Add([]byte{0xc0})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		e, err := shh.ParseEnvelope(raw)
+		var want shh.Envelope
+		if wantErr := rlp.DecodeBytes(raw, &want); (err == nil) != (wantErr == nil) {
+			t.Fatalf("got %v, package rlp says %v", err, wantErr)
+		}
+		if err != nil {
+			if !errors.Is(err, shh.ErrEnvelope) {
+				t.Error(err)
+			}
+			return
+		}
+		if e.Expiry != want.Expiry || e.TTL != want.TTL || e.Topic != want.Topic || e.Nonce != want.Nonce || !bytes.Equal(e.Data, want.Data) {
+			t.Errorf("got %+v, want %+v", e, want)
+		}
+		if !bytes.Equal(e.Encode(), raw) {
+			t.Error("is encoded otherwise")
+		}
+		if pow := e.PoW(); !(pow >= 0) {
+			t.Errorf("PoW of %v", pow)
+		}
+	})
+}
+
+// FuzzContent: bytes of whoever knows a key are a content or an error.
+func FuzzContent(f *testing.F) {
+	for _, v := range readVectors(f).Envelopes {
+		e, err := shh.ParseEnvelope(v.RLP)
+		if err != nil {
+			f.Fatal(err)
+		}
+		c, err := v.open(f, e)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if b, err := shh.EncodeContent(c.Payload, c.Padding, nil); err != nil {
+			f.Fatal(err)
+		} else if len(b) < 2000 {
+			f.Add(b)
+		}
+	}
+	f.Add([]byte{0})
+	f.Add([]byte{3, 0xff, 0xff, 0xff})
+	f.Add(append([]byte{5, 0}, make([]byte, 65)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := shh.ParseContent(b)
+		if err != nil {
+			if !errors.Is(err, shh.ErrContent) {
+				t.Error(err)
+			}
+			return
+		}
+		if len(c.Payload)+len(c.Padding) >= len(b) {
+			t.Errorf("%d bytes hold a payload of %d and a padding of %d", len(b), len(c.Payload), len(c.Padding))
+		}
+	})
+}
