@@ -107,6 +107,8 @@ func causeOfEnd(c *Cause) dialCause {
 	switch {
 	case c == nil:
 		return causeLost
+	case errors.Is(c.Err, ErrMadeRoom):
+		return causeUseless // it was of least use, and others are to have their turn
 	case c.Side == actors.Network:
 		return causeLost
 	}

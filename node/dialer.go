@@ -41,7 +41,7 @@ func (d *dialer) Receive(ctx actor.Context) {
 		d.n.plan.linked(msg.id, msg.inbound, now)
 		delete(d.lastErr, msg.id)
 	case *linkDown:
-		d.n.plan.unlinked(msg.id, msg.cause, msg.lived, now)
+		d.n.plan.unlinked(msg, now)
 	case *setupEnded:
 		d.n.plan.ended(msg.ticket, causeOfSetup(msg.err), now)
 		d.explain(msg)

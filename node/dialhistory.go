@@ -38,6 +38,9 @@ func placesOf(at netip.AddrPort) []place {
 	return []place{place(at), place(netip.AddrPortFrom(hostOf(at.Addr()).Addr(), 0))}
 }
 
+// has says whether anything is remembered of a node.
+func (h *history) has(id enode.ID) bool { return h.nodes[id] != nil }
+
 // recent says whether a node, or one of its endpoints, is to be left in peace for now.
 func (h *history) recent(id enode.ID, endpoints []netip.AddrPort, now time.Time) bool {
 	if p := h.nodes[id]; p != nil && now.Before(p.due) {

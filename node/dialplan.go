@@ -223,10 +223,14 @@ func (p *dialPlan) linked(id enode.ID, inbound bool, now time.Time) {
 
 // unlinked takes the end of a link. One that lived for redialMax was healthy, and the
 // node's failures are forgotten; one that ended right away was a failure of its own.
-func (p *dialPlan) unlinked(id enode.ID, cause dialCause, lived time.Duration, now time.Time) {
-	t := p.targets[id]
+func (p *dialPlan) unlinked(end *linkDown, now time.Time) {
+	t := p.targets[end.id]
 	if t == nil {
-		p.history.parted(id, cause, lived >= redialMax, p.jitter(), now)
+		// Of those that dialed us there may be any number, so that they would crowd out the
+		// others.
+		if !end.inbound || p.history.has(end.id) {
+			p.history.parted(end.id, end.cause, end.lived >= redialMax, p.jitter(), now)
+		}
 		return
 	}
 	if t.connected.IsZero() {
@@ -236,7 +240,7 @@ func (p *dialPlan) unlinked(id enode.ID, cause dialCause, lived time.Duration, n
 		t.failures = 0
 	}
 	t.connected = time.Time{}
-	p.postpone(t, cause, now)
+	p.postpone(t, end.cause, now)
 }
 
 // postpone lets a static node rest, for longer with each failure.

@@ -65,7 +65,10 @@ func TestWhyNot(t *testing.T) {
 			dialed(t, p, nodeAt(t, "127.0.0.1:8"), causeUnreachable)
 		}},
 		{name: "had a link a moment ago", after: time.Second, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) {
-			p.unlinked(n.ID(), causeLost, time.Hour, epoch)
+			p.unlinked(&linkDown{id: n.ID(), cause: causeLost, lived: time.Hour}, epoch)
+		}},
+		{name: "dialed us, and had a link a moment ago", after: time.Second, prepare: func(p *dialPlan, n *enode.Node) {
+			p.unlinked(&linkDown{id: n.ID(), inbound: true, cause: causeLost, lived: time.Hour}, epoch)
 		}},
 		{name: "waits already", want: errWaiting, prepare: func(p *dialPlan, n *enode.Node) { mustOffer(t, p, n) }},
 		{name: "enough others", want: errEnough, prepare: func(p *dialPlan, _ *enode.Node) {

@@ -139,6 +139,7 @@ func TestCauses(t *testing.T) {
 		{&Cause{Side: actors.Remote, Reason: wire.DiscQuitting}, causeLost},
 		{&Cause{Side: actors.Network, Reason: wire.DiscNetworkError, Err: io.EOF}, causeLost},
 		{&Cause{Side: actors.Local, Reason: wire.DiscReadTimeout}, causeLost},
+		{&Cause{Side: actors.Local, Reason: wire.DiscTooManyPeers, Err: ErrMadeRoom}, causeUseless},
 	} {
 		if got := causeOfEnd(tt.cause); got != tt.want {
 			t.Errorf("link ended with %v: %v, want %v", tt.cause, got, tt.want)

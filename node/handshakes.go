@@ -17,6 +17,10 @@ import (
 const (
 	// maxWaiting bounds the accepted connections that wait for a slot.
 	maxWaiting = 1024
+	// maxStrangers of them may be strangers from public addresses. Beyond that they are closed
+	// at once: nobody accepts any more once maxWaiting wait, and known nodes would wait with
+	// them.
+	maxStrangers = maxWaiting / 2
 	// waitLimit is how long one waits; then it is closed unheard. The remote's own
 	// patience, counted from its auth, ends about then.
 	waitLimit = wire.AuthTimeout - 500*time.Millisecond
@@ -152,6 +156,8 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 	case known:
 		h.known = append(h.known, waiting{conn, now})
 		h.armWait(ctx)
+	case len(h.strangers) >= maxStrangers && !exempt(remote.Addr()):
+		h.turnAway(conn, ErrPendingFull)
 	default:
 		h.strangers = append(h.strangers, waiting{conn, now})
 		h.armWait(ctx)

@@ -210,6 +210,9 @@ type (
 
 // From peers.
 
+// churnDue is the timer of peers to itself: somebody may have to make room.
+type churnDue struct{ late }
+
 // verdict answers admit: nil admits.
 type verdict struct {
 	late

@@ -49,6 +49,7 @@ type Node struct {
 	conduct   conduct
 	reading   sync.Mutex // of Config.Candidates
 	bansSaved int        // changes of conduct that the file has; owned by bans
+	churn     churner    // owned by peers
 	plan      *dialPlan  // owned by the dialer
 	connector *connector
 	draining  atomic.Bool   // peers has been told to say good-bye
@@ -120,6 +121,7 @@ func New(cfg Config) (*Node, error) {
 	if err := n.restoreBans(n.clock.Now()); err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
+	n.churn.chance = jitterFrom(cfg.Rand)
 	n.plan = newDialPlan(cfg.MaxPending, cfg.MaxDialRate, jitterFrom(cfg.Rand))
 	n.plan.refuse, n.plan.networks = n.roster.check, cfg.NetRestrict
 	n.connector = &connector{dial: cfg.Dial, lookup: cfg.LookupHost, networks: cfg.NetRestrict, found: n.roster.locate}

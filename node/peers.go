@@ -22,6 +22,8 @@ func (n *Node) peersProps() *actor.Props {
 
 func (p *peers) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		p.armChurn(ctx)
 	case *admit:
 		p.admit(ctx, msg)
 	case *settle:
@@ -36,10 +38,15 @@ func (p *peers) Receive(ctx actor.Context) {
 		}
 	case *dropBanned:
 		p.dropBanned()
+	case *churnDue:
+		p.armChurn(ctx)
+		p.churn()
 	case *drain:
 		p.drain(ctx)
 	case *sentOff:
 		p.stopIfEmpty(ctx)
+	case *actor.Stopping:
+		p.n.churn.timer.Stop()
 	}
 }
 
@@ -142,6 +149,28 @@ func (p *peers) judge(ctx actor.Context, id enode.ID, addr netip.Addr, o offence
 	}
 	actors.Send(ctx, p.n.bans, &bansChanged{})
 	p.dropBanned()
+}
+
+func (p *peers) armChurn(ctx actor.Context) {
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	p.n.churn.timer = p.n.clock.AfterFunc(churnLook, func() { actors.Send(root, self, &churnDue{}) })
+}
+
+// churn lets the least useful peer make room if it is time for that.
+func (p *peers) churn() {
+	c, now := &p.n.churn, p.n.clock.Now()
+	full, refusals := p.n.roster.crowded()
+	if !c.due(full, refusals, c.chance(), now) {
+		return
+	}
+	id, ok := leastUseful(p.n.roster.tenants(now), c.chance())
+	if !ok {
+		return
+	}
+	if m := p.n.roster.member(id); m != nil {
+		p.n.log.Debug("peer makes room for others", "id", id.TerminalString())
+		m.link.Disconnect(wire.DiscTooManyPeers, ErrMadeRoom)
+	}
 }
 
 // dropBanned ends the links of those who are banned by now.

@@ -35,6 +35,8 @@ var (
 	ErrCrowdedNetwork error = &refusal{"too many peers in this network", wire.DiscTooManyPeers}
 	// ErrBanned: the node or its address is banned, see [Node.Bans].
 	ErrBanned error = &refusal{"banned", wire.DiscUselessPeer}
+	// ErrMadeRoom: the node was full for long, and this peer had to make room for others.
+	ErrMadeRoom error = &refusal{"made room for others", wire.DiscTooManyPeers}
 	// ErrUselessPeer: no capability in common.
 	ErrUselessPeer error = &refusal{"no capability in common", wire.DiscUselessPeer}
 	// ErrOwnDialFirst: both nodes dialed each other at once. Of the two connections the

@@ -109,6 +109,31 @@ func TestSilentStrangers(t *testing.T) {
 	})
 }
 
+// TestCrowdOfSilentStrangers: more of them than may wait, from as many addresses. They keep
+// the node from accepting no more than from answering whom it knows.
+func TestCrowdOfSilentStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := newNetwork()
+		friendKey := newKey(t)
+		n := memNode(t, world, home, func(c *node.Config) {
+			c.MaxPending = 8
+			c.TrustedNodes = []*enode.Node{enode.NewV4(&friendKey.PublicKey, friend.Addr().AsSlice(), 30303, 0)}
+		})
+		for i := range 2000 {
+			open(t, world, scattered(i), home)
+		}
+		synctest.Wait()
+		begin := time.Now()
+		if _, err := greetOver(open(t, world, friend.Addr(), home), friendKey, n); err != nil {
+			t.Errorf("known node: %v", err)
+		}
+		if waited := time.Since(begin); waited > 0 {
+			t.Errorf("the known node waited %v", waited)
+		}
+		stopNode(t, n)
+	})
+}
+
 func TestPatientStrangerGetsASlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := newNetwork()
