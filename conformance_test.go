@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/troupe-p2p/troupe/node"
 )
 
 // startBinary builds and runs the node, and gives its enode URL.
@@ -19,7 +21,7 @@ func startBinary(t *testing.T, args ...string) string {
 	if out, err := exec.Command("go", "build", "-o", binary, "./cmd/node").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	cmd := exec.Command(binary, append([]string{"--datadir", t.TempDir(), "--port", "0", "--addr", "127.0.0.1"}, args...)...)
+	cmd := exec.Command(binary, append([]string{"--datadir", t.TempDir(), "--port", "0", "--addr", "127.0.0.1", "--network", "none"}, args...)...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -60,4 +62,30 @@ func TestConformanceRLPxPing(t *testing.T) {
 		}
 	}
 	t.Logf("%s", out)
+}
+
+// go-ethereum's own suites for discovery, against a running node. They send from
+// 127.0.0.1 and 127.0.0.2.
+func TestConformanceDiscovery(t *testing.T) {
+	for suite, passed := range map[string]string{"discv4": "15/15 tests passed", "discv5": "10/10 tests passed"} {
+		t.Run(suite, func(t *testing.T) {
+			dir := t.TempDir()
+			url := startBinary(t, "--datadir", dir)
+			args := []string{suite, "test", "--listen1", "127.0.0.1", "--listen2", "127.0.0.2"}
+			if suite == "discv4" {
+				args = append(args, "--remote", url)
+			} else {
+				record, err := node.ReadRecord(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				args = append(args, record.String())
+			}
+			out, err := exec.Command("devp2p", args...).CombinedOutput()
+			t.Logf("%s", out)
+			if err != nil || !strings.Contains(string(out), passed) {
+				t.Errorf("devp2p %s test: %v; want %s", suite, err, passed)
+			}
+		})
+	}
 }

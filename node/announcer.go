@@ -14,38 +14,61 @@ import (
 // announcer keeps what the node says of its address true: the record, its copy in the
 // data directory, and the snapshot of the NAT actor beside it. It stands between the
 // NAT actor and the disk, so that the one never waits for the other.
-type announcer struct{ n *Node }
+type announcer struct {
+	n      *Node
+	timer  Timer
+	failed string // what the operator was told about the record
+}
+
+// renewEvery is how often the announcer looks whether peers or protocols have changed what
+// the record says.
+const renewEvery = 5 * time.Second
 
 func (a *announcer) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
+	case *actor.Started, *recordDue:
+		a.renew(ctx)
 	case *addressFound:
 		a.addressFound(ctx, msg.address)
 	case *natChanged:
 		a.n.natStatus.Store(&msg.status)
 		a.keepStatus(msg.status)
+	case *actor.Restarting:
+		a.timer.Stop()
 	case *actor.Stopping:
+		a.timer.Stop()
 		a.forgetStatus()
 	}
 }
 
 // addressFound makes a new record if the address says anything new.
 func (a *announcer) addressFound(ctx actor.Context, outside nat.ExternalAddress) {
+	a.n.outside = outside
+	a.renew(ctx, "method", outside.Method, "router", outside.Router, "confidence", outside.Confidence)
+}
+
+// renew makes a new record if there is anything new to say, and looks again after a while:
+// what peers and protocols say comes without a message.
+func (a *announcer) renew(ctx actor.Context, why ...any) {
 	n := a.n
-	n.outside = outside
-	previous := n.record.Load()
-	record, err := keepRecord(n.cfg.DataDir, previous, n.key, n.listening().from(outside), n.clock.Now())
-	if err != nil {
-		// The old one stays: it can still be read, and the next change tries again.
-		n.log.Error("node record not changed", "err", err)
-		return
+	if a.timer != nil {
+		a.timer.Stop()
 	}
-	if record == previous {
-		return
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	a.timer = n.clock.AfterFunc(renewEvery, func() { actors.Send(root, self, &recordDue{}) })
+	changed, err := n.renewRecord(n.record.Load())
+	switch {
+	case err == nil:
+		a.failed = ""
+	case a.failed != err.Error(): // once, not every few seconds
+		a.failed = err.Error()
+		n.log.Error("node record not renewed, or not kept", "err", err)
 	}
-	n.record.Store(record)
-	n.log.Info("node record changed", "url", n.URL(), "seq", record.Seq(),
-		"method", outside.Method, "router", outside.Router, "confidence", outside.Confidence)
-	n.hub.publish(Event{Kind: RecordChanged, Time: n.clock.Now(), Record: record})
+	if changed {
+		record := n.record.Load()
+		n.log.Info("node record changed", append([]any{"url", n.URL(), "seq", record.Seq()}, why...)...)
+		n.hub.publish(Event{Kind: RecordChanged, Time: n.clock.Now(), Record: record})
+	}
 }
 
 // keepStatus writes the snapshot.
@@ -82,9 +105,13 @@ func (n *Node) natProps() (props *actor.Props, ok bool, err error) {
 	if !ok || port == 0 {
 		return nil, false, nil
 	}
+	udp := n.udpPort()
+	if udp == 0 {
+		udp = port // free for protocols that want it
+	}
 	props, err = nat.Props(nat.Config{
 		Spec: spec, NodeID: n.id, Secret: [32]byte(crypto.Keccak256([]byte("troupe nat"), crypto.FromECDSA(n.key))),
-		TCPPort: nat.InternalPort(port), UDPPort: nat.InternalPort(port), Listen: n.boundTo(),
+		TCPPort: nat.InternalPort(port), UDPPort: nat.InternalPort(udp), Listen: n.boundTo(),
 		Publish: func(address nat.ExternalAddress) { n.toAnnouncer(&addressFound{address: address}) },
 		Changed: func(s nat.Status) { n.toAnnouncer(&natChanged{status: s}) },
 		Clock:   n.clock, Journal: n.journal,
@@ -113,8 +140,9 @@ func (n *Node) cameIn(by nat.Protocol, from netip.Addr) {
 	if !from.Is4() || !from.IsGlobalUnicast() || from.IsPrivate() {
 		return
 	}
-	now, last := n.clock.Now().UnixMilli(), n.heard.Load()
-	if now-last >= heardEvery.Milliseconds() && n.heard.CompareAndSwap(last, now) {
+	heard := &n.heard[by]
+	now, last := n.clock.Now().UnixMilli(), heard.Load()
+	if now-last >= heardEvery.Milliseconds() && heard.CompareAndSwap(last, now) {
 		actors.Send(n.system.Root, n.nat, &nat.Inbound{Protocol: by})
 	}
 }

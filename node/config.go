@@ -59,6 +59,10 @@ type Config struct {
 	// node announces the addresses that it listens on.
 	NAT string
 
+	// Discovery says how to look for other nodes, and be found. Nil, or one that is all
+	// zero: not at all.
+	Discovery *Discovery
+
 	// Specs are the protocols to offer; at least one.
 	Specs []protocols.Spec
 
@@ -168,7 +172,7 @@ func (c Config) withDefaults() Config {
 }
 
 // looks says whether the node looks for peers.
-func (c Config) looks() bool { return c.Candidates != nil }
+func (c Config) looks() bool { return c.Candidates != nil || c.Discovery.on() }
 
 // limits translates MaxPeers and what goes with it.
 func (c Config) limits() limits {
@@ -195,6 +199,9 @@ func (c Config) check() error {
 	}
 	if len(c.Specs) == 0 {
 		return errors.New("node config: no protocol, so that every peer would be useless")
+	}
+	if err := c.Discovery.check(); err != nil {
+		return err
 	}
 	if _, err := nat.Parse(c.NAT); err != nil {
 		return fmt.Errorf("node config: %w", err)

@@ -63,6 +63,9 @@ func (d *dialer) start(ctx actor.Context, now time.Time) {
 	if d.n.cfg.Candidates != nil {
 		d.sources = append(d.sources, &source{pid: d.n.candidates, own: true})
 	}
+	if d.n.cfg.Discovery.on() {
+		d.sources = append(d.sources, &source{pid: d.n.discovery})
+	}
 	for _, s := range d.sources {
 		s.withdraw(ctx) // what an earlier incarnation asked for
 	}

@@ -25,7 +25,11 @@ import (
 // patience is how long a test waits for what should come at once.
 const patience = time.Minute
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain: the node database's library drains its buffers for a second after it was
+// closed.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain"))
+}
 
 // quietSystem makes a runtime that logs nothing.
 func quietSystem() *actor.ActorSystem {

@@ -27,6 +27,7 @@ func (n *Node) listen(ctx context.Context) error {
 			return nil
 		}
 		n.closeListeners()
+		n.closeUDP()
 		if !again {
 			return err
 		}
@@ -38,7 +39,7 @@ func (n *Node) listen(ctx context.Context) error {
 // number may do better.
 func (n *Node) tryListen(ctx context.Context) (again bool, err error) {
 	var drawn uint16
-	n.acceptors = nil
+	n.acceptors, n.udp = nil, nil
 	for _, on := range n.cfg.Listen {
 		free := on.Port() == 0
 		if free {
@@ -61,7 +62,7 @@ func (n *Node) tryListen(ctx context.Context) (again bool, err error) {
 		}
 		drawn = uint16(tcp.Port)
 	}
-	return false, nil
+	return drawn != 0, n.listenUDP(ctx)
 }
 
 func freeForUDP(at *net.TCPAddr) bool {
@@ -78,17 +79,26 @@ func (n *Node) closeListeners() {
 	}
 }
 
+// closeUDP closes the sockets of discovery, where that has not come to do it.
+func (n *Node) closeUDP() {
+	for _, conn := range n.udp {
+		if err := conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			n.log.Debug("closing a socket", "addr", conn.LocalAddr(), "err", err)
+		}
+	}
+}
+
 // network says how to listen on an address. Without an IP one socket serves IPv4 and
 // IPv6, or what of them the machine has; with one it serves that family alone, so that
 // 0.0.0.0 and :: may be given side by side.
-func network(on netip.AddrPort) (network, address string) {
+func network(protocol string, on netip.AddrPort) (network, address string) {
 	switch {
 	case !on.Addr().IsValid():
-		return "tcp", net.JoinHostPort("", strconv.Itoa(int(on.Port())))
+		return protocol, net.JoinHostPort("", strconv.Itoa(int(on.Port())))
 	case on.Addr().Is4():
-		return "tcp4", on.String()
+		return protocol + "4", on.String()
 	}
-	return "tcp6", on.String()
+	return protocol + "6", on.String()
 }
 
 // listenTCP opens a socket with SO_REUSEADDR and SO_REUSEPORT, so that later dials can
@@ -96,7 +106,7 @@ func network(on netip.AddrPort) (network, address string) {
 // node take half of the first one's connections; therefore a bind without it comes first,
 // which fails if anybody listens there.
 func listenTCP(ctx context.Context, on netip.AddrPort) (net.Listener, error) {
-	network, address := network(on)
+	network, address := network("tcp", on)
 	if on.Port() != 0 {
 		probe, err := new(net.ListenConfig).Listen(ctx, network, address)
 		if err != nil {
@@ -119,22 +129,23 @@ func dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 
 // announce makes the record that fits the listening sockets, and tells the Hello.
 func (n *Node) announce() error {
-	if spec, ok := n.natSpec(); ok && spec.Method == nat.MethodFixed && len(n.acceptors) > 0 {
+	if spec, ok := n.natSpec(); ok && spec.Method == nat.MethodFixed {
 		// Nobody has to be asked, so the first record is right already.
-		port := nat.ExternalPort(n.listenPort())
-		n.outside = nat.ExternalAddress{IP: spec.IP, TCPPort: port, UDPPort: port, Method: spec.Method, Confidence: nat.Configured}
+		n.outside = nat.ExternalAddress{
+			IP: spec.IP, TCPPort: nat.ExternalPort(n.listenPort()), UDPPort: nat.ExternalPort(n.udpPort()),
+			Method: spec.Method, Confidence: nat.Configured,
+		}
 	}
-	previous, unreadable := lastRecord(n.cfg.DataDir)
+	kept, unreadable := lastRecord(n.cfg.DataDir)
 	if unreadable != nil {
 		n.log.Warn("previous node record replaced", "err", unreadable)
 	}
-	record, err := keepRecord(n.cfg.DataDir, previous, n.key, n.listening().from(n.outside), n.clock.Now())
-	if err != nil {
+	if err := n.openLocal(kept); err != nil {
 		return err
 	}
-	n.record.Store(record)
 	n.hello.ListenPort = uint64(n.listenPort())
-	return nil
+	_, err := n.renewRecord(kept)
+	return err
 }
 
 // listenPort is the port of the first listening address, 0 if there is none.
@@ -148,18 +159,18 @@ func (n *Node) listenPort() uint16 {
 // listening is where others reach the node by the addresses that it listens on, with
 // loopback where it listens on all.
 func (n *Node) listening() endpoint {
-	var e endpoint
+	e := endpoint{udp: n.udpPort()}
 	for _, a := range n.acceptors {
 		at := addrPortOf(a.ln.Addr())
 		if !at.Addr().IsValid() {
 			continue
 		}
-		ip := at.Addr()
+		ip, guess := at.Addr(), false
 		if ip.IsUnspecified() {
-			ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+			ip, guess = netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
 		}
 		if ip.Is4() && !e.ip4.IsValid() {
-			e.ip4, e.tcp4 = ip, at.Port()
+			e.ip4, e.tcp4, e.guess4 = ip, at.Port(), guess
 		}
 		if ip.Is6() && !e.ip6.IsValid() {
 			e.ip6, e.tcp6 = ip.WithZone(""), at.Port()
@@ -214,8 +225,11 @@ func (n *Node) URL() string {
 }
 
 func (n *Node) urlAt(at netip.AddrPort) string {
-	port := int(at.Port())
-	return enode.NewV4(&n.key.PublicKey, at.Addr().AsSlice(), port, port).URLv4()
+	udp := int(at.Port())
+	if port := n.udpPort(); port != 0 && n.cfg.Discovery.Port != 0 {
+		udp = int(port)
+	}
+	return enode.NewV4(&n.key.PublicKey, at.Addr().AsSlice(), int(at.Port()), udp).URLv4()
 }
 
 // endpointsOf lists where to dial a node: the address that its record prefers, then that

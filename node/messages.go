@@ -208,6 +208,9 @@ type (
 	}
 )
 
+// recordDue is the announcer's timer to itself: look whether the record is still true.
+type recordDue struct{ late }
+
 // From peers.
 
 // churnDue is the timer of peers to itself: somebody may have to make room.

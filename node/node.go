@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -57,15 +58,19 @@ type Node struct {
 	intake    chan struct{} // credits of accepted connections without a slot
 
 	record    atomic.Pointer[enode.Node]
+	local     *enode.LocalNode // makes the record where discovery runs; else nil
+	told      told             // what local was told; owned as outside is
+	nodes     *enode.DB        // nil without discovery
+	udp       []discover.UDPConn
 	outside   nat.ExternalAddress // owned by the announcer once the node runs
 	natStatus atomic.Pointer[nat.Status]
-	natGone   atomic.Bool   // the NAT actor has given its mappings back
-	heard     atomic.Int64  // when the NAT actor was last told that somebody came in, in Unix milliseconds
-	acceptors []*acceptor   // set before the actors start
-	quit      chan struct{} // closes when nobody is to come in any more
+	natGone   atomic.Bool     // the NAT actor has given its mappings back
+	heard     [3]atomic.Int64 // when the NAT actor was last told that somebody came in, in Unix milliseconds, by nat.Protocol
+	acceptors []*acceptor     // set before the actors start
+	quit      chan struct{}   // closes when nobody is to come in any more
 
 	// The actors below the root keep their names over restarts.
-	root, announcer, nat, bans, peers, handshakes, candidates, dialer *actor.PID
+	root, announcer, nat, discovery, bans, peers, handshakes, candidates, dialer *actor.PID
 
 	mu    sync.Mutex
 	state state
@@ -132,6 +137,9 @@ func New(cfg Config) (*Node, error) {
 		n.setStatic(s)
 		n.plan.add(s, false, n.clock.Now())
 	}
+	if _, err := n.attributes(); err != nil {
+		return nil, fmt.Errorf("node config: %w", err)
+	}
 	own, err := signRecord(key, endpoint{}.entries(), 0)
 	if err != nil {
 		return nil, err
@@ -162,18 +170,8 @@ func (n *Node) Start(ctx context.Context) error {
 	case stateStopping:
 		return ErrStopped
 	}
-	if err := n.listen(ctx); err != nil {
-		return err
-	}
-	if err := n.announce(); err != nil {
-		n.closeListeners()
-		return err
-	}
-	if n.system == nil {
-		n.system, n.ownSystem = newSystem(n.log), true
-	}
-	if err := n.spawnRoot(); err != nil {
-		n.closeListeners()
+	if err := n.open(ctx); err != nil {
+		n.close()
 		return err
 	}
 	n.state = stateRunning
@@ -182,6 +180,29 @@ func (n *Node) Start(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("node start: %w", context.Cause(ctx))
+	}
+}
+
+// open opens what the actors use, and starts them.
+func (n *Node) open(ctx context.Context) error {
+	if err := n.listen(ctx); err != nil {
+		return err
+	}
+	if err := n.announce(); err != nil {
+		return err
+	}
+	if n.system == nil {
+		n.system, n.ownSystem = newSystem(n.log), true
+	}
+	return n.spawnRoot()
+}
+
+// close closes it when the actors are gone, or did not start.
+func (n *Node) close() {
+	n.closeListeners()
+	n.closeUDP()
+	if n.nodes != nil {
+		n.nodes.Close()
 	}
 }
 
@@ -219,7 +240,7 @@ func (n *Node) spawnRootAs(name string) (err error) {
 	// The PIDs are known before the first actor runs, so that none ever sees another's
 	// missing.
 	child := func(short string) *actor.PID { return n.system.NewLocalPID(name + "/" + short) }
-	n.announcer, n.nat = child(announcerName), child(natName)
+	n.announcer, n.nat, n.discovery = child(announcerName), child(natName), child(discoveryName)
 	n.peers, n.handshakes, n.dialer = child(peersName), child(handshakesName), child(dialerName)
 	n.bans, n.candidates = child(bansName), child(candidatesName)
 	if n.root, err = n.system.Root.SpawnNamed(n.rootProps(), name); err != nil {
@@ -255,7 +276,7 @@ func (n *Node) Stop(ctx context.Context) error {
 
 // stopped is called by the root when it is the last one left.
 func (n *Node) stopped() {
-	n.closeListeners()
+	n.close()
 	n.hub.close()
 	n.dispatcher.Close()
 	if n.ownSystem {

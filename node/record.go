@@ -23,6 +23,8 @@ import (
 type endpoint struct {
 	ip4, ip6   netip.Addr // invalid: none
 	tcp4, tcp6 uint16     // 0: none
+	udp        uint16     // 0: none; of both
+	guess4     bool       // ip4 is what is said for want of anything better
 }
 
 // from gives the endpoint as it is seen from outside: where the router, or the operator,
@@ -30,9 +32,14 @@ type endpoint struct {
 func (e endpoint) from(outside nat.ExternalAddress) endpoint {
 	switch ip := outside.IP.Unmap(); {
 	case ip.Is4():
-		e.ip4, e.tcp4 = ip, uint16(outside.TCPPort)
+		e.ip4, e.tcp4, e.guess4 = ip, uint16(outside.TCPPort), false
 	case ip.Is6():
 		e.ip6, e.tcp6 = ip, uint16(outside.TCPPort)
+	default:
+		return e
+	}
+	if e.udp != 0 {
+		e.udp = uint16(outside.UDPPort)
 	}
 	return e
 }
@@ -56,6 +63,9 @@ func (e endpoint) entries() []enr.Entry {
 	}
 	if e.tcp6 != 0 && e.tcp6 != tcp {
 		list = append(list, enr.TCP6(e.tcp6))
+	}
+	if e.udp != 0 {
+		list = append(list, enr.UDP(e.udp))
 	}
 	return list
 }
@@ -135,17 +145,4 @@ func lastRecord(dataDir string) (n *enode.Node, unreadable error) {
 		return nil, nil
 	}
 	return n, err
-}
-
-// keepRecord gives the node's record for its endpoint, and sees to it that the data
-// directory, if there is one, has it.
-func keepRecord(dataDir string, previous *enode.Node, key *ecdsa.PrivateKey, e endpoint, now time.Time) (*enode.Node, error) {
-	n, err := nextRecord(previous, key, e.entries(), now)
-	if err != nil || dataDir == "" || n == previous {
-		return n, err
-	}
-	if err := writeFile(filepath.Join(dataDir, recordFile), []byte(n.String()+"\n")); err != nil {
-		return nil, fmt.Errorf("node record: %w", err)
-	}
-	return n, nil
 }

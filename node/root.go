@@ -9,6 +9,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
 // The names of the root's children.
@@ -16,6 +17,7 @@ const (
 	bansName       = "bans"
 	announcerName  = "announcer"
 	natName        = "nat"
+	discoveryName  = "discovery"
 	peersName      = "peers"
 	handshakesName = "handshakes"
 	candidatesName = "candidates"
@@ -29,8 +31,9 @@ const (
 	// drainTimeout is what peers get: a link has one second for its farewell, and two
 	// more for the remote to close.
 	drainTimeout = 3300 * time.Millisecond
-	// leaveTimeout is what the NAT actor gets to delete its mappings. It begins at once, so
-	// that this passes beside the farewell of peers.
+	// leaveTimeout is what the NAT actor gets to delete its mappings, and discovery to end
+	// the library's goroutines. They begin at once, so that this passes beside the farewell
+	// of peers.
 	leaveTimeout = 3200 * time.Millisecond
 )
 
@@ -84,8 +87,9 @@ func (r *root) start(ctx actor.Context) {
 	n := r.n
 	r.record(ctx.Self(), actors.Started, "")
 	r.spawn(ctx, bansName, n.bansProps())
-	r.spawn(ctx, announcerName, n.props(func() actor.Actor { return &announcer{n} }))
-	r.startNAT(ctx)
+	r.spawn(ctx, announcerName, n.props(func() actor.Actor { return &announcer{n: n} }))
+	r.startUnless(ctx, natName, n.natProps)
+	r.startUnless(ctx, discoveryName, n.discoveryProps)
 	r.spawn(ctx, peersName, n.peersProps())
 	r.spawn(ctx, handshakesName, n.handshakesProps())
 	if n.cfg.Candidates != nil {
@@ -100,14 +104,14 @@ func (r *root) start(ctx actor.Context) {
 	close(n.up)
 }
 
-// startNAT starts the NAT actor where there is use for one.
-func (r *root) startNAT(ctx actor.Context) {
-	props, ok, err := r.n.natProps()
+// startUnless starts a child that not every node has, unless this one has no use for it.
+func (r *root) startUnless(ctx actor.Context, name string, make func() (*actor.Props, bool, error)) {
+	props, ok, err := make()
 	if err != nil {
-		panic(fmt.Errorf("NAT actor: %w", err)) // the configuration was checked
+		panic(fmt.Errorf("%s: %w", name, err)) // the configuration was checked
 	}
 	if ok {
-		r.spawn(ctx, natName, props)
+		r.spawn(ctx, name, props)
 	}
 }
 
@@ -128,7 +132,9 @@ func (r *root) stop(ctx actor.Context) {
 		r.n.roster.close()
 		r.quiet()
 		r.tree.Release(r.n.nat)
+		r.tree.Release(r.n.discovery)
 		actors.Send(ctx, r.n.nat, &nat.Leave{})
+		actors.Send(ctx, r.n.discovery, &discovery.Leave{})
 		r.stopLast(ctx)
 	}
 }
@@ -153,7 +159,7 @@ func (r *root) stopLast(ctx actor.Context) {
 	child := t.children[len(t.children)-1]
 	timeout := stepTimeout
 	switch child.Id {
-	case r.n.nat.Id: // was told at the beginning
+	case r.n.nat.Id, r.n.discovery.Id: // were told at the beginning
 		timeout = leaveTimeout
 	case r.n.peers.Id:
 		timeout = drainTimeout
@@ -177,7 +183,7 @@ func (r *root) childGone(ctx actor.Context, who *actor.PID) {
 	case r.current(who):
 		r.tree.overdue.Stop()
 		r.next(ctx)
-	case r.tree.stopping: // the NAT actor was told before its turn
+	case r.tree.stopping: // one that was told before its turn
 		r.tree.children = slices.DeleteFunc(r.tree.children, func(c *actor.PID) bool { return same(c, who) })
 	}
 }

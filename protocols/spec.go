@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/wire"
@@ -32,6 +33,15 @@ type Spec struct {
 	// NodeInfo, if set, says something about the protocol's state on this node,
 	// likewise.
 	NodeInfo func() any
+
+	// Attributes, if set, gives what the node's record (EIP-778) says of the protocol,
+	// such as eth's fork id (EIP-2124). It is asked every few seconds, from any goroutine,
+	// and a change becomes a new record: a fresh list each time, of the same values while
+	// nothing has changed. The whole record must fit in 300 bytes.
+	Attributes func() []enr.Entry
+	// Wants, if set, says by a node's record whether it is worth a dial for this protocol.
+	// It is called from any goroutine, and must not block. Nil: every node is.
+	Wants func(*enr.Record) bool
 }
 
 // Version is one version of a protocol.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/bench"
 )
@@ -37,6 +38,12 @@ const (
 	flagPort       = "port"
 	flagNAT        = "nat"
 	flagNoDiscover = "nodiscover"
+	flagNetwork    = "network"
+	flagBootnodes  = "bootnodes"
+	flagV4         = "discovery.v4"
+	flagV5         = "discovery.v5"
+	flagDiscPort   = "discovery.port"
+	flagDNS        = "discovery.dns"
 	flagMaxPeers   = "maxpeers"
 	flagMaxPending = "maxpendpeers"
 	flagRestrict   = "netrestrict"
@@ -52,6 +59,7 @@ func flags() []cli.Flag {
 	const (
 		identity   = "IDENTITY"
 		networking = "NETWORKING"
+		finding    = "DISCOVERY"
 		peering    = "PEERS"
 		logging    = "LOGGING"
 	)
@@ -64,11 +72,18 @@ func flags() []cli.Flag {
 		&cli.StringFlag{Category: networking, Name: flagAddr, Usage: "`IP` addresses to listen on, separated by commas (default: all)"},
 		&cli.IntFlag{Category: networking, Name: flagPort, Usage: "listening `PORT`; 0 takes a number that is free for TCP and UDP", Value: node.DefaultPort},
 		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "how others reach the node: `any|none|upnp|pmp[:IP]|pcp[:IP]|extip:IP|stun[:HOST:PORT]`", Value: "any"},
-		&cli.BoolFlag{Category: networking, Name: flagNoDiscover, Usage: "don't look for peers (all there is for now)"},
 		&cli.StringFlag{Category: networking, Name: flagRestrict, Usage: "talk only to these `NETWORKS` (CIDR masks, separated by commas)"},
 
 		&cli.IntFlag{Category: peering, Name: flagMaxPeers, Usage: "maximum `NUMBER` of peers; 0: none but trusted ones. Unless set, peers on this machine don't count", Value: node.DefaultMaxPeers},
 		&cli.IntFlag{Category: peering, Name: flagMaxPending, Usage: "maximum `NUMBER` of connections being set up, each way (0: the default)", Value: node.DefaultMaxPending},
+		&cli.StringFlag{Category: finding, Name: flagNetwork, Usage: "`NETWORK` to find peers in: " + strings.Join(discovery.Presets, ", ") + " (no bootnodes, no lists)", Value: discovery.Presets[0]},
+		&cli.StringFlag{Category: finding, Name: flagBootnodes, Usage: "`NODES` to ask first, in place of the network's (enode URLs or ENRs, separated by commas)"},
+		&cli.BoolFlag{Category: finding, Name: flagV4, Usage: "speak discovery v4", Value: true},
+		&cli.BoolFlag{Category: finding, Name: flagV5, Usage: "speak discovery v5", Value: true},
+		&cli.IntFlag{Category: finding, Name: flagDiscPort, Usage: "UDP `PORT` for discovery (default: the number of --port)"},
+		&cli.StringFlag{Category: finding, Name: flagDNS, Usage: "`LISTS` of nodes to read, in place of the network's (enrtree URLs, separated by commas; empty: none)"},
+		&cli.BoolFlag{Category: finding, Name: flagNoDiscover, Usage: "neither look for peers nor be found"},
+
 		&cli.StringFlag{Category: peering, Name: flagStatic, Usage: "`NODES` to keep a link to (enode URLs or ENRs, separated by commas)"},
 		&cli.StringFlag{Category: peering, Name: flagTrusted, Usage: "`NODES` to let in above the maximum, likewise"},
 		&cli.StringFlag{Category: peering, Name: flagProtocols, Usage: "`NAMES` of the protocols to run, separated by commas: " + strings.Join(builtinNames(), ", "), Value: "chat"},
@@ -103,7 +118,7 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 			cfg.MaxPeers = -1
 		}
 	}
-	var errs [8]error
+	var errs [9]error
 	cfg.Key, errs[0] = givenKey(cmd)
 	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
 	cfg.NAT = cmd.String(flagNAT)
@@ -117,7 +132,41 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 		cfg.Chaos = append(cfg.Chaos, chaos)
 		errs[7] = errors.Join(errs[7], err)
 	}
+	cfg.Discovery, errs[8] = discoveryOf(cmd)
 	return cfg, usage(errors.Join(errs[:]...))
+}
+
+// discoveryOf is how to find peers, nil for not at all.
+func discoveryOf(cmd *cli.Command) (*node.Discovery, error) {
+	if cmd.Bool(flagNoDiscover) {
+		return nil, nil
+	}
+	network, err := discovery.Preset(cmd.String(flagNetwork))
+	d := &node.Discovery{
+		V4: cmd.Bool(flagV4), V5: cmd.Bool(flagV5),
+		Bootnodes: network.Bootnodes, BootnodesV5: network.BootnodesV5, DNS: network.DNS,
+	}
+	errs := []error{err}
+	switch port := cmd.Int(flagDiscPort); {
+	case port < 0 || port > 1<<16-1:
+		errs = append(errs, fmt.Errorf("--%s %d: want 0 to 65535", flagDiscPort, port))
+	default:
+		d.Port = uint16(port)
+	}
+	if cmd.IsSet(flagBootnodes) {
+		nodes, err := discovery.ParseNodes(cmd.String(flagBootnodes))
+		d.Bootnodes, d.BootnodesV5 = nodes, nodes
+		errs = append(errs, err)
+	}
+	if cmd.IsSet(flagDNS) {
+		d.DNS = nil
+		for list := range strings.SplitSeq(cmd.String(flagDNS), ",") {
+			if list = strings.TrimSpace(list); list != "" {
+				d.DNS = append(d.DNS, list)
+			}
+		}
+	}
+	return d, errors.Join(errs...)
 }
 
 // givenKey is the key of the command line, nil if it has none.

@@ -42,7 +42,7 @@ type process struct {
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t}
-	p.Cmd = exec.Command(os.Args[0], append([]string{"run", "--port", "0", "--datadir", t.TempDir()}, args...)...)
+	p.Cmd = exec.Command(os.Args[0], append([]string{"run", "--port", "0", "--nodiscover", "--nat", "none", "--datadir", t.TempDir()}, args...)...)
 	p.Env = append(os.Environ(), "TROUPE_TEST_NODE=1")
 	out, err := p.StdoutPipe()
 	if err != nil {
@@ -264,6 +264,9 @@ func TestUsageErrors(t *testing.T) {
 		{"--verbosity", "6"},
 		{"--log.format", "xml"},
 		{"--nat", "upnp:192.0.2.1"},
+		{"--network", "atlantis"},
+		{"--bootnodes", "enode://zz"},
+		{"--discovery.port", "70000"},
 		{"--netrestrict", "10"},
 		{"--staticnodes", "enode://zz@127.0.0.1:1"},
 		{"--trustednodes", "bob"},

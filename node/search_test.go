@@ -1,0 +1,139 @@
+package node_test
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/protocols"
+)
+
+// TestNodesFindEachOther: two nodes that know a third one alone become peers of each
+// other, by either version of discovery.
+func TestNodesFindEachOther(t *testing.T) {
+	for _, version := range []node.Discovery{{V4: true}, {V5: true}, {V4: true, V5: true}} {
+		first := startNode(t, func(c *node.Config) { d := version; c.Discovery = &d })
+		var nodes []*node.Node
+		for range 2 {
+			nodes = append(nodes, startNode(t, func(c *node.Config) {
+				d := version
+				d.Bootnodes, d.BootnodesV5 = []*enode.Node{first.Self()}, []*enode.Node{first.Self()}
+				c.Discovery = &d
+			}))
+		}
+		for _, n := range append(nodes, first) {
+			eventually(t, "two peers each", func() bool { return n.PeerCount() == 2 })
+		}
+		if udp, ok := first.Self().UDPEndpoint(); !ok || int(udp.Port()) != first.Self().TCP() {
+			t.Errorf("the record has no UDP port beside the TCP one: %v", first.Self())
+		}
+		for _, n := range append(nodes, first) {
+			stopNode(t, n)
+		}
+	}
+}
+
+type flavour string
+
+func (flavour) ENRKey() string { return "flavour" }
+
+func TestAttributesAndWants(t *testing.T) {
+	with := func(mine flavour, wants string, edit func(*node.Config)) *node.Node {
+		return startNode(t, func(c *node.Config) {
+			c.Discovery = &node.Discovery{V5: true}
+			c.Specs[0].Attributes = func() []enr.Entry { return []enr.Entry{mine} }
+			c.Specs[0].Wants = func(r *enr.Record) bool {
+				var its flavour
+				return r.Load(&its) == nil && string(its) == wants
+			}
+			if edit != nil {
+				edit(c)
+			}
+		})
+	}
+	sweet := with("sweet", "sweet", nil)
+	var its flavour
+	if err := sweet.Self().Load(&its); err != nil || its != "sweet" {
+		t.Fatalf("the record says %q, %v", its, err)
+	}
+	boot := func(c *node.Config) { c.Discovery.BootnodesV5 = []*enode.Node{sweet.Self()} }
+	salty := with("salty", "salty", boot)
+	alike := with("sweet", "sweet", boot)
+	eventually(t, "those that want each other link", func() bool { return alike.PeerCount() == 1 && sweet.PeerCount() == 1 })
+	if salty.PeerCount() != 0 {
+		t.Error("a node dialed one that its protocols don't want, or was dialed")
+	}
+}
+
+func TestWrongDiscovery(t *testing.T) {
+	for _, d := range []node.Discovery{
+		{V4: true, Bootnodes: []*enode.Node{nil}},
+		{V5: true, BootnodesV5: []*enode.Node{enode.NewV4(&newKey(t).PublicKey, nil, 0, 0)}},
+		{DNS: []string{"https://example.org"}},
+	} {
+		if _, err := node.New(node.Config{Key: newKey(t), Specs: []protocols.Spec{greetSpec("greet")}, Discovery: &d}); err == nil {
+			t.Errorf("%+v accepted", d)
+		}
+	}
+}
+
+func TestAttributesMustFit(t *testing.T) {
+	spec := greetSpec("greet")
+	spec.Attributes = func() []enr.Entry { return []enr.Entry{enr.WithEntry("big", make([]byte, 200))} }
+	_, err := node.New(node.Config{Key: newKey(t), Specs: []protocols.Spec{spec}})
+	if err == nil {
+		t.Error("a record larger than EIP-778 allows is accepted")
+	}
+}
+
+// TestRecordOvertakes: a node that ran without discovery for a while, and changed its record
+// meanwhile, goes on counting where it was.
+func TestRecordOvertakes(t *testing.T) {
+	dir := t.TempDir()
+	key := newKey(t)
+	var seq uint64
+	for i, nat := range []string{"", "extip:203.0.113.1", "", "extip:203.0.113.2", ""} {
+		n := startNode(t, func(c *node.Config) {
+			c.Key, c.DataDir, c.NAT = key, dir, nat
+			if i == 0 || i == 4 {
+				c.Discovery = &node.Discovery{V5: true}
+			}
+		})
+		if got := n.Self().Seq(); got <= seq {
+			t.Errorf("run %d: number %d after %d", i, got, seq)
+		} else {
+			seq = got
+		}
+		stopNode(t, n)
+	}
+}
+
+func TestDiscoveryPort(t *testing.T) {
+	n := startNode(t, func(c *node.Config) {
+		c.Listen = []netip.AddrPort{loopback}
+		c.Discovery = &node.Discovery{V4: true, Port: freeUDP(t)}
+	})
+	udp, ok := n.Self().UDPEndpoint()
+	if !ok || int(udp.Port()) == n.Self().TCP() {
+		t.Errorf("record %v: want another UDP port than TCP", n.Self())
+	}
+	at, err := enode.ParseV4(n.LocalURL())
+	if err != nil || at.UDP() != int(udp.Port()) {
+		t.Errorf("%s does not tell the UDP port %d (%v)", n.LocalURL(), udp.Port(), err)
+	}
+}
+
+// freeUDP gives a UDP port that is free just now.
+func freeUDP(t *testing.T) uint16 {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return uint16(conn.LocalAddr().(*net.UDPAddr).Port)
+}

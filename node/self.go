@@ -1,0 +1,134 @@
+package node
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+)
+
+// renewRecord makes the record that fits what is known now, and sees to it that the data
+// directory, if there is one, has it. It says whether the record is another than before.
+// It is called while the node starts, and by the announcer from then on.
+func (n *Node) renewRecord(previous *enode.Node) (changed bool, err error) {
+	e := n.listening().from(n.outside)
+	attributes, err := n.attributes()
+	if err != nil {
+		return false, err
+	}
+	var next *enode.Node
+	if n.local != nil {
+		n.told.tell(n.local, e, attributes)
+		next = n.local.Node()
+	} else if next, err = nextRecord(previous, n.key, append(e.entries(), attributes...), n.clock.Now()); err != nil {
+		return false, err
+	}
+	n.record.Store(next)
+	if next == previous || n.cfg.DataDir == "" {
+		return next != previous, nil
+	}
+	if err := writeFile(filepath.Join(n.cfg.DataDir, recordFile), []byte(next.String()+"\n")); err != nil {
+		return true, fmt.Errorf("node record: %w", err)
+	}
+	return true, nil
+}
+
+// attributes are what the protocols have to say in the record. They must leave room for
+// addresses of both families, because the library panics over a record that is too large.
+func (n *Node) attributes() ([]enr.Entry, error) {
+	var list []enr.Entry
+	for _, s := range n.cfg.Specs {
+		if s.Attributes != nil {
+			list = append(list, s.Attributes()...)
+		}
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	full := endpoint{ip4: netip.IPv4Unspecified(), ip6: netip.IPv6Unspecified(), tcp4: 1 << 15, tcp6: 1<<15 + 1, udp: 1 << 15}
+	entries := append(full.entries(), enr.UDP6(1<<15+1))
+	if _, err := signRecord(n.key, append(entries, list...), 1<<62); err != nil {
+		return nil, fmt.Errorf("what protocols say in the record: %w", err)
+	}
+	return list, nil
+}
+
+// told is what a LocalNode was told, which does not give it back.
+type told struct {
+	endpoint
+	attributes []enr.Entry
+}
+
+// tell puts what is known into a record that learns. A guess gives way to what peers say,
+// all else doesn't. An address that was known and is no more is taken out, and can't be
+// learned again before the next start: the library has no way to withdraw one.
+func (t *told) tell(local *enode.LocalNode, e endpoint, attributes []enr.Entry) {
+	switch {
+	case e.ip4.IsValid() && !e.guess4:
+		local.SetStaticIP(e.ip4.AsSlice())
+	case t.ip4.IsValid() && !t.guess4:
+		local.SetStaticIP(net.IPv4zero)
+	case e.ip4.IsValid():
+		local.SetFallbackIP(e.ip4.AsSlice())
+	}
+	switch {
+	case e.ip6.IsValid():
+		local.SetStaticIP(e.ip6.AsSlice())
+	case t.ip6.IsValid():
+		local.SetStaticIP(net.IPv6unspecified)
+	}
+	local.SetFallbackUDP(int(e.udp))
+	var tcp, tcp6 bool
+	for _, entry := range e.entries() {
+		switch entry.(type) {
+		case enr.TCP:
+			local.Set(entry)
+			tcp = true
+		case enr.TCP6:
+			local.Set(entry)
+			tcp6 = true
+		}
+	}
+	if !tcp {
+		local.Delete(enr.TCP(0))
+	}
+	if !tcp6 {
+		local.Delete(enr.TCP6(0))
+	}
+	said := map[string]bool{}
+	for _, entry := range attributes {
+		local.Set(entry)
+		said[entry.ENRKey()] = true
+	}
+	for _, entry := range t.attributes {
+		if !said[entry.ENRKey()] {
+			local.Delete(entry)
+		}
+	}
+	// Once pinned, an address stays so, in the library.
+	pinned := t.ip4.IsValid() && !t.guess4
+	t.endpoint, t.attributes = e, attributes
+	if pinned && t.guess4 {
+		t.guess4 = false
+	}
+}
+
+// overtake gives the record of this node a number that is not below seq. Each number costs
+// a signature and a millisecond; a gap is as large as the number of changes that the node
+// signed without a database. A larger one is a clock gone wrong.
+func overtake(local *enode.LocalNode, seq uint64) error {
+	const most = 1000
+	key := enr.WithEntry("n", uint(0))
+	for i := range most {
+		if local.Seq() >= seq {
+			local.Delete(key)
+			return nil
+		}
+		local.Set(enr.WithEntry("n", uint(i)))
+		local.Node()
+	}
+	return fmt.Errorf("node record: number %d is far behind %d, which the data directory has", local.Seq(), seq)
+}
