@@ -82,6 +82,9 @@ func (h *Host) Protocol() Protocol { return h.protocol }
 // PID is the host's actor. It stays the same over restarts.
 func (h *Host) PID() *actor.PID { return h.pid }
 
+// Clock is the link's.
+func (h *Host) Clock() Clock { return h.link.clock }
+
 // Context ends when the link does; its cause is the *Cause.
 func (h *Host) Context() context.Context { return h.link.ctx }
 

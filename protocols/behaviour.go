@@ -51,6 +51,17 @@ func (b *behaviour) Other(ctx actor.Context) {
 }
 
 func (b *behaviour) Up(ctx actor.Context) {
+	if g := b.link.greeting; !g.done() {
+		g.begin(b.link)
+		if g.theirs == nil || !g.judge(b.link) { // an actor crashed over theirs: judge it again
+			return
+		}
+	}
+	b.greet(ctx)
+}
+
+// greet tells the actor that the link is there.
+func (b *behaviour) greet(ctx actor.Context) {
 	up := &LinkUp{Link: b.link, Restarted: b.link.greeted}
 	b.link.greeted = true
 	b.deliver(ctx, up, time.Time{})
@@ -61,6 +72,11 @@ func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
 	if in.Code >= uint64(len(set.messages)) {
 		return fmt.Errorf("message 0x%02x is not defined in %s", in.Code, set.label)
 	}
+	if g := b.link.greeting; g != nil {
+		if err := g.inPlace(in.Code, set.label); err != nil {
+			return err
+		}
+	}
 	m := &set.messages[in.Code]
 	if err := m.fits(len(in.Payload)); err != nil {
 		return b.decodeError(in.Code, m, err)
@@ -70,6 +86,13 @@ func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
 		v, err := m.open(in.Payload)
 		if err != nil {
 			return b.decodeError(in.Code, m, err)
+		}
+		if g := b.link.greeting; !g.done() {
+			g.theirs = v
+			if g.judge(b.link) {
+				b.greet(ctx)
+			}
+			return nil
 		}
 		b.deliver(ctx, v, in.ReceivedAt)
 	case raw:
@@ -89,8 +112,14 @@ func (b *behaviour) decodeError(code uint64, m *Message, err error) error {
 	}
 }
 
-func (b *behaviour) Drained(ctx actor.Context) { b.deliver(ctx, &Drained{}, time.Time{}) }
+func (b *behaviour) Drained(ctx actor.Context) {
+	if b.link.greeting.done() {
+		b.deliver(ctx, &Drained{}, time.Time{})
+	}
+}
 
 func (b *behaviour) Down(ctx actor.Context, cause *actors.Cause) {
-	b.deliver(ctx, &LinkDown{Cause: cause}, time.Time{})
+	if b.link.greeting.end() {
+		b.deliver(ctx, &LinkDown{Cause: cause}, time.Time{})
+	}
 }

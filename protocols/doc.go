@@ -11,7 +11,9 @@
 //   - *[LinkDown], when the link has ended, and
 //   - protoactor's lifecycle messages, and whatever other actors send to it.
 //
-// It sends with [Link.Send], answers at length with [Link.SendSeq], and ends the
+// A version may begin with a handshake, see [Exchange]: LinkUp comes when it is done.
+//
+// The actor sends with [Link.Send], answers at length with [Link.SendSeq], and ends the
 // link with [Link.Disconnect].
 //
 // Around it a host does the RLP, the message codes, the write token, the credit

@@ -20,14 +20,19 @@ type Link struct {
 	host     *actors.Host
 	set      *messageSet
 	peerInfo func(*Link) any
-	greeted  bool // an actor has got its LinkUp; only the host's turn touches it
+	greeted  bool      // an actor has got its LinkUp; only the host's turn touches it
+	greeting *greeting // nil without a handshake
 
 	mu     sync.Mutex
 	states map[reflect.Type]any
 }
 
-func newLink(h *actors.Host, set *messageSet, peerInfo func(*Link) any) *Link {
-	return &Link{host: h, set: set, peerInfo: peerInfo}
+func newLink(h *actors.Host, set *messageSet, peerInfo func(*Link) any, shake *Handshake) *Link {
+	l := &Link{host: h, set: set, peerInfo: peerInfo}
+	if shake != nil {
+		l.greeting = &greeting{Handshake: shake, code: set.codes[shake.typ]}
+	}
+	return l
 }
 
 // Send queues a message: a value, or a pointer to one, of a type in the running
@@ -137,13 +142,17 @@ func State[T any](l *Link) *T {
 }
 
 // PeerInfo is what a host's protocol says about its link: "unknown" without a
-// hook, "handshake" while the hook has nothing to say, which a nil pointer is, too.
+// hook, "handshake" during the Version's Handshake and while the hook has nothing to
+// say, which a nil pointer is, too.
 // A hook that panics is the author's mistake and not the asker's: the panic stands
 // in the place of the information.
 func PeerInfo(h *actors.Host) (info any) {
 	l, ok := h.Attached().(*Link)
 	if !ok || l.peerInfo == nil {
 		return "unknown"
+	}
+	if !l.greeting.done() {
+		return "handshake"
 	}
 	defer func() {
 		if value := recover(); value != nil {

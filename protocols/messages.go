@@ -6,14 +6,15 @@ import "time"
 // sent by the host.
 
 // LinkUp tells that the link is there, after *actor.Started and before anything
-// else.
+// else. Where the version has a Handshake, it comes when that is done.
 type LinkUp struct {
 	Link      *Link
 	Restarted bool // an earlier actor of this link had got its LinkUp
 }
 
 // LinkDown tells that the link has ended, before *actor.Stopping. Nothing can be
-// sent any more.
+// sent any more. A link that ends during its Handshake had no LinkUp, and has none of
+// these either.
 type LinkDown struct {
 	Cause *Cause
 }

@@ -51,6 +51,8 @@ type Version struct {
 	// Messages are the types in the order of their codes. A code below Length
 	// without an entry is a breach of protocol.
 	Messages []Message
+	// Handshake, if set, is what both nodes tell each other before anything else.
+	Handshake *Handshake
 }
 
 // Limits bound what a protocol holds on one link, in bytes. Zero stands for the
@@ -153,7 +155,7 @@ func (v *Version) check() error {
 			return fmt.Errorf("message 0x%02x: %w", code, err)
 		}
 	}
-	return nil
+	return v.Handshake.checkAmong(codes)
 }
 
 // Mount turns Specs into what a link runs, one for each version. It is what a
@@ -185,7 +187,7 @@ func (s *Spec) mount(v Version) actors.Protocol {
 		Restart: s.Restart, Intensity: s.Intensity,
 		Budget: limits.Inbound, OutboxLimit: limits.Outbox, HighWater: limits.HighWater,
 		Mount: func(h *actors.Host) func() actors.Behaviour {
-			link := newLink(h, set, s.PeerInfo)
+			link := newLink(h, set, s.PeerInfo, v.Handshake)
 			h.Attach(link)
 			return func() actors.Behaviour { return &behaviour{link: link, produce: s.New} }
 		},

@@ -70,6 +70,11 @@ func TestCheckRefuses(t *testing.T) {
 	limited := func(l protocols.Limits) protocols.Spec {
 		return with(good, func(s *protocols.Spec) { s.Limits = l })
 	}
+	shaken := func(h *protocols.Handshake) protocols.Spec {
+		s := specOf(protocols.Type[ask]())
+		s.Versions[0].Handshake = h
+		return s
+	}
 	one := func(m protocols.Message) protocols.Spec { return specOf(protocols.Ignore(), m) }
 	for name, c := range map[string]struct {
 		spec protocols.Spec
@@ -106,6 +111,10 @@ func TestCheckRefuses(t *testing.T) {
 		"trailing of raw":    {one(protocols.Raw(protocols.TolerateTrailing())), []string{"talk/7", "0x01", "Raw"}},
 		"trailing of list":   {one(protocols.Type[[]ask](protocols.TolerateTrailing())), []string{"talk/7", "0x01", "struct", "[]protocols_test.ask"}},
 		"trailing, own RLP":  {one(protocols.Type[sealed](protocols.TolerateTrailing())), []string{"talk/7", "0x01", "sealed", "DecodeRLP"}},
+		"foreign status":     {shaken(protocols.Exchange(func(*protocols.Link) answer { return answer{} }, nil)), []string{"talk/7", "handshake", "answer"}},
+		"silent handshake":   {shaken(protocols.Exchange[ask](nil, nil)), []string{"talk/7", "handshake", "Exchange"}},
+		"empty handshake":    {shaken(new(protocols.Handshake)), []string{"talk/7", "handshake", "Exchange"}},
+		"hasty handshake":    {shaken(protocols.Exchange(func(*protocols.Link) ask { return ask{} }, nil).Within(-1)), []string{"talk/7", "handshake", "-1ns"}},
 		"any in a field":     {one(protocols.Type[anything]()), []string{"talk/7", "0x01", "anything", "field Value"}},
 		"methods in a field": {one(protocols.Type[words]()), []string{"talk/7", "0x01", "words", "field Value"}},
 	} {

@@ -38,9 +38,6 @@ func (e *Envelope) Seal(ctx context.Context, pow float64) error {
 	return nil
 }
 
-// SealBest spends all the time until ctx ends, which must happen, on the best nonce.
-func (e *Envelope) SealBest(ctx context.Context) { e.work(ctx, hashBits+1) }
-
 // bitsFor is how many leading zero bits make so much PoW, by the size of the whole RLP,
 // whatever the nonce. What no hash can have is one more than it has bits.
 func (e *Envelope) bitsFor(pow float64) int {

@@ -1,0 +1,80 @@
+package protocols_test
+
+import (
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/protocoltest"
+)
+
+// Status is what two nodes of this protocol tell each other at first.
+type Status struct {
+	Network uint64
+	Head    uint64
+}
+
+// follower asks for what it lacks, by the remote's status.
+type follower struct {
+	head uint64
+	said chan<- string
+}
+
+func (f *follower) Receive(ctx actor.Context) {
+	if up, ok := ctx.Message().(*protocols.LinkUp); ok {
+		theirs := protocols.StatusOf[Status](up.Link)
+		f.said <- fmt.Sprintf("the remote is at %d, %d behind us", theirs.Head, f.head-theirs.Head)
+	}
+}
+
+func followSpec(network, head uint64, said chan<- string) protocols.Spec {
+	return protocols.Spec{
+		Name: "follow",
+		Versions: []protocols.Version{{
+			Number: 1, Length: 1, Messages: []protocols.Message{protocols.Type[Status]()},
+			Handshake: protocols.Exchange(
+				func(*protocols.Link) Status { return Status{Network: network, Head: head} },
+				func(_ *protocols.Link, theirs *Status) error {
+					if theirs.Network != network {
+						return fmt.Errorf("network %d, want %d", theirs.Network, network)
+					}
+					return nil
+				}),
+		}},
+		New: func() actor.Actor { return &follower{head: head, said: said} },
+	}
+}
+
+// The actor has its link when both have told their status, and a remote of another
+// network never gets so far.
+func ExampleExchange() {
+	said := make(chan string, 1)
+	p, err := protocoltest.Connect(followSpec(1, 100, said), protocoltest.ByHand(followSpec(1, 58, nil)))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer p.Close()
+	fmt.Println(<-said)
+
+	stranger, err := protocoltest.Connect(followSpec(1, 100, said), protocoltest.ByHand(protocols.Spec{
+		Name: "follow",
+		Versions: []protocols.Version{{
+			Number: 1, Length: 1, Messages: []protocols.Message{protocols.Type[Status]()},
+		}},
+		New: func() actor.Actor { return deaf{} },
+	}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer stranger.Close()
+	if err := stranger.B.Send(&Status{Network: 2}); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(stranger.A.Wait())
+	// Output:
+	// the remote is at 58, 42 behind us
+	// local: useless peer, protocol follow/1 after message 0x00: network 2, want 1
+}
