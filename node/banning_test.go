@@ -170,6 +170,26 @@ func TestMisconductEndsInABan(t *testing.T) {
 	})
 }
 
+func TestBecomingKnownLiftsABan(t *testing.T) {
+	n := startNode(t, nil)
+	static, trusted := enode.NewV4(&newKey(t).PublicKey, []byte{127, 0, 0, 1}, 1, 1), enode.NewV4(&newKey(t).PublicKey, nil, 0, 0)
+	for _, k := range []*enode.Node{static, trusted} {
+		if err := n.Ban(node.BanID(k.ID()), time.Hour, "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.AddPeer(static); err != nil {
+		t.Fatal(err)
+	}
+	if list := n.Bans(); len(list) != 1 || list[0].Target.ID != trusted.ID() {
+		t.Errorf("bans after one became static: %+v", list)
+	}
+	n.AddTrusted(trusted)
+	if list := n.Bans(); len(list) != 0 {
+		t.Errorf("bans after the other became trusted: %+v", list)
+	}
+}
+
 func TestBansSurviveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

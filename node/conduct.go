@@ -155,6 +155,14 @@ func (n *Node) Unban(target BanTarget) bool {
 	return lifted
 }
 
+// pardon lifts the ban on a node that became static or trusted. The file follows with the
+// next ban, or when the node stops.
+func (n *Node) pardon(id enode.ID) {
+	if n.conduct.lift(BanID(id), n.clock.Now()) {
+		n.log.Info("ban lifted: the node is static or trusted now", "target", id)
+	}
+}
+
 // Bans lists the bans in force, the one that ends first at the front.
 func (n *Node) Bans() []Ban { return n.conduct.list(n.clock.Now()) }
 

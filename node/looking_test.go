@@ -192,6 +192,45 @@ func TestCandidatesBecomePeers(t *testing.T) {
 	}
 }
 
+// TestLookingGoesOnThroughCrashes: whoever takes part in the search is replaced when it
+// crashes, and the search comes to the same end.
+func TestLookingGoesOnThroughCrashes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, 60, scattered)
+		n := memNode(t, newNetwork(), home, func(cfg *node.Config) {
+			cfg.MaxPeers, cfg.MaxDialRate = 30, 1
+			cfg.Candidates, cfg.Dial = enode.CycleNodes(c.nodes), c.welcome
+			for _, who := range []string{"dialer", "candidates", "handshakes"} {
+				cfg.Chaos = append(cfg.Chaos, node.Chaos{Pattern: "*/" + who, Interval: 7 * time.Second})
+			}
+		})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := n.PeerCount(); got < 10 {
+			t.Errorf("%d peers, want 10", got)
+		}
+		stopNode(t, n)
+	})
+}
+
+// TestStopWhileNothingIsFound: an iterator that blocks keeps nobody from stopping, and is
+// closed.
+func TestStopWhileNothingIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nothing := enode.NewFairMix(time.Second)
+		n := memNode(t, newNetwork(), home, func(cfg *node.Config) { cfg.Candidates = nothing })
+		time.Sleep(time.Minute)
+		begin := time.Now()
+		stopNode(t, n)
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("stop took %v", took)
+		}
+		if nothing.Next() {
+			t.Error("the iterator goes on")
+		}
+	})
+}
+
 // TestCandidatesThatRefuse: 5,000 of them get a steady few dials a second, one each, and
 // as good as no place in the log.
 func TestCandidatesThatRefuse(t *testing.T) {

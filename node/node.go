@@ -321,6 +321,7 @@ func (n *Node) RemovePeer(id enode.ID) error {
 // AddTrusted lets a node in also above the limit from now on.
 func (n *Node) AddTrusted(node *enode.Node) {
 	n.roster.setTrusted(node.ID(), true)
+	n.pardon(node.ID())
 	n.roster.locate(node.ID(), addrsOf(node))
 }
 
@@ -329,6 +330,7 @@ func (n *Node) RemoveTrusted(id enode.ID) { n.roster.setTrusted(id, false) }
 
 func (n *Node) setStatic(node *enode.Node) {
 	n.roster.setStatic(node.ID(), true)
+	n.pardon(node.ID())
 	n.roster.locate(node.ID(), addrsOf(node))
 }
 
