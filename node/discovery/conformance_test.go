@@ -3,48 +3,83 @@
 package discovery
 
 import (
+	"log/slog"
 	"net"
-	"os/exec"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/discover"
+	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
 )
 
-// go-ethereum's own suites talk to the actor on a real socket.
-func TestConformance(t *testing.T) {
-	for suite, cases := range map[string]string{"discv4": "15/15", "discv5": "10/10"} {
-		t.Run(suite, func(t *testing.T) {
-			conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			key := newKey(t)
-			local := newLocal(t, key, conn.LocalAddr().String())
-			defer local.Database().Close()
-			props, err := Props(Config{Key: key, Local: local, Conns: []discover.UDPConn{conn}, V4: true, V5: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			system := actor.NewActorSystem()
-			defer system.Shutdown()
-			pid := system.Root.Spawn(props)
-			args := []string{suite, "test", "--listen1", "127.0.0.1", "--listen2", "127.0.0.2"}
-			if suite == "discv4" {
-				args = append(args, "--remote")
-			}
-			out, err := exec.Command("devp2p", append(args, local.Node().String())...).CombinedOutput()
-			actors.Send(system.Root, pid, &Leave{})
-			if err := system.Root.PoisonFuture(pid).Wait(); err != nil {
-				t.Error(err)
-			}
-			t.Logf("%s", out)
-			if err != nil || !strings.Contains(string(out), cases+" tests passed") {
-				t.Errorf("devp2p %s test: %v; want %s", suite, err, cases)
-			}
-		})
+// Junk at full speed through the kernel: how much of it there is, how much of it is read,
+// how many pings from outside are answered meanwhile, and what it does to the memory.
+func TestConformanceJunkAtFullSpeed(t *testing.T) {
+	key4 := newKey(t)
+	conn4 := listenLoopback(t, "udp4", "127.0.0.1")
+	geth := newLocal(t, key4, conn4.LocalAddr().String())
+	defer geth.Database().Close()
+	v4, err := discover.ListenV4(conn4, geth, discover.Config{PrivateKey: key4})
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer v4.Close()
+
+	conn := listenLoopback(t, "udp4", "127.0.0.1")
+	key := newKey(t)
+	local := newLocal(t, key, conn.LocalAddr().String())
+	defer local.Database().Close()
+	props, err := Props(Config{
+		Key: key, Local: local, Conns: []discover.UDPConn{conn}, V4: true, V5: true, Bootnodes: []*enode.Node{geth.Node()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	defer system.Shutdown()
+	s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
+	s.spawn(props)
+	defer system.Root.Stop(s.tops[0])
+	s.asker = system.Root.Spawn(actor.PropsFromFunc(s.Receive))
+	s.ask(MaxCredit)
+
+	flooder, err := net.DialUDP("udp4", nil, conn.LocalAddr().(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer flooder.Close()
+	const lasts = 10 * time.Second
+	kinds := [][]byte{junk(300), junk(1280), v4Signed(t), v5Unknown(t, local)}
+	before, sent := heap(), make(chan int)
+	go func() {
+		n := 0
+		for end := time.Now().Add(lasts); time.Now().Before(end); n++ {
+			// A refused write is a packet less.
+			_, _ = flooder.Write(kinds[n%len(kinds)])
+		}
+		sent <- n
+	}()
+	pings, answered, total := 0, 0, -1
+	for total < 0 {
+		pings++
+		if _, err := v4.Ping(local.Node()); err == nil {
+			answered++
+		}
+		select {
+		case total = <-sent:
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	after := heap()
+	st := s.status()
+	t.Logf("%d packets of junk in %v, %d read, dropped %v; %d of %d pings answered; v4 %+v; %d found; heap %d KiB before, %d KiB after",
+		total, lasts, st.Packets, st.Dropped, answered, pings, st.V4, st.Sources[SourceV4].Found, before>>10, after>>10)
+	if answered == 0 || st.V4.Live != 1 || after-before > 16<<20 {
+		t.Error("junk has stopped us, or made us grow")
+	}
+	actors.Send(system.Root, s.pid, &Leave{})
+	<-s.stopped
 }
