@@ -61,7 +61,7 @@ var fakeScenes = []scene{
 		h.reached("lossy 5%, reboot-router", "-", recovery)
 	}},
 	{"refusals", "fake", func(h *home) {
-		h.first("2.8 s")
+		h.first("")
 		h.overcome("501 three times", `error={"AddPortMapping": [501, 3]}`)
 		h.overcome("718, router without any-port call", `conflict_ports=[30303]`)
 		h.overcome("718, router with any-port call", `conflict_ports=[30303]`, `igd=2`)
