@@ -4,13 +4,16 @@
 // process may run many.
 //
 //	node-1f0a9c3e       root: starts the others in order, stops them in reverse
+//	├─ bans             keeps the bans in the data directory
 //	├─ announcer        keeps the node's record true
 //	├─ nat              maps ports at the router (package nat)
+//	├─ discovery        finds nodes, and lets this one be found (package node/discovery)
 //	├─ peers            admits or refuses, owns the links, tells who came and went
 //	│  └─ peer-…        one link each
 //	├─ handshakes       one short-lived actor for each connection being set up
 //	│  └─ inbound, outbound
-//	├─ dialer           which static node to dial, and when
+//	├─ candidates       reads Config.Candidates, if there are any
+//	├─ dialer           which static node or candidate to dial, when, and why not
 //	└─ listener         accepts
 //
 // # Who talks to whom
@@ -20,6 +23,10 @@
 // is known, and gets its verdict as a message; with a session in hand it gives connection
 // and session to peers and ends. Peers spawns the link and tells the dialer. When a
 // handshake is gone, its parent tells peers, and peers the dialer if it was a dial.
+//
+// The dialer asks discovery and candidates for nodes, as many as it has use for. The NAT
+// actor tells the announcer where others reach us, and hears from handshakes and discovery
+// that somebody came in.
 //
 // What blocks (reading, writing, connecting, resolving names) runs in goroutines that
 // belong to one actor and report to it. No actor waits for another.
