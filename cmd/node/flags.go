@@ -71,7 +71,7 @@ func flags() []cli.Flag {
 
 		&cli.StringFlag{Category: networking, Name: flagAddr, Usage: "`IP` addresses to listen on, separated by commas (default: all)"},
 		&cli.IntFlag{Category: networking, Name: flagPort, Usage: "listening `PORT`; 0 takes a number that is free for TCP and UDP", Value: node.DefaultPort},
-		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "how others reach the node: `any|none|upnp|pmp[:IP]|pcp[:IP]|extip:IP|stun[:HOST:PORT]`", Value: "any"},
+		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "how others reach the node, a `METHOD`: any, none, upnp, pmp[:IP], pcp[:IP], extip:IP, stun[:HOST:PORT]", Value: "any"},
 		&cli.StringFlag{Category: networking, Name: flagRestrict, Usage: "talk only to these `NETWORKS` (CIDR masks, separated by commas)"},
 
 		&cli.IntFlag{Category: peering, Name: flagMaxPeers, Usage: "maximum `NUMBER` of peers; 0: none but trusted ones. Unless set, peers on this machine don't count", Value: node.DefaultMaxPeers},

@@ -73,7 +73,7 @@ func Spec() protocols.Spec {
 			ignore, ignore, ignore, ignore, ignore, ignore, ignore, ignore, ignore,
 		}}},
 		New: func() actor.Actor { return new(bench) },
-	}
+	}.Advertised()
 }
 
 // bench serves one link.

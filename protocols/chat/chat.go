@@ -72,7 +72,7 @@ func (r *Room) Spec() protocols.Spec {
 		}},
 		New:      func() actor.Actor { return &member{room: r} },
 		PeerInfo: func(l *protocols.Link) any { return protocols.State[tally](l).counts() },
-	}
+	}.Advertised()
 }
 
 // Say sends a line to every link and returns how many took it: one whose outbox is
