@@ -13,27 +13,39 @@ import (
 )
 
 // TestNodesFindEachOther: two nodes that know a third one alone become peers of each
-// other, by either version of discovery.
+// other, by either version of discovery, over IPv4, IPv6 and both.
 func TestNodesFindEachOther(t *testing.T) {
-	for _, version := range []node.Discovery{{V4: true}, {V5: true}, {V4: true, V5: true}} {
-		first := startNode(t, func(c *node.Config) { d := version; c.Discovery = &d })
-		var nodes []*node.Node
-		for range 2 {
-			nodes = append(nodes, startNode(t, func(c *node.Config) {
-				d := version
-				d.Bootnodes, d.BootnodesV5 = []*enode.Node{first.Self()}, []*enode.Node{first.Self()}
-				c.Discovery = &d
-			}))
-		}
-		for _, n := range append(nodes, first) {
-			eventually(t, "two peers each", func() bool { return n.PeerCount() == 2 })
-		}
-		if udp, ok := first.Self().UDPEndpoint(); !ok || int(udp.Port()) != first.Self().TCP() {
-			t.Errorf("the record has no UDP port beside the TCP one: %v", first.Self())
-		}
-		for _, n := range append(nodes, first) {
-			stopNode(t, n)
-		}
+	v6 := netip.MustParseAddrPort("[::1]:0")
+	for _, tt := range []struct {
+		name string
+		with node.Discovery
+		on   []netip.AddrPort
+	}{
+		{"v4", node.Discovery{V4: true}, []netip.AddrPort{loopback}},
+		{"v5", node.Discovery{V5: true}, []netip.AddrPort{loopback}},
+		{"v4 over IPv6", node.Discovery{V4: true}, []netip.AddrPort{v6}},
+		{"v5 over IPv6", node.Discovery{V5: true}, []netip.AddrPort{v6}},
+		{"both, over both", node.Discovery{V4: true, V5: true}, []netip.AddrPort{loopback, v6}},
+		{"both, on all addresses", node.Discovery{V4: true, V5: true}, []netip.AddrPort{{}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			first := startNode(t, func(c *node.Config) { d := tt.with; c.Discovery, c.Listen = &d, tt.on })
+			all := []*node.Node{first}
+			for range 2 {
+				all = append(all, startNode(t, func(c *node.Config) {
+					d := tt.with
+					d.Bootnodes, d.BootnodesV5 = []*enode.Node{first.Self()}, []*enode.Node{first.Self()}
+					c.Discovery, c.Listen = &d, tt.on
+				}))
+			}
+			for _, n := range all {
+				eventually(t, "two peers each", func() bool { return n.PeerCount() == 2 })
+			}
+			if udp, ok := first.Self().UDPEndpoint(); !ok || int(udp.Port()) != first.Self().TCP() {
+				t.Errorf("the record has no UDP port beside the TCP one: %v", first.Self())
+			}
+		})
 	}
 }
 
