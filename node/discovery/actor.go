@@ -59,6 +59,7 @@ type finder struct {
 	mix       mix
 	resolving int
 	again     actors.Timer // looks for missing bootnodes; nil: none was
+	rested    actors.Timer // ends the rest of a source; nil: none did
 	overdue   actors.Timer // ends our patience, after Leave
 }
 
@@ -201,9 +202,7 @@ func (a *finder) proceed() {
 		actors.Send(a.root, a.ledger.pay(), &Candidate{Node: node, Source: source})
 	}
 	if a.ledger.owed() > 0 {
-		for _, l := range a.mix.lanes {
-			l.search()
-		}
+		a.search()
 	}
 	for len(a.waiting) > 0 && a.resolving < maxResolving {
 		a.resolve(a.waiting[0])
@@ -211,15 +210,33 @@ func (a *finder) proceed() {
 	}
 }
 
+// search has all sources search that have room, and sees to it that those are asked later
+// that rest.
+func (a *finder) search() {
+	now, rest := a.Clock.Now(), time.Duration(0)
+	for _, l := range a.mix.lanes {
+		if r := l.search(now); r > 0 && (rest == 0 || r < rest) {
+			rest = r
+		}
+	}
+	if a.rested != nil {
+		a.rested.Stop()
+	}
+	if rest > 0 {
+		a.rested = a.Clock.AfterFunc(rest, func() { a.tell(&rested{}) })
+	}
+}
+
 func (a *finder) yielded(msg *yielded) {
 	if msg.session != a.session {
 		return
 	}
-	l, n := msg.lane, msg.node
+	l, n, now := msg.lane, msg.node, a.Clock.Now()
 	l.busy = false
 	l.tally.found++
 	switch {
-	case !a.filter.glance(n, a.Clock.Now()):
+	case !a.filter.glance(n, now):
+		l.repeated(now)
 	case a.filter.needsRecord(n):
 		l.asking++
 		a.spawn(func() {
@@ -287,8 +304,10 @@ func (a *finder) deaf(msg *deaf) {
 // end closes the session, without waiting.
 func (a *finder) end() {
 	a.up = false
-	if a.again != nil {
-		a.again.Stop()
+	for _, t := range []actors.Timer{a.again, a.rested} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	if s := a.session; s != nil {
 		a.session = nil

@@ -28,7 +28,9 @@
 //     asks. What is owed outlives a crash.
 //   - Sources have their turn, one candidate each; one that has nothing is passed over, never
 //     waited for.
-//   - A source has at most laneDepth nodes on their way.
+//   - A source has at most laneDepth nodes on their way, and rests a little when all that it
+//     finds was found a moment ago.
+//   - No network of addresses (/24, for IPv6 /48) has more than its share of the candidates.
 //   - A crash closes no socket: the mux stands outside the incarnations, and the next
 //     transports get ports of the same sockets.
 //   - What others send is bounded before the library sees it. Each protocol has two queues,

@@ -94,7 +94,7 @@ func TestEclipse(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}
-		time.Sleep(15 * time.Second)
+		time.Sleep(45 * time.Second)
 		counts := map[bool]int{}
 		for _, got := range s.candidates(before)[before:] {
 			counts[isCrowd(got.Node.IPAddr())]++

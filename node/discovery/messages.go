@@ -102,6 +102,9 @@ type yielded struct {
 	node    *enode.Node
 }
 
+// rested is the actor's timer to itself: a source may search again.
+type rested struct{ late }
+
 // exhausted says that a source has come to an end, which none does by itself.
 type exhausted struct {
 	late

@@ -148,7 +148,7 @@ func TestLaneSearchesWithinItsDepth(t *testing.T) {
 	l.asking = 3
 	searches := 0
 	for range 100 {
-		l.search()
+		l.search(noon)
 		select {
 		case <-l.credit:
 			searches++
@@ -159,6 +159,33 @@ func TestLaneSearchesWithinItsDepth(t *testing.T) {
 	}
 	if searches != laneDepth-3 {
 		t.Errorf("%d searches, want %d", searches, laneDepth-3)
+	}
+}
+
+// A source that finds nothing new rests, longer each time, until it does.
+func TestLaneRests(t *testing.T) {
+	l, now := newLane("v4", &tally{}), noon
+	fruitless := func() time.Duration {
+		for range restAfter {
+			if rest := l.search(now); rest > 0 || !l.busy {
+				t.Fatalf("the lane rests %v in the middle of a lookup", rest)
+			}
+			<-l.credit
+			l.busy = false
+			l.repeated(now)
+		}
+		rest := l.search(now)
+		now = now.Add(rest)
+		return rest
+	}
+	for i, want := range []time.Duration{1, 2, 4, 4} {
+		if got := fruitless(); got != want*time.Second {
+			t.Errorf("rest %d is %v, want %v s", i+1, got, int(want))
+		}
+	}
+	l.keep(enode.SignNull(new(enr.Record), enode.ID{1}), now)
+	if got := fruitless(); got != restMin {
+		t.Errorf("the rest after a find is %v, want %v", got, restMin)
 	}
 }
 
