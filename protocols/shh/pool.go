@@ -116,14 +116,6 @@ func (p *pool) expire(now uint32) (dropped int) {
 	return dropped
 }
 
-// nextExpiry says when the first parcel expires, in seconds of Unix time.
-func (p *pool) nextExpiry() (at uint32, ok bool) {
-	if p.expiry.Len() == 0 {
-		return 0, false
-	}
-	return p.expiry.parcels[0].Expiry, true
-}
-
 // drop forgets a parcel that is in no heap any more.
 func (p *pool) drop(v *parcel) {
 	delete(p.held, v.hash)

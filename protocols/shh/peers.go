@@ -1,0 +1,234 @@
+package shh
+
+import (
+	"crypto/ecdsa"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/protocols"
+)
+
+// bundleSize is how many bytes of envelopes go in one message, or one envelope if that is
+// larger.
+const bundleSize = 128 << 10
+
+// peer is what a node knows of the other end of one link. It outlives crashes of the
+// link's actor, and is guarded by Whisper.mu.
+type peer struct {
+	link    *protocols.Link
+	id      string
+	greeted bool // its status has come, and was good
+	minPoW  float64
+	bloom   Bloom
+	light   bool
+	overdue *time.Timer // of its status
+
+	known   marks // envelopes that it has
+	behind  bool  // its outbox was full, and a Drained will come
+	untold  bool  // it does not know what this node demands, likewise
+	limit   *allowance
+	sent    uint64
+	taken   uint64
+	dropped uint64
+}
+
+// PeerInfo is what lists of peers show.
+type PeerInfo struct {
+	MinPoW   float64 `json:"minPoW"`
+	Full     bool    `json:"fullNode"` // its bloom filter lets everything through
+	Light    bool    `json:"light"`
+	Trusted  bool    `json:"trusted"`
+	Sent     uint64  `json:"envelopesSent"`
+	Received uint64  `json:"envelopesReceived"`
+	Dropped  uint64  `json:"envelopesDropped"` // beyond its rate
+}
+
+func (w *Whisper) peerInfo(l *protocols.Link) any {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := protocols.State[peer](l)
+	if !p.greeted {
+		return nil
+	}
+	return PeerInfo{
+		MinPoW: p.minPoW, Full: p.bloom.Full(), Light: p.light, Trusted: w.trusts(p),
+		Sent: p.sent, Received: p.taken, Dropped: p.dropped,
+	}
+}
+
+func (w *Whisper) trusts(p *peer) bool {
+	_, ok := w.trusted[p.id]
+	return ok
+}
+
+// peerID gives the ID that protocols.Peer has of a node.
+func peerID(s string) (string, error) {
+	var key *ecdsa.PublicKey
+	if n, err := enode.Parse(enode.ValidSchemes, s); err == nil {
+		key = n.Pubkey()
+	} else if b, hexErr := hex.DecodeString(s); hexErr == nil && len(b) == 64 {
+		if key, err = crypto.UnmarshalPubkey(append([]byte{4}, b...)); err != nil {
+			return "", fmt.Errorf("peer %q: %w", s, err)
+		}
+	} else {
+		return "", fmt.Errorf("peer %q: %w", s, err)
+	}
+	return hex.EncodeToString(crypto.FromECDSAPub(key)[1:]), nil
+}
+
+// enter brings in a link, and sends the status on it before anything else.
+func (w *Whisper) enter(l *protocols.Link) *peer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := protocols.State[peer](l)
+	if p.link != nil {
+		return p // the actor is another one, the link is not
+	}
+	p.link, p.id, p.limit = l, l.Peer().ID, newAllowance(w.rate, time.Now())
+	w.peers[p] = struct{}{}
+	p.overdue = time.AfterFunc(statusTimeout, func() {
+		l.DisconnectWithError(protocols.DiscReadTimeout, fmt.Errorf("no status in %v", statusTimeout))
+	})
+	w.try(p, l.Send(&Status{
+		Version: version, MinPoW: powRequirement(w.demand.minPoW), Bloom: w.demand.bloom[:], Light: w.light,
+	}))
+	return p
+}
+
+func (w *Whisper) leave(p *peer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.overdue.Stop()
+	delete(w.peers, p)
+}
+
+// greet takes the remote's status, and sends it what it wants of the pool. It says why
+// there is no talking to it.
+func (w *Whisper) greet(p *peer, s *Status) (protocols.DiscReason, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.greeted {
+		return 0, nil // a second status means nothing
+	}
+	p.overdue.Stop()
+	if s.Version != version {
+		return protocols.DiscIncompatibleVersion, fmt.Errorf("whisper version %d, want %d", s.Version, version)
+	}
+	minPoW, err := s.MinPoW.value()
+	if err != nil {
+		return protocols.DiscProtocolError, fmt.Errorf("status: %w", err)
+	}
+	bloom, err := bloomOf(s.Bloom)
+	if err != nil {
+		return protocols.DiscProtocolError, fmt.Errorf("status: %w", err)
+	}
+	if s.Light && w.light {
+		return protocols.DiscUselessPeer, errors.New("two light nodes have nothing to tell each other")
+	}
+	p.minPoW, p.bloom, p.light, p.greeted = minPoW, bloom, s.Light, true
+	w.catchUp(p)
+	return 0, nil
+}
+
+// tellPeers sends a new demand to all peers.
+func (w *Whisper) tellPeers(msg any) {
+	for p := range w.peers {
+		if !p.untold {
+			w.try(p, p.link.Send(msg))
+		}
+	}
+}
+
+// try notes that a peer does not know what this node demands, because its outbox is full.
+func (w *Whisper) try(p *peer, err error) {
+	if errors.Is(err, protocols.ErrOutboxFull) {
+		p.untold = true
+	}
+}
+
+// drained goes on where a full outbox ended it.
+func (w *Whisper) drained(p *peer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.behind = false
+	if p.untold {
+		p.untold = false
+		w.try(p, p.link.Send(powRequirement(w.demand.minPoW)))
+		w.try(p, p.link.Send(BloomFilter(w.demand.bloom[:])))
+	}
+	w.catchUp(p)
+}
+
+// wants says whether a peer is to get a parcel.
+func (w *Whisper) wants(p *peer, in *parcel) bool {
+	return p.greeted && !p.known.has(in.slot) && (in.own || !w.light) &&
+		in.pow >= p.minPoW && p.bloom.Matches(in.asked)
+}
+
+// catchUp sends a peer all that it wants of the pool.
+func (w *Whisper) catchUp(p *peer) {
+	w.pool.expire(uint32(time.Now().Unix()))
+	var wanted []*parcel
+	for _, in := range w.pool.held {
+		if w.wants(p, in) {
+			wanted = append(wanted, in)
+		}
+	}
+	w.send(p, wanted)
+}
+
+// forward sends parcels that are new to all peers that want them.
+func (w *Whisper) forward(fresh []*parcel) {
+	for p := range w.peers {
+		if p.behind {
+			continue // catchUp will find them
+		}
+		var wanted []*parcel
+		for _, in := range fresh {
+			if w.wants(p, in) {
+				wanted = append(wanted, in)
+			}
+		}
+		w.send(p, wanted)
+	}
+}
+
+// send sends parcels in bundles, as many as the outbox takes.
+func (w *Whisper) send(p *peer, parcels []*parcel) {
+	for len(parcels) > 0 && !p.behind {
+		var bundle []rlp.RawValue
+		size := 0
+		for _, in := range parcels {
+			if len(bundle) > 0 && size+len(in.raw) > bundleSize {
+				break
+			}
+			bundle = append(bundle, in.raw)
+			size += len(in.raw)
+		}
+		switch err := p.link.Send(&protocols.RawMessage{Code: messagesCode, Payload: mustEncode(bundle)}); {
+		case errors.Is(err, protocols.ErrOutboxFull):
+			p.behind = true
+			return
+		case err != nil:
+			return // the link is ending
+		}
+		for _, in := range parcels[:len(bundle)] {
+			p.known.set(in.slot)
+		}
+		p.sent += uint64(len(bundle))
+		parcels = parcels[len(bundle):]
+	}
+}
+
+// unmark is called when a slot has lost its parcel.
+func (w *Whisper) unmark(slot int) {
+	for p := range w.peers {
+		p.known.clear(slot)
+	}
+}
