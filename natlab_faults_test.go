@@ -78,7 +78,7 @@ var fakeScenes = []scene{
 	}},
 	{"silence", "fake", func(h *home) {
 		h.first("")
-		h.overcome("slow: 4 s for each answer", `delay={"*": 4}`)
+		h.overcome("slow: 3 s for each answer", `delay={"*": 3}`)
 		h.waitFor("garbage for an answer", 0, "garbage", `garbage=["AddPortMapping"]`)
 		h.waitFor("garbage for a description", 0, "garbage", `garbage=["desc"]`)
 		h.waitFor("no answer", 0, "no answer", `noanswer=["AddPortMapping"]`)
