@@ -82,6 +82,9 @@ func (h *Host) Protocol() Protocol { return h.protocol }
 // PID is the host's actor. It stays the same over restarts.
 func (h *Host) PID() *actor.PID { return h.pid }
 
+// Tell sends a message to the host's actor: the behaviour gets it by Other.
+func (h *Host) Tell(msg any) { Send(h.link.root, h.pid, msg) }
+
 // Clock is the link's.
 func (h *Host) Clock() Clock { return h.link.clock }
 

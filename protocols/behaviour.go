@@ -42,7 +42,12 @@ func (b *behaviour) deliver(ctx actor.Context, msg any, at time.Time) {
 // protocol's crash and not the link's.
 func (b *behaviour) Other(ctx actor.Context) {
 	msg := ctx.Message()
-	if _, ok := msg.(*actor.Started); ok {
+	switch msg := msg.(type) {
+	case *askOverdue:
+		b.expire(ctx, msg.id)
+		return
+	case *actor.Started:
+		b.link.asks.dropThen() // what the continuations of an earlier life know of is gone
 		if b.actor = b.produce(); b.actor == nil {
 			panic(fmt.Errorf("protocol %s: New returned nil", b.link.set.label))
 		}
@@ -65,6 +70,7 @@ func (b *behaviour) greet(ctx actor.Context) {
 	up := &LinkUp{Link: b.link, Restarted: b.link.greeted}
 	b.link.greeted = true
 	b.deliver(ctx, up, time.Time{})
+	b.expireMissed(ctx)
 }
 
 func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
@@ -83,6 +89,9 @@ func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
 	}
 	switch m.kind {
 	case typed:
+		if m.answers != nil && b.link.greeting.done() {
+			return b.answer(ctx, in, m)
+		}
 		v, err := m.open(in.Payload)
 		if err != nil {
 			return b.decodeError(in.Code, m, err)
@@ -120,6 +129,7 @@ func (b *behaviour) Drained(ctx actor.Context) {
 
 func (b *behaviour) Down(ctx actor.Context, cause *actors.Cause) {
 	if b.link.greeting.end() {
-		b.deliver(ctx, &LinkDown{Cause: cause}, time.Time{})
+		defer b.deliver(ctx, &LinkDown{Cause: cause}, time.Time{}) // whatever happens before it
+		b.failAll(ctx)
 	}
 }

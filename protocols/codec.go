@@ -12,7 +12,8 @@ import (
 type messageSet struct {
 	label    string // name/version
 	messages []Message
-	codes    map[reflect.Type]uint64 // of T and of *T
+	codes    map[reflect.Type]uint64   // of T and of *T
+	asks     map[reflect.Type]*askRule // by the request's T; nil without requests
 }
 
 func newMessageSet(label string, v Version) *messageSet {
@@ -23,6 +24,7 @@ func newMessageSet(label string, v Version) *messageSet {
 			set.codes[reflect.PointerTo(m.typ)] = uint64(code)
 		}
 	}
+	set.addAsks()
 	return set
 }
 

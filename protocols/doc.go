@@ -14,7 +14,8 @@
 // A version may begin with a handshake, see [Exchange]: LinkUp comes when it is done.
 //
 // The actor sends with [Link.Send], answers at length with [Link.SendSeq], and ends the
-// link with [Link.Disconnect].
+// link with [Link.Disconnect]. What the remote is to answer it sends with [Link.Ask],
+// [AskThen] or [Call], which tie the answer to it by a request ID.
 //
 // Around it a host does the RLP, the message codes, the write token, the credit
 // and the restarts. A panic loses the message being handled and makes a new actor

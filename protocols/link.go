@@ -22,15 +22,19 @@ type Link struct {
 	peerInfo func(*Link) any
 	greeted  bool      // an actor has got its LinkUp; only the host's turn touches it
 	greeting *greeting // nil without a handshake
+	asks     *askTable // nil without requests
 
 	mu     sync.Mutex
 	states map[reflect.Type]any
 }
 
-func newLink(h *actors.Host, set *messageSet, peerInfo func(*Link) any, shake *Handshake) *Link {
+func newLink(h *actors.Host, set *messageSet, peerInfo func(*Link) any, shake *Handshake, asks int) *Link {
 	l := &Link{host: h, set: set, peerInfo: peerInfo}
 	if shake != nil {
 		l.greeting = &greeting{Handshake: shake, code: set.codes[shake.typ]}
+	}
+	if set.asks != nil {
+		l.asks = newAskTable(asks)
 	}
 	return l
 }

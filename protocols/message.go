@@ -20,6 +20,8 @@ type Message struct {
 	maxItems int  // RLP values in the payload; 0: no limit
 	trailing bool // elements behind those that the type has are passed over
 	badLimit bool // a limit that is none was asked for
+
+	answers reflect.Type // the request's type, where the message is an answer
 }
 
 type kind uint8

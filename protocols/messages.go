@@ -3,7 +3,7 @@ package protocols
 import "time"
 
 // What a protocol's actor receives beside its own typed messages. All of it is
-// sent by the host.
+// sent by the host; AskFailed stands with what it is about, in ask.go.
 
 // LinkUp tells that the link is there, after *actor.Started and before anything
 // else. Where the version has a Handshake, it comes when that is done.

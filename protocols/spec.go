@@ -55,12 +55,13 @@ type Version struct {
 	Handshake *Handshake
 }
 
-// Limits bound what a protocol holds on one link, in bytes. Zero stands for the
-// default.
+// Limits bound what a protocol holds on one link, in bytes unless they say otherwise.
+// Zero stands for the default.
 type Limits struct {
 	Inbound   int64 // read and not yet handled; 1 MiB
 	Outbox    int   // sent and not yet written, beyond which Send is refused; 1 MiB
 	HighWater int   // sent and not yet written, beyond which nothing is delivered; a quarter of Outbox
+	Asks      int   // requests that wait for their answers, beyond which Ask is refused; 64
 }
 
 func (l Limits) withDefaults() Limits {
@@ -73,11 +74,14 @@ func (l Limits) withDefaults() Limits {
 	if l.HighWater == 0 {
 		l.HighWater = max(1, l.Outbox/4)
 	}
+	if l.Asks == 0 {
+		l.Asks = DefaultAsks
+	}
 	return l
 }
 
 func (l Limits) check() error {
-	if l.Inbound < 0 || l.Outbox < 0 || l.HighWater < 0 {
+	if l.Inbound < 0 || l.Outbox < 0 || l.HighWater < 0 || l.Asks < 0 {
 		return errors.New("negative limit")
 	}
 	if d := l.withDefaults(); d.HighWater > d.Outbox {
@@ -155,6 +159,9 @@ func (v *Version) check() error {
 			return fmt.Errorf("message 0x%02x: %w", code, err)
 		}
 	}
+	if err := checkAnswers(v.Messages, codes); err != nil {
+		return err
+	}
 	return v.Handshake.checkAmong(codes)
 }
 
@@ -187,7 +194,7 @@ func (s *Spec) mount(v Version) actors.Protocol {
 		Restart: s.Restart, Intensity: s.Intensity,
 		Budget: limits.Inbound, OutboxLimit: limits.Outbox, HighWater: limits.HighWater,
 		Mount: func(h *actors.Host) func() actors.Behaviour {
-			link := newLink(h, set, s.PeerInfo, v.Handshake)
+			link := newLink(h, set, s.PeerInfo, v.Handshake, limits.Asks)
 			h.Attach(link)
 			return func() actors.Behaviour { return &behaviour{link: link, produce: s.New} }
 		},

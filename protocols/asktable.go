@@ -1,0 +1,224 @@
+package protocols
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// askTable holds the requests of one link that wait for their answers. It belongs to
+// the Link, so that an answer finds its request after a restart. A nil table, of a
+// protocol without requests, is empty. All methods are safe from any goroutine.
+type askTable struct {
+	limit int
+
+	mu      sync.Mutex
+	waiting map[uint64]*pending
+	last    uint64 // IDs count from 1
+	stats   AskStats
+}
+
+// pending is a request that waits. Who is told the end of it depends on how it was
+// asked.
+type pending struct {
+	id         uint64
+	request    any // pointer to the message as sent
+	answerCode uint64
+	asked      time.Time
+	timeout    time.Duration
+	timer      actors.Timer // nil until it was sent
+	lost       bool         // the link ended before that
+
+	then func(answer any, err error) // AskThen: belongs to one life of the actor
+	done chan result                 // Call: holds one
+	// Neither: the actor gets the answer as a message.
+}
+
+type result struct {
+	answer any
+	err    error
+}
+
+// askOverdue is sent to the link's actor by a request's timer.
+type askOverdue struct{ id uint64 }
+
+func newAskTable(limit int) *askTable {
+	return &askTable{limit: limit, waiting: map[uint64]*pending{}}
+}
+
+// open gives a request its ID and a place.
+func (t *askTable) open(p *pending, rule *askRule, request any) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.waiting) >= t.limit {
+		return ErrTooManyAsks
+	}
+	t.last++
+	t.stats.Asked++
+	p.id = t.last
+	p.answerCode = rule.answerCode
+	p.request = rule.stamp(request, p.id)
+	t.waiting[p.id] = p
+	return nil
+}
+
+// abandon takes back a request that could not be sent.
+func (t *askTable) abandon(id uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.waiting[id]; ok {
+		delete(t.waiting, id)
+		t.stats.Asked--
+	}
+}
+
+// arm gives a request that was sent its timer, unless it is over already. It is an
+// error if the link's end was what it met, for then nobody else tells of it.
+func (t *askTable) arm(p *pending, timer actors.Timer) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.waiting[p.id] == p:
+		p.timer = timer
+		return nil
+	case p.lost:
+		timer.Stop()
+		return ErrLinkDown
+	}
+	timer.Stop()
+	return nil
+}
+
+// find gives the request to which an answer came. Nil means that the answer is late or
+// was never asked for, which is counted.
+func (t *askTable) find(id uint64) *pending {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.waiting[id]
+	switch {
+	case p != nil:
+	case id == 0 || id > t.last:
+		t.stats.Unasked++
+	default:
+		t.stats.Late++
+	}
+	return p
+}
+
+// answered takes a request out with its answer. Nil means that it was cancelled
+// meanwhile.
+func (t *askTable) answered(id uint64, at time.Time) *pending {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.remove(id)
+	if p == nil {
+		t.stats.Late++
+		return nil
+	}
+	t.stats.Answered++
+	latency := max(0, at.Sub(p.asked))
+	if t.stats.Answered == 1 {
+		t.stats.Latency = latency
+	}
+	t.stats.LastLatency = latency
+	t.stats.Latency += (latency - t.stats.Latency) / 8 // as TCP smooths its round trips (RFC 6298)
+	return p
+}
+
+// timedOut takes a request out without its answer. Nil means that it is over already.
+func (t *askTable) timedOut(id uint64) *pending {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.remove(id)
+	if p != nil {
+		t.stats.TimedOut++
+	}
+	return p
+}
+
+// take takes a request out, nil if there is none.
+func (t *askTable) take(id uint64) *pending {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.remove(id)
+}
+
+func (t *askTable) remove(id uint64) *pending {
+	p := t.waiting[id]
+	if p == nil {
+		return nil
+	}
+	delete(t.waiting, id)
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	return p
+}
+
+// expired are the IDs of the requests whose time is over, in their order.
+func (t *askTable) expired(now time.Time) (ids []uint64) {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, p := range t.waiting {
+		if !now.Before(p.asked.Add(p.timeout)) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// dropThen takes out the requests that have continuations.
+func (t *askTable) dropThen() {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, p := range t.waiting {
+		if p.then != nil {
+			t.remove(id)
+		}
+	}
+}
+
+// close takes out all requests, in the order in which they were asked. Those that are
+// being sent at this moment end with the error of that.
+func (t *askTable) close() []*pending {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var taken []*pending
+	for id, p := range t.waiting {
+		t.remove(id)
+		if p.timer == nil {
+			p.lost = true
+			continue
+		}
+		taken = append(taken, p)
+	}
+	slices.SortFunc(taken, func(a, b *pending) int { return cmp.Compare(a.id, b.id) })
+	return taken
+}
+
+func (t *askTable) count() AskStats {
+	if t == nil {
+		return AskStats{}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.stats
+	s.InFlight = len(t.waiting)
+	return s
+}
