@@ -100,6 +100,12 @@ func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 func (d *dialer) ask(ctx actor.Context, room room, now time.Time) time.Duration {
 	missing := maxCandidates - len(d.n.plan.pool)
 	if room.free() <= 0 || missing <= 0 {
+		// Or the sources would go on searching for what nobody dials.
+		for _, s := range d.sources {
+			if s.outstanding > 0 {
+				s.withdraw(ctx)
+			}
+		}
 		return maxPause
 	}
 	again := maxPause

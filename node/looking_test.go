@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,6 +191,41 @@ func TestCandidatesBecomePeers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// counted counts what is read of an iterator.
+type counted struct {
+	enode.Iterator
+	read atomic.Int64
+}
+
+func (c *counted) Next() bool {
+	c.read.Add(1)
+	time.Sleep(time.Second)
+	return c.Iterator.Next()
+}
+
+// TestNobodySearchesForAFullNode: the sources rest while there is no room for peers.
+func TestNobodySearchesForAFullNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, 20, scattered)
+		source := &counted{Iterator: enode.CycleNodes(c.nodes)}
+		n := memNode(t, newNetwork(), home, func(cfg *node.Config) {
+			cfg.MaxPeers, cfg.DialRatio = 4, 1
+			cfg.Candidates, cfg.Dial = source, c.welcome
+		})
+		defer stopNode(t, n)
+		time.Sleep(30 * time.Second)
+		if n.PeerCount() < 4 {
+			t.Fatalf("%d peers", n.PeerCount())
+		}
+		before := source.read.Load()
+		time.Sleep(time.Minute)
+		// One may have been on its way.
+		if more := source.read.Load() - before; more > 1 {
+			t.Errorf("%d candidates were searched for while there was no room", more)
+		}
+	})
 }
 
 // TestLookingGoesOnThroughCrashes: whoever takes part in the search is replaced when it
