@@ -66,7 +66,7 @@ func (h *history) note(id enode.ID, endpoints []netip.AddrPort, cause dialCause,
 		h.succeeded(id, endpoints, now)
 		return
 	}
-	fail(h.nodes, id, cause, dynamicPauses[cause], jitter, now)
+	fail(h.nodes, id, cause, dynamicPauses[cause].at(endpoints), jitter, now)
 	if cause != causeUnreachable && cause != causeHandshake {
 		return
 	}
@@ -88,7 +88,7 @@ func (h *history) succeeded(id enode.ID, endpoints []netip.AddrPort, now time.Ti
 		p = new(past)
 		h.nodes[id] = p
 	}
-	p.due = now.Add(dynamicPauses[causeLost].first)
+	p.due = now.Add(dynamicPauses[causeLost].at(endpoints).first)
 	for _, at := range endpoints {
 		for _, where := range placesOf(at) {
 			delete(h.places, where)
@@ -97,11 +97,11 @@ func (h *history) succeeded(id enode.ID, endpoints []netip.AddrPort, now time.Ti
 }
 
 // parted takes down that a link ended. A healthy one ends what was held against the node.
-func (h *history) parted(id enode.ID, cause dialCause, healthy bool, jitter float64, now time.Time) {
-	if healthy {
-		delete(h.nodes, id)
+func (h *history) parted(end *linkDown, jitter float64, now time.Time) {
+	if end.lived >= redialMax {
+		delete(h.nodes, end.id)
 	}
-	h.note(id, nil, cause, jitter, now)
+	h.note(end.id, []netip.AddrPort{netip.AddrPortFrom(end.addr, 0)}, end.cause, jitter, now)
 }
 
 func fail[K comparable](m map[K]*past, key K, cause dialCause, p pause, jitter float64, now time.Time) {

@@ -19,7 +19,11 @@ func TestHistory(t *testing.T) {
 		return event{time.Hour, func(h *history, now time.Time) { h.note(id, nil, cause, 0, now) }, rest}
 	}
 	parted := func(cause dialCause, healthy bool, rest time.Duration) event {
-		return event{time.Hour, func(h *history, now time.Time) { h.parted(id, cause, healthy, 0, now) }, rest}
+		end := &linkDown{caller: caller{id: id, addr: netip.MustParseAddr("203.0.113.1")}, cause: cause}
+		if healthy {
+			end.lived = redialMax
+		}
+		return event{time.Hour, func(h *history, now time.Time) { h.parted(end, 0, now) }, rest}
 	}
 	tests := []struct {
 		name   string

@@ -229,7 +229,7 @@ func (p *dialPlan) unlinked(end *linkDown, now time.Time) {
 		// Of those that dialed us there may be any number, so that they would crowd out the
 		// others.
 		if !end.inbound || p.history.has(end.id) {
-			p.history.parted(end.id, end.cause, end.lived >= redialMax, p.jitter(), now)
+			p.history.parted(end, p.jitter(), now)
 		}
 		return
 	}

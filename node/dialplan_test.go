@@ -111,7 +111,7 @@ func TestRedialAfterALink(t *testing.T) {
 				t.Error("a dial is planned while there is a link")
 			}
 			now = now.Add(tt.lived)
-			p.unlinked(&linkDown{id: n.ID(), cause: causeLost}, now)
+			p.unlinked(&linkDown{caller: caller{id: n.ID()}, cause: causeLost}, now)
 			if wait, ok := p.wait(now, 0); !ok || wait != tt.want {
 				t.Errorf("redial after %v (%v), want %v", wait, ok, tt.want)
 			}
@@ -126,7 +126,7 @@ func TestPlanKeepsToItsNodes(t *testing.T) {
 	p.add(connected, true, now)
 	p.add(n, false, now)
 	p.linked(stranger.ID(), false, now)
-	p.unlinked(&linkDown{id: stranger.ID(), cause: causeLost}, now)
+	p.unlinked(&linkDown{caller: caller{id: stranger.ID()}, cause: causeLost}, now)
 	dials := p.start(now, 0)
 	if len(dials) != 1 || dials[0].node != n {
 		t.Fatalf("dials %v, want only the static node without a link", dials)

@@ -50,6 +50,8 @@ func TestWhyNot(t *testing.T) {
 		{name: "was not reached", after: time.Minute - 1, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeUnreachable) }},
 		{name: "was not reached, but that is a while ago", after: time.Minute, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeUnreachable) }},
 		{name: "too many peers, a while ago", after: 40 * time.Second, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeBusy) }},
+		{name: "too many peers on this machine", node: nodeAt(t, "127.0.0.1:9"), after: 10*time.Second - 1, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeBusy) }},
+		{name: "too many peers on this machine, a moment ago", node: nodeAt(t, "127.0.0.1:9"), after: 10 * time.Second, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeBusy) }},
 		{name: "useless", after: 30*time.Minute - 1, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeUseless) }},
 		{name: "useless, long ago", after: 30 * time.Minute, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeUseless) }},
 		{name: "nobody there under another ID", after: time.Second, want: errRecently, prepare: func(p *dialPlan, _ *enode.Node) { dialed(t, p, other, causeUnreachable) }},
@@ -65,10 +67,10 @@ func TestWhyNot(t *testing.T) {
 			dialed(t, p, nodeAt(t, "127.0.0.1:8"), causeUnreachable)
 		}},
 		{name: "had a link a moment ago", after: time.Second, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) {
-			p.unlinked(&linkDown{id: n.ID(), cause: causeLost, lived: time.Hour}, epoch)
+			p.unlinked(&linkDown{caller: caller{id: n.ID(), addr: n.IPAddr()}, cause: causeLost, lived: time.Hour}, epoch)
 		}},
 		{name: "dialed us, and had a link a moment ago", after: time.Second, prepare: func(p *dialPlan, n *enode.Node) {
-			p.unlinked(&linkDown{id: n.ID(), inbound: true, cause: causeLost, lived: time.Hour}, epoch)
+			p.unlinked(&linkDown{caller: caller{id: n.ID(), inbound: true}, cause: causeLost, lived: time.Hour}, epoch)
 		}},
 		{name: "waits already", want: errWaiting, prepare: func(p *dialPlan, n *enode.Node) { mustOffer(t, p, n) }},
 		{name: "enough others", want: errEnough, prepare: func(p *dialPlan, _ *enode.Node) {

@@ -231,10 +231,9 @@ type (
 	}
 	linkDown struct {
 		late
-		id      enode.ID
-		inbound bool
-		lived   time.Duration
-		cause   dialCause
+		caller
+		lived time.Duration
+		cause dialCause
 	}
 )
 

@@ -112,7 +112,7 @@ func (p *peers) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 	}
 	p.n.roster.leave(m)
 	actors.Send(ctx, p.n.dialer, &linkDown{
-		id: id, inbound: m.inbound, lived: p.n.clock.Now().Sub(m.link.Started()), cause: causeOfEnd(msg.Cause),
+		caller: m.caller, lived: p.n.clock.Now().Sub(m.link.Started()), cause: causeOfEnd(msg.Cause),
 	})
 	p.n.publishPeer(PeerDropped, m, msg.Cause)
 	p.judge(ctx, id, m.addr, offenceOf(msg.Cause))
