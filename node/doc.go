@@ -38,6 +38,11 @@
 //     ID stays, on both sides (roster.admitInbound says why).
 //   - The number of peers never exceeds the limit, except by trusted ones: admission is
 //     checked before our ack and again with the session in hand.
+//   - A node is dialed at most once at a time, and so is an endpoint; no second has more dials
+//     than Config.MaxDialRate. What strangers tell us of never grows memory without bound.
+//   - Nobody takes more than a share of the places: who dials us, who lives at one address
+//     or in one network. Static nodes have theirs kept.
+//   - Static and trusted nodes are never banned, and never make room for others.
 //   - Handshakes are bounded in number and in time, and so is what waits for one. A slot
 //     in four is kept for known nodes.
 //   - Each refusal has a name of its own (refusal.go), which the remote, the log and
