@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"github.com/ethereum/go-ethereum/rlp"
 
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
@@ -77,5 +80,45 @@ func FuzzContent(f *testing.F) {
 		if len(c.Payload)+len(c.Padding) >= len(b) {
 			t.Errorf("%d bytes hold a payload of %d and a padding of %d", len(b), len(c.Payload), len(c.Padding))
 		}
+	})
+}
+
+// FuzzLink sends any bytes as any message, before or after the status. The link goes on or
+// ends by the node's word; its actor never crashes.
+func FuzzLink(f *testing.F) {
+	f.Add(uint8(0), false, encode(f, []any{uint(6), uint64(0), make([]byte, 64), true, "later"}))
+	f.Add(uint8(0), false, []byte{0xc1, 0x06})
+	f.Add(uint8(0), true, []byte{0xc1, 0x06})
+	f.Add(uint8(1), false, []byte{0xc0})
+	f.Add(uint8(1), true, []byte{0xc0})
+	f.Add(uint8(1), true, encode(f, []any{&shh.Envelope{Data: []byte("x")}}))
+	f.Add(uint8(2), true, []byte{0x88, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0})
+	f.Add(uint8(3), true, encode(f, make([]byte, 64)))
+	f.Add(uint8(126), true, encode(f, &shh.Envelope{}))
+	f.Add(uint8(127), true, encode(f, &shh.Envelope{}))
+	f.Fuzz(func(t *testing.T, code uint8, greeted bool, payload []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWhisper(t, shh.Config{MailServer: new(postman)})
+			newFilter(t, w)
+			spec := shh.New(shh.Config{}).Spec()
+			for i := range spec.Versions[0].Messages {
+				spec.Versions[0].Messages[i] = protocols.Raw()
+			}
+			p := protocoltest.NewPair(t, w.Spec(), protocoltest.ByHand(spec))
+			if err := w.MarkTrustedPeer(p.A.Peer().ID); err != nil {
+				t.Fatal(err)
+			}
+			if greeted {
+				send(t, p.B, rawStatus(t, uint(6)))
+			}
+			send(t, p.B, &protocols.RawMessage{Code: uint64(code % 128), Payload: payload})
+			synctest.Wait()
+			if c := p.A.Cause(); c != nil && (c.Side != protocols.Local || c.Err == nil) {
+				t.Errorf("ended with %v", c)
+			}
+			if n := p.A.Restarts(); n != 0 {
+				t.Errorf("%d restarts", n)
+			}
+		})
 	})
 }

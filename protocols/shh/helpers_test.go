@@ -1,10 +1,12 @@
 package shh_test
 
 import (
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/rlp"
 
@@ -158,3 +160,6 @@ func ended(t *testing.T, p *protocoltest.Pair) *protocols.Cause {
 	}
 	return c
 }
+
+// quiet is the logger of an actor system that says nothing.
+func quiet(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }

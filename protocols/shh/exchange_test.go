@@ -1,0 +1,255 @@
+package shh_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common/hexutil"
+
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/protocoltest"
+	"github.com/troupe-p2p/troupe/protocols/shh"
+)
+
+// nodes links two nodes and returns when they have greeted each other.
+func nodes(t *testing.T, cfgA, cfgB shh.Config, opts ...protocoltest.Option) (a, b *shh.Whisper, p *protocoltest.Pair) {
+	t.Helper()
+	a, b = newWhisper(t, cfgA), newWhisper(t, cfgB)
+	p = protocoltest.NewPair(t, a.Spec(), b.Spec(), opts...)
+	synctest.Wait()
+	return a, b, p
+}
+
+// TestMessages: each kind of message comes out of the filters that it is for, as it was
+// posted.
+func TestMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := nodes(t, easy, easy)
+		signer, err := a.NewKeyPair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		signerKey, err := a.GetPublicKey(signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader, err := b.NewKeyPair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		readerKey, err := b.GetPublicKey(reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bySym := newFilter(t, b, topic)
+		byAsym, err := b.NewMessageFilter(shh.Criteria{PrivateKeyID: reader})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bySigner, err := b.NewMessageFilter(shh.Criteria{SymKeyID: symKeyID(t, b), Sig: signerKey})
+		if err != nil {
+			t.Fatal(err)
+		}
+		subscribed, cancel := context.WithCancel(t.Context())
+		feed, err := b.Subscribe(subscribed, shh.Criteria{SymKeyID: symKeyID(t, b), Topics: []shh.Topic{otherTopic}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, m := range []shh.NewMessage{
+			{SymKeyID: symKeyID(t, a), Topic: topic},
+			{SymKeyID: symKeyID(t, a), Topic: topic, Sig: signer, Padding: []byte("pad")},
+			{PublicKey: readerKey, Topic: otherTopic, TTL: 10},
+			{PublicKey: readerKey, Sig: signer},
+			{SymKeyID: symKeyID(t, a), Topic: otherTopic, Sig: signer},
+		} {
+			m.Payload = []byte{byte(i)}
+			hash, err := a.Post(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			var got []string
+			for name, filter := range map[string]string{"symmetric": bySym, "asymmetric": byAsym, "signer": bySigner} {
+				messages, err := b.GetFilterMessages(filter)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range messages {
+					got = append(got, name)
+					checkReceived(t, r, m, hash.Bytes(), signerKey, readerKey)
+				}
+			}
+			slices.Sort(got)
+			want := [][]string{{"symmetric"}, {"signer", "symmetric"}, {"asymmetric"}, {"asymmetric"}, {"signer"}}[i]
+			if !slices.Equal(got, want) {
+				t.Errorf("message %d came to %v, want %v", i, got, want)
+			}
+		}
+		checkReceived(t, <-feed, shh.NewMessage{SymKeyID: "x", Payload: []byte{4}, Topic: otherTopic, Sig: signer}, nil, signerKey, readerKey)
+		cancel()
+		if m, open := <-feed; open {
+			t.Errorf("more came: %+v", m)
+		}
+	})
+}
+
+// checkReceived compares a message with what was posted.
+func checkReceived(t *testing.T, got *shh.Message, posted shh.NewMessage, hash, signer, reader hexutil.Bytes) {
+	t.Helper()
+	if posted.Sig == "" {
+		signer = nil
+	}
+	if posted.SymKeyID != "" {
+		reader = nil
+	}
+	ttl := posted.TTL
+	if ttl == 0 {
+		ttl = shh.DefaultTTL
+	}
+	if !slices.Equal(got.Payload, posted.Payload) || !slices.Equal(got.Sig, signer) || !slices.Equal(got.Dst, reader) ||
+		got.Topic != posted.Topic || got.TTL != ttl || got.Timestamp != uint32(time.Now().Unix()) || got.PoW < 0.001 ||
+		hash != nil && !slices.Equal(got.Hash, hash) || posted.Padding != nil && !slices.Equal(got.Padding, posted.Padding) {
+		t.Errorf("got %+v of %+v", got, posted)
+	}
+}
+
+// TestPoolForNewcomers: a link that comes up later gets what is still in the pool, and a
+// link that comes up after its end gets nothing.
+func TestPoolForNewcomers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, easy)
+		post(t, w, topic, "early")
+		if info := w.Info(); info.Messages != 1 || info.Memory < 300 || info.MinPow != 0.001 || info.MaxMessageSize != 1<<20 {
+			t.Errorf("info is %+v", info)
+		}
+		time.Sleep((shh.DefaultTTL - 1) * time.Second)
+		for range 2 {
+			p := remote(t, w, status())
+			protocoltest.Next[shh.Status](p.B)
+			if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 {
+				t.Errorf("%d envelopes came", len(got))
+			}
+		}
+		time.Sleep(3 * time.Second)
+		if info := w.Info(); info.Messages != 0 || info.Memory != 0 {
+			t.Errorf("after the end of the envelope's life: %+v", info)
+		}
+		late := newWhisper(t, easy)
+		filter := newFilter(t, late)
+		protocoltest.NewPair(t, w.Spec(), late.Spec())
+		synctest.Wait()
+		if got := texts(t, late, filter); got != nil {
+			t.Errorf("late comes %q", got)
+		}
+	})
+}
+
+// TestOnce: an envelope that comes from several peers, or from one several times, is
+// delivered once and goes to none that has it.
+func TestOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, easy)
+		filter := newFilter(t, w)
+		var ends []*protocoltest.Pair
+		for range 3 {
+			p := remote(t, w, status())
+			protocoltest.Next[shh.Status](p.B)
+			ends = append(ends, p)
+		}
+		e := sealed(t, "once", 0.01, nil)
+		send(t, ends[0].B, bundle(t, e, e))
+		send(t, ends[0].B, bundle(t, e))
+		if got := unbundle(t, protocoltest.Next[protocols.RawMessage](ends[1].B)); len(got) != 1 || got[0].Hash() != e.Hash() {
+			t.Errorf("%d envelopes were passed on", len(got))
+		}
+		synctest.Wait()
+		send(t, ends[1].B, bundle(t, e))
+		synctest.Wait()
+		if got := texts(t, w, filter); !slices.Equal(got, []string{"once"}) {
+			t.Errorf("got %q", got)
+		}
+		// The next thing that each gets is the next envelope.
+		post(t, w, topic, "next")
+		protocoltest.Next[protocols.RawMessage](ends[2].B) // the first
+		for _, p := range ends {
+			if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 || got[0].Hash() == e.Hash() {
+				t.Errorf("%d envelopes came, the old one among them", len(got))
+			}
+		}
+	})
+}
+
+// TestFullOutbox: a peer that does not read for a while gets all that it has missed, each
+// once, and keeps nobody waiting.
+func TestFullOutbox(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, p := nodes(t, easy, easy, protocoltest.Buffer(10_000))
+		filter := newFilter(t, b)
+		p.B.Pause()
+		var want []string
+		for i := range 40 {
+			want = append(want, fmt.Sprint(i))
+			if err := a.Send(large(t, want[i])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.SetMinPoW(0.002); err != nil { // is told late, too
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := texts(t, b, filter); len(got) > 2 {
+			t.Fatalf("%d messages have come already", len(got))
+		}
+		p.B.Resume()
+		synctest.Wait()
+		got := texts(t, b, filter)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q", got)
+		}
+		if info := p.B.PeerInfo().(shh.PeerInfo); info.MinPoW != 0.002 || info.Received != 40 {
+			t.Errorf("B knows of A: %+v", info)
+		}
+		if info := p.A.PeerInfo().(shh.PeerInfo); info.Sent != 40 {
+			t.Errorf("A knows of B: %+v", info)
+		}
+	})
+}
+
+// large makes an envelope that fills much of an outbox.
+func large(t *testing.T, text string) *shh.Envelope {
+	l := shh.Letter{SymKey: symKey, Topic: topic, Payload: []byte(text), Padding: make([]byte, 100_000), TTL: 5}
+	e, err := l.Envelope(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Seal(t.Context(), 0.002); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// TestLightNode: it reads, and posts its own, and passes on nothing.
+func TestLightNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, shh.Config{MinPoW: 0.001, Light: true})
+		filter := newFilter(t, w)
+		from, to := remote(t, w, status()), remote(t, w, status())
+		protocoltest.Next[shh.Status](to.B)
+		foreign := sealed(t, "foreign", 0.01, nil)
+		send(t, from.B, bundle(t, foreign))
+		synctest.Wait()
+		post(t, w, topic, "own")
+		if got := unbundle(t, protocoltest.Next[protocols.RawMessage](to.B)); len(got) != 1 || got[0].Hash() == foreign.Hash() {
+			t.Errorf("%d envelopes were passed on", len(got))
+		}
+		if got := texts(t, w, filter); !slices.Equal(got, []string{"foreign", "own"}) {
+			t.Errorf("got %q", got)
+		}
+	})
+}

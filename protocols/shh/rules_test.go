@@ -1,0 +1,227 @@
+package shh_test
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/protocoltest"
+	"github.com/troupe-p2p/troupe/protocols/shh"
+)
+
+// TestUnacceptable: what ends the link, what is dropped, and what comes in.
+func TestUnacceptable(t *testing.T) {
+	now := func(e *shh.Envelope, seconds int) { e.Expiry = uint32(int64(e.Expiry) + int64(seconds)) }
+	for name, c := range map[string]struct {
+		pow    float64
+		change func(*shh.Envelope)
+		ends   error // nil: it does not
+		comes  bool
+	}{
+		"good":              {0.5, nil, nil, true},
+		"ten seconds early": {1.5, func(e *shh.Envelope) { now(e, 10) }, nil, true},
+		"from the future":   {0.5, func(e *shh.Envelope) { now(e, 11) }, shh.ErrFromFuture, false},
+		"expired":           {0.5, func(e *shh.Envelope) { now(e, -20) }, nil, false},
+		"long expired":      {0.5, func(e *shh.Envelope) { now(e, -30) }, shh.ErrLongExpired, false},
+		"no work":           {0, nil, shh.ErrTooLowPoW, false},
+		"another topic":     {0.5, func(e *shh.Envelope) { e.Topic = otherTopic }, shh.ErrNotAskedFor, false},
+		"too large":         {0.01, func(e *shh.Envelope) { e.Data = make([]byte, 10_000) }, shh.ErrOversized, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				bloom := topic.Bloom()
+				w := newWhisper(t, shh.Config{MinPoW: 0.4, Bloom: &bloom, MaxMessageSize: 2000})
+				filter := newFilter(t, w, topic)
+				p := remote(t, w, status())
+				send(t, p.B, bundle(t, sealed(t, "text", c.pow, c.change)))
+				if c.ends != nil {
+					if cause := ended(t, p); cause.Reason != protocols.DiscSubprotocolError || !errors.Is(cause, c.ends) {
+						t.Errorf("ended with %v, want %v", cause, c.ends)
+					}
+				}
+				synctest.Wait()
+				if cause := p.A.Cause(); c.ends == nil && cause != nil {
+					t.Errorf("ended with %v", cause)
+				}
+				if got := texts(t, w, filter); (len(got) == 1) != c.comes {
+					t.Errorf("got %q", got)
+				}
+			})
+		})
+	}
+}
+
+// TestUnreadable: bytes that are not what their code says are a breach of protocol.
+func TestUnreadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nan, short := shh.PoWRequirement(math.Float64bits(math.NaN())), shh.BloomFilter(make([]byte, 63))
+		good := encode(t, sealed(t, "text", 0.01, nil))
+		for name, msg := range map[string]any{
+			"no list":        &protocols.RawMessage{Code: messagesCode, Payload: []byte{0x80}},
+			"bytes behind":   &protocols.RawMessage{Code: messagesCode, Payload: []byte{0xc0, 0xc0}},
+			"half a list":    &protocols.RawMessage{Code: messagesCode, Payload: []byte{0xc2, 0xc1}},
+			"no envelope":    &protocols.RawMessage{Code: messagesCode, Payload: []byte{0xc1, 0xc0}},
+			"one more field": &protocols.RawMessage{Code: messagesCode, Payload: encode(t, []any{[]any{good}})},
+			"no number":      &nan,
+			"short bloom":    &short,
+		} {
+			p := remote(t, newWhisper(t, easy), status())
+			send(t, p.B, msg)
+			if c := ended(t, p); c.Reason != protocols.DiscProtocolError || c.Err == nil {
+				t.Errorf("%s: ended with %v", name, c)
+			}
+		}
+	})
+}
+
+// TestBeforeTheBadOne: what stands in a message before an envelope that ends the link has
+// come in.
+func TestBeforeTheBadOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, easy)
+		filter := newFilter(t, w)
+		p := remote(t, w, status())
+		good := sealed(t, "good", 0.01, nil)
+		bad := sealed(t, "bad", 0.01, func(e *shh.Envelope) { e.Expiry += 100 })
+		send(t, p.B, bundle(t, good, bad))
+		ended(t, p)
+		if got := texts(t, w, filter); !slices.Equal(got, []string{"good"}) {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// TestUnknownCodes: codes of later versions are ignored.
+func TestUnknownCodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, easy)
+		spec := shh.New(shh.Config{}).Spec()
+		for code := 4; code < 126; code++ {
+			spec.Versions[0].Messages[code] = protocols.Raw()
+		}
+		p := protocoltest.NewPair(t, w.Spec(), protocoltest.ByHand(spec))
+		send(t, p.B, status())
+		for _, code := range []uint64{4, 11, 125} {
+			send(t, p.B, &protocols.RawMessage{Code: code, Payload: []byte{0xff}})
+		}
+		synctest.Wait()
+		if c := p.A.Cause(); c != nil {
+			t.Errorf("ended with %v", c)
+		}
+	})
+}
+
+// TestPeersDemand: a peer gets what has the PoW and the topic that it asked for, and when
+// it asks for more, the rest.
+func TestPeersDemand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, easy)
+		bloom := topic.Bloom()
+		p := remote(t, w, &shh.Status{Version: 6, MinPoW: shh.PoWRequirement(math.Float64bits(0.5)), Bloom: bloom[:]})
+		protocoltest.Next[shh.Status](p.B)
+		wanted := sealed(t, "wanted", 0.5, nil)
+		weak := sealed(t, "weak", 0.1, nil)
+		for weak.PoW() >= 0.5 {
+			weak = sealed(t, "weak", 0.1, nil)
+		}
+		other := sealed(t, "other", 0.5, func(e *shh.Envelope) { e.Topic = otherTopic })
+		for _, e := range []*shh.Envelope{weak, other, wanted} {
+			if err := w.Send(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next := func(want *shh.Envelope) {
+			t.Helper()
+			if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 || got[0].Hash() != want.Hash() {
+				t.Errorf("got %d envelopes, not the one", len(got))
+			}
+		}
+		next(wanted)
+		lower := shh.PoWRequirement(math.Float64bits(0.1))
+		send(t, p.B, &lower)
+		next(weak)
+		full := shh.FullBloom()
+		wider := shh.BloomFilter(full[:])
+		send(t, p.B, &wider)
+		next(other)
+		if info := p.A.PeerInfo().(shh.PeerInfo); info.MinPoW != 0.1 || !info.Full || info.Sent != 3 {
+			t.Errorf("peer is %+v", info)
+		}
+	})
+}
+
+// TestOwnDemand: peers are told of a new demand, and have ten seconds to keep it.
+func TestOwnDemand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bloom := topic.Bloom()
+		w := newWhisper(t, shh.Config{MinPoW: 0.01, Bloom: &bloom})
+		p := remote(t, w, status())
+		protocoltest.Next[shh.Status](p.B)
+		if err := w.SetMinPoW(5); err != nil {
+			t.Fatal(err)
+		}
+		if got := protocoltest.Next[shh.PoWRequirement](p.B); float64(math.Float64frombits(uint64(*got))) != 5 {
+			t.Errorf("told of %v", *got)
+		}
+		newFilter(t, w, otherTopic)
+		wider := bloom.Or(otherTopic.Bloom())
+		if got := protocoltest.Next[shh.BloomFilter](p.B); !slices.Equal(*got, wider[:]) {
+			t.Errorf("told of %x", *got)
+		}
+		newFilter(t, w, topic, otherTopic) // asks for nothing new
+		newFilter(t, w)
+		if got := protocoltest.Next[shh.BloomFilter](p.B); len(*got) != 64 || shh.Bloom(*got) != shh.FullBloom() {
+			t.Errorf("told of %x", *got)
+		}
+		w.SetBloomFilter(otherTopic.Bloom())
+		protocoltest.Next[shh.BloomFilter](p.B)
+		time.Sleep(9 * time.Second)
+		send(t, p.B, bundle(t, sealed(t, "by the former demand", 0.01, nil)))
+		synctest.Wait()
+		if c := p.A.Cause(); c != nil {
+			t.Errorf("ended with %v", c)
+		}
+		time.Sleep(time.Second)
+		send(t, p.B, bundle(t, sealed(t, "too late for that", 0.01, nil)))
+		if c := ended(t, p); !errors.Is(c, shh.ErrTooLowPoW) {
+			t.Errorf("ended with %v", c)
+		}
+		for _, pow := range []float64{-1, math.Inf(1), math.NaN()} {
+			if err := w.SetMinPoW(pow); err == nil {
+				t.Errorf("PoW of %v is demanded", pow)
+			}
+		}
+	})
+}
+
+// TestFlood: what a peer sends beyond its rate is dropped, and if it goes on the link ends.
+func TestFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, shh.Config{MinPoW: 0.001, Rate: shh.Rate{Envelopes: 1, EnvelopesBurst: 100, Bytes: 1e6}})
+		p := remote(t, w, status())
+		e := sealed(t, "text", 0.01, nil)
+		hundred := slices.Repeat([]*shh.Envelope{e}, 100)
+		send(t, p.B, bundle(t, hundred...))
+		send(t, p.B, bundle(t, hundred...))
+		synctest.Wait()
+		if info, ok := p.A.PeerInfo().(shh.PeerInfo); !ok || info.Received != 100 || info.Dropped != 100 {
+			t.Errorf("peer is %+v", p.A.PeerInfo())
+		}
+		send(t, p.B, bundle(t, e))
+		if c := ended(t, p); c.Reason != protocols.DiscUselessPeer || !errors.Is(c, shh.ErrFlood) {
+			t.Errorf("ended with %v", c)
+		}
+		p = remote(t, w, status())
+		lower := shh.PoWRequirement(0)
+		for range 5 {
+			send(t, p.B, &lower)
+		}
+		if c := ended(t, p); !errors.Is(c, shh.ErrFlood) {
+			t.Errorf("ended with %v", c)
+		}
+	})
+}
