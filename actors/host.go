@@ -43,6 +43,7 @@ type Host struct {
 	queue    []*batch   // read and not yet handled
 	deferred []deferred // what came from other actors during a sequence
 	seq      sequence
+	held     bool // the behaviour wants nothing inbound now
 }
 
 // sequence is a SendSeq that is being pulled.
@@ -81,6 +82,15 @@ func (h *Host) Protocol() Protocol { return h.protocol }
 
 // PID is the host's actor. It stays the same over restarts.
 func (h *Host) PID() *actor.PID { return h.pid }
+
+// Hold keeps inbound messages from the behaviour, or lets them come again. What they
+// take of the budget is not given back meanwhile, so that the remote is held back in the
+// end (R1, R6). Only the behaviour may call it, from one of its methods. A restart ends
+// the hold.
+func (h *Host) Hold(on bool) { h.held = on }
+
+// Go runs f in a goroutine whose panic is a crash of the host's actor.
+func (h *Host) Go(f func()) { Go(h.link.root, h.pid, f) }
 
 // Tell sends a message to the host's actor: the behaviour gets it by Other.
 func (h *Host) Tell(msg any) { Send(h.link.root, h.pid, msg) }

@@ -75,6 +75,7 @@ func (i *incarnation) leaveTurn(ctx actor.Context) {
 
 func (i *incarnation) start(ctx actor.Context) {
 	i.outbox.forgetRequest()
+	i.held = false
 	i.behaviour = i.produce()
 	i.behaviour.Other(ctx)
 	i.behaviour.Up(ctx)
@@ -149,6 +150,9 @@ func (i *incarnation) work(ctx actor.Context) {
 			return
 		}
 		i.paused.Store(false)
+		if i.held {
+			return
+		}
 		if i.deliver(ctx, i.queue[0]) {
 			i.queue[0].free()
 			i.queue = slices.Delete(i.queue, 0, 1)
@@ -184,7 +188,7 @@ func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
 			i.writeGrant(ctx, t)
 			i.outbox.answering.Store(true)
 		}
-		if i.seq.next != nil || i.outbox.over() || i.link.Cause() != nil {
+		if i.seq.next != nil || i.held || i.outbox.over() || i.link.Cause() != nil {
 			break
 		}
 	}

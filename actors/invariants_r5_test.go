@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -190,4 +191,50 @@ func wantNumber(t testing.TB, p packet, n int) {
 	if want := fmt.Sprintf("%9d:", n); !strings.HasPrefix(string(p.payload), want) {
 		t.Fatalf("got part %.10q, want %q", p.payload, want)
 	}
+}
+
+// TestR1HeldBehaviour: a behaviour that holds gets nothing more, also not the rest of a
+// batch; other actors reach it, and the reader stops when the budget is full. A restart
+// ends the hold.
+func TestR1HeldBehaviour(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const budget = 100_000
+		s := &script{}
+		handled := 0
+		s.message = func(actor.Context, Inbound) error {
+			handled++
+			s.Hold(handled == 2)
+			return nil
+		}
+		r := meet(t, s.protocol("a", func(p *Protocol) { p.Budget = budget }))
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for range 500 {
+				r.send(16, noise(1000))
+			}
+		}()
+		synctest.Wait()
+		if used := s.credit.used.Load(); handled != 2 || used < budget/2 || used > budget+largeBuffer {
+			t.Errorf("%d messages were handled, %d bytes wait; want 2, and about the budget of %d", handled, used, budget)
+		}
+		s.tell(func(actor.Context) { s.Hold(false) })
+		<-sent
+		synctest.Wait()
+		if handled != 500 {
+			t.Errorf("%d messages were handled after the hold", handled)
+		}
+		handled = 1
+		r.send(16, nil)
+		r.send(16, nil)
+		synctest.Wait()
+		if handled != 2 {
+			t.Errorf("%d messages were handled in a hold", handled-1)
+		}
+		s.tell(func(actor.Context) { panic("oops") })
+		synctest.Wait()
+		if handled != 3 {
+			t.Error("the hold outlived a restart")
+		}
+	})
 }

@@ -38,6 +38,11 @@ func (b *behaviour) deliver(ctx actor.Context, msg any, at time.Time) {
 	b.receive(messageContext{Context: ctx, message: msg, at: at, ofLink: true})
 }
 
+// deliverInbound gives the actor a message of the remote.
+func (b *behaviour) deliverInbound(ctx actor.Context, msg any, in actors.Inbound) {
+	b.receive(messageContext{Context: ctx, message: msg, at: in.ReceivedAt, size: len(in.Payload), ofLink: true})
+}
+
 // Other makes the actor, in its own turn: what goes wrong in New is this
 // protocol's crash and not the link's.
 func (b *behaviour) Other(ctx actor.Context) {
@@ -103,10 +108,10 @@ func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
 			}
 			return nil
 		}
-		b.deliver(ctx, v, in.ReceivedAt)
+		b.deliverInbound(ctx, v, in)
 	case raw:
 		b.raw = RawMessage{Code: in.Code, Payload: in.Payload, ReceivedAt: in.ReceivedAt}
-		b.deliver(ctx, &b.raw, in.ReceivedAt)
+		b.deliverInbound(ctx, &b.raw, in)
 		b.raw = RawMessage{}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package protocols
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,6 +13,7 @@ type messageContext struct {
 	actor.Context
 	message any
 	at      time.Time
+	size    int  // bytes of the payload from which the message was decoded
 	ofLink  bool // the message came by way of the link, not from another actor
 }
 
@@ -42,11 +42,7 @@ func (c *messageContext) Forward(to *actor.PID) {
 		c.Context.Forward(to)
 		return
 	}
-	msg := c.message
-	if raw, ok := msg.(*RawMessage); ok {
-		msg = &RawMessage{Code: raw.Code, Payload: bytes.Clone(raw.Payload), ReceivedAt: raw.ReceivedAt}
-	}
-	actors.Send(c.Context, to, msg)
+	actors.Send(c.Context, to, kept(c.message))
 }
 
 // Stash is refused: it would put the host's mailbox into disorder.

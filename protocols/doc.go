@@ -24,6 +24,9 @@
 // the message they claim to be end the link as a breach of protocol, and so do those
 // beyond what the message may have: see [MaxSize] and [MaxItems].
 //
+// Who would rather read and write in one blocking function than be called uses
+// [FromRun].
+//
 // An author needs this package and protoactor, nothing else of Troupe; a test of the
 // protocol, package protocoltest beside it. The example "Echo" is a whole protocol.
 package protocols

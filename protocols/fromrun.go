@@ -1,0 +1,80 @@
+package protocols
+
+import (
+	"context"
+	"errors"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// FromRun gives a Spec an actor that is written as one blocking function, which reads
+// and writes until the conversation is over: the style of go-ethereum. There is one
+// call for each link, in a goroutine of its own; ctx ends with the link, and then run
+// should return.
+//
+// Run's return ends the link: with nil as [DiscQuitting]; with an error that wraps a
+// [DiscReason] as that; with any other as [DiscSubprotocolError]. So does its panic.
+// It is never started again, whatever Restart says, because a conversation can't be
+// begun anew in its middle: the Spec that FromRun returns is [Temporary]. Goroutines
+// that run starts are its own business, and so are panics there.
+func FromRun(s Spec, run func(ctx context.Context, rw *ReadWriter) error) Spec {
+	s.Restart = Temporary
+	s.New = func() actor.Actor { return &runner{run: run} }
+	return s
+}
+
+// runner is the actor around one call of run.
+type runner struct {
+	run func(context.Context, *ReadWriter) error
+	rw  *ReadWriter
+}
+
+// runReturned is sent to the runner by the goroutine in which run was.
+type runReturned struct{ err error }
+
+// readOn is sent to the runner by a Read that has made room.
+type readOn struct{}
+
+func (r *runner) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *LinkUp:
+		r.start(msg.Link)
+	case *Drained:
+		r.rw.drained()
+	case *readOn:
+		r.rw.link.host.Hold(false)
+	case *runReturned:
+		r.end(ctx, msg.err)
+	case *LinkDown: // Read and Write see it themselves
+	default:
+		r.take(ctx)
+	}
+}
+
+func (r *runner) start(l *Link) {
+	r.rw = newReadWriter(l)
+	rw := r.rw // the goroutine's
+	l.host.Go(func() { l.host.Tell(&runReturned{err: r.run(l.Context(), rw)}) })
+}
+
+// take gives Read what came from the remote.
+func (r *runner) take(ctx actor.Context) {
+	c, ok := ctx.(*messageContext)
+	if !ok || !c.ofLink {
+		return // from another actor, or about this one's life
+	}
+	if full := r.rw.put(kept(c.message), c.size); full {
+		r.rw.link.host.Hold(true)
+	}
+}
+
+// end ends the link as go-ethereum does when a protocol returns.
+func (r *runner) end(ctx actor.Context, err error) {
+	if err == nil {
+		ctx.Stop(ctx.Self())
+		return
+	}
+	reason := DiscSubprotocolError
+	errors.As(err, &reason)
+	r.rw.link.DisconnectWithError(reason, err)
+}
