@@ -47,6 +47,8 @@ func (d *dialer) Receive(ctx actor.Context) {
 		d.explain(msg)
 	case *discovery.Candidate:
 		d.consider(msg, now)
+	case *discovery.Resolved:
+		d.found(msg, now)
 	case *dialDue:
 	case *actor.Stopping, *actor.Restarting:
 		d.timer.Stop()
@@ -77,6 +79,11 @@ func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	room := d.n.roster.dialRoom(plan.starved(now))
 	for _, next := range plan.start(now, room.dials()) {
 		actors.Send(ctx, d.n.handshakes, &startDial{dial: next})
+	}
+	if d.n.cfg.Discovery.speaks() {
+		for _, n := range plan.lost(now) {
+			actors.Send(ctx, d.n.discovery, &discovery.Resolve{Node: n, To: ctx.Self()})
+		}
 	}
 	wait := maxPause // there is always a timer, which spares the cases without
 	if hunger := plan.starvesIn(now); hunger > 0 {
@@ -127,6 +134,17 @@ func (d *dialer) consider(msg *discovery.Candidate, now time.Time) {
 		if s.own == (msg.Source == sourceConfig) {
 			s.came(useful)
 		}
+	}
+}
+
+// found takes in where a static node is by now.
+func (d *dialer) found(msg *discovery.Resolved, now time.Time) {
+	if msg.Node == nil {
+		return
+	}
+	if addrs := d.n.plan.foundAt(msg.Node, now); addrs != nil {
+		d.n.roster.locate(msg.ID, addrs)
+		d.n.log.Info("static node is elsewhere", "id", msg.ID.TerminalString(), "addr", endpointsOf(msg.Node))
 	}
 }
 

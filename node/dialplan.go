@@ -37,7 +37,12 @@ type dialPlan struct {
 
 // target is one static node.
 type target struct {
-	node      *enode.Node
+	node *enode.Node // as configured
+	// found is its record by those who know it, and elsewhere says that it is its turn: what
+	// the operator wrote may be out of date, and what a node says of itself may be wrong.
+	found     *enode.Node
+	elsewhere bool
+	search    search
 	ticket    uint64    // of the dial under way; 0: none
 	failures  int       // without a healthy link between them
 	due       time.Time // when to dial next
@@ -100,9 +105,10 @@ func (p *dialPlan) start(now time.Time, free int) []dial {
 		if !p.mayStart(now) {
 			return dials
 		}
-		if endpoints := dialedAt(t.node); !p.busy(endpoints) {
-			t.ticket = p.begin(&dialing{id: t.node.ID(), endpoints: endpoints}, now)
-			dials = append(dials, dial{t.node, t.ticket})
+		n := t.where()
+		if endpoints := dialedAt(n); !p.busy(endpoints) {
+			t.ticket = p.begin(&dialing{id: n.ID(), endpoints: endpoints}, now)
+			dials = append(dials, dial{n, t.ticket})
 		}
 	}
 	for p.mayDialCandidate(free) && p.mayStart(now) {
@@ -177,7 +183,7 @@ func (p *dialPlan) wait(now time.Time, free int) (time.Duration, bool) {
 	}
 	next, found := now, p.mayDialCandidate(free)
 	for _, t := range p.targets {
-		if t.idle() && (!found || t.due.Before(next)) && !p.busy(dialedAt(t.node)) {
+		if t.idle() && (!found || t.due.Before(next)) && !p.busy(dialedAt(t.where())) {
 			next, found = t.due, true
 		}
 	}
@@ -207,6 +213,9 @@ func (p *dialPlan) ended(ticket uint64, cause dialCause, now time.Time) {
 	case cause == causeNone:
 		t.due = now.Add(redialMin)
 	case t.connected.IsZero():
+		if cause == causeUnreachable || cause == causeHandshake {
+			t.missed(now)
+		}
 		p.postpone(t, cause, now)
 	}
 }
@@ -217,7 +226,7 @@ func (p *dialPlan) linked(id enode.ID, inbound bool, now time.Time) {
 		p.lastInbound = now
 	}
 	if t := p.targets[id]; t != nil {
-		t.connected = now
+		t.connected, t.search = now, search{}
 	}
 }
 

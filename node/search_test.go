@@ -49,6 +49,42 @@ func TestNodesFindEachOther(t *testing.T) {
 	}
 }
 
+// TestStaticNodeThatMoved: a static node is not where its URL says, and others tell where
+// it is. Both know a third node alone.
+func TestStaticNodeThatMoved(t *testing.T) {
+	with := func(boot []*enode.Node, edit func(*node.Config)) *node.Node {
+		return startNode(t, func(c *node.Config) {
+			c.MaxPeers = -1 // so that it is no candidate that becomes a peer
+			c.Discovery = &node.Discovery{V4: true, Bootnodes: boot}
+			if edit != nil {
+				edit(c)
+			}
+		})
+	}
+	boot := []*enode.Node{with(nil, nil).Self()}
+	key := newKey(t)
+	seeker := newKey(t)
+	moved := with(boot, func(c *node.Config) {
+		c.Key = key
+		c.TrustedNodes = []*enode.Node{enode.NewV4(&seeker.PublicKey, nil, 0, 0)}
+	})
+	gone, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := gone.Addr().(*net.TCPAddr).Port
+	gone.Close()
+	n := with(boot, func(c *node.Config) {
+		c.Key, c.MaxPeers = seeker, 1
+		c.Specs[0].Wants = func(*enr.Record) bool { return false }
+		c.StaticNodes = []*enode.Node{enode.NewV4(&key.PublicKey, []byte{127, 0, 0, 1}, port, port)}
+	})
+	eventually(t, "it is found", func() bool { return n.PeerCount() == 1 })
+	if at, _ := moved.Self().TCPEndpoint(); n.Peers()[0].RemoteAddr != at {
+		t.Errorf("linked at %v, want %v", n.Peers()[0].RemoteAddr, at)
+	}
+}
+
 type flavour string
 
 func (flavour) ENRKey() string { return "flavour" }
