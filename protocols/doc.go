@@ -25,7 +25,7 @@
 // beyond what the message may have: see [MaxSize] and [MaxItems].
 //
 // Who would rather read and write in one blocking function than be called uses
-// [FromRun].
+// [FromRun]; package gethcompat does, for the protocols of go-ethereum.
 //
 // An author needs this package and protoactor, nothing else of Troupe; a test of the
 // protocol, package protocoltest beside it. The example "Echo" is a whole protocol.

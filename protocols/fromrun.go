@@ -16,7 +16,7 @@ import (
 // [DiscReason] as that; with any other as [DiscSubprotocolError]. So does its panic.
 // It is never started again, whatever Restart says, because a conversation can't be
 // begun anew in its middle: the Spec that FromRun returns is [Temporary]. Goroutines
-// that run starts are its own business, and so are panics there.
+// that run starts with [ReadWriter.Go] are covered as well.
 func FromRun(s Spec, run func(ctx context.Context, rw *ReadWriter) error) Spec {
 	s.Restart = Temporary
 	s.New = func() actor.Actor { return &runner{run: run} }

@@ -64,17 +64,23 @@ func TestRunEnds(t *testing.T) {
 		reason protocols.DiscReason
 		want   string
 	}{
-		"nil":     {func() error { return nil }, protocols.DiscQuitting, "protocol returned"},
-		"error":   {func() error { return errBroken }, protocols.DiscSubprotocolError, "broken"},
-		"reason":  {func() error { return protocols.DiscUselessPeer }, protocols.DiscUselessPeer, ""},
-		"wrapped": {func() error { return fmt.Errorf("%w: no head", protocols.DiscUselessPeer) }, protocols.DiscUselessPeer, "no head"},
-		"panic":   {func() error { panic(errBroken) }, protocols.DiscSubprotocolError, "panic: broken"},
+		"nil":                  {func() error { return nil }, protocols.DiscQuitting, "protocol returned"},
+		"error":                {func() error { return errBroken }, protocols.DiscSubprotocolError, "broken"},
+		"reason":               {func() error { return protocols.DiscUselessPeer }, protocols.DiscUselessPeer, ""},
+		"wrapped":              {func() error { return fmt.Errorf("%w: no head", protocols.DiscUselessPeer) }, protocols.DiscUselessPeer, "no head"},
+		"panic":                {func() error { panic(errBroken) }, protocols.DiscSubprotocolError, "panic: broken"},
+		"panic of a goroutine": {nil, protocols.DiscSubprotocolError, "panic: broken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := talk(idle)
 			spec.Restart = protocols.Permanent
 			p := protocoltest.NewPair(t, protocols.FromRun(spec, func(_ context.Context, rw *protocols.ReadWriter) error {
 				if _, err := rw.Read(); err != nil {
+					return err
+				}
+				if c.run == nil {
+					rw.Go(func() { panic(errBroken) })
+					_, err := rw.Read()
 					return err
 				}
 				return c.run()
@@ -84,7 +90,7 @@ func TestRunEnds(t *testing.T) {
 			if cause.Side != protocols.Local || cause.Reason != c.reason || cause.Protocol != "talk/7" || !strings.Contains(cause.Error(), c.want) {
 				t.Errorf("A ended with %v", cause)
 			}
-			if crashed := name == "panic"; (cause.Stack != nil) != crashed {
+			if crashed := strings.HasPrefix(name, "panic"); (cause.Stack != nil) != crashed {
 				t.Errorf("the stack is %s", cause.Stack)
 			}
 			if cause := p.B.Wait(); cause.Side != protocols.Remote || cause.Reason != c.reason {

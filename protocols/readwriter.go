@@ -36,6 +36,10 @@ func newReadWriter(l *Link) *ReadWriter {
 // come before the answer waits to be read, up to 64 KiB of it.
 func (rw *ReadWriter) Link() *Link { return rw.link }
 
+// Go runs f in a goroutine whose panic is the protocol's: it ends the link and not the
+// process.
+func (rw *ReadWriter) Go(f func()) { rw.link.host.Go(f) }
+
 // Read waits for the next message: a pointer to one of the version's types, or a
 // *[RawMessage], which the caller may keep. A remote that sends more than is read is
 // held back. When the link has ended and all that came before is read, the error is
