@@ -34,10 +34,11 @@ func TestForkNames(t *testing.T) {
 	}
 }
 
-// record makes a node with entries in its record.
-func record(t testing.TB, key *ecdsa.PrivateKey, entries ...enr.Entry) *enode.Node {
+// signedNode makes a node with entries in its record.
+func signedNode(t testing.TB, key *ecdsa.PrivateKey, entries ...enr.Entry) *enode.Node {
 	t.Helper()
 	var r enr.Record
+	r.SetSeq(1)
 	for _, e := range entries {
 		r.Set(e)
 	}
@@ -79,7 +80,7 @@ func TestForkOf(t *testing.T) {
 		{"consensus", []enr.Entry{enr.WithEntry("eth2", []byte{1, 2, 3})}, false, true},
 		{"both", []enr.Entry{ethEntry{ForkID: id}, enr.WithEntry("eth2", []byte{1})}, true, false},
 	} {
-		n := record(t, newKey(t), tt.entries...)
+		n := signedNode(t, newKey(t), tt.entries...)
 		got, ok := forkOf(n)
 		if ok != tt.ok || ok && got != id {
 			t.Errorf("%s: got %v, %v", tt.name, got, ok)

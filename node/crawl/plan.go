@@ -29,14 +29,15 @@ type plan struct {
 
 	news    time.Time // when something new came last
 	visited int       // visits that ended
+	alive   int       // those with an answer
 	left    int       // nodes that were not taken, for want of room
 }
 
 // entry is a node that is known.
 type entry struct {
-	node *enode.Node
-	due  time.Time // when to visit it
-	last time.Time // when a visit began; zero: none yet
+	node  *enode.Node
+	due   time.Time // when to visit it
+	alive bool      // it answered the last visit
 }
 
 func newPlan(l limits) *plan {
@@ -44,11 +45,37 @@ func newPlan(l limits) *plan {
 }
 
 // learn takes a node in, and says whether it, or something in its record, is new. last is
-// when it was visited by an earlier crawl; zero: never, or not known.
+// when it was visited by an earlier crawl; zero: never.
 func (p *plan) learn(n *enode.Node, last, now time.Time) bool {
 	if e := p.known[n.ID()]; e != nil {
 		return e.update(n)
 	}
+	if !p.admit(n) {
+		return false
+	}
+	e := &entry{node: n, due: now}
+	if !last.IsZero() {
+		e.due = last.Add(p.again)
+	}
+	p.known[n.ID()], p.news = e, now
+	heap.Push(&p.queue, e)
+	return true
+}
+
+// shelve takes in a node that is not to be visited, and says likewise whether it is new.
+func (p *plan) shelve(n *enode.Node, now time.Time) bool {
+	if e := p.known[n.ID()]; e != nil {
+		return e.update(n)
+	}
+	if !p.admit(n) {
+		return false
+	}
+	p.known[n.ID()], p.news = &entry{node: n}, now
+	return true
+}
+
+// admit says whether there is room for one more node, and counts it.
+func (p *plan) admit(n *enode.Node) bool {
 	host, shared := hostOf(n.IPAddr())
 	if len(p.known) >= p.nodes || shared && p.hosts[host] >= p.perHost {
 		p.left++
@@ -57,25 +84,23 @@ func (p *plan) learn(n *enode.Node, last, now time.Time) bool {
 	if shared {
 		p.hosts[host]++
 	}
-	e := &entry{node: n, due: now, last: last}
-	if !last.IsZero() {
-		e.due = last.Add(p.again)
-	}
-	p.known[n.ID()] = e
-	heap.Push(&p.queue, e)
-	p.news = now
 	return true
 }
 
-// update takes a newer record of a known node. Where it has moved, it is counted where it
-// was seen first, and asked again when it is due: who changes his record all the time
-// gets no more visits for it.
+// update takes a newer record of a known node, or, of one without a record that didn't
+// answer, another address. It is counted where it was seen first, and visited when it is
+// due: who changes his record all the time gets no more visits for it.
 func (e *entry) update(n *enode.Node) bool {
-	if n.Seq() <= e.node.Seq() {
+	moved := n.Seq() == 0 && e.node.Seq() == 0 && !e.alive && !sameEndpoint(n, e.node)
+	if n.Seq() <= e.node.Seq() && !moved {
 		return false
 	}
 	e.node = n
 	return true
+}
+
+func sameEndpoint(a, b *enode.Node) bool {
+	return a.IPAddr() == b.IPAddr() && a.TCP() == b.TCP() && a.UDP() == b.UDP()
 }
 
 // next gives a node that is to be visited now, or how long to wait before asking again;
@@ -94,21 +119,23 @@ func (p *plan) next(now time.Time) (n *enode.Node, wait time.Duration) {
 		return nil, wait
 	}
 	e := heap.Pop(&p.queue).(*entry)
-	e.last = now
 	p.underWay[e.node.ID()] = e
 	p.begun = append(p.begun, now)
 	return e.node, 0
 }
 
-// done ends a visit.
-func (p *plan) done(id enode.ID, now time.Time) {
+// done ends a visit; alive says that the node answered.
+func (p *plan) done(id enode.ID, alive bool, now time.Time) {
 	e := p.underWay[id]
 	if e == nil {
 		return // of an incarnation before
 	}
 	delete(p.underWay, id)
-	e.due = now.Add(p.again)
+	e.due, e.alive = now.Add(p.again), alive
 	p.visited++
+	if alive {
+		p.alive++
+	}
 	p.news = now
 	heap.Push(&p.queue, e)
 }

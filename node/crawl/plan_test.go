@@ -46,8 +46,8 @@ func TestPlanVisitsEachOnce(t *testing.T) {
 		t.Error("a newer record is no news")
 	}
 	end := start.Add(time.Second)
-	p.done(n.ID(), end)
-	p.done(n.ID(), end) // late, of an incarnation before
+	p.done(n.ID(), true, end)
+	p.done(n.ID(), true, end) // late, of an incarnation before
 	if got, wait := p.next(end); got != nil || wait != time.Hour {
 		t.Errorf("afterwards: %v, %v, want to wait an hour", got, wait)
 	}
@@ -95,7 +95,7 @@ func TestPlanLimits(t *testing.T) {
 	if n, wait := drain(start.Add(time.Second)); n != 1 || wait >= 0 {
 		t.Errorf("a second later %d, wait %v: want one and no time, because of those under way", n, wait)
 	}
-	p.done(begun[0].ID(), start.Add(time.Second))
+	p.done(begun[0].ID(), true, start.Add(time.Second))
 	if n, _ := drain(start.Add(time.Second)); n != 1 {
 		t.Errorf("one has ended: %d began", n)
 	}
@@ -150,7 +150,7 @@ func TestPlanQuiet(t *testing.T) {
 	}{
 		{"waiting for a visit", func() {}, 0},
 		{"under way", func() { p.next(start) }, 0},
-		{"visited", func() { p.done(n.ID(), start) }, 10 * time.Second},
+		{"visited", func() { p.done(n.ID(), true, start) }, 10 * time.Second},
 	} {
 		step.do()
 		if got := p.quietFor(start.Add(10 * time.Second)); got != step.want {
@@ -169,5 +169,51 @@ func TestBacklogIsCountedToALimit(t *testing.T) {
 		if got := p.backlog(start, limit); got != min(limit, 50) {
 			t.Errorf("up to %d: %d", limit, got)
 		}
+	}
+}
+
+// TestPlanFollowsMoves: a node without a record may be anywhere that somebody says; with
+// one, it says itself where it is.
+func TestPlanFollowsMoves(t *testing.T) {
+	key := newKey(t)
+	v4 := func(ip string) *enode.Node {
+		return enode.NewV4(&key.PublicKey, netip.MustParseAddr(ip).AsSlice(), 30303, 30303)
+	}
+	signed := signedNode(t, key, enr.IPv4Addr(netip.MustParseAddr("192.0.2.3")), enr.TCP(30303))
+	p := newPlan(wide)
+	visit := func(alive bool) {
+		p.next(start)
+		p.done(signed.ID(), alive, start)
+		p.known[signed.ID()].due = start
+	}
+	for _, step := range []struct {
+		name string
+		node *enode.Node
+		do   func()
+		want bool
+	}{
+		{"new", v4("192.0.2.1"), func() {}, true},
+		{"moved before the visit", v4("192.0.2.2"), func() {}, true},
+		{"moved after silence", v4("192.0.2.1"), func() { visit(false) }, true},
+		{"moved after an answer", v4("192.0.2.2"), func() { visit(true) }, false},
+		{"its record", signed, func() {}, true},
+		{"the record again", signed, func() {}, false},
+		{"a word after the record", v4("192.0.2.1"), func() { visit(false) }, false},
+	} {
+		step.do()
+		if got := p.learn(step.node, time.Time{}, start); got != step.want {
+			t.Errorf("%s: news %v, want %v", step.name, got, step.want)
+		}
+	}
+}
+
+func TestPlanShelves(t *testing.T) {
+	p := newPlan(wide)
+	n := at(1, "192.0.2.1")
+	if !p.shelve(n, start) || p.shelve(n, start) || !p.shelve(newer(n), start) {
+		t.Error("want news for the node and its newer record")
+	}
+	if got, _ := p.next(start); got != nil {
+		t.Errorf("%v is visited", got)
 	}
 }

@@ -1,0 +1,297 @@
+package crawl_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p"
+	"github.com/ethereum/go-ethereum/p2p/discover"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/crawl"
+	"github.com/troupe-p2p/troupe/node/discovery"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/chat"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// patience is how long a test waits for what should come soon.
+const patience = time.Minute
+
+var loopback = netip.MustParseAddrPort("127.0.0.1:0")
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// ethEntry is the eth entry of a record with the fork id of mainnet's Prague.
+type ethEntry struct {
+	ForkID struct {
+		Hash [4]byte
+		Next uint64
+	}
+}
+
+func (ethEntry) ENRKey() string { return "eth" }
+
+func prague() (e ethEntry) {
+	e.ForkID.Hash = [4]byte{0xc3, 0x76, 0xcf, 0x8b}
+	return e
+}
+
+// startGeth runs a go-ethereum node with both versions of discovery.
+func startGeth(t *testing.T) *enode.Node {
+	t.Helper()
+	run := func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
+		_, err := rw.ReadMsg()
+		return err
+	}
+	s := &p2p.Server{Config: p2p.Config{
+		PrivateKey: newKey(t), MaxPeers: 10, Name: "Geth/v1.17.10-stable/test", ListenAddr: "127.0.0.1:0", DiscoveryV4: true, DiscoveryV5: true,
+		NoDial: true, Protocols: []p2p.Protocol{{Name: "eth", Version: 69, Length: 17, Run: run, Attributes: []enr.Entry{prague()}}},
+	}}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s.Self()
+}
+
+// announce lets discovery v4 tell of a node that accepts connections at an address.
+func announce(t *testing.T, key *ecdsa.PrivateKey, tcp netip.AddrPort, boot *enode.Node) enode.ID {
+	t.Helper()
+	db, err := enode.OpenDB("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(loopback))
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := enode.NewLocalNode(db, key)
+	local.SetStaticIP(tcp.Addr().AsSlice())
+	local.SetFallbackUDP(conn.LocalAddr().(*net.UDPAddr).Port)
+	local.Set(enr.TCP(tcp.Port()))
+	v4, err := discover.ListenV4(conn, local, discover.Config{PrivateKey: key, Bootnodes: []*enode.Node{boot}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { v4.Close(); db.Close() })
+	return local.ID()
+}
+
+// startNode runs one of our nodes.
+func startNode(t *testing.T, system *actor.ActorSystem, boot *enode.Node) enode.ID {
+	t.Helper()
+	key := newKey(t)
+	n, err := node.New(node.Config{
+		Key: key, System: system, Listen: []netip.AddrPort{loopback}, Specs: []protocols.Spec{chat.NewRoom().Spec()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := n.Stop(ctx); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	at, _ := n.Self().TCPEndpoint()
+	return announce(t, key, at, boot)
+}
+
+// startHostile announces a listener that answers each connection by a function, and gives
+// the node's ID.
+func startHostile(t *testing.T, boot *enode.Node, answer func(net.Conn, *ecdsa.PrivateKey)) enode.ID {
+	t.Helper()
+	ln, err := net.Listen("tcp", loopback.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := newKey(t)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				answer(conn, key)
+			})
+		}
+	})
+	t.Cleanup(func() { ln.Close(); serving.Wait() })
+	return announce(t, key, netip.MustParseAddrPort(ln.Addr().String()), boot)
+}
+
+// untilClosed reads until the other side hangs up.
+func untilClosed(conn net.Conn) {
+	for buf := make([]byte, 1024); ; {
+		if _, err := conn.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+func silent(conn net.Conn, _ *ecdsa.PrivateKey) { untilClosed(conn) }
+
+func garbage(conn net.Conn, _ *ecdsa.PrivateKey) {
+	if _, err := conn.Write([]byte(strings.Repeat("\xff\x00garbage", 100))); err == nil {
+		untilClosed(conn)
+	}
+}
+
+// evilHello makes a proper handshake, and calls itself what no terminal should see.
+func evilHello(conn net.Conn, key *ecdsa.PrivateKey) {
+	r, err := wire.AcceptAuth(conn, key, wire.Options{})
+	if err != nil {
+		return
+	}
+	hello := &wire.Hello{
+		Version: wire.BaseVersion, Name: "Evil\x1b[2J\u202e/v6.6.6'; DROP TABLE nodes; --", ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
+		Caps: []wire.Cap{{Name: "evil\x07", Version: 1<<64 - 1}},
+	}
+	if _, err := r.Welcome(conn, hello); err == nil {
+		untilClosed(conn)
+	}
+}
+
+// crawlUntil crawls until all of the nodes were visited, and gives the outcomes in the
+// order of the visits.
+func crawlUntil(t *testing.T, c crawl.Config, hurried enode.ID, all ...enode.ID) (sum crawl.Summary, visits int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var mu sync.Mutex
+	missing := map[enode.ID]bool{}
+	for _, id := range all {
+		missing[id] = true
+	}
+	c.Visit = func(ctx context.Context, n *enode.Node) (node.PingResult, error) {
+		if n.ID() == hurried {
+			short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+			defer cancel()
+			ctx = short
+		}
+		r, err := node.Ping(ctx, nil, n)
+		mu.Lock()
+		defer mu.Unlock()
+		visits++
+		delete(missing, n.ID())
+		return r, errors.Join(err, ctx.Err())
+	}
+	c.Report = func(crawl.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(missing) == 0 {
+			cancel()
+		}
+	}
+	c.ReportEvery = 50 * time.Millisecond
+	sum, err := crawl.Run(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(missing) > 0 {
+		t.Fatalf("not visited: %v; %+v", missing, sum)
+	}
+	return sum, visits
+}
+
+// TestCrawl: a crawl that knows a go-ethereum node finds the others by it, and is not
+// impressed by those that are silent or talk nonsense. A second one with the same file
+// knows them all, and asks those again whose visit is old.
+func TestCrawl(t *testing.T) {
+	system := quietSystem()
+	defer system.Shutdown()
+	geth := startGeth(t)
+	ids := []enode.ID{geth.ID()}
+	for range 3 {
+		ids = append(ids, startNode(t, system, geth))
+	}
+	mute := startHostile(t, geth, silent)
+	ids = append(ids, mute, startHostile(t, geth, garbage), startHostile(t, geth, evilHello))
+
+	config := crawl.Config{
+		DB: filepath.Join(t.TempDir(), "crawl.db"), V4: true, V5: true, Listen: loopback,
+		Network: discovery.Network{Bootnodes: []*enode.Node{geth}, BootnodesV5: []*enode.Node{geth}},
+	}
+	sum, _ := crawlUntil(t, config, mute, ids...)
+	if sum.Known != len(ids) || sum.Visited != len(ids) || sum.Alive != 5 {
+		t.Errorf("got %+v, want %d visited and 5 alive", sum, len(ids))
+	}
+	for _, want := range []struct {
+		table []crawl.Count
+		row   crawl.Count
+	}{
+		{sum.Clients, crawl.Count{Name: "Troupe", Nodes: 3}},
+		{sum.Clients, crawl.Count{Name: "Geth", Nodes: 1}},
+		{sum.Clients, crawl.Count{Name: "Evil[2J", Nodes: 1}},
+		{sum.Versions, crawl.Count{Name: "Geth v1.17.10-stable", Nodes: 1}},
+		{sum.Capabilities, crawl.Count{Name: "chat/1", Nodes: 3}},
+		{sum.Capabilities, crawl.Count{Name: "eth/69", Nodes: 1}},
+		{sum.ForkIDs, crawl.Count{Name: "0xc376cf8b next 0 (mainnet Prague)", Nodes: 1}},
+		{sum.Outcomes, crawl.Count{Name: "breach", Nodes: 1}},
+		{sum.Outcomes, crawl.Count{Name: "timeout", Nodes: 2}}, // the mute one, and the evil one's pong
+	} {
+		if !contains(want.table, want.row) {
+			t.Errorf("%v is not among %v", want.row, want.table)
+		}
+	}
+
+	config.Network = discovery.Network{}
+	config.Again = time.Nanosecond
+	again, _ := crawlUntil(t, config, mute, ids...)
+	if again.Known != len(ids) || again.Alive != 5 {
+		t.Errorf("the second time: %+v", again)
+	}
+	if out, err := exec.Command("sqlite3", config.DB, "PRAGMA integrity_check; SELECT count(*) FROM nodes WHERE tries >= 2").Output(); err == nil {
+		if got := strings.Fields(string(out)); len(got) != 2 || got[0] != "ok" || got[1] != "7" {
+			t.Errorf("sqlite3 says %q", out)
+		}
+	} else if !errors.Is(err, exec.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+func contains(table []crawl.Count, row crawl.Count) bool {
+	for _, c := range table {
+		if c == row {
+			return true
+		}
+	}
+	return false
+}
+
+// quietSystem makes a runtime that logs nothing.
+func quietSystem() *actor.ActorSystem {
+	return actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
+		actor.WithDeadLetterThrottleInterval(10*time.Millisecond), // or goleak finds its goroutine
+	)
+}

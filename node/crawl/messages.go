@@ -1,0 +1,65 @@
+package crawl
+
+import "github.com/asynkron/protoactor-go/actor"
+
+// This file is the whole vocabulary of the crawl's actors, by sender. What discovery says
+// stands in its own messages.go.
+
+// late is embedded in messages that may find their receiver gone. It keeps protoactor
+// from logging each of them as a dead letter.
+type late struct{}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (late) IgnoreDeadLetterLogging() {}
+
+// From outside to the crawl.
+
+// finish ends the crawl: its context has ended.
+type finish struct{ late }
+
+// From visits and the walker.
+
+// visitDone is what a visit's goroutine tells its actor, and that the walker.
+type visitDone struct {
+	late
+	by     *actor.PID
+	report report
+}
+
+// keep gives the archive something to write, a sighting or a report. Each is answered
+// with kept at some time.
+type keep struct {
+	late
+	entry record
+	from  *actor.PID
+}
+
+// quiet tells the crawl that nothing new has come for as long as the operator wants to
+// wait.
+type quiet struct{ late }
+
+// tick is the walker's timer to itself: a visit may be due, or all may be quiet.
+type tick struct {
+	late
+	of *walker // timers of an earlier incarnation are recognised by it
+}
+
+// From the archive.
+
+// kept says how many of the walker's entries are in the database now.
+type kept struct {
+	late
+	n int
+}
+
+// writeFailed tells the crawl that the database can't be written.
+type writeFailed struct {
+	late
+	err error
+}
+
+// flush is the archive's timer to itself.
+type flush struct{ late }
+
+// closeArchive makes the archive write what it has and stop.
+type closeArchive struct{ late }

@@ -1,0 +1,180 @@
+package crawl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/discover"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/netutil"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/discovery"
+)
+
+// seedBootnodes is how many nodes of an earlier crawl discovery asks first, besides the
+// network's own.
+const seedBootnodes = 32
+
+// shared outlives the actors' incarnations. Each field has one actor that changes it.
+type shared struct {
+	Config
+	Journal  *actors.Journal
+	local    bool // private networks are what is crawled
+	store    *store
+	plan     *plan   // the walker's
+	unsaved  int     // the walker's: entries that the archive has
+	pending  pending // the archive's
+	progress atomic.Pointer[Progress]
+	visits   sync.WaitGroup // their goroutines
+
+	archive, discovery *actor.PID // they keep their names over restarts
+
+	err  error // the crawl's own; to be read when it is done
+	done chan struct{}
+}
+
+// Run crawls until nothing new comes any more or ctx ends, which is no error, and tells
+// what is in the database then. All that was learned until then is written also if there
+// is an error.
+func Run(ctx context.Context, c Config) (Summary, error) {
+	c, err := c.complete()
+	if err != nil {
+		return Summary{}, err
+	}
+	s, err := openStore(c.DB)
+	if err != nil {
+		return Summary{}, err
+	}
+	h := &shared{Config: c, Journal: actors.NewJournal(c.Logger), local: c.local(), store: s, plan: newPlan(c.limits()), done: make(chan struct{})}
+	err = h.run(ctx)
+	sum, failed := s.summary()
+	return sum, errors.Join(err, failed, s.close())
+}
+
+// run crawls with an open database.
+func (h *shared) run(ctx context.Context) error {
+	if err := h.resume(); err != nil {
+		return err
+	}
+	find, release, err := h.discoveryProps()
+	if err != nil {
+		return err
+	}
+	defer release()
+	system := actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return node.RuntimeLog(h.Logger) }),
+		actor.WithDeadLetterThrottleInterval(50*time.Millisecond),
+		actor.WithDeadLetterThrottleCount(1),
+	)
+	defer system.Shutdown()
+	// A crash of the topmost actor ends the crawl: who is above it would restart it on top
+	// of its children.
+	stop := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
+	props := actors.PropsOf(func() actor.Actor {
+		return &crawler{shared: h, Supervisor: actors.NewSupervisor(h.Clock, h.Journal, nil), discover: find}
+	}, h.Journal, actor.WithGuardian(stop))
+	pid, err := system.Root.SpawnNamed(props, "crawl")
+	if err != nil {
+		return fmt.Errorf("crawl: %w", err)
+	}
+	h.await(ctx, func() { actors.Send(system.Root, pid, &finish{}) })
+	h.visits.Wait()
+	return h.err
+}
+
+// await reports until the crawl is done.
+func (h *shared) await(ctx context.Context, finish func()) {
+	reports := time.NewTicker(h.ReportEvery)
+	defer reports.Stop()
+	ended := ctx.Done()
+	for {
+		select {
+		case <-h.done:
+			return
+		case <-ended:
+			ended = nil
+			finish()
+		case <-reports.C:
+			if p := h.progress.Load(); p != nil && h.Report != nil {
+				h.Report(*p)
+			}
+		}
+	}
+}
+
+// resume begins where an earlier crawl ended.
+func (h *shared) resume() error {
+	seeds, err := h.store.seeds(defaultNodes)
+	if err != nil {
+		return err
+	}
+	n := &h.Network
+	if len(seeds)+len(n.Bootnodes)+len(n.BootnodesV5)+len(n.DNS) == 0 {
+		return errNowhere
+	}
+	now := h.Clock.Now()
+	h.plan.news = now
+	asked := 0
+	for _, s := range seeds {
+		// Nodes here are in the database only of a crawl that was to be here.
+		h.local = h.local || s.alive && netutil.AddrIsLAN(s.node.IPAddr().Unmap())
+	}
+	for _, s := range seeds {
+		if !h.welcome(s.node) {
+			continue
+		}
+		if consensusOnly(s.node) {
+			h.plan.shelve(s.node, now)
+		} else {
+			h.plan.learn(s.node, s.lastTry, now)
+		}
+		if s.node.UDP() != 0 && s.node.ValidateComplete() == nil && asked < seedBootnodes {
+			asked++
+			n.Bootnodes = append(n.Bootnodes[:len(n.Bootnodes):len(n.Bootnodes)], s.node)
+			if s.node.Seq() > 0 {
+				n.BootnodesV5 = append(n.BootnodesV5[:len(n.BootnodesV5):len(n.BootnodesV5)], s.node)
+			}
+		}
+	}
+	return nil
+}
+
+// discoveryProps opens the socket. release is to be called when the actor has stopped, or
+// was never started.
+func (h *shared) discoveryProps() (props *actor.Props, release func(), err error) {
+	db, err := enode.OpenDB("")
+	if err != nil {
+		return nil, nil, fmt.Errorf("crawl: %w", err)
+	}
+	c := discovery.Config{
+		Key: h.Key, Local: enode.NewLocalNode(db, h.Key), V4: h.V4, V5: h.V5,
+		Bootnodes: h.Network.Bootnodes, BootnodesV5: h.Network.BootnodesV5, DNS: h.Network.DNS,
+		NetRestrict: h.NetRestrict, Clock: h.Clock, Journal: h.Journal, Logger: h.Logger,
+	}
+	if h.V4 || h.V5 {
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(h.Listen))
+		if err != nil {
+			db.Close()
+			return nil, nil, fmt.Errorf("crawl: %w", err)
+		}
+		c.Local.SetFallbackUDP(conn.LocalAddr().(*net.UDPAddr).Port)
+		c.Conns = []discover.UDPConn{conn}
+	}
+	if props, err = discovery.Props(c); err != nil {
+		for _, conn := range c.Conns {
+			err = errors.Join(err, conn.Close())
+		}
+		db.Close()
+		return nil, nil, err
+	}
+	return props, db.Close, nil
+}
