@@ -53,8 +53,8 @@ var (
 var (
 	// ErrNotAllowed: the address is outside the networks of Config.NetRestrict.
 	ErrNotAllowed = errors.New("address not in the allowed networks")
-	// ErrThrottled: the address was here less than 30 s ago.
-	ErrThrottled = errors.New("too many attempts from this address")
+	// ErrThrottled: the address was here less than 30 s ago, or 16 others of its network were.
+	ErrThrottled = errors.New("too many attempts from this address or network")
 	// ErrPendingFull: no slot for another handshake became free in time.
 	ErrPendingFull = errors.New("too many handshakes under way")
 	// ErrAlreadyDialing: a dial to this node is under way.

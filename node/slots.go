@@ -39,6 +39,10 @@ func (s *slots) free(known bool) {
 
 const (
 	throttleWindow = 30 * time.Second
+	// throttleNetwork is how many addresses of one network may come in within throttleWindow.
+	// Each can hold a handshake for five seconds, so that all of them would leave no slot for
+	// others; so many hold fewer than three on average.
+	throttleNetwork = 16
 	// throttleMemory bounds the addresses remembered; beyond it the oldest are forgotten.
 	throttleMemory = 8192
 )
@@ -47,31 +51,39 @@ const (
 // clients do: a remote that is refused and comes right back costs a handshake each time.
 // Loopback and private networks are exempt, where many nodes may share an address.
 type throttle struct {
-	seen  map[netip.Addr]time.Time
-	order []netip.Addr // oldest first
+	seen     map[netip.Prefix]time.Time // by host
+	order    []netip.Prefix             // oldest first
+	networks map[netip.Prefix]int       // how many of seen are in each
 }
 
 func (t *throttle) allow(addr netip.Addr, now time.Time) bool {
-	if !addr.IsValid() || addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() {
+	if exempt(addr) {
 		return true
 	}
-	if addr.Is6() {
-		// A host has a whole /64 to itself.
-		addr = netip.PrefixFrom(addr.WithZone(""), 64).Masked().Addr()
-	}
 	for len(t.order) > 0 && (len(t.order) >= throttleMemory || now.Sub(t.seen[t.order[0]]) >= throttleWindow) {
-		delete(t.seen, t.order[0])
-		t.order = t.order[1:]
+		t.forgetFirst()
 	}
-	if _, ok := t.seen[addr]; ok {
+	host, network := hostOf(addr), networkOf(addr)
+	if _, ok := t.seen[host]; ok || t.networks[network] >= throttleNetwork {
 		return false
 	}
 	if t.seen == nil {
-		t.seen = map[netip.Addr]time.Time{}
+		t.seen, t.networks = map[netip.Prefix]time.Time{}, map[netip.Prefix]int{}
 	}
-	t.seen[addr] = now
-	t.order = append(t.order, addr)
+	t.seen[host] = now
+	t.networks[network]++
+	t.order = append(t.order, host)
 	return true
+}
+
+func (t *throttle) forgetFirst() {
+	host := t.order[0]
+	t.order = t.order[1:]
+	delete(t.seen, host)
+	network := networkOf(host.Addr())
+	if t.networks[network]--; t.networks[network] == 0 {
+		delete(t.networks, network)
+	}
 }
 
 // allowed says whether an address lies in one of the networks. No networks allow all;

@@ -92,16 +92,38 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+func TestThrottledNetwork(t *testing.T) {
+	var th throttle
+	let := func(network byte, now time.Time) (in int) {
+		for i := range 256 {
+			if th.allow(netip.AddrFrom4([4]byte{203, 0, network, byte(i)}), now) {
+				in++
+			}
+		}
+		return in
+	}
+	for i, tt := range []struct {
+		network byte
+		after   time.Duration
+		want    int
+	}{{113, 0, 16}, {113, 29 * time.Second, 0}, {114, 29 * time.Second, 16}, {113, 30 * time.Second, 16}} {
+		if got := let(tt.network, epoch.Add(tt.after)); got != tt.want {
+			t.Errorf("wave %d: %d of 256 let in, want %d", i, got, tt.want)
+		}
+	}
+}
+
 func TestThrottleMemoryIsBounded(t *testing.T) {
 	var th throttle
 	now := time.Unix(1_000_000, 0)
 	for i := range 3 * throttleMemory {
-		th.allow(netip.AddrFrom4([4]byte{203, byte(i >> 16), byte(i >> 8), byte(i)}), now)
+		th.allow(netip.AddrFrom4([4]byte{203, byte(i >> 8), byte(i), 1}), now)
+		th.allow(netip.AddrFrom4([4]byte{203, byte(i >> 8), byte(i), 2}), now)
 	}
-	if len(th.seen) > throttleMemory || len(th.order) > throttleMemory {
+	if len(th.seen) > throttleMemory || len(th.order) > throttleMemory || len(th.networks) > throttleMemory {
 		t.Errorf("%d addresses remembered in a queue of %d, want at most %d", len(th.seen), len(th.order), throttleMemory)
 	}
-	if th.allow(netip.AddrFrom4([4]byte{203, 0, 0, 0}), now) != true {
+	if !th.allow(netip.AddrFrom4([4]byte{203, 0, 0, 1}), now) {
 		t.Error("the oldest address is not forgotten")
 	}
 }
