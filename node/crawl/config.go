@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -110,7 +111,7 @@ func (c Config) limits() limits {
 
 // local says whether private networks and this machine are what is to be crawled.
 func (c Config) local() bool {
-	for _, n := range append(append([]*enode.Node{}, c.Network.Bootnodes...), c.Network.BootnodesV5...) {
+	for _, n := range slices.Concat(c.Network.Bootnodes, c.Network.BootnodesV5) {
 		if netutil.AddrIsLAN(n.IPAddr().Unmap()) {
 			return true
 		}

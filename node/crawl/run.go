@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,7 +29,8 @@ const seedBootnodes = 32
 type shared struct {
 	Config
 	Journal  *actors.Journal
-	local    bool // private networks are what is crawled
+	local    bool          // private networks are what is crawled
+	old      []*enode.Node // of an earlier crawl, for discovery to ask
 	store    *store
 	plan     *plan   // the walker's
 	unsaved  int     // the walker's: entries that the archive has
@@ -117,13 +119,12 @@ func (h *shared) resume() error {
 	if err != nil {
 		return err
 	}
-	n := &h.Network
+	n := h.Network
 	if len(seeds)+len(n.Bootnodes)+len(n.BootnodesV5)+len(n.DNS) == 0 {
 		return errNowhere
 	}
 	now := h.Clock.Now()
 	h.plan.news = now
-	asked := 0
 	for _, s := range seeds {
 		// Nodes here are in the database only of a crawl that was to be here.
 		h.local = h.local || s.alive && netutil.AddrIsLAN(s.node.IPAddr().Unmap())
@@ -137,12 +138,8 @@ func (h *shared) resume() error {
 		} else {
 			h.plan.learn(s.node, s.lastTry, now)
 		}
-		if s.node.UDP() != 0 && s.node.ValidateComplete() == nil && asked < seedBootnodes {
-			asked++
-			n.Bootnodes = append(n.Bootnodes[:len(n.Bootnodes):len(n.Bootnodes)], s.node)
-			if s.node.Seq() > 0 {
-				n.BootnodesV5 = append(n.BootnodesV5[:len(n.BootnodesV5):len(n.BootnodesV5)], s.node)
-			}
+		if s.node.UDP() != 0 && s.node.ValidateComplete() == nil && len(h.old) < seedBootnodes {
+			h.old = append(h.old, s.node)
 		}
 	}
 	return nil
@@ -157,7 +154,8 @@ func (h *shared) discoveryProps() (props *actor.Props, release func(), err error
 	}
 	c := discovery.Config{
 		Key: h.Key, Local: enode.NewLocalNode(db, h.Key), V4: h.V4, V5: h.V5,
-		Bootnodes: h.Network.Bootnodes, BootnodesV5: h.Network.BootnodesV5, DNS: h.Network.DNS,
+		Bootnodes: slices.Concat(h.Network.Bootnodes, h.old), BootnodesV5: slices.Concat(h.Network.BootnodesV5, records(h.old)),
+		DNS:         h.Network.DNS,
 		NetRestrict: h.NetRestrict, Clock: h.Clock, Journal: h.Journal, Logger: h.Logger,
 	}
 	if h.V4 || h.V5 {
@@ -177,4 +175,9 @@ func (h *shared) discoveryProps() (props *actor.Props, release func(), err error
 		return nil, nil, err
 	}
 	return props, db.Close, nil
+}
+
+// records leaves those that discovery v5 can ask: it wants records.
+func records(nodes []*enode.Node) []*enode.Node {
+	return slices.DeleteFunc(slices.Clone(nodes), func(n *enode.Node) bool { return n.Seq() == 0 })
 }

@@ -2,6 +2,7 @@ package crawl
 
 import (
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,6 +25,8 @@ const (
 	tickTime = time.Second
 	// sourceRecord is the source of records that we asked for ourselves.
 	sourceRecord = "record"
+	// sourceBoot is that of the nodes that the operator named, or the network has.
+	sourceBoot = "bootnode"
 )
 
 // visitPolicy: a visit is not worth a second try before it is due again.
@@ -80,6 +83,11 @@ func (w *walker) start(ctx actor.Context) {
 	// Who was restarted doesn't know what is on its way.
 	actors.Send(ctx, w.discovery, &discovery.Request{N: 0, To: w.self})
 	w.arm(tickTime)
+	for _, n := range slices.Concat(w.Network.Bootnodes, w.Network.BootnodesV5) {
+		if n.Hostname() == "" {
+			w.found(ctx, n, sourceBoot)
+		}
+	}
 }
 
 func (w *walker) arm(d time.Duration) {

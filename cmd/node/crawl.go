@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/crawl"
+	"github.com/troupe-p2p/troupe/node/discovery"
+)
+
+// Flags of the crawl; where to begin is said by those of the node.
+const (
+	flagDB       = "db"
+	flagDuration = "duration"
+	flagQuiet    = "quiet"
+	flagAgain    = "again"
+	flagParallel = "parallel"
+	flagRate     = "rate"
+)
+
+var crawlCommand = &cli.Command{
+	Name: "crawl", Usage: "walk a network, and keep what its nodes are in an SQLite file",
+	Description: "Begins at --network or --bootnodes, and at the nodes that the file has of an earlier crawl.\n" +
+		"Ends when nothing new comes, after --duration, or with Ctrl-C. docs/crawl.md says what is in the file.",
+	Action: crawlNetwork,
+	Flags: []cli.Flag{
+		&cli.StringFlag{Name: flagDB, Usage: "`FILE` of the database, made or gone on with", Value: "crawl.db"},
+		&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME` (default: none)"},
+		&cli.DurationFlag{Name: flagQuiet, Usage: "end when nothing new has come for this `TIME`", Value: crawl.DefaultQuiet},
+		&cli.DurationFlag{Name: flagAgain, Usage: "ask a node again when its last visit is older than this `TIME`", Value: crawl.DefaultAgain},
+		&cli.IntFlag{Name: flagParallel, Usage: "`NUMBER` of visits at once", Value: crawl.DefaultParallel},
+		&cli.IntFlag{Name: flagRate, Usage: "`NUMBER` of visits that begin within a second", Value: crawl.DefaultPerSecond},
+	},
+}
+
+// crawlNetwork runs a crawl and prints what is in the database afterwards.
+func crawlNetwork(ctx context.Context, cmd *cli.Command) error {
+	cfg, err := crawlConfig(cmd)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer cancel()
+	// A second signal ends the process at once.
+	defer context.AfterFunc(ctx, cancel)()
+	if d := cmd.Duration(flagDuration); d > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, d)
+		defer stop()
+	}
+	begin := time.Now()
+	cfg.Report = func(p crawl.Progress) { printProgress(cmd.Root().ErrWriter, time.Since(begin), p) }
+	sum, err := crawl.Run(ctx, cfg)
+	return errors.Join(err, sum.Print(cmd.Root().Writer))
+}
+
+func printProgress(w io.Writer, elapsed time.Duration, p crawl.Progress) {
+	fmt.Fprintf(w, "%v: %d nodes known, %d visited, %d alive, %d under way, %d to go", elapsed.Round(time.Second), p.Known, p.Visited, p.Alive, p.UnderWay, p.Due)
+	if p.Left > 0 {
+		fmt.Fprintf(w, ", %d left out", p.Left)
+	}
+	if p.Quiet >= time.Second {
+		fmt.Fprintf(w, ", nothing new for %v", p.Quiet.Round(time.Second))
+	}
+	fmt.Fprintln(w)
+}
+
+func crawlConfig(cmd *cli.Command) (cfg crawl.Config, err error) {
+	if _, err := onlyArgs(cmd, 0); err != nil {
+		return cfg, err
+	}
+	cfg = crawl.Config{
+		DB: cmd.String(flagDB), Parallel: cmd.Int(flagParallel), PerSecond: cmd.Int(flagRate),
+		Again: cmd.Duration(flagAgain), Quiet: cmd.Duration(flagQuiet),
+	}
+	if cfg.Logger, err = logOf(cmd); err != nil {
+		return cfg, err
+	}
+	var errs [5]error
+	cfg.Key, errs[0] = givenKey(cmd)
+	cfg.NetRestrict, errs[1] = node.ParseNetworks(cmd.String(flagRestrict))
+	d, err := discoveryOf(cmd)
+	errs[2] = err
+	switch {
+	case d != nil:
+		cfg.V4, cfg.V5 = d.V4, d.V5
+		cfg.Network = discovery.Network{Bootnodes: d.Bootnodes, BootnodesV5: d.BootnodesV5, DNS: d.DNS}
+	case err == nil:
+		errs[2] = fmt.Errorf("--%s leaves nothing to crawl by", flagNoDiscover)
+	}
+	port := 0 // any: the node may be running
+	switch {
+	case cmd.IsSet(flagDiscPort):
+		port = cmd.Int(flagDiscPort)
+	case cmd.IsSet(flagPort):
+		port = cmd.Int(flagPort)
+	}
+	listen, err := node.ParseListen(cmd.String(flagAddr), port)
+	if errs[3] = err; err == nil && len(listen) > 0 {
+		cfg.Listen = listen[0]
+	}
+	if cfg.Parallel < 1 || cfg.PerSecond < 1 || cfg.Again <= 0 || cfg.Quiet <= 0 {
+		errs[4] = fmt.Errorf("--%s, --%s, --%s and --%s must be positive", flagParallel, flagRate, flagAgain, flagQuiet)
+	}
+	return cfg, usage(errors.Join(errs[:]...))
+}
