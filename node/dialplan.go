@@ -233,6 +233,9 @@ func (p *dialPlan) linked(id enode.ID, inbound bool, now time.Time) {
 // unlinked takes the end of a link. One that lived for redialMax was healthy, and the
 // node's failures are forgotten; one that ended right away was a failure of its own.
 func (p *dialPlan) unlinked(end *linkDown, now time.Time) {
+	if !end.inbound {
+		p.stats.ended(end.cause)
+	}
 	t := p.targets[end.id]
 	if t == nil {
 		// Of those that dialed us there may be any number, so that they would crowd out the

@@ -1,7 +1,10 @@
 package node
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,5 +147,23 @@ func TestCauses(t *testing.T) {
 		if got := causeOfEnd(tt.cause); got != tt.want {
 			t.Errorf("link ended with %v: %v, want %v", tt.cause, got, tt.want)
 		}
+	}
+}
+
+func TestWhatTheSearchCameTo(t *testing.T) {
+	p := newDialPlan(10, 100, noJitter)
+	full, useless := testNode(t), testNode(t)
+	dialed(t, p, full, causeBusy)
+	dialed(t, p, useless, causeNone)
+	p.unlinked(&linkDown{caller: caller{id: useless.ID()}, cause: causeUseless}, epoch)
+	p.unlinked(&linkDown{caller: caller{id: enode.ID{1}, inbound: true}, cause: causeLost}, epoch)
+	if err := p.offer(full, epoch); err == nil {
+		t.Fatal("offered again at once, and taken")
+	}
+	var text bytes.Buffer
+	slog.New(slog.NewTextHandler(&text, nil)).Info("test", p.stats.attrs()...)
+	want := "candidates=3 dialed=2 linked=1 failed.busy=1 failed.useless=1 passed_over.dialed_recently=1\n"
+	if !strings.HasSuffix(text.String(), want) {
+		t.Errorf("got %q, want it to end with %q", text.String(), want)
 	}
 }

@@ -294,7 +294,7 @@ func TestCandidatesThatRefuse(t *testing.T) {
 		if len(told) < 3 || len(log.list) > 8 {
 			t.Errorf("%d lines in the log, %d about the search: %v", len(log.list), len(told), log.list)
 		}
-		for _, part := range []string{"peers=0", "failed=[unreachable=", "candidates=", "dialed="} {
+		for _, part := range []string{"peers=0", "failed=[unreachable=", "candidates=", "dialed=", "linked=0"} {
 			if len(told) > 0 && !strings.Contains(told[0], part) {
 				t.Errorf("%q lacks %s", told[0], part)
 			}

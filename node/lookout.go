@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,7 +21,7 @@ type dialStats struct {
 	candidates int // that were offered
 	dialed     int // static nodes too
 	linked     int
-	failed     [numCauses]int
+	failed     [numCauses]int // dials, and links that we dialed
 	passed     map[string]int // candidates that were not dialed, by reason
 }
 
@@ -57,7 +58,7 @@ func (s *dialStats) attrs() []any {
 	}
 	slices.Sort(reasons)
 	for _, why := range reasons {
-		passed = append(passed, slog.Int(why, s.passed[why]))
+		passed = append(passed, slog.Int(strings.ReplaceAll(why, " ", "_"), s.passed[why]))
 	}
 	return append(list, slog.Group("failed", failed...), slog.Group("passed_over", passed...))
 }
