@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -18,9 +17,6 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/chat"
 )
-
-// flushTimeout is how long the last lines get to leave before the good-bye.
-const flushTimeout = 2 * time.Second
 
 // loggedChat is chat/1 on a node without a terminal: what is said stands in the log.
 func loggedChat(ctx context.Context, log *slog.Logger) protocols.Spec {
@@ -40,56 +36,20 @@ func talk(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	key, err := givenKey(cmd)
-	if err != nil {
-		return usage(err)
-	}
-	room := chat.NewRoom()
-	cfg := node.Config{Key: key, Name: node.ClientName(cmd.String(flagIdentity)), Specs: []protocols.Spec{room.Spec()}}
-	if key == nil {
-		if cfg.Key, err = node.FreshKey(); err != nil {
-			return err
-		}
-	}
-	n, err := node.New(cfg)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer cancel()
-	events, heard := n.Subscribe(ctx), room.Hear(ctx)
-	if err := n.Start(ctx); err != nil {
+	room := chat.NewRoom()
+	heard := room.Hear(ctx)
+	v, err := startVisit(ctx, cmd, target, room.Spec())
+	if err != nil {
 		return err
 	}
-	defer func() {
-		stopping, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		_ = n.Stop(stopping) // the process ends anyway
-	}()
-	if err := n.AddPeer(target); err != nil {
-		return err
-	}
-	if err := awaitPeer(events); err != nil {
-		return err
-	}
+	defer v.stop()
 	if err := room.Await(ctx); err != nil {
 		return err
 	}
-	c := conversation{n: n, room: room, out: cmd.Root().Writer, events: events, heard: heard}
+	c := conversation{n: v.n, room: room, out: cmd.Root().Writer, events: v.events, heard: heard}
 	return c.run(ctx, cmd.Root().Reader)
-}
-
-// awaitPeer waits for the link, or for the reason why there is none.
-func awaitPeer(events <-chan node.Event) error {
-	for e := range events {
-		switch e.Kind {
-		case node.PeerAdded:
-			return nil
-		case node.SetupFailed:
-			return e.Err
-		}
-	}
-	return context.Canceled
 }
 
 // conversation is what the user sees.
@@ -141,35 +101,10 @@ func (c *conversation) say(line string) {
 	c.said++
 }
 
-// flush waits until the lines that were said are written: a Disconnect would overtake
-// them. Nobody tells when that is, so it takes the link's silence for it.
+// flush waits until the lines that were said are written.
 func (c *conversation) flush(ctx context.Context) {
-	const (
-		tick      = 5 * time.Millisecond
-		silence   = 10      // ticks
-		leastSize = 32 + 32 // bytes on the wire of the smallest frame
-	)
-	ticks := time.NewTicker(tick)
-	defer ticks.Stop()
-	timeout := time.After(flushTimeout)
-	written, quiet := uint64(0), 0
-	for quiet < silence || written < leastSize*c.said {
-		peers := c.n.Peers()
-		if len(peers) == 0 {
-			return
-		}
-		if now := peers[0].BytesOut; now != written {
-			written, quiet = now, 0
-		}
-		quiet++
-		select {
-		case <-ticks.C:
-		case <-timeout:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
+	const leastSize = 32 + 32 // bytes on the wire of the smallest frame
+	flush(ctx, c.n, leastSize*c.said)
 }
 
 // read hands on lines until the input ends.

@@ -26,6 +26,7 @@ import (
 var builtin = map[string]func(context.Context, *slog.Logger) protocols.Spec{
 	"bench": func(context.Context, *slog.Logger) protocols.Spec { return bench.Spec() },
 	"chat":  loggedChat,
+	"shh":   relayedWhispers,
 }
 
 // Flags have go-ethereum's names and meanings where it has one.

@@ -74,6 +74,11 @@ func nodeArg(cmd *cli.Command) (*enode.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	return oneNode(arg)
+}
+
+// oneNode is a node that can be dialed.
+func oneNode(arg string) (*enode.Node, error) {
 	nodes, err := node.ParseStaticNodes(arg)
 	if err == nil && len(nodes) != 1 {
 		err = fmt.Errorf("%q: want one node", arg)

@@ -132,6 +132,8 @@ func (w *Whisper) greet(p *peer, s *Status) (protocols.DiscReason, error) {
 		return protocols.DiscUselessPeer, errors.New("two light nodes have nothing to tell each other")
 	}
 	p.minPoW, p.bloom, p.light, p.greeted = minPoW, bloom, s.Light, true
+	close(w.arrived)
+	w.arrived = make(chan struct{})
 	w.catchUp(p)
 	return 0, nil
 }

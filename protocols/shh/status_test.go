@@ -1,6 +1,7 @@
 package shh_test
 
 import (
+	"context"
 	"errors"
 	"math"
 	"slices"
@@ -83,6 +84,18 @@ func TestStatusTaken(t *testing.T) {
 }
 
 func TestNoStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, easy)
+		waiting, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := w.Await(waiting); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("nobody is there: %v", err)
+		}
+		remote(t, w, status())
+		if err := w.Await(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 	synctest.Test(t, func(t *testing.T) {
 		p := remote(t, newWhisper(t, easy), nil)
 		if info := p.A.PeerInfo(); info != "handshake" {

@@ -85,6 +85,7 @@ type Whisper struct {
 	pool    *pool
 	peers   map[*peer]struct{}
 	trusted map[string]struct{} // IDs as in protocols.Peer
+	arrived chan struct{}       // closes when a peer has greeted; then it is replaced
 	expiry  *time.Timer         // runs while the pool holds something
 	closed  bool
 }
@@ -98,6 +99,7 @@ func New(cfg Config) *Whisper {
 		demand:  demand{minPoW: cfg.MinPoW, bloom: FullBloom(), maxSize: cfg.MaxMessageSize},
 		peers:   map[*peer]struct{}{},
 		trusted: map[string]struct{}{},
+		arrived: make(chan struct{}),
 	}
 	if cfg.Bloom != nil {
 		w.demand.bloom = *cfg.Bloom
@@ -126,6 +128,26 @@ func (w *Whisper) Close() {
 	w.stopExpiry()
 	w.mu.Unlock()
 	w.filters.close()
+}
+
+// Await returns when there is at least one peer whose status has come.
+func (w *Whisper) Await(ctx context.Context) error {
+	for {
+		w.mu.Lock()
+		there, arrived := false, w.arrived
+		for p := range w.peers {
+			there = there || p.greeted
+		}
+		w.mu.Unlock()
+		if there {
+			return nil
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // Version is the protocol's, as the old call told it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -36,7 +37,7 @@ func serve() error {
 	if err := w.Start(); err != nil {
 		return err
 	}
-	defer w.Stop()
+	// Nobody stops it: it would wait until former demands are tolerated no more.
 	calls := rpc.NewServer()
 	if err := calls.RegisterName("shh", whisperv6.NewPublicWhisperAPI(w)); err != nil {
 		return err
@@ -91,6 +92,20 @@ func (a *testAPI) Pooled(hash common.Hash) bool { return a.w.GetEnvelope(hash) !
 
 // SetMinPoWNow is shh_setMinPoW without the time in which the former value is tolerated.
 func (a *testAPI) SetMinPoWNow(pow float64) { a.w.SetMinimumPowTest(pow) }
+
+// SettleBloom is shh_setBloomFilter, and waits until the former filter is tolerated no more.
+func (a *testAPI) SettleBloom(bloom hexutil.Bytes) error {
+	if err := a.w.SetBloomFilter(bloom); err != nil {
+		return err
+	}
+	for end := time.Now().Add(time.Minute); !bytes.Equal(a.w.BloomFilterTolerance(), bloom); {
+		if time.Now().After(end) {
+			return errors.New("the former bloom filter is tolerated for ever")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil
+}
 
 // Inject puts an envelope into the node's pool, by its own rules.
 func (a *testAPI) Inject(raw hexutil.Bytes) error {

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/urfave/cli/v3"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/protocols"
+)
+
+// flushTimeout is how long the last messages get to leave before the good-bye.
+const flushTimeout = 2 * time.Second
+
+// visit is a short-lived node with a link to one other node, which a command makes to speak
+// one protocol.
+type visit struct {
+	n      *node.Node
+	events <-chan node.Event // after the link has come
+}
+
+// startVisit links a node of its own to a target. The caller stops the visit.
+func startVisit(ctx context.Context, cmd *cli.Command, target *enode.Node, spec protocols.Spec) (*visit, error) {
+	key, err := givenKey(cmd)
+	if err != nil {
+		return nil, usage(err)
+	}
+	cfg := node.Config{Key: key, Name: node.ClientName(cmd.String(flagIdentity)), Specs: []protocols.Spec{spec}}
+	if key == nil {
+		if cfg.Key, err = node.FreshKey(); err != nil {
+			return nil, err
+		}
+	}
+	n, err := node.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	v := &visit{n: n, events: n.Subscribe(ctx)}
+	if err := n.Start(ctx); err != nil {
+		return nil, err
+	}
+	if err = n.AddPeer(target); err == nil {
+		err = awaitPeer(v.events)
+	}
+	if err != nil {
+		v.stop()
+		return nil, err
+	}
+	return v, nil
+}
+
+// stop says good-bye.
+func (v *visit) stop() {
+	stopping, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	_ = v.n.Stop(stopping) // the process ends anyway
+}
+
+// awaitPeer waits for the link, or for the reason why there is none.
+func awaitPeer(events <-chan node.Event) error {
+	for e := range events {
+		switch e.Kind {
+		case node.PeerAdded:
+			return nil
+		case node.SetupFailed:
+			return e.Err
+		}
+	}
+	return context.Canceled
+}
+
+// flush waits until so many bytes are written, and until no more are: a Disconnect would
+// overtake what is queued. Nobody tells when that is, so it takes the link's silence for it.
+func flush(ctx context.Context, n *node.Node, least uint64) {
+	const (
+		tick    = 5 * time.Millisecond
+		silence = 10 // ticks
+	)
+	ticks := time.NewTicker(tick)
+	defer ticks.Stop()
+	timeout := time.After(flushTimeout)
+	written, quiet := uint64(0), 0
+	for quiet < silence || written < least {
+		peers := n.Peers()
+		if len(peers) == 0 {
+			return
+		}
+		if now := peers[0].BytesOut; now != written {
+			written, quiet = now, 0
+		}
+		quiet++
+		select {
+		case <-ticks.C:
+		case <-timeout:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,259 @@
+//go:build conformance
+
+package shh_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/troupe-p2p/troupe/protocols/shh"
+)
+
+// kinds are the kinds of messages.
+var kinds = []struct {
+	name         string
+	size         int
+	asym, signed bool
+	padding      hexutil.Bytes
+	topic        shh.Topic
+}{
+	{name: "symmetric", size: 10, topic: topic},
+	{name: "symmetric signed", size: 10, signed: true, topic: topic},
+	{name: "asymmetric", size: 10, asym: true, topic: topic},
+	{name: "asymmetric signed", size: 10, asym: true, signed: true, topic: topic},
+	{name: "empty", topic: topic},
+	{name: "padding given", size: 10, signed: true, padding: []byte("padding"), topic: topic},
+	{name: "large", size: 100_000, topic: topic},
+	{name: "bits of the topic in one byte", size: 10, topic: shh.Topic{5, 5, 6, 0}},
+}
+
+// TestConformanceMessages: messages of each kind pass both ways, and come out as they went
+// in, in a network that asks for just these topics.
+func TestConformanceMessages(t *testing.T) {
+	for _, weDial := range []bool{true, false} {
+		t.Run(fmt.Sprintf("weDial=%v", weDial), func(t *testing.T) {
+			asked := topic.Bloom().Or(shh.Topic{5, 5, 6, 0}.Bloom())
+			w, o, _ := together(t, shh.Config{MinPoW: 0.00001, Bloom: &asked}, weDial)
+			o.call(nil, "test_setMinPoWNow", 0.00001)
+			// The original's own idea of what the topics ask for.
+			o.call(nil, "shh_setBloomFilter", hexutil.Bytes(make([]byte, 64)))
+			o.filter(topic)
+			o.filter(shh.Topic{5, 5, 6, 0})
+			for i, c := range kinds {
+				t.Run(c.name, func(t *testing.T) {
+					o.t = t
+					payload := make([]byte, c.size)
+					rand.NewChaCha8([32]byte{byte(i)}).Read(payload)
+					m := shh.NewMessage{Topic: c.topic, Payload: payload, Padding: c.padding, TTL: 20, PowTarget: 0.0001, PowTime: 60}
+					ours(t, w, o, m, c.asym, c.signed)
+					theirs(t, w, o, m, c.asym, c.signed)
+				})
+			}
+			o.t = t
+		})
+	}
+}
+
+// ours posts a message here, and reads it there.
+func ours(t *testing.T, w *shh.Whisper, o *original, m shh.NewMessage, asym, signed bool) {
+	t.Helper()
+	c := shh.Criteria{Topics: []shh.Topic{m.Topic}}
+	if asym {
+		o.call(&c.PrivateKeyID, "shh_newKeyPair")
+		o.call(&m.PublicKey, "shh_getPublicKey", c.PrivateKeyID)
+	} else {
+		m.SymKeyID = symKeyID(t, w)
+		c.SymKeyID = o.symKey()
+	}
+	if signed {
+		m.Sig, c.Sig = keyPair(t, w)
+	}
+	var filter string
+	o.call(&filter, "shh_newMessageFilter", c)
+	hash, err := w.Post(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, o.next(filter), m, c.Sig, hash)
+}
+
+// theirs posts a message there, and reads it here.
+func theirs(t *testing.T, w *shh.Whisper, o *original, m shh.NewMessage, asym, signed bool) {
+	t.Helper()
+	c := shh.Criteria{Topics: []shh.Topic{m.Topic}}
+	if asym {
+		c.PrivateKeyID, m.PublicKey = keyPair(t, w)
+	} else {
+		m.SymKeyID = o.symKey()
+		c.SymKeyID = symKeyID(t, w)
+	}
+	if signed {
+		o.call(&m.Sig, "shh_newKeyPair")
+		o.call(&c.Sig, "shh_getPublicKey", m.Sig)
+	}
+	feed, err := w.Subscribe(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hash hexutil.Bytes
+	o.call(&hash, "shh_post", m)
+	compare(t, next(t, feed), m, c.Sig, common.BytesToHash(hash))
+}
+
+func keyPair(t *testing.T, w *shh.Whisper) (id string, public hexutil.Bytes) {
+	t.Helper()
+	var key *ecdsa.PrivateKey = newKey(t)
+	id, err := w.AddPrivateKey(crypto.FromECDSA(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id, crypto.FromECDSAPub(&key.PublicKey)
+}
+
+func compare(t *testing.T, got *shh.Message, posted shh.NewMessage, signer []byte, hash common.Hash) {
+	t.Helper()
+	if !bytes.Equal(got.Payload, posted.Payload) || !bytes.Equal(got.Sig, signer) || got.Topic != posted.Topic || got.TTL != posted.TTL ||
+		!bytes.Equal(got.Hash, hash.Bytes()) || !bytes.Equal(got.Dst, posted.PublicKey) || got.PoW < posted.PowTarget ||
+		posted.Padding != nil && !bytes.Equal(got.Padding, posted.Padding) {
+		t.Errorf("got %+v\nof %+v", got, posted)
+	}
+}
+
+// TestConformanceDemands: each side sends what the other asks for by PoW and topic, and
+// when it asks for more, the rest. Nothing ends the link.
+func TestConformanceDemands(t *testing.T) {
+	narrow, full := topic.Bloom(), shh.FullBloom()
+	w, o, n := together(t, shh.Config{MinPoW: 0.3, Bloom: &narrow}, true)
+	feed, err := w.Subscribe(t.Context(), shh.Criteria{SymKeyID: symKeyID(t, w), Topics: []shh.Topic{topic}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[common.Hash]string{}
+	make3 := func(side string) (weak, other *shh.Envelope, strong [2]*shh.Envelope) {
+		for weak == nil || weak.PoW() >= 0.3 {
+			weak = sealed(t, "weak", 0.02, lasting)
+		}
+		other = sealed(t, "other", 0.4, func(e *shh.Envelope) {
+			lasting(e)
+			e.Topic = otherTopic
+		})
+		for i := range strong {
+			strong[i] = sealed(t, "strong", 0.4, lasting)
+		}
+		ids[weak.Hash()], ids[other.Hash()] = side+" weak", side+" other"
+		return weak, other, strong
+	}
+
+	// Theirs to us. What comes must have come when the second strong one has.
+	o.call(nil, "test_setMinPoWNow", 0.001)
+	weak, other, strong := make3("their")
+	o.inject(weak)
+	o.inject(other)
+	for _, e := range strong {
+		o.inject(e)
+		if got := next(t, feed); !bytes.Equal(got.Hash, e.Hash().Bytes()) {
+			t.Errorf("%s %x came instead of a strong one", ids[common.BytesToHash(got.Hash)], got.Hash)
+		}
+	}
+	if got := w.Info().Messages; got != 2 {
+		t.Errorf("%d envelopes have come, want the two that were asked for", got)
+	}
+	if err := w.SetMinPoW(0.001); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(t, feed); !bytes.Equal(got.Hash, weak.Hash().Bytes()) {
+		t.Errorf("%x came after PoW was lowered", got.Hash)
+	}
+	w.SetBloomFilter(full)
+	eventually(t, "the other topic", func() bool { return w.Info().Messages == 4 })
+
+	// Ours to them.
+	o.call(nil, "test_setMinPoWNow", 0.3)
+	o.call(nil, "shh_setBloomFilter", hexutil.Bytes(narrow[:]))
+	eventually(t, "their demand", func() bool {
+		info, ok := n.Peers()[0].Protocols["shh"].(shh.PeerInfo)
+		return ok && info.MinPoW == 0.3 && !info.Full
+	})
+	weak, other, strong = make3("our")
+	for _, e := range []*shh.Envelope{weak, other, strong[0], strong[1]} {
+		if err := w.Send(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, e := range strong {
+		eventually(t, "the strong ones", func() bool { return o.pooled(e.Hash()) })
+	}
+	if o.pooled(weak.Hash()) || o.pooled(other.Hash()) {
+		t.Error("they got what they had not asked for")
+	}
+	o.call(nil, "test_setMinPoWNow", 0.001)
+	eventually(t, "the weak one", func() bool { return o.pooled(weak.Hash()) })
+	o.call(nil, "shh_setBloomFilter", hexutil.Bytes(full[:]))
+	eventually(t, "the other topic", func() bool { return o.pooled(other.Hash()) })
+	var peers int
+	if o.call(&peers, "test_peers"); peers != 1 || len(n.Peers()) != 1 || n.Peers()[0].Inbound {
+		t.Errorf("%d and %d links are left", peers, len(n.Peers()))
+	}
+}
+
+// TestConformanceTTL: envelopes live as long on one side as on the other.
+func TestConformanceTTL(t *testing.T) {
+	w, o, _ := together(t, easy, false)
+	o.call(nil, "test_setMinPoWNow", 0.001)
+	for _, side := range []string{"theirs", "ours"} {
+		e := sealed(t, side, 0.3, nil)
+		if side == "theirs" {
+			o.inject(e)
+		} else if err := w.Send(e); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the envelope", func() bool { return o.pooled(e.Hash()) && w.Info().Messages == 1 })
+		eventually(t, "its end", func() bool { return !o.pooled(e.Hash()) && w.Info().Messages == 0 })
+	}
+}
+
+// TestConformanceP2P: P2P requests and messages pass both ways, whatever their PoW and age.
+func TestConformanceP2P(t *testing.T) {
+	mail := &chanPostman{requests: make(chan *shh.Envelope, 1)}
+	w, o, n := together(t, shh.Config{MailServer: mail}, true)
+	old := func(text string) *shh.Envelope {
+		return sealed(t, text, 0, func(e *shh.Envelope) { e.Expiry -= 1_000_000 })
+	}
+	// We ask, and they answer.
+	feed, err := w.Subscribe(t.Context(), shh.Criteria{SymKeyID: symKeyID(t, w), AllowP2P: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := sealed(t, "request", 0, nil)
+	if err := w.RequestHistoricMessages(o.enode, request); err != nil {
+		t.Fatal(err)
+	}
+	var got common.Hash
+	if o.call(&got, "test_nextRequest"); got != request.Hash() {
+		t.Errorf("they were asked for %v, want %v", got, request.Hash())
+	}
+	us := n.Self().URLv4()
+	o.call(nil, "test_sendDirect", us, hexutil.Bytes(old("their mail").Encode()))
+	if m := next(t, feed); string(m.Payload) != "their mail" {
+		t.Errorf("got %q", m.Payload)
+	}
+	// They ask, and we answer.
+	filter := o.filter(topic)
+	o.call(nil, "test_requestMail", us, hexutil.Bytes(request.Encode()))
+	if e := <-mail.requests; e.Hash() != request.Hash() {
+		t.Errorf("we were asked for %v, want %v", e.Hash(), request.Hash())
+	}
+	if err := w.SendP2P(o.enode, old("our mail")); err != nil {
+		t.Fatal(err)
+	}
+	if m := o.next(filter); string(m.Payload) != "our mail" {
+		t.Errorf("they got %q", m.Payload)
+	}
+}

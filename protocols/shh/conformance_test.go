@@ -1,0 +1,212 @@
+//go:build conformance
+
+package shh_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/shh"
+)
+
+// original is go-ethereum v1.9.20's Whisper in a process of its own, asked by JSON-RPC.
+type original struct {
+	t     *testing.T
+	mu    sync.Mutex
+	in    *json.Encoder
+	out   *json.Decoder
+	id    int
+	enode string
+}
+
+var buildOriginal = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "whisper")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "interop")
+	build := exec.Command("go", "build", "-ldflags=-checklinkname=0", "-o", binary, ".")
+	build.Dir = "interop"
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+func startOriginal(t *testing.T) *original {
+	t.Helper()
+	binary, err := buildOriginal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "node")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close() // its sign to end
+		if _, err := io.Copy(io.Discard, out); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	o := &original{t: t, in: json.NewEncoder(in), out: json.NewDecoder(out)}
+	o.call(&o.enode, "test_enode")
+	return o
+}
+
+// call makes one call, whose result goes to result unless that is nil.
+func (o *original) call(result any, method string, params ...any) {
+	o.t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.id++
+	if params == nil {
+		params = []any{}
+	}
+	if err := o.in.Encode(map[string]any{"jsonrpc": "2.0", "id": o.id, "method": method, "params": params}); err != nil {
+		o.t.Fatal(err)
+	}
+	var answer struct {
+		Result json.RawMessage
+		Error  *struct{ Message string }
+	}
+	if err := o.out.Decode(&answer); err != nil {
+		o.t.Fatal(err)
+	}
+	if answer.Error != nil {
+		o.t.Fatalf("%s: %s", method, answer.Error.Message)
+	}
+	if result != nil {
+		if err := json.Unmarshal(answer.Result, result); err != nil {
+			o.t.Fatalf("%s: %v in %s", method, err, answer.Result)
+		}
+	}
+}
+
+// pooled says whether the original has an envelope.
+func (o *original) pooled(hash common.Hash) (yes bool) {
+	o.t.Helper()
+	o.call(&yes, "test_pooled", hash)
+	return yes
+}
+
+// inject puts an envelope into the original's pool.
+func (o *original) inject(e *shh.Envelope) {
+	o.t.Helper()
+	o.call(nil, "test_inject", hexutil.Bytes(e.Encode()))
+}
+
+// filter makes a filter for the tests' key.
+func (o *original) filter(topics ...shh.Topic) (id string) {
+	o.t.Helper()
+	o.call(&id, "shh_newMessageFilter", shh.Criteria{SymKeyID: o.symKey(), Topics: topics, AllowP2P: true})
+	return id
+}
+
+func (o *original) symKey() (id string) {
+	o.t.Helper()
+	o.call(&id, "shh_addSymKey", symKey)
+	return id
+}
+
+// next waits for one message of a filter.
+func (o *original) next(filter string) (m *shh.Message) {
+	o.t.Helper()
+	eventually(o.t, "a message at the original", func() bool {
+		var messages []*shh.Message
+		o.call(&messages, "shh_getFilterMessages", filter)
+		if len(messages) > 1 {
+			o.t.Fatalf("%d messages at once", len(messages))
+		}
+		if len(messages) == 1 {
+			m = messages[0]
+		}
+		return m != nil
+	})
+	return m
+}
+
+// eventually waits until something holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(time.Minute)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("waited a minute for %s", what)
+		}
+	}
+}
+
+// run runs a node with a protocol on loopback until the test's end.
+func run(t *testing.T, spec protocols.Spec) *node.Node {
+	t.Helper()
+	n, err := node.New(node.Config{
+		Key: newKey(t), Specs: []protocols.Spec{spec},
+		Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := n.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// together links a node of ours and an original. Either dials.
+func together(t *testing.T, cfg shh.Config, weDial bool) (*shh.Whisper, *original, *node.Node) {
+	t.Helper()
+	o, w := startOriginal(t), newWhisper(t, cfg)
+	n := run(t, w.Spec())
+	if weDial {
+		if err := n.AddPeer(enode.MustParse(o.enode)); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		o.call(nil, "test_dial", n.Self().URLv4())
+	}
+	eventually(t, "the link", func() bool {
+		var peers int
+		o.call(&peers, "test_peers")
+		return peers == 1 && len(n.Peers()) == 1
+	})
+	return w, o, n
+}
