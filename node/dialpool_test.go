@@ -9,17 +9,44 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
+// itsEndpoint is where the candidates of TestWhyNot live if nothing else is said.
+const itsEndpoint = "203.0.113.1:30303"
+
+type whyNotTest struct {
+	name    string
+	prepare func(p *dialPlan, n *enode.Node)
+	node    *enode.Node // nil: one at endpoint
+	after   time.Duration
+	want    error
+}
+
 // TestWhyNot: which candidates are not dialed, and why.
 func TestWhyNot(t *testing.T) {
-	const endpoint = "203.0.113.1:30303"
-	other := nodeAt(t, endpoint)
-	tests := []struct {
-		name    string
-		prepare func(p *dialPlan, n *enode.Node)
-		node    *enode.Node // nil: one at endpoint
-		after   time.Duration
-		want    error
-	}{
+	for _, tt := range append(whyNotAtAll(t), whyNotAgain(t)...) {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newDialPlan(10, 100, noJitter)
+			n := tt.node
+			if n == nil {
+				n = nodeAt(t, itsEndpoint)
+			}
+			if tt.prepare != nil {
+				tt.prepare(p, n)
+			}
+			p.stats = dialStats{}
+			if err := p.offer(n, epoch.Add(tt.after)); !errors.Is(err, tt.want) || tt.want == nil && err != nil {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if tt.want != nil && p.stats.passed[tt.want.Error()] != 1 || p.stats.candidates != 1 {
+				t.Errorf("counted as %+v", p.stats)
+			}
+		})
+	}
+}
+
+// whyNotAtAll has what a candidate is, and what goes on.
+func whyNotAtAll(t *testing.T) []whyNotTest {
+	other := nodeAt(t, itsEndpoint)
+	return []whyNotTest{
 		{name: "nothing known"},
 		{name: "no address", node: enode.NewV4(other.Pubkey(), nil, 0, 0), want: ErrNoAddress},
 		{name: "no TCP port", node: enode.NewV4(other.Pubkey(), []byte{203, 0, 113, 1}, 0, 30303), want: ErrNoAddress},
@@ -47,6 +74,13 @@ func TestWhyNot(t *testing.T) {
 			p.add(other, false, epoch)
 			p.start(epoch, 0)
 		}},
+	}
+}
+
+// whyNotAgain has what happened before.
+func whyNotAgain(t *testing.T) []whyNotTest {
+	other := nodeAt(t, itsEndpoint)
+	return []whyNotTest{
 		{name: "was not reached", after: time.Minute - 1, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeUnreachable) }},
 		{name: "was not reached, but that is a while ago", after: time.Minute, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeUnreachable) }},
 		{name: "too many peers, a while ago", after: 40 * time.Second, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeBusy) }},
@@ -78,25 +112,6 @@ func TestWhyNot(t *testing.T) {
 				mustOffer(t, p, testNode(t))
 			}
 		}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			p := newDialPlan(10, 100, noJitter)
-			n := tt.node
-			if n == nil {
-				n = nodeAt(t, endpoint)
-			}
-			if tt.prepare != nil {
-				tt.prepare(p, n)
-			}
-			p.stats = dialStats{}
-			if err := p.offer(n, epoch.Add(tt.after)); !errors.Is(err, tt.want) || tt.want == nil && err != nil {
-				t.Errorf("got %v, want %v", err, tt.want)
-			}
-			if tt.want != nil && p.stats.passed[tt.want.Error()] != 1 || p.stats.candidates != 1 {
-				t.Errorf("counted as %+v", p.stats)
-			}
-		})
 	}
 }
 
