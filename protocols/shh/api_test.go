@@ -205,11 +205,36 @@ func TestPoolIsFull(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.Send(sealed(t, "cheap", 0, func(e *shh.Envelope) { e.TTL, e.Expiry = 1e6, e.Expiry+1e6 })); !errors.Is(err, shh.ErrPoolFull) {
+	cheap := sealed(t, "cheap", 0, nil)
+	for cheap.PoW() > 0.1 { // by luck
+		cheap = sealed(t, "cheap", 0, nil)
+	}
+	if err := w.Send(cheap); !errors.Is(err, shh.ErrPoolFull) {
 		t.Errorf("got %v", err)
 	}
 	if n := w.Info().Messages; n != 2 {
 		t.Errorf("%d envelopes", n)
+	}
+}
+
+// TestShortLives: envelopes that live for a second have much PoW for little work. They
+// don't drive out what others have worked for.
+func TestShortLives(t *testing.T) {
+	w := newWhisper(t, shh.Config{MinPoW: 0.01, PoolEnvelopes: 1})
+	honest := sealed(t, "honest", 0.05, func(e *shh.Envelope) { e.TTL, e.Expiry = 600, e.Expiry+595 })
+	if err := w.Send(honest); err != nil {
+		t.Fatal(err)
+	}
+	short := func(e *shh.Envelope) { e.TTL, e.Expiry = 2, e.Expiry-3 }
+	flood := sealed(t, "flood", 1, short)
+	for flood.PoW() > 5 { // by luck
+		flood = sealed(t, "flood", 1, short)
+	}
+	if flood.PoW() < 2*honest.PoW() {
+		t.Fatalf("PoW %v is to be far above %v", flood.PoW(), honest.PoW())
+	}
+	if err := w.Send(flood); !errors.Is(err, shh.ErrPoolFull) {
+		t.Errorf("got %v", err)
 	}
 }
 

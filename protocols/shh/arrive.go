@@ -108,8 +108,11 @@ func (w *Whisper) admit(in *parcel, from *peer) (added bool, err error) {
 	}
 	w.pool.expire(uint32(now.Unix()))
 	switch w.pool.add(in) {
-	case known:
-		return false, nil // another link was faster
+	case known: // another link was faster
+		if held, _ := w.pool.find(in.hash); held != nil && from != nil {
+			from.known.set(held.slot)
+		}
+		return false, nil
 	case refused:
 		if from == nil {
 			return false, ErrPoolFull
@@ -123,17 +126,15 @@ func (w *Whisper) admit(in *parcel, from *peer) (added bool, err error) {
 	return true, nil
 }
 
-// ErrPoolFull: the pool is full of envelopes with more PoW.
-var ErrPoolFull = errors.New("the pool is full of envelopes with more PoW")
+// ErrPoolFull: the pool is full of envelopes with more work in them.
+var ErrPoolFull = errors.New("the pool is full of envelopes with more work in them")
 
 // spread passes parcels on that are new, and looks into them.
 func (w *Whisper) spread(fresh []*parcel) {
 	if len(fresh) == 0 {
 		return
 	}
-	w.mu.Lock()
 	w.forward(fresh)
-	w.mu.Unlock()
 	for _, in := range fresh {
 		if w.mail != nil {
 			w.mail.Archive(in.Envelope)
@@ -145,10 +146,7 @@ func (w *Whisper) spread(fresh []*parcel) {
 // direct takes in a P2P message. It counts only from a trusted peer, and then whatever
 // its PoW, age and topic.
 func (w *Whisper) direct(p *peer, payload []byte) error {
-	w.mu.Lock()
-	trusted := w.trusts(p)
-	w.mu.Unlock()
-	if !trusted {
+	if !w.isTrusted(p) {
 		return nil
 	}
 	if ok, err := w.charge(p, 1, len(payload)); !ok {

@@ -3,6 +3,7 @@ package shh
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -109,12 +110,17 @@ func (p *parcel) age(now uint32) error {
 		if sent-syncAllowance > now {
 			return fmt.Errorf("%w: sent at %d, now it is %d", ErrFromFuture, sent, now)
 		}
-		p.pow = p.powAfter(sent - now + 1)
+		p.pow = p.proof.pow(p.TTL + sent - now + 1)
 	}
 	if p.Expiry < now {
 		if p.Expiry+expiredAllowance < now {
 			return fmt.Errorf("%w: at %d, now it is %d", ErrLongExpired, p.Expiry, now)
 		}
+		return errExpired
+	}
+	if math.IsInf(p.pow, 1) {
+		// Its PoW is that of a life without a length. Whoever passed it on as the network
+		// has it is not to blame, but it would flood the node for nothing.
 		return errExpired
 	}
 	return nil

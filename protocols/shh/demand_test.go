@@ -33,6 +33,7 @@ func TestDemand(t *testing.T) {
 		"as large as may be":          {noon + 50, 50, 1, 1000 - headerSize, topic, false, nil},
 		"too large":                   {noon + 50, 50, 1, 1001 - headerSize, topic, false, ErrOversized},
 		"as little PoW as may be":     {noon + 50, 50, 0.5, 100, topic, false, nil},
+		"no life, and so all the PoW": {noon, 0, math.Inf(1), 100, topic, false, errExpired},
 		"too little PoW":              {noon + 50, 50, 0.49, 100, topic, false, ErrTooLowPoW},
 		"another topic":               {noon + 50, 50, 1, 100, Topic{9, 9, 9, 9}, false, ErrNotAskedFor},
 		"another topic of our own":    {noon + 50, 50, 1, 100, Topic{9, 9, 9, 9}, true, nil},
@@ -63,7 +64,7 @@ func TestAheadOfTheClock(t *testing.T) {
 	full := e.PoW()
 	for minPoW, want := range map[float64]error{full * 10 / 21: nil, full * 10 / 20: ErrTooLowPoW} {
 		d := demand{minPoW: minPoW, bloom: FullBloom(), maxSize: 1000}
-		p := &parcel{Envelope: e, pow: full}
+		p := &parcel{Envelope: e, pow: full, proof: e.proof()}
 		if err := d.judge(p, time.Unix(noon, 0)); !errors.Is(err, want) {
 			t.Errorf("PoW of %v for ten seconds, ten seconds ahead, with %v demanded: %v, want %v", full, minPoW, err, want)
 		}

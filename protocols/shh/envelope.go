@@ -145,14 +145,25 @@ func (e *Envelope) withoutNonce() []byte {
 // The EIP means the size of the whole RLP. All nodes that ever ran divide by the size
 // without the nonce, and would part over an envelope that lies between the two: so it is
 // theirs. [Envelope.Seal] satisfies both.
-func (e *Envelope) PoW() float64 { return e.powAfter(0) }
+func (e *Envelope) PoW() float64 { return e.proof().pow(e.TTL) }
 
-// powAfter is the PoW of an envelope that lives so many seconds longer.
-func (e *Envelope) powAfter(seconds uint32) float64 {
+// proof is the work in an envelope, before it is set against how long the envelope lives.
+type proof struct {
+	bits int // leading zeroes of the hash
+	size int // of what was hashed but for the nonce
+}
+
+func (e *Envelope) proof() proof {
 	short := e.withoutNonce()
 	hash := crypto.Keccak256(short, binary.BigEndian.AppendUint64(nil, e.Nonce))
-	return math.Ldexp(1, leadingZeros(hash)) / float64(len(short)) / float64(e.TTL+seconds)
+	return proof{leadingZeros(hash), len(short)}
 }
+
+// hashes is how many it takes on average to find such a nonce.
+func (p proof) hashes() float64 { return math.Ldexp(1, p.bits) }
+
+// pow is the PoW of an envelope that lives so many seconds. Without any, it is infinite.
+func (p proof) pow(seconds uint32) float64 { return p.hashes() / float64(p.size) / float64(seconds) }
 
 // leadingZeros counts the bits before the first one that is set.
 func leadingZeros(hash []byte) int {

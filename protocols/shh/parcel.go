@@ -13,13 +13,15 @@ type parcel struct {
 	*Envelope
 	raw   []byte // its RLP; Data is a part of it
 	hash  common.Hash
+	proof proof
 	pow   float64
+	worth float64 // what decides whether it stays in a full pool: the work per byte of room
 	asked Bloom
 	own   bool // posted here
 
 	slot     int // its number in the pool, which no other one has meanwhile
 	byExpiry int // where it stands in the pool's heaps
-	byPoW    int
+	byWorth  int
 }
 
 // parcelOf takes an envelope's bytes, of which it keeps a copy, and their hash.
@@ -29,7 +31,9 @@ func parcelOf(raw []byte, hash common.Hash) (*parcel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &parcel{Envelope: e, raw: raw, hash: hash, pow: e.PoW(), asked: e.Topic.asked()}, nil
+	p := &parcel{Envelope: e, raw: raw, hash: hash, proof: e.proof(), asked: e.Topic.asked()}
+	p.pow, p.worth = p.proof.pow(e.TTL), p.proof.hashes()/float64(p.cost())
+	return p, nil
 }
 
 // ownParcel is for an envelope that was made here.

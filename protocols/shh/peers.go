@@ -67,6 +67,12 @@ func (w *Whisper) trusts(p *peer) bool {
 	return ok
 }
 
+func (w *Whisper) isTrusted(p *peer) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.trusts(p)
+}
+
 // peerID gives the ID that protocols.Peer has of a node.
 func peerID(s string) (string, error) {
 	var key *ecdsa.PublicKey
@@ -102,6 +108,9 @@ func (w *Whisper) enter(l *protocols.Link) *peer {
 }
 
 func (w *Whisper) leave(p *peer) {
+	if p == nil {
+		return // the link ended before its actor had heard of it
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p.overdue.Stop()
@@ -187,6 +196,8 @@ func (w *Whisper) catchUp(p *peer) {
 
 // forward sends parcels that are new to all peers that want them.
 func (w *Whisper) forward(fresh []*parcel) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for p := range w.peers {
 		if p.behind {
 			continue // catchUp will find them

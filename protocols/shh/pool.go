@@ -13,9 +13,10 @@ const (
 )
 
 // pool holds the envelopes that are on their way, each once, until they expire. It is
-// bounded: when it is full, the envelopes with the least PoW make room, which is work per
-// byte and second; one with less than all others does not come in. So whoever wants to
-// flush it must outwork what is in it. A plain rule: whoever owns it guards it.
+// bounded: when it is full, the envelopes with the least work per byte of room make room;
+// one with less than all others does not come in. So whoever wants to flush it must outwork
+// what is in it. (By PoW, which is work per byte and second, those would win that are to
+// live for a second only.) A plain rule: whoever owns it guards it.
 type pool struct {
 	maxBytes, maxCount int
 	// freed is called when a slot has lost its parcel.
@@ -24,7 +25,7 @@ type pool struct {
 	held    map[common.Hash]*parcel
 	bytes   int
 	expiry  parcelHeap // the first to expire first
-	worth   parcelHeap // the least PoW first
+	worth   parcelHeap // the least worth first
 	slots   []int      // free ones below next
 	next    int
 	evicted graveyard
@@ -39,8 +40,8 @@ func newPool(maxBytes, maxCount int, freed func(int)) *pool {
 			index: func(p *parcel) *int { return &p.byExpiry },
 		},
 		worth: parcelHeap{
-			less:  func(a, b *parcel) bool { return a.pow < b.pow },
-			index: func(p *parcel) *int { return &p.byPoW },
+			less:  func(a, b *parcel) bool { return a.worth < b.worth },
+			index: func(p *parcel) *int { return &p.byWorth },
 		},
 		evicted: graveyard{max: maxCount, at: map[common.Hash]struct{}{}},
 	}
@@ -52,7 +53,7 @@ type admission uint8
 const (
 	admitted admission = iota
 	known              // it is there, or was and had to make room
-	refused            // it has too little PoW for a full pool
+	refused            // it has too little work in it for a full pool
 )
 
 // find gives a parcel, and says whether the pool holds it or did so before it had to
@@ -81,13 +82,13 @@ func (p *pool) add(in *parcel) admission {
 	return admitted
 }
 
-// makeRoom evicts parcels with less PoW than the one that wants to come in, or none if
+// makeRoom evicts parcels that are worth less than the one that wants to come in, or none if
 // that does not help.
 func (p *pool) makeRoom(in *parcel) bool {
 	var victims []*parcel
 	bytes, count := p.bytes+in.cost(), len(p.held)+1
 	for bytes > p.maxBytes || count > p.maxCount {
-		if p.worth.Len() == 0 || p.worth.parcels[0].pow >= in.pow {
+		if p.worth.Len() == 0 || p.worth.parcels[0].worth >= in.worth {
 			for _, v := range victims {
 				heap.Push(&p.worth, v)
 			}
@@ -108,12 +109,24 @@ func (p *pool) makeRoom(in *parcel) bool {
 // expire drops what has expired before now, in seconds of Unix time, and says how much.
 func (p *pool) expire(now uint32) (dropped int) {
 	for p.expiry.Len() > 0 && p.expiry.parcels[0].Expiry < now {
-		v := heap.Pop(&p.expiry).(*parcel)
-		heap.Remove(&p.worth, v.byPoW)
-		p.drop(v)
+		p.dropFirst()
 		dropped++
 	}
 	return dropped
+}
+
+// empty drops everything.
+func (p *pool) empty() {
+	for p.expiry.Len() > 0 {
+		p.dropFirst()
+	}
+}
+
+// dropFirst drops the first parcel to expire.
+func (p *pool) dropFirst() {
+	v := heap.Pop(&p.expiry).(*parcel)
+	heap.Remove(&p.worth, v.byWorth)
+	p.drop(v)
 }
 
 // drop forgets a parcel that is in no heap any more.

@@ -8,9 +8,9 @@ import (
 )
 
 // testParcel is one with a number for its hash.
-func testParcel(n int, pow float64, expiry uint32, size int) *parcel {
+func testParcel(n int, worth float64, expiry uint32, size int) *parcel {
 	return &parcel{
-		Envelope: &Envelope{Expiry: expiry}, pow: pow,
+		Envelope: &Envelope{Expiry: expiry}, worth: worth,
 		hash: common.BytesToHash([]byte{byte(n >> 8), byte(n), 1}), raw: make([]byte, size),
 	}
 }
@@ -18,8 +18,8 @@ func testParcel(n int, pow float64, expiry uint32, size int) *parcel {
 // TestPoolEviction: a full pool keeps what has the most work in it, whatever comes when.
 func TestPoolEviction(t *testing.T) {
 	type in struct {
-		pow  float64
-		size int
+		worth float64
+		size  int
 	}
 	const room = 3 * (parcelOverhead + 100)
 	for name, c := range map[string]struct {
@@ -41,7 +41,7 @@ func TestPoolEviction(t *testing.T) {
 			p := newPool(c.maxBytes, c.maxCount, func(slot int) { freed[slot]++ })
 			var parcels []*parcel
 			for i, in := range c.in {
-				x := testParcel(i, in.pow, 100, in.size)
+				x := testParcel(i, in.worth, 100, in.size)
 				parcels = append(parcels, x)
 				if got := p.add(x); got != c.want[i] {
 					t.Errorf("parcel %d: %d, want %d", i, got, c.want[i])
@@ -106,7 +106,7 @@ func TestPoolAtRandom(t *testing.T) {
 		bytes := 0
 		for _, held := range p.held {
 			bytes += held.cost()
-			if held.Expiry < now || p.expiry.parcels[held.byExpiry] != held || p.worth.parcels[held.byPoW] != held {
+			if held.Expiry < now || p.expiry.parcels[held.byExpiry] != held || p.worth.parcels[held.byWorth] != held {
 				t.Fatal("an expired or misplaced parcel")
 			}
 		}

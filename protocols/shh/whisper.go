@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -122,12 +121,12 @@ func (w *Whisper) Spec() protocols.Spec {
 // Close drops all envelopes and ends all subscriptions. It is called when the node has
 // stopped.
 func (w *Whisper) Close() {
-	w.mu.Lock()
-	w.closed = true
-	w.pool.expire(math.MaxUint32)
-	w.stopExpiry()
-	w.mu.Unlock()
 	w.filters.close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	w.pool.empty()
+	w.stopExpiry()
 }
 
 // Await returns when there is at least one peer whose status has come.
