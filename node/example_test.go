@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -109,4 +110,23 @@ func ExampleNode_Subscribe() {
 	// Output:
 	// peer added [hi/1] inbound: false
 	// peer dropped by the remote side: client quitting
+}
+
+// A network is kept out for a day, and let in again.
+func ExampleNode_Ban() {
+	n := newGreeter(nil)
+	target, err := node.ParseBanTarget("203.0.113.0/24")
+	if err != nil {
+		panic(err)
+	}
+	if err := n.Ban(target, 24*time.Hour, "scans us"); err != nil {
+		panic(err)
+	}
+	for _, b := range n.Bans() {
+		fmt.Printf("%v until %v later: %s\n", b.Target, b.Until.Sub(b.Since), b.Reason)
+	}
+	fmt.Println(n.Unban(target), len(n.Bans()))
+	// Output:
+	// 203.0.113.0/24 until 24h0m0s later: scans us
+	// true 0
 }

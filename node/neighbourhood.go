@@ -10,10 +10,13 @@ func sharesFor(peers int) (perHost, perNetwork int) {
 	return max(2, peers/10), max(2, peers/5)
 }
 
+// sharedSpace is what providers and overlay networks number their own with (RFC 6598).
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
 // exempt is true for addresses that say nothing of who is behind them: of this machine,
 // of private networks and links, where many nodes share few addresses by nature.
 func exempt(addr netip.Addr) bool {
-	return isLocal(addr) || addr.IsPrivate() || addr.IsLinkLocalUnicast()
+	return isLocal(addr) || addr.IsPrivate() || addr.IsLinkLocalUnicast() || sharedSpace.Contains(addr)
 }
 
 // hostOf is what counts as one host: an IPv4 address or, as each host has one to itself,

@@ -28,6 +28,7 @@ func TestNeighbourhood(t *testing.T) {
 		{name: "IPv6 loopback is exempt", host: 1, net: 1, there: []string{"::1"}, comes: "::1"},
 		{name: "a private network is exempt", host: 1, net: 1, there: []string{"192.168.1.4"}, comes: "192.168.1.4"},
 		{name: "a unique local address is exempt", host: 1, net: 1, there: []string{"fd00::1"}, comes: "fd00::1"},
+		{name: "an overlay network is exempt", host: 1, net: 1, there: []string{"100.101.102.103"}, comes: "100.101.102.103"},
 		{name: "link-local is exempt", host: 1, net: 1, there: []string{"fe80::1%eth0"}, comes: "fe80::1%eth0"},
 		{name: "no limits", there: []string{"203.0.113.1", "203.0.113.1"}, comes: "203.0.113.1"},
 	}
