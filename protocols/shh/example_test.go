@@ -39,6 +39,6 @@ func Example() {
 		panic(err)
 	}
 	m := <-messages
-	fmt.Printf("%s, of topic %v, for %d seconds\n", m.Payload, m.Topic, m.TTL)
+	fmt.Printf("%s, of topic %v, for %d seconds\n", string(m.Payload), m.Topic, m.TTL)
 	// Output: hello, of topic 0xcafe0007, for 10 seconds
 }
