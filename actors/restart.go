@@ -54,6 +54,15 @@ var Resident = Policy{
 	Forget: 2 * time.Minute,
 }
 
+// ServicePolicy is that of a protocol's service: back as soon as a link's actor would be,
+// but never given up, because no link is to go down with it.
+var ServicePolicy = Policy{
+	Restart:   Permanent,
+	Intensity: Intensity{Restarts: -1},
+	Min:       10 * time.Millisecond, Max: time.Second,
+	Forget: 10 * time.Second,
+}
+
 // linkChild is the policy of a child of a link: back at once the first time,
 // then more slowly, so that a storm costs its siblings nothing.
 func linkChild(r Restart, i Intensity) *Policy {

@@ -40,6 +40,7 @@ type handshake struct {
 
 	conn      lease
 	recipient *wire.Recipient
+	offer     *offer             // what our Hello says
 	cancel    context.CancelFunc // ends connecting; nil for inbound
 	timer     Timer
 	// greeting says that the remote has to be told how this ends: it has sent its auth, or
@@ -141,7 +142,7 @@ func (h *handshake) verdict(ctx actor.Context, refused error) {
 		h.end(ctx, refused)
 		return
 	}
-	h.greeting = true
+	h.greeting, h.offer = true, h.n.offer.Load()
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	conn := h.conn.get()
 	h.n.background(self, func() {
@@ -165,14 +166,14 @@ func (h *handshake) exchange(conn net.Conn, refused error) (*wire.Session, error
 		err error
 	)
 	if h.inbound {
-		s, err = h.recipient.Welcome(conn, &h.n.hello)
+		s, err = h.recipient.Welcome(conn, &h.offer.hello)
 	} else {
-		s, err = wire.Dial(conn, h.n.key, h.target.Pubkey(), &h.n.hello, wire.Options{Rand: h.n.cfg.Rand})
+		s, err = wire.Dial(conn, h.n.key, h.target.Pubkey(), &h.offer.hello, wire.Options{Rand: h.n.cfg.Rand})
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(actors.Match(h.n.protocols, s.RemoteHello.Caps)) == 0 {
+	if !h.offer.shares(s.RemoteHello.Caps) {
 		return nil, sendOff(conn, s, fmt.Errorf("%w: the remote has %v", ErrUselessPeer, s.RemoteHello.Caps))
 	}
 	return s, nil
@@ -182,7 +183,7 @@ func (h *handshake) exchange(conn net.Conn, refused error) (*wire.Session, error
 func (h *handshake) sessionReady(ctx actor.Context, msg *sessionReady) {
 	if msg.err == nil {
 		actors.Send(ctx, h.n.peers, &settle{
-			by: ctx.Self(), id: h.id, conn: h.conn.take(), session: msg.session, inbound: h.inbound,
+			by: ctx.Self(), id: h.id, conn: h.conn.take(), session: msg.session, offer: h.offer, inbound: h.inbound,
 		})
 	}
 	h.end(ctx, msg.err)

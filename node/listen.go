@@ -143,8 +143,12 @@ func (n *Node) announce() error {
 	if err := n.openLocal(kept); err != nil {
 		return err
 	}
-	n.hello.ListenPort = uint64(n.listenPort())
-	_, err := n.renewRecord(kept)
+	offered, err := newOffer(n.key, n.cfg.Name, n.listenPort(), n.offer.Load().mounted)
+	if err != nil {
+		return err
+	}
+	n.offer.Store(offered)
+	_, err = n.renewRecord(kept)
 	return err
 }
 

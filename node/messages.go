@@ -159,6 +159,7 @@ type settle struct {
 	id      enode.ID
 	conn    net.Conn
 	session *wire.Session
+	offer   *offer // what our Hello said
 	inbound bool
 }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/protocols"
-	"github.com/troupe-p2p/troupe/wire"
 )
 
 // Errors of a Node's methods.
@@ -40,8 +39,7 @@ type Node struct {
 	// dispatcher runs all the node's actors and those of its links.
 	dispatcher *actors.Dispatcher
 
-	protocols []actors.Protocol
-	hello     wire.Hello // complete once the node listens
+	offer     atomic.Pointer[offer] // complete once the node listens
 	pool      *actors.Pool
 	feed      *actors.Feed
 	journal   *actors.Journal
@@ -106,7 +104,6 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, key: key, id: enode.PubkeyToIDV4(&key.PublicKey),
 		log: cfg.Logger, clock: cfg.Clock, system: cfg.System,
-		protocols:  mounted,
 		pool:       actors.NewPool(cfg.PoolBytes),
 		dispatcher: actors.NewDispatcher(),
 		feed:       actors.NewFeed(),
@@ -115,9 +112,11 @@ func New(cfg Config) (*Node, error) {
 		up:         make(chan struct{}),
 		done:       make(chan struct{}),
 	}
-	if n.hello, err = helloOf(key, cfg.Name, mounted); err != nil {
+	offered, err := newOffer(key, cfg.Name, 0, mounted)
+	if err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
+	n.offer.Store(offered)
 	n.journal = actors.NewJournal(cfg.Logger, func(s Step) {
 		n.hub.publish(Event{Kind: Lifecycle, Time: s.Time, Step: s})
 	})
@@ -146,16 +145,6 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.record.Store(own)
 	return n, nil
-}
-
-// helloOf makes the Hello that the node sends, but for the port.
-func helloOf(key *ecdsa.PrivateKey, name string, offered []actors.Protocol) (wire.Hello, error) {
-	h := wire.Hello{Version: wire.BaseVersion, Name: name, ID: idOf(&key.PublicKey)}
-	for _, p := range offered {
-		h.Caps = append(h.Caps, p.Cap())
-	}
-	_, err := h.Append(nil)
-	return h, err
 }
 
 // Start opens the listening sockets and starts the actors. ctx bounds the start alone; if
@@ -243,6 +232,9 @@ func (n *Node) spawnRootAs(name string) (err error) {
 	n.announcer, n.nat, n.discovery = child(announcerName), child(natName), child(discoveryName)
 	n.peers, n.handshakes, n.dialer = child(peersName), child(handshakesName), child(dialerName)
 	n.bans, n.candidates = child(bansName), child(candidatesName)
+	for _, m := range n.offer.Load().mounted {
+		n.placeService(m, name)
+	}
 	if n.root, err = n.system.Root.SpawnNamed(n.rootProps(), name); err != nil {
 		return fmt.Errorf("node start: %w", err)
 	}

@@ -91,10 +91,12 @@ func (n *Node) Info() NodeInfo {
 	info := NodeInfo{
 		ID: n.id, Name: n.cfg.Name, Record: n.Self().String(), Enode: n.LocalURL(), Protocols: map[string]any{},
 	}
-	for _, p := range n.protocols {
-		info.Caps = append(info.Caps, p.Cap().String())
+	o := n.offer.Load()
+	for _, c := range o.hello.Caps {
+		info.Caps = append(info.Caps, c.String())
 	}
-	for _, s := range n.cfg.Specs {
+	for _, m := range o.mounted {
+		s := &m.Spec
 		info.Protocols[s.Name] = "unknown"
 		if s.NodeInfo != nil {
 			info.Protocols[s.Name] = s.NodeInfo()

@@ -72,7 +72,7 @@ func (p *peers) settle(ctx actor.Context, msg *settle) {
 	}
 	link, err := actors.Spawn(ctx, actors.Config{
 		System: p.n.system, Name: "peer-" + hex.EncodeToString(m.id[:4]),
-		Conn: msg.conn, Session: msg.session, Protocols: p.n.protocols, Inbound: msg.inbound,
+		Conn: msg.conn, Session: msg.session, Protocols: msg.offer.protocols, Inbound: msg.inbound,
 		Pool: p.n.pool, Journal: p.n.journal, Clock: p.n.clock, Feed: p.n.feed, Dispatcher: p.n.dispatcher,
 	})
 	if err != nil {

@@ -90,6 +90,9 @@ func (r *root) start(ctx actor.Context) {
 	r.spawn(ctx, announcerName, n.props(func() actor.Actor { return &announcer{n: n} }))
 	r.startUnless(ctx, natName, n.natProps)
 	r.startUnless(ctx, discoveryName, n.discoveryProps)
+	for _, m := range n.offer.Load().mounted {
+		r.spawnService(ctx, m)
+	}
 	r.spawn(ctx, peersName, n.peersProps())
 	r.spawn(ctx, handshakesName, n.handshakesProps())
 	if n.cfg.Candidates != nil {
@@ -116,12 +119,16 @@ func (r *root) startUnless(ctx actor.Context, name string, make func() (*actor.P
 }
 
 func (r *root) spawn(ctx actor.Context, name string, props *actor.Props) {
+	r.spawnAs(ctx, name, props, &actors.Resident)
+}
+
+func (r *root) spawnAs(ctx actor.Context, name string, props *actor.Props, policy *actors.Policy) {
 	pid, err := ctx.SpawnNamed(props, name)
 	if err != nil {
 		panic(fmt.Errorf("spawn %s: %w", name, err)) // the names are ours alone
 	}
 	r.tree.children = append(r.tree.children, pid)
-	r.tree.Adopt(pid, &actors.Resident)
+	r.tree.Adopt(pid, policy)
 	r.record(pid, actors.Started, "")
 }
 

@@ -23,6 +23,7 @@ type Link struct {
 	greeted  bool      // an actor has got its LinkUp; only the host's turn touches it
 	greeting *greeting // nil without a handshake
 	asks     *askTable // nil without requests
+	service  *service  // nil without
 
 	mu     sync.Mutex
 	states map[reflect.Type]any

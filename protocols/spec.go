@@ -9,7 +9,6 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/actors"
-	"github.com/troupe-p2p/troupe/wire"
 )
 
 // Spec is all that a node needs to know of a protocol.
@@ -21,6 +20,10 @@ type Spec struct {
 	Versions []Version
 	// New makes the actor of one link, at the start and after each crash.
 	New func() actor.Actor
+	// Service, if set, makes the one actor that the protocol has on a node beside those of
+	// its links, at the node's start and after each crash of it: a place for what links have
+	// in common. See [LinkJoined].
+	Service func() actor.Actor
 
 	Restart   Restart   // zero: Transient
 	Intensity Intensity // zero: 5 restarts a minute
@@ -163,40 +166,4 @@ func (v *Version) check() error {
 		return err
 	}
 	return v.Handshake.checkAmong(codes)
-}
-
-// Mount turns Specs into what a link runs, one for each version. It is what a
-// node calls with its Config's.
-func Mount(specs ...Spec) ([]actors.Protocol, error) {
-	var mounted []actors.Protocol
-	names := map[string]bool{}
-	for i := range specs {
-		s := &specs[i]
-		if err := s.Check(); err != nil {
-			return nil, err
-		}
-		if names[s.Name] {
-			return nil, fmt.Errorf("protocol %s: two Specs of that name", s.Name)
-		}
-		names[s.Name] = true
-		for _, v := range s.Versions {
-			mounted = append(mounted, s.mount(v))
-		}
-	}
-	return mounted, nil
-}
-
-func (s *Spec) mount(v Version) actors.Protocol {
-	set := newMessageSet(wire.Cap{Name: s.Name, Version: v.Number}.String(), v)
-	limits := s.Limits.withDefaults()
-	return actors.Protocol{
-		Name: s.Name, Version: v.Number, Length: v.Length,
-		Restart: s.Restart, Intensity: s.Intensity,
-		Budget: limits.Inbound, OutboxLimit: limits.Outbox, HighWater: limits.HighWater,
-		Mount: func(h *actors.Host) func() actors.Behaviour {
-			link := newLink(h, set, s.PeerInfo, v.Handshake, limits.Asks)
-			h.Attach(link)
-			return func() actors.Behaviour { return &behaviour{link: link, produce: s.New} }
-		},
-	}
 }

@@ -178,8 +178,10 @@ func TestMount(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, p := range mounted {
-		got = append(got, fmt.Sprintf("%v %d %v %d %d %d %d", p.Cap(), p.Length, p.Restart, p.Intensity.Restarts, p.Budget, p.OutboxLimit, p.HighWater))
+	for _, m := range mounted {
+		for _, p := range m.Offers {
+			got = append(got, fmt.Sprintf("%v %d %v %d %d %d %d", p.Cap(), p.Length, p.Restart, p.Intensity.Restarts, p.Budget, p.OutboxLimit, p.HighWater))
+		}
 	}
 	want := []string{
 		"talk/7 8 temporary 2 1000 400 100", "talk/8 17 temporary 2 1000 400 100",
@@ -198,7 +200,7 @@ func TestDefaultLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := mounted[0]
+	p := mounted[0].Offers[0]
 	if p.Budget != actors.DefaultBudget || p.OutboxLimit != actors.DefaultOutboxLimit || p.HighWater != actors.DefaultHighWater {
 		t.Errorf("limits are %d, %d, %d", p.Budget, p.OutboxLimit, p.HighWater)
 	}

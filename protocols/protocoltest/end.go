@@ -56,20 +56,37 @@ type fataler interface {
 // by the Spec's intensity; a crash of the author's own making does both.
 func (e *End) Crash() {
 	e.tb.Helper()
+	e.crash(e.Self(), e.gone)
+}
+
+// CrashService does the same to the end's service, which the Spec must have.
+func (e *End) CrashService() {
+	e.tb.Helper()
+	if e.Service() == nil {
+		e.tb.Fatalf("end %s: the Spec has no Service", e.name)
+	}
+	e.crash(e.Service(), nil)
+}
+
+func (e *End) crash(pid *actor.PID, ended <-chan struct{}) {
+	e.tb.Helper()
 	before, _ := e.steps.from(0)
-	actors.Send(e.root, e.Self(), &actors.Inject{})
-	if !e.awaitStep(len(before), func(s Step) bool { return s.Event == Restarted && s.Injected }) {
+	actors.Send(e.root, pid, &actors.Inject{})
+	if !e.awaitStep(pid, len(before), ended, func(s Step) bool { return s.Event == Restarted && s.Injected }) {
 		e.tb.Fatalf("end %s: no restart in %v", e.name, patience)
 	}
 }
 
-// awaitStep waits for a step of the protocol's actor, the first so many steps of the
-// end left out. It returns as well when the link has ended; false is the end of its
-// patience.
-func (e *End) awaitStep(skip int, wanted func(Step) bool) bool {
+// Tell sends a message to an actor, such as the end's own (Self) or its Service, as other
+// actors of the node do.
+func (e *End) Tell(pid *actor.PID, msg any) { actors.Send(e.root, pid, msg) }
+
+// awaitStep waits for a step of an actor, the first so many steps of the end left out. It
+// returns as well when ended closes; false is the end of its patience.
+func (e *End) awaitStep(of *actor.PID, skip int, ended <-chan struct{}, wanted func(Step) bool) bool {
 	overdue := time.NewTimer(patience)
 	defer overdue.Stop()
-	self := actors.Path(e.Self())
+	self := actors.Path(of)
 	for {
 		news, more := e.steps.from(skip)
 		for _, s := range news {
@@ -79,7 +96,7 @@ func (e *End) awaitStep(skip int, wanted func(Step) bool) bool {
 		}
 		select {
 		case <-more:
-		case <-e.gone:
+		case <-ended:
 			return true
 		case <-overdue.C:
 			return false
@@ -98,18 +115,18 @@ func (e *End) Resume() { e.conn.in.hold(false) }
 // ended.
 func (e *End) Wait() *protocols.Cause {
 	e.tb.Helper()
-	if !e.isGone() {
+	if !closes(e.gone) {
 		e.tb.Fatalf("end %s: the link has not ended in %v", e.name, patience)
 	}
 	return e.link.Cause()
 }
 
-// isGone waits for the end's actors to go; false is the end of its patience.
-func (e *End) isGone() bool {
+// closes waits for a channel to close; false is the end of its patience.
+func closes(ch <-chan struct{}) bool {
 	overdue := time.NewTimer(patience)
 	defer overdue.Stop()
 	select {
-	case <-e.gone:
+	case <-ch:
 		return true
 	case <-overdue.C:
 		return false

@@ -4,25 +4,71 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// owner is the actor above a link's: what a node's peers actor is for all of its
-// links. It starts the link and tells when the link's actors are gone.
+// owner is the actor above a link's and the protocol's service: what a node's root and its
+// peers actor are for all of its links. It starts the link and tells when the link's actors
+// are gone.
 type owner struct {
-	end    *End
-	cfg    actors.Config
-	result chan<- error // of the start
+	*actors.Supervisor
+	end     *End
+	cfg     actors.Config
+	mounted *protocols.Mounted
+	service *actor.PID   // nil without
+	result  chan<- error // of the start
+	ending  bool
 }
 
+// finish goes to the owner when the link's actors are gone: end the service, then yourself.
+type finish struct{}
+
 func (o *owner) Receive(ctx actor.Context) {
-	switch ctx.Message().(type) {
+	if o.Handle(ctx.Message()) {
+		return
+	}
+	switch msg := ctx.Message().(type) {
 	case *actor.Started:
-		link, err := actors.Spawn(ctx, o.cfg)
-		o.end.link = link
-		o.result <- err
+		o.result <- o.start(ctx)
 	case *actor.Terminated:
-		close(o.end.gone)
+		o.gone(ctx, msg.Who)
+	case *finish:
+		o.finish(ctx)
 	case *actor.Stopped:
 		close(o.end.stopped)
 	}
+}
+
+func (o *owner) start(ctx actor.Context) error {
+	if o.mounted.HasService() {
+		name := "service-" + o.mounted.Spec.Name
+		o.service = actor.NewPID(ctx.Self().Address, ctx.Self().Id+"/"+name)
+		o.mounted.ServeAt(ctx.ActorSystem().Root, o.service)
+		if _, err := ctx.SpawnNamed(actors.PropsOf(o.mounted.NewService, o.cfg.Journal), name); err != nil {
+			return err
+		}
+		o.Adopt(o.service, &actors.ServicePolicy)
+	}
+	link, err := actors.Spawn(ctx, o.cfg)
+	o.end.link = link
+	return err
+}
+
+func (o *owner) gone(ctx actor.Context, who *actor.PID) {
+	switch {
+	case o.service == nil || !who.Equal(o.service):
+		close(o.end.gone)
+	case o.ending:
+		ctx.Stop(ctx.Self())
+	}
+}
+
+func (o *owner) finish(ctx actor.Context) {
+	if o.service == nil {
+		ctx.Stop(ctx.Self())
+		return
+	}
+	o.ending = true
+	o.Release(o.service)
+	ctx.Stop(o.service)
 }

@@ -92,7 +92,7 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	if err != nil {
 		return nil, err
 	}
-	if len(actors.Match(a.offers, b.hello.Caps)) == 0 {
+	if len(actors.Match(a.mounted.Offers, b.hello.Caps)) == 0 {
 		return nil, fmt.Errorf("nothing in common: A has %v, B has %v", a.hello.Caps, b.hello.Caps)
 	}
 	connA, connB := pipe(o.buffer)
@@ -153,13 +153,13 @@ func (p *Pair) Cut() {
 type node struct {
 	name    string
 	key     *ecdsa.PrivateKey
-	offers  []actors.Protocol
+	mounted *protocols.Mounted
 	hello   *wire.Hello
 	session *wire.Session
 }
 
 func newNode(spec protocols.Spec, name string) (*node, error) {
-	offers, err := protocols.Mount(spec)
+	mounted, err := protocols.Mount(spec)
 	if err != nil {
 		return nil, fmt.Errorf("end %s: %w", name, err)
 	}
@@ -171,10 +171,10 @@ func newNode(spec protocols.Spec, name string) (*node, error) {
 		Version: wire.BaseVersion, Name: "protocoltest " + name,
 		ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
 	}
-	for _, p := range offers {
+	for _, p := range mounted[0].Offers {
 		h.Caps = append(h.Caps, p.Cap())
 	}
-	return &node{name: name, key: key, offers: offers, hello: h}, nil
+	return &node{name: name, key: key, mounted: mounted[0], hello: h}, nil
 }
 
 // handshake makes the sessions of both ends. A side that fails hangs up, so that
@@ -210,9 +210,10 @@ func (n *node) spawn(system *actor.ActorSystem, conn *conn, inbound bool, tb fat
 	e := &End{tb: tb, name: n.name, conn: conn, root: system.Root, gone: make(chan struct{}), stopped: make(chan struct{})}
 	journal := actors.NewJournal(log, e.steps.add)
 	started := make(chan error, 1)
-	o := &owner{end: e, result: started, cfg: actors.Config{
-		System: system, Name: "peer", Conn: conn, Session: n.session, Protocols: n.offers, Inbound: inbound, Journal: journal,
+	o := &owner{end: e, result: started, mounted: n.mounted, cfg: actors.Config{
+		System: system, Name: "peer", Conn: conn, Session: n.session, Protocols: n.mounted.Offers, Inbound: inbound, Journal: journal,
 	}}
+	o.Supervisor = actors.NewSupervisor(actors.SystemClock, journal, nil)
 	var err error
 	e.owner, err = system.Root.SpawnNamed(actors.PropsOf(func() actor.Actor { return o }, journal), n.name)
 	if err == nil {
@@ -221,20 +222,22 @@ func (n *node) spawn(system *actor.ActorSystem, conn *conn, inbound bool, tb fat
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("end %s: %w", n.name, err), conn.Close())
 	}
-	e.protocol = n.offers[0].Name
+	e.protocol = n.mounted.Spec.Name
 	e.Link = e.link.Host(e.protocol).Attached().(*protocols.Link)
 	// The link's actors come one after the other. What a test sends to the protocol's
 	// before it is there would be lost.
-	e.awaitStep(0, func(s Step) bool { return s.Event == Started })
+	e.awaitStep(e.Self(), 0, e.gone, func(s Step) bool { return s.Event == Started })
 	return e, nil
 }
 
-// end waits until the link's actors are gone, and stops their owner.
+// end waits until the link's actors are gone, and stops the service and their owner.
 func (e *End) end() error {
-	if !e.isGone() {
+	if !closes(e.gone) {
 		return fmt.Errorf("end %s: an actor has not stopped %v after the link's end", e.name, patience)
 	}
-	e.root.Stop(e.owner)
-	<-e.stopped
+	actors.Send(e.root, e.owner, &finish{})
+	if !closes(e.stopped) {
+		return fmt.Errorf("end %s: the service has not stopped in %v", e.name, patience)
+	}
 	return nil
 }
