@@ -108,23 +108,54 @@ func (h *Host) Send(code uint64, payload []byte) error { return h.send(code, pay
 
 // send is Send, where owed says whether a refusal is to be answered by a Drained.
 func (h *Host) send(code uint64, payload []byte, owed bool) error {
-	if code >= h.protocol.Length {
-		return &CodeError{Protocol: h.label, Code: code, Length: h.protocol.Length}
+	if err := h.checkCode(code); err != nil {
+		return err
 	}
-	request, err := h.outbox.offer(h.offset+code, payload, owed)
+	request, err := h.outbox.offer(h.offset+code, payload, h.isUrgent(code), owed)
 	if err != nil {
 		return err
 	}
+	h.sent(request, code, len(payload))
+	return nil
+}
+
+// SendPrepared queues a payload that goes to other links as well: it is neither copied
+// nor compressed for this one. Full says what becomes of it when there is no room.
+// Errors are those of Send.
+func (h *Host) SendPrepared(code uint64, p *Prepared, full Full) error {
+	if err := h.checkCode(code); err != nil {
+		return err
+	}
+	request, err := h.outbox.offerPrepared(h.offset+code, p, h.isUrgent(code), full)
+	if err != nil {
+		return err
+	}
+	h.sent(request, code, len(p.payload))
+	return nil
+}
+
+func (h *Host) checkCode(code uint64) error {
+	if code >= h.protocol.Length {
+		return &CodeError{Protocol: h.label, Code: code, Length: h.protocol.Length}
+	}
+	return nil
+}
+
+func (h *Host) isUrgent(code uint64) bool {
+	return h.protocol.Urgent != nil && h.protocol.Urgent(code)
+}
+
+// sent is what follows when a message was queued.
+func (h *Host) sent(request bool, code uint64, size int) {
 	if request {
 		Send(h.link.root, h.link.pid, &h.ask)
 	}
 	h.link.msgsOut.Add(1)
 	if feed := h.link.feed; feed.active() {
 		feed.publish(MessageEvent{
-			Time: h.link.clock.Now(), Link: h.link, Protocol: h.protocol.Cap(), Code: code, Size: len(payload), Sent: true,
+			Time: h.link.clock.Now(), Link: h.link, Protocol: h.protocol.Cap(), Code: code, Size: size, Sent: true,
 		})
 	}
-	return nil
 }
 
 // SendSeq sends a large answer: the sequence is pulled as the outbox drains, in

@@ -26,7 +26,8 @@ var ErrLinkDown = errors.New("link is down")
 type outbox struct {
 	mu     sync.Mutex
 	chunks []chunk      // oldest first; one is what one grant writes
-	queued atomic.Int64 // bytes in chunks; changed with mu held, read without
+	urgent []chunk      // likewise, and they go first
+	queued atomic.Int64 // bytes in both; changed with mu held, read without
 
 	// What a handler sends while it handles a message counts as an answer, because
 	// the remote can make it more and more; what other goroutines send does not.
@@ -43,11 +44,19 @@ type outbox struct {
 	requested bool         // the token was asked for and did not come yet
 }
 
-// chunk is a run of laid-out frames in one buffer.
+// urgentReserve is how many bytes beyond the limit urgent messages may take: bulk
+// that fills the outbox does not keep control out.
+const urgentReserve = quantum
+
+// chunk is a run of laid-out frames in one buffer, or one frame that is to be laid out
+// when it is written.
 type chunk struct {
-	buf     *buffer
+	buf     *buffer // nil until shared is laid out
 	n       int
 	answers int // bytes of n that are answers
+
+	shared *Prepared // nil where the frames are this chunk's own
+	code   uint64    // of shared, on the wire
 }
 
 func (c chunk) frames() []byte { return c.buf.b[:c.n] }
@@ -55,30 +64,24 @@ func (c chunk) frames() []byte { return c.buf.b[:c.n] }
 // add lays out one message. request says that the caller must ask the peer for
 // the token. A refusal is answered by one Drained.
 func (o *outbox) add(code uint64, payload []byte) (request bool, err error) {
-	return o.offer(code, payload, true)
+	return o.offer(code, payload, false, true)
 }
 
 // offer is add, where owed says whether a refusal is to be answered by a Drained.
-func (o *outbox) offer(code uint64, payload []byte, owed bool) (request bool, err error) {
+func (o *outbox) offer(code uint64, payload []byte, urgent, owed bool) (request bool, err error) {
 	if len(payload) > wire.MaxPayload {
 		return false, wire.ErrMessageTooLarge
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed {
-		return false, ErrLinkDown
-	}
 	// The check comes before the work, so it takes the worst case of the
 	// compression. A message larger than the limit goes through alone.
 	room := frameBound(len(payload))
-	if queued := int(o.queued.Load()); queued > 0 && queued+room > o.limit {
-		if owed {
-			o.answerOwed.Store(o.answerOwed.Load() || o.answering.Load())
-			o.refused.Store(max(o.refused.Load(), int64(room)))
-		}
-		return false, ErrOutboxFull
+	if err := o.admit(room, o.limitOf(urgent), owed); err != nil {
+		return false, err
 	}
-	c := o.tail(room)
+	line := o.line(urgent)
+	c := tail(line, room)
 	dst := c.buf.b[:c.n]
 	if o.snappy {
 		dst, err = wire.AppendCompressed(dst, code, payload)
@@ -86,31 +89,66 @@ func (o *outbox) offer(code uint64, payload []byte, owed bool) (request bool, er
 		dst, err = wire.AppendFrame(dst, code, payload)
 	}
 	if err != nil {
-		o.dropEmptyTail()
+		dropEmptyTail(line)
 		return false, err
 	}
-	size := len(dst) - c.n
-	c.n = len(dst)
+	return o.added(c, len(dst)-c.n), nil
+}
+
+// line is where a message waits.
+func (o *outbox) line(urgent bool) *[]chunk {
+	if urgent {
+		return &o.urgent
+	}
+	return &o.chunks
+}
+
+func (o *outbox) limitOf(urgent bool) int {
+	if urgent {
+		return o.limit + urgentReserve
+	}
+	return o.limit
+}
+
+// admit says why so many bytes more can't be queued, with mu held.
+func (o *outbox) admit(room, limit int, owed bool) error {
+	if o.closed {
+		return ErrLinkDown
+	}
+	queued := int(o.queued.Load())
+	if queued == 0 || queued+room <= limit {
+		return nil
+	}
+	if owed {
+		o.answerOwed.Store(o.answerOwed.Load() || o.answering.Load())
+		o.refused.Store(max(o.refused.Load(), int64(room)))
+	}
+	return ErrOutboxFull
+}
+
+// added takes note of so many bytes more in a chunk, with mu held.
+func (o *outbox) added(c *chunk, size int) (request bool) {
+	c.n += size
 	o.queued.Add(int64(size))
 	if o.answering.Load() {
 		c.answers += size
 		o.answers.Add(int64(size))
 	}
 	if o.inTurn || o.requested {
-		return false, nil
+		return false
 	}
 	o.requested = true
-	return true, nil
+	return true
 }
 
 // frameBound is the most that a payload takes as a frame: header, code, snappy's
 // worst case, padding and MAC.
 func frameBound(payload int) int { return 32 + 9 + payload + payload/6 + 32 + 15 + 16 }
 
-// tail gives the chunk that has room for the next frame, with mu held.
-func (o *outbox) tail(room int) *chunk {
-	if n := len(o.chunks); n > 0 {
-		c := &o.chunks[n-1]
+// tail gives the chunk of a line that has room for the next frame.
+func tail(line *[]chunk, room int) *chunk {
+	if n := len(*line); n > 0 && (*line)[n-1].shared == nil {
+		c := &(*line)[n-1]
 		if c.n < quantum && c.n+room <= len(c.buf.b) {
 			return c
 		}
@@ -122,31 +160,46 @@ func (o *outbox) tail(room int) *chunk {
 			return c
 		}
 	}
-	o.chunks = append(o.chunks, chunk{buf: getBuffer(room)})
-	return &o.chunks[len(o.chunks)-1]
+	*line = append(*line, chunk{buf: getBuffer(room)})
+	return &(*line)[len(*line)-1]
 }
 
-func (o *outbox) dropEmptyTail() {
-	last := len(o.chunks) - 1
-	if o.chunks[last].n == 0 {
-		o.chunks[last].buf.release()
-		o.chunks = o.chunks[:last]
+func dropEmptyTail(line *[]chunk) {
+	last := len(*line) - 1
+	if (*line)[last].n == 0 {
+		(*line)[last].buf.release()
+		*line = (*line)[:last]
 	}
 }
 
 // take gives the frames of one grant, which the caller releases.
 func (o *outbox) take() (chunk, bool) {
+	c, ok := o.next()
+	if c.shared != nil {
+		c.layOut(o.snappy)
+	}
+	return c, ok
+}
+
+func (o *outbox) next() (chunk, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.chunks) == 0 {
+	line := &o.urgent
+	if len(*line) == 0 {
+		line = &o.chunks
+	}
+	if len(*line) == 0 {
 		return chunk{}, false
 	}
-	c := o.chunks[0]
-	o.chunks = slices.Delete(o.chunks, 0, 1)
+	c := (*line)[0]
+	*line = slices.Delete(*line, 0, 1)
 	o.queued.Add(-int64(c.n))
 	o.answers.Add(-int64(c.answers))
 	return c, true
 }
+
+// empty says that nothing waits, with mu held.
+func (o *outbox) empty() bool { return len(o.chunks)+len(o.urgent) == 0 }
 
 // beginTurn holds requests back until endTurn, so that all that one turn sends
 // goes out with one grant.
@@ -161,7 +214,7 @@ func (o *outbox) endTurn() (request bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.inTurn = false
-	if o.requested || len(o.chunks) == 0 {
+	if o.requested || o.empty() {
 		return false
 	}
 	o.requested = true
@@ -173,7 +226,7 @@ func (o *outbox) endTurn() (request bool) {
 func (o *outbox) answered() (again bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.requested = len(o.chunks) > 0 && !o.closed
+	o.requested = !o.empty() && !o.closed
 	return o.requested
 }
 
@@ -221,10 +274,12 @@ func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
-	for _, c := range o.chunks {
-		c.buf.release()
+	for _, c := range slices.Concat(o.urgent, o.chunks) {
+		if c.buf != nil {
+			c.buf.release()
+		}
 	}
-	o.chunks = nil
+	o.urgent, o.chunks = nil, nil
 	o.refused.Store(0)
 	o.queued.Store(0)
 	o.answers.Store(0)

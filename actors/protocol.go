@@ -26,6 +26,10 @@ type Protocol struct {
 	HighWater   int   // outbox bytes above which nothing inbound is fed; 0: [DefaultHighWater]
 	OutboxLimit int   // outbox bytes above which a Send is refused; 0: [DefaultOutboxLimit]
 
+	// Urgent says which messages, by their codes, go ahead of the others in the
+	// outbox, also when it is full, by up to 64 KiB. Nil: none.
+	Urgent func(code uint64) bool
+
 	// Mount is called once for each link. What it returns is called once for
 	// each incarnation on that link: at the start and at each restart.
 	Mount func(h *Host) func() Behaviour

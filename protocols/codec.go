@@ -3,6 +3,7 @@ package protocols
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/ethereum/go-ethereum/rlp"
@@ -14,6 +15,14 @@ type messageSet struct {
 	messages []Message
 	codes    map[reflect.Type]uint64   // of T and of *T
 	asks     map[reflect.Type]*askRule // by the request's T; nil without requests
+}
+
+// urgent gives the codes that go first, nil if there are none.
+func (s *messageSet) urgent() func(code uint64) bool {
+	if !slices.ContainsFunc(s.messages, func(m Message) bool { return m.urgent }) {
+		return nil
+	}
+	return func(code uint64) bool { return code < uint64(len(s.messages)) && s.messages[code].urgent }
 }
 
 func newMessageSet(label string, v Version) *messageSet {
@@ -60,7 +69,7 @@ func (e *encoding) free() {
 }
 
 // encode finds the code of a message and encodes it. The caller frees the
-// encoding, which is nil for a RawMessage.
+// encoding, which is nil where the payload was there already.
 func (s *messageSet) encode(msg any) (code uint64, payload []byte, e *encoding, err error) {
 	if m, ok := msg.(*RawMessage); ok && m != nil {
 		if m.Code >= uint64(len(s.messages)) || s.messages[m.Code].kind != raw {
@@ -70,6 +79,10 @@ func (s *messageSet) encode(msg any) (code uint64, payload []byte, e *encoding, 
 			return 0, nil, nil, fmt.Errorf("send message 0x%02x of %s: %w", m.Code, s.label, err)
 		}
 		return m.Code, m.Payload, nil, nil
+	}
+	if m, ok := msg.(*Encoded); ok && m != nil {
+		code, err := s.codeOf(m)
+		return code, m.prepared.Payload(), nil, err
 	}
 	code, ok := s.codes[reflect.TypeOf(msg)]
 	if !ok {

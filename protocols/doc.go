@@ -15,7 +15,8 @@
 //
 // The actor sends with [Link.Send], answers at length with [Link.SendSeq], and ends the
 // link with [Link.Disconnect]. What the remote is to answer it sends with [Link.Ask],
-// [AskThen] or [Call], which tie the answer to it by a request ID.
+// [AskThen] or [Call], which tie the answer to it by a request ID. What goes to many
+// links is encoded and compressed once: see [Broadcast].
 //
 // Around it a host does the RLP, the message codes, the write token, the credit
 // and the restarts. A panic loses the message being handled and makes a new actor

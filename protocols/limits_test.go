@@ -59,7 +59,7 @@ const (
 	limitedText, limitedRaw, limitedHashes, limitedStatus, limitedAnswer = 0, 1, 2, 3, 4
 )
 
-func encode(t *testing.T, v any) []byte {
+func encode(t testing.TB, v any) []byte {
 	t.Helper()
 	b, err := rlp.EncodeToBytes(v)
 	if err != nil {

@@ -18,6 +18,7 @@ type Message struct {
 
 	maxSize  int  // bytes of payload; 0: what a frame takes
 	maxItems int  // RLP values in the payload; 0: no limit
+	urgent   bool // it goes ahead of others that wait to be written
 	trailing bool // elements behind those that the type has are passed over
 	badLimit bool // a limit that is none was asked for
 
@@ -92,6 +93,12 @@ func MaxItems(n int) MessageOption {
 func TolerateTrailing() MessageOption {
 	return func(m *Message) { m.trailing = true }
 }
+
+// Urgent lets the message go ahead of the protocol's others that wait to be written, and
+// be sent while they fill the outbox, by up to 64 KiB: control before bulk. It overtakes
+// what was sent before it, so that it is not for a protocol in which the order of the two
+// says something. What is being written, at most 64 KiB or one message, is finished.
+func Urgent() MessageOption { return func(m *Message) { m.urgent = true } }
 
 // checkOptions says which options don't fit the message.
 func (m *Message) checkOptions() error {

@@ -43,6 +43,15 @@ func FrameLen(frames []byte) int {
 	return FrameRoom(frameSize(frames))
 }
 
+// SizeOf is the number of bytes on the wire of the frame that AppendFrame lays out. The error is ErrFrameTooLarge.
+func SizeOf(code uint64, payload []byte) (int, error) {
+	data := rlp.IntSize(code) + len(payload)
+	if data > MaxFrame {
+		return 0, fmt.Errorf("%w: payload of %d bytes", ErrFrameTooLarge, len(payload))
+	}
+	return FrameRoom(data), nil
+}
+
 // AppendFrame lays out an uncompressed message behind dst, to be sealed by an Encoder. The error is
 // ErrFrameTooLarge; dst is then returned as it was.
 func AppendFrame(dst []byte, code uint64, payload []byte) ([]byte, error) {

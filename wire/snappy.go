@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/golang/snappy"
 )
@@ -37,6 +38,19 @@ func AppendCompressed(dst []byte, code uint64, payload []byte) ([]byte, error) {
 		return dst[:start], fmt.Errorf("%w: payload of %d bytes, %d compressed", ErrFrameTooLarge, len(payload), len(block))
 	}
 	return closeFrame(dst[:len(dst)+len(block)], start), nil
+}
+
+// Compress gives a payload as AppendCompressed puts it into a frame. AppendFrame lays it out, for any link with
+// compression: what goes to many is compressed once. The result is never payload itself. The error is
+// ErrMessageTooLarge.
+func Compress(payload []byte) ([]byte, error) {
+	if len(payload) > MaxPayload {
+		return nil, fmt.Errorf("%w: %d bytes", ErrMessageTooLarge, len(payload))
+	}
+	if len(payload) <= oneLiteral {
+		return appendLiteral(make([]byte, 0, 2+len(payload)), payload), nil
+	}
+	return slices.Clone(snappy.Encode(nil, payload)), nil // without the room for the worst case
 }
 
 // appendLiteral appends payload, not longer than oneLiteral, as a snappy block.

@@ -58,6 +58,43 @@ func TestCompressedBlocks(t *testing.T) {
 	}
 }
 
+// TestCompressOnce: a payload that is compressed apart and then laid out is the frame that
+// AppendCompressed makes of it, and as long as SizeOf says.
+func TestCompressOnce(t *testing.T) {
+	noise := random(200_000, 1)
+	for _, size := range []int{0, 1, 60, 61, 1024, 65536, 200_000} {
+		for name, payload := range map[string][]byte{"noise": noise[:size], "zeros": make([]byte, size)} {
+			for _, code := range []uint64{0, 0x10, 0x80, 1 << 40} {
+				want, err := wire.AppendCompressed(nil, code, payload)
+				if err != nil {
+					t.Fatal(err)
+				}
+				block, err := wire.Compress(payload)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := wire.AppendFrame([]byte("before"), code, block)
+				if err != nil || !bytes.Equal(got[6:], want) {
+					t.Errorf("%d bytes of %s under code %d are another frame, or %v", size, name, code, err)
+				}
+				if n, err := wire.SizeOf(code, block); err != nil || n != len(want) {
+					t.Errorf("%d bytes of %s: a frame of %d, %v; want %d", size, name, n, err, len(want))
+				}
+			}
+		}
+	}
+	if _, err := wire.Compress(make([]byte, wire.MaxPayload+1)); !errors.Is(err, wire.ErrMessageTooLarge) {
+		t.Errorf("too large a payload: %v", err)
+	}
+	largest := make([]byte, wire.MaxFrame-1)
+	if _, err := wire.SizeOf(0, largest); err != nil {
+		t.Errorf("the largest frame: %v", err)
+	}
+	if _, err := wire.SizeOf(0x80, largest); !errors.Is(err, wire.ErrFrameTooLarge) {
+		t.Errorf("too large a frame: %v", err)
+	}
+}
+
 func TestAppendedBehindOthers(t *testing.T) {
 	// What the buffer held before, in its unused capacity too, doesn't show.
 	buf := bytes.Repeat([]byte{0xff}, 4096)[:7]

@@ -1,0 +1,109 @@
+package actors
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// Prepared is a payload that goes to many links. It is compressed once, when the first
+// link with compression takes it, and lies in memory once: an outbox holds a reference,
+// and the frame is laid out when it is written. It is safe from any goroutine.
+type Prepared struct {
+	payload []byte
+	once    sync.Once
+	block   []byte
+
+	compressions atomic.Int32
+}
+
+// Prepare takes a payload over: it must not be changed any more. The error is
+// [wire.ErrMessageTooLarge].
+func Prepare(payload []byte) (*Prepared, error) {
+	if len(payload) > wire.MaxPayload {
+		return nil, fmt.Errorf("%w: %d bytes", wire.ErrMessageTooLarge, len(payload))
+	}
+	return &Prepared{payload: payload}, nil
+}
+
+// Payload is what was given to Prepare.
+func (p *Prepared) Payload() []byte { return p.payload }
+
+// Compressions counts how often the payload was compressed: once, or not yet.
+func (p *Prepared) Compressions() int { return int(p.compressions.Load()) }
+
+// data is what a frame carries behind the message code.
+func (p *Prepared) data(compressed bool) []byte {
+	if !compressed {
+		return p.payload
+	}
+	p.once.Do(func() {
+		block, err := wire.Compress(p.payload)
+		if err != nil { // Prepare has checked the only reason
+			panic(err)
+		}
+		p.block = block
+		p.compressions.Add(1)
+	})
+	return p.block
+}
+
+// Full says what becomes of a [Prepared] for which an outbox has no room.
+type Full uint8
+
+const (
+	// Refuse is for one link: ErrOutboxFull, which a Drained follows.
+	Refuse Full = iota
+	// Drop is for many: ErrOutboxFull, and nothing follows.
+	Drop
+	// Wait queues it all the same, up to once more the outbox's limit, and drops it
+	// beyond that.
+	Wait
+)
+
+// smallPrepared is up to how many bytes of a frame it is copied beside others at once
+// rather than be a grant of its own.
+const smallPrepared = 16 << 10
+
+// offerPrepared queues a shared payload, as offer does one of the link's own.
+func (o *outbox) offerPrepared(code uint64, p *Prepared, urgent bool, full Full) (request bool, err error) {
+	data := p.data(o.snappy)
+	size, err := wire.SizeOf(code, data)
+	if err != nil {
+		return false, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	limit := o.limitOf(urgent)
+	if full == Wait {
+		limit += o.limit
+	}
+	if err := o.admit(size, limit, full == Refuse); err != nil {
+		return false, err
+	}
+	line := o.line(urgent)
+	if size > smallPrepared {
+		*line = append(*line, chunk{shared: p, code: code})
+		return o.added(&(*line)[len(*line)-1], size), nil
+	}
+	c := tail(line, size+layoutSlack)
+	if _, err := wire.AppendFrame(c.buf.b[:c.n], code, data); err != nil {
+		dropEmptyTail(line)
+		return false, err
+	}
+	return o.added(c, size), nil
+}
+
+// layoutSlack is how much more room than the frame takes wire wants to lay it out in
+// place.
+const layoutSlack = 64
+
+// layOut makes the frame of a shared payload. Its size was checked when it was queued.
+func (c *chunk) layOut(compressed bool) {
+	c.buf = getBuffer(c.n + layoutSlack)
+	if _, err := wire.AppendFrame(c.buf.b[:0], c.code, c.shared.data(compressed)); err != nil {
+		panic(fmt.Errorf("frame of %d bytes: %w", c.n, err))
+	}
+}

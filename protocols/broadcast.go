@@ -1,0 +1,136 @@
+package protocols
+
+import (
+	"fmt"
+	"iter"
+	"reflect"
+
+	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// Encoded is a message made ready for many links. It was encoded once and is compressed
+// once, by the first link that takes it; while it waits in their outboxes, a large one
+// is in memory once. It is safe from any goroutine, and can be sent as often as wanted.
+type Encoded struct {
+	typ      reflect.Type // of T; nil for a RawMessage
+	code     uint64       // of a RawMessage
+	prepared *actors.Prepared
+}
+
+// Encode makes a message ready, a value of a message's type or a pointer to one, or a
+// *[RawMessage], whose Payload must not be changed any more. Whether a version has such
+// a message is found out when it is sent: [Link.Send] takes an *Encoded, and so does
+// [Broadcast]. The error is RLP's, or [ErrMessageTooLarge].
+func Encode(msg any) (*Encoded, error) {
+	if m, ok := msg.(*RawMessage); ok && m != nil {
+		p, err := actors.Prepare(m.Payload)
+		if err != nil {
+			return nil, err
+		}
+		return &Encoded{code: m.Code, prepared: p}, nil
+	}
+	v := reflect.ValueOf(msg)
+	if !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, fmt.Errorf("encode %T: nothing to encode", msg)
+	}
+	payload, err := rlp.EncodeToBytes(msg)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", msg, err)
+	}
+	p, err := actors.Prepare(payload)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", msg, err)
+	}
+	return &Encoded{typ: reflect.Indirect(v).Type(), prepared: p}, nil
+}
+
+// Size is the payload's, in bytes, before compression.
+func (e *Encoded) Size() int { return len(e.prepared.Payload()) }
+
+// Compressions counts how often the message was compressed: once, or not yet.
+func (e *Encoded) Compressions() int { return e.prepared.Compressions() }
+
+// codeOf is the code that the message has in this version.
+func (s *messageSet) codeOf(e *Encoded) (uint64, error) {
+	var code uint64
+	var ok bool
+	var what string
+	if e.typ != nil {
+		code, ok = s.codes[e.typ]
+		what = e.typ.String()
+	} else {
+		code = e.code
+		ok = code < uint64(len(s.messages)) && s.messages[code].kind == raw
+		what = fmt.Sprintf("raw message 0x%02x", code)
+	}
+	if !ok {
+		return 0, &UnknownTypeError{Protocol: s.label, Type: what}
+	}
+	if err := s.messages[code].fits(e.Size()); err != nil {
+		return 0, fmt.Errorf("send %s of %s: %w", what, s.label, err)
+	}
+	return code, nil
+}
+
+// WhenFull says what [Broadcast] does with a link whose outbox has no room.
+type WhenFull = actors.Full
+
+// The policies of a broadcast.
+const (
+	// Drop passes the link by: what is newer will follow.
+	Drop = actors.Drop
+	// Wait queues the message all the same, up to once more the Outbox of the [Limits],
+	// and passes the link by beyond that: a remote that reads slowly gets it late.
+	Wait = actors.Wait
+)
+
+// Delivery tells what became of a [Broadcast].
+type Delivery struct {
+	Queued int     // links that have taken the message
+	Full   []*Link // without room
+	Down   []*Link // ended
+	// Unable are links whose version has no such message or holds it to be too large, or
+	// that can't put it into a frame.
+	Unable []*Link
+}
+
+// Broadcast sends one message to many links, which may run different versions. It is
+// encoded once, and compressed once. No link waits for another, nor does the caller for
+// any; a refusal owes no *[Drained]. Msg is what [Encode] takes, or an *[Encoded]. The
+// error is that of Encode; then no link has the message.
+func Broadcast(links iter.Seq[*Link], msg any, full WhenFull) (Delivery, error) {
+	var d Delivery
+	if full != Drop && full != Wait {
+		return d, fmt.Errorf("broadcast: a policy of %d, want Drop or Wait", full)
+	}
+	e, ok := msg.(*Encoded)
+	if !ok || e == nil {
+		var err error
+		if e, err = Encode(msg); err != nil {
+			return d, err
+		}
+	}
+	for l := range links {
+		switch err := l.sendEncoded(e, full); err {
+		case nil:
+			d.Queued++
+		case ErrOutboxFull:
+			d.Full = append(d.Full, l)
+		case ErrLinkDown:
+			d.Down = append(d.Down, l)
+		default:
+			d.Unable = append(d.Unable, l)
+		}
+	}
+	return d, nil
+}
+
+func (l *Link) sendEncoded(e *Encoded, full WhenFull) error {
+	code, err := l.set.codeOf(e)
+	if err != nil {
+		return err
+	}
+	return l.host.SendPrepared(code, e.prepared, full)
+}

@@ -1,0 +1,136 @@
+package protocols_test
+
+import (
+	"crypto/ecdsa"
+	"errors"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/protocoltest"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// fan is many links of one node whose remotes cost nothing: what is written to them is
+// counted and dropped, so that what is measured is the sender's work.
+type fan struct {
+	links []*protocols.Link
+
+	written atomic.Int64
+	goal    atomic.Int64
+	reached chan struct{}
+}
+
+// sink is the node's end of one of these links.
+type sink struct {
+	net.Conn
+	fan *fan
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	if s.fan.written.Add(int64(len(p))) >= s.fan.goal.Load() {
+		select {
+		case s.fan.reached <- struct{}{}:
+		default:
+		}
+	}
+	return len(p), nil
+}
+
+// newFan makes n links that speak the spec's only version.
+func newFan(tb testing.TB, n int, spec protocols.Spec) *fan {
+	tb.Helper()
+	mounted, err := protocols.Mount(spec)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f := &fan{reached: make(chan struct{}, 1)}
+	f.goal.Store(1 << 62)
+	system := actor.NewActorSystem(
+		actor.WithDeadLetterThrottleInterval(time.Nanosecond), // whose goroutine would outlive the test
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	ourKey, theirKey := newKey(tb), newKey(tb)
+	pool := actors.NewPool(actors.DefaultPool)
+	for range n {
+		ours, theirs := protocoltest.Pipe(4 << 10)
+		session, err := meet(ours, theirs, ourKey, theirKey, mounted[0].Offers[0].Cap())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		started := make(chan error, 1)
+		var link *actors.Link
+		gone := make(chan struct{})
+		owner := system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+			switch ctx.Message().(type) {
+			case *actor.Started:
+				var err error
+				link, err = actors.Spawn(ctx, actors.Config{
+					System: system, Name: "peer", Conn: &sink{ours, f}, Session: session, Protocols: mounted[0].Offers, Pool: pool,
+				})
+				started <- err
+			case *actor.Terminated:
+				close(gone)
+			}
+		}))
+		if err := <-started; err != nil {
+			tb.Fatal(err)
+		}
+		f.links = append(f.links, link.Host(spec.Name).Attached().(*protocols.Link))
+		tb.Cleanup(func() {
+			link.Disconnect(protocols.DiscQuitting, nil)
+			if err := theirs.Close(); err != nil {
+				tb.Error(err)
+			}
+			<-gone
+			if err := system.Root.StopFuture(owner).Wait(); err != nil {
+				tb.Error(err)
+			}
+		})
+	}
+	return f
+}
+
+func newKey(tb testing.TB) *ecdsa.PrivateKey {
+	tb.Helper()
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return key
+}
+
+func helloOf(key *ecdsa.PrivateKey, c wire.Cap) *wire.Hello {
+	return &wire.Hello{Version: wire.BaseVersion, Name: "fan", ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]), Caps: []wire.Cap{c}}
+}
+
+// meet makes the session of one link.
+func meet(ours, theirs net.Conn, ourKey, theirKey *ecdsa.PrivateKey, c wire.Cap) (*wire.Session, error) {
+	welcomed := make(chan error, 1)
+	go func() {
+		auth, err := wire.AcceptAuth(theirs, theirKey, wire.Options{})
+		if err == nil {
+			_, err = auth.Welcome(theirs, helloOf(theirKey, c))
+		}
+		welcomed <- err
+	}()
+	session, err := wire.Dial(ours, ourKey, &theirKey.PublicKey, helloOf(ourKey, c), wire.Options{})
+	return session, errors.Join(err, <-welcomed)
+}
+
+// await prepares to wait until so many bytes are written.
+func (f *fan) await(bytes int64) (reached <-chan struct{}) {
+	select {
+	case <-f.reached:
+	default:
+	}
+	f.written.Store(0)
+	f.goal.Store(bytes)
+	return f.reached
+}
