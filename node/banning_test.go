@@ -167,6 +167,15 @@ func TestMisconductEndsInABan(t *testing.T) {
 		if got := breaches(2); got != 2 || len(n.Bans()) != 0 {
 			t.Errorf("after lifting: %d breaches let in, bans %+v; want a clean slate", got, n.Bans())
 		}
+		if n.Unban(node.BanID(idOf(key))) {
+			t.Error("lifted a ban that there is not")
+		}
+		if got := breaches(10); got != 3 {
+			t.Errorf("after wiping the slate clean before a ban: banned after %d breaches, want 3", got)
+		}
+		if list := n.Bans(); len(list) != 1 || list[0].Until.Sub(list[0].Since) != time.Hour {
+			t.Errorf("bans %+v, want one for an hour: the one that was lifted does not count", list)
+		}
 	})
 }
 
