@@ -21,26 +21,23 @@ type behaviour struct {
 	raw     RawMessage
 }
 
-// receive calls the author's Receive.
-func (b *behaviour) receive(ctx messageContext) {
+// receive calls the author's Receive. The context is filled in where it lies: it is too
+// large to be passed on for each message.
+func (b *behaviour) receive(ctx actor.Context, msg any, at time.Time, size int, ofLink bool) {
 	if b.actor == nil {
 		return // never came to life, so that there is nobody to tell
 	}
-	b.ctx = ctx
-	b.actor.Receive(&b.ctx)
+	c := &b.ctx
+	c.Context, c.message, c.at, c.size, c.ofLink = ctx, msg, at, size, ofLink
+	b.actor.Receive(c)
 	// Continuations of protoactor may use the context later on, but there is no
 	// message then.
-	b.ctx = messageContext{Context: ctx.Context}
+	c.message, c.at, c.size, c.ofLink = nil, time.Time{}, 0, false
 }
 
 // deliver gives the actor something that came by way of the link.
 func (b *behaviour) deliver(ctx actor.Context, msg any, at time.Time) {
-	b.receive(messageContext{Context: ctx, message: msg, at: at, ofLink: true})
-}
-
-// deliverInbound gives the actor a message of the remote.
-func (b *behaviour) deliverInbound(ctx actor.Context, msg any, in actors.Inbound) {
-	b.receive(messageContext{Context: ctx, message: msg, at: in.ReceivedAt, size: len(in.Payload), ofLink: true})
+	b.receive(ctx, msg, at, 0, true)
 }
 
 // Other makes the actor, in its own turn: what goes wrong in New is this
@@ -57,7 +54,7 @@ func (b *behaviour) Other(ctx actor.Context) {
 			panic(fmt.Errorf("protocol %s: New returned nil", b.link.set.label))
 		}
 	}
-	b.receive(messageContext{Context: ctx, message: msg})
+	b.receive(ctx, msg, time.Time{}, 0, false)
 }
 
 func (b *behaviour) Up(ctx actor.Context) {
@@ -109,10 +106,10 @@ func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
 			}
 			return nil
 		}
-		b.deliverInbound(ctx, v, in)
+		b.receive(ctx, v, in.ReceivedAt, len(in.Payload), true)
 	case raw:
 		b.raw = RawMessage{Code: in.Code, Payload: in.Payload, ReceivedAt: in.ReceivedAt}
-		b.deliverInbound(ctx, &b.raw, in)
+		b.receive(ctx, &b.raw, in.ReceivedAt, len(in.Payload), true)
 		b.raw = RawMessage{}
 	}
 	return nil
