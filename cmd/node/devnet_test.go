@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestDevnetCommand: the net comes up, says so, and Ctrl-C ends it with exit code 0.
+func TestDevnetCommand(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "devnet", "--nodes", "5", "--chaos")
+	cmd.Env = append(os.Environ(), "TROUPE_TEST_NODE=1")
+	var log strings.Builder
+	cmd.Stderr = &log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if line := lines.Text(); !seen && strings.Contains(line, "5 of 5 nodes up") && strings.Contains(line, ", connected") {
+			seen = true
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err != nil || !seen {
+		t.Errorf("seen: %v, end: %v, log: %s", seen, err, &log)
+	}
+}
+
+func TestDevnetUsage(t *testing.T) {
+	for _, args := range [][]string{{"--nodes", "0"}, {"--nodes", "many"}, {"argument"}} {
+		if code, _, log := shell(nil, append([]string{"devnet"}, args...)...); code != exitUsage {
+			t.Errorf("%q: exit code %d, %s", args, code, log)
+		}
+	}
+	if code, out, log := shell(nil, "help", "devnet"); code != exitOK || !strings.Contains(out, "--nodes NUMBER") {
+		t.Errorf("exit code %d, out %q, log %q", code, out, log)
+	}
+}

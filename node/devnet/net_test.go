@@ -1,0 +1,90 @@
+package devnet_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/node/devnet"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/chat"
+)
+
+// patience is how long a test waits for what should come soon.
+const patience = 2 * time.Minute
+
+func chatting() []protocols.Spec { return []protocols.Spec{chat.NewRoom().Spec()} }
+
+// start runs a net until the test ends.
+func start(t *testing.T, c devnet.Config) *devnet.Net {
+	t.Helper()
+	c.Specs = chatting
+	n, err := devnet.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, n) })
+	return n
+}
+
+func stop(t *testing.T, n *devnet.Net) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := n.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// await waits until the net is as it should be.
+func await(t *testing.T, n *devnet.Net, what string, is func(devnet.Stats) bool) devnet.Stats {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(patience)
+	for {
+		s := n.Stats()
+		if is(s) {
+			t.Logf("%s: %v", what, s)
+			return s
+		}
+		select {
+		case <-tick.C:
+		case <-n.Done():
+			t.Fatalf("the net has ended: %v", n.Stop(t.Context()))
+		case <-timeout:
+			t.Fatalf("did not come about: %s; %v", what, s)
+		}
+	}
+}
+
+// TestNet: nodes that know two others find their peers, all of them are connected, and
+// when a third is killed the rest finds together again.
+func TestNet(t *testing.T) {
+	const nodes, peers = 20, 4
+	n := start(t, devnet.Config{Nodes: nodes})
+	whole := func(nodes int) func(devnet.Stats) bool {
+		return func(s devnet.Stats) bool { return s.Up == nodes && s.Components == 1 && s.MinPeers >= peers }
+	}
+	await(t, n, "all connected, each with its peers", whole(nodes))
+	n.Kill(nodes / 3)
+	await(t, n, "healed", whole(nodes-nodes/3))
+}
+
+// TestChaos: nodes come and go, actors panic, and the net goes on.
+func TestChaos(t *testing.T) {
+	n := start(t, devnet.Config{Nodes: 5, Chaos: true})
+	await(t, n, "killed and replaced", func(s devnet.Stats) bool { return s.Killed >= 2 && s.Up == 5 && s.Components == 1 })
+	stop(t, n)
+	if s := n.Stats(); s.Up != 0 {
+		t.Errorf("%d nodes run after the end", s.Up)
+	}
+}
+
+func TestWrongConfig(t *testing.T) {
+	for _, c := range []devnet.Config{{}, {Nodes: -1, Specs: chatting}, {Nodes: 1}} {
+		if _, err := devnet.Start(c); err == nil {
+			t.Errorf("%+v accepted", c)
+		}
+	}
+}
