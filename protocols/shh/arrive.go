@@ -10,11 +10,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// Errors of remotes that break the protocol other than by an envelope.
-var (
-	ErrNoStatus = errors.New("message before the status")
-	ErrFlood    = errors.New("peer sends more than its rate, and goes on")
-)
+// ErrFlood: a remote sends more than its rate, and goes on.
+var ErrFlood = errors.New("peer sends more than its rate, and goes on")
 
 // reasonOf says how a link ends whose remote made an error.
 func reasonOf(err error) protocols.DiscReason {

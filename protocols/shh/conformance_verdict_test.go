@@ -58,7 +58,7 @@ func judge(t *testing.T, url string, pooled func(common.Hash) bool, hash common.
 	f := &forger{down: make(chan *protocols.Cause, 1), t: t}
 	f.messages = append(append(f.messages, rawStatus(t, uint(6))), messages...)
 	f.messages = append(f.messages, bundle(t, marker))
-	spec := shh.New(shh.Config{}).Spec()
+	spec := remoteSpec()
 	for code := range spec.Versions[0].Messages {
 		spec.Versions[0].Messages[code] = protocols.Raw()
 	}
@@ -148,7 +148,6 @@ func TestConformanceVerdicts(t *testing.T) {
 		{"no list", func() *protocols.RawMessage { return &protocols.RawMessage{Code: 1, Payload: []byte{0x80}} }, ends},
 		{"no envelope", func() *protocols.RawMessage { return &protocols.RawMessage{Code: 1, Payload: []byte{0xc1, 0xc0}} }, ends},
 		{"empty list", func() *protocols.RawMessage { return &protocols.RawMessage{Code: 1, Payload: []byte{0xc0}} }, ignored},
-		{"second status", func() *protocols.RawMessage { return rawStatus(t, uint(5)) }, ignored},
 		{"unknown code", func() *protocols.RawMessage { return &protocols.RawMessage{Code: 50, Payload: []byte{0xc0}} }, ignored},
 		{"P2P of a stranger", func() *protocols.RawMessage {
 			return &protocols.RawMessage{Code: p2pMessageCode, Payload: sealed(t, "text", 0, nil).Encode()}

@@ -28,5 +28,6 @@
 //     keeps; what waits to be sent, by the link's outbox. A peer whose outbox is full gets
 //     the rest out of the pool when it has drained.
 //   - An envelope that no honest node would send ends the link, one that came too late
-//     does not, by the rules of go-ethereum's implementation.
+//     does not, by the rules of go-ethereum's implementation. It is stricter in one thing:
+//     a second status ends the link, too.
 package shh

@@ -100,7 +100,7 @@ func FuzzLink(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWhisper(t, shh.Config{MailServer: new(postman)})
 			newFilter(t, w)
-			spec := shh.New(shh.Config{}).Spec()
+			spec := remoteSpec()
 			for i := range spec.Versions[0].Messages {
 				spec.Versions[0].Messages[i] = protocols.Raw()
 			}

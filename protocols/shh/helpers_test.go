@@ -101,11 +101,18 @@ func sealed(t testing.TB, text string, pow float64, change func(*shh.Envelope)) 
 // status is that of a node that wants everything.
 func status() *shh.Status { return &shh.Status{Version: 6} }
 
+// remoteSpec is Whisper's for a remote that sends its status by hand, or none.
+func remoteSpec() protocols.Spec {
+	s := shh.New(shh.Config{}).Spec()
+	s.Versions[0].Handshake = nil
+	return s
+}
+
 // remote links a node to a remote that is played by hand, whose status, if there is one,
 // has come.
 func remote(t *testing.T, w *shh.Whisper, status any, opts ...protocoltest.Option) *protocoltest.Pair {
 	t.Helper()
-	spec := shh.New(shh.Config{}).Spec()
+	spec := remoteSpec()
 	if _, raw := status.(*protocols.RawMessage); raw {
 		spec.Versions[0].Messages[0] = protocols.Raw()
 	}

@@ -2,15 +2,11 @@ package shh
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/protocols"
 )
-
-// statusTimeout is how long a remote may take to say what it is.
-const statusTimeout = 10 * time.Second
 
 // link is the actor of one link. All that it remembers is the peer, which the link keeps
 // over crashes.
@@ -27,10 +23,6 @@ func (l *link) Receive(ctx actor.Context) {
 		l.w.leave(l.peer)
 	case *protocols.Drained:
 		l.w.drained(l.peer)
-	case *Status:
-		if reason, err := l.w.greet(l.peer, msg); err != nil {
-			l.peer.link.DisconnectWithError(reason, err)
-		}
 	case *PoWRequirement:
 		l.end(l.powRequirement(*msg))
 	case *BloomFilter:
@@ -47,20 +39,7 @@ func (l *link) end(err error) {
 	}
 }
 
-// greeted says whether the status has come. The actor alone changes that.
-func (l *link) greeted() error {
-	l.w.mu.Lock()
-	defer l.w.mu.Unlock()
-	if !l.peer.greeted {
-		return ErrNoStatus
-	}
-	return nil
-}
-
 func (l *link) powRequirement(r PoWRequirement) error {
-	if err := l.greeted(); err != nil {
-		return err
-	}
 	pow, err := r.value()
 	if err != nil {
 		return err
@@ -69,9 +48,6 @@ func (l *link) powRequirement(r PoWRequirement) error {
 }
 
 func (l *link) bloomFilter(b BloomFilter) error {
-	if err := l.greeted(); err != nil {
-		return err
-	}
 	if len(b) != BloomSize {
 		return fmt.Errorf("bloom filter of %d bytes, want %d", len(b), BloomSize)
 	}
@@ -79,9 +55,6 @@ func (l *link) bloomFilter(b BloomFilter) error {
 }
 
 func (l *link) raw(msg *protocols.RawMessage) error {
-	if err := l.greeted(); err != nil {
-		return err
-	}
 	if err := l.w.checkSize(msg.Payload); err != nil {
 		return err
 	}

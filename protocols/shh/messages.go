@@ -12,7 +12,7 @@ import (
 // What travels on a link, by the codes of EIP-627. Codes between these are ignored, as the
 // EIP wants it for the sake of later versions.
 const (
-	statusCode     = 0x00 // *Status, the first message each way
+	statusCode     = 0x00 // *Status, the first message each way; the kit exchanges it
 	messagesCode   = 0x01 // a list of envelopes, undecoded: each is judged before the next is looked at
 	powCode        = 0x02 // *PoWRequirement
 	bloomCode      = 0x03 // *BloomFilter
@@ -84,11 +84,13 @@ func messages() []protocols.Message {
 		all[code] = protocols.Ignore()
 	}
 	all[statusCode] = protocols.Type[Status]()
-	all[messagesCode] = protocols.Raw()
-	all[powCode] = protocols.Type[PoWRequirement]()
-	all[bloomCode] = protocols.Type[BloomFilter]()
-	all[p2pRequestCode] = protocols.Raw()
-	all[p2pMessageCode] = protocols.Raw()
+	// They go ahead of envelopes: the sooner they are known, the fewer come for nothing.
+	all[powCode] = protocols.Type[PoWRequirement](protocols.Urgent())
+	all[bloomCode] = protocols.Type[BloomFilter](protocols.Urgent())
+	for _, code := range []int{messagesCode, p2pRequestCode, p2pMessageCode} {
+		// What a node demands may be less, and may change: see checkSize.
+		all[code] = protocols.Raw(protocols.MaxSize(MaxMessageSize))
+	}
 	return all
 }
 

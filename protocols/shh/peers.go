@@ -21,13 +21,12 @@ const bundleSize = 128 << 10
 // peer is what a node knows of the other end of one link. It outlives crashes of the
 // link's actor, and is guarded by Whisper.mu.
 type peer struct {
-	link    *protocols.Link
-	id      string
-	greeted bool // its status has come, and was good
-	minPoW  float64
-	bloom   Bloom
-	light   bool
-	overdue *time.Timer // of its status
+	told   told
+	link   *protocols.Link // nil before the handshake is done
+	id     string
+	minPoW float64
+	bloom  Bloom
+	light  bool
 
 	known   marks // envelopes that it has
 	behind  bool  // its outbox was full, and a Drained will come
@@ -36,6 +35,12 @@ type peer struct {
 	sent    uint64
 	taken   uint64
 	dropped uint64
+}
+
+// told is what a status has told a peer of this node's demand.
+type told struct {
+	minPoW float64
+	bloom  Bloom
 }
 
 // PeerInfo is what lists of peers show.
@@ -53,7 +58,7 @@ func (w *Whisper) peerInfo(l *protocols.Link) any {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := protocols.State[peer](l)
-	if !p.greeted {
+	if p.link == nil {
 		return nil
 	}
 	return PeerInfo{
@@ -88,7 +93,35 @@ func peerID(s string) (string, error) {
 	return hex.EncodeToString(crypto.FromECDSAPub(key)[1:]), nil
 }
 
-// enter brings in a link, and sends the status on it before anything else.
+// ourStatus is what this node says of itself on a link first.
+func (w *Whisper) ourStatus(l *protocols.Link) Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := protocols.State[peer](l)
+	p.told = told{w.demand.minPoW, w.demand.bloom}
+	return Status{Version: version, MinPoW: powRequirement(p.told.minPoW), Bloom: p.told.bloom[:], Light: w.light}
+}
+
+// checkStatus says why there is no talking to a remote.
+func (w *Whisper) checkStatus(_ *protocols.Link, s *Status) error {
+	if s.Version != version {
+		return fmt.Errorf("%w: whisper version %d, want %d", protocols.DiscIncompatibleVersion, s.Version, version)
+	}
+	if _, err := s.MinPoW.value(); err != nil {
+		return fmt.Errorf("%w: status: %w", protocols.DiscProtocolError, err)
+	}
+	if _, err := bloomOf(s.Bloom); err != nil {
+		return fmt.Errorf("%w: status: %w", protocols.DiscProtocolError, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.Light && w.light {
+		return fmt.Errorf("%w: two light nodes have nothing to tell each other", protocols.DiscUselessPeer)
+	}
+	return nil
+}
+
+// enter brings in a peer whose status is good, and sends it what it wants of the pool.
 func (w *Whisper) enter(l *protocols.Link) *peer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,55 +129,27 @@ func (w *Whisper) enter(l *protocols.Link) *peer {
 	if p.link != nil {
 		return p // the actor is another one, the link is not
 	}
-	p.link, p.id, p.limit = l, l.Peer().ID, newAllowance(w.rate, time.Now())
+	s := protocols.StatusOf[Status](l)
+	p.link, p.id, p.light, p.limit = l, l.Peer().ID, s.Light, newAllowance(w.rate, time.Now())
+	p.minPoW, _ = s.MinPoW.value() // checkStatus found both to be good
+	p.bloom, _ = bloomOf(s.Bloom)
 	w.peers[p] = struct{}{}
-	p.overdue = time.AfterFunc(statusTimeout, func() {
-		l.DisconnectWithError(protocols.DiscReadTimeout, fmt.Errorf("no status in %v", statusTimeout))
-	})
-	w.try(p, l.Send(&Status{
-		Version: version, MinPoW: powRequirement(w.demand.minPoW), Bloom: w.demand.bloom[:], Light: w.light,
-	}))
+	close(w.arrived)
+	w.arrived = make(chan struct{})
+	if p.told != (told{w.demand.minPoW, w.demand.bloom}) {
+		w.tell(p) // it changed while the handshake was under way
+	}
+	w.catchUp(p)
 	return p
 }
 
 func (w *Whisper) leave(p *peer) {
 	if p == nil {
-		return // the link ended before its actor had heard of it
+		return // the handshake has failed
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p.overdue.Stop()
 	delete(w.peers, p)
-}
-
-// greet takes the remote's status, and sends it what it wants of the pool. It says why
-// there is no talking to it.
-func (w *Whisper) greet(p *peer, s *Status) (protocols.DiscReason, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if p.greeted {
-		return 0, nil // a second status means nothing
-	}
-	p.overdue.Stop()
-	if s.Version != version {
-		return protocols.DiscIncompatibleVersion, fmt.Errorf("whisper version %d, want %d", s.Version, version)
-	}
-	minPoW, err := s.MinPoW.value()
-	if err != nil {
-		return protocols.DiscProtocolError, fmt.Errorf("status: %w", err)
-	}
-	bloom, err := bloomOf(s.Bloom)
-	if err != nil {
-		return protocols.DiscProtocolError, fmt.Errorf("status: %w", err)
-	}
-	if s.Light && w.light {
-		return protocols.DiscUselessPeer, errors.New("two light nodes have nothing to tell each other")
-	}
-	p.minPoW, p.bloom, p.light, p.greeted = minPoW, bloom, s.Light, true
-	close(w.arrived)
-	w.arrived = make(chan struct{})
-	w.catchUp(p)
-	return 0, nil
 }
 
 // tellPeers sends a new demand to all peers.
@@ -163,22 +168,27 @@ func (w *Whisper) try(p *peer, err error) {
 	}
 }
 
+// tell sends a peer all that this node demands.
+func (w *Whisper) tell(p *peer) {
+	p.untold = false
+	w.try(p, p.link.Send(powRequirement(w.demand.minPoW)))
+	w.try(p, p.link.Send(BloomFilter(w.demand.bloom[:])))
+}
+
 // drained goes on where a full outbox ended it.
 func (w *Whisper) drained(p *peer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p.behind = false
 	if p.untold {
-		p.untold = false
-		w.try(p, p.link.Send(powRequirement(w.demand.minPoW)))
-		w.try(p, p.link.Send(BloomFilter(w.demand.bloom[:])))
+		w.tell(p)
 	}
 	w.catchUp(p)
 }
 
 // wants says whether a peer is to get a parcel.
 func (w *Whisper) wants(p *peer, in *parcel) bool {
-	return p.greeted && !p.known.has(in.slot) && (in.own || !w.light) &&
+	return !p.known.has(in.slot) && (in.own || !w.light) &&
 		in.pow >= p.minPoW && p.bloom.Matches(in.asked)
 }
 

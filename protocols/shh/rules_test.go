@@ -99,7 +99,7 @@ func TestBeforeTheBadOne(t *testing.T) {
 func TestUnknownCodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, easy)
-		spec := shh.New(shh.Config{}).Spec()
+		spec := remoteSpec()
 		for code := 4; code < 126; code++ {
 			spec.Versions[0].Messages[code] = protocols.Raw()
 		}
@@ -195,6 +195,25 @@ func TestOwnDemand(t *testing.T) {
 				t.Errorf("PoW of %v is demanded", pow)
 			}
 		}
+	})
+}
+
+// TestDemandDuringHandshake: what changes between the two statuses is told afterwards.
+func TestDemandDuringHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, easy)
+		p := remote(t, w, nil)
+		if got := protocoltest.Next[shh.Status](p.B); math.Float64frombits(uint64(got.MinPoW)) != 0.001 {
+			t.Errorf("status is %+v", got)
+		}
+		if err := w.SetMinPoW(5); err != nil {
+			t.Fatal(err)
+		}
+		send(t, p.B, status())
+		if got := protocoltest.Next[shh.PoWRequirement](p.B); math.Float64frombits(uint64(*got)) != 5 {
+			t.Errorf("told of %v", *got)
+		}
+		protocoltest.Next[shh.BloomFilter](p.B)
 	})
 }
 

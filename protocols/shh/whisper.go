@@ -84,7 +84,7 @@ type Whisper struct {
 	pool    *pool
 	peers   map[*peer]struct{}
 	trusted map[string]struct{} // IDs as in protocols.Peer
-	arrived chan struct{}       // closes when a peer has greeted; then it is replaced
+	arrived chan struct{}       // closes when a peer enters; then it is replaced
 	expiry  *time.Timer         // runs while the pool holds something
 	closed  bool
 }
@@ -110,8 +110,11 @@ func New(cfg Config) *Whisper {
 // Spec describes shh/6 with w at its end. Links of several nodes may end there.
 func (w *Whisper) Spec() protocols.Spec {
 	return protocols.Spec{
-		Name:     "shh",
-		Versions: []protocols.Version{{Number: version, Length: messageCodes, Messages: messages()}},
+		Name: "shh",
+		Versions: []protocols.Version{{
+			Number: version, Length: messageCodes, Messages: messages(),
+			Handshake: protocols.Exchange(w.ourStatus, w.checkStatus),
+		}},
 		New:      func() actor.Actor { return &link{w: w} },
 		PeerInfo: w.peerInfo,
 		NodeInfo: func() any { return w.Info() },
@@ -129,16 +132,13 @@ func (w *Whisper) Close() {
 	w.stopExpiry()
 }
 
-// Await returns when there is at least one peer whose status has come.
+// Await returns when there is at least one peer, whose status has come.
 func (w *Whisper) Await(ctx context.Context) error {
 	for {
 		w.mu.Lock()
-		there, arrived := false, w.arrived
-		for p := range w.peers {
-			there = there || p.greeted
-		}
+		peers, arrived := len(w.peers), w.arrived
 		w.mu.Unlock()
-		if there {
+		if peers > 0 {
 			return nil
 		}
 		select {
@@ -298,7 +298,7 @@ func (w *Whisper) sendTo(peer string, code uint64, e *Envelope) error {
 		return fmt.Errorf("envelope of %d bytes is %w of %d", len(payload), ErrOversized, w.demand.maxSize)
 	}
 	for p := range w.peers {
-		if p.id == id && p.greeted {
+		if p.id == id {
 			return p.link.Send(&protocols.RawMessage{Code: code, Payload: payload})
 		}
 	}
