@@ -68,7 +68,7 @@ func (r *Room) Spec() protocols.Spec {
 	return protocols.Spec{
 		Name: "chat",
 		Versions: []protocols.Version{{
-			Number: 1, Length: 1, Messages: []protocols.Message{protocols.Type[Say]()},
+			Number: 1, Length: 1, Messages: []protocols.Message{protocols.Type[Say](protocols.MaxSize(MaxLine + 16))},
 		}},
 		New:      func() actor.Actor { return &member{room: r} },
 		PeerInfo: func(l *protocols.Link) any { return protocols.State[tally](l).counts() },
@@ -81,11 +81,15 @@ func (r *Room) Say(text string) (int, error) {
 	if err := check(text); err != nil {
 		return 0, err
 	}
+	line, err := protocols.Encode(&Say{Line: text})
+	if err != nil {
+		return 0, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	taken := 0
 	for l := range r.links {
-		if send(l, text) == nil {
+		if send(l, line) == nil {
 			taken++
 		}
 	}
@@ -102,14 +106,14 @@ func (r *Room) SayTo(id, text string) error {
 	defer r.mu.Unlock()
 	for l := range r.links {
 		if l.Peer().ID == id {
-			return send(l, text)
+			return send(l, &Say{Line: text})
 		}
 	}
 	return ErrNotHere
 }
 
-func send(l *protocols.Link, text string) error {
-	err := l.Send(&Say{Line: text})
+func send(l *protocols.Link, line any) error {
+	err := l.Send(line)
 	if err == nil {
 		protocols.State[tally](l).sent.Add(1)
 	}
