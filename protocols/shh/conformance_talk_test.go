@@ -7,6 +7,10 @@ import (
 	"crypto/ecdsa"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -255,5 +259,39 @@ func TestConformanceP2P(t *testing.T) {
 	}
 	if m := o.next(filter); string(m.Payload) != "our mail" {
 		t.Errorf("they got %q", m.Payload)
+	}
+}
+
+// TestConformanceCommands: node shh send and node shh listen talk by way of an original
+// node, and understand what was posted there with the same password.
+func TestConformanceCommands(t *testing.T) {
+	o := startOriginal(t)
+	binary := filepath.Join(t.TempDir(), "node")
+	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/node").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	shhCommand := func(command string, more ...string) string {
+		t.Helper()
+		args := append([]string{"shh", command, "--peer", o.enode, "--password", "secret", "--topic", "cafe0007"}, more...)
+		cmd := exec.CommandContext(t.Context(), binary, args...)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		return string(out)
+	}
+	var m shh.NewMessage
+	o.call(&m.SymKeyID, "shh_generateSymKeyFromPassword", "secret")
+	var filter string
+	o.call(&filter, "shh_newMessageFilter", shh.Criteria{SymKeyID: m.SymKeyID, Topics: []shh.Topic{topic}})
+	hash := strings.TrimSpace(shhCommand("send", "from here"))
+	if got := o.next(filter); string(got.Payload) != "from here" || got.Hash.String() != hash {
+		t.Errorf("they got %q, %v; %s was sent", got.Payload, got.Hash, hash)
+	}
+	m.Topic, m.TTL, m.Payload, m.PowTarget, m.PowTime = topic, 50, []byte("from there"), 0.3, 60
+	o.call(nil, "shh_post", m)
+	if got := shhCommand("listen", "--count", "2"); !strings.Contains(got, "from here") || !strings.Contains(got, "from there") {
+		t.Errorf("listen printed %q", got)
 	}
 }
