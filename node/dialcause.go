@@ -109,7 +109,7 @@ func causeOfSetup(err error) dialCause {
 		return causeUnreachable
 	case errors.Is(err, ErrUselessPeer):
 		return causeUseless
-	case errors.Is(err, ErrCancelled), errors.Is(err, ErrBanned), errors.Is(err, wire.DiscTooManyPeers), errors.Is(err, ErrStopping):
+	case errors.Is(err, ErrCancelled), errors.Is(err, ErrBanned), errors.Is(err, ErrProtocolRemoved), errors.Is(err, wire.DiscTooManyPeers), errors.Is(err, ErrStopping):
 		return causeOurs
 	case errors.Is(err, wire.DiscAlreadyConnected), errors.Is(err, ErrPendingInbound), errors.Is(err, ErrAlreadyDialing):
 		return causeCrossed
@@ -124,6 +124,8 @@ func causeOfEnd(c *Cause) dialCause {
 		return causeLost
 	case errors.Is(c.Err, ErrMadeRoom):
 		return causeUseless // it was of least use, and others are to have their turn
+	case errors.Is(c.Err, ErrProtocolRemoved):
+		return causeOurs // and there may be another one soon
 	case c.Side == actors.Network:
 		return causeLost
 	}

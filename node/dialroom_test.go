@@ -121,6 +121,7 @@ func TestCauses(t *testing.T) {
 		{ErrCrowdedNetwork, causeOurs},
 		{ErrBanned, causeOurs},
 		{ErrCancelled, causeOurs},
+		{ErrProtocolRemoved, causeOurs},
 		{ErrStopping, causeOurs},
 		{ErrAlreadyConnected, causeCrossed},
 		{ErrTheirDialFirst, causeCrossed},
@@ -143,6 +144,7 @@ func TestCauses(t *testing.T) {
 		{&Cause{Side: actors.Network, Reason: wire.DiscNetworkError, Err: io.EOF}, causeLost},
 		{&Cause{Side: actors.Local, Reason: wire.DiscReadTimeout}, causeLost},
 		{&Cause{Side: actors.Local, Reason: wire.DiscTooManyPeers, Err: ErrMadeRoom}, causeUseless},
+		{&Cause{Side: actors.Local, Reason: wire.DiscUselessPeer, Err: ErrProtocolRemoved}, causeOurs},
 	} {
 		if got := causeOfEnd(tt.cause); got != tt.want {
 			t.Errorf("link ended with %v: %v, want %v", tt.cause, got, tt.want)

@@ -143,7 +143,7 @@ func (n *Node) announce() error {
 	if err := n.openLocal(kept); err != nil {
 		return err
 	}
-	offered, err := newOffer(n.key, n.cfg.Name, n.listenPort(), n.offer.Load().mounted)
+	offered, err := newOffer(n.key, n.cfg.Name, uint64(n.listenPort()), n.offer.Load().mounted)
 	if err != nil {
 		return err
 	}

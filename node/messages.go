@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -47,6 +48,20 @@ type dropPeer struct {
 
 // bansChanged goes to bans, from whoever changed the list.
 type bansChanged struct{ late }
+
+// addService goes to the root, from AddProtocol: start its service. The root answers once.
+type addService struct {
+	late
+	mounted *protocols.Mounted
+	started chan<- error // has room
+}
+
+// dropProtocol goes to peers, from RemoveProtocol: end the links that have nothing left, and
+// see to it that the protocol's service ends after the others.
+type dropProtocol struct {
+	late
+	mounted *protocols.Mounted
+}
 
 // dropBanned goes to peers, from Ban: end the links that it concerns.
 type dropBanned struct{ late }
@@ -237,6 +252,13 @@ type (
 		cause dialCause
 	}
 )
+
+// serviceUnused goes to the root when the last link of a protocol that was removed is gone,
+// from whoever found that.
+type serviceUnused struct {
+	late
+	service *actor.PID
+}
 
 // sentOff goes to peers from the goroutine that told a refused remote why.
 type sentOff struct{ late }

@@ -40,6 +40,7 @@ type Node struct {
 	dispatcher *actors.Dispatcher
 
 	offer     atomic.Pointer[offer] // complete once the node listens
+	offering  sync.Mutex            // of those who replace it while the node runs
 	pool      *actors.Pool
 	feed      *actors.Feed
 	journal   *actors.Journal
@@ -136,7 +137,7 @@ func New(cfg Config) (*Node, error) {
 		n.setStatic(s)
 		n.plan.add(s, false, n.clock.Now())
 	}
-	if _, err := n.attributes(); err != nil {
+	if _, err := n.attributesOf(mounted); err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
 	own, err := signRecord(key, endpoint{}.entries(), 0)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"crypto/ecdsa"
+	"slices"
 	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -21,9 +22,9 @@ type offer struct {
 }
 
 // newOffer makes an offer; the Hello's port is known once the node listens.
-func newOffer(key *ecdsa.PrivateKey, name string, port uint16, mounted []*protocols.Mounted) (*offer, error) {
+func newOffer(key *ecdsa.PrivateKey, name string, port uint64, mounted []*protocols.Mounted) (*offer, error) {
 	o := &offer{mounted: mounted, hello: wire.Hello{
-		Version: wire.BaseVersion, Name: name, ID: idOf(&key.PublicKey), ListenPort: uint64(port),
+		Version: wire.BaseVersion, Name: name, ID: idOf(&key.PublicKey), ListenPort: port,
 	}}
 	for _, m := range mounted {
 		o.protocols = append(o.protocols, m.Offers...)
@@ -33,6 +34,32 @@ func newOffer(key *ecdsa.PrivateKey, name string, port uint16, mounted []*protoc
 	}
 	_, err := o.hello.Append(nil)
 	return o, err
+}
+
+// find gives the protocol of a name, nil if it is not offered.
+func (o *offer) find(name string) *protocols.Mounted {
+	for _, m := range o.mounted {
+		if m.Spec.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+func (o *offer) has(m *protocols.Mounted) bool { return slices.Contains(o.mounted, m) }
+
+// stands says whether a session that came of this offer can still become a link: nothing
+// that it would run was removed meanwhile.
+func (o *offer) stands(now *offer, remote []wire.Cap) error {
+	if o == now {
+		return nil
+	}
+	for _, shared := range actors.Match(o.protocols, remote) {
+		if !now.has(o.find(shared.Name)) {
+			return ErrProtocolRemoved
+		}
+	}
+	return nil
 }
 
 // shares says whether a remote has any of it.

@@ -36,6 +36,8 @@ func (p *peers) Receive(ctx actor.Context) {
 		if m := p.n.roster.member(msg.id); m != nil {
 			m.link.Disconnect(wire.DiscRequested, nil)
 		}
+	case *dropProtocol:
+		p.dropProtocol(ctx, msg.mounted)
 	case *dropBanned:
 		p.dropBanned()
 	case *churnDue:
@@ -65,8 +67,12 @@ func (p *peers) admit(ctx actor.Context, msg *admit) {
 
 // settle makes a link of a session, or sends the remote off.
 func (p *peers) settle(ctx actor.Context, msg *settle) {
-	m := &member{caller: caller{id: msg.id, addr: addrPortOf(msg.conn.RemoteAddr()).Addr(), inbound: msg.inbound}}
-	if err := p.n.roster.clear(m.caller, msg.by); err != nil {
+	m := &member{caller: caller{id: msg.id, addr: addrPortOf(msg.conn.RemoteAddr()).Addr(), inbound: msg.inbound}, offer: msg.offer}
+	err := p.n.roster.clear(m.caller, msg.by)
+	if err == nil {
+		err = msg.offer.stands(p.n.offer.Load(), msg.session.RemoteHello.Caps)
+	}
+	if err != nil {
 		p.sendOff(ctx, msg, err)
 		return
 	}

@@ -39,6 +39,9 @@ var (
 	ErrMadeRoom error = &refusal{"made room for others", wire.DiscTooManyPeers}
 	// ErrUselessPeer: no capability in common.
 	ErrUselessPeer error = &refusal{"no capability in common", wire.DiscUselessPeer}
+	// ErrProtocolRemoved: the link has no protocol left that the node offers, or what it was
+	// going to run was removed while it was set up; see [Node.RemoveProtocol].
+	ErrProtocolRemoved error = &refusal{"protocol was removed", wire.DiscUselessPeer}
 	// ErrOwnDialFirst: both nodes dialed each other at once. Of the two connections the
 	// one dialed by the lower ID stays, which is ours.
 	ErrOwnDialFirst error = &refusal{"both nodes dialed, and ours is the lower ID", wire.DiscAlreadyConnected}

@@ -60,7 +60,7 @@ const (
 // offenceOf says what the end of a link tells of its remote.
 func offenceOf(c *Cause) offence {
 	switch {
-	case c == nil || c.Side == actors.Remote:
+	case c == nil || c.Side == actors.Remote || errors.Is(c.Err, ErrProtocolRemoved):
 		return inoffensive
 	case c.Stack != nil:
 		return provoked

@@ -67,6 +67,10 @@ func (r *root) Receive(ctx actor.Context) {
 		r.start(ctx)
 	case *chaosDue:
 		r.inject(ctx, msg.index)
+	case *addService:
+		r.addService(ctx, msg)
+	case *serviceUnused:
+		r.dropService(ctx, msg.service)
 	case *stopNode:
 		r.stop(ctx)
 	case *actor.Terminated:
@@ -186,11 +190,10 @@ func (r *root) childGone(ctx actor.Context, who *actor.PID) {
 	if same(who, r.n.nat) {
 		r.n.natGone.Store(true)
 	}
-	switch {
-	case r.current(who):
+	if r.current(who) {
 		r.tree.overdue.Stop()
 		r.next(ctx)
-	case r.tree.stopping: // one that was told before its turn
+	} else { // one that was told before its turn, or whose protocol was removed
 		r.tree.children = slices.DeleteFunc(r.tree.children, func(c *actor.PID) bool { return same(c, who) })
 	}
 }

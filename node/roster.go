@@ -32,7 +32,8 @@ type roster struct {
 // member is one live link.
 type member struct {
 	caller
-	link *actors.Link
+	link  *actors.Link
+	offer *offer // of which the link came
 }
 
 func newRoster(self enode.ID, l limits) *roster {

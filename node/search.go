@@ -155,7 +155,7 @@ func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
 	props, err = discovery.Props(discovery.Config{
 		Key: n.key, Local: n.local, Conns: n.udp, V4: d.V4, V5: d.V5,
 		Bootnodes: d.Bootnodes, BootnodesV5: d.BootnodesV5, DNS: d.DNS,
-		NetRestrict: n.cfg.NetRestrict, Want: n.wanted(),
+		NetRestrict: n.cfg.NetRestrict, Want: n.wanted,
 		Inbound:  func(from netip.AddrPort) { n.cameIn(nat.UDP, from.Addr()) },
 		Resolver: d.Resolver, LookupHost: n.cfg.LookupHost,
 		Clock: n.clock, Journal: n.journal, Logger: n.log.With("lib", "discovery"),
@@ -163,16 +163,18 @@ func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
 	return props, err == nil, err
 }
 
-// wanted says whether a node is of use to one of the protocols; nil if all may be.
+// wanted gives what says whether a node is of use to one of the protocols; nil if all may
+// be.
 func (n *Node) wanted() func(*enode.Node) bool {
-	for _, s := range n.cfg.Specs {
-		if s.Wants == nil {
+	mounted := n.offer.Load().mounted
+	for _, m := range mounted {
+		if m.Spec.Wants == nil {
 			return nil
 		}
 	}
 	return func(found *enode.Node) bool {
-		for _, s := range n.cfg.Specs {
-			if s.Wants(found.Record()) {
+		for _, m := range mounted {
+			if m.Spec.Wants(found.Record()) {
 				return true
 			}
 		}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/protocols"
 )
 
 // renewRecord makes the record that fits what is known now, and sees to it that the data
@@ -15,7 +17,7 @@ import (
 // It is called while the node starts, and by the announcer from then on.
 func (n *Node) renewRecord(previous *enode.Node) (changed bool, err error) {
 	e := n.listening().from(n.outside)
-	attributes, err := n.attributes()
+	attributes, err := n.attributesOf(n.offer.Load().mounted)
 	if err != nil {
 		return false, err
 	}
@@ -36,13 +38,13 @@ func (n *Node) renewRecord(previous *enode.Node) (changed bool, err error) {
 	return true, nil
 }
 
-// attributes are what the protocols have to say in the record. They must leave room for
+// attributesOf gives what protocols have to say in the record. They must leave room for
 // addresses of both families, because the library panics over a record that is too large.
-func (n *Node) attributes() ([]enr.Entry, error) {
+func (n *Node) attributesOf(mounted []*protocols.Mounted) ([]enr.Entry, error) {
 	var list []enr.Entry
-	for _, s := range n.cfg.Specs {
-		if s.Attributes != nil {
-			list = append(list, s.Attributes()...)
+	for _, m := range mounted {
+		if m.Spec.Attributes != nil {
+			list = append(list, m.Spec.Attributes()...)
 		}
 	}
 	if len(list) == 0 {

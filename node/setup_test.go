@@ -56,8 +56,13 @@ func open(t *testing.T, world *network, from netip.Addr, to netip.AddrPort) net.
 
 // greetOver makes a session of a connection.
 func greetOver(conn net.Conn, key *ecdsa.PrivateKey, with *node.Node) (*wire.Session, error) {
+	return shake(conn, key, with, greet)
+}
+
+// shake makes a session as somebody who offers caps.
+func shake(conn net.Conn, key *ecdsa.PrivateKey, with *node.Node, caps ...wire.Cap) (*wire.Session, error) {
 	h := &wire.Hello{
-		Version: wire.BaseVersion, Name: "client", Caps: []wire.Cap{greet},
+		Version: wire.BaseVersion, Name: "client", Caps: caps,
 		ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
 	}
 	return wire.Dial(conn, key, with.Self().Pubkey(), h, wire.Options{})

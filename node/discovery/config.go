@@ -37,10 +37,10 @@ type Config struct {
 	DNS []string
 	// NetRestrict lists the networks to talk to. Empty: all.
 	NetRestrict []netip.Prefix
-	// Want says whether a node is of use to the running protocols, by its record. Nil: all
-	// are, and nodes found by v4 are not asked for their record first. It runs in the actor's
-	// turn: it must not block.
-	Want func(*enode.Node) bool
+	// Want gives what says whether a node is of use to the protocols that run now, by its
+	// record. Where that is nil, all are, and nodes found by v4 are not asked for their record
+	// first. Both run in the actor's turn: they must not block. Nil: all are at any time.
+	Want func() func(*enode.Node) bool
 	// Inbound is told of a packet from a public address that we had sent nothing to, at most
 	// every few seconds: proof that we can be reached. It runs in the actor's turn. May be nil.
 	Inbound func(from netip.AddrPort)

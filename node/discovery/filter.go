@@ -38,16 +38,20 @@ const (
 type filter struct {
 	self     enode.ID
 	restrict []netip.Prefix
-	address  func() netip.Addr // our own, as our record says it; not valid: not known
-	want     func(*enode.Node) bool
+	address  func() netip.Addr             // our own, as our record says it; not valid: not known
+	want     func() func(*enode.Node) bool // what it gives may be nil
 	lately   *recent[enode.ID]
 	crowds   crowds
 	refused  map[string]uint64
 }
 
 func newFilter(c Config) *filter {
+	want := c.Want
+	if want == nil {
+		want = func() func(*enode.Node) bool { return nil }
+	}
 	return &filter{
-		self: c.Local.ID(), restrict: c.NetRestrict, want: c.Want,
+		self: c.Local.ID(), restrict: c.NetRestrict, want: want,
 		address: func() netip.Addr { return c.Local.Node().IPAddr() },
 		lately:  newRecent[enode.ID](repeatAfter, repeatLimit),
 		refused: map[string]uint64{},
@@ -56,7 +60,7 @@ func newFilter(c Config) *filter {
 
 // needsRecord says whether a node must be asked for its record before anything can be
 // said about it.
-func (f *filter) needsRecord(n *enode.Node) bool { return f.want != nil && n.Seq() == 0 }
+func (f *filter) needsRecord(n *enode.Node) bool { return n.Seq() == 0 && f.want() != nil }
 
 // glance passes nodes that are worth a closer look.
 func (f *filter) glance(n *enode.Node, now time.Time) bool {
@@ -85,12 +89,17 @@ func (f *filter) pass(n *enode.Node, now time.Time) bool {
 		// Sources are public. Who lives in the Internet would dial into his own LAN, or
 		// himself, because anybody said so.
 		return f.refuse(RefusedLocal)
-	case f.want != nil && !f.want(n):
+	case !f.wanted(n):
 		return f.refuse(RefusedUnwanted)
 	case !f.crowds.admit(ip, now):
 		return f.refuse(RefusedCrowded)
 	}
 	return true
+}
+
+func (f *filter) wanted(n *enode.Node) bool {
+	want := f.want()
+	return want == nil || want(n)
 }
 
 func (f *filter) refuse(cause string) bool {

@@ -75,7 +75,9 @@ func TestFilter(t *testing.T) {
 				}
 				return netip.MustParseAddr(c.own)
 			}
-			f.want = func(n *enode.Node) bool { return n.IPAddr() != netip.MustParseAddr("8.8.4.4") }
+			f.want = func() func(*enode.Node) bool {
+				return func(n *enode.Node) bool { return n.IPAddr() != netip.MustParseAddr("8.8.4.4") }
+			}
 			n := nodeAt(t, c.ip, c.tcp)
 			if got := f.pass(n, noon); got != (c.want == "") {
 				t.Errorf("passed: %v, refusals %v, want %q", got, f.refused, c.want)
@@ -107,10 +109,18 @@ func TestFilterGlance(t *testing.T) {
 func TestFilterNeedsRecord(t *testing.T) {
 	signed := nodeAt(t, "8.8.8.8", 30303)
 	heardOf := enode.NewV4(signed.Pubkey(), signed.IP(), 30303, 30303)
-	all := &filter{}
-	choosy := &filter{want: func(*enode.Node) bool { return true }}
-	if all.needsRecord(heardOf) || choosy.needsRecord(signed) || !choosy.needsRecord(heardOf) {
-		t.Error("a record is asked for where somebody wants to see it and it isn't there, and only then")
+	var choosy func(*enode.Node) bool // what the protocols want may change
+	f := &filter{want: func() func(*enode.Node) bool { return choosy }}
+	for _, step := range []struct {
+		choosy, want bool
+	}{{false, false}, {true, true}, {false, false}} {
+		choosy = nil
+		if step.choosy {
+			choosy = func(*enode.Node) bool { return true }
+		}
+		if f.needsRecord(heardOf) != step.want || f.needsRecord(signed) || !f.wanted(signed) {
+			t.Error("a record is asked for where somebody wants to see it and it isn't there, and only then")
+		}
 	}
 }
 

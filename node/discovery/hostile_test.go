@@ -228,7 +228,7 @@ func TestPanicsAreRestarts(t *testing.T) {
 	var once sync.Once
 	crash := func() { once.Do(func() { panic("injected by the test") }) }
 	for name, edit := range map[string]func(*Config){
-		"want":    func(c *Config) { c.Want = func(*enode.Node) bool { crash(); return true } },
+		"want":    func(c *Config) { c.Want = func() func(*enode.Node) bool { crash(); return nil } },
 		"inbound": func(c *Config) { c.Inbound = func(netip.AddrPort) { crash() } },
 	} {
 		t.Run(name, func(t *testing.T) {

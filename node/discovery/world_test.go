@@ -163,9 +163,11 @@ func TestWantSeesTheRecord(t *testing.T) {
 		boot := s.addV4("10.0.0.4:30303")
 		s.addV4With([]enr.Entry{enr.WithEntry("fork", uint64(7))}, "10.0.0.5:30303", boot.node())
 		c.V4, c.Bootnodes = true, []*enode.Node{boot.node()}
-		c.Want = func(n *enode.Node) bool {
-			var fork uint64
-			return n.Load(enr.WithEntry("fork", &fork)) == nil && fork == 7
+		c.Want = func() func(*enode.Node) bool {
+			return func(n *enode.Node) bool {
+				var fork uint64
+				return n.Load(enr.WithEntry("fork", &fork)) == nil && fork == 7
+			}
 		}
 	}, func(s *stage) {
 		s.ask(2)
