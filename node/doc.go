@@ -8,6 +8,7 @@
 //	├─ announcer        keeps the node's record true
 //	├─ nat              maps ports at the router (package nat)
 //	├─ discovery        finds nodes, and lets this one be found (package node/discovery)
+//	├─ service-…        the service of a protocol that has one (protocols.Spec.Service)
 //	├─ peers            admits or refuses, owns the links, tells who came and went
 //	│  └─ peer-…        one link each
 //	├─ handshakes       one short-lived actor for each connection being set up
@@ -43,6 +44,10 @@
 //   - Nobody takes more than a share of the places: who dials us, who lives at one address
 //     or in one network. Static nodes have theirs kept.
 //   - Static and trusted nodes are never banned, and never make room for others.
+//   - What the node offers is one snapshot (offer), replaced when a protocol is added or
+//     removed. A link runs the one that its Hello was made of; it becomes no link if what
+//     it would run was removed meanwhile.
+//   - A protocol's service is there before links that run it, and ends after them.
 //   - Handshakes are bounded in number and in time, and so is what waits for one. A slot
 //     in four is kept for known nodes.
 //   - Each refusal has a name of its own (refusal.go), which the remote, the log and

@@ -18,6 +18,9 @@
 // [AskThen] or [Call], which tie the answer to it by a request ID. What goes to many
 // links is encoded and compressed once: see [Broadcast].
 //
+// Beside the links' actors a protocol may have one service on each node, for what they have
+// in common: see [LinkJoined].
+//
 // Around it a host does the RLP, the message codes, the write token, the credit
 // and the restarts. A panic loses the message being handled and makes a new actor
 // on the same link; the remote sees nothing. What must outlive that lives in the
