@@ -133,10 +133,13 @@ func (w *Whisper) spread(fresh []*parcel) {
 	}
 	w.forward(fresh)
 	for _, in := range fresh {
-		if w.mail != nil {
-			w.mail.Archive(in.Envelope)
-		}
 		w.filters.deliver(in, false)
+	}
+	if w.mail == nil {
+		return
+	}
+	for _, in := range fresh {
+		w.mail.Archive(in.Envelope) // last, because it is not ours and may panic
 	}
 }
 

@@ -9,14 +9,9 @@ import (
 
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
-	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/protocols"
 )
-
-// bundleSize is how many bytes of envelopes go in one message, or one envelope if that is
-// larger.
-const bundleSize = 128 << 10
 
 // peer is what a node knows of the other end of one link. It outlives crashes of the
 // link's actor, and is guarded by Whisper.mu.
@@ -184,74 +179,4 @@ func (w *Whisper) drained(p *peer) {
 		w.tell(p)
 	}
 	w.catchUp(p)
-}
-
-// wants says whether a peer is to get a parcel.
-func (w *Whisper) wants(p *peer, in *parcel) bool {
-	return !p.known.has(in.slot) && (in.own || !w.light) &&
-		in.pow >= p.minPoW && p.bloom.Matches(in.asked)
-}
-
-// catchUp sends a peer all that it wants of the pool.
-func (w *Whisper) catchUp(p *peer) {
-	w.pool.expire(uint32(time.Now().Unix()))
-	var wanted []*parcel
-	for _, in := range w.pool.held {
-		if w.wants(p, in) {
-			wanted = append(wanted, in)
-		}
-	}
-	w.send(p, wanted)
-}
-
-// forward sends parcels that are new to all peers that want them.
-func (w *Whisper) forward(fresh []*parcel) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for p := range w.peers {
-		if p.behind {
-			continue // catchUp will find them
-		}
-		var wanted []*parcel
-		for _, in := range fresh {
-			if w.wants(p, in) {
-				wanted = append(wanted, in)
-			}
-		}
-		w.send(p, wanted)
-	}
-}
-
-// send sends parcels in bundles, as many as the outbox takes.
-func (w *Whisper) send(p *peer, parcels []*parcel) {
-	for len(parcels) > 0 && !p.behind {
-		var bundle []rlp.RawValue
-		size := 0
-		for _, in := range parcels {
-			if len(bundle) > 0 && size+len(in.raw) > bundleSize {
-				break
-			}
-			bundle = append(bundle, in.raw)
-			size += len(in.raw)
-		}
-		switch err := p.link.Send(&protocols.RawMessage{Code: messagesCode, Payload: mustEncode(bundle)}); {
-		case errors.Is(err, protocols.ErrOutboxFull):
-			p.behind = true
-			return
-		case err != nil:
-			return // the link is ending
-		}
-		for _, in := range parcels[:len(bundle)] {
-			p.known.set(in.slot)
-		}
-		p.sent += uint64(len(bundle))
-		parcels = parcels[len(bundle):]
-	}
-}
-
-// unmark is called when a slot has lost its parcel.
-func (w *Whisper) unmark(slot int) {
-	for p := range w.peers {
-		p.known.clear(slot)
-	}
 }
