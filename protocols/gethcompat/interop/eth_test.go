@@ -1,0 +1,291 @@
+package interop
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/netip"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/consensus/beacon"
+	"github.com/ethereum/go-ethereum/consensus/ethash"
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/rawdb"
+	"github.com/ethereum/go-ethereum/core/txpool"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/crypto/kzg4844"
+	"github.com/ethereum/go-ethereum/eth/protocols/eth"
+	"github.com/ethereum/go-ethereum/p2p"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/params"
+	"github.com/ethereum/go-ethereum/trie"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/protocols/gethcompat"
+)
+
+const (
+	networkID = 4242
+	length    = 96 // blocks behind the genesis
+	patience  = time.Minute
+)
+
+// world is a chain that both nodes know the genesis of.
+type world struct {
+	genesis *core.Genesis
+	blocks  []*types.Block
+}
+
+// newWorld makes blocks with transactions, a megabyte of them.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	key := newKey(t)
+	from := crypto.PubkeyToAddress(key.PublicKey)
+	w := &world{genesis: &core.Genesis{
+		Config: params.TestChainConfig, Difficulty: common.Big0, GasLimit: 30_000_000,
+		Alloc: types.GenesisAlloc{from: {Balance: new(big.Int).Lsh(common.Big1, 100)}},
+	}}
+	signer := types.LatestSigner(w.genesis.Config)
+	_, w.blocks, _ = core.GenerateChainWithGenesis(w.genesis, engine(), length, func(i int, b *core.BlockGen) {
+		tx, err := types.SignNewTx(key, signer, &types.LegacyTx{
+			Nonce: b.TxNonce(from), To: &common.Address{1}, Gas: 1_000_000, GasPrice: b.BaseFee(),
+			Data: make([]byte, 10_000+i),
+		})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		b.AddTx(tx)
+	})
+	return w
+}
+
+func engine() *beacon.Beacon { return beacon.New(ethash.NewFaker()) }
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// chain gives a database of its own that has the first so many blocks.
+func (w *world) chain(t *testing.T, have int) *core.BlockChain {
+	t.Helper()
+	chain, err := core.NewBlockChain(rawdb.NewMemoryDatabase(), w.genesis, engine(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(chain.Stop)
+	if _, err := chain.InsertChain(w.blocks[:have]); err != nil {
+		t.Fatal(err)
+	}
+	return chain
+}
+
+// noTxs is a pool without transactions.
+type noTxs struct{}
+
+func (noTxs) Get(common.Hash) *types.Transaction { return nil }
+func (noTxs) GetRLP(common.Hash, uint) []byte    { return nil }
+
+func (noTxs) GetMetadata(common.Hash) *txpool.TxMetadata { return nil }
+
+// noBlobs is a pool without blobs.
+type noBlobs struct{}
+
+func (noBlobs) GetBlobHashes(common.Hash) []common.Hash     { return nil }
+func (noBlobs) GetCustody(common.Hash) *types.CustodyBitmap { return nil }
+func (noBlobs) Has(common.Hash) bool                        { return false }
+func (noBlobs) GetBlobCells([]common.Hash, types.CustodyBitmap) ([][]*kzg4844.Cell, [][]*kzg4844.Proof, error) {
+	return nil, nil, nil
+}
+
+// backend is what eth asks of a client. After the handshake it asks the remote for the
+// blocks that it wants, and reports what came of it.
+type backend struct {
+	chain  *core.BlockChain
+	want   []*types.Block
+	result chan error
+}
+
+func (b *backend) Chain() *core.BlockChain            { return b.chain }
+func (b *backend) TxPool() eth.TxPool                 { return noTxs{} }
+func (b *backend) BlobPool() eth.BlobPool             { return noBlobs{} }
+func (b *backend) AcceptTxs() bool                    { return false }
+func (b *backend) PeerInfo(id enode.ID) any           { return id.String() }
+func (b *backend) Handle(*eth.Peer, eth.Packet) error { return nil }
+func (b *backend) protocols() []p2p.Protocol          { return eth.MakeProtocols(b, networkID, nil) }
+func newBackend(c *core.BlockChain, want []*types.Block) *backend {
+	return &backend{chain: c, want: want, result: make(chan error, 1)}
+}
+
+func (b *backend) RunPeer(peer *eth.Peer, handler eth.Handler) error {
+	head := b.chain.CurrentBlock()
+	err := peer.Handshake(networkID, b.chain, eth.BlockRangeUpdatePacket{
+		LatestBlock: head.Number.Uint64(), LatestBlockHash: head.Hash(),
+	})
+	if err != nil {
+		b.result <- fmt.Errorf("handshake: %w", err)
+		return err
+	}
+	go func() { b.result <- b.fetch(peer) }()
+	return handler(peer)
+}
+
+// fetch gets headers, and then bodies, and compares them with what it wants.
+func (b *backend) fetch(peer *eth.Peer) error {
+	sink := make(chan *eth.Response)
+	req, err := peer.RequestHeadersByNumber(b.want[0].NumberU64(), len(b.want), 0, false, sink)
+	if err != nil {
+		return err
+	}
+	res, err := answer(req, sink)
+	if err != nil {
+		return fmt.Errorf("headers: %w", err)
+	}
+	headers := *res.Res.(*eth.BlockHeadersRequest)
+	if len(headers) != len(b.want) {
+		return fmt.Errorf("%d headers, want %d", len(headers), len(b.want))
+	}
+	var hashes []common.Hash
+	for i, h := range headers {
+		if h.Hash() != b.want[i].Hash() {
+			return fmt.Errorf("header %d is %v", i, h.Hash())
+		}
+		hashes = append(hashes, h.Hash())
+	}
+	if req, err = peer.RequestBodies(hashes, sink); err != nil {
+		return err
+	}
+	if res, err = answer(req, sink); err != nil {
+		return fmt.Errorf("bodies: %w", err)
+	}
+	bodies := *res.Res.(*eth.BlockBodiesResponse)
+	if len(bodies) != len(b.want) {
+		return fmt.Errorf("%d bodies, want %d", len(bodies), len(b.want))
+	}
+	for i := range bodies {
+		txs, err := bodies[i].Transactions.Items()
+		if err != nil {
+			return err
+		}
+		if root := types.DeriveSha(types.Transactions(txs), trie.NewStackTrie(nil)); root != b.want[i].TxHash() {
+			return fmt.Errorf("the %d transactions of block %d have the root %v", len(txs), i, root)
+		}
+	}
+	return nil
+}
+
+// answer waits for what was asked.
+func answer(req *eth.Request, sink <-chan *eth.Response) (*eth.Response, error) {
+	select {
+	case res := <-sink:
+		res.Done <- nil
+		return res, nil
+	case <-time.After(patience):
+		return nil, errors.Join(fmt.Errorf("no answer in %v", patience), req.Close())
+	}
+}
+
+// startServer starts a go-ethereum node and says where it is.
+func startServer(t *testing.T, protos []p2p.Protocol) (*p2p.Server, *enode.Node) {
+	t.Helper()
+	s := &p2p.Server{Config: p2p.Config{
+		PrivateKey: newKey(t), MaxPeers: 10, NoDiscovery: true, Name: "geth", ListenAddr: "127.0.0.1:0", Protocols: protos,
+	}}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	_, digits, err := net.SplitHostPort(s.ListenAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, enode.NewV4(&s.PrivateKey.PublicKey, net.IPv4(127, 0, 0, 1), port, 0)
+}
+
+// startNode starts one of ours with the same.
+func startNode(t *testing.T, protos []p2p.Protocol) *node.Node {
+	t.Helper()
+	specs, err := gethcompat.Specs(protos...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.New(node.Config{
+		Key: newKey(t), Specs: specs, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := n.Stop(ctx); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	return n
+}
+
+// TestEth: eth on our link and eth on go-ethereum's shake hands and get blocks from each
+// other, whoever dials and whoever has them.
+func TestEth(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		name                 string
+		theyDial, weHaveThem bool
+	}{
+		{"we dial and ask", false, false}, {"they dial and are asked", true, false}, {"we dial and are asked", false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			full := newBackend(w.chain(t, length), []*types.Block{w.chain(t, 0).Genesis()})
+			empty := newBackend(w.chain(t, 0), w.blocks)
+			theirs, ours := full, empty
+			if c.weHaveThem {
+				theirs, ours = empty, full
+			}
+			server, self := startServer(t, theirs.protocols())
+			n := startNode(t, ours.protocols())
+			if c.theyDial {
+				server.AddPeer(n.Self())
+			} else if err := n.AddPeer(self); err != nil {
+				t.Fatal(err)
+			}
+			for who, side := range map[string]*backend{"go-ethereum": theirs, "ours": ours} {
+				select {
+				case err := <-side.result:
+					if err != nil {
+						t.Errorf("%s: %v", who, err)
+					}
+				case <-time.After(2 * patience):
+					t.Fatalf("%s is not done in %v", who, 2*patience)
+				}
+			}
+			peers := n.Peers()
+			if len(peers) != 1 {
+				t.Fatalf("%d peers", len(peers))
+			}
+			t.Logf("%v: %d messages and %d bytes in, %d and %d out", peers[0].Caps, peers[0].MessagesIn, peers[0].BytesIn, peers[0].MessagesOut, peers[0].BytesOut)
+			if got := peers[0].Protocols["eth"]; got != self.ID().String() {
+				t.Errorf("eth says of its peer %v", got)
+			}
+		})
+	}
+}
