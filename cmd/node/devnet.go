@@ -27,7 +27,7 @@ const (
 
 var devnetCommand = &cli.Command{
 	Name: "devnet", Usage: "run many nodes in this process, which find each other on loopback",
-	Description: "Prints a line a second. Ends with Ctrl-C, or after --duration. The nodes' log is shown from errors on,\n" +
+	Description: "Prints the address of one of them, by which others can join, and a line a second. Ends with Ctrl-C, or after --duration. The nodes' log is shown from errors on,\n" +
 		"or as --verbosity says.",
 	Action: runDevnet,
 	Flags: []cli.Flag{
@@ -78,9 +78,14 @@ func watchDevnet(ctx context.Context, cmd *cli.Command, n *devnet.Net) {
 	}
 	seconds := time.NewTicker(time.Second)
 	defer seconds.Stop()
+	known := false
 	for {
 		select {
 		case <-seconds.C:
+			if nodes := n.Nodes(); !known && len(nodes) > 0 {
+				known = true
+				fmt.Fprintln(cmd.Root().Writer, "READY", nodes[0].URLv4())
+			}
 			fmt.Fprintln(cmd.Root().Writer, n.Stats())
 		case <-over:
 			return

@@ -86,5 +86,6 @@ func (a *archive) flush(ctx actor.Context) {
 		actors.Send(ctx, ctx.Parent(), &writeFailed{err: err})
 		return
 	}
-	actors.Send(ctx, a.pending.from, &kept{n: len(entries)})
+	a.unsaved.Add(-int64(len(entries)))
+	actors.Send(ctx, a.pending.from, &kept{})
 }

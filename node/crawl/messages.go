@@ -26,8 +26,8 @@ type visitDone struct {
 	report report
 }
 
-// keep gives the archive something to write, a sighting or a report. Each is answered
-// with kept at some time.
+// keep gives the archive something to write, a sighting or a report. For each
+// batch there is one kept.
 type keep struct {
 	late
 	entry record
@@ -46,11 +46,8 @@ type tick struct {
 
 // From the archive.
 
-// kept says how many of the walker's entries are in the database now.
-type kept struct {
-	late
-	n int
-}
+// kept says that a batch of the walker's entries is in the database.
+type kept struct{ late }
 
 // writeFailed tells the crawl that the database can't be written.
 type writeFailed struct {

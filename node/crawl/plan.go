@@ -8,6 +8,13 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
+// A node that has no room for peers says so in place of its Hello, as a rule. It is asked
+// again after busyAgain, up to busyTries times.
+const (
+	busyAgain = 10 * time.Minute
+	busyTries = 6
+)
+
 // limits bound a crawl.
 type limits struct {
 	parallel  int           // visits at once
@@ -38,6 +45,8 @@ type entry struct {
 	node  *enode.Node
 	due   time.Time // when to visit it
 	alive bool      // it answered the last visit
+	seen  bool      // it was visited before
+	busy  int       // visits that it had no room for
 }
 
 func newPlan(l limits) *plan {
@@ -55,7 +64,7 @@ func (p *plan) learn(n *enode.Node, last, now time.Time) bool {
 	}
 	e := &entry{node: n, due: now}
 	if !last.IsZero() {
-		e.due = last.Add(p.again)
+		e.due, e.seen = last.Add(p.again), true
 	}
 	p.known[n.ID()], p.news = e, now
 	heap.Push(&p.queue, e)
@@ -124,19 +133,26 @@ func (p *plan) next(now time.Time) (n *enode.Node, wait time.Duration) {
 	return e.node, 0
 }
 
-// done ends a visit; alive says that the node answered.
-func (p *plan) done(id enode.ID, alive bool, now time.Time) {
+// done ends a visit; alive says that the node answered, busy that it did so without
+// telling what it is.
+func (p *plan) done(id enode.ID, alive, busy bool, now time.Time) {
 	e := p.underWay[id]
 	if e == nil {
 		return // of an incarnation before
 	}
 	delete(p.underWay, id)
 	e.due, e.alive = now.Add(p.again), alive
+	if busy && e.busy < busyTries {
+		e.busy++
+		e.due = now.Add(min(busyAgain, p.again))
+	}
+	if !e.seen {
+		e.seen, p.news = true, now
+	}
 	p.visited++
 	if alive {
 		p.alive++
 	}
-	p.news = now
 	heap.Push(&p.queue, e)
 }
 

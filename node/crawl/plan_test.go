@@ -46,8 +46,8 @@ func TestPlanVisitsEachOnce(t *testing.T) {
 		t.Error("a newer record is no news")
 	}
 	end := start.Add(time.Second)
-	p.done(n.ID(), true, end)
-	p.done(n.ID(), true, end) // late, of an incarnation before
+	p.done(n.ID(), true, false, end)
+	p.done(n.ID(), true, false, end) // late, of an incarnation before
 	if got, wait := p.next(end); got != nil || wait != time.Hour {
 		t.Errorf("afterwards: %v, %v, want to wait an hour", got, wait)
 	}
@@ -95,7 +95,7 @@ func TestPlanLimits(t *testing.T) {
 	if n, wait := drain(start.Add(time.Second)); n != 1 || wait >= 0 {
 		t.Errorf("a second later %d, wait %v: want one and no time, because of those under way", n, wait)
 	}
-	p.done(begun[0].ID(), true, start.Add(time.Second))
+	p.done(begun[0].ID(), true, false, start.Add(time.Second))
 	if n, _ := drain(start.Add(time.Second)); n != 1 {
 		t.Errorf("one has ended: %d began", n)
 	}
@@ -150,7 +150,7 @@ func TestPlanQuiet(t *testing.T) {
 	}{
 		{"waiting for a visit", func() {}, 0},
 		{"under way", func() { p.next(start) }, 0},
-		{"visited", func() { p.done(n.ID(), true, start) }, 10 * time.Second},
+		{"visited", func() { p.done(n.ID(), true, false, start) }, 10 * time.Second},
 	} {
 		step.do()
 		if got := p.quietFor(start.Add(10 * time.Second)); got != step.want {
@@ -183,7 +183,7 @@ func TestPlanFollowsMoves(t *testing.T) {
 	p := newPlan(wide)
 	visit := func(alive bool) {
 		p.next(start)
-		p.done(signed.ID(), alive, start)
+		p.done(signed.ID(), alive, false, start)
 		p.known[signed.ID()].due = start
 	}
 	for _, step := range []struct {
@@ -215,5 +215,30 @@ func TestPlanShelves(t *testing.T) {
 	}
 	if got, _ := p.next(start); got != nil {
 		t.Errorf("%v is visited", got)
+	}
+}
+
+// TestPlanAsksTheBusyAgain: who had no room is asked again soon, but not for ever.
+func TestPlanAsksTheBusyAgain(t *testing.T) {
+	p := newPlan(wide)
+	n := at(1, "192.0.2.1")
+	p.learn(n, time.Time{}, start)
+	now := start
+	for i := range busyTries + 1 {
+		if got, _ := p.next(now); got != n {
+			t.Fatalf("visit %d is not due", i)
+		}
+		p.done(n.ID(), true, true, now)
+		want := busyAgain
+		if i == busyTries {
+			want = wide.again
+		}
+		if got, wait := p.next(now); got != nil || wait != want {
+			t.Errorf("after visit %d: %v, %v, want to wait %v", i, got, wait, want)
+		}
+		now = now.Add(want)
+	}
+	if p.news != start {
+		t.Errorf("a node that is asked again was news at %v", p.news)
 	}
 }

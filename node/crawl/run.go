@@ -32,9 +32,9 @@ type shared struct {
 	local    bool          // private networks are what is crawled
 	old      []*enode.Node // of an earlier crawl, for discovery to ask
 	store    *store
-	plan     *plan   // the walker's
-	unsaved  int     // the walker's: entries that the archive has
-	pending  pending // the archive's
+	plan     *plan        // the walker's
+	unsaved  atomic.Int64 // entries that the walker sent and that are not in the database yet
+	pending  pending      // the archive's
 	progress atomic.Pointer[Progress]
 	visits   sync.WaitGroup // their goroutines
 
@@ -56,10 +56,16 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	h := &shared{Config: c, Journal: actors.NewJournal(c.Logger), local: c.local(), store: s, plan: newPlan(c.limits()), done: make(chan struct{})}
-	err = h.run(ctx)
+	err = newShared(c, s).run(ctx)
 	sum, failed := s.summary()
 	return sum, errors.Join(err, failed, s.close())
+}
+
+func newShared(c Config, s *store) *shared {
+	return &shared{
+		Config: c, Journal: actors.NewJournal(c.Logger), local: c.local(), store: s, plan: newPlan(c.limits()),
+		done: make(chan struct{}),
+	}
 }
 
 // run crawls with an open database.
@@ -72,6 +78,11 @@ func (h *shared) run(ctx context.Context) error {
 		return err
 	}
 	defer release()
+	return h.supervise(ctx, find)
+}
+
+// supervise runs the actors until they have ended.
+func (h *shared) supervise(ctx context.Context, find *actor.Props) error {
 	system := actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return node.RuntimeLog(h.Logger) }),
 		actor.WithDeadLetterThrottleInterval(50*time.Millisecond),

@@ -44,10 +44,11 @@ type walker struct {
 	timer  actors.Timer
 	serial int  // of visits, for names
 	told   bool // that all is quiet
+	ending bool // this incarnation: what still comes is the end of its visits
 }
 
 func (w *walker) Receive(ctx actor.Context) {
-	if w.Handle(ctx.Message()) {
+	if w.ending || w.Handle(ctx.Message()) {
 		return
 	}
 	switch msg := ctx.Message().(type) {
@@ -64,14 +65,11 @@ func (w *walker) Receive(ctx actor.Context) {
 		w.visited(ctx, msg)
 	case *actor.Terminated:
 		w.visitGone(ctx, msg.Who)
-	case *kept:
-		w.unsaved -= msg.n
+	case *kept: // there is room again
 	case *tick:
 		w.tick(ctx, msg)
 	case *actor.Stopping, *actor.Restarting:
-		if w.timer != nil {
-			w.timer.Stop()
-		}
+		w.end()
 		return
 	}
 	w.proceed(ctx)
@@ -87,6 +85,13 @@ func (w *walker) start(ctx actor.Context) {
 		if n.Hostname() == "" {
 			w.found(ctx, n, sourceBoot)
 		}
+	}
+}
+
+func (w *walker) end() {
+	w.ending = true
+	if w.timer != nil {
+		w.timer.Stop()
 	}
 }
 
@@ -127,14 +132,14 @@ func (w *walker) found(ctx actor.Context, n *enode.Node, source string) {
 }
 
 func (w *walker) keep(ctx actor.Context, e record) {
-	w.unsaved++
+	w.unsaved.Add(1)
 	actors.Send(ctx, w.archive, &keep{entry: e, from: w.self})
 }
 
 // proceed begins the visits that are due, and asks for more nodes.
 func (w *walker) proceed(ctx actor.Context) {
 	now := w.Clock.Now()
-	for w.unsaved < maxUnsaved {
+	for w.unsaved.Load() < maxUnsaved {
 		n, wait := w.plan.next(now)
 		if n == nil {
 			if wait > 0 && wait < tickTime {
@@ -144,7 +149,7 @@ func (w *walker) proceed(ctx actor.Context) {
 		}
 		w.visit(ctx, n)
 	}
-	if w.owed <= askedFor/2 && w.unsaved < maxUnsaved && w.plan.backlog(now, enough) < enough {
+	if w.owed <= askedFor/2 && w.unsaved.Load() < maxUnsaved && w.plan.backlog(now, enough) < enough {
 		actors.Send(ctx, w.discovery, &discovery.Request{N: askedFor - w.owed, To: w.self})
 		w.owed = askedFor
 	}
@@ -188,7 +193,7 @@ func (w *walker) visitGone(ctx actor.Context, who *actor.PID) {
 }
 
 func (w *walker) finished(ctx actor.Context, r report) {
-	w.plan.done(r.node.ID(), r.alive(), r.at)
+	w.plan.done(r.node.ID(), r.alive(), r.alive() && r.hello == nil, r.at)
 	w.keep(ctx, r)
 }
 

@@ -116,6 +116,14 @@ func (n *Net) Stats() Stats {
 	return s
 }
 
+// Nodes are the records of the nodes that run, for others to find them by.
+func (n *Net) Nodes() (list []*enode.Node) {
+	for _, member := range *n.up.Load() {
+		list = append(list, member.Self())
+	}
+	return list
+}
+
 // Kill ends so many nodes, chosen at random, without a good-bye and for good.
 func (n *Net) Kill(nodes int) { actors.Send(n.system.Root, n.actor, &kill{n: nodes}) }
 
