@@ -21,6 +21,7 @@ import (
 // Pair is one link between two nodes. A has dialed B.
 type Pair struct {
 	A, B  *End
+	cable *Cable
 	close func() error
 }
 
@@ -95,12 +96,13 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	if len(actors.Match(a.mounted.Offers, b.hello.Caps)) == 0 {
 		return nil, fmt.Errorf("nothing in common: A has %v, B has %v", a.hello.Caps, b.hello.Caps)
 	}
-	connA, connB := pipe(o.buffer)
+	cable := NewCable(o.buffer, addrA, addrB)
+	connA, connB := cable.a, cable.b
 	if err := handshake(a, b, connA, connB); err != nil {
 		return nil, err
 	}
 	system := newSystem()
-	p := new(Pair)
+	p := &Pair{cable: cable}
 	p.A, err = a.spawn(system, connA, false, tb, o.log)
 	if err != nil {
 		return nil, errors.Join(err, connB.Close())
@@ -112,6 +114,7 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	p.close = sync.OnceValue(func() error {
 		p.A.Resume()
 		p.B.Resume()
+		p.SetDown(false)
 		p.A.Disconnect(protocols.DiscQuitting)
 		p.B.Disconnect(protocols.DiscQuitting)
 		err := errors.Join(p.A.end(), p.B.end())
@@ -144,10 +147,13 @@ func (p *Pair) Close() error { return p.close() }
 
 // Cut resets the connection, as a network does that fails: both ends find out by
 // themselves.
-func (p *Pair) Cut() {
-	p.A.conn.in.reset()
-	p.A.conn.out.reset()
-}
+func (p *Pair) Cut() { p.cable.Reset() }
+
+// SetLatency makes the network slow, see [Cable.SetLatency].
+func (p *Pair) SetLatency(d time.Duration) { p.cable.SetLatency(d) }
+
+// SetDown takes the network away without a word, or brings it back, see [Cable.SetDown].
+func (p *Pair) SetDown(down bool) { p.cable.SetDown(down) }
 
 // node is what an End is made from.
 type node struct {
