@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,18 +44,37 @@ func asking(act func(actor.Context, *protocols.Link)) protocols.Spec {
 
 func askedByHand() protocols.Spec { return protocoltest.ByHand(asking(idle)) }
 
+// notes are what an actor was told. A test reads them between two events of the clock,
+// so that they have a lock.
+type notes struct {
+	mu   sync.Mutex
+	told []string
+}
+
+func (n *notes) add(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.told = append(n.told, fmt.Sprintf(format, args...))
+}
+
+func (n *notes) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return fmt.Sprint(n.told)
+}
+
 // outcomes notes what an actor gets to hear of its requests.
-func outcomes(into *[]string) func(actor.Context, *protocols.Link) {
+func outcomes(into *notes) func(actor.Context, *protocols.Link) {
 	return func(ctx actor.Context, _ *protocols.Link) {
 		switch msg := ctx.Message().(type) {
 		case *blocks:
-			*into = append(*into, fmt.Sprintf("blocks %d %s", msg.ID, msg.Data))
+			into.add("blocks %d %s", msg.ID, msg.Data)
 		case *roots:
-			*into = append(*into, fmt.Sprintf("roots %d", msg.ID))
+			into.add("roots %d", msg.ID)
 		case *protocols.AskFailed:
-			*into = append(*into, fmt.Sprintf("failed %d %+v: %v", msg.ID, msg.Request, msg.Err))
+			into.add("failed %d %+v: %v", msg.ID, msg.Request, msg.Err)
 		case *protocols.LinkUp, *protocols.LinkDown:
-			*into = append(*into, strings.TrimPrefix(fmt.Sprintf("%T", msg), "*protocols."))
+			into.add("%s", strings.TrimPrefix(fmt.Sprintf("%T", msg), "*protocols."))
 		}
 	}
 }
@@ -80,8 +100,8 @@ func expect(t *testing.T, what string, got, want any) {
 // request is not touched.
 func TestAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
-		p := protocoltest.NewPair(t, asking(outcomes(&told)), askedByHand())
+		told := new(notes)
+		p := protocoltest.NewPair(t, asking(outcomes(told)), askedByHand())
 		q := &getBlocks{ID: 77, From: 5}
 		first, second := mustAsk(t, p, q), mustAsk(t, p, getRoots{})
 		if first == second || q.ID != 77 {
@@ -111,8 +131,8 @@ func TestAsk(t *testing.T) {
 // counted, as is what was never asked for and what comes twice.
 func TestAskTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
-		p := protocoltest.NewPair(t, asking(outcomes(&told)), askedByHand())
+		told := new(notes)
+		p := protocoltest.NewPair(t, asking(outcomes(told)), askedByHand())
 		slow := mustAsk(t, p, &getBlocks{From: 9})
 		short := mustAsk(t, p, &getRoots{}, protocols.Within(time.Second))
 		twice := mustAsk(t, p, &getRoots{})
@@ -208,11 +228,11 @@ func TestWrongAnswers(t *testing.T) {
 // LinkDown.
 func TestAskEndsWithTheLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
-		p := protocoltest.NewPair(t, asking(outcomes(&told)), askedByHand())
+		told := new(notes)
+		p := protocoltest.NewPair(t, asking(outcomes(told)), askedByHand())
 		mustAsk(t, p, &getRoots{})
 		if _, err := protocols.AskThen(p.A.Link, &getRoots{}, func(r *roots, err error) {
-			told = append(told, fmt.Sprint("then ", r, err))
+			told.add("then %v %v", r, err)
 		}); err != nil {
 			t.Error(err)
 		}
@@ -237,8 +257,8 @@ func TestAskEndsWithTheLink(t *testing.T) {
 // times out; a continuation is its actor's and is never called.
 func TestAskOverRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
-		p := protocoltest.NewPair(t, asking(outcomes(&told)), askedByHand())
+		told := new(notes)
+		p := protocoltest.NewPair(t, asking(outcomes(told)), askedByHand())
 		kept := mustAsk(t, p, &getBlocks{})
 		mustAsk(t, p, &getRoots{}, protocols.Within(time.Minute))
 		dropped, err := protocols.AskThen(p.A.Link, &getBlocks{}, func(*blocks, error) { t.Error("called over a restart") })

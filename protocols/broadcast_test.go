@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/rlp"
@@ -83,7 +84,11 @@ func TestBroadcastToMany(t *testing.T) {
 	if err != nil || d.Queued != links || len(d.Full)+len(d.Down)+len(d.Unable) > 0 {
 		t.Errorf("delivered %+v, %v", d, err)
 	}
-	<-done
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatalf("%d bytes were written in a minute, want %d", f.written.Load(), f.goal.Load())
+	}
 	if encoded.Load() != 1 || e.Compressions() != 1 || e.Size() != len(payload) {
 		t.Errorf("%d encodings and %d compressions of %d bytes, want one of each of %d", encoded.Load(), e.Compressions(), e.Size(), len(payload))
 	}

@@ -168,6 +168,29 @@ func TestRunThatDoesNotRead(t *testing.T) {
 	})
 }
 
+// TestRunThatNeverReads ends the link when its budget was full for 20 s, and is told so.
+func TestRunThatNeverReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spec := running(func(ctx context.Context, _ *protocols.ReadWriter) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		spec.Limits.Inbound = 100_000
+		p := protocoltest.NewPair(t, spec, byHand(), protocoltest.Buffer(10_000))
+		begin := time.Now()
+		for range 500 {
+			send(t, p.B, &text{B: noise(1000)})
+		}
+		cause := p.A.Wait()
+		if cause.Reason != protocols.DiscSubprotocolError || cause.Protocol != "talk/7" || !strings.Contains(cause.Error(), "budget full") {
+			t.Errorf("ended with %v", cause)
+		}
+		if took := time.Since(begin); took < 20*time.Second || took > time.Minute {
+			t.Errorf("ended after %v", took)
+		}
+	})
+}
+
 // TestWriteWaits while the remote does not read, and ends with the link.
 func TestWriteWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

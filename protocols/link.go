@@ -42,9 +42,9 @@ func newLink(h *actors.Host, set *messageSet, peerInfo func(*Link) any, shake *H
 
 // Send queues a message: a value, or a pointer to one, of a type in the running
 // version's Messages, a *RawMessage, or an *[Encoded]. It is encoded before Send
-// returns, and never waits. Errors: [ErrOutboxFull], [ErrLinkDown], *[UnknownTypeError], RLP's, a
-// *[LimitError] beyond the type's [MaxSize], or that the message can't fit a frame;
-// nothing is queued then and the link goes on.
+// returns, and never waits. Errors: [ErrOutboxFull], [ErrLinkDown],
+// *[UnknownTypeError], RLP's, a *[LimitError] beyond the type's [MaxSize], or that the
+// message can't fit a frame; nothing is queued then and the link goes on.
 func (l *Link) Send(msg any) error {
 	if e, ok := msg.(*Encoded); ok && e != nil {
 		return l.sendEncoded(e, actors.Refuse)
