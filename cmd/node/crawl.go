@@ -27,19 +27,22 @@ const (
 	flagRate     = "rate"
 )
 
-var crawlCommand = &cli.Command{
-	Name: "crawl", Usage: "walk a network, and keep what its nodes are in an SQLite file",
-	Description: "Begins at --network or --bootnodes, and at the nodes that the file has of an earlier crawl.\n" +
-		"Ends when nothing new comes, after --duration, or with Ctrl-C. docs/crawl.md says what is in the file.",
-	Action: crawlNetwork,
-	Flags: []cli.Flag{
-		&cli.StringFlag{Name: flagDB, Usage: "`FILE` of the database, made or gone on with", Value: "crawl.db"},
-		&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME` (default: none)"},
-		&cli.DurationFlag{Name: flagQuiet, Usage: "end when nothing new has come for this `TIME`", Value: crawl.DefaultQuiet},
-		&cli.DurationFlag{Name: flagAgain, Usage: "ask a node again when its last visit is older than this `TIME`", Value: crawl.DefaultAgain},
-		&cli.IntFlag{Name: flagParallel, Usage: "`NUMBER` of visits at once", Value: crawl.DefaultParallel},
-		&cli.IntFlag{Name: flagRate, Usage: "`NUMBER` of visits that begin within a second", Value: crawl.DefaultPerSecond},
-	},
+// crawlCommand is made anew for each command line, which fills it in.
+func crawlCommand() *cli.Command {
+	return &cli.Command{
+		Name: "crawl", Usage: "walk a network, and keep what its nodes are in an SQLite file",
+		Description: "Begins at --network or --bootnodes, and at the nodes that the file has of an earlier crawl.\n" +
+			"Ends when nothing new comes, after --duration, or with Ctrl-C. docs/crawl.md says what is in the file.",
+		Action: crawlNetwork,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: flagDB, Usage: "`FILE` of the database, made or gone on with", Value: "crawl.db"},
+			&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME` (default: none)"},
+			&cli.DurationFlag{Name: flagQuiet, Usage: "end when nothing new has come for this `TIME`", Value: crawl.DefaultQuiet},
+			&cli.DurationFlag{Name: flagAgain, Usage: "ask a node again when its last visit is older than this `TIME`", Value: crawl.DefaultAgain},
+			&cli.IntFlag{Name: flagParallel, Usage: "`NUMBER` of visits at once", Value: crawl.DefaultParallel},
+			&cli.IntFlag{Name: flagRate, Usage: "`NUMBER` of visits that begin within a second", Value: crawl.DefaultPerSecond},
+		},
+	}
 }
 
 // crawlNetwork runs a crawl and prints what is in the database afterwards.

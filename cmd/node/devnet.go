@@ -25,16 +25,19 @@ const (
 	devnetStopTimeout = 15 * time.Second
 )
 
-var devnetCommand = &cli.Command{
-	Name: "devnet", Usage: "run many nodes in this process, which find each other on loopback",
-	Description: "Prints the address of one of them, by which others can join, and a line a second. Ends with Ctrl-C, or after --duration. The nodes' log is shown from errors on,\n" +
-		"or as --verbosity says.",
-	Action: runDevnet,
-	Flags: []cli.Flag{
-		&cli.IntFlag{Name: flagNodes, Usage: "`NUMBER` of nodes", Value: 20},
-		&cli.BoolFlag{Name: flagMayhem, Usage: "kill and replace nodes, and make actors panic, now and then"},
-		&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME` (default: none)"},
-	},
+// devnetCommand is made anew for each command line, which fills it in.
+func devnetCommand() *cli.Command {
+	return &cli.Command{
+		Name: "devnet", Usage: "run many nodes in this process, which find each other on loopback",
+		Description: "Prints the address of one of them, by which others can join, and a line a second. Ends with Ctrl-C, or after --duration. The nodes' log is shown from errors on,\n" +
+			"or as --verbosity says.",
+		Action: runDevnet,
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: flagNodes, Usage: "`NUMBER` of nodes", Value: 20},
+			&cli.BoolFlag{Name: flagMayhem, Usage: "kill and replace nodes, and make actors panic, now and then"},
+			&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME` (default: none)"},
+		},
+	}
 }
 
 // runDevnet runs a network until the user has seen enough.

@@ -62,8 +62,8 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			{Name: "nat", Usage: "show the routers that answer, and what is mapped on them", Action: showNAT, Flags: []cli.Flag{
 				&cli.BoolFlag{Name: flagJSON, Usage: "print JSON"},
 			}},
-			crawlCommand,
-			devnetCommand,
+			crawlCommand(),
+			devnetCommand(),
 			{Name: "ping", Usage: "connect to a node and print what it is", ArgsUsage: "ENODE", Action: ping},
 			shhCommand(),
 			{Name: "chat", Usage: "talk to the people at a node that runs chat/1", ArgsUsage: "ENODE", Action: talk},
