@@ -30,7 +30,7 @@ func program(t *testing.T, args ...string) (code int, stdout, stderr string) {
 // TestCrawlCommand: a crawl that begins at one node finds it, and ends when its time is
 // over; without anywhere to begin it says so.
 func TestCrawlCommand(t *testing.T) {
-	p := start(t)
+	p := start(t, "--nodiscover=false", "--network", "none")
 	db := filepath.Join(t.TempDir(), "crawl.db")
 	code, out, log := program(t, "crawl", "--network", "none", "--addr", "127.0.0.1", "--db", db, "--duration", "30s", "--quiet", "1s", "--bootnodes", p.enode)
 	if code != 0 || !strings.Contains(out, "1 visited, 1 alive") || !strings.Contains(out, "Troupe") {
