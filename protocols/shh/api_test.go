@@ -221,16 +221,12 @@ func TestPoolIsFull(t *testing.T) {
 // don't drive out what others have worked for.
 func TestShortLives(t *testing.T) {
 	w := newWhisper(t, shh.Config{MinPoW: 0.01, PoolEnvelopes: 1})
-	honest := sealed(t, "honest", 0.05, func(e *shh.Envelope) { e.TTL, e.Expiry = 600, e.Expiry+595 })
+	honest := exactly(t, 0.05, func(e *shh.Envelope) { e.TTL, e.Expiry = 600, e.Expiry+595 })
 	if err := w.Send(honest); err != nil {
 		t.Fatal(err)
 	}
-	short := func(e *shh.Envelope) { e.TTL, e.Expiry = 2, e.Expiry-3 }
-	flood := sealed(t, "flood", 1, short)
-	for flood.PoW() > 5 { // by luck
-		flood = sealed(t, "flood", 1, short)
-	}
-	if flood.PoW() < 2*honest.PoW() {
+	flood := exactly(t, 1, func(e *shh.Envelope) { e.TTL, e.Expiry = 2, e.Expiry-3 })
+	if flood.PoW() < 5*honest.PoW() {
 		t.Fatalf("PoW %v is to be far above %v", flood.PoW(), honest.PoW())
 	}
 	if err := w.Send(flood); !errors.Is(err, shh.ErrPoolFull) {

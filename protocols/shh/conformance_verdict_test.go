@@ -184,15 +184,6 @@ func TestConformanceVerdicts(t *testing.T) {
 // lasting gives an envelope a minute.
 func lasting(e *shh.Envelope) { e.TTL, e.Expiry = 60, e.Expiry+60-e.TTL }
 
-// exactly makes an envelope with little more PoW than that.
-func exactly(t *testing.T, pow float64, change func(*shh.Envelope)) *shh.Envelope {
-	for {
-		if e := sealed(t, "text", pow, change); e.PoW() < 2*pow {
-			return e
-		}
-	}
-}
-
 // hashIn gives the hash of the one envelope in a message, zero if it has none.
 func hashIn(t *testing.T, m *protocols.RawMessage) common.Hash {
 	t.Helper()

@@ -110,6 +110,21 @@ func TestFormerDemands(t *testing.T) {
 	}
 }
 
+// TestSharedBytes: of bits that share a byte of the filter, an envelope needs the last one
+// alone, because go-ethereum's filters have no more. Our own have all of them.
+func TestSharedBytes(t *testing.T) {
+	for topic, want := range map[Topic]Bloom{
+		{5, 5, 6, 0}:   {1 << 6},
+		{6, 5, 5, 0}:   {1 << 5},
+		{1, 9, 17, 0}:  {1 << 1, 1 << 1, 1 << 1},
+		{1, 2, 200, 1}: {0: 1 << 2, 25: 1, 32: 1 << 1},
+	} {
+		if got := topic.asked(); got != want || !topic.Bloom().Matches(got) {
+			t.Errorf("topic %v asks for %x, want %x", topic, got, want)
+		}
+	}
+}
+
 func TestRate(t *testing.T) {
 	rate := Rate{Envelopes: 10, EnvelopesBurst: 100, Bytes: 1000, BytesBurst: 10_000}
 	now := time.Unix(noon, 0)

@@ -183,6 +183,75 @@ func TestOnce(t *testing.T) {
 	})
 }
 
+// TestOldPlaces: an envelope that gets the place of one that has expired goes to those that
+// had the other.
+func TestOldPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, easy)
+		p := remote(t, w, status())
+		protocoltest.Next[shh.Status](p.B)
+		for range 3 {
+			e := sealed(t, "text", 0.01, nil)
+			if err := w.Send(e); err != nil {
+				t.Fatal(err)
+			}
+			if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 || got[0].Hash() != e.Hash() {
+				t.Errorf("%d envelopes came", len(got))
+			}
+			time.Sleep(10 * time.Second)
+		}
+	})
+}
+
+// TestItHasIt: a peer does not get what it has sent, also when this node had it before and
+// the peer asks for it later on.
+func TestItHasIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, easy)
+		p := remote(t, w, &shh.Status{Version: 6, Bloom: make([]byte, shh.BloomSize)})
+		protocoltest.Next[shh.Status](p.B)
+		e, next := sealed(t, "text", 0.01, nil), sealed(t, "text", 0.01, nil)
+		if err := w.Send(e); err != nil {
+			t.Fatal(err)
+		}
+		send(t, p.B, bundle(t, e))
+		synctest.Wait() // or the next one overtakes it
+		full := shh.FullBloom()
+		wider := shh.BloomFilter(full[:])
+		send(t, p.B, &wider)
+		synctest.Wait()
+		if err := w.Send(next); err != nil {
+			t.Fatal(err)
+		}
+		if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 || got[0].Hash() != next.Hash() {
+			t.Errorf("%d envelopes came, or the wrong one", len(got))
+		}
+	})
+}
+
+// TestManyDemands: a peer that does not read for a while hears of the last demand, however
+// many there were.
+func TestManyDemands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		patient := shh.Config{Rate: shh.Rate{EnvelopesBurst: 1e9}}
+		a, _, p := nodes(t, easy, patient, protocoltest.Buffer(10_000))
+		p.B.Pause()
+		const changes = 20_000
+		for i := range changes {
+			if err := a.SetMinPoW(float64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.SetBloomFilter(topic.Bloom())
+		synctest.Wait()
+		p.B.Resume()
+		synctest.Wait()
+		if info, ok := p.B.PeerInfo().(shh.PeerInfo); !ok || info.MinPoW != changes-1 || info.Full {
+			t.Errorf("B knows of A: %+v, cause %v", p.B.PeerInfo(), p.B.Cause())
+		}
+	})
+}
+
 // TestFullOutbox: a peer that does not read for a while gets all that it has missed, each
 // once, and keeps nobody waiting.
 func TestFullOutbox(t *testing.T) {

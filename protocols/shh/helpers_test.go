@@ -98,6 +98,19 @@ func sealed(t testing.TB, text string, pow float64, change func(*shh.Envelope)) 
 	return e
 }
 
+// exactly makes an envelope that has the PoW, and less than twice as much, which would be
+// luck.
+func exactly(t testing.TB, pow float64, change func(*shh.Envelope)) *shh.Envelope {
+	t.Helper()
+	for {
+		// A nonce is found by whole bits, so that what is just enough may be nearly twice
+		// as much already.
+		if e := sealed(t, "text", pow, change); e.PoW() < 2.1*pow {
+			return e
+		}
+	}
+}
+
 // status is that of a node that wants everything.
 func status() *shh.Status { return &shh.Status{Version: 6} }
 

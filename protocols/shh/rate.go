@@ -1,6 +1,9 @@
 package shh
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Rate is how much one peer may send: so much within a second, and so much at once.
 type Rate struct {
@@ -13,6 +16,17 @@ type Rate struct {
 var DefaultRate = Rate{
 	Envelopes: 500, EnvelopesBurst: 2 * DefaultPoolEnvelopes,
 	Bytes: 2 << 20, BytesBurst: 2 * DefaultPoolBytes,
+}
+
+func (r Rate) withDefaults() Rate {
+	r.Envelopes = cmp.Or(r.Envelopes, DefaultRate.Envelopes)
+	r.Bytes = cmp.Or(r.Bytes, DefaultRate.Bytes)
+	r.EnvelopesBurst = cmp.Or(r.EnvelopesBurst, DefaultRate.EnvelopesBurst)
+	r.BytesBurst = cmp.Or(r.BytesBurst, DefaultRate.BytesBurst)
+	// What costs the most must come through some time.
+	r.BytesBurst = max(r.BytesBurst, MaxMessageSize)
+	r.EnvelopesBurst = max(r.EnvelopesBurst, controlCost)
+	return r
 }
 
 // controlCost is how many envelopes a message counts for that makes this node look

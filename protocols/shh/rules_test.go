@@ -78,6 +78,21 @@ func TestUnreadable(t *testing.T) {
 	})
 }
 
+// TestLargeMessage: a message of envelopes is no larger than one envelope may be.
+func TestLargeMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := remote(t, newWhisper(t, shh.Config{MinPoW: 0.001, MaxMessageSize: 2000}), status())
+		var all []*shh.Envelope
+		for range 10 {
+			all = append(all, sealed(t, "text", 0.01, nil))
+		}
+		send(t, p.B, bundle(t, all...))
+		if c := ended(t, p); c.Reason != protocols.DiscSubprotocolError || !errors.Is(c, shh.ErrOversized) {
+			t.Errorf("ended with %v", c)
+		}
+	})
+}
+
 // TestBeforeTheBadOne: what stands in a message before an envelope that ends the link has
 // come in.
 func TestBeforeTheBadOne(t *testing.T) {

@@ -28,7 +28,7 @@ type Config struct {
 	// PoolBytes and PoolEnvelopes limit what the node holds of envelopes on their way.
 	// Zero: DefaultPoolBytes and DefaultPoolEnvelopes.
 	PoolBytes, PoolEnvelopes int
-	// Rate limits what one peer may send. Zero: DefaultRate.
+	// Rate limits what one peer may send. A field that is zero: that of DefaultRate.
 	Rate Rate
 	// MailServer, if set, sees all envelopes and answers P2P requests.
 	MailServer MailServer
@@ -60,12 +60,7 @@ func (c Config) withDefaults() Config {
 	if c.PoolEnvelopes <= 0 {
 		c.PoolEnvelopes = DefaultPoolEnvelopes
 	}
-	if c.Rate == (Rate{}) {
-		c.Rate = DefaultRate
-	}
-	// A message as large as allowed must come through some time.
-	c.Rate.BytesBurst = max(c.Rate.BytesBurst, MaxMessageSize)
-	c.Rate.EnvelopesBurst = max(c.Rate.EnvelopesBurst, 2*controlCost)
+	c.Rate = c.Rate.withDefaults()
 	return c
 }
 
