@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -220,18 +221,20 @@ func TestPoolIsFull(t *testing.T) {
 // TestShortLives: envelopes that live for a second have much PoW for little work. They
 // don't drive out what others have worked for.
 func TestShortLives(t *testing.T) {
-	w := newWhisper(t, shh.Config{MinPoW: 0.01, PoolEnvelopes: 1})
-	honest := exactly(t, 0.05, func(e *shh.Envelope) { e.TTL, e.Expiry = 600, e.Expiry+595 })
-	if err := w.Send(honest); err != nil {
-		t.Fatal(err)
-	}
-	flood := exactly(t, 1, func(e *shh.Envelope) { e.TTL, e.Expiry = 2, e.Expiry-3 })
-	if flood.PoW() < 5*honest.PoW() {
-		t.Fatalf("PoW %v is to be far above %v", flood.PoW(), honest.PoW())
-	}
-	if err := w.Send(flood); !errors.Is(err, shh.ErrPoolFull) {
-		t.Errorf("got %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, shh.Config{MinPoW: 0.01, PoolEnvelopes: 1})
+		honest := exactly(t, 0.05, func(e *shh.Envelope) { e.TTL, e.Expiry = 600, e.Expiry+595 })
+		if err := w.Send(honest); err != nil {
+			t.Fatal(err)
+		}
+		flood := exactly(t, 1, func(e *shh.Envelope) { e.TTL, e.Expiry = 2, e.Expiry-3 })
+		if flood.PoW() < 5*honest.PoW() {
+			t.Fatalf("PoW %v is to be far above %v", flood.PoW(), honest.PoW())
+		}
+		if err := w.Send(flood); !errors.Is(err, shh.ErrPoolFull) {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 // TestPostLater: the work for an actor's message is done beside the actor.
