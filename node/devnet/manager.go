@@ -270,7 +270,7 @@ func (m *manager) stopped() {
 		m.err = errCrashed
 	}
 	for len(m.nodes) > 0 { // after a crash
-		m.stop(len(m.nodes)-1, false, false)
+		m.stop(len(m.nodes)-1, true, false)
 	}
 	close(m.done)
 }

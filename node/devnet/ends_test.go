@@ -1,0 +1,69 @@
+package devnet
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/protocols"
+)
+
+func quietSpecs() []protocols.Spec {
+	return []protocols.Spec{{
+		Name: "quiet", Versions: []protocols.Version{{Number: 1, Length: 1, Messages: []protocols.Message{protocols.Ignore()}}},
+		New: func() actor.Actor { return actor.ReceiveFunc(func(actor.Context) {}) },
+	}}
+}
+
+// ended waits for the end of a net, and gives the reason.
+func ended(t *testing.T, n *Net) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	select {
+	case <-n.Done():
+	case <-ctx.Done():
+		t.Fatal("the net does not end")
+	}
+	return n.Stop(ctx)
+}
+
+// TestCrashEndsTheNet: a net whose actor crashes ends with all its nodes, and says why.
+func TestCrashEndsTheNet(t *testing.T) {
+	n, err := Start(Config{Nodes: 2, Specs: quietSpecs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for len(n.Nodes()) < 2 {
+		<-tick.C
+	}
+	members := *n.up.Load()
+	actors.Send(n.system.Root, n.actor, &actors.Inject{})
+	if err := ended(t, n); !errors.Is(err, errCrashed) {
+		t.Errorf("the net ended with %v", err)
+	}
+	for _, member := range members {
+		select {
+		case <-member.Done():
+		default:
+			t.Errorf("node %v still runs", member.ID())
+		}
+	}
+}
+
+// TestNodeThatCannotStart ends the net with its error.
+func TestNodeThatCannotStart(t *testing.T) {
+	n, err := Start(Config{Nodes: 3, Specs: func() []protocols.Spec { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ended(t, n); err == nil || errors.Is(err, errCrashed) {
+		t.Errorf("the net ended with %v, want the node's error", err)
+	}
+}
