@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
@@ -60,5 +64,33 @@ func TestWhisperUsage(t *testing.T) {
 	args := []string{"shh", "send", "--password", "p", "--topic", "01020304", "--peer", enode, "text"}
 	if code, _, stderr := shell(strings.NewReader(""), args...); code != exitFailed {
 		t.Errorf("nobody is there: %d, %s", code, stderr)
+	}
+}
+
+// TestUnwantedWhisper: a node that has not asked for the topic gets nothing, and the sender
+// is told.
+func TestUnwantedWhisper(t *testing.T) {
+	other := shh.Topic{1, 2, 3, 4}.Bloom()
+	w := shh.New(shh.Config{Bloom: &other})
+	defer w.Close()
+	key, err := node.FreshKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.New(node.Config{
+		Key: key, Specs: []protocols.Spec{w.Spec()}, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := shell(strings.NewReader(""), "shh", "send", "--peer", n.Self().URLv4(), "--password", "p", "--topic", "cafe0007", "text")
+	if code != exitFailed || !strings.Contains(stderr, "does not want messages of topic 0xcafe0007") {
+		t.Errorf("send: %d, %s", code, stderr)
+	}
+	if err := n.Stop(context.Background()); err != nil {
+		t.Error(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/crypto"
 
+	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
@@ -281,9 +282,24 @@ func TestClose(t *testing.T) {
 	if m, open := <-feed; open {
 		t.Errorf("after the end: %+v", m)
 	}
+	if err := w.Send(sealed(t, "late", 0.01, nil)); !errors.Is(err, shh.ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
 	if info := w.Info(); info.Messages != 0 {
 		t.Errorf("after the end: %+v", info)
 	}
+}
+
+func TestClosedUnderALink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, easy)
+		p := remote(t, w, status())
+		w.Close()
+		send(t, p.B, bundle(t, sealed(t, "late", 0.01, nil)))
+		if c := ended(t, p); c.Reason != protocols.DiscQuitting || !errors.Is(c, shh.ErrClosed) {
+			t.Errorf("ended with %v", c)
+		}
+	})
 }
 
 // TestJSON: messages and criteria look as the old calls had them.

@@ -20,8 +20,11 @@ func reasonOf(err error) protocols.DiscReason {
 			return protocols.DiscSubprotocolError
 		}
 	}
-	if errors.Is(err, ErrFlood) {
+	switch {
+	case errors.Is(err, ErrFlood):
 		return protocols.DiscUselessPeer
+	case errors.Is(err, ErrClosed):
+		return protocols.DiscQuitting
 	}
 	return protocols.DiscProtocolError
 }
@@ -101,7 +104,7 @@ func (w *Whisper) admit(in *parcel, from *peer) (added bool, err error) {
 		return false, err
 	}
 	if w.closed {
-		return false, nil
+		return false, ErrClosed
 	}
 	w.pool.expire(uint32(now.Unix()))
 	switch w.pool.add(in) {
@@ -122,6 +125,9 @@ func (w *Whisper) admit(in *parcel, from *peer) (added bool, err error) {
 	}
 	return true, nil
 }
+
+// ErrClosed: nothing comes in any more after [Whisper.Close].
+var ErrClosed = errors.New("whisper is closed")
 
 // ErrPoolFull: the pool is full of envelopes with more work in them.
 var ErrPoolFull = errors.New("the pool is full of envelopes with more work in them")

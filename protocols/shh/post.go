@@ -21,7 +21,7 @@ var ErrNoTopics = errors.New("missing topic")
 // the envelope. It computes until it is done, for PowTime at most, or until ctx ends: an
 // actor uses [Whisper.PostLater]. Errors: [ErrSymAsym], [ErrNoTopics],
 // [ErrInvalidPublicKey], [ErrNoKey], [ErrTooLowPoW] for a target below the node's own
-// minimum, [ErrPoWNotReached], [ErrOversized], [ErrPoolFull]; and for a TargetPeer those
+// minimum, [ErrPoWNotReached], [ErrOversized], [ErrPoolFull], [ErrClosed]; and for a TargetPeer those
 // of [Whisper.SendP2P].
 func (w *Whisper) Post(ctx context.Context, m NewMessage) (common.Hash, error) {
 	l, err := w.letter(m)
