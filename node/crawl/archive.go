@@ -74,6 +74,7 @@ func (a *archive) flush(ctx actor.Context) {
 		return
 	}
 	a.pending.entries = nil
+	a.unsaved.Add(-int64(len(entries))) // whatever becomes of them
 	err := a.store.within(func(tx *sql.Tx) error {
 		for _, e := range entries {
 			if err := e.write(tx); err != nil {
@@ -86,6 +87,5 @@ func (a *archive) flush(ctx actor.Context) {
 		actors.Send(ctx, ctx.Parent(), &writeFailed{err: err})
 		return
 	}
-	a.unsaved.Add(-int64(len(entries)))
 	actors.Send(ctx, a.pending.from, &kept{})
 }

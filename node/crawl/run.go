@@ -33,7 +33,7 @@ type shared struct {
 	old      []*enode.Node // of an earlier crawl, for discovery to ask
 	store    *store
 	plan     *plan        // the walker's
-	unsaved  atomic.Int64 // entries that the walker sent and that are not in the database yet
+	unsaved  atomic.Int64 // entries that the archive has still to write
 	pending  pending      // the archive's
 	progress atomic.Pointer[Progress]
 	visits   sync.WaitGroup // their goroutines
