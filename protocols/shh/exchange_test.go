@@ -203,6 +203,21 @@ func TestOldPlaces(t *testing.T) {
 	})
 }
 
+// TestOutbid: an envelope that had to make room for the next one of its own message goes
+// nowhere, and does not stand in that one's way.
+func TestOutbid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, shh.Config{MinPoW: 0.001, PoolEnvelopes: 1})
+		from, to := remote(t, w, status()), remote(t, w, status())
+		protocoltest.Next[shh.Status](to.B)
+		cheap, dear := exactly(t, 0.01, nil), exactly(t, 1, nil)
+		send(t, from.B, bundle(t, cheap, dear))
+		if got := unbundle(t, protocoltest.Next[protocols.RawMessage](to.B)); len(got) != 1 || got[0].Hash() != dear.Hash() {
+			t.Errorf("%d envelopes came, or the wrong one", len(got))
+		}
+	})
+}
+
 // TestItHasIt: a peer does not get what it has sent, also when this node had it before and
 // the peer asks for it later on.
 func TestItHasIt(t *testing.T) {

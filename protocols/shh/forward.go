@@ -3,6 +3,7 @@ package shh
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rlp"
@@ -32,10 +33,12 @@ func (w *Whisper) catchUp(p *peer) {
 	w.send(p, wanted, bundles{})
 }
 
-// forward sends parcels that are new to all peers that want them.
+// forward sends parcels that are new to all peers that want them. Those that had to make
+// room meanwhile are left out: their slots are others' now.
 func (w *Whisper) forward(fresh []*parcel) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	fresh = slices.DeleteFunc(slices.Clone(fresh), func(in *parcel) bool { return w.pool.held[in.hash] != in })
 	bundles := bundles{}
 	for p := range w.peers {
 		if p.behind {
