@@ -48,7 +48,7 @@ func parseClient(name string) (client, version string) {
 			break
 		}
 	}
-	return client, short(version)
+	return client, strings.TrimSpace(short(version))
 }
 
 // isVersion says whether a part begins with a number, with or without a v before.

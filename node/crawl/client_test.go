@@ -48,6 +48,7 @@ func TestClean(t *testing.T) {
 func FuzzParseClient(f *testing.F) {
 	f.Add("Geth/v1.17.10-stable-1a2b3c4d/linux-amd64/go1.26.8")
 	f.Add("\x1b[2J/\xff/" + strings.Repeat("v1", 2000))
+	f.Add("/0  +")
 	f.Fuzz(func(t *testing.T, name string) {
 		client, version := parseClient(name)
 		for _, s := range []string{client, version} {
