@@ -1,0 +1,170 @@
+package nodetest_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+)
+
+// TestLineOfFifty: a note goes along all links, and takes the latency of each, and no more.
+func TestLineOfFifty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n, lag = 50, 20 * time.Millisecond
+		all, edit := relays(n)
+		c := nodetest.New(t, n, edit)
+		c.SetLatency(lag)
+		c.Line()
+		posted := time.Now()
+		all[0].Post("pass it on")
+		last := all[n-1]
+		c.Await("the note at the other end", func() bool { _, ok := last.Heard("pass it on"); return ok })
+		synctest.Wait()
+		for i, r := range all {
+			at, _ := r.Heard("pass it on")
+			if took := at.Sub(posted); took != time.Duration(i)*lag || r.times != 1 {
+				t.Errorf("node %d heard it %d times, first after %v, want once after %v", i, r.times, took, time.Duration(i)*lag)
+			}
+		}
+	})
+}
+
+// TestLineWithoutABubble is the same on the real clock, where nothing is exact.
+func TestLineWithoutABubble(t *testing.T) {
+	const n = 8
+	all, edit := relays(n)
+	c := nodetest.New(t, n, edit)
+	c.Line()
+	c.Await("all actors know of their links", func() bool {
+		links := 0
+		for _, r := range all {
+			links += r.Links()
+		}
+		return links == 2*(n-1)
+	})
+	all[n-1].Post("back")
+	c.Await("the note at the other end", func() bool { _, ok := all[0].Heard("back"); return ok })
+}
+
+// TestPartitionHeals: in a partition that lasts, links across it end on both sides, each
+// side goes on by itself, and after it the nodes find together again.
+func TestPartitionHeals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, edit := relays(6)
+		c := nodetest.New(t, 6, edit)
+		c.SetLatency(10 * time.Millisecond)
+		c.Line()
+		heard := func(text string) string {
+			synctest.Wait()
+			who := ""
+			for i, r := range all {
+				if _, ok := r.Heard(text); ok {
+					who += fmt.Sprint(i)
+				}
+			}
+			return who
+		}
+		post := func(from int, text, want string) {
+			t.Helper()
+			all[from].Post(text)
+			time.Sleep(time.Second)
+			if got := heard(text); got != want {
+				t.Errorf("%s was heard by %q, want %q", text, got, want)
+			}
+		}
+		post(0, "at first", "012345")
+
+		c.Partition([]int{0, 1, 2}, []int{3, 4, 5})
+		post(0, "in a short one", "012")
+		c.Heal() // nothing was lost
+		time.Sleep(time.Second)
+		if got := heard("in a short one"); got != "012345" || !c.Linked(2, 3) {
+			t.Errorf("after a short partition it was heard by %q", got)
+		}
+
+		c.Partition([]int{0, 1, 2}) // the others are left
+		begin := time.Now()
+		post(4, "in a long one", "345")
+		c.Await("both sides give the link up", func() bool { return c.Nodes[2].PeerCount() == 1 && c.Nodes[3].PeerCount() == 1 })
+		if took := time.Since(begin); took < 20*time.Second || took > 2*time.Minute {
+			t.Errorf("the link was given up after %v", took)
+		}
+		time.Sleep(10 * time.Minute)
+		post(1, "after a while", "012")
+		c.Heal()
+		c.Await("the link again", func() bool { return c.Linked(2, 3) })
+		post(5, "together", "012345")
+		if got := heard("in a long one"); got != "345" {
+			t.Errorf("a note of the partition was heard by %q", got)
+		}
+	})
+}
+
+// TestLatencyOfOnePair, and what Close does when the network is in the way.
+func TestLatencyOfOnePair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, edit := relays(3)
+		c, err := nodetest.Open(3, edit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetLatency(10 * time.Millisecond)
+		c.Network.SetLatencyBetween(c.Host(1), c.Host(2), time.Second)
+		c.Line()
+		posted := time.Now()
+		all[0].Post("slow")
+		time.Sleep(10 * time.Second)
+		if at, _ := all[2].Heard("slow"); at.Sub(posted) != 1010*time.Millisecond {
+			t.Errorf("heard after %v, want 1.01 s", at.Sub(posted))
+		}
+		c.Partition([]int{0})
+		begin := time.Now()
+		for range 2 { // as deferred Closes do
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(begin); took > 3*time.Second {
+			t.Errorf("Close took %v", took)
+		}
+	})
+}
+
+func TestOpenFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, edit := relays(2)
+		_, err := nodetest.Open(2, func(i int, c *node.Config) {
+			if edit(i, c); i == 1 {
+				c.Specs = nil
+			}
+		})
+		if err == nil || err.Error() != "node 1: node config: no protocol, so that every peer would be useless" {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestConnectFails names what did not come, as a test's failure or as a panic.
+func TestConnectFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, edit := relays(2)
+		c, err := nodetest.Open(2, edit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if said := recover(); said != "did not come about in 3m0s: a link from 0 to 1" {
+				t.Errorf("said %v", said)
+			}
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		c.Network.SetDown(c.Host(0), c.Host(1), true)
+		c.Connect(0, 1)
+		t.Error("connected through a cut")
+	})
+}
