@@ -38,9 +38,9 @@ var kinds = []struct {
 	{name: "bits of the topic in one byte", size: 10, topic: shh.Topic{5, 5, 6, 0}},
 }
 
-// TestConformanceMessages: messages of each kind pass both ways, and come out as they went
+// testMessages: messages of each kind pass both ways, and come out as they went
 // in, in a network that asks for just these topics.
-func TestConformanceMessages(t *testing.T) {
+func testMessages(t *testing.T) {
 	for _, weDial := range []bool{true, false} {
 		t.Run(fmt.Sprintf("weDial=%v", weDial), func(t *testing.T) {
 			asked := topic.Bloom().Or(shh.Topic{5, 5, 6, 0}.Bloom())
@@ -130,9 +130,9 @@ func compare(t *testing.T, got *shh.Message, posted shh.NewMessage, signer []byt
 	}
 }
 
-// TestConformanceDemands: each side sends what the other asks for by PoW and topic, and
+// testDemands: each side sends what the other asks for by PoW and topic, and
 // when it asks for more, the rest. Nothing ends the link.
-func TestConformanceDemands(t *testing.T) {
+func testDemands(t *testing.T) {
 	narrow, full := topic.Bloom(), shh.FullBloom()
 	w, o, n := together(t, shh.Config{MinPoW: 0.3, Bloom: &narrow}, true)
 	feed, err := w.Subscribe(t.Context(), shh.Criteria{SymKeyID: symKeyID(t, w), Topics: []shh.Topic{topic}})
@@ -207,8 +207,8 @@ func TestConformanceDemands(t *testing.T) {
 	}
 }
 
-// TestConformanceTTL: envelopes live as long on one side as on the other.
-func TestConformanceTTL(t *testing.T) {
+// testTTL: envelopes live as long on one side as on the other.
+func testTTL(t *testing.T) {
 	w, o, _ := together(t, easy, false)
 	o.call(nil, "test_setMinPoWNow", 0.001)
 	for _, side := range []string{"theirs", "ours"} {
@@ -223,8 +223,8 @@ func TestConformanceTTL(t *testing.T) {
 	}
 }
 
-// TestConformanceP2P: P2P requests and messages pass both ways, whatever their PoW and age.
-func TestConformanceP2P(t *testing.T) {
+// testP2P: P2P requests and messages pass both ways, whatever their PoW and age.
+func testP2P(t *testing.T) {
 	mail := &chanPostman{requests: make(chan *shh.Envelope, 1)}
 	w, o, n := together(t, shh.Config{MailServer: mail}, true)
 	old := func(text string) *shh.Envelope {
@@ -262,9 +262,9 @@ func TestConformanceP2P(t *testing.T) {
 	}
 }
 
-// TestConformanceCommands: node shh send and node shh listen talk by way of an original
+// testCommands: node shh send and node shh listen talk by way of an original
 // node, and understand what was posted there with the same password.
-func TestConformanceCommands(t *testing.T) {
+func testCommands(t *testing.T) {
 	o := startOriginal(t)
 	binary := filepath.Join(t.TempDir(), "node")
 	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/node").CombinedOutput(); err != nil {

@@ -5,7 +5,6 @@ package shh_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -34,27 +33,28 @@ type original struct {
 	enode string
 }
 
-var buildOriginal = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "whisper")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(dir, "interop")
-	build := exec.Command("go", "build", "-ldflags=-checklinkname=0", "-o", binary, ".")
+// TestConformance holds this package against the original.
+func TestConformance(t *testing.T) {
+	originalBinary = filepath.Join(t.TempDir(), "interop")
+	build := exec.Command("go", "build", "-ldflags=-checklinkname=0", "-o", originalBinary, ".")
 	build.Dir = "interop"
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
+		t.Fatalf("build: %v\n%s", err, out)
 	}
-	return binary, nil
-})
+	t.Run("Messages", testMessages)
+	t.Run("Demands", testDemands)
+	t.Run("TTL", testTTL)
+	t.Run("P2P", testP2P)
+	t.Run("Verdicts", testVerdicts)
+	t.Run("Commands", testCommands)
+}
+
+// originalBinary is where TestConformance has built the original.
+var originalBinary string
 
 func startOriginal(t *testing.T) *original {
 	t.Helper()
-	binary, err := buildOriginal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(binary, "node")
+	cmd := exec.Command(originalBinary, "node")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -88,8 +88,8 @@ func judge(t *testing.T, url string, pooled func(common.Hash) bool, hash common.
 	return ignored
 }
 
-// TestConformanceVerdicts: what an envelope is good for is the same on both sides.
-func TestConformanceVerdicts(t *testing.T) {
+// testVerdicts: what an envelope is good for is the same on both sides.
+func testVerdicts(t *testing.T) {
 	asked := topic.Bloom().Or(shh.Topic{5, 5, 6, 0}.Bloom())
 	cfg := shh.Config{MinPoW: 0.3, Bloom: &asked, MaxMessageSize: 100_000}
 	archive := &archivist{held: make(chan common.Hash, 1000)}
