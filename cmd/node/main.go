@@ -64,6 +64,7 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			}},
 			crawlCommand(),
 			devnetCommand(),
+			newProtocolCommand(),
 			{Name: "ping", Usage: "connect to a node and print what it is", ArgsUsage: "ENODE", Action: ping},
 			shhCommand(),
 			{Name: "chat", Usage: "talk to the people at a node that runs chat/1", ArgsUsage: "ENODE", Action: talk},
