@@ -100,6 +100,30 @@ func testVerdicts(t *testing.T) {
 	o.call(nil, "test_setMinPoWNow", cfg.MinPoW)
 	o.call(nil, "shh_setMaxMessageSize", cfg.MaxMessageSize)
 	o.call(nil, "test_settleBloom", hexutil.Bytes(asked[:]))
+	for _, c := range verdictCases(t) {
+		t.Run(c.name, func(t *testing.T) {
+			o.t = t
+			m := c.message()
+			hash := hashIn(t, m)
+			if got := judge(t, o.enode, o.pooled, hash, m); got != c.want {
+				t.Errorf("the original: %s, want %s", got, c.want)
+			}
+			if got := judge(t, us, archive.has, hash, m); got != c.want {
+				t.Errorf("this one: %s, want %s", got, c.want)
+			}
+		})
+	}
+	o.t = t
+}
+
+type verdictCase struct {
+	name    string
+	message func() *protocols.RawMessage
+	want    verdict
+}
+
+// verdictCases are for nodes that want a PoW of 0.3, two topics, and at most 100,000 bytes.
+func verdictCases(t *testing.T) []verdictCase {
 	at := func(seconds int) func(*shh.Envelope) {
 		return func(e *shh.Envelope) { e.Expiry = uint32(int(e.Expiry) + seconds) }
 	}
@@ -113,11 +137,7 @@ func testVerdicts(t *testing.T) {
 	for weak.PoW() >= 0.3 {
 		weak = sealed(t, "weak", 0.01, nil)
 	}
-	for _, c := range []struct {
-		name    string
-		message func() *protocols.RawMessage
-		want    verdict
-	}{
+	return []verdictCase{
 		{"good", func() *protocols.RawMessage { return good(topic) }, accepted},
 		{"weak", func() *protocols.RawMessage { return bundle(t, weak) }, ends},
 		{"another topic", func() *protocols.RawMessage {
@@ -165,20 +185,7 @@ func testVerdicts(t *testing.T) {
 			return &protocols.RawMessage{Code: 3, Payload: encode(t, make([]byte, 63))}
 		}, ends},
 		{"bloom of none", func() *protocols.RawMessage { return &protocols.RawMessage{Code: 3, Payload: []byte{0x80}} }, ends},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			o.t = t
-			m := c.message()
-			hash := hashIn(t, m)
-			if got := judge(t, o.enode, o.pooled, hash, m); got != c.want {
-				t.Errorf("the original: %s, want %s", got, c.want)
-			}
-			if got := judge(t, us, archive.has, hash, m); got != c.want {
-				t.Errorf("this one: %s, want %s", got, c.want)
-			}
-		})
 	}
-	o.t = t
 }
 
 // lasting gives an envelope a minute.
