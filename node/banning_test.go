@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -28,7 +29,7 @@ func misbehave(t *testing.T, c *client) {
 
 func TestBan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
 		w := watch(t, n)
 		key := newKey(t)
@@ -67,7 +68,7 @@ func TestBan(t *testing.T) {
 
 func TestBannedAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
 		w := watch(t, n)
 		if _, err := greetOver(open(t, world, publicHost, home), newKey(t), n); err != nil {
@@ -100,7 +101,7 @@ func TestBannedAddress(t *testing.T) {
 
 func TestKnownNodesAreNotBanned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		staticKey, trustedKey := newKey(t), newKey(t)
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.StaticNodes = []*enode.Node{enode.NewV4(&staticKey.PublicKey, friend.Addr().AsSlice(), 30303, 0)}
@@ -137,7 +138,7 @@ func TestKnownNodesAreNotBanned(t *testing.T) {
 // gives it a clean slate, and a ban that ended is not needed again at once.
 func TestMisconductEndsInABan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
 		w := watch(t, n)
 		key := newKey(t)
@@ -202,7 +203,7 @@ func TestBecomingKnownLiftsABan(t *testing.T) {
 func TestBansSurviveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		kept := func(c *node.Config) { c.DataDir = dir }
 		n := memNode(t, world, home, kept)
 		short, long := node.BanIP(publicHost), node.BanID(enode.ID{7})

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -31,7 +33,7 @@ func TestCrashTakesNoLinkDown(t *testing.T) {
 }
 
 func crashing(t *testing.T, pattern string) {
-	world := newNetwork()
+	world := nodetest.NewNetwork()
 	key := newKey(t)
 	if id := idOf(key); strings.HasPrefix(pattern, "node-") {
 		pattern = "node-" + id.String()[:8]
@@ -92,7 +94,7 @@ func globEqual(path, pattern string) bool {
 // TestInjectedProtocolPanic is what an operator does: the protocol restarts, the link stays.
 func TestInjectedProtocolPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.Chaos = []node.Chaos{{Pattern: "*/greet", Interval: 2 * time.Second}}
 		})
@@ -127,7 +129,7 @@ func TestInjectedProtocolPanic(t *testing.T) {
 func TestStuckHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		stuck := greetSpecWith("greet", func(ctx actor.Context) {
 			if _, ok := ctx.Message().(*protocols.LinkUp); ok {
 				<-release
@@ -152,14 +154,30 @@ func TestStuckHandler(t *testing.T) {
 	})
 }
 
+// failingListener fails while it is told to.
+type failingListener struct {
+	net.Listener
+	err   error
+	fail  atomic.Bool
+	tries atomic.Int64
+}
+
+func (l *failingListener) Accept() (net.Conn, error) {
+	l.tries.Add(1)
+	if l.fail.Load() {
+		return nil, l.err
+	}
+	return l.Listener.Accept()
+}
+
 // TestAcceptBacksOff: a listener that fails is not asked in a tight loop.
 func TestAcceptBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		failing := &failingListener{err: errors.New("too many open files")}
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.ListenFunc = func(ctx context.Context, on netip.AddrPort) (net.Listener, error) {
-				l, err := world.listen(ctx, on)
+				l, err := world.Listen(ctx, on)
 				failing.Listener = l
 				return failing, err
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -64,7 +65,8 @@ func (c *crowd) refuse(_ context.Context, to netip.AddrPort) (net.Conn, error) {
 func (c *crowd) welcome(_ context.Context, to netip.AddrPort) (net.Conn, error) {
 	c.note(to)
 	key := c.keys[to]
-	near, far := net.Pipe()
+	cable := protocoltest.NewCable(0, home, to)
+	near, far := cable.A(), cable.B()
 	go func() {
 		h := &wire.Hello{Version: wire.BaseVersion, Name: "crowd", Caps: []wire.Cap{greet}, ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:])}
 		defer far.Close()
@@ -76,7 +78,7 @@ func (c *crowd) welcome(_ context.Context, to netip.AddrPort) (net.Conn, error) 
 			stay(far, session)
 		}
 	}()
-	return &memConn{near, net.TCPAddrFromAddrPort(home), net.TCPAddrFromAddrPort(to)}, nil
+	return near, nil
 }
 
 // stay is a peer that only answers pings, until the node ends the link.

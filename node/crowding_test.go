@@ -11,13 +11,14 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 )
 
 // TestEclipse: somebody has a thousand node IDs in one /24, dials with all of them and
 // has us dial them. He gets his share, and all others find their places.
 func TestEclipse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		c := newCrowd(t, 1000, neighbours)
 		n := memNode(t, world, home, func(cfg *node.Config) {
 			cfg.MaxPeers = 50
@@ -69,7 +70,7 @@ func TestEclipse(t *testing.T) {
 // it comes back.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		key := newKey(t)
 		partner := func() *node.Node {
 			return memNode(t, world, friend, func(c *node.Config) { c.Key = key })
@@ -88,7 +89,7 @@ func TestFlood(t *testing.T) {
 			go func() {
 				defer flood.Done()
 				for ctx.Err() == nil {
-					conn, err := world.dialFrom(scattered(i))(ctx, home)
+					conn, err := world.DialFrom(scattered(i))(ctx, home)
 					if err != nil {
 						return
 					}

@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -21,7 +22,7 @@ func TestDialThatCrossesAnother(t *testing.T) {
 	low, high := orderedKeys(t)
 	t.Run("ours is the lower ID", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			world := newNetwork()
+			world := nodetest.NewNetwork()
 			remote := playRemote(t, world)
 			n := memNode(t, world, home, func(c *node.Config) {
 				c.Key = low
@@ -38,7 +39,7 @@ func TestDialThatCrossesAnother(t *testing.T) {
 	})
 	t.Run("ours is the higher ID", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			world := newNetwork()
+			world := nodetest.NewNetwork()
 			remote := playRemote(t, world)
 			n := memNode(t, world, home, func(c *node.Config) {
 				c.Key = high
@@ -64,9 +65,9 @@ func TestDialThatCrossesAnother(t *testing.T) {
 }
 
 // playRemote listens where the friend lives.
-func playRemote(t *testing.T, world *network) <-chan net.Conn {
+func playRemote(t *testing.T, world *nodetest.Network) <-chan net.Conn {
 	t.Helper()
-	ln, err := world.listen(t.Context(), friend)
+	ln, err := world.Listen(t.Context(), friend)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,9 +94,9 @@ func awaitAuth(t *testing.T, conn net.Conn) {
 	}
 }
 
-// closed says whether the other side has closed a connection.
+// closed says whether the other side has closed a connection, in a bubble.
 func closed(conn net.Conn) bool {
-	if err := conn.SetReadDeadline(time.Now()); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return true
 	}
 	_, err := conn.Read(make([]byte, 1))
@@ -105,7 +106,7 @@ func closed(conn net.Conn) bool {
 // TestSlowAddressLeavesTimeForTheNext: the first of two addresses swallows all packets.
 func TestSlowAddressLeavesTimeForTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		remote := memNode(t, world, friend, nil)
 		target := enode.NewV4(remote.Self().Pubkey(), nil, 30303, 0).WithHostname("node.example")
 		n := memNode(t, world, home, func(c *node.Config) {

@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 )
 
 func TestCandidatesBecomePeers(t *testing.T) {
@@ -33,7 +34,7 @@ func TestCandidatesBecomePeers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCrowd(t, tt.found, scattered)
-				n := memNode(t, newNetwork(), home, func(cfg *node.Config) {
+				n := memNode(t, nodetest.NewNetwork(), home, func(cfg *node.Config) {
 					cfg.MaxPeers, cfg.DialRatio = tt.max, tt.ratio
 					cfg.Candidates, cfg.Dial = enode.CycleNodes(c.nodes), c.welcome
 				})
@@ -71,7 +72,7 @@ func TestNobodySearchesForAFullNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, 20, scattered)
 		source := &counted{Iterator: enode.CycleNodes(c.nodes)}
-		n := memNode(t, newNetwork(), home, func(cfg *node.Config) {
+		n := memNode(t, nodetest.NewNetwork(), home, func(cfg *node.Config) {
 			cfg.MaxPeers, cfg.DialRatio = 4, 1
 			cfg.Candidates, cfg.Dial = source, c.welcome
 		})
@@ -94,7 +95,7 @@ func TestNobodySearchesForAFullNode(t *testing.T) {
 func TestLookingGoesOnThroughCrashes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, 60, scattered)
-		n := memNode(t, newNetwork(), home, func(cfg *node.Config) {
+		n := memNode(t, nodetest.NewNetwork(), home, func(cfg *node.Config) {
 			cfg.MaxPeers, cfg.MaxDialRate = 30, 1
 			cfg.Candidates, cfg.Dial = enode.CycleNodes(c.nodes), c.welcome
 			for _, who := range []string{"dialer", "candidates", "handshakes"} {
@@ -115,7 +116,7 @@ func TestLookingGoesOnThroughCrashes(t *testing.T) {
 func TestStopWhileNothingIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nothing := enode.NewFairMix(time.Second)
-		n := memNode(t, newNetwork(), home, func(cfg *node.Config) { cfg.Candidates = nothing })
+		n := memNode(t, nodetest.NewNetwork(), home, func(cfg *node.Config) { cfg.Candidates = nothing })
 		time.Sleep(time.Minute)
 		begin := time.Now()
 		stopNode(t, n)
@@ -134,7 +135,7 @@ func TestCandidatesThatRefuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, 5000, scattered)
 		log := &lines{Handler: slog.DiscardHandler}
-		n := memNode(t, newNetwork(), home, func(cfg *node.Config) {
+		n := memNode(t, nodetest.NewNetwork(), home, func(cfg *node.Config) {
 			cfg.Candidates, cfg.Dial, cfg.Logger = enode.CycleNodes(c.nodes), c.refuse, slog.New(log)
 		})
 		const minutes = 5
@@ -173,7 +174,7 @@ func TestFewCandidatesThatRefuse(t *testing.T) {
 		for range 10 {
 			all = append(all, enode.NewV4(&newKey(t).PublicKey, at.Addr().AsSlice(), 10000, 10000))
 		}
-		n := memNode(t, newNetwork(), home, func(cfg *node.Config) {
+		n := memNode(t, nodetest.NewNetwork(), home, func(cfg *node.Config) {
 			cfg.Candidates, cfg.Dial = enode.CycleNodes(all), c.refuse
 		})
 		time.Sleep(3 * time.Hour)

@@ -11,14 +11,15 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
 // settler comes in and stays; it is told why it has to go by the node's events.
-func settler(t *testing.T, world *network, n *node.Node, from netip.Addr) (enode.ID, error) {
+func settler(t *testing.T, world *nodetest.Network, n *node.Node, from netip.Addr) (enode.ID, error) {
 	t.Helper()
 	key := newKey(t)
-	conn, err := world.dialFrom(from)(t.Context(), home)
+	conn, err := world.DialFrom(from)(t.Context(), home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func settler(t *testing.T, world *network, n *node.Node, from netip.Addr) (enode
 // never one that is static or trusted.
 func TestMakingRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		staticKey, trustedKey := newKey(t), newKey(t)
 		memNode(t, world, friend, func(c *node.Config) { c.Key = staticKey })
 		n := memNode(t, world, home, func(c *node.Config) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -26,7 +27,7 @@ var (
 )
 
 // offering is a node that speaks these protocols.
-func offering(t *testing.T, world *network, on netip.AddrPort, specs ...protocols.Spec) *node.Node {
+func offering(t *testing.T, world *nodetest.Network, on netip.AddrPort, specs ...protocols.Spec) *node.Node {
 	t.Helper()
 	return memNode(t, world, on, func(c *node.Config) { c.Specs = specs })
 }
@@ -50,7 +51,7 @@ func saysInRecord(n *node.Node, protocol string) bool {
 // record says it.
 func TestAddProtocol(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		var book ledger
 		n := offering(t, world, home, greetSpec("greet"))
 		early := offering(t, world, friend, greetSpec("greet"), greetSpec("bow"))
@@ -144,7 +145,7 @@ func TestAddProtocolRefuses(t *testing.T) {
 // service of its own.
 func TestRemoveProtocol(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		var book, successor ledger
 		n := offering(t, world, home, greetSpec("greet"), servedSpec("bow", &book).Advertised())
 		both := offering(t, world, friend, greetSpec("greet"), greetSpec("bow"))
@@ -207,7 +208,7 @@ func TestRemoveProtocol(t *testing.T) {
 // goes on without any until there is one.
 func TestNoProtocolLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		var book ledger
 		n := offering(t, world, home, greetSpec("greet"), servedSpec("bow", &book))
 		other := offering(t, world, friend, greetSpec("greet"), greetSpec("bow"))
@@ -259,7 +260,7 @@ func TestRemovedDuringHandshake(t *testing.T) {
 	for _, caps := range [][]wire.Cap{{bow}, {bow, greet}, {greet}} {
 		t.Run(fmt.Sprint(caps), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				world := newNetwork()
+				world := nodetest.NewNetwork()
 				var book ledger
 				n := offering(t, world, home, greetSpec("greet"), servedSpec("bow", &book))
 				goOn := make(chan struct{})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -58,7 +59,7 @@ func servedSpec(name string, into *ledger) protocols.Spec {
 // the end of all links before its own.
 func TestServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		var first, second ledger
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.Specs = []protocols.Spec{servedSpec("greet", &first), servedSpec("bow", &second)}

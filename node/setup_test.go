@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -28,15 +29,15 @@ var (
 )
 
 // memNode runs a node on a network in memory until the test ends.
-func memNode(t *testing.T, world *network, on netip.AddrPort, edit func(*node.Config)) *node.Node {
+func memNode(t *testing.T, world *nodetest.Network, on netip.AddrPort, edit func(*node.Config)) *node.Node {
 	t.Helper()
 	// protoactor throttles its log of dead letters with a goroutine that lives a second
 	// longer than the node; the bubble must be empty at its end.
 	t.Cleanup(func() { time.Sleep(2 * time.Second) })
 	return startNode(t, func(c *node.Config) {
 		c.Listen = []netip.AddrPort{on}
-		c.ListenFunc = world.listen
-		c.Dial = world.dialFrom(on.Addr())
+		c.ListenFunc = world.Listen
+		c.Dial = world.DialFrom(on.Addr())
 		if edit != nil {
 			edit(c)
 		}
@@ -44,9 +45,9 @@ func memNode(t *testing.T, world *network, on netip.AddrPort, edit func(*node.Co
 }
 
 // open connects to a node from an address.
-func open(t *testing.T, world *network, from netip.Addr, to netip.AddrPort) net.Conn {
+func open(t *testing.T, world *nodetest.Network, from netip.Addr, to netip.AddrPort) net.Conn {
 	t.Helper()
-	conn, err := world.dialFrom(from)(t.Context(), to)
+	conn, err := world.DialFrom(from)(t.Context(), to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func shake(conn net.Conn, key *ecdsa.PrivateKey, with *node.Node, caps ...wire.C
 func TestSilentStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const silent, pending = 100, 8
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		friendKey := newKey(t)
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.MaxPending = pending
@@ -118,7 +119,7 @@ func TestSilentStrangers(t *testing.T) {
 // the node from accepting no more than from answering whom it knows.
 func TestCrowdOfSilentStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		friendKey := newKey(t)
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.MaxPending = 8
@@ -141,7 +142,7 @@ func TestCrowdOfSilentStrangers(t *testing.T) {
 
 func TestPatientStrangerGetsASlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, func(c *node.Config) { c.MaxPending = 1 })
 		blocking := open(t, world, stranger, home)
 		synctest.Wait()
@@ -163,7 +164,7 @@ func TestPatientStrangerGetsASlot(t *testing.T) {
 
 func TestSlowDrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
 		w := watch(t, n)
 		conn := open(t, world, stranger, home)
@@ -187,7 +188,7 @@ func TestSlowDrip(t *testing.T) {
 
 func TestThrottledAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
 		w := watch(t, n)
 		public := netip.MustParseAddr("198.51.100.7")
@@ -209,7 +210,7 @@ func TestThrottledAddress(t *testing.T) {
 
 func TestRedialTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		var dials []time.Time
 		unreachable := enode.NewV4(&newKey(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)
 		n := memNode(t, world, home, func(c *node.Config) {
@@ -243,7 +244,7 @@ func TestHangingDialIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
-		n := memNode(t, newNetwork(), home, func(c *node.Config) {
+		n := memNode(t, nodetest.NewNetwork(), home, func(c *node.Config) {
 			c.StaticNodes = []*enode.Node{enode.NewV4(&newKey(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)}
 			c.Dial = func(context.Context, netip.AddrPort) (net.Conn, error) {
 				<-release
@@ -265,7 +266,7 @@ func TestHangingDialIsGivenUp(t *testing.T) {
 func TestRemovedWhileDialing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		target := enode.NewV4(&newKey(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)
-		n := memNode(t, newNetwork(), home, func(c *node.Config) {
+		n := memNode(t, nodetest.NewNetwork(), home, func(c *node.Config) {
 			c.StaticNodes = []*enode.Node{target}
 			c.Dial = func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
 				<-ctx.Done()
@@ -286,7 +287,7 @@ func TestRemovedWhileDialing(t *testing.T) {
 
 func TestStopMidHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, func(c *node.Config) { c.MaxPending = 2 })
 		silent := open(t, world, stranger, home)
 		waiting := open(t, world, stranger, home)
@@ -325,7 +326,7 @@ func (c *pausingConn) Write(b []byte) (int, error) {
 // stops is told so.
 func TestStopAmidHellos(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world := newNetwork()
+		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
 		conn := &pausingConn{Conn: open(t, world, stranger, home), reached: make(chan struct{}), letGo: make(chan struct{})}
 		go func() {
