@@ -16,8 +16,18 @@
 // An end made with [ByHand] is played by the test itself: it sends what it likes and
 // takes what the other end sent with [Next]. A hostile remote is one whose Spec has
 // the same name, version and length but Raw messages, by which any bytes can be
-// sent; one that does not read is an end in [End.Pause]; and [Pair.Cut] is a network
-// that fails.
+// sent.
+//
+// # Faults
+//
+//   - The network: [Pair.SetLatency], [Pair.SetDown], [Pair.Cut].
+//   - A remote that does not read: [End.Pause], with [End.FillOutbox] until nothing can be
+//     sent any more. [FullOutboxAt] lets the actor itself run into that.
+//   - A crash: [CrashBefore] and [CrashAfter] a message of the remote's, as a mistake in the
+//     code makes it; [End.Crash] and [End.CrashService], which lose nothing.
+//
+// What passed over the link meanwhile, both ways, is in a [Recorder]; what became of the
+// actors, in [End.Steps]. The examples "Restart" and "Backpressure" have five lines each.
 //
 // Under testing/synctest all of it runs on the bubble's clock: time-outs of minutes
 // pass at once, and synctest.Wait returns when both ends are at rest.

@@ -29,8 +29,9 @@ type Pair struct {
 type Option func(*options)
 
 type options struct {
-	buffer int
-	log    *slog.Logger
+	buffer   int
+	log      *slog.Logger
+	recorder *Recorder // nil without
 }
 
 // Buffer makes the connection hold so many bytes in each direction instead of
@@ -96,6 +97,7 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	if len(actors.Match(a.mounted.Offers, b.hello.Caps)) == 0 {
 		return nil, fmt.Errorf("nothing in common: A has %v, B has %v", a.hello.Caps, b.hello.Caps)
 	}
+	o.recorder.attach(tb, a, b)
 	cable := NewCable(o.buffer, addrA, addrB)
 	connA, connB := cable.a, cable.b
 	if err := handshake(a, b, connA, connB); err != nil {

@@ -18,6 +18,7 @@ type stream struct {
 	unread  int
 	limit   int
 	held    bool // the reader gets nothing, as if nothing had arrived
+	stuck   bool // a writer waits for room
 	transit transit
 
 	reader, writer side
@@ -78,7 +79,12 @@ func (s *stream) write(p []byte) (n int, err error) {
 		if n == len(p) {
 			return n, nil
 		}
+		s.stuck = true
+		if s.held {
+			s.changed.Broadcast() // tell awaitStuck
+		}
 		s.wait()
+		s.stuck = false
 	}
 }
 

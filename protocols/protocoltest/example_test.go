@@ -1,0 +1,221 @@
+package protocoltest_test
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/protocoltest"
+)
+
+// The protocol of these examples is a tally: a Vote is counted, and a Count asks for the
+// Result. What is counted lives in the link, and a Result that finds the outbox full waits
+// in the actor until there is room.
+type (
+	Vote   struct{ For string }
+	Count  struct{}
+	Result struct{ Votes uint64 }
+)
+
+type tally struct {
+	link *protocols.Link
+	owed bool // a Result, which found no room
+}
+
+func (t *tally) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *protocols.LinkUp:
+		t.link = msg.Link
+	case *Vote:
+		*protocols.State[uint64](t.link)++
+	case *Count, announce:
+		t.result()
+	case *protocols.Drained:
+		if t.owed {
+			t.result()
+		}
+	}
+}
+
+// announce lets the actor tell the result unasked.
+type announce struct{}
+
+func (t *tally) result() {
+	err := t.link.Send(&Result{Votes: *protocols.State[uint64](t.link)})
+	if t.owed = errors.Is(err, protocols.ErrOutboxFull); err != nil && !t.owed {
+		t.link.DisconnectWithError(protocols.DiscRequested, err)
+	}
+}
+
+func TallySpec() protocols.Spec {
+	return protocols.Spec{
+		Name: "tally",
+		Versions: []protocols.Version{{Number: 1, Length: 3, Messages: []protocols.Message{
+			protocols.Type[Vote](), protocols.Type[Count](), protocols.Type[Result](),
+		}}},
+		New: func() actor.Actor { return new(tally) },
+	}
+}
+
+// pair links a tally with an end that the example plays. A test has NewPair for it, which
+// closes the link by itself and fails the test by itself.
+func pair(a, b protocols.Spec, opts ...protocoltest.Option) *protocoltest.Pair {
+	p, err := protocoltest.Connect(a, b, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// A restart in five lines: the actor crashes after the first vote, and the link remembers
+// it.
+func Example_restart() {
+	p := pair(protocoltest.CrashAfter(TallySpec(), 1), protocoltest.ByHand(TallySpec()))
+	defer p.Close()
+	_ = p.B.Send(&Vote{For: "blue"})
+	_ = p.B.Send(&Count{})
+	fmt.Println(protocoltest.Next[Result](p.B).Votes, "vote after", p.A.Restarts(), "restart")
+	// Output:
+	// 1 vote after 1 restart
+}
+
+// Backpressure in five lines: when the first message comes, the actor finds its outbox full
+// and its Result refused. It is told when there is room, and does not forget it.
+func Example_backpressure() {
+	p := pair(protocoltest.FullOutboxAt(TallySpec(), &Count{}, 1), protocoltest.ByHand(TallySpec()))
+	defer p.Close()
+	_ = p.B.Send(&Count{})
+	result := protocoltest.Await[Result](p.B, nil)
+	fmt.Println("in the end the result came:", result.Votes)
+	// Output:
+	// in the end the result came: 0
+}
+
+// A remote that does not read: what the actor sends waits, and comes when it reads on.
+func ExampleEnd_Pause() {
+	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
+	defer p.Close()
+	p.B.Pause()
+	_ = p.B.Send(&Count{})
+	p.B.Resume()
+	fmt.Println(protocoltest.Next[Result](p.B).Votes)
+	// Output:
+	// 0
+}
+
+// What the actor is to send while its outbox is full must not get lost.
+func ExampleFullOutboxAt() {
+	p := pair(protocoltest.FullOutboxAt(TallySpec(), &Count{}, 2), protocoltest.ByHand(TallySpec()))
+	defer p.Close()
+	_ = p.B.Send(&Vote{For: "blue"})
+	_ = p.B.Send(&Count{})
+	fmt.Println(protocoltest.Await[Result](p.B, nil).Votes)
+	// Output:
+	// 1
+}
+
+// A message that crashes the actor before anything was done of it is lost, as with a
+// mistake in the code. The rest of what the remote sent is handled.
+func ExampleCrashBefore() {
+	p := pair(protocoltest.CrashBefore(TallySpec(), 2), protocoltest.ByHand(TallySpec()))
+	defer p.Close()
+	for _, party := range []string{"blue", "red", "green"} {
+		_ = p.B.Send(&Vote{For: party})
+	}
+	_ = p.B.Send(&Count{})
+	fmt.Println(protocoltest.Next[Result](p.B).Votes, "of 3 votes")
+	// Output:
+	// 2 of 3 votes
+}
+
+// All that the message brings was done, and what the actor keeps in itself is lost.
+func ExampleCrashAfter() {
+	p := pair(protocoltest.CrashAfter(TallySpec(), 2, 3), protocoltest.ByHand(TallySpec()))
+	defer p.Close()
+	for _, party := range []string{"blue", "red", "green"} {
+		_ = p.B.Send(&Vote{For: party})
+	}
+	_ = p.B.Send(&Count{})
+	fmt.Println(protocoltest.Next[Result](p.B).Votes, "of 3 votes")
+	// Output:
+	// 3 of 3 votes
+}
+
+// A full outbox refuses each Send, without waiting.
+func ExampleEnd_FillOutbox() {
+	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
+	defer p.Close()
+	p.B.Pause()
+	p.A.FillOutbox(&Vote{For: "red"})
+	fmt.Println(p.A.Send(&Vote{For: "blue"}))
+	// Output:
+	// outbox full
+}
+
+// Await passes over what the test does not care for.
+func ExampleAwait() {
+	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
+	defer p.Close()
+	for n := range uint64(100) {
+		_ = p.A.Send(&Result{Votes: n})
+	}
+	fmt.Println(protocoltest.Await(p.B, func(r *Result) bool { return r.Votes > 41 }).Votes)
+	// Output:
+	// 42
+}
+
+// A Recorder shows the conversation as a whole.
+func ExampleRecorder() {
+	var said protocoltest.Recorder
+	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()), protocoltest.Record(&said))
+	defer p.Close()
+	_ = p.B.Send(&Vote{For: "blue"})
+	_ = p.B.Send(&Count{})
+	said.Wait(3)
+	fmt.Print(&said)
+	// Output:
+	// B: Vote{For:blue}
+	// B: Count{}
+	// A: Result{Votes:1}
+}
+
+// A slow network, here by 30 ms each way. In a synctest bubble it takes no time at all.
+func ExamplePair_SetLatency() {
+	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
+	defer p.Close()
+	p.SetLatency(30 * time.Millisecond)
+	asked := time.Now()
+	_ = p.B.Send(&Count{})
+	protocoltest.Next[Result](p.B)
+	fmt.Println(time.Since(asked) >= 60*time.Millisecond)
+	// Output:
+	// true
+}
+
+// A network that is away for a while loses nothing; it is TCP that is below.
+func ExamplePair_SetDown() {
+	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
+	defer p.Close()
+	p.SetDown(true)
+	_ = p.B.Send(&Vote{For: "blue"})
+	_ = p.B.Send(&Count{})
+	p.SetDown(false)
+	fmt.Println(protocoltest.Next[Result](p.B).Votes)
+	// Output:
+	// 1
+}
+
+// The loss of the link: both ends find out, and the actors get their LinkDown.
+func ExamplePair_Cut() {
+	p := pair(TallySpec(), TallySpec())
+	defer p.Close()
+	p.Cut()
+	fmt.Println(p.A.Wait().Side)
+	fmt.Println(p.B.Wait().Side)
+	// Output:
+	// network
+	// network
+}
