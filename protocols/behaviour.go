@@ -27,6 +27,9 @@ func (b *behaviour) receive(ctx actor.Context, msg any, at time.Time, size int, 
 	if b.actor == nil {
 		return // never came to life, so that there is nobody to tell
 	}
+	if o := b.link.onward; o != nil {
+		o.size = size
+	}
 	c := &b.ctx
 	c.Context, c.message, c.at, c.size, c.ofLink = ctx, msg, at, size, ofLink
 	b.actor.Receive(c)
@@ -47,6 +50,9 @@ func (b *behaviour) Other(ctx actor.Context) {
 	switch msg := msg.(type) {
 	case *askOverdue:
 		b.expire(ctx, msg.id)
+		return
+	case *serviceCaughtUp:
+		b.link.onward.caughtUp(b.link)
 		return
 	case *actor.Started:
 		b.link.asks.dropThen() // what the continuations of an earlier life know of is gone

@@ -24,6 +24,7 @@ type Link struct {
 	greeting *greeting // nil without a handshake
 	asks     *askTable // nil without requests
 	service  *service  // nil without
+	onward   *onward   // nil without a service
 
 	mu     sync.Mutex
 	states map[reflect.Type]any

@@ -57,7 +57,9 @@ func (m *Mounted) offer(v Version) actors.Protocol {
 		Urgent: set.urgent(),
 		Mount: func(h *actors.Host) func() actors.Behaviour {
 			link := newLink(h, set, s.PeerInfo, v.Handshake, limits.Asks)
-			link.service = m.service
+			if link.service = m.service; m.service != nil {
+				link.onward = &onward{limit: limits.Inbound}
+			}
 			h.Attach(link)
 			m.service.enter(link)
 			return func() actors.Behaviour { return &behaviour{link: link, produce: s.New} }

@@ -21,8 +21,7 @@ import (
 //
 // A crash of the service takes no link down, and it is restarted as often as need be: at
 // once, then after 10 ms, doubling to 1 s. Nothing bounds what waits in its mailbox, so
-// that links' actors should not pass on to it all that remotes send: what it has not
-// answered yet, they count.
+// that what remotes send goes to it by [Link.PassOn], which counts.
 type LinkJoined struct {
 	Link      *Link
 	Restarted bool // an earlier service had been told of this link
@@ -238,6 +237,8 @@ func (v *servant) Receive(ctx actor.Context) {
 		v.start(ctx)
 	case *linkNews:
 		v.news(ctx, msg)
+	case *passedOn:
+		v.passedOn(ctx, msg)
 	case *actor.Stopping:
 		v.stop(ctx)
 	default:

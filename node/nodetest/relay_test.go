@@ -77,7 +77,7 @@ func (l *relayLink) Receive(ctx actor.Context) {
 	case *protocols.LinkUp:
 		l.link = msg.Link
 	case *Note:
-		ctx.Send(l.link.Service(), &note{msg, l.link})
+		l.link.PassOn(&note{msg, l.link})
 	}
 }
 
