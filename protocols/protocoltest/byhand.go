@@ -32,13 +32,18 @@ func (k *keeper) Receive(ctx actor.Context) {
 	if protocols.ReceivedAt(ctx).IsZero() {
 		return // not from the remote
 	}
-	msg := ctx.Message()
-	if raw, ok := msg.(*protocols.RawMessage); ok {
-		kept := *raw
-		kept.Payload = bytes.Clone(raw.Payload)
-		msg = &kept
+	k.tape.add(kept(ctx.Message()))
+}
+
+// kept is a message as it can be kept after Receive.
+func kept(msg any) any {
+	raw, ok := msg.(*protocols.RawMessage)
+	if !ok {
+		return msg
 	}
-	k.tape.add(msg)
+	c := *raw
+	c.Payload = bytes.Clone(raw.Payload)
+	return &c
 }
 
 // Next takes the next message that an end made with [ByHand] has received, and waits

@@ -14,9 +14,9 @@
 //	}
 //
 // An end made with [ByHand] is played by the test itself: it sends what it likes and
-// takes what the other end sent with [Next]. A hostile remote is one whose Spec has
-// the same name, version and length but Raw messages, by which any bytes can be
-// sent.
+// takes what the other end sent with [Next]. One made with [Script] plays by itself, line
+// after line. A hostile remote is one whose Spec has the same name, version and length but
+// Raw messages, by which any bytes can be sent.
 //
 // # Faults
 //

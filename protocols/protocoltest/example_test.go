@@ -155,6 +155,41 @@ func ExampleEnd_FillOutbox() {
 	// outbox full
 }
 
+// A remote with a script: it votes, asks, and wants to hear of its one vote.
+func ExampleScript() {
+	p := pair(TallySpec(), protocoltest.Script(TallySpec(),
+		protocoltest.Say(&Vote{For: "blue"}),
+		protocoltest.Say(&Count{}),
+		protocoltest.Hear(func(r *Result) error {
+			if r.Votes != 1 {
+				return fmt.Errorf("%d votes", r.Votes)
+			}
+			return nil
+		}),
+		protocoltest.Quit(protocols.DiscRequested),
+	))
+	defer p.Close()
+	p.B.Played()
+	fmt.Println(p.A.Wait())
+	// Output:
+	// remote: disconnect requested
+}
+
+// A remote that always answers, whatever else the test does.
+func ExampleEach() {
+	p := pair(protocoltest.ByHand(TallySpec()), protocoltest.Script(TallySpec(),
+		protocoltest.Each(func(*Count) any { return &Result{Votes: 1000} }),
+	))
+	defer p.Close()
+	for range 2 {
+		_ = p.A.Send(&Count{})
+		fmt.Println(protocoltest.Next[Result](p.A).Votes)
+	}
+	// Output:
+	// 1000
+	// 1000
+}
+
 // Await passes over what the test does not care for.
 func ExampleAwait() {
 	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
