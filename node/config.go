@@ -63,7 +63,8 @@ type Config struct {
 	// zero: not at all.
 	Discovery *Discovery
 
-	// Specs are the protocols to offer; at least one.
+	// Specs are the protocols to offer; at least one. They can change while the node runs, see
+	// [Node.AddProtocol].
 	Specs []protocols.Spec
 
 	// MaxPeers limits the links; trusted nodes come on top. Negative: none but those. Zero:

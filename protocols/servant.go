@@ -1,0 +1,118 @@
+package protocols
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// servant is one life of an author's service. It sees to it that each link comes to that
+// life once and goes once, whatever of it the life before had heard.
+type servant struct {
+	service *service
+	actor   actor.Actor // nil if making it failed
+	told    []*guest
+	ctx     serviceContext
+}
+
+// serviceContext is the service's context with the author's message in it.
+type serviceContext struct{ messageContext }
+
+// Stop refuses to end the service itself: it is permanent, and a restart is what there is
+// to have instead.
+func (c *serviceContext) Stop(pid *actor.PID) {
+	c.check(pid)
+	c.Context.Stop(pid)
+}
+
+// Poison refuses likewise.
+func (c *serviceContext) Poison(pid *actor.PID) {
+	c.check(pid)
+	c.Context.Poison(pid)
+}
+
+func (c *serviceContext) check(pid *actor.PID) {
+	if pid.Equal(c.Self()) {
+		panic("protocols: a service does not stop by itself; it ends with the node or when its protocol is removed")
+	}
+}
+
+func (v *servant) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		v.start(ctx)
+	case *linkNews:
+		v.news(ctx, msg)
+	case *passedOn:
+		v.passedOn(ctx, msg)
+	case *actor.Stopping:
+		v.stop(ctx)
+	default:
+		v.pass(ctx)
+	}
+}
+
+func (v *servant) start(ctx actor.Context) {
+	if v.actor = v.service.produce(); v.actor == nil {
+		panic(fmt.Errorf("protocol %s: Service returned nil", v.service.name))
+	}
+	v.pass(ctx)
+	for _, g := range v.service.joined() {
+		v.join(ctx, g)
+	}
+}
+
+// news passes on what this life has not heard yet. Of a link that went while there was none
+// it hears nothing.
+func (v *servant) news(ctx actor.Context, msg *linkNews) {
+	told := slices.Contains(v.told, msg.guest)
+	switch {
+	case !msg.left && !told:
+		v.join(ctx, msg.guest)
+	case msg.left && told:
+		v.leave(ctx, msg.guest)
+	}
+}
+
+// stop is the end, before which all that waits in the mailbox is lost. What there is of
+// links that left is found where it was written down.
+func (v *servant) stop(ctx actor.Context) {
+	defer v.pass(ctx) // whatever happens before it
+	for _, g := range slices.Clone(v.told) {
+		if v.service.hasLeft(g) {
+			v.leave(ctx, g)
+		}
+	}
+}
+
+func (v *servant) join(ctx actor.Context, g *guest) {
+	joined := &LinkJoined{Link: g.link, Restarted: g.known}
+	g.known = true
+	v.told = append(v.told, g)
+	v.deliver(ctx, joined)
+}
+
+func (v *servant) leave(ctx actor.Context, g *guest) {
+	v.told = slices.DeleteFunc(v.told, func(other *guest) bool { return other == g })
+	v.deliver(ctx, &LinkLeft{Link: g.link, Cause: g.cause})
+}
+
+// pass gives the actor the message as it is.
+func (v *servant) pass(ctx actor.Context) {
+	v.receive(messageContext{Context: ctx, message: ctx.Message()})
+}
+
+// deliver gives the actor what comes from no actor that it could answer.
+func (v *servant) deliver(ctx actor.Context, msg any) {
+	v.receive(messageContext{Context: ctx, message: msg, ofLink: true})
+}
+
+func (v *servant) receive(ctx messageContext) {
+	if v.actor == nil {
+		return
+	}
+	v.ctx = serviceContext{ctx}
+	v.actor.Receive(&v.ctx)
+	v.ctx = serviceContext{messageContext{Context: ctx.Context}}
+}
