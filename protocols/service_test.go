@@ -100,6 +100,7 @@ func TestService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(diary)
 		p := protocoltest.NewPair(t, served(d, nil), byHand())
+		synctest.Wait() // the service knows of the link
 		send(t, p.B, &ask{N: 41})
 		if got := protocoltest.Next[answer](p.B); got.N != 42 {
 			t.Errorf("the service answered %d, want 42", got.N)
@@ -125,6 +126,7 @@ func TestServiceRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(diary)
 		p := protocoltest.NewPair(t, served(d, nil), byHand())
+		synctest.Wait() // the service knows of the link
 		pid := p.A.Service()
 		for range 20 { // far beyond any intensity
 			p.A.Tell(pid, &mishap{})
@@ -146,6 +148,7 @@ func TestServiceBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(diary)
 		p := protocoltest.NewPair(t, served(d, nil), byHand())
+		synctest.Wait() // the service knows of the link
 		for range 10 {
 			p.A.Tell(p.A.Service(), &farewell{})
 		}
@@ -193,6 +196,7 @@ func TestLinkEndsWhileTheServiceIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(diary)
 		p := protocoltest.NewPair(t, served(d, nil), byHand())
+		synctest.Wait() // the service knows of the link
 		p.A.Tell(p.A.Service(), &mishap{})
 		p.A.Tell(p.A.Service(), &mishap{}) // back in 10 ms
 		synctest.Wait()
@@ -212,6 +216,7 @@ func TestServiceStopsInBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(diary)
 		p := protocoltest.NewPair(t, served(d, nil), byHand())
+		synctest.Wait() // the service knows of the link
 		begin := time.Now()
 		p.A.Tell(p.A.Service(), &mishap{})
 		p.A.Tell(p.A.Service(), &mishap{}) // back in 10 ms
