@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"reflect"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ func checkType[T any]() error {
 // recursion, and a message of 16 MiB has room for four million lists within each
 // other: more than a goroutine's stack, whose overflow ends the process.
 func checkDepth(t reflect.Type, above []reflect.Type) error {
-	if decodesItself(t) {
+	if decodesItself(t) || t == reflect.TypeFor[big.Int]() { // which RLP has a way of its own for
 		return nil
 	}
 	if slices.Contains(above, t) {
@@ -57,13 +58,18 @@ func checkDepth(t reflect.Type, above []reflect.Type) error {
 }
 
 func checkFields(t reflect.Type, above []reflect.Type) error {
+	exported := false
 	for f := range t.Fields() {
+		exported = exported || f.IsExported()
 		if !f.IsExported() || ignoredField(f) {
 			continue
 		}
 		if err := checkDepth(f.Type, above); err != nil {
 			return fmt.Errorf("field %s: %w", f.Name, err)
 		}
+	}
+	if t.NumField() > 0 && !exported {
+		return fmt.Errorf("%v has no exported field, so that RLP would send nothing of it", t)
 	}
 	return nil
 }

@@ -137,9 +137,16 @@ func checkName(name string) error {
 	return nil
 }
 
+// maxLength keeps the codes of all protocols of a link apart: they are counted on, and must
+// not run over.
+const maxLength = 1 << 32
+
 func (v *Version) check() error {
 	if v.Length == 0 {
 		return errors.New("no Length")
+	}
+	if v.Length > maxLength {
+		return fmt.Errorf("a Length of %d, at most %d codes are allowed", v.Length, uint64(maxLength))
 	}
 	if uint64(len(v.Messages)) > v.Length {
 		return fmt.Errorf("%d messages for a Length of %d", len(v.Messages), v.Length)

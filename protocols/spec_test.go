@@ -39,7 +39,28 @@ type (
 		Rest   []rlp.RawValue `rlp:"tail"`
 	}
 	sealed struct{ inner map[string]int }
+
+	hidden   struct{ _ uint64 }
+	inside   struct{ H hidden }
+	weighed  struct{ Kilos float64 }
+	calling  struct{ Back func() }
+	backward struct {
+		Rest []uint64 `rlp:"tail"`
+		N    uint64
+	}
+	onlyOut struct{ M map[string]int }
+	onlyIn  struct{ M map[string]int }
+	byValue struct{ n uint64 }
 )
+
+func (onlyOut) EncodeRLP(w io.Writer) error        { return rlp.Encode(w, uint64(1)) }
+func (o *onlyIn) DecodeRLP(from *rlp.Stream) error { _, err := from.Uint64(); return err }
+func (v byValue) EncodeRLP(w io.Writer) error      { return rlp.Encode(w, v.n) }
+func (v *byValue) DecodeRLP(from *rlp.Stream) error {
+	var err error
+	v.n, err = from.Uint64()
+	return err
+}
 
 func (s *sealed) EncodeRLP(w io.Writer) error      { return rlp.Encode(w, uint64(len(s.inner))) }
 func (s *sealed) DecodeRLP(from *rlp.Stream) error { _, err := from.Uint64(); return err }
@@ -102,6 +123,14 @@ func TestCheckRefuses(t *testing.T) {
 		"signed integer":     {one(protocols.Type[signed]()), []string{"talk/7", "0x01", "signed", "int is not RLP-serializable"}},
 		"map further down":   {one(protocols.Type[nested]()), []string{"talk/7", "0x01", "nested", "map[string]uint64"}},
 		"channel":            {one(protocols.Type[chan int]()), []string{"talk/7", "0x01", "chan int"}},
+		"floating point":     {one(protocols.Type[weighed]()), []string{"talk/7", "0x01", "weighed", "float64", "Kilos"}},
+		"function":           {one(protocols.Type[calling]()), []string{"talk/7", "0x01", "calling", "func()", "Back"}},
+		"tail in front":      {one(protocols.Type[backward]()), []string{"talk/7", "0x01", "backward", "tail", "Rest"}},
+		"no way to decode":   {one(protocols.Type[onlyOut]()), []string{"talk/7", "0x01", "onlyOut", "map[string]int"}},
+		"no way to encode":   {one(protocols.Type[onlyIn]()), []string{"talk/7", "0x01", "onlyIn", "map[string]int"}},
+		"nothing exported":   {one(protocols.Type[hidden]()), []string{"talk/7", "0x01", "hidden", "no exported field"}},
+		"nor further down":   {one(protocols.Type[inside]()), []string{"talk/7", "0x01", "inside", "field H", "hidden", "no exported field"}},
+		"length of anything": {with(good, func(s *protocols.Spec) { s.Versions = []protocols.Version{{Number: 3, Length: 1 << 63}} }), []string{"talk/3", "Length of 9223372036854775808"}},
 		"bad tag":            {one(protocols.Type[early]()), []string{"talk/7", "0x01", "early", "optional"}},
 		"type of any depth":  {one(protocols.Type[tree]()), []string{"talk/7", "0x01", "tree", "field Kids", "contains itself"}},
 		"pointer to itself":  {one(protocols.Type[chain]()), []string{"talk/7", "0x01", "chain", "field Next", "contains itself"}},
@@ -153,6 +182,8 @@ func TestCheckAccepts(t *testing.T) {
 		"tail of raw values": protocols.Type[wide](),
 		"own RLP":            protocols.Type[sealed](),
 		"own RLP in a field": protocols.Type[struct{ S []*sealed }](),
+		"own RLP by value":   protocols.Type[byValue](),
+		"empty struct":       protocols.Type[struct{}](),
 		"same type twice":    protocols.Type[struct{ A, B ask }](),
 		"raw":                protocols.Raw(),
 		"ignored":            protocols.Ignore(),
