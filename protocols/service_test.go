@@ -191,6 +191,31 @@ func TestServiceCrashesOverALink(t *testing.T) {
 	})
 }
 
+// TestLinkComesWhileTheServiceIsDown: the next one is told of it once, though the news
+// waits for it, too.
+func TestLinkComesWhileTheServiceIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, left := new(diary), 3
+		spec := served(d, nil)
+		inner := spec.Service
+		spec.Service = func() actor.Actor {
+			if left--; left > 0 {
+				panic(errBroken)
+			}
+			return inner()
+		}
+		p := protocoltest.NewPair(t, spec, byHand())
+		synctest.Wait()
+		wantDiary(t, d, "") // it is back in 10 ms
+		time.Sleep(time.Second)
+		synctest.Wait()
+		wantDiary(t, d, "started, joined false")
+		if p.A.Cause() != nil {
+			t.Errorf("the link ended: %v", p.A.Cause())
+		}
+	})
+}
+
 // TestLinkEndsWhileTheServiceIsDown: the next one has never heard of it.
 func TestLinkEndsWhileTheServiceIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
