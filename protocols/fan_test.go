@@ -106,22 +106,28 @@ func newKey(tb testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-func helloOf(key *ecdsa.PrivateKey, c wire.Cap) *wire.Hello {
-	return &wire.Hello{Version: wire.BaseVersion, Name: "fan", ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]), Caps: []wire.Cap{c}}
+func helloOf(key *ecdsa.PrivateKey, caps ...wire.Cap) *wire.Hello {
+	return &wire.Hello{Version: wire.BaseVersion, Name: "fan", ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]), Caps: caps}
 }
 
 // meet makes the session of one link.
 func meet(ours, theirs net.Conn, ourKey, theirKey *ecdsa.PrivateKey, c wire.Cap) (*wire.Session, error) {
+	session, _, err := meetBoth(ours, theirs, ourKey, theirKey, c)
+	return session, err
+}
+
+// meetBoth gives both ends of it, for links that have several protocols.
+func meetBoth(ours, theirs net.Conn, ourKey, theirKey *ecdsa.PrivateKey, caps ...wire.Cap) (a, b *wire.Session, err error) {
 	welcomed := make(chan error, 1)
 	go func() {
 		auth, err := wire.AcceptAuth(theirs, theirKey, wire.Options{})
 		if err == nil {
-			_, err = auth.Welcome(theirs, helloOf(theirKey, c))
+			b, err = auth.Welcome(theirs, helloOf(theirKey, caps...))
 		}
 		welcomed <- err
 	}()
-	session, err := wire.Dial(ours, ourKey, &theirKey.PublicKey, helloOf(ourKey, c), wire.Options{})
-	return session, errors.Join(err, <-welcomed)
+	a, err = wire.Dial(ours, ourKey, &theirKey.PublicKey, helloOf(ourKey, caps...), wire.Options{})
+	return a, b, errors.Join(err, <-welcomed)
 }
 
 // await prepares to wait until so many bytes are written.
