@@ -34,7 +34,8 @@ func CrashAfter(s protocols.Spec, messages ...int) protocols.Spec {
 // the remote's comes, counted from 1 over the life of the link: what it sends while it
 // handles the message is refused with protocols.ErrOutboxFull, and a *protocols.Drained
 // follows. It is filled by sending a message again and again, which the remote gets: best
-// the smallest that there is, because a smaller one might still find room.
+// the smallest that there is, because a smaller one might still find room. What is Urgent
+// has room of its own.
 func FullOutboxAt(s protocols.Spec, filling any, messages ...int) protocols.Spec {
 	return meddling(s, &plan{at: messages, before: func(l *protocols.Link, n int) {
 		for {
