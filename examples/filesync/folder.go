@@ -18,7 +18,8 @@ type folder struct {
 	want string   // the file to fetch; empty: none
 	done chan error
 
-	by atomic.Pointer[protocols.Link] // the link by which it is being fetched
+	by   atomic.Pointer[protocols.Link] // the link by which it is being fetched
+	over atomic.Bool                    // it need not be fetched any more
 }
 
 func openFolder(dir, want string) (*folder, error) {
@@ -32,16 +33,15 @@ func openFolder(dir, want string) (*folder, error) {
 // claim says whether the link is the one by which the file is to come. Two would write to one
 // part file.
 func (f *folder) claim(l *protocols.Link) bool {
-	return f.want != "" && (f.by.CompareAndSwap(nil, l) || f.by.Load() == l)
+	return f.want != "" && !f.over.Load() && (f.by.CompareAndSwap(nil, l) || f.by.Load() == l)
 }
 
 func (f *folder) release(l *protocols.Link) { f.by.CompareAndSwap(l, nil) }
 
 // finish tells how the transfer ended, once.
 func (f *folder) finish(err error) {
-	select {
-	case f.done <- err:
-	default:
+	if f.over.CompareAndSwap(false, true) {
+		f.done <- err // has room for one
 	}
 }
 
@@ -94,5 +94,11 @@ func (f *folder) append(data []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// complete gives the file its name.
-func (f *folder) complete() error { return f.root.Rename(f.part(), f.want) }
+// complete gives the file its name, which ends the transfer.
+func (f *folder) complete() error {
+	err := f.root.Rename(f.part(), f.want)
+	if err == nil {
+		f.finish(nil)
+	}
+	return err
+}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/protocols"
@@ -53,15 +55,15 @@ func (s *syncer) Receive(ctx actor.Context) {
 	case *protocols.LinkUp: // first, and again after a crash
 		s.link = msg.Link
 		if s.folder.claim(s.link) {
-			s.check(s.transfer().resume(s))
+			s.end(s.transfer().resume(s))
 		}
 	case *Fetch:
 		s.serve(msg)
 	case *Chunk:
-		s.check(s.transfer().take(s, msg))
+		s.end(s.transfer().take(s, msg))
 	case *protocols.AskFailed: // too slow, or the link has ended
-		if msg.Err != protocols.ErrLinkDown {
-			s.check(s.transfer().resume(s))
+		if !errors.Is(msg.Err, protocols.ErrLinkDown) {
+			s.end(s.transfer().resume(s))
 		}
 	case *protocols.LinkDown:
 		s.folder.release(s.link)
@@ -70,11 +72,16 @@ func (s *syncer) Receive(ctx actor.Context) {
 
 func (s *syncer) transfer() *transfer { return protocols.State[transfer](s.link) }
 
-// check ends the link when the transfer can't go on over it.
-func (s *syncer) check(err error) {
-	if err != nil {
-		s.link.DisconnectWithError(protocols.DiscProtocolError, err)
+// end ends the transfer, and the link with it, when there is an error. The loss of the link
+// is none: the next one goes on.
+func (s *syncer) end(err error) {
+	if err == nil || errors.Is(err, protocols.ErrLinkDown) {
+		return
 	}
+	s.folder.finish(err)
+	reason := protocols.DiscRequested // unless the error says that the remote broke the rules
+	errors.As(err, &reason)
+	s.link.DisconnectWithError(reason, err)
 }
 
 // serve answers a request. Where the remote does not read, the kit stops feeding it the

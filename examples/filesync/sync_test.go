@@ -112,6 +112,43 @@ func TestNewLink(t *testing.T) {
 	}
 }
 
+// TestFailures: what a remote can say that ends the transfer, which tells why. The sender is
+// played by hand.
+func TestFailures(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer Chunk
+		reason protocols.DiscReason
+	}{
+		"no such file":  {Chunk{Err: "can't be had"}, protocols.DiscRequested},
+		"shorter now":   {Chunk{Total: 2}, protocols.DiscProtocolError},
+		"too much":      {Chunk{Total: 5, Data: []byte("much")}, protocols.DiscProtocolError},
+		"too little":    {Chunk{Total: 5}, protocols.DiscProtocolError},
+		"no such piece": {Chunk{Total: 1 << 63, Data: []byte("!")}, protocols.DiscProtocolError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			to := testFolder(t, "file", map[string][]byte{"file.part": []byte("abc")})
+			p := protocoltest.NewPair(t, protocoltest.ByHand((&folder{}).spec()), to.spec())
+			q := protocoltest.Next[Fetch](p.A)
+			if q.Offset != 3 {
+				t.Errorf("it begins at %d", q.Offset)
+			}
+			c.answer.ID = q.ID
+			if err := p.A.Send(&c.answer); err != nil {
+				t.Fatal(err)
+			}
+			if cause := p.B.Wait(); cause.Side != protocols.Local || cause.Reason != c.reason {
+				t.Errorf("the link ended: %v", cause)
+			}
+			if err := <-to.done; err == nil {
+				t.Error("the transfer is done")
+			}
+			if got, err := to.root.ReadFile("file.part"); err != nil || string(got) != "abc" {
+				t.Errorf("the part is %q, %v", got, err)
+			}
+		})
+	}
+}
+
 // TestBackpressure: a remote that asks for sixteen times what the outbox holds and does not
 // read stalls itself, and gets all answers when it reads again. It is played by hand, and
 // takes answers that it has not waited for.
