@@ -27,7 +27,7 @@ type Guardian interface {
 	// ChildFailed is told of each failure before anything is decided. It returns
 	// false to forbid the restart.
 	ChildFailed(child *actor.PID, crash *Crash) bool
-	// GaveUp is told when a child is stopped for good.
+	// GaveUp is told when a child is about to be stopped for good.
 	GaveUp(child *actor.PID, crash *Crash)
 }
 
@@ -156,10 +156,11 @@ func (s *Supervisor) giveUp(by actor.Supervisor, w *ward, crash *Crash, allowed 
 	}
 	pid := w.pid
 	s.Release(pid)
-	by.StopChildren(pid)
 	if s.guardian != nil {
+		// Before the child stops, which may be at once: it is told why.
 		s.guardian.GaveUp(pid, crash)
 	}
+	by.StopChildren(pid)
 }
 
 func (s *Supervisor) restart(by actor.Supervisor, w *ward, injected bool) {
