@@ -137,7 +137,7 @@ const heardEvery = 5 * time.Second
 // cameIn tells the NAT actor of a connection or packet from outside, which proves that
 // the port is reached.
 func (n *Node) cameIn(by nat.Protocol, from netip.Addr) {
-	if !from.Is4() || !from.IsGlobalUnicast() || from.IsPrivate() {
+	if !from.Is4() || !from.IsGlobalUnicast() || exempt(from) {
 		return
 	}
 	heard := &n.heard[by]
