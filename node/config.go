@@ -62,6 +62,8 @@ type Config struct {
 	// Discovery says how to look for other nodes, and be found. Nil, or one that is all
 	// zero: not at all.
 	Discovery *Discovery
+	// HolePunching is for nodes behind NATs, with the help of others on discovery v5.
+	HolePunching HolePunching
 
 	// Specs are the protocols to offer; at least one. They can change while the node runs, see
 	// [Node.AddProtocol].
@@ -206,6 +208,9 @@ func (c Config) check() error {
 	}
 	if _, err := nat.Parse(c.NAT); err != nil {
 		return fmt.Errorf("node config: %w", err)
+	}
+	if c.HolePunching.Off && c.HolePunching.Private {
+		return errors.New("node config: hole punching is off, and private networks are to take part in it")
 	}
 	for _, n := range append(append([]*enode.Node{}, c.StaticNodes...), c.TrustedNodes...) {
 		if n == nil || n.Pubkey() == nil {

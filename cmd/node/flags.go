@@ -45,6 +45,8 @@ const (
 	flagV5         = "discovery.v5"
 	flagDiscPort   = "discovery.port"
 	flagDNS        = "discovery.dns"
+	flagNoPunch    = "nopunch"
+	flagPrivate    = "punch.private"
 	flagMaxPeers   = "maxpeers"
 	flagMaxPending = "maxpendpeers"
 	flagRestrict   = "netrestrict"
@@ -73,6 +75,8 @@ func flags() []cli.Flag {
 		&cli.StringFlag{Category: networking, Name: flagAddr, Usage: "`IP` addresses to listen on, separated by commas (default: all)"},
 		&cli.IntFlag{Category: networking, Name: flagPort, Usage: "listening `PORT`; 0 takes a number that is free for TCP and UDP", Value: node.DefaultPort},
 		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "how others reach the node, a `METHOD`: any, none, upnp, pmp[:IP], pcp[:IP], extip:IP, stun[:HOST:PORT]", Value: "any"},
+		&cli.BoolFlag{Category: networking, Name: flagNoPunch, Usage: "neither be helped through NATs by others, nor help them (which needs discovery v5)"},
+		&cli.BoolFlag{Category: networking, Name: flagPrivate, Usage: "let loopback and private networks take part in hole punching, too"},
 		&cli.StringFlag{Category: networking, Name: flagRestrict, Usage: "talk only to these `NETWORKS` (CIDR masks, separated by commas)"},
 
 		&cli.IntFlag{Category: peering, Name: flagMaxPeers, Usage: "maximum `NUMBER` of peers; 0: none but trusted ones. Unless set, peers on this machine don't count", Value: node.DefaultMaxPeers},
@@ -112,6 +116,8 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 		Name:       node.ClientName(cmd.String(flagIdentity)),
 		MaxPending: cmd.Int(flagMaxPending),
 		Logger:     log,
+
+		HolePunching: node.HolePunching{Off: cmd.Bool(flagNoPunch), Private: cmd.Bool(flagPrivate)},
 	}
 	if cmd.IsSet(flagMaxPeers) {
 		cfg.MaxPeers = cmd.Int(flagMaxPeers)
@@ -119,7 +125,7 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 			cfg.MaxPeers = -1
 		}
 	}
-	var errs [9]error
+	var errs [10]error
 	cfg.Key, errs[0] = givenKey(cmd)
 	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
 	cfg.NAT = cmd.String(flagNAT)
@@ -134,6 +140,9 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 		errs[7] = errors.Join(errs[7], err)
 	}
 	cfg.Discovery, errs[8] = discoveryOf(cmd)
+	if cfg.HolePunching.Off && cfg.HolePunching.Private {
+		errs[9] = fmt.Errorf("--%s and --%s exclude each other", flagNoPunch, flagPrivate)
+	}
 	return cfg, usage(errors.Join(errs[:]...))
 }
 

@@ -272,6 +272,7 @@ func TestUsageErrors(t *testing.T) {
 		{"--trustednodes", "bob"},
 		{"--protocols", "telepathy"},
 		{"--nodekeyhex", "1234"},
+		{"--nopunch", "--punch.private"},
 		{"--nodekeyhex", strings.Repeat("1", 64), "--nodekey", "x"},
 		{"--chaos.kill", "*/bench"},
 		{"enr", "now"},

@@ -128,7 +128,8 @@ func (m *manager) launch() {
 	c := node.Config{
 		Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, MaxPeers: m.MaxPeers,
 		Specs: m.Specs(), System: m.system, Logger: m.Logger,
-		Discovery: &node.Discovery{V4: true, V5: true, Bootnodes: known, BootnodesV5: known},
+		Discovery:    &node.Discovery{V4: true, V5: true, Bootnodes: known, BootnodesV5: known},
+		HolePunching: node.HolePunching{Off: true}, // there is no NAT on loopback
 	}
 	if m.Chaos {
 		interval := panicMin + time.Duration(m.Rand.Int64N(int64(panicMax-panicMin)))
