@@ -169,15 +169,15 @@ func (n *Node) listening() endpoint {
 		if !at.Addr().IsValid() {
 			continue
 		}
-		ip, guess := at.Addr(), false
+		ip, sure := at.Addr(), certain
 		if ip.IsUnspecified() {
-			ip, guess = netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
+			ip, sure = netip.AddrFrom4([4]byte{127, 0, 0, 1}), guessed
 		}
 		if ip.Is4() && !e.ip4.IsValid() {
-			e.ip4, e.tcp4, e.guess4 = ip, at.Port(), guess
+			e.ip4, e.tcp4, e.sure4 = ip, at.Port(), sure
 		}
 		if ip.Is6() && !e.ip6.IsValid() {
-			e.ip6, e.tcp6 = ip.WithZone(""), at.Port()
+			e.ip6, e.tcp6, e.sure6 = ip.WithZone(""), at.Port(), sure
 		}
 	}
 	return e

@@ -21,20 +21,29 @@ import (
 
 // endpoint is what a node's record says of where to reach it.
 type endpoint struct {
-	ip4, ip6   netip.Addr // invalid: none
-	tcp4, tcp6 uint16     // 0: none
-	udp        uint16     // 0: none; of both
-	guess4     bool       // ip4 is what is said for want of anything better
+	ip4, ip6     netip.Addr // invalid: none
+	tcp4, tcp6   uint16     // 0: none
+	udp          uint16     // 0: none; of both
+	sure4, sure6 surety     // of ip4 and ip6
 }
+
+// surety is how well an address is known.
+type surety uint8
+
+const (
+	guessed  surety = iota // said for want of anything better, or there is none
+	observed               // a neighbour sees the node there
+	certain                // the operator or a router says so, or the node listens there alone
+)
 
 // from gives the endpoint as it is seen from outside: where the router, or the operator,
 // says something of a family of addresses, that is what counts.
 func (e endpoint) from(outside nat.ExternalAddress) endpoint {
 	switch ip := outside.IP.Unmap(); {
 	case ip.Is4():
-		e.ip4, e.tcp4, e.guess4 = ip, uint16(outside.TCPPort), false
+		e.ip4, e.tcp4, e.sure4 = ip, uint16(outside.TCPPort), certain
 	case ip.Is6():
-		e.ip6, e.tcp6 = ip, uint16(outside.TCPPort)
+		e.ip6, e.tcp6, e.sure6 = ip, uint16(outside.TCPPort), certain
 	default:
 		return e
 	}
@@ -42,6 +51,39 @@ func (e endpoint) from(outside nat.ExternalAddress) endpoint {
 		e.udp = uint16(outside.UDPPort)
 	}
 	return e
+}
+
+// seen gives the endpoint as neighbours see it (udp, and tcp where that is known), in place
+// of a guess. The record has one UDP port for both families: that of a certain address stays.
+func (e endpoint) seen(udp, tcp netip.AddrPort) endpoint {
+	ip, port := udp.Addr().Unmap(), udp.Port()
+	known := tcp.IsValid() && tcp.Addr().Unmap() == ip
+	moves := port != e.udp
+	switch {
+	case e.udp == 0:
+		// Others can't come in by UDP at all, says who is certain.
+	case ip.Is4() && e.ip4.IsValid() && e.sure4 == guessed && !(moves && e.sure6 == certain):
+		e.ip4, e.udp, e.sure4 = ip, port, observed
+		if known {
+			e.tcp4 = tcp.Port()
+		}
+	case ip.Is6() && e.sure6 == guessed && !(moves && e.sure4 == certain):
+		e.ip6, e.tcp6, e.udp, e.sure6 = ip, e.tcp4, port, observed
+		if known {
+			e.tcp6 = tcp.Port()
+		}
+	}
+	return e
+}
+
+// open says whether others reach the node there without help. The one address that it listens
+// on may lie behind a NAT if it is not the Internet's; for any other, somebody has given his
+// word.
+func (e endpoint) open(word nat.ExternalAddress) bool {
+	is := func(ip netip.Addr, tcp uint16, sure surety) bool {
+		return sure == certain && tcp != 0 && (ip == word.IP.Unmap() || !exempt(ip))
+	}
+	return e.udp != 0 && (is(e.ip4, e.tcp4, e.sure4) || is(e.ip6, e.tcp6, e.sure6))
 }
 
 // entries puts the endpoint in the terms of EIP-778. A port for IPv6 stands in the

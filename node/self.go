@@ -2,7 +2,6 @@ package node
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
 
@@ -16,7 +15,7 @@ import (
 // directory, if there is one, has it. It says whether the record is another than before.
 // It is called while the node starts, and by the announcer from then on.
 func (n *Node) renewRecord(previous *enode.Node) (changed bool, err error) {
-	e := n.listening().from(n.outside)
+	e := n.endpoint()
 	attributes, err := n.attributesOf(n.offer.Load().mounted)
 	if err != nil {
 		return false, err
@@ -37,6 +36,9 @@ func (n *Node) renewRecord(previous *enode.Node) (changed bool, err error) {
 	}
 	return true, nil
 }
+
+// endpoint is where others reach the node, by the best word that there is.
+func (n *Node) endpoint() endpoint { return n.listening().from(n.outside) }
 
 // attributesOf gives what protocols have to say in the record. They must leave room for
 // addresses of both families, because the library panics over a record that is too large.
@@ -60,28 +62,16 @@ func (n *Node) attributesOf(mounted []*protocols.Mounted) ([]enr.Entry, error) {
 
 // told is what a LocalNode was told, which does not give it back.
 type told struct {
-	endpoint
 	attributes []enr.Entry
+	// pinned4 and pinned6: an address was certain once. Peers' word counts no more in the
+	// library from then on, which has no way to withdraw such an address.
+	pinned4, pinned6 bool
 }
 
-// tell puts what is known into a record that learns. A guess gives way to what peers say,
-// all else doesn't. An address that was known and is no more is taken out, and can't be
-// learned again before the next start: the library has no way to withdraw one.
+// tell puts what is known into a record that learns.
 func (t *told) tell(local *enode.LocalNode, e endpoint, attributes []enr.Entry) {
-	switch {
-	case e.ip4.IsValid() && !e.guess4:
-		local.SetStaticIP(e.ip4.AsSlice())
-	case t.ip4.IsValid() && !t.guess4:
-		local.SetStaticIP(net.IPv4zero)
-	case e.ip4.IsValid():
-		local.SetFallbackIP(e.ip4.AsSlice())
-	}
-	switch {
-	case e.ip6.IsValid():
-		local.SetStaticIP(e.ip6.AsSlice())
-	case t.ip6.IsValid():
-		local.SetStaticIP(net.IPv6unspecified)
-	}
+	t.pinned4 = tellAddress(local, e.ip4, netip.IPv4Unspecified(), e.sure4, t.pinned4)
+	t.pinned6 = tellAddress(local, e.ip6, netip.IPv6Unspecified(), e.sure6, t.pinned6)
 	local.SetFallbackUDP(int(e.udp))
 	var tcp, tcp6 bool
 	for _, entry := range e.entries() {
@@ -110,12 +100,25 @@ func (t *told) tell(local *enode.LocalNode, e endpoint, attributes []enr.Entry) 
 			local.Delete(entry)
 		}
 	}
-	// Once pinned, an address stays so, in the library.
-	pinned := t.ip4.IsValid() && !t.guess4
-	t.endpoint, t.attributes = e, attributes
-	if pinned && t.guess4 {
-		t.guess4 = false
+	t.attributes = attributes
+}
+
+// tellAddress tells the address of one family, none being what stands for no address. One that
+// isn't certain gives way to what ten peers say, where that counts still; where it doesn't,
+// what one neighbour sees takes the place of the address that was certain once.
+func tellAddress(local *enode.LocalNode, ip, none netip.Addr, sure surety, pinned bool) (nowPinned bool) {
+	switch {
+	case ip.IsValid() && (sure == certain || pinned && sure == observed):
+		local.SetStaticIP(ip.AsSlice())
+		return true
+	case pinned:
+		local.SetStaticIP(none.AsSlice())
+	case ip.IsValid():
+		local.SetFallbackIP(ip.AsSlice())
+	default:
+		local.SetFallbackIP(none.AsSlice())
 	}
+	return pinned
 }
 
 // overtake gives the record of this node a number that is not below seq. Each number costs
