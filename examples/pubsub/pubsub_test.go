@@ -70,7 +70,7 @@ func TestCrashes(t *testing.T) {
 		remote := protocoltest.ByHand(there.spec())
 		remote.Service = nil
 		p := protocoltest.NewPair(t, here.spec(), remote)
-		synctest.Wait() // for the handshake
+		synctest.Wait() // for A's hub to have the link
 		for i, crash := range []func(){func() {}, p.A.CrashService, p.A.Crash} {
 			crash()
 			if err := p.B.Send(&Post{ID: [16]byte{byte(i)}, Topic: "news", Data: []byte{'0' + byte(i)}}); err != nil {

@@ -12,8 +12,8 @@ import (
 
 // ByHand makes a Spec whose end is played by the test: its actor does nothing but
 // keep what the other end sends, for [Next]. What the kit does for an actor it does for
-// the test: it goes through the handshake, and an answer arrives if the test has asked
-// with Ask, and is dropped if it only sent the request.
+// the test: it goes through the Version's Handshake before the test has the [Pair], and an
+// answer arrives if the test has asked with Ask, and is dropped if it only sent the request.
 func ByHand(s protocols.Spec) protocols.Spec {
 	s.New = func() actor.Actor { return new(keeper) }
 	return s

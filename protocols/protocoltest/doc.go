@@ -18,6 +18,10 @@
 // after line. A hostile remote is one whose Spec has the same name, version and length but
 // Raw messages, by which any bytes can be sent.
 //
+// Where the version begins with a Handshake, a Pair comes when that is over, so that what a
+// test sends can't be ahead of it. To play a remote's part in the handshake, give its Spec a
+// version that has none.
+//
 // # Faults
 //
 //   - The network: [Pair.SetLatency], [Pair.SetDown], [Pair.Cut].

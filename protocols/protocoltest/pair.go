@@ -45,6 +45,11 @@ func Log(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 // NewPair links two nodes, of which A speaks the protocol a and B speaks b, until the
 // test ends. They must have the name and a version in common. The test fails if that
 // can't be, or if an actor does not stop at its end.
+//
+// Where the version begins with a Handshake, it is over when NewPair returns, so that both
+// ends may send: each actor has got its LinkUp or is about to, or the link has ended. A
+// test that wants to play a remote's part in the handshake itself gives that end a Spec
+// whose version has none; then NewPair returns when the other end has said its status.
 func NewPair(t testing.TB, a, b protocols.Spec, opts ...Option) *Pair {
 	t.Helper()
 	p, err := connect(t, a, b, append([]Option{Log(logOf(t))}, opts...))
@@ -123,6 +128,9 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 		time.Sleep(settling)
 		return err
 	})
+	if err := p.awaitGreetings(a, b); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	return p, nil
 }
 
@@ -159,15 +167,17 @@ func (p *Pair) SetDown(down bool) { p.cable.SetDown(down) }
 
 // node is what an End is made from.
 type node struct {
-	name    string
-	key     *ecdsa.PrivateKey
-	mounted *protocols.Mounted
-	hello   *wire.Hello
-	session *wire.Session
+	name     string
+	key      *ecdsa.PrivateKey
+	mounted  *protocols.Mounted
+	greeting *greeting
+	hello    *wire.Hello
+	session  *wire.Session
 }
 
 func newNode(spec protocols.Spec, name string) (*node, error) {
-	mounted, err := protocols.Mount(spec)
+	g := &greeting{said: make(chan struct{}), up: make(chan struct{})}
+	mounted, err := protocols.Mount(g.watch(spec))
 	if err != nil {
 		return nil, fmt.Errorf("end %s: %w", name, err)
 	}
@@ -175,6 +185,7 @@ func newNode(spec protocols.Spec, name string) (*node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("end %s: make a key: %w", name, err)
 	}
+	g.listen(mounted[0])
 	h := &wire.Hello{
 		Version: wire.BaseVersion, Name: "protocoltest " + name,
 		ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
@@ -182,7 +193,7 @@ func newNode(spec protocols.Spec, name string) (*node, error) {
 	for _, p := range mounted[0].Offers {
 		h.Caps = append(h.Caps, p.Cap())
 	}
-	return &node{name: name, key: key, mounted: mounted[0], hello: h}, nil
+	return &node{name: name, key: key, mounted: mounted[0], greeting: g, hello: h}, nil
 }
 
 // handshake makes the sessions of both ends. A side that fails hangs up, so that
