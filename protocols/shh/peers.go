@@ -26,7 +26,7 @@ type peer struct {
 	known   marks // envelopes that it has
 	behind  bool  // its outbox was full, and a Drained will come
 	untold  bool  // it does not know what this node demands, likewise
-	limit   *allowance
+	limit   *allowance // a crash does not fill it again
 	sent    uint64
 	taken   uint64
 	dropped uint64

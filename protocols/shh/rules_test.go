@@ -259,3 +259,47 @@ func TestFlood(t *testing.T) {
 		}
 	})
 }
+
+// TestFloodThroughCrashes: what a peer has used up stays so, whatever its messages make of
+// the link's actor. Otherwise whoever finds a message that crashes it would be free of its
+// rate.
+func TestFloodThroughCrashes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWhisper(t, shh.Config{MinPoW: 0.001, Rate: shh.Rate{Envelopes: 0.001, EnvelopesBurst: 100, Bytes: 1e6}})
+		e := sealed(t, "text", 0.01, nil)
+		half := bundle(t, slices.Repeat([]*shh.Envelope{e}, 50)...)
+		for name, c := range map[string]struct {
+			spec  func(protocols.Spec) protocols.Spec
+			crash func(*protocoltest.Pair)
+		}{
+			"a message's": {
+				func(s protocols.Spec) protocols.Spec { return protocoltest.CrashAfter(s, 1, 2, 3) },
+				func(*protocoltest.Pair) {},
+			},
+			"injected": {
+				func(s protocols.Spec) protocols.Spec { return s },
+				func(p *protocoltest.Pair) { p.A.Crash() },
+			},
+		} {
+			p := protocoltest.NewPair(t, c.spec(w.Spec()), protocoltest.ByHand(remoteSpec()))
+			send(t, p.B, status())
+			for n, want := range []struct{ received, dropped uint64 }{{50, 0}, {100, 0}, {100, 50}} {
+				send(t, p.B, half)
+				synctest.Wait()
+				c.crash(p)
+				time.Sleep(time.Second) // more than a restart waits, and a thousandth of an envelope
+				if info, ok := p.A.PeerInfo().(shh.PeerInfo); !ok || info.Received != want.received || info.Dropped != want.dropped {
+					t.Errorf("%s: after %d crashes the peer is %+v, want %+v", name, n+1, p.A.PeerInfo(), want)
+				}
+			}
+			if n := p.A.Restarts(); n < 2 {
+				t.Errorf("%s: %d restarts", name, n)
+			}
+			send(t, p.B, half)
+			send(t, p.B, bundle(t, e))
+			if c := p.A.Wait(); !errors.Is(c, shh.ErrFlood) {
+				t.Errorf("%s: ended with %v", name, c)
+			}
+		}
+	})
+}
