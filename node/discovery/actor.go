@@ -3,6 +3,7 @@ package discovery
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -34,6 +35,7 @@ type shared struct {
 	waiting []*Resolve      // for their turn
 	missing map[string]bool // what was said about bootnodes
 	alive   sync.WaitGroup  // goroutines and sessions of all incarnations
+	talking atomic.Int32    // TALKREQs that are being answered
 	leaving bool
 }
 
@@ -138,7 +140,7 @@ func (a *finder) open() {
 	}
 	s := newSession(lanes)
 	a.session, a.mix = s, mix{lanes: lanes}
-	a.spawn(func() { a.tell(s.open(a.shared)) })
+	a.spawn(func() { a.tell(s.open(a.shared, a.spawn)) })
 }
 
 func (a *finder) tell(msg any) { actors.Send(a.root, a.self, msg) }
@@ -160,6 +162,7 @@ func (a *finder) opened(msg *opened) {
 		panic(msg.err)
 	}
 	a.up = true
+	a.Line.v5.Store(msg.session.v5)
 	for _, why := range msg.missing {
 		if text := why.Error(); !a.missing[text] {
 			a.missing[text] = true
@@ -304,6 +307,7 @@ func (a *finder) deaf(msg *deaf) {
 // end closes the session, without waiting.
 func (a *finder) end() {
 	a.up = false
+	a.Line.v5.Store(nil)
 	for _, t := range []actors.Timer{a.again, a.rested} {
 		if t != nil {
 			t.Stop()

@@ -44,6 +44,15 @@ type Config struct {
 	// Inbound is told of a packet from a public address that we had sent nothing to, at most
 	// every few seconds: proof that we can be reached. It runs in the actor's turn. May be nil.
 	Inbound func(from netip.AddrPort)
+	// Line is for others to use v5 by. Nil: nobody does.
+	Line *Line
+	// Talk has what answers TALKREQs, by protocol.
+	Talk map[string]TalkHandler
+	// Sniff is asked about each datagram that looks like STUN, before anything else is done
+	// with it, and true takes it. It runs in the socket's goroutine: it must be quick, and
+	// keep no part of the datagram. Strangers get 128 of them a second through, 1024 at once. May
+	// be nil.
+	Sniff func(datagram []byte, from netip.AddrPort) bool
 
 	// Resolver reads the DNS lists, and LookupHost the bootnodes' names. Both must return when
 	// their context ends. Nil: the system's.
@@ -64,6 +73,9 @@ func Props(c Config) (*actor.Props, error) {
 		return nil, err
 	}
 	s := newShared(c)
+	if !c.Line.mux.CompareAndSwap(nil, s.mux) {
+		return nil, errors.New("discovery: Config.Line belongs to another Props")
+	}
 	return actors.PropsOf(func() actor.Actor { return &finder{shared: s} }, c.Journal), nil
 }
 
@@ -95,6 +107,9 @@ func (c Config) complete() (Config, error) {
 		c.LookupHost = func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
+	}
+	if c.Line == nil {
+		c.Line = NewLine()
 	}
 	if c.Clock == nil {
 		c.Clock = actors.SystemClock

@@ -12,7 +12,6 @@ import (
 
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/discover"
-	"github.com/ethereum/go-ethereum/p2p/netutil"
 
 	"github.com/troupe-p2p/troupe/actors"
 )
@@ -52,6 +51,8 @@ const (
 	protocolV4 protocol = iota
 	protocolV5
 	protocols
+	// others stands for what is neither, see Config.Sniff. It has no port.
+	others = protocols
 )
 
 // mux owns the sockets. It hands what comes in to the protocol that it belongs to, bounded
@@ -59,6 +60,7 @@ const (
 type mux struct {
 	clock    actors.Clock
 	restrict []netip.Prefix
+	sniff    func(datagram []byte, from netip.AddrPort) bool // may be nil
 	sockets  []*socket
 	ports    [protocols]atomic.Pointer[port]
 	traffic  traffic
@@ -68,8 +70,8 @@ type mux struct {
 	mu       sync.Mutex // guards what follows
 	contacts *recent[netip.AddrPort]
 	hosts    *recent[netip.Addr]
-	patience [protocols]*allowance // for strangers
-	told     time.Time             // when we last told that we were reached
+	patience [protocols + 1]*allowance // for strangers
+	told     time.Time                 // when we last told that we were reached
 }
 
 type socket struct {
@@ -79,7 +81,7 @@ type socket struct {
 
 func newMux(c Config) *mux {
 	m := &mux{
-		clock: c.Clock, restrict: c.NetRestrict, quit: make(chan struct{}),
+		clock: c.Clock, restrict: c.NetRestrict, sniff: c.Sniff, quit: make(chan struct{}),
 		contacts: newRecent[netip.AddrPort](contactSpan, contactLimit),
 		hosts:    newRecent[netip.Addr](contactSpan, contactLimit),
 	}
@@ -182,6 +184,9 @@ func (m *mux) over() bool {
 // sort hands one packet to the port that it belongs to, or drops it, and counts which.
 func (m *mux) sort(hasher crypto.KeccakState, data []byte, from netip.AddrPort, tell func(any)) {
 	m.traffic.received.Add(1)
+	if m.sniff != nil && mayBeSTUN(data) && m.sniffed(data, from, tell) {
+		return
+	}
 	if len(data) < minPacket || len(data) > maxPacket {
 		m.traffic.size.Add(1)
 		return
@@ -235,60 +240,14 @@ func (m *mux) consider(which protocol, from netip.AddrPort, tell func(any)) (kno
 // write sends a packet from the socket that can reach the address.
 func (m *mux) write(b []byte, to netip.AddrPort) (int, error) {
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	if !contains(m.restrict, to.Addr()) {
-		return 0, fmt.Errorf("%v is outside of the networks to talk to", to)
-	}
-	var (
-		best *socket
-		rank int
-	)
-	for _, s := range m.sockets {
-		if r := reach(netutil.AddrAddr(s.conn.LocalAddr()), to.Addr()); r > rank {
-			best, rank = s, r
-		}
-	}
-	if best == nil {
-		return 0, fmt.Errorf("no UDP socket reaches %v", to)
+	s, err := m.route(to)
+	if err != nil {
+		return 0, err
 	}
 	now := m.clock.Now()
 	m.mu.Lock()
 	m.contacts.add(to, now)
 	m.hosts.add(to.Addr(), now)
 	m.mu.Unlock()
-	return best.conn.WriteToUDPAddrPort(b, to)
-}
-
-// reach says how well a socket that is bound to an address reaches another one; 0: not at
-// all. A socket without address, or with ::, may serve both families.
-func reach(bound, to netip.Addr) int {
-	bound = bound.Unmap()
-	wild := !bound.IsValid() || bound.IsUnspecified()
-	switch {
-	case wild && bound.Is4() == to.Is4():
-		return 2
-	case wild && !bound.Is4():
-		return 1
-	case wild, bound.Is4() != to.Is4():
-		return 0
-	case bound.IsLoopback() == to.IsLoopback():
-		return 3
-	case to.IsLoopback():
-		return 1
-	}
-	return 0
-}
-
-// contains says whether the list has the address, or is empty.
-func contains(list []netip.Prefix, ip netip.Addr) bool {
-	for _, p := range list {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return len(list) == 0
-}
-
-// public says whether an address is one of the Internet's.
-func public(ip netip.Addr) bool {
-	return ip.IsValid() && !ip.IsUnspecified() && !netutil.AddrIsLAN(ip) && !netutil.AddrIsSpecialNetwork(ip)
+	return s.conn.WriteToUDPAddrPort(b, to)
 }

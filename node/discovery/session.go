@@ -41,8 +41,9 @@ func newSession(lanes []*lane) *session {
 }
 
 // open brings up what the configuration asks for, and says how that went. After an
-// error, what is up already waits for close.
-func (s *session) open(h *shared) (report *opened) {
+// error, what is up already waits for close. spawn starts goroutines for what answers
+// TALKREQs.
+func (s *session) open(h *shared, spawn func(func())) (report *opened) {
 	report = &opened{session: s}
 	restrict := (*netutil.Netlist)(nil)
 	if len(h.NetRestrict) > 0 {
@@ -75,10 +76,14 @@ func (s *session) open(h *shared) (report *opened) {
 		case SourceV5:
 			c := config(l.name, h.BootnodesV5)
 			err = s.attach(h.mux, protocolV5, func(p *port) (err error) {
-				if s.v5, err = discover.ListenV5(p, h.Local, c); err == nil {
-					it = s.v5.RandomNodes()
+				if s.v5, err = discover.ListenV5(p, h.Local, c); err != nil {
+					return err
 				}
-				return err
+				for protocol, handle := range h.Talk {
+					s.v5.RegisterTalkHandler(protocol, h.talker(handle, spawn))
+				}
+				it = s.v5.RandomNodes()
+				return nil
 			})
 		case SourceDNS:
 			c := dnsdisc.Config{Resolver: &h.lists, Logger: libraryLog(h.Logger.With("part", l.name))}

@@ -189,6 +189,7 @@ func (s *stage) restarts() (n int) {
 
 // remote is a node with go-ethereum's discovery, on the simulated network.
 type remote struct {
+	key   *ecdsa.PrivateKey
 	local *enode.LocalNode
 	v4    *discover.UDPv4
 	v5    *discover.UDPv5
@@ -206,7 +207,7 @@ func (s *stage) addV4(at string, boot ...*enode.Node) *remote {
 func (s *stage) addV4With(entries []enr.Entry, at string, boot ...*enode.Node) *remote {
 	s.t.Helper()
 	key := newKey(s.t)
-	r := &remote{local: newLocal(s.t, key, at, entries...)}
+	r := &remote{key: key, local: newLocal(s.t, key, at, entries...)}
 	v4, err := discover.ListenV4(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot, Clock: newLibraryClock(actors.SystemClock)})
 	if err != nil {
 		s.t.Fatal(err)
@@ -218,8 +219,14 @@ func (s *stage) addV4With(entries []enr.Entry, at string, boot ...*enode.Node) *
 
 func (s *stage) addV5(at string, boot ...*enode.Node) *remote {
 	s.t.Helper()
+	return s.addV5At(at, at, boot...)
+}
+
+// addV5At is addV5 with a record that has another endpoint than the socket.
+func (s *stage) addV5At(record, at string, boot ...*enode.Node) *remote {
+	s.t.Helper()
 	key := newKey(s.t)
-	r := &remote{local: newLocal(s.t, key, at)}
+	r := &remote{key: key, local: newLocal(s.t, key, record)}
 	v5, err := discover.ListenV5(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot, Clock: newLibraryClock(actors.SystemClock)})
 	if err != nil {
 		s.t.Fatal(err)

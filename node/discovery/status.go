@@ -21,6 +21,10 @@ type Status struct {
 	// discovery saw, by cause.
 	Packets uint64            `json:"packets"`
 	Dropped map[string]uint64 `json:"dropped"`
+	// Sniffed counts those of them that Config.Sniff took, and TalksRefused the TALKREQs that
+	// got an empty answer because too many others were being answered.
+	Sniffed      uint64 `json:"sniffed,omitempty"`
+	TalksRefused uint64 `json:"talksRefused,omitempty"`
 	// DNSFailures counts the DNS queries for node lists that failed; DNSError is the
 	// last error, empty after a success.
 	DNSFailures uint64 `json:"dnsFailures"`
@@ -45,6 +49,7 @@ func (a *finder) status() *Status {
 		Sources: map[string]Source{}, Refused: maps.Clone(a.filter.refused), Wanted: a.ledger.owed(),
 	}
 	s.Packets, s.Dropped = a.mux.traffic.packets()
+	s.Sniffed, s.TalksRefused = a.mux.traffic.sniffed.Load(), a.mux.traffic.talks.Load()
 	s.DNSFailures, s.DNSError = a.lists.trouble()
 	for name, t := range a.tallies {
 		s.Sources[name] = Source{Found: t.found, Given: t.given}

@@ -6,6 +6,8 @@ import "sync/atomic"
 type traffic struct {
 	received, failed                           atomic.Uint64
 	size, restricted, foreign, strangers, full atomic.Uint64
+	sniffed                                    atomic.Uint64 // taken by Config.Sniff
+	talks                                      atomic.Uint64 // TALKREQs beyond maxTalking
 }
 
 // Why a UDP packet was dropped.

@@ -1,0 +1,61 @@
+package discovery
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/ethereum/go-ethereum/p2p/netutil"
+)
+
+// route gives the socket that reaches an address, if it is one that we talk to.
+func (m *mux) route(to netip.AddrPort) (best *socket, err error) {
+	ip := to.Addr().Unmap()
+	if !contains(m.restrict, ip) {
+		return nil, fmt.Errorf("%v is outside of the networks to talk to", to)
+	}
+	rank := 0
+	for _, s := range m.sockets {
+		if r := reach(netutil.AddrAddr(s.conn.LocalAddr()), ip); r > rank {
+			best, rank = s, r
+		}
+	}
+	if best == nil {
+		return nil, fmt.Errorf("no UDP socket reaches %v", to)
+	}
+	return best, nil
+}
+
+// reach says how well a socket that is bound to an address reaches another one; 0: not at
+// all. A socket without address, or with ::, may serve both families.
+func reach(bound, to netip.Addr) int {
+	bound = bound.Unmap()
+	wild := !bound.IsValid() || bound.IsUnspecified()
+	switch {
+	case wild && bound.Is4() == to.Is4():
+		return 2
+	case wild && !bound.Is4():
+		return 1
+	case wild, bound.Is4() != to.Is4():
+		return 0
+	case bound.IsLoopback() == to.IsLoopback():
+		return 3
+	case to.IsLoopback():
+		return 1
+	}
+	return 0
+}
+
+// contains says whether the list has the address, or is empty.
+func contains(list []netip.Prefix, ip netip.Addr) bool {
+	for _, p := range list {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return len(list) == 0
+}
+
+// public says whether an address is one of the Internet's.
+func public(ip netip.Addr) bool {
+	return ip.IsValid() && !ip.IsUnspecified() && !netutil.AddrIsLAN(ip) && !netutil.AddrIsSpecialNetwork(ip)
+}
