@@ -71,6 +71,20 @@ func (stopFailed) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child 
 	s.StopChildren(child)
 }
 
+// EndFailed is the strategy for temporary children: a failure is journaled with its stack,
+// and the child ends.
+type EndFailed struct{ Journal *Journal }
+
+// HandleFailure implements actor.SupervisorStrategy.
+func (s EndFailed) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	e := Event{Actor: Path(child), Event: Failed}
+	if crash, ok := reason.(*Crash); ok {
+		e.Reason, e.Stack, e.Injected = crash.Error(), string(crash.Stack), crash.Injected
+	}
+	s.Journal.Record(e)
+	by.StopChildren(child)
+}
+
 type supervisingGuard struct {
 	guard
 	actor.SupervisorStrategy

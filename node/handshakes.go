@@ -72,7 +72,7 @@ func (n *Node) handshakesProps() *actor.Props {
 			running: map[string]*running{}, dials: map[uint64]*actor.PID{},
 			cutOff: errCrashed,
 		}
-	}, actor.WithSupervisor(endFailed{n.journal}))
+	}, actor.WithSupervisor(actors.EndFailed{Journal: n.journal}))
 }
 
 func (h *handshakes) Receive(ctx actor.Context) {

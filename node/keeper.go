@@ -73,16 +73,3 @@ func (k *keeper) replace(ctx actor.Context) {
 	e.Event, e.Reason, e.Stack = actors.Restarted, "", ""
 	k.journal.Record(e)
 }
-
-// endFailed is the strategy for temporary children: a failure is journaled with its
-// stack, and the child ends.
-type endFailed struct{ journal *actors.Journal }
-
-func (s endFailed) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
-	e := actors.Event{Actor: actors.Path(child), Event: actors.Failed}
-	if crash, ok := reason.(*actors.Crash); ok {
-		e.Reason, e.Stack, e.Injected = crash.Error(), string(crash.Stack), crash.Injected
-	}
-	s.journal.Record(e)
-	by.StopChildren(child)
-}

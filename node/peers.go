@@ -17,7 +17,7 @@ import (
 type peers struct{ n *Node }
 
 func (n *Node) peersProps() *actor.Props {
-	return n.keptProps(endFailed{n.journal}, func() actor.Actor { return &peers{n} })
+	return n.keptProps(actors.EndFailed{Journal: n.journal}, func() actor.Actor { return &peers{n} })
 }
 
 func (p *peers) Receive(ctx actor.Context) {
