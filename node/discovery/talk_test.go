@@ -1,0 +1,232 @@
+package discovery
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/discover/v5wire"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// A handler's panic is a crash of the actor and an empty answer, and not the end.
+func TestTalkHandlerPanics(t *testing.T) {
+	var (
+		r    *remote
+		once sync.Once
+	)
+	onLine(t, func(s *stage, c *Config) {
+		r = s.addV5("8.8.8.8:30303")
+		c.Talk = map[string]TalkHandler{talk: func(*enode.Node, netip.AddrPort, []byte) []byte {
+			once.Do(func() { panic("injected by the test") })
+			return []byte("yes")
+		}}
+	}, func(s *stage, _ *Line) {
+		if answer, err := r.v5.TalkRequest(s.local.Node(), talk, nil); err != nil || len(answer) > 0 {
+			t.Errorf("answer %q, %v; want an empty one", answer, err)
+		}
+		time.Sleep(5 * time.Second)
+		if answer, err := r.v5.TalkRequest(s.local.Node(), talk, nil); err != nil || string(answer) != "yes" {
+			t.Errorf("after the restart: %q, %v", answer, err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		var reason string
+		for _, e := range s.journal {
+			if e.Event == actors.Failed {
+				reason += e.Reason
+			}
+		}
+		if want := "panic: injected by the test"; reason != want {
+			t.Errorf("failed for %q, want once, for %q", reason, want)
+		}
+	})
+}
+
+// A session that ends waits for the handlers that run, and those who talk in them get an
+// error: neither waits for the other.
+func TestTalkHandlerTalksAtTheEnd(t *testing.T) {
+	var (
+		line   = NewLine()
+		r      *remote
+		begun  = make(chan struct{})
+		result = make(chan error, 1)
+	)
+	perform(t, func(s *stage, c *Config) {
+		r = s.addV5("8.8.8.8:30303")
+		nobody := enode.NewV4(&newKey(t).PublicKey, []byte{8, 8, 8, 7}, 0, 1)
+		c.V5, c.Line = true, line
+		c.Talk = map[string]TalkHandler{talk: func(*enode.Node, netip.AddrPort, []byte) []byte {
+			close(begun)
+			_, err := line.Talk(nobody, talk, nil)
+			line.Learn(nobody)
+			result <- err
+			return nil
+		}}
+	}, func(s *stage) {
+		time.Sleep(time.Second)
+		go func() { _, _ = r.v5.TalkRequest(s.local.Node(), talk, nil) }() // cut off
+		<-begun
+		time.Sleep(10 * time.Millisecond)
+		start := time.Now()
+		s.root.Send(s.pid, &Leave{})
+		<-s.stopped
+		if took := time.Since(start); took >= leaveTime || len(result) != 1 || <-result == nil {
+			t.Errorf("left after %v", took)
+		}
+	})
+}
+
+// flooder is a remote that keeps to no one-at-a-time.
+type flooder struct {
+	t     *testing.T
+	codec *v5wire.Codec
+	end   *simEnd
+	to    *enode.Node
+}
+
+// newFlooder opens a session with the actor.
+func newFlooder(s *stage, at string) *flooder {
+	s.t.Helper()
+	key := newKey(s.t)
+	l := newLocal(s.t, key, at)
+	s.t.Cleanup(func() { l.Database().Close() })
+	f := &flooder{
+		t: s.t, codec: v5wire.NewCodec(l, key, newLibraryClock(actors.SystemClock), nil), end: s.net.listen(at), to: s.local.Node(),
+	}
+	ping := &v5wire.Ping{ReqID: []byte{1}, ENRSeq: l.Node().Seq()}
+	f.send(f.encode(ping, nil))
+	challenge, ok := f.receive().(*v5wire.Whoareyou)
+	if !ok {
+		s.t.Fatal("no challenge")
+	}
+	challenge.Node = f.to
+	f.send(f.encode(ping, challenge))
+	if _, ok := f.receive().(*v5wire.Pong); !ok {
+		s.t.Fatal("no session")
+	}
+	return f
+}
+
+func (f *flooder) encode(p v5wire.Packet, challenge *v5wire.Whoareyou) []byte {
+	f.t.Helper()
+	b, _, err := f.codec.Encode(f.to.ID(), stageAddr, p, challenge)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return bytes.Clone(b)
+}
+
+func (f *flooder) send(b []byte) {
+	_, _ = f.end.WriteToUDPAddrPort(b, netip.MustParseAddrPort(stageAddr)) // never fails
+}
+
+func (f *flooder) receive() v5wire.Packet {
+	f.t.Helper()
+	p := <-f.end.in
+	_, _, packet, err := f.codec.Decode(p.data, p.from.String())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return packet
+}
+
+// discard reads away what came, and says how many were there.
+func (f *flooder) discard() (n int) {
+	for {
+		select {
+		case <-f.end.in:
+			n++
+		default:
+			return n
+		}
+	}
+}
+
+// TALKREQs as fast as sessions can send them, to a handler that takes long, keep nobody
+// waiting who pings, and take no more memory than the handlers that may run.
+func TestTalkFlood(t *testing.T) {
+	const (
+		flooders = 12 // times queueShare, and the socket's queue has room left
+		rounds   = 60
+		each     = queueShare - 1
+	)
+	var (
+		running, most atomic.Int32
+		honest        *remote
+	)
+	onLine(t, func(s *stage, c *Config) {
+		honest = s.addV5("8.8.8.8:30303")
+		c.Talk = map[string]TalkHandler{talk: func(*enode.Node, netip.AddrPort, []byte) []byte {
+			n := running.Add(1)
+			defer running.Add(-1)
+			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			}
+			time.Sleep(600 * time.Millisecond)
+			return []byte("at last")
+		}}
+	}, func(s *stage, _ *Line) {
+		var all []*flooder
+		for i := range flooders {
+			all = append(all, newFlooder(s, fmt.Sprintf("9.9.%d.9:30303", i)))
+		}
+		if _, err := honest.v5.Ping(s.local.Node()); err != nil {
+			t.Fatal(err)
+		}
+		before, pings := heap(), 0
+		var longest time.Duration
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for {
+				start := time.Now()
+				if _, err := honest.v5.Ping(s.local.Node()); err != nil {
+					t.Errorf("ping %d: %v", pings, err)
+				}
+				pings++
+				longest = max(longest, time.Since(start))
+				select {
+				case <-stop:
+					return
+				case <-time.After(7 * time.Millisecond):
+				}
+			}
+		}()
+		answers := 0
+		for round := range rounds {
+			for _, f := range all {
+				for i := range each {
+					f.send(f.encode(&v5wire.TalkRequest{ReqID: []byte{byte(round), byte(i)}, Protocol: talk, Message: junk(100)}, nil))
+				}
+			}
+			time.Sleep(20 * time.Millisecond) // of simulated time: all is handled
+			for _, f := range all {
+				answers += f.discard()
+			}
+		}
+		close(stop)
+		<-stopped
+		time.Sleep(time.Second)
+		for _, f := range all {
+			answers += f.discard()
+		}
+		after, st := heap(), s.status()
+		t.Logf("%d requests, %d answers, %d refused; at most %d at work; %d pings, the longest %v; heap %d KiB before, %d KiB after",
+			flooders*rounds*each, answers, st.TalksRefused, most.Load(), pings, longest, before>>10, after>>10)
+		if longest >= 300*time.Millisecond {
+			t.Errorf("a ping was answered after %v", longest)
+		}
+		if most.Load() != maxTalking || st.TalksRefused == 0 {
+			t.Errorf("%d handlers at once and %d requests refused; want %d, and the others", most.Load(), st.TalksRefused, maxTalking)
+		}
+		if after-before > 16<<20 {
+			t.Errorf("the heap grew by %d KiB", (after-before)>>10)
+		}
+	})
+}
