@@ -9,8 +9,11 @@
 //	                   short ones for opening, closing, records and searches
 //
 //	UDP socket ──▶ mux ─┬─▶ port ──▶ discover.UDPv4 ──▶ filter, lane ─┐
-//	                    └─▶ port ──▶ discover.UDPv5 ──▶ filter, lane ─┼─▶ mix ──▶ whoever asked
-//	                        DNS ───▶ dnsdisc.Client ──▶ filter, lane ─┘
+//	            ▲       ├─▶ port ──▶ discover.UDPv5 ──▶ filter, lane ─┼─▶ mix ──▶ whoever asked
+//	            │       │   DNS ───▶ dnsdisc.Client ──▶ filter, lane ─┘
+//	            │       └─▶ Config.Sniff: what looks like STUN
+//	            │
+//	hole punching ── Line ──▶ discover.UDPv5 ── TALKREQ ──▶ Config.Talk
 //
 // # Who talks to whom
 //
@@ -18,6 +21,11 @@
 // it (permanent). Whoever wants nodes sends [Request] and gets as many [Candidate]s as it
 // asked for, in the order in which they are found. [Resolve] searches for one node's newest
 // record. [StatusRequest] says how it goes. [Leave] ends the actor.
+//
+// Hole punching uses the socket and v5 itself, without the actor's mailbox between: it asks
+// single nodes and sends datagrams by a [Line], answers TALKREQs by [TalkHandler]s, and gets
+// what Config.Sniff takes. The actor sets the line to its session when that is up and
+// clears it at the end, in its own turns, so that no incarnation sets it for another.
 //
 // # Invariants
 //
@@ -35,9 +43,13 @@
 //     transports get ports of the same sockets.
 //   - What others send is bounded before the library sees it. Each protocol has two queues,
 //     for endpoints that we have written to and for strangers; both have a length, and a
-//     share for each endpoint. Strangers have a rate besides (not on loopback), because each
-//     of their packets may cost a signature check, an entry in maps that the library prunes
-//     after ten minutes, and one in the node database, which forgets after a day.
+//     share and a turn for each endpoint: whoever floods us loses his own packets. Strangers
+//     have a rate besides (not on loopback), because each of their packets may cost a
+//     signature check, an entry in maps that the library prunes after ten minutes, and one
+//     in the node database, which forgets after a day. What looks like STUN has such a rate
+//     of its own.
+//   - TALKREQs are answered by 256 goroutines at most, and all beyond at once by nothing. The
+//     library stops for up to 0.4 s at a time when 1024 are being answered.
 //   - A socket that can't be read from is told to the operator. The library would go silent.
 //
 // # What can't be caught
@@ -47,8 +59,8 @@
 // them ends the process; no recover of ours runs there. What bounds this: packets that
 // are too short or too long, those from outside of NetRestrict and floods don't get there;
 // the library's decoders are fuzzed by their authors and are what most of the network
-// runs; and everything that we call ourselves (iterators, records, searches) runs in
-// goroutines of ours.
+// runs; and everything of ours (iterators, records, searches, what answers TALKREQs) runs
+// in goroutines of ours.
 //
 // Its tables have a data race of a few nanoseconds (go-ethereum issue 31460, open at
 // v1.17.10): a refresh that puts lost bootnodes back into the table doesn't wait for the

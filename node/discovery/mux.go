@@ -203,7 +203,7 @@ func (m *mux) sort(hasher crypto.KeccakState, data []byte, from netip.AddrPort, 
 		m.traffic.foreign.Add(1)
 	case !patient:
 		m.traffic.strangers.Add(1)
-	case !to.push(data, from, known):
+	case to.push(data, from, known):
 		m.traffic.full.Add(1)
 	}
 }

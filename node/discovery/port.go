@@ -24,16 +24,16 @@ func newPort(m *mux) *port {
 	return &port{mux: m, wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// push takes a copy of a packet, or refuses it for want of room.
-func (p *port) push(data []byte, from netip.AddrPort, known bool) bool {
+// push takes a copy of a packet. For want of room that is lost, or another one.
+func (p *port) push(data []byte, from netip.AddrPort, known bool) (lost bool) {
 	p.mu.Lock()
-	ok := p.in.push(data, from, known)
+	lost = p.in.push(data, from, known)
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
 	default: // there is a token
 	}
-	return ok
+	return lost
 }
 
 func (p *port) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {

@@ -69,48 +69,6 @@ func TestAllowance(t *testing.T) {
 	}
 }
 
-func endpointNo(i int) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{1, 2, byte(i >> 8), byte(i)}), 30303)
-}
-
-func TestInbox(t *testing.T) {
-	var b inbox
-	accepted := 0
-	for range 1000 {
-		if b.push([]byte("flood"), endpointNo(0), false) {
-			accepted++
-		}
-	}
-	if accepted != queueShare {
-		t.Errorf("%d packets of one endpoint wait, want %d", accepted, queueShare)
-	}
-	for i := 1; i < 1000; i++ {
-		if b.push([]byte("flood"), endpointNo(i), false) {
-			accepted++
-		}
-	}
-	if accepted != queueLen {
-		t.Errorf("%d packets of strangers wait, want %d", accepted, queueLen)
-	}
-	data := []byte("answer")
-	if !b.push(data, endpointNo(2000), true) {
-		t.Fatal("an answer is refused because strangers crowd in")
-	}
-	copy(data, "scrawl")
-	if p, ok := b.pop(); !ok || string(p.data) != "answer" || p.from != endpointNo(2000) {
-		t.Errorf("first is %q of %v, want the answer", p.data, p.from)
-	}
-	for i := range queueLen {
-		p, ok := b.pop()
-		if want := endpointNo(max(0, i-queueShare+1)); !ok || p.from != want {
-			t.Fatalf("packet %d is of %v, want %v", i, p.from, want)
-		}
-	}
-	if _, ok := b.pop(); ok || len(b.strangers.from) != 0 || len(b.known.from) != 0 {
-		t.Error("the inbox is not empty when all is taken")
-	}
-}
-
 func TestMixTakesTurns(t *testing.T) {
 	counts := map[string]*tally{"fast": {}, "slow": {}, "none": {}}
 	m := mix{lanes: []*lane{newLane("fast", counts["fast"]), newLane("none", counts["none"]), newLane("slow", counts["slow"])}}

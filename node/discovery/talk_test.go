@@ -1,7 +1,6 @@
 package discovery
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -83,70 +82,15 @@ func TestTalkHandlerTalksAtTheEnd(t *testing.T) {
 	})
 }
 
-// flooder is a remote that keeps to no one-at-a-time.
-type flooder struct {
-	t     *testing.T
-	codec *v5wire.Codec
-	end   *simEnd
-	to    *enode.Node
-}
-
-// newFlooder opens a session with the actor.
-func newFlooder(s *stage, at string) *flooder {
-	s.t.Helper()
-	key := newKey(s.t)
-	l := newLocal(s.t, key, at)
-	s.t.Cleanup(func() { l.Database().Close() })
-	f := &flooder{
-		t: s.t, codec: v5wire.NewCodec(l, key, newLibraryClock(actors.SystemClock), nil), end: s.net.listen(at), to: s.local.Node(),
-	}
-	ping := &v5wire.Ping{ReqID: []byte{1}, ENRSeq: l.Node().Seq()}
-	f.send(f.encode(ping, nil))
-	challenge, ok := f.receive().(*v5wire.Whoareyou)
-	if !ok {
-		s.t.Fatal("no challenge")
-	}
-	challenge.Node = f.to
-	f.send(f.encode(ping, challenge))
-	if _, ok := f.receive().(*v5wire.Pong); !ok {
-		s.t.Fatal("no session")
-	}
-	return f
-}
-
-func (f *flooder) encode(p v5wire.Packet, challenge *v5wire.Whoareyou) []byte {
-	f.t.Helper()
-	b, _, err := f.codec.Encode(f.to.ID(), stageAddr, p, challenge)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return bytes.Clone(b)
-}
-
-func (f *flooder) send(b []byte) {
-	_, _ = f.end.WriteToUDPAddrPort(b, netip.MustParseAddrPort(stageAddr)) // never fails
-}
-
-func (f *flooder) receive() v5wire.Packet {
-	f.t.Helper()
-	p := <-f.end.in
-	_, _, packet, err := f.codec.Decode(p.data, p.from.String())
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return packet
-}
-
 // discard reads away what came, and says how many were there.
-func (f *flooder) discard() (n int) {
-	for {
-		select {
-		case <-f.end.in:
+func discard(ends []*simEnd) (n int) {
+	for _, e := range ends {
+		for len(e.in) > 0 {
+			<-e.in
 			n++
-		default:
-			return n
 		}
 	}
+	return n
 }
 
 // TALKREQs as fast as sessions can send them, to a handler that takes long, keep nobody
@@ -172,9 +116,13 @@ func TestTalkFlood(t *testing.T) {
 			return []byte("at last")
 		}}
 	}, func(s *stage, _ *Line) {
-		var all []*flooder
+		var (
+			all  []*flooder
+			ends []*simEnd
+		)
 		for i := range flooders {
-			all = append(all, newFlooder(s, fmt.Sprintf("9.9.%d.9:30303", i)))
+			end := s.net.listen(fmt.Sprintf("9.9.%d.9:30303", i))
+			ends, all = append(ends, end), append(all, newFlooder(s.t, end, s.local.Node()))
 		}
 		if _, err := honest.v5.Ping(s.local.Node()); err != nil {
 			t.Fatal(err)
@@ -206,16 +154,12 @@ func TestTalkFlood(t *testing.T) {
 				}
 			}
 			time.Sleep(20 * time.Millisecond) // of simulated time: all is handled
-			for _, f := range all {
-				answers += f.discard()
-			}
+			answers += discard(ends)
 		}
 		close(stop)
 		<-stopped
 		time.Sleep(time.Second)
-		for _, f := range all {
-			answers += f.discard()
-		}
+		answers += discard(ends)
 		after, st := heap(), s.status()
 		t.Logf("%d requests, %d answers, %d refused; at most %d at work; %d pings, the longest %v; heap %d KiB before, %d KiB after",
 			flooders*rounds*each, answers, st.TalksRefused, most.Load(), pings, longest, before>>10, after>>10)

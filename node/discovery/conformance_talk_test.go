@@ -1,0 +1,102 @@
+//go:build conformance
+
+package discovery
+
+import (
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/discover"
+	"github.com/ethereum/go-ethereum/p2p/discover/v5wire"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// TALKREQs at full speed through the kernel, of more sessions than the queue has shares: how
+// many pings of a node that we know are answered meanwhile, how many of ever new ones, and
+// what it does to the memory.
+func TestConformanceTalkAtFullSpeed(t *testing.T) {
+	conn := listenLoopback(t, "udp4", "127.0.0.1")
+	key := newKey(t)
+	local := newLocal(t, key, conn.LocalAddr().String())
+	defer local.Database().Close()
+	props, err := Props(Config{
+		Key: key, Local: local, Conns: []discover.UDPConn{conn}, V5: true,
+		Talk: map[string]TalkHandler{talk: func(_ *enode.Node, _ netip.AddrPort, request []byte) []byte { return request[:1] }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	defer system.Shutdown()
+	s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
+	s.spawn(props)
+	defer system.Root.Stop(s.tops[0])
+	s.status()
+
+	listen := func() (v5 *discover.UDPv5, end func()) {
+		conn, key := listenLoopback(t, "udp4", "127.0.0.1"), newKey(t)
+		l := newLocal(t, key, conn.LocalAddr().String())
+		v5, err := discover.ListenV5(conn, l, discover.Config{PrivateKey: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v5, func() { v5.Close(); l.Database().Close() }
+	}
+	friend, end := listen()
+	defer end()
+	if _, err := friend.Ping(local.Node()); err != nil {
+		t.Fatal(err)
+	}
+	const lasts, flooders = 10 * time.Second, 2*queueLen/queueShare + 1
+	var (
+		over atomic.Bool
+		sent = make(chan int)
+		all  []*flooder
+	)
+	for range flooders {
+		conn := listenLoopback(t, "udp4", "127.0.0.1")
+		defer conn.Close()
+		all = append(all, newFlooder(t, conn, local.Node()))
+	}
+	before := heap()
+	go func() {
+		n := 0
+		for ; !over.Load(); n++ {
+			f := all[n%flooders]
+			f.send(f.encode(&v5wire.TalkRequest{ReqID: []byte{byte(n)}, Protocol: talk, Message: junk(100)}, nil))
+		}
+		sent <- n
+	}()
+	var pings, answered, met, strangers int
+	var longest time.Duration
+	for start := time.Now(); time.Since(start) < lasts; pings++ {
+		at := time.Now()
+		if _, err := friend.Ping(local.Node()); err == nil {
+			answered++
+			longest = max(longest, time.Since(at))
+		}
+		if pings%8 == 0 {
+			stranger, end := listen()
+			strangers++
+			if _, err := stranger.Ping(local.Node()); err == nil {
+				met++
+			}
+			end()
+		}
+	}
+	over.Store(true)
+	total, after, st := <-sent, heap(), s.status()
+	t.Logf("%d TALKREQs in %v, %d packets read, dropped %v, %d refused; %d of %d pings answered, the longest in %v; %d of %d strangers met; heap %d KiB before, %d KiB after",
+		total, lasts, st.Packets, st.Dropped, st.TalksRefused, answered, pings, longest, met, strangers, before>>10, after>>10)
+	if answered < pings*9/10 || met < strangers*9/10 || after-before > 16<<20 {
+		t.Error("TALKREQs have stopped us, or made us grow")
+	}
+	actors.Send(system.Root, s.pid, &Leave{})
+	<-s.stopped
+}
