@@ -34,10 +34,10 @@ type Config struct {
 	// must not block.
 	Changed func(State)
 
-	Clock   actors.Clock
-	Rand    io.Reader
-	Journal *actors.Journal // nil: nothing is logged of lifecycles
-	Logger  *slog.Logger
+	Clock   actors.Clock    // nil: the system's
+	Rand    io.Reader       // nil: the system's; safe from any goroutine
+	Journal *actors.Journal // nil: lifecycles are not logged
+	Logger  *slog.Logger    // nil: nothing is logged
 }
 
 // Why a call came to nothing.

@@ -1,8 +1,9 @@
 package punch
 
 import (
-	"net"
+	"io"
 	"net/netip"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -27,12 +28,13 @@ type Reach struct {
 	To   *actor.PID
 }
 
-// Reached answers [Reach]. Conn belongs to the receiver, who is the RLPx initiator on it,
-// whichever way the connection came; it is nil with an Err, which is one of this package's.
+// Reached answers [Reach]. Conn is to be taken by the receiver, who is the RLPx initiator on
+// it, whichever way the connection came; it is nil with an Err, which is one of this
+// package's.
 type Reached struct {
 	late
 	ID   enode.ID
-	Conn net.Conn
+	Conn *Handover
 	Err  error
 }
 
@@ -66,3 +68,136 @@ type State struct {
 	Relayed uint64            `json:"relayed"`
 	Refused uint64            `json:"refused"`
 }
+
+// To the puncher, from the goroutines of discovery.
+
+// rung says that a neighbour rang for a caller, and that our NAT is open for it.
+type rung struct {
+	late
+	caller enode.ID
+	at     netip.AddrPort
+	by     enode.ID
+}
+
+// openAsked is a caller's OPEN. reply takes one answer without blocking; the puncher passes
+// the message on to the actor that answers the call.
+type openAsked struct {
+	late
+	from  enode.ID
+	at    netip.AddrPort
+	msg   open
+	reply chan openAnswer
+}
+
+// From the puncher's own goroutines and timers.
+
+// due is the puncher's timer to itself: there may be neighbours to talk to.
+type due struct{ late }
+
+// helloed says what a neighbour sees, or why it doesn't say.
+type helloed struct {
+	late
+	relay  *enode.Node
+	answer helloAnswer
+	err    error
+}
+
+// ponged is the same by a neighbour who does not take part.
+type ponged struct {
+	late
+	by       netip.AddrPort
+	observed netip.AddrPort
+	err      error
+}
+
+// otherSaw is what the other port of a neighbour sees.
+type otherSaw struct {
+	late
+	by       netip.AddrPort
+	token    token
+	observed netip.AddrPort
+}
+
+// introduced is a neighbour's record, for one of whom we had a URL only.
+type introduced struct {
+	late
+	id   enode.ID
+	node *enode.Node // nil: it didn't answer
+}
+
+// tcpSeen says under which TCP endpoint a neighbour sees our listening port.
+type tcpSeen struct {
+	late
+	observed netip.AddrPort
+	err      error
+}
+
+// From calls and answers to the puncher.
+
+// callEnded is the last word of a call's actor. The puncher stops it, and answers the asker.
+type callEnded struct {
+	late
+	by   *actor.PID
+	conn *Handover // nil with an err
+	err  error
+}
+
+// answerEnded is the last word of an answer's actor.
+type answerEnded struct {
+	late
+	by  *actor.PID
+	err error
+}
+
+// To calls and answers.
+
+// crossing tells a call that its target calls us, and wants to connect. The call answers
+// OPEN if it goes on itself; else it ends, and has the puncher answer.
+type crossing struct {
+	late
+	asked *openAsked
+}
+
+// gaveWay is the call's word for the latter.
+type gaveWay struct {
+	late
+	asked *openAsked
+}
+
+// From the goroutines and timers of calls and answers to themselves.
+
+type (
+	called struct { // by a relay
+		late
+		status status
+		target netip.AddrPort
+		err    error
+	}
+	heardOpener struct {
+		late
+		from netip.AddrPort
+	}
+	pong struct {
+		late
+		err error
+	}
+	paused  struct{ late }
+	learned struct { // our TCP port
+		late
+		port uint16
+		held io.Closer // the connection that keeps it; nil: there is none
+		err  error
+	}
+	opened struct {
+		late
+		answer openAnswer
+		trip   time.Duration
+		err    error
+	}
+	met struct {
+		late
+		conn *Handover
+		err  error
+	}
+	expired struct{ late }
+)

@@ -1,0 +1,102 @@
+package punch
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// answering is the actor of one call of another node's. What to do is in answerer.
+type answering struct {
+	*Desk
+	puncher *actor.PID
+	caller  enode.ID
+	relays  []*enode.Node
+	machine answerer
+
+	root   *actor.RootContext
+	self   *actor.PID
+	ctx    context.Context // ends with the actor
+	cancel context.CancelFunc
+	timer  actors.Timer
+	held   io.Closer // the connection that keeps our TCP port; nil: there is none
+	over   bool
+}
+
+// answerTime is how long a caller may take. A little longer than the call itself.
+const answerTime = callTime + 2*time.Second
+
+func (a *answering) Receive(ctx actor.Context) {
+	if a.over {
+		drop(ctx.Message())
+		return
+	}
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		a.start(ctx)
+	case *openAsked:
+		answer, todo := a.machine.open(msg.msg, msg.at.Addr())
+		msg.reply <- answer
+		a.perform(todo)
+	case *learned:
+		a.held = msg.held
+		a.machine.learned(msg.port, msg.err)
+	case *met:
+		if msg.conn != nil {
+			if conn := msg.conn.Take(); conn != nil {
+				a.cfg.Inbound(conn)
+			}
+		}
+		a.perform(a.machine.met(msg.err))
+	case *expired:
+		a.perform(a.machine.expired())
+	case *actor.Stopping:
+		a.release()
+	}
+}
+
+func (a *answering) start(ctx actor.Context) {
+	a.root, a.self = ctx.ActorSystem().Root, ctx.Self()
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.timer = a.cfg.Clock.AfterFunc(answerTime, func() { a.tell(&expired{}) })
+	a.learnPort(a.ctx, a.machine.ours, a.relays, a.spawn, a.tell)
+}
+
+func (a *answering) tell(msg any) { actors.Send(a.root, a.self, msg) }
+
+func (a *answering) spawn(f func()) { actors.Go(a.root, a.self, f) }
+
+func (a *answering) perform(todo []any) {
+	for _, do := range todo {
+		switch do := do.(type) {
+		case meet:
+			a.spawn(func() { a.tell(a.meetAt(a.ctx, do)) })
+		case finish:
+			a.end(do.err)
+		}
+	}
+}
+
+// end says how the call ended, and waits to be stopped.
+func (a *answering) end(err error) {
+	a.release()
+	a.cfg.Logger.Debug("call of another node ended", "id", a.caller.TerminalString(), "result", causeName(err), "reason", err)
+	actors.Send(a.root, a.puncher, &answerEnded{by: a.self, err: err})
+}
+
+func (a *answering) release() {
+	a.over = true
+	if a.cancel == nil {
+		return // crashed before it began
+	}
+	a.cancel()
+	a.timer.Stop()
+	if a.held != nil {
+		_ = a.held.Close() // it was only to keep our port
+	}
+}

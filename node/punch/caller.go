@@ -1,0 +1,279 @@
+package punch
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+const (
+	// callTime is what a call may take.
+	callTime = 12 * time.Second
+	// rounds is how often the neighbours are asked, and roundsMapped where one side maps by
+	// address: then it is likely that nothing helps.
+	rounds, roundsMapped = 6, 4
+	// pings is how often discovery is tried after one ring: what opened the NATs lasts.
+	pings = 2
+	// opens is how often an OPEN without an answer is sent again.
+	opens = 4
+	// againTime is the pause before the next round, and before an OPEN is sent again that came too early.
+	againTime = 300 * time.Millisecond
+	// meetDelay is from the answer to OPEN until both connect: longer than most round trips, so
+	// that neither side is late.
+	meetDelay = 300 * time.Millisecond
+	// connectTime is how long both try.
+	connectTime = 3 * time.Second
+)
+
+// caller is what our side of a call does next. It is a plain value: it is told what happened,
+// and says what to do.
+type caller struct {
+	ours, theirs NAT
+	relays       []*enode.Node  // to be asked, in this order
+	record       netip.AddrPort // where the target is by its record; may not be valid
+	canTCP       bool           // there is a listening port
+
+	phase   phase
+	round   int
+	next    int  // of relays
+	maybe   bool // a relay of this round may know the target, but didn't say yes
+	rung    int  // how often the target opened its NAT, as a relay says
+	target  netip.AddrPort
+	came    netip.AddrPort // where its last opener came from
+	pinged  netip.AddrPort
+	pings   int
+	opens   int
+	port    uint16 // our external TCP port; 0: not known yet
+	portErr error
+	askAt   bool // OPEN is due as soon as port is known
+	err     error
+}
+
+type phase uint8
+
+const (
+	ringing phase = iota
+	pinging
+	opening // the UDP session is there
+	connecting
+	over
+)
+
+// What a caller wants done. What comes of it is told by the method of that name.
+type (
+	sendOpener struct{ to netip.AddrPort }
+	callBy     struct{ relay *enode.Node } // called
+	ping       struct{ at netip.AddrPort } // pong
+	pause      struct{ d time.Duration }   // paused
+	askOpen    struct {                    // opened
+		at  netip.AddrPort
+		msg open
+	}
+	meet struct { // met
+		at    netip.AddrPort // with port 0: wait for it to connect
+		after time.Duration
+	}
+	finish struct{ err error } // without an err, met has brought a connection
+)
+
+// begin starts the first round.
+func (c *caller) begin() []any {
+	if c.ours == AddressDependent && c.theirs == AddressDependent {
+		return c.end(ErrImpossible)
+	}
+	return c.anew(nil)
+}
+
+// anew starts a round, with an opener ahead, which lets the target's own in.
+func (c *caller) anew(why error) []any {
+	most := rounds
+	if c.ours == AddressDependent || c.theirs == AddressDependent {
+		most = roundsMapped
+	}
+	if c.round == most {
+		return c.giveUp(why)
+	}
+	c.round++
+	c.phase, c.next, c.maybe, c.pings = ringing, 0, false, 0
+	where := c.record
+	if c.target.IsValid() {
+		where = c.target
+	}
+	var todo []any
+	if where.IsValid() {
+		todo = append(todo, sendOpener{where})
+	}
+	return append(todo, c.ask()...)
+}
+
+// ask asks the next relay.
+func (c *caller) ask() []any {
+	if c.next < len(c.relays) {
+		c.next++
+		return []any{callBy{c.relays[c.next-1]}}
+	}
+	if !c.maybe {
+		return c.end(ErrNoNeighbour)
+	}
+	return []any{pause{againTime}}
+}
+
+// giveUp ends a call that had its rounds.
+func (c *caller) giveUp(why error) []any {
+	switch {
+	case c.rung == 0 && why != nil:
+		return c.end(why)
+	case c.rung == 0:
+		return c.end(ErrNoNeighbour)
+	case c.ours == AddressDependent || c.theirs == AddressDependent:
+		return c.end(ErrFiltered)
+	}
+	return c.end(ErrSilent)
+}
+
+// called: a relay has answered, or err says why not.
+func (c *caller) called(s status, target netip.AddrPort, err error) []any {
+	if c.phase != ringing {
+		return nil
+	}
+	switch {
+	case err == nil && s == yes && target.IsValid():
+		c.rung++
+		c.target = target
+		// This one knows the target, so it is the one to ask in the next round.
+		c.relays[0], c.relays[c.next-1] = c.relays[c.next-1], c.relays[0]
+		return c.try()
+	case err != nil && !errors.Is(err, ErrUnsupported), s == tooMuch, s == notReady:
+		c.maybe = true
+	}
+	return c.ask()
+}
+
+// try pings the target where its opener came from, or else where the relay sees it.
+func (c *caller) try() []any {
+	c.phase, c.pinged = pinging, c.target
+	if c.came.IsValid() {
+		c.pinged = c.came
+	}
+	c.pings++
+	return []any{ping{c.pinged}}
+}
+
+// heard: the target's opener came.
+func (c *caller) heard(from netip.AddrPort) {
+	if c.phase < opening {
+		c.came = from
+	}
+}
+
+// pong: discovery has a session with the target, or err says why not.
+func (c *caller) pong(err error) []any {
+	switch {
+	case c.phase != pinging:
+		return nil
+	case err == nil:
+		c.phase = opening
+		return c.agree()
+	case c.pings < pings || c.came.IsValid() && c.came != c.pinged:
+		return c.try()
+	}
+	c.came = netip.AddrPort{} // it led nowhere
+	return c.anew(ErrSilent)
+}
+
+// paused: the pause is over.
+func (c *caller) paused() []any {
+	switch c.phase {
+	case ringing:
+		return c.anew(ErrNoNeighbour)
+	case opening:
+		return c.agree()
+	}
+	return nil
+}
+
+// agree asks the target for a moment to connect, when our TCP port is known.
+func (c *caller) agree() []any {
+	switch {
+	case !c.canTCP || c.ours != Open && c.theirs != Open && (c.ours == AddressDependent || c.theirs == AddressDependent):
+		return c.end(ErrUDPOnly)
+	case c.portErr != nil:
+		return c.end(errors.Join(ErrTCP, c.portErr))
+	case c.port == 0:
+		c.askAt = true
+		return nil
+	}
+	c.askAt = false
+	return []any{askOpen{c.pinged, open{Port: c.port, NAT: c.ours, Delay: uint16(meetDelay.Milliseconds())}}}
+}
+
+// learned: a neighbour has seen our TCP port, or err says why not.
+func (c *caller) learned(port uint16, err error) []any {
+	if c.port, c.portErr = port, err; c.askAt {
+		return c.agree()
+	}
+	return nil
+}
+
+// opened: the target has answered to OPEN after the round trip, or err says why not.
+func (c *caller) opened(a openAnswer, trip time.Duration, err error) []any {
+	if c.phase != opening {
+		return nil
+	}
+	switch {
+	case err != nil:
+		if c.opens++; c.opens == opens {
+			return c.end(ErrTCP)
+		}
+		return c.agree()
+	case a.Status == notReady:
+		return []any{pause{againTime}}
+	case a.Status == cannot:
+		return c.end(ErrUDPOnly)
+	case a.Status == otherWay:
+		return c.end(ErrCrossed)
+	case a.Status != yes:
+		return c.end(ErrTCP)
+	}
+	c.phase = connecting
+	at := netip.AddrPortFrom(c.pinged.Addr(), a.Port)
+	if a.NAT == AddressDependent {
+		at = netip.AddrPortFrom(c.pinged.Addr(), 0) // nobody knows its port; ours is open
+	}
+	return []any{meet{at, max(0, meetDelay-trip/2)}}
+}
+
+// met: there is a connection, or err says why not.
+func (c *caller) met(err error) []any {
+	if c.phase != connecting {
+		return nil
+	}
+	if err != nil {
+		return c.end(errors.Join(ErrTCP, err))
+	}
+	return c.end(nil)
+}
+
+// expired: the call's time is over.
+func (c *caller) expired() []any {
+	switch c.phase {
+	case over:
+		return nil
+	case opening, connecting:
+		return c.end(ErrTCP)
+	}
+	return c.giveUp(ErrSilent)
+}
+
+// crossed: the target calls us, and wants to connect. It says whether that call goes on in
+// place of this one.
+func (c *caller) crossed(lower bool) (giveWay bool) {
+	return c.phase < opening || !lower
+}
+
+func (c *caller) end(err error) []any {
+	c.phase, c.err = over, err
+	return []any{finish{err}}
+}

@@ -1,0 +1,267 @@
+package punch
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// calling is the actor of one call of ours. What to do next is in caller; the actor does it,
+// in goroutines, and tells the machine what came of it.
+type calling struct {
+	*Desk
+	puncher *actor.PID
+	target  *enode.Node
+	machine caller
+
+	root   *actor.RootContext
+	self   *actor.PID
+	token  token
+	ctx    context.Context // ends with the actor
+	cancel context.CancelFunc
+	timers []actors.Timer
+	held   io.Closer // the connection that keeps our TCP port; nil: there is none
+	over   bool
+}
+
+func (a *calling) Receive(ctx actor.Context) {
+	if a.over {
+		drop(ctx.Message())
+		return
+	}
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		a.start(ctx)
+	case *called:
+		a.perform(a.machine.called(msg.status, msg.target, msg.err))
+	case *heardOpener:
+		a.machine.heard(msg.from)
+	case *pong:
+		a.perform(a.machine.pong(msg.err))
+	case *paused:
+		a.perform(a.machine.paused())
+	case *learned:
+		a.held = msg.held
+		a.perform(a.machine.learned(msg.port, msg.err))
+	case *opened:
+		a.perform(a.machine.opened(msg.answer, msg.trip, msg.err))
+	case *met:
+		a.met(msg)
+	case *crossing:
+		a.crossing(msg.asked)
+	case *expired:
+		a.perform(a.machine.expired())
+	case *actor.Stopping:
+		a.release() // crashed, or cut off: the puncher knows which
+	}
+}
+
+// drop closes what a message brings for an actor that needs it no more.
+func drop(msg any) {
+	switch msg := msg.(type) {
+	case *learned:
+		if msg.held != nil {
+			_ = msg.held.Close() // it was only to know
+		}
+	case *met:
+		if msg.conn != nil {
+			msg.conn.Drop()
+		}
+	}
+}
+
+func (a *calling) start(ctx actor.Context) {
+	a.root, a.self = ctx.ActorSystem().Root, ctx.Self()
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.token = a.newToken()
+	a.await(a.token, func(from netip.AddrPort) { a.tell(&heardOpener{from: from}) })
+	a.after(callTime, &expired{})
+	a.learnPort(a.ctx, a.machine.ours, slices.Clone(a.machine.relays), a.spawn, a.tell)
+	a.perform(a.machine.begin())
+}
+
+func (a *calling) tell(msg any) { actors.Send(a.root, a.self, msg) }
+
+func (a *calling) spawn(f func()) { actors.Go(a.root, a.self, f) }
+
+func (a *calling) after(d time.Duration, msg any) {
+	a.timers = append(a.timers, a.cfg.Clock.AfterFunc(d, func() { a.tell(msg) }))
+}
+
+// learnPort has one of the neighbours say which TCP port of ours it sees; an open node
+// knows. The answer is a *learned.
+func (d *Desk) learnPort(ctx context.Context, ours NAT, relays []*enode.Node, spawn func(func()), tell func(any)) {
+	switch {
+	case d.cfg.Door == nil:
+		return
+	case ours == Open || len(relays) == 0:
+		if at, ok := d.cfg.Self().TCPEndpoint(); ok {
+			tell(&learned{port: at.Port()})
+		} else {
+			tell(&learned{err: errNoTCP})
+		}
+		return
+	}
+	spawn(func() {
+		seen, held, err := d.askPorts(ctx, relays)
+		tell(&learned{port: seen.Port(), held: held, err: err})
+	})
+}
+
+// portTries is how often all neighbours are asked for our TCP port: a datagram may be lost.
+const portTries = 3
+
+// askPorts asks one neighbour after the other. It blocks.
+func (d *Desk) askPorts(ctx context.Context, relays []*enode.Node) (seen netip.AddrPort, held io.Closer, err error) {
+	for range portTries {
+		for _, relay := range relays {
+			if seen, held, err = d.askPort(ctx, relay); err == nil || ctx.Err() != nil {
+				return seen, held, err
+			}
+		}
+	}
+	return seen, nil, err
+}
+
+// perform does what the machine wants.
+func (a *calling) perform(todo []any) {
+	for _, do := range todo {
+		switch do := do.(type) {
+		case sendOpener:
+			if err := a.cfg.Line.Send(do.to, opener(a.newToken())); err != nil {
+				a.cfg.Logger.Debug("opener not sent", "addr", do.to, "err", err)
+			}
+		case callBy:
+			a.call(do.relay)
+		case ping:
+			to := a.at(do.at)
+			a.spawn(func() {
+				_, err := a.cfg.Line.Ping(to)
+				a.tell(&pong{err: err})
+			})
+		case pause:
+			a.after(do.d, &paused{})
+		case askOpen:
+			a.open(do)
+		case meet:
+			a.meet(do)
+		case finish:
+			a.end(nil, do.err)
+		}
+	}
+}
+
+// at is the target as a node at an endpoint where it is seen.
+func (a *calling) at(at netip.AddrPort) *enode.Node {
+	return enode.NewV4(a.target.Pubkey(), at.Addr().AsSlice(), int(at.Port()), int(at.Port()))
+}
+
+// call asks a relay.
+func (a *calling) call(relay *enode.Node) {
+	request := encodeRequest(call{Target: a.target.ID(), Token: a.token, Padding: make([]byte, callPadding)})
+	a.spawn(func() {
+		b, err := a.cfg.Line.Talk(relay, Protocol, request)
+		var answer callAnswer
+		if err == nil {
+			answer, err = decode[callAnswer](b)
+		}
+		result := &called{status: answer.Status, err: err}
+		if answer.Target != nil && a.allowed(answer.Target.AddrPort) {
+			result.target = answer.Target.AddrPort
+		}
+		a.tell(result)
+	})
+}
+
+// open sends OPEN.
+func (a *calling) open(do askOpen) {
+	do.msg.Token = a.token
+	to := a.at(do.at)
+	a.spawn(func() {
+		sent := a.cfg.Clock.Now()
+		b, err := a.cfg.Line.Talk(to, Protocol, encodeRequest(do.msg))
+		var answer openAnswer
+		if err == nil {
+			answer, err = decode[openAnswer](b)
+		}
+		a.tell(&opened{answer: answer, trip: a.cfg.Clock.Now().Sub(sent), err: err})
+	})
+}
+
+// meet connects when it is time.
+func (a *calling) meet(do meet) {
+	a.spawn(func() { a.tell(a.meetAt(a.ctx, do)) })
+}
+
+// meetAt waits for the moment, and then for a connection. It blocks.
+func (d *Desk) meetAt(ctx context.Context, do meet) *met {
+	begin := make(chan struct{})
+	timer := d.cfg.Clock.AfterFunc(do.after, func() { close(begin) })
+	defer timer.Stop()
+	select {
+	case <-begin:
+	case <-ctx.Done():
+		return &met{err: ctx.Err()}
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	conn, err := d.cfg.Door.Open(ctx, do.at)
+	if err != nil {
+		return &met{err: err}
+	}
+	return &met{conn: NewHandover(d.cfg.Clock, conn)}
+}
+
+func (a *calling) met(msg *met) {
+	todo := a.machine.met(msg.err)
+	if len(todo) == 0 {
+		drop(msg)
+		return
+	}
+	a.end(msg.conn, a.machine.err)
+}
+
+// crossing: the target calls us, too.
+func (a *calling) crossing(asked *openAsked) {
+	if a.machine.crossed(bytes.Compare(a.cfg.ID[:], asked.from[:]) < 0) {
+		actors.Send(a.root, a.puncher, &gaveWay{asked: asked})
+		a.end(nil, ErrCrossed)
+		return
+	}
+	asked.reply <- openAnswer{Status: otherWay}
+}
+
+// end says how the call ended, and waits to be stopped.
+func (a *calling) end(conn *Handover, err error) {
+	a.release()
+	level := a.cfg.Logger.Debug
+	if err == nil {
+		level = a.cfg.Logger.Info
+	}
+	level("call through NATs ended", "id", a.target.ID().TerminalString(), "result", causeName(err), "reason", err,
+		"nat", a.machine.ours, "theirs", a.machine.theirs, "udp", a.machine.pinged, "rounds", a.machine.round)
+	actors.Send(a.root, a.puncher, &callEnded{by: a.self, conn: conn, err: err})
+}
+
+// release gives up what the call holds.
+func (a *calling) release() {
+	a.over = true
+	if a.cancel != nil {
+		a.cancel()
+	}
+	a.forget(a.token)
+	for _, t := range a.timers {
+		t.Stop()
+	}
+	if a.held != nil {
+		_ = a.held.Close() // it was only to keep our port
+	}
+}

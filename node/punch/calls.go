@@ -1,0 +1,168 @@
+package punch
+
+import (
+	"maps"
+	"net/netip"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// reach begins a call, or says why not.
+func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
+	target, theirs, err := p.callable(msg.Node)
+	relays := p.plan.relays(now)
+	if len(relays) == 0 {
+		relays = p.relaysOf(p.neighbours())
+	}
+	ours := p.belief.nat(now)
+	switch {
+	case err != nil:
+	case p.calls[target.ID()] != nil || len(p.calls) >= maxCalls:
+		err = ErrBusy
+	case len(relays) == 0:
+		err = ErrNoNeighbour
+	default:
+		err = p.memory.may(target.ID(), ours, theirs, now)
+	}
+	if err != nil {
+		p.count(false, err)
+		p.cfg.Logger.Debug("no hole punched", "id", msg.Node.ID().TerminalString(), "reason", err)
+		actors.Send(ctx, msg.To, &Reached{ID: msg.Node.ID(), Err: err})
+		return
+	}
+	record, _ := target.UDPEndpoint()
+	if !p.allowed(record) {
+		record = netip.AddrPort{}
+	}
+	c := &calling{
+		Desk: p.Desk, puncher: ctx.Self(), target: target,
+		machine: caller{ours: ours, theirs: theirs, relays: relays[:min(len(relays), maxRelays)], record: record, canTCP: p.cfg.Door != nil},
+	}
+	pid := ctx.SpawnPrefix(actors.PropsOf(func() actor.Actor { return c }, p.cfg.Journal), name("call", target.ID()))
+	p.calls[target.ID()] = &underway{pid: pid, ours: ours, theirs: theirs, asker: msg.To}
+}
+
+// callable gives the newest record of a node, which says whether it takes part. One that
+// was given as a URL may be known by its record to discovery.
+func (p *puncher) callable(n *enode.Node) (target *enode.Node, theirs NAT, err error) {
+	if known := p.cfg.Line.Known(n.ID()); known != nil && known.Seq() > n.Seq() {
+		n = known
+	}
+	theirs, ok := Takes(n)
+	if !ok || n.Pubkey() == nil || n.ID() == p.cfg.ID {
+		return nil, Unknown, ErrUnsupported
+	}
+	return n, theirs, nil
+}
+
+// relaysOf gives the neighbours that may relay, for a node that tells none where it is.
+func (p *puncher) relaysOf(neighbours []*enode.Node) []*enode.Node {
+	var list []*enode.Node
+	for _, n := range neighbours {
+		if nat, ok := Takes(n); ok && nat <= Open && len(list) < maxRelays {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+func (p *puncher) callEnded(ctx actor.Context, msg *callEnded, now time.Time) {
+	for id, u := range p.calls {
+		if u.pid.Equal(msg.by) {
+			p.callOver(id, u, &Reached{ID: id, Conn: msg.conn, Err: msg.err}, now)
+		}
+	}
+	ctx.Stop(msg.by)
+}
+
+// callOver remembers how a call ended before it tells the asker, who may ask again at once.
+func (p *puncher) callOver(id enode.ID, u *underway, how *Reached, now time.Time) {
+	delete(p.calls, id)
+	p.memory.ended(id, u.ours, u.theirs, how.Err, now)
+	p.count(false, how.Err)
+	actors.Send(p.root, u.asker, how)
+}
+
+// rung has an actor answer a call, if there is not one already.
+func (p *puncher) rung(ctx actor.Context, msg *rung) {
+	if msg.caller != p.cfg.ID {
+		p.answering(ctx, msg.caller)
+	}
+}
+
+// answering gives the actor that answers a node's call; nil: there are too many.
+func (p *puncher) answering(ctx actor.Context, caller enode.ID) *underway {
+	if u := p.answers[caller]; u != nil {
+		return u
+	}
+	if len(p.answers) >= maxAnswers {
+		return nil
+	}
+	now := p.cfg.Clock.Now()
+	a := &answering{
+		Desk: p.Desk, puncher: ctx.Self(), caller: caller, relays: p.plan.relays(now),
+		machine: answerer{ours: p.belief.nat(now), canTCP: p.cfg.Door != nil && p.cfg.Inbound != nil},
+	}
+	pid := ctx.SpawnPrefix(actors.PropsOf(func() actor.Actor { return a }, p.cfg.Journal), name("answer", caller))
+	u := &underway{pid: pid}
+	p.answers[caller] = u
+	return u
+}
+
+// openAsked passes OPEN on to whom it concerns: a call of ours to the same node first.
+func (p *puncher) openAsked(ctx actor.Context, msg *openAsked) {
+	if u := p.calls[msg.from]; u != nil {
+		actors.Send(ctx, u.pid, &crossing{asked: msg})
+		return
+	}
+	p.answer(ctx, msg)
+}
+
+func (p *puncher) answer(ctx actor.Context, asked *openAsked) {
+	if u := p.answering(ctx, asked.from); u != nil {
+		actors.Send(ctx, u.pid, asked)
+		return
+	}
+	asked.reply <- openAnswer{Status: tooMuch}
+}
+
+func (p *puncher) answerEnded(ctx actor.Context, msg *answerEnded) {
+	for id, u := range p.answers {
+		if u.pid.Equal(msg.by) {
+			delete(p.answers, id)
+			p.count(true, msg.err)
+		}
+	}
+	ctx.Stop(msg.by)
+}
+
+// gone: an actor has stopped. Without a last word it crashed.
+func (p *puncher) gone(who *actor.PID, now time.Time) {
+	for id, u := range p.calls {
+		if u.pid.Equal(who) {
+			p.callOver(id, u, &Reached{ID: id, Err: ErrDown}, now)
+		}
+	}
+	for id, u := range p.answers {
+		if u.pid.Equal(who) {
+			delete(p.answers, id)
+			p.count(true, ErrDown)
+		}
+	}
+}
+
+// count counts how a call of ours, or of another's, ended.
+func (p *puncher) count(rung bool, err error) {
+	s := p.shown
+	counts := &s.Calls
+	if rung {
+		counts = &s.Rung
+	}
+	*counts = maps.Clone(*counts)
+	(*counts)[causeName(err)]++
+	p.publish(s)
+}

@@ -1,0 +1,184 @@
+package punch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+	"github.com/ethereum/go-ethereum/rlp"
+)
+
+// The kinds of request; the first byte of each.
+const (
+	kindHello = 1 + iota
+	kindCall
+	kindRing
+	kindOpen
+)
+
+// status is how a request was taken.
+type status uint8
+
+const (
+	yes         status = iota
+	unknownNode        // the target is not in the table
+	tooMuch            // over a limit, later
+	refused            // for another reason
+	notReady           // ask again in a moment
+	cannot             // address-dependent, so TCP can't be
+	otherWay           // a call of the answerer's own goes on
+)
+
+// maxRequest bounds what is looked at. The longest is a HELLO, with a record of 300 bytes.
+const maxRequest = 512
+
+// endpoint is an address as messages have it. What is decoded is valid.
+type endpoint struct{ netip.AddrPort }
+
+type rlpEndpoint struct {
+	IP   []byte
+	Port uint16
+	Rest []rlp.RawValue `rlp:"tail"`
+}
+
+// EncodeRLP implements rlp.Encoder.
+func (e endpoint) EncodeRLP(w io.Writer) error {
+	return rlp.Encode(w, rlpEndpoint{IP: e.Addr().Unmap().AsSlice(), Port: e.Port()})
+}
+
+// DecodeRLP implements rlp.Decoder.
+func (e *endpoint) DecodeRLP(s *rlp.Stream) error {
+	var r rlpEndpoint
+	if err := s.Decode(&r); err != nil {
+		return err
+	}
+	ip, ok := netip.AddrFromSlice(r.IP)
+	if !ok || ip.Is4In6() || r.Port == 0 {
+		return errors.New("not an endpoint")
+	}
+	e.AddrPort = netip.AddrPortFrom(ip, r.Port)
+	return nil
+}
+
+// hello asks what the neighbour sees, and to be listed.
+type hello struct {
+	Record *enr.Record
+	TCP    bool           // a connection from our listening port follows
+	Rest   []rlp.RawValue `rlp:"tail"`
+}
+
+type helloAnswer struct {
+	Observed  endpoint
+	OtherPort uint16
+	Rest      []rlp.RawValue `rlp:"tail"`
+}
+
+// call asks a neighbour to ring a node. The padding makes it no smaller than the ring.
+type call struct {
+	Target  enode.ID
+	Token   token
+	Padding []byte
+	Rest    []rlp.RawValue `rlp:"tail"`
+}
+
+// callPadding is as long as an IPv6 endpoint is in RLP.
+const callPadding = 24
+
+type callAnswer struct {
+	Status status
+	Target *endpoint      `rlp:"optional"` // only with yes
+	Rest   []rlp.RawValue `rlp:"tail"`
+}
+
+// ring tells the target of a call.
+type ring struct {
+	Caller   enode.ID
+	Endpoint endpoint
+	Token    token
+	Rest     []rlp.RawValue `rlp:"tail"`
+}
+
+type ringAnswer struct {
+	Status status
+	Rest   []rlp.RawValue `rlp:"tail"`
+}
+
+// open agrees on the moment for TCP.
+type open struct {
+	Token token
+	Port  uint16
+	NAT   NAT
+	Delay uint16         // milliseconds
+	Rest  []rlp.RawValue `rlp:"tail"`
+}
+
+type openAnswer struct {
+	Status status
+	Port   uint16
+	NAT    NAT
+	Rest   []rlp.RawValue `rlp:"tail"`
+}
+
+// encodeRequest gives the bytes of a request.
+func encodeRequest(msg any) []byte {
+	var kind byte
+	switch msg.(type) {
+	case hello:
+		kind = kindHello
+	case call:
+		kind = kindCall
+	case ring:
+		kind = kindRing
+	case open:
+		kind = kindOpen
+	default:
+		panic(fmt.Sprintf("punch: %T is no request", msg))
+	}
+	return append([]byte{kind}, encode(msg)...)
+}
+
+// encode gives the bytes of an answer, or of a request without its kind.
+func encode(msg any) []byte {
+	b, err := rlp.EncodeToBytes(msg)
+	if err != nil {
+		panic(fmt.Sprintf("punch: %T: %v", msg, err)) // all that they hold can be encoded
+	}
+	return b
+}
+
+var errRequest = errors.New("not a request of hole punching")
+
+// decodeRequest reads what a remote sent. The result is one of the request types, by value.
+func decodeRequest(b []byte) (any, error) {
+	if len(b) < 2 || len(b) > maxRequest {
+		return nil, errRequest
+	}
+	switch body := b[1:]; b[0] {
+	case kindHello:
+		return decode[hello](body)
+	case kindCall:
+		return decode[call](body)
+	case kindRing:
+		return decode[ring](body)
+	case kindOpen:
+		return decode[open](body)
+	}
+	return nil, errRequest
+}
+
+// decode reads a list of a remote's.
+func decode[T any](b []byte) (msg T, err error) {
+	if len(b) == 0 {
+		return msg, ErrUnsupported
+	}
+	if len(b) > maxRequest {
+		return msg, errRequest
+	}
+	if err := rlp.DecodeBytes(b, &msg); err != nil {
+		return msg, fmt.Errorf("%w: %w", errRequest, err)
+	}
+	return msg, nil
+}

@@ -1,0 +1,281 @@
+package punch
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// What others may make us do in a minute.
+const (
+	// requestsFrom is for messages of any kind from one node.
+	requestsFrom = 120
+	// callsFrom is for the calls that we relay for one node, and ringsTo for the rings that one node gets
+	// from us.
+	callsFrom, ringsTo = 30, 30
+	// openersBy is for the openers that one neighbour makes us send, and openersTo for those
+	// that go to one address (an IPv6 /64), whoever asks.
+	openersBy, openersTo = 60, 20
+	// otherFrom is for the answers of the other port to one address.
+	otherFrom = 30
+	// maxRelaying is how many rings may wait for their answer at the same time.
+	maxRelaying = 32
+	// remembered is of how many nodes or addresses each limit knows.
+	remembered = 4096
+)
+
+// Desk is where hole punching and discovery meet, and what outlives the actor's
+// incarnations. Its methods are safe from any goroutine. What relays do is done here: it
+// needs no state but limits.
+type Desk struct {
+	cfg      Config
+	state    atomic.Pointer[State]
+	relayed  atomic.Uint64
+	refused  atomic.Uint64
+	relaying atomic.Int32
+	puncher  atomic.Pointer[address]                        // nil: it doesn't run
+	chosen   atomic.Pointer[func(enode.ID, time.Time) bool] // says whether we told a neighbour where we are
+	other    otherPort
+	belief   belief // owned by the puncher, as the memory is
+	memory   memory
+
+	mu                                sync.Mutex // guards what follows
+	requests, calls, rings, openersOf *budget[enode.ID]
+	openers                           *budget[netip.Addr]
+	awaited                           map[token]func(netip.AddrPort) // whose datagram may come, and who is told
+}
+
+// address is an actor, and how to reach it.
+type address struct {
+	root *actor.RootContext
+	pid  *actor.PID
+}
+
+// New makes a desk. It opens nothing and starts nothing.
+func New(c Config) *Desk {
+	if c.Clock == nil {
+		c.Clock = actors.SystemClock
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	d := &Desk{
+		cfg: c, awaited: map[token]func(netip.AddrPort){},
+		requests: newBudget[enode.ID](requestsFrom, remembered), calls: newBudget[enode.ID](callsFrom, remembered),
+		rings: newBudget[enode.ID](ringsTo, remembered), openersOf: newBudget[enode.ID](openersBy, remembered),
+		openers: newBudget[netip.Addr](openersTo, remembered),
+	}
+	d.state.Store(&State{Calls: map[string]uint64{}, Rung: map[string]uint64{}})
+	return d
+}
+
+// State is how things stand.
+func (d *Desk) State() State {
+	s := *d.state.Load()
+	s.Relayed, s.Refused = d.relayed.Load(), d.refused.Load()
+	return s
+}
+
+// Handle answers a TALKREQ. It runs in a goroutine of its caller's, and takes a round trip
+// for a CALL. from has proved who it is, and that it is at that endpoint.
+func (d *Desk) Handle(from *enode.Node, at netip.AddrPort, request []byte) []byte {
+	now := d.cfg.Clock.Now()
+	msg, err := decodeRequest(request)
+	if err != nil || !d.allowed(at) || !d.may(d.requests, from.ID(), now) {
+		return nil
+	}
+	switch msg := msg.(type) {
+	case hello:
+		return d.hello(from, at, msg)
+	case call:
+		return encode(d.relay(from.ID(), at, msg, now))
+	case ring:
+		return encode(ringAnswer{Status: d.ring(from.ID(), msg, now)})
+	case open:
+		return encode(d.open(from, at, msg))
+	}
+	return nil
+}
+
+// may takes from a node's budget.
+func (d *Desk) may(b *budget[enode.ID], id enode.ID, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ok := b.take(id, now)
+	if !ok {
+		d.refused.Add(1)
+	}
+	return ok
+}
+
+// hello tells a neighbour what we see, and lists it.
+func (d *Desk) hello(from *enode.Node, at netip.AddrPort, msg hello) []byte {
+	n, err := enode.New(enode.ValidSchemes, msg.Record)
+	if err != nil || n.ID() != from.ID() {
+		return nil
+	}
+	if where, ok := n.UDPEndpoint(); ok && where == at {
+		d.cfg.Line.Learn(n)
+	}
+	if msg.TCP && d.cfg.Door != nil {
+		d.cfg.Door.Await(at.Addr())
+	}
+	return encode(helloAnswer{Observed: endpoint{at}, OtherPort: d.other.port()})
+}
+
+// relay rings a node for another, and tells where it is.
+func (d *Desk) relay(caller enode.ID, at netip.AddrPort, msg call, now time.Time) callAnswer {
+	if len(msg.Padding) < callPadding {
+		return callAnswer{Status: refused}
+	}
+	target := d.cfg.Line.Known(msg.Target)
+	if target == nil || msg.Target == caller || msg.Target == d.cfg.ID {
+		return callAnswer{Status: unknownNode}
+	}
+	where, ok := target.UDPEndpoint()
+	if _, takes := Takes(target); !takes || !ok || !d.allowed(where) {
+		return callAnswer{Status: unknownNode}
+	}
+	if !d.may(d.calls, caller, now) || !d.may(d.rings, msg.Target, now) {
+		return callAnswer{Status: tooMuch}
+	}
+	defer d.relaying.Add(-1)
+	if d.relaying.Add(1) > maxRelaying {
+		d.refused.Add(1)
+		return callAnswer{Status: tooMuch}
+	}
+	d.relayed.Add(1)
+	b, err := d.cfg.Line.Talk(target, Protocol, encodeRequest(ring{Caller: caller, Endpoint: endpoint{at}, Token: msg.Token}))
+	if err != nil {
+		return callAnswer{Status: notReady} // a datagram may be lost
+	}
+	answer, err := decode[ringAnswer](b)
+	switch {
+	case err != nil:
+		return callAnswer{Status: refused}
+	case answer.Status != yes:
+		return callAnswer{Status: answer.Status}
+	}
+	return callAnswer{Status: yes, Target: &endpoint{where}}
+}
+
+// ring opens our NAT for a caller that a neighbour of our own choice names.
+func (d *Desk) ring(by enode.ID, msg ring, now time.Time) status {
+	at := msg.Endpoint.AddrPort
+	chosen, puncher := d.chosen.Load(), d.puncher.Load()
+	switch {
+	case puncher == nil || chosen == nil || !(*chosen)(by, now) || msg.Caller == d.cfg.ID || !d.allowed(at):
+		return refused
+	case !d.may(d.openersOf, by, now) || !d.mayOpenTo(at.Addr(), now):
+		return tooMuch
+	}
+	if err := d.cfg.Line.Send(at, opener(msg.Token)); err != nil {
+		d.cfg.Logger.Debug("opener not sent", "addr", at, "err", err)
+		return refused
+	}
+	actors.Send(puncher.root, puncher.pid, &rung{caller: msg.Caller, at: at, by: by})
+	return yes
+}
+
+// mayOpenTo takes from an address's budget.
+func (d *Desk) mayOpenTo(to netip.Addr, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ok := d.openers.take(network(to), now)
+	if !ok {
+		d.refused.Add(1)
+	}
+	return ok
+}
+
+// network is what one owner has at least: an IPv4 address, an IPv6 /64.
+func network(ip netip.Addr) netip.Addr {
+	if ip.Is6() {
+		if p, err := ip.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return ip
+}
+
+// openPatience is how long an OPEN waits for the actors. The caller asks again.
+const openPatience = 400 * time.Millisecond
+
+// open asks the actor that answers the call.
+func (d *Desk) open(from *enode.Node, at netip.AddrPort, msg open) openAnswer {
+	to := d.puncher.Load()
+	if to == nil {
+		return openAnswer{Status: refused}
+	}
+	reply := make(chan openAnswer, 1)
+	actors.Send(to.root, to.pid, &openAsked{from: from.ID(), at: at, msg: msg, reply: reply})
+	late := make(chan struct{})
+	timer := d.cfg.Clock.AfterFunc(openPatience, func() { close(late) })
+	defer timer.Stop()
+	select {
+	case a := <-reply:
+		return a
+	case <-late:
+		return openAnswer{Status: notReady}
+	}
+}
+
+// Sniff takes datagrams that are for us out of what came to the socket of discovery.
+func (d *Desk) Sniff(datagram []byte, from netip.AddrPort) bool {
+	t, ok := openerToken(datagram)
+	seen := from
+	if !ok {
+		if t, seen, ok = bindingAnswer(datagram); !ok {
+			return false
+		}
+	}
+	d.mu.Lock()
+	tell := d.awaited[t]
+	d.mu.Unlock()
+	if tell != nil {
+		tell(seen)
+	}
+	return true // it is nothing that discovery could use
+}
+
+// await has somebody told of the datagrams with a token, until forget.
+func (d *Desk) await(t token, tell func(netip.AddrPort)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.awaited[t] = tell
+}
+
+func (d *Desk) forget(t token) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.awaited, t)
+}
+
+// allowed says whether we send to an endpoint that others name.
+func (d *Desk) allowed(at netip.AddrPort) bool {
+	ip := at.Addr()
+	if !at.IsValid() || at.Port() == 0 || ip.IsUnspecified() || ip.IsMulticast() {
+		return false
+	}
+	return d.cfg.Private || public(ip)
+}
+
+// newToken draws a token that nobody can guess.
+func (d *Desk) newToken() (t token) {
+	if _, err := io.ReadFull(d.cfg.Rand, t[:]); err != nil {
+		panic(err) // a source of randomness that fails is worse than none
+	}
+	return t
+}

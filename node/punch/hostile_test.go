@@ -1,0 +1,225 @@
+package punch_test
+
+import (
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/rlp"
+)
+
+// The messages as docs/hole-punching.md has them, written by somebody else.
+
+func request(kind byte, list ...any) []byte {
+	b, err := rlp.EncodeToBytes(list)
+	if err != nil {
+		panic(err)
+	}
+	return append([]byte{kind}, b...)
+}
+
+func endpointOf(at netip.AddrPort) []any { return []any{at.Addr().AsSlice(), at.Port()} }
+
+func helloRequest(n *enode.Node) []byte { return request(1, n.Record(), uint8(0)) }
+
+func callRequest(target enode.ID, n byte) []byte {
+	return request(2, target, [12]byte{n}, make([]byte, 24))
+}
+
+func ringRequest(caller enode.ID, at netip.AddrPort, n byte) []byte {
+	return request(3, caller, endpointOf(at), [12]byte{n})
+}
+
+// statusOf reads the answers whose first element is a status.
+func statusOf(t *testing.T, answer []byte) uint {
+	t.Helper()
+	var list struct {
+		Status uint
+		Rest   []rlp.RawValue `rlp:"tail"`
+	}
+	if err := rlp.DecodeBytes(answer, &list); err != nil {
+		t.Fatalf("answer %x: %v", answer, err)
+	}
+	return list.Status
+}
+
+const (
+	statusYes = iota
+	statusUnknown
+	statusTooMuch
+	statusRefused
+	statusNotReady
+)
+
+// at is where a host with a public address is.
+func (h *host) at() netip.AddrPort { return netip.AddrPortFrom(h.ip, hostPort) }
+
+func TestRingIsNoLargerThanCall(t *testing.T) {
+	v6 := netip.MustParseAddrPort("[2001:db8::1]:65535")
+	if c, r := len(callRequest(enode.ID{1}, 1)), len(ringRequest(enode.ID{1}, v6, 1)); r > c {
+		t.Errorf("a call of %d bytes makes a ring of %d", c, r)
+	}
+}
+
+// A neighbour that names a victim again and again makes us send no more than the document
+// says, and a node that we did not choose makes us send nothing.
+func TestLyingNeighbour(t *testing.T) {
+	inWorld(t, func(w *world) {
+		relay, stranger := w.add(public, "30.1.1.10"), w.add(public, "30.3.3.10")
+		b := w.add(portrestricted, "30.20.20.1", relay)
+		settle()
+		victim := netip.MustParseAddrPort("30.9.9.9:53")
+		for i := range 1000 {
+			b.desk.Handle(stranger.self(), stranger.at(), ringRequest(stranger.id(), victim, byte(i)))
+		}
+		if n := b.strayed(); n != 0 {
+			t.Errorf("a node that was not chosen made us send %d datagrams", n)
+		}
+		for i := range 1000 {
+			b.desk.Handle(relay.self(), relay.at(), ringRequest(stranger.id(), victim, byte(i)))
+		}
+		if n := b.strayed(); n == 0 || n > 20 {
+			t.Errorf("the victim got %d datagrams", n)
+		}
+		for i := range 1000 { // as many victims
+			b.desk.Handle(relay.self(), relay.at(), ringRequest(stranger.id(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{30, 9, byte(i >> 8), byte(i)}), 53), byte(i)))
+		}
+		if n := b.strayed(); n > 60 {
+			t.Errorf("victims got %d datagrams", n)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := b.desk.State().Refused; n == 0 {
+			t.Error("nothing is counted as refused")
+		}
+	})
+}
+
+// strayed is how many datagrams went to addresses where nobody is.
+func (h *host) strayed() int {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	return h.alien
+}
+
+// A relay names only endpoints that it sees itself, rings only whom it has in its table, and
+// nobody without limit.
+func TestRelayIsNoTool(t *testing.T) {
+	inWorld(t, func(w *world) {
+		relay := w.add(public, "30.1.1.10")
+		caller := w.add(public, "30.3.3.10", relay)
+		b := w.add(portrestricted, "30.20.20.1", relay)
+		settle()
+		for _, tc := range []struct {
+			name   string
+			target enode.ID
+			want   uint
+		}{
+			{"a node that it doesn't know", enode.ID{1}, statusUnknown},
+			{"the caller", caller.id(), statusUnknown},
+			{"the relay", relay.id(), statusUnknown},
+			{"a node that told it where it is", b.id(), statusYes},
+		} {
+			if got := statusOf(t, relay.desk.Handle(caller.self(), caller.at(), callRequest(tc.target, 1))); got != tc.want {
+				t.Errorf("%s: status %d, want %d", tc.name, got, tc.want)
+			}
+		}
+		rung := 0
+		for i := range 100 {
+			if statusOf(t, relay.desk.Handle(caller.self(), caller.at(), callRequest(b.id(), byte(i)))) == statusYes {
+				rung++
+			}
+		}
+		if rung > 30 {
+			t.Errorf("%d rings in a minute", rung)
+		}
+		short := request(2, b.id(), [12]byte{1}, []byte{})
+		if got := statusOf(t, relay.desk.Handle(caller.self(), caller.at(), short)); got != statusRefused {
+			t.Errorf("a call smaller than the ring: status %d", got)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// Endpoints that are not public take no part, unless the configuration says so.
+func TestPrivateEndpointsTakeNoPart(t *testing.T) {
+	inWorld(t, func(w *world) {
+		relay := w.add(public, "30.1.1.10")
+		for _, from := range []string{"127.0.0.1:30303", "192.168.1.2:30303", "10.1.1.1:30303", "100.64.1.1:30303", "[fe80::1]:30303", "0.0.0.0:1"} {
+			if got := relay.desk.Handle(relay.self(), netip.MustParseAddrPort(from), helloRequest(relay.self())); len(got) > 0 {
+				t.Errorf("%s got an answer", from)
+			}
+		}
+	})
+}
+
+// Others' records are taken in only as they prove to be true.
+func TestHelloProvesTheEndpoint(t *testing.T) {
+	inWorld(t, func(w *world) {
+		relay := w.add(public, "30.1.1.10")
+		honest, liar := w.add(public, "30.3.3.10"), w.add(public, "30.4.4.10")
+		elsewhere := netip.MustParseAddrPort("30.5.5.10:30303")
+		for _, tc := range []struct {
+			name    string
+			from    *host
+			at      netip.AddrPort
+			record  *enode.Node
+			answers bool
+			learned bool
+		}{
+			{"another's record", liar, liar.at(), honest.self(), false, false},
+			{"a record with another endpoint", liar, elsewhere, liar.self(), true, false},
+			{"a true one", honest, honest.at(), honest.self(), true, true},
+		} {
+			got := relay.desk.Handle(tc.from.self(), tc.at, helloRequest(tc.record))
+			if answers := len(got) > 0; answers != tc.answers {
+				t.Errorf("%s: answered: %v", tc.name, answers)
+			}
+			if learned := relay.Known(tc.record.ID()) != nil; learned != tc.learned {
+				t.Errorf("%s: learned: %v", tc.name, learned)
+			}
+		}
+	})
+}
+
+// A flood of calls from many nodes at once keeps no more rings under way than the limit, and
+// each gets its answer.
+func TestFloodOfCalls(t *testing.T) {
+	inWorld(t, func(w *world) {
+		relay := w.add(public, "30.1.1.10")
+		caller := w.add(public, "30.3.3.10", relay)
+		b := w.add(portrestricted, "30.20.20.1", relay)
+		settle()
+		var all sync.WaitGroup
+		for i := range 2000 {
+			all.Go(func() {
+				if got := relay.desk.Handle(caller.self(), caller.at(), callRequest(b.id(), byte(i))); len(got) > 64 {
+					t.Errorf("an answer of %d bytes", len(got))
+				}
+			})
+		}
+		all.Wait()
+		if s := relay.desk.State(); s.Relayed > 30 || s.Refused < 1900 {
+			t.Errorf("%d relayed, %d refused", s.Relayed, s.Refused)
+		}
+	})
+}
+
+func FuzzHandle(f *testing.F) {
+	id := enode.ID{1}
+	at := netip.MustParseAddrPort("30.1.1.10:30303")
+	for _, b := range [][]byte{nil, {1}, {9, 0xc0}, callRequest(id, 1), ringRequest(id, at, 1), request(4, [12]byte{1}, uint16(30303), uint8(2), uint16(300)), request(1, "no record", uint8(1))} {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		w := &world{t: t}
+		h := w.host(public, "30.1.1.11")
+		if got := h.desk.Handle(h.self(), at, b); len(got) > 128 {
+			t.Errorf("%x: an answer of %d bytes", b, len(got))
+		}
+		h.desk.Sniff(b, at)
+	})
+}

@@ -1,0 +1,456 @@
+package punch_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/punch"
+)
+
+// kind is what stands between a host and the Internet.
+type kind uint8
+
+const (
+	public kind = iota
+	fullcone
+	restricted
+	portrestricted
+	symmetric
+)
+
+func (k kind) String() string {
+	return [...]string{"public", "fullcone", "restricted", "portrestricted", "symmetric"}[k]
+}
+
+const (
+	hostPort = 30303
+	delay    = 20 * time.Millisecond // of a datagram, one way
+	patience = 700 * time.Millisecond
+)
+
+// world is an Internet of hosts behind NATs, in simulated time.
+type world struct {
+	t      *testing.T
+	system *actor.ActorSystem
+
+	mu     sync.Mutex
+	random *rand.Rand
+	loss   float64 // of each datagram
+	hosts  map[netip.Addr]*host
+}
+
+// inWorld runs f in a bubble.
+func inWorld(t *testing.T, f func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, random: rand.New(rand.NewPCG(1, 2)), hosts: map[netip.Addr]*host{}}
+		w.system = actor.NewActorSystem(
+			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
+			actor.WithDeadLetterThrottleInterval(time.Millisecond),
+		)
+		f(w)
+		for _, h := range w.hosts {
+			if h.pid != nil {
+				_ = w.system.Root.StopFuture(h.pid).Wait()
+			}
+		}
+		w.system.Shutdown()
+		time.Sleep(time.Minute) // what is under way comes to its end
+	})
+}
+
+// host is a node, with a NAT of its own.
+type host struct {
+	w    *world
+	kind kind
+	ip   netip.Addr // of the NAT
+	key  *ecdsa.PrivateKey
+	desk *punch.Desk
+	pid  *actor.PID
+	in   chan net.Conn // what callers brought
+
+	mu     sync.Mutex
+	record *enode.Node
+	table  map[enode.ID]*enode.Node
+	// The NAT: external ports by what they stand for, and back, and whom each has written to.
+	ports  map[binding]uint16
+	inside map[flow]uint16
+	sent   map[flow]map[netip.AddrPort]bool
+	last   uint16
+	syns   map[netip.AddrPort]*syn // by destination
+	alien  int                     // datagrams sent to addresses without a host
+	other  *socket                 // nil: none
+}
+
+type binding struct {
+	proto string
+	local uint16
+	to    netip.AddrPort // of a NAT that maps by address
+}
+
+type flow struct {
+	proto string
+	port  uint16 // the external one
+}
+
+type syn struct {
+	from, to netip.AddrPort
+	conn     chan net.Conn
+}
+
+// add puts a host into the world, which knows those others, and starts it.
+func (w *world) add(k kind, ip string, knows ...*host) *host {
+	h := w.host(k, ip)
+	for _, other := range knows {
+		h.table[other.id()] = other.self()
+	}
+	h.pid = w.system.Root.Spawn(h.desk.Props())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hosts[h.ip] = h
+	return h
+}
+
+// host makes a host whose actor doesn't run.
+func (w *world) host(k kind, ip string) *host {
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	h := &host{
+		w: w, kind: k, ip: netip.MustParseAddr(ip), key: key, in: make(chan net.Conn, 8), last: 40000,
+		table: map[enode.ID]*enode.Node{}, ports: map[binding]uint16{}, inside: map[flow]uint16{},
+		sent: map[flow]map[netip.AddrPort]bool{}, syns: map[netip.AddrPort]*syn{},
+	}
+	h.renew(punch.State{})
+	h.desk = punch.New(punch.Config{
+		ID: h.id(), Self: h.self, Line: h, Door: h, Clock: actors.SystemClock,
+		OwnAddrs:  func() []netip.Addr { return h.own() },
+		OpenOther: h.openOther,
+		Inbound:   func(conn net.Conn) { h.in <- conn },
+		Changed: func(s punch.State) {
+			if h.renew(s) {
+				w.system.Root.Send(h.pid, &punch.Renewed{})
+			}
+		},
+	})
+	return h
+}
+
+func (h *host) own() []netip.Addr {
+	if h.kind == public {
+		return []netip.Addr{h.ip}
+	}
+	return []netip.Addr{netip.MustParseAddr("192.168.1.2")}
+}
+
+func (h *host) id() enode.ID { return enode.PubkeyToIDV4(&h.key.PublicKey) }
+
+func (h *host) self() *enode.Node {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.record
+}
+
+// renew makes the host's record, as the announcer does, and says whether it is another.
+func (h *host) renew(s punch.State) bool {
+	var r enr.Record
+	r.Set(punch.NewEntry(s.Belief))
+	switch {
+	case h.kind == public:
+		r.Set(enr.IPv4Addr(h.ip))
+		r.Set(enr.UDP(hostPort))
+		r.Set(enr.TCP(hostPort))
+	case s.Observed.IsValid():
+		r.Set(enr.IPv4Addr(s.Observed.Addr()))
+		r.Set(enr.UDP(s.Observed.Port()))
+		r.Set(enr.TCP(hostPort))
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	seq := uint64(1)
+	if h.record != nil {
+		seq = h.record.Seq() + 1
+	}
+	r.SetSeq(seq)
+	if err := enode.SignV4(&r, h.key); err != nil {
+		panic(err)
+	}
+	n, err := enode.New(enode.ValidSchemes, &r)
+	if err != nil {
+		panic(err)
+	}
+	h.record = n
+	return true
+}
+
+// out gives the endpoint under which a datagram leaves the host's NAT.
+func (h *host) out(proto string, local uint16, to netip.AddrPort) netip.AddrPort {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.kind == public {
+		return netip.AddrPortFrom(h.ip, local)
+	}
+	b := binding{proto: proto, local: local}
+	if h.kind == symmetric {
+		b.to = to
+	}
+	port, ok := h.ports[b]
+	if !ok {
+		h.last++
+		port = h.last
+		h.ports[b], h.inside[flow{proto, port}] = port, local
+		h.sent[flow{proto, port}] = map[netip.AddrPort]bool{}
+	}
+	h.sent[flow{proto, port}][to] = true
+	return netip.AddrPortFrom(h.ip, port)
+}
+
+// lets says whether the NAT lets a datagram in.
+func (h *host) lets(proto string, port uint16, from netip.AddrPort) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sent, bound := h.sent[flow{proto, port}]
+	switch {
+	case h.kind == public:
+		return true
+	case !bound:
+		return false
+	case h.kind == fullcone && proto == "udp":
+		return true
+	case h.kind == restricted && proto == "udp":
+		for to := range sent {
+			if to.Addr() == from.Addr() {
+				return true
+			}
+		}
+		return false
+	}
+	return sent[from]
+}
+
+// cross carries a datagram, or loses it: nil.
+func (w *world) cross(proto string, from, to netip.AddrPort) *host {
+	time.Sleep(delay)
+	w.mu.Lock()
+	h, lost := w.hosts[to.Addr()], w.random.Float64() < w.loss
+	w.mu.Unlock()
+	if h == nil || lost || !h.lets(proto, to.Port(), from) {
+		return nil
+	}
+	return h
+}
+
+var (
+	errTimeout = errors.New("timeout")
+	errSilence = errors.New("nobody")
+)
+
+// ask carries a request to a node and an answer back.
+func (h *host) ask(to *enode.Node, answer func(at *host, from netip.AddrPort) []byte) ([]byte, error) {
+	dst, ok := to.UDPEndpoint()
+	if !ok {
+		return nil, errSilence
+	}
+	src := h.out("udp", hostPort, dst)
+	other := h.w.cross("udp", src, dst)
+	if other == nil || other.id() != to.ID() {
+		time.Sleep(patience)
+		return nil, errTimeout
+	}
+	b := answer(other, src)
+	if back := other.out("udp", hostPort, src); back != dst || h.w.cross("udp", back, src) != h {
+		time.Sleep(patience)
+		return nil, errTimeout
+	}
+	return b, nil
+}
+
+func (h *host) Talk(to *enode.Node, protocol string, request []byte) ([]byte, error) {
+	return h.ask(to, func(at *host, from netip.AddrPort) []byte {
+		if protocol != punch.Protocol {
+			return nil
+		}
+		return at.desk.Handle(h.self(), from, request)
+	})
+}
+
+func (h *host) Ping(to *enode.Node) (seen netip.AddrPort, err error) {
+	_, err = h.ask(to, func(_ *host, from netip.AddrPort) []byte {
+		seen = from
+		return nil
+	})
+	return seen, err
+}
+
+func (h *host) Record(of *enode.Node) (n *enode.Node, err error) {
+	_, err = h.ask(of, func(at *host, _ netip.AddrPort) []byte {
+		n = at.self()
+		return nil
+	})
+	return n, err
+}
+
+func (h *host) Neighbours() (list []*enode.Node) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, n := range h.table {
+		list = append(list, n)
+	}
+	return list
+}
+
+func (h *host) Known(id enode.ID) *enode.Node {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.table[id]
+}
+
+func (h *host) Learn(n *enode.Node) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.table[n.ID()] = n
+}
+
+func (h *host) Send(to netip.AddrPort, datagram []byte) error {
+	src := h.out("udp", hostPort, to)
+	h.w.mu.Lock()
+	if h.w.hosts[to.Addr()] == nil {
+		h.alien++
+	}
+	h.w.mu.Unlock()
+	go func() {
+		other := h.w.cross("udp", src, to)
+		if other == nil {
+			return
+		}
+		other.mu.Lock()
+		socket := other.other
+		other.mu.Unlock()
+		if other.kind == public && socket != nil && to.Port() == socket.port {
+			socket.in <- packet{datagram, src}
+			return
+		}
+		other.desk.Sniff(datagram, src)
+	}()
+	return nil
+}
+
+// Observed implements punch.Door.
+func (h *host) Observed(_ context.Context, neighbour netip.AddrPort) (netip.AddrPort, io.Closer, error) {
+	src := h.out("tcp", hostPort, neighbour)
+	time.Sleep(3 * delay)
+	return src, io.NopCloser(nil), nil
+}
+
+// Open implements punch.Door.
+func (h *host) Open(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	s := &syn{to: to, conn: make(chan net.Conn, 1)}
+	if to.Port() != 0 {
+		s.from = h.out("tcp", hostPort, to)
+	} else {
+		s.from = netip.AddrPortFrom(h.ip, hostPort)
+	}
+	h.w.mu.Lock()
+	if other := h.w.hosts[to.Addr()]; other != nil {
+		for _, o := range other.syns {
+			same := func(a, b netip.AddrPort) bool { return a == b || a.Port() == 0 && a.Addr() == b.Addr() }
+			if same(o.to, s.from) && same(s.to, o.from) {
+				a, b := net.Pipe()
+				s.conn <- a
+				o.conn <- b
+			}
+		}
+	}
+	h.syns[to] = s
+	h.w.mu.Unlock()
+	defer func() {
+		h.w.mu.Lock()
+		defer h.w.mu.Unlock()
+		delete(h.syns, to)
+	}()
+	select {
+	case conn := <-s.conn:
+		return conn, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Await implements punch.Door.
+func (h *host) Await(netip.Addr) {}
+
+type packet struct {
+	data []byte
+	from netip.AddrPort
+}
+
+// socket is a host's other port.
+type socket struct {
+	h    *host
+	port uint16
+	in   chan packet
+	once sync.Once
+	done chan struct{}
+}
+
+func (h *host) openOther() (net.PacketConn, error) {
+	if h.kind != public {
+		return nil, errSilence
+	}
+	s := &socket{h: h, port: 50000, in: make(chan packet, 64), done: make(chan struct{})}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.other = s
+	return s, nil
+}
+
+func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
+	select {
+	case p := <-s.in:
+		return copy(b, p.data), net.UDPAddrFromAddrPort(p.from), nil
+	case <-s.done:
+		return 0, nil, net.ErrClosed
+	}
+}
+
+func (s *socket) WriteTo(b []byte, to net.Addr) (int, error) {
+	dst := to.(*net.UDPAddr).AddrPort()
+	dst = netip.AddrPortFrom(dst.Addr().Unmap(), dst.Port())
+	data := append([]byte{}, b...)
+	go func() {
+		if other := s.h.w.cross("udp", netip.AddrPortFrom(s.h.ip, s.port), dst); other != nil {
+			other.desk.Sniff(data, netip.AddrPortFrom(s.h.ip, s.port))
+		}
+	}()
+	return len(b), nil
+}
+
+func (s *socket) Close() error {
+	s.once.Do(func() { close(s.done) })
+	return nil
+}
+
+func (s *socket) LocalAddr() net.Addr {
+	return &net.UDPAddr{IP: s.h.ip.AsSlice(), Port: int(s.port)}
+}
+
+func (*socket) SetDeadline(time.Time) error      { return nil }
+func (*socket) SetReadDeadline(time.Time) error  { return nil }
+func (*socket) SetWriteDeadline(time.Time) error { return nil }
