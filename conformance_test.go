@@ -64,28 +64,40 @@ func TestConformanceRLPxPing(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// go-ethereum's own suites for discovery, against a running node. They send from
-// 127.0.0.1 and 127.0.0.2.
+// discoverySuite is one of go-ethereum's own suites for discovery. They send from 127.0.0.1
+// and 127.0.0.2.
+type discoverySuite struct{ name, passed string }
+
+var discoverySuites = []discoverySuite{{"discv4", "15/15 tests passed"}, {"discv5", "10/10 tests passed"}}
+
+// run runs the suite against a running node. meanwhile, which may be nil, gets the node's URL
+// before that.
+func (s discoverySuite) run(t *testing.T, meanwhile func(url string), args ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	url := startBinary(t, append([]string{"--datadir", dir}, args...)...)
+	test := []string{s.name, "test", "--listen1", "127.0.0.1", "--listen2", "127.0.0.2"}
+	if s.name == "discv4" {
+		test = append(test, "--remote", url)
+	} else {
+		record, err := node.ReadRecord(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test = append(test, record.String())
+	}
+	if meanwhile != nil {
+		meanwhile(url)
+	}
+	out, err := exec.Command("devp2p", test...).CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil || !strings.Contains(string(out), s.passed) {
+		t.Errorf("devp2p %s test: %v; want %s", s.name, err, s.passed)
+	}
+}
+
 func TestConformanceDiscovery(t *testing.T) {
-	for suite, passed := range map[string]string{"discv4": "15/15 tests passed", "discv5": "10/10 tests passed"} {
-		t.Run(suite, func(t *testing.T) {
-			dir := t.TempDir()
-			url := startBinary(t, "--datadir", dir)
-			args := []string{suite, "test", "--listen1", "127.0.0.1", "--listen2", "127.0.0.2"}
-			if suite == "discv4" {
-				args = append(args, "--remote", url)
-			} else {
-				record, err := node.ReadRecord(dir)
-				if err != nil {
-					t.Fatal(err)
-				}
-				args = append(args, record.String())
-			}
-			out, err := exec.Command("devp2p", args...).CombinedOutput()
-			t.Logf("%s", out)
-			if err != nil || !strings.Contains(string(out), passed) {
-				t.Errorf("devp2p %s test: %v; want %s", suite, err, passed)
-			}
-		})
+	for _, suite := range discoverySuites {
+		t.Run(suite.name, func(t *testing.T) { suite.run(t, nil) })
 	}
 }
