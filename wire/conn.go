@@ -61,7 +61,8 @@ func Dial(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, h *Hell
 }
 
 // AcceptAuth reads and verifies the auth of a node that has connected. Nothing is answered before the caller decides
-// between Welcome and Refuse. On error the caller closes conn; there is no way yet to tell the remote anything.
+// between Welcome and Refuse. On error the caller closes conn; there is no way yet to tell the remote anything. What can't
+// be an auth by its first bytes is a *NoPacketError, and conn keeps its deadline.
 func AcceptAuth(conn net.Conn, key *ecdsa.PrivateKey, opts Options) (*Recipient, error) {
 	opts = opts.withDefaults()
 	if err := conn.SetDeadline(time.Now().Add(opts.AuthTimeout)); err != nil {

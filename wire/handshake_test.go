@@ -215,6 +215,10 @@ func TestPacketSizes(t *testing.T) {
 		if reason, blamed := wire.ReasonOf(err); !tc.ok && (!blamed || reason != wire.DiscProtocolError) {
 			t.Errorf("size %d: %v", tc.size, err)
 		}
+		var other *wire.NoPacketError
+		if errors.As(err, &other) == tc.ok || !tc.ok && !bytes.Equal(other.Read, stream[:len(stream)-r.Len()]) {
+			t.Errorf("size %d: %v", tc.size, err)
+		}
 		if read := len(stream) - r.Len(); read > 2050 {
 			t.Errorf("size %d: %d bytes were read", tc.size, read)
 		}

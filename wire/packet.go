@@ -21,9 +21,23 @@ var (
 	errPacketSize  = errors.New("packet size out of range")
 )
 
+// NoPacketError is the error of ReadPacket, found in that of AcceptAuth, for bytes that can begin no handshake packet. Who
+// expects other protocols on the same port goes on with what was read.
+type NoPacketError struct {
+	Read []byte // two bytes at least, 1,024 at most; the receiver's to keep
+	err  error
+}
+
+// Error says which size the packet would have.
+func (e *NoPacketError) Error() string { return e.err.Error() }
+
+// Unwrap gives the reason that the remote deserves to hear, as ReasonOf finds it.
+func (e *NoPacketError) Unwrap() error { return e.err }
+
 // ReadPacket reads one handshake packet, auth or ack, from r in as few reads as possible. It returns the packet with
 // its size prefix, and in rest what was read behind it. Not more than about 2 KiB are read or kept. Of an incomplete
-// packet the error says how much came; it is io.EOF only if nothing did, otherwise io.ErrUnexpectedEOF.
+// packet the error says how much came; it is io.EOF only if nothing did, otherwise io.ErrUnexpectedEOF. What begins with
+// a size that no packet has is a *NoPacketError.
 func ReadPacket(r io.Reader) (packet, rest []byte, err error) {
 	buf := make([]byte, usualPacket)
 	n, err := io.ReadAtLeast(r, buf, prefixLen)
@@ -32,7 +46,8 @@ func ReadPacket(r io.Reader) (packet, rest []byte, err error) {
 	}
 	size := int(binary.BigEndian.Uint16(buf))
 	if size < eciesOverhead || size > maxPacket {
-		return nil, nil, breachf("wire: %w: %d bytes, want %d to %d", errPacketSize, size, eciesOverhead, maxPacket)
+		err := breachf("wire: %w: %d bytes, want %d to %d", errPacketSize, size, eciesOverhead, maxPacket)
+		return nil, nil, &NoPacketError{Read: buf[:n:n], err: err}
 	}
 	total := prefixLen + size
 	if n < total {
