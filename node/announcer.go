@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/netip"
+	"reflect"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -9,30 +10,39 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/punch"
 )
 
 // announcer keeps what the node says of its address true: the record, its copy in the
-// data directory, and the snapshot of the NAT actor beside it. It stands between the
-// NAT actor and the disk, so that the one never waits for the other.
+// data directory, and the snapshot of how it is reached beside it. It stands between those who
+// find that out (the NAT actor, the puncher) and the disk, so that nobody waits for that.
 type announcer struct {
 	n      *Node
 	timer  Timer
 	failed string // what the operator was told about the record
+	open   bool   // what the puncher was told
+	kept   NATStatus
 }
 
 // renewEvery is how often the announcer looks whether peers or protocols have changed what
-// the record says.
+// the record says, and whether there are more calls to count.
 const renewEvery = 5 * time.Second
 
 func (a *announcer) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started, *recordDue:
 		a.renew(ctx)
+		a.keepStatus()
 	case *addressFound:
 		a.addressFound(ctx, msg.address)
 	case *natChanged:
 		a.n.natStatus.Store(&msg.status)
-		a.keepStatus(msg.status)
+		a.keepStatus()
+	case *puncherUp:
+		a.open = false // which is what it takes for granted
+		a.tellPuncher(false)
+	case *punchChanged:
+		a.punchChanged(ctx, msg.state)
 	case *actor.Restarting:
 		a.timer.Stop()
 	case *actor.Stopping:
@@ -64,6 +74,7 @@ func (a *announcer) renew(ctx actor.Context, why ...any) {
 		a.failed = err.Error()
 		n.log.Error("node record not renewed, or not kept", "err", err)
 	}
+	a.tellPuncher(changed)
 	if changed {
 		record := n.record.Load()
 		n.log.Info("node record changed", append([]any{"url", n.URL(), "seq", record.Seq()}, why...)...)
@@ -71,23 +82,70 @@ func (a *announcer) renew(ctx actor.Context, why ...any) {
 	}
 }
 
-// keepStatus writes the snapshot.
-func (a *announcer) keepStatus(s nat.Status) {
-	if a.n.cfg.DataDir == "" {
+// tellPuncher tells the puncher what concerns it of the record, and of who stands behind it.
+func (a *announcer) tellPuncher(renewed bool) {
+	n := a.n
+	if n.desk == nil {
 		return
 	}
-	if err := writeNATStatus(a.n.cfg.DataDir, s); err != nil {
-		a.n.log.Warn("status of the port mappings not kept", "err", err)
+	if open := n.endpoint().open(n.outside); open != a.open {
+		a.open = open
+		actors.Send(n.system.Root, n.puncher, &punch.Mapped{Open: open})
+	}
+	if renewed {
+		actors.Send(n.system.Root, n.puncher, &punch.Renewed{})
+	}
+}
+
+// punchChanged takes in what neighbours say. Of calls alone the next look at the record takes
+// care.
+func (a *announcer) punchChanged(ctx actor.Context, now punch.State) {
+	n, before := a.n, punch.State{}
+	if was := n.reach.Swap(&now); was != nil {
+		before = *was
+	}
+	if now.Belief != before.Belief {
+		n.log.Info(beliefs[now.Belief], "nat", now.Belief)
+	}
+	if now.Belief == before.Belief && now.Observed == before.Observed && now.TCP == before.TCP {
+		return
+	}
+	n.hub.publish(Event{Kind: ReachabilityChanged, Time: n.clock.Now(), HolePunching: now})
+	a.renew(ctx, "nat", now.Belief)
+	a.keepStatus()
+}
+
+// keepStatus writes the snapshot, if it says anything that the file doesn't.
+func (a *announcer) keepStatus() {
+	n := a.n
+	if n.cfg.DataDir == "" {
+		return
+	}
+	var s NATStatus
+	if status := n.natStatus.Load(); status != nil {
+		s.Status = *status
+	}
+	if n.desk != nil {
+		state := n.desk.State()
+		s.HolePunching = &state
+	}
+	if reflect.DeepEqual(s, a.kept) {
+		return
+	}
+	a.kept = s // also if it isn't: the operator is told of each change once
+	if err := writeNATStatus(n.cfg.DataDir, s); err != nil {
+		n.log.Warn("how the node is reached is not kept", "err", err)
 	}
 }
 
 // forgetStatus removes the snapshot, unless there may be mappings left behind.
 func (a *announcer) forgetStatus() {
-	if a.n.cfg.DataDir == "" || !a.n.natGone.Load() {
+	withoutRouter := a.n.desk != nil && a.n.natStatus.Load() == nil
+	if a.n.cfg.DataDir == "" || !a.n.natGone.Load() && !withoutRouter {
 		return
 	}
 	if err := removeNATStatus(a.n.cfg.DataDir); err != nil {
-		a.n.log.Warn("old status of the port mappings left behind", "err", err)
+		a.n.log.Warn("old status of the node's reachability left behind", "err", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -103,6 +104,21 @@ func TestNodeBehindARouter(t *testing.T) {
 	}
 	if _, err := node.ReadNATStatus(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the status stays when the mappings are gone: %v", err)
+	}
+}
+
+// TestMappedNodeNeedsNoHelp: what a router maps is open, and the record says so.
+func TestMappedNodeNeedsNoHelp(t *testing.T) {
+	router := newPMPRouter(t, "127.6.1.3", 1)
+	n := startNode(t, func(c *node.Config) { c.NAT, c.Discovery = "pmp:"+router.addr, &node.Discovery{V5: true} })
+	eventually(t, "the record says that it is open", func() bool {
+		nat, ok := punch.Takes(n.Self())
+		return ok && nat == punch.Open
+	})
+	udp, _ := n.Self().UDPEndpoint()
+	tcp, _ := n.Self().TCPEndpoint()
+	if udp != tcp || udp.Addr().String() != "30.10.10.1" {
+		t.Errorf("it is open at UDP %v and TCP %v", udp, tcp)
 	}
 }
 

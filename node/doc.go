@@ -8,6 +8,7 @@
 //	├─ announcer        keeps the node's record true
 //	├─ nat              maps ports at the router (package nat)
 //	├─ discovery        finds nodes, and lets this one be found (package node/discovery)
+//	├─ puncher          gets through NATs with the help of neighbours (package node/punch)
 //	├─ service-…        the service of a protocol that has one (protocols.Spec.Service)
 //	├─ peers            admits or refuses, owns the links, tells who came and went
 //	│  └─ peer-…        one link each
@@ -27,7 +28,8 @@
 //
 // The dialer asks discovery and candidates for nodes, as many as it has use for. The NAT
 // actor tells the announcer where others reach us, and hears from handshakes and discovery
-// that somebody came in.
+// that somebody came in. The puncher tells it what neighbours see, and is told in return when
+// nobody's help is needed, and of each new record.
 //
 // What blocks (reading, writing, connecting, resolving names) runs in goroutines that
 // belong to one actor and report to it. No actor waits for another.

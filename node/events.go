@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/punch"
 )
 
 // EventKind says what an [Event] is about.
@@ -27,6 +28,9 @@ const (
 	Lifecycle
 	// RecordChanged: others reach the node elsewhere than before, see Record.
 	RecordChanged
+	// ReachabilityChanged: the node believes something else of its NAT than before, or neighbours
+	// see it elsewhere; see HolePunching.
+	ReachabilityChanged
 )
 
 func (k EventKind) String() string {
@@ -41,6 +45,8 @@ func (k EventKind) String() string {
 		return "lifecycle"
 	case RecordChanged:
 		return "record changed"
+	case ReachabilityChanged:
+		return "reachability changed"
 	}
 	return "unknown"
 }
@@ -60,7 +66,8 @@ type Event struct {
 	Err   error    // of SetupFailed; the errors of this package and of wire are among them
 	Step  Step     // of Lifecycle
 
-	Record *enode.Node // of RecordChanged
+	Record       *enode.Node // of RecordChanged
+	HolePunching punch.State // of ReachabilityChanged
 
 	// Missed is how many events right before this one were dropped because the
 	// subscriber did not take them in time.

@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -224,8 +225,23 @@ type (
 	}
 )
 
+// From the puncher, through the function in its configuration.
+
+// punchChanged goes to the announcer: neighbours say something new of where the node is, or
+// something new can be told of calls.
+type punchChanged struct {
+	late
+	state punch.State
+}
+
+// From the announcer, and to it.
+
 // recordDue is the announcer's timer to itself: look whether the record is still true.
 type recordDue struct{ late }
+
+// puncherUp goes to the announcer from the root, when there is a puncher to tell whether the
+// node needs it.
+type puncherUp struct{ late }
 
 // From peers.
 

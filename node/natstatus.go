@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/punch"
 )
 
 // natFile is the file of a data directory in which a running node says how it is
@@ -17,35 +18,40 @@ import (
 // lists may be left behind in a router.
 const natFile = "nat.json"
 
-// NATStatus is what a node last wrote of its port mappings.
+// NATStatus is what a node last wrote of how it is reached.
 type NATStatus struct {
-	Written time.Time  `json:"written"`
-	Status  nat.Status `json:"status"`
+	Written time.Time `json:"written"`
+	// Status is about the router; zero where the node leaves routers alone, or has nothing to
+	// say yet.
+	Status nat.Status `json:"status,omitzero"`
+	// HolePunching is nil where the node takes no part in it.
+	HolePunching *punch.State `json:"hole_punching,omitempty"`
 }
 
 // ReadNATStatus reads what the node with this data directory wrote. The error is
-// fs.ErrNotExist where no node runs there, or it has nothing to say of a router.
+// fs.ErrNotExist where no node runs there, or it has nothing to say.
 func ReadNATStatus(dataDir string) (NATStatus, error) {
 	var s NATStatus
 	file := filepath.Join(dataDir, natFile)
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return s, fmt.Errorf("port mappings of the node: %w", err)
+		return s, fmt.Errorf("how the node is reached: %w", err)
 	}
 	if err := json.Unmarshal(text, &s); err != nil {
-		return s, fmt.Errorf("port mappings of the node, %s: %w", file, err)
+		return s, fmt.Errorf("how the node is reached, %s: %w", file, err)
 	}
 	return s, nil
 }
 
 // writeNATStatus replaces the file.
-func writeNATStatus(dataDir string, s nat.Status) error {
-	text, err := json.MarshalIndent(NATStatus{Written: time.Now().UTC().Truncate(time.Second), Status: s}, "", "\t")
+func writeNATStatus(dataDir string, s NATStatus) error {
+	s.Written = time.Now().UTC().Truncate(time.Second)
+	text, err := json.MarshalIndent(s, "", "\t")
 	if err == nil {
 		err = writeFile(filepath.Join(dataDir, natFile), append(text, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("port mappings of the node: %w", err)
+		return fmt.Errorf("how the node is reached: %w", err)
 	}
 	return nil
 }
@@ -53,7 +59,7 @@ func writeNATStatus(dataDir string, s nat.Status) error {
 // removeNATStatus is for a node that has given its mappings back.
 func removeNATStatus(dataDir string) error {
 	if err := os.Remove(filepath.Join(dataDir, natFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("port mappings of the node: %w", err)
+		return fmt.Errorf("how the node is reached: %w", err)
 	}
 	return nil
 }

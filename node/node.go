@@ -17,6 +17,8 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/discovery"
+	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -63,13 +65,16 @@ type Node struct {
 	udp       []discover.UDPConn
 	outside   nat.ExternalAddress // owned by the announcer once the node runs
 	natStatus atomic.Pointer[nat.Status]
-	natGone   atomic.Bool     // the NAT actor has given its mappings back
+	natGone   atomic.Bool                 // the NAT actor has given its mappings back
+	reach     atomic.Pointer[punch.State] // what the puncher said last; set by the announcer
+	line      *discovery.Line
+	desk      *punch.Desk     // nil: no hole punching; set before the actors start
 	heard     [3]atomic.Int64 // when the NAT actor was last told that somebody came in, in Unix milliseconds, by nat.Protocol
 	acceptors []*acceptor     // set before the actors start
 	quit      chan struct{}   // closes when nobody is to come in any more
 
 	// The actors below the root keep their names over restarts.
-	root, announcer, nat, discovery, bans, peers, handshakes, candidates, dialer *actor.PID
+	root, announcer, nat, discovery, puncher, bans, peers, handshakes, candidates, dialer *actor.PID
 
 	mu    sync.Mutex
 	state state
@@ -181,6 +186,7 @@ func (n *Node) open(ctx context.Context) error {
 	if err := n.announce(); err != nil {
 		return err
 	}
+	n.openDesk()
 	if n.system == nil {
 		n.system, n.ownSystem = newSystem(n.log), true
 	}
@@ -232,7 +238,7 @@ func (n *Node) spawnRootAs(name string) (err error) {
 	child := func(short string) *actor.PID { return n.system.NewLocalPID(name + "/" + short) }
 	n.announcer, n.nat, n.discovery = child(announcerName), child(natName), child(discoveryName)
 	n.peers, n.handshakes, n.dialer = child(peersName), child(handshakesName), child(dialerName)
-	n.bans, n.candidates = child(bansName), child(candidatesName)
+	n.bans, n.candidates, n.puncher = child(bansName), child(candidatesName), child(puncherName)
 	for _, m := range n.offer.Load().mounted {
 		n.placeService(m, name)
 	}

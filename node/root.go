@@ -18,6 +18,7 @@ const (
 	announcerName  = "announcer"
 	natName        = "nat"
 	discoveryName  = "discovery"
+	puncherName    = "puncher"
 	peersName      = "peers"
 	handshakesName = "handshakes"
 	candidatesName = "candidates"
@@ -94,6 +95,8 @@ func (r *root) start(ctx actor.Context) {
 	r.spawn(ctx, announcerName, n.props(func() actor.Actor { return &announcer{n: n} }))
 	r.startUnless(ctx, natName, n.natProps)
 	r.startUnless(ctx, discoveryName, n.discoveryProps)
+	r.startUnless(ctx, puncherName, n.puncherProps)
+	actors.Send(ctx, n.announcer, &puncherUp{})
 	for _, m := range n.offer.Load().mounted {
 		r.spawnService(ctx, m)
 	}

@@ -152,14 +152,16 @@ func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
 	if !d.on() {
 		return nil, false, nil
 	}
-	props, err = discovery.Props(discovery.Config{
+	c := discovery.Config{
 		Key: n.key, Local: n.local, Conns: n.udp, V4: d.V4, V5: d.V5,
 		Bootnodes: d.Bootnodes, BootnodesV5: d.BootnodesV5, DNS: d.DNS,
 		NetRestrict: n.cfg.NetRestrict, Want: n.wanted,
 		Inbound:  func(from netip.AddrPort) { n.cameIn(nat.UDP, from.Addr()) },
 		Resolver: d.Resolver, LookupHost: n.cfg.LookupHost,
 		Clock: n.clock, Journal: n.journal, Logger: n.log.With("lib", "discovery"),
-	})
+	}
+	n.punchBy(&c)
+	props, err = discovery.Props(c)
 	return props, err == nil, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
+	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -38,16 +39,26 @@ func (n *Node) renewRecord(previous *enode.Node) (changed bool, err error) {
 }
 
 // endpoint is where others reach the node, by the best word that there is.
-func (n *Node) endpoint() endpoint { return n.listening().from(n.outside) }
+func (n *Node) endpoint() endpoint {
+	e := n.listening().from(n.outside)
+	if s := n.reach.Load(); s != nil {
+		e = e.seen(s.Observed, s.TCP)
+	}
+	return e
+}
 
-// attributesOf gives what protocols have to say in the record. They must leave room for
-// addresses of both families, because the library panics over a record that is too large.
+// attributesOf gives what protocols have to say in the record, and hole punching. They must
+// leave room for addresses of both families, because the library panics over a record that is
+// too large.
 func (n *Node) attributesOf(mounted []*protocols.Mounted) ([]enr.Entry, error) {
 	var list []enr.Entry
 	for _, m := range mounted {
 		if m.Spec.Attributes != nil {
 			list = append(list, m.Spec.Attributes()...)
 		}
+	}
+	if n.cfg.punches() {
+		list = append(list, punch.NewEntry(n.belief()))
 	}
 	if len(list) == 0 {
 		return nil, nil

@@ -59,7 +59,7 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 				{Name: "generate", Usage: "make a key in --nodekey FILE, or in the data directory", Action: generateKey},
 				{Name: "show", Usage: "print the public key and the node ID", Action: showKey},
 			}},
-			{Name: "nat", Usage: "show the routers that answer, and what is mapped on them", Action: showNAT, Flags: []cli.Flag{
+			{Name: "nat", Usage: "show the routers that answer, what is mapped on them, and what is known of the node's own NAT", Action: showNAT, Flags: []cli.Flag{
 				&cli.BoolFlag{Name: flagJSON, Usage: "print JSON"},
 			}},
 			crawlCommand(),

@@ -149,12 +149,21 @@ func (r *reachability) printMappings(w io.Writer, now time.Time) {
 }
 
 // printNode prints what the running node has, which is all there is to know of mappings by
-// NAT-PMP and PCP: they have no list.
+// NAT-PMP and PCP (they have no list), and of what neighbours see.
 func (r *reachability) printNode(w io.Writer, now time.Time) {
 	if r.Node == nil {
-		fmt.Fprintln(w, "\nNo node runs with this data directory, or it looks for no router.")
+		fmt.Fprintln(w, "\nNo node runs with this data directory, or it has nothing to say.")
 		return
 	}
+	if !r.Node.Status.Since.IsZero() {
+		r.printOwnMappings(w, now)
+	}
+	if s := r.Node.HolePunching; s != nil {
+		printHolePunching(w, s, ago(now, r.Node.Written))
+	}
+}
+
+func (r *reachability) printOwnMappings(w io.Writer, now time.Time) {
 	s := r.Node.Status
 	fmt.Fprintf(w, "\nThe node, as of %s ago: %v since %s", ago(now, r.Node.Written), s.State, s.Since.Local().Format(time.DateTime))
 	if s.Method != "" {

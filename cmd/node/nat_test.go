@@ -62,7 +62,7 @@ func TestNATCommandReadsWhatTheNodeWrote(t *testing.T) {
 	if err := os.WriteFile(file, text[1:], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stdout, _ := shell(nil, "nat", "--datadir", dir, "--nat", "none"); !strings.Contains(stdout, "Problems of the search:\n  - port mappings of the node") {
+	if _, stdout, _ := shell(nil, "nat", "--datadir", dir, "--nat", "none"); !strings.Contains(stdout, "Problems of the search:\n  - how the node is reached") {
 		t.Errorf("of a file that is none: %s", stdout)
 	}
 }

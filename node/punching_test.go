@@ -1,0 +1,234 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/bench"
+)
+
+// beliefLog keeps what the log says of NATs.
+type beliefLog struct {
+	slog.Handler
+	mu    sync.Mutex
+	lines []string
+}
+
+func (h *beliefLog) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (h *beliefLog) WithAttrs([]slog.Attr) slog.Handler           { return h }
+func (h *beliefLog) Handle(_ context.Context, r slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if strings.Contains(r.Message, "NAT") {
+		h.lines = append(h.lines, r.Message)
+	}
+	return nil
+}
+
+// punchingNode runs a node that listens on all addresses, with discovery v5 and nobody else
+// there, until the test ends.
+func punchingNode(t *testing.T, edit func(*Config)) *Node {
+	t.Helper()
+	key, err := FreshKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{
+		Key: key, Listen: []netip.AddrPort{{}}, Discovery: &Discovery{V5: true}, Specs: []protocols.Spec{bench.Spec()},
+	}
+	edit(&c)
+	n, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { halt(t, n) })
+	return n
+}
+
+func halt(t *testing.T, n *Node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := n.Stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+func entryOf(t *testing.T, n *enode.Node) (belief punch.NAT) {
+	t.Helper()
+	belief, ok := punch.Takes(n)
+	if !ok {
+		t.Errorf("%v says nothing of hole punching", n)
+	}
+	return belief
+}
+
+// TestWhatNeighboursSeeIsSaid: the record, the events and the log follow what the puncher
+// says, once for each change.
+func TestWhatNeighboursSeeIsSaid(t *testing.T) {
+	log := &beliefLog{Handler: slog.DiscardHandler}
+	n := punchingNode(t, func(c *Config) { c.Logger = slog.New(log) })
+	port := n.listenPort()
+	unknown := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
+	udp, tcp := addrPort("30.1.2.3:3001"), addrPort("30.1.2.3:3000")
+	events := n.Subscribe(t.Context())
+	next := func(kind EventKind) Event {
+		t.Helper()
+		for {
+			select {
+			case e := <-events:
+				if e.Kind == ReachabilityChanged || e.Kind == RecordChanged {
+					if e.Kind != kind {
+						t.Fatalf("told %v, want %v", e.Kind, kind)
+					}
+					return e
+				}
+			case <-time.After(time.Minute):
+				t.Fatalf("nothing came: %v", kind)
+			}
+		}
+	}
+	if got := entryOf(t, n.Self()); got != punch.Unknown {
+		t.Errorf("at first the record says %v", got)
+	}
+	for _, step := range []struct {
+		say      punch.State
+		udp, tcp netip.AddrPort // of the record
+	}{
+		{punch.State{Belief: punch.EndpointIndependent, Observed: udp}, udp, netip.AddrPortFrom(udp.Addr(), port)},
+		{punch.State{Belief: punch.EndpointIndependent, Observed: udp, TCP: tcp}, udp, tcp},
+		{punch.State{Belief: punch.AddressDependent, Observed: udp, TCP: tcp}, udp, tcp},
+		{punch.State{}, unknown, unknown},
+	} {
+		n.toAnnouncer(&punchChanged{state: step.say})
+		step.say.Calls = map[string]uint64{"linked": 1}
+		n.toAnnouncer(&punchChanged{state: step.say}) // nothing to tell: what comes next shows it
+		if got := next(ReachabilityChanged).HolePunching; got.Belief != step.say.Belief || got.Observed != step.say.Observed || got.TCP != step.say.TCP {
+			t.Errorf("told of %+v, want %+v", got, step.say)
+		}
+		r := next(RecordChanged).Record
+		gotUDP, _ := r.UDPEndpoint()
+		gotTCP, _ := r.TCPEndpoint()
+		if gotUDP != step.udp || gotTCP != step.tcp || entryOf(t, r) != step.say.Belief {
+			t.Errorf("the record says UDP %v, TCP %v, %v; want %v, %v, %v", gotUDP, gotTCP, entryOf(t, r), step.udp, step.tcp, step.say.Belief)
+		}
+	}
+	halt(t, n)
+	for i, kind := range []punch.NAT{punch.EndpointIndependent, punch.AddressDependent, punch.Unknown} {
+		if len(log.lines) != 3 || log.lines[i] != beliefs[kind] {
+			t.Fatalf("the log says %q", log.lines)
+		}
+	}
+}
+
+// TestWhoNeedsNoHelp: the operator's word makes the node open, and it says so itself.
+func TestWhoNeedsNoHelp(t *testing.T) {
+	n := punchingNode(t, func(c *Config) { c.NAT = "extip:30.1.2.3" })
+	within(t, "the record says that it is open", func() bool { return entryOf(t, n.Self()) == punch.Open })
+	if s, ok := n.HolePunching(); !ok || s.Belief != punch.Open {
+		t.Errorf("it believes %+v, %v", s, ok)
+	}
+	if at, _ := n.Self().UDPEndpoint(); at != netip.AddrPortFrom(netip.MustParseAddr("30.1.2.3"), n.udpPort()) {
+		t.Errorf("the record says %v", at)
+	}
+}
+
+// TestFileWithoutRouter: what the node knows of its NAT is in the data directory while it runs.
+func TestFileWithoutRouter(t *testing.T) {
+	dir := t.TempDir()
+	n := punchingNode(t, func(c *Config) { c.DataDir = dir })
+	within(t, "the file is there", func() bool {
+		s, err := ReadNATStatus(dir)
+		return err == nil && s.HolePunching != nil && s.HolePunching.Belief == punch.Unknown && s.Status.Since.IsZero()
+	})
+	halt(t, n)
+	if _, err := ReadNATStatus(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it stays when nobody runs: %v", err)
+	}
+}
+
+// TestWhoTakesNoPart says nothing of it, and has no actor for it.
+func TestWhoTakesNoPart(t *testing.T) {
+	for name, edit := range map[string]func(*Config){
+		"off":            func(c *Config) { c.HolePunching.Off = true },
+		"no v5":          func(c *Config) { c.Discovery = &Discovery{V4: true} },
+		"no discovery":   func(c *Config) { c.Discovery = nil },
+		"doesn't listen": func(c *Config) { c.Listen = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := punchingNode(t, edit)
+			if _, takes := punch.Takes(n.Self()); takes {
+				t.Errorf("%v", n.Self())
+			}
+			if s, ok := n.HolePunching(); ok {
+				t.Errorf("%+v", s)
+			}
+			if _, ok := n.system.ProcessRegistry.GetLocal(n.puncher.Id); ok {
+				t.Error("there is a puncher")
+			}
+		})
+	}
+	if _, err := New(Config{DataDir: t.TempDir(), Specs: []protocols.Spec{bench.Spec()}, HolePunching: HolePunching{Off: true, Private: true}}); err == nil {
+		t.Error("off and private at the same time")
+	}
+}
+
+// within waits for something that nobody tells.
+func within(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(time.Minute)
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("did not come about: %s", what)
+		}
+	}
+}
+
+// TestNeighbourSaysWhereWeAre: two nodes on this machine, one of which knows the other.
+func TestNeighbourSaysWhereWeAre(t *testing.T) {
+	private := func(c *Config) { c.HolePunching.Private = true }
+	first := punchingNode(t, private)
+	second := punchingNode(t, func(c *Config) {
+		private(c)
+		c.Discovery.BootnodesV5 = []*enode.Node{first.Self()}
+	})
+	want := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), second.udpPort())
+	within(t, "it knows what its neighbour sees", func() bool {
+		s, ok := second.HolePunching()
+		return ok && s.Observed == want && s.Belief == punch.Open && len(s.Relays) == 1 && s.Relays[0] == first.ID()
+	})
+	within(t, "its record says so", func() bool { return entryOf(t, second.Self()) == punch.Open })
+}
+
+// TestOwnAddresses: the machine's, and the operator's word.
+func TestOwnAddresses(t *testing.T) {
+	n := punchingNode(t, func(c *Config) { c.NAT = "extip:30.1.2.3" })
+	own := n.ownAddrs()
+	for _, ip := range []string{"127.0.0.1", "30.1.2.3"} {
+		if !slices.Contains(own, netip.MustParseAddr(ip)) {
+			t.Errorf("%s isn't among %v", ip, own)
+		}
+	}
+	if slices.ContainsFunc(own, netip.Addr.IsUnspecified) {
+		t.Errorf("no machine is at one of %v", own)
+	}
+}
