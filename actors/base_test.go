@@ -51,6 +51,23 @@ func TestPingFlood(t *testing.T) {
 	})
 }
 
+// TestDeafPingFlood: when the pongs can't be written for 20 s the reader is held back still,
+// so that the cause is the same as for a protocol's answers.
+func TestDeafPingFlood(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ours, theirs := memPipe(1 << 10)
+		r := meetOver(t, newNode(t), ours, theirs, new(script).protocol("a"))
+		for r.link.pongsDue.Load() <= maxPongsDue {
+			r.send(wire.PingMsg, emptyList)
+			synctest.Wait()
+		}
+		r.wantCause(Local, wire.DiscReadTimeout, ErrMutualBackpressure)
+		if due := r.link.pongsDue.Load(); due <= maxPongsDue {
+			t.Errorf("the reader was let go: %d pings wait for their answers", due)
+		}
+	})
+}
+
 func TestPongGivesTheRoundTripTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))

@@ -194,15 +194,22 @@ func (p *peer) answerPings(t *WriteToken) {
 		}
 		due := l.pongsDue.Load()
 		err := l.writeBase(t, wire.PongMsg, int(due))
-		if l.pongsDue.Add(-due) > 0 {
-			Send(l.root, self, &pongsDue{})
-		}
-		select { // the reader may wait for this
-		case l.wake.ch <- struct{}{}:
-		default:
+		if err == nil { // else the link ends, and that the reader is held back is why
+			l.pongsWritten(due)
 		}
 		Send(l.root, self, t.end(err, false))
 	})
+}
+
+// pongsWritten lets the reader, which may wait for this, go on.
+func (l *Link) pongsWritten(n int64) {
+	if l.pongsDue.Add(-n) > 0 {
+		Send(l.root, l.pid, &pongsDue{})
+	}
+	select {
+	case l.wake.ch <- struct{}{}:
+	default:
+	}
 }
 
 // Describe implements Guardian.
