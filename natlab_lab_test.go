@@ -163,8 +163,9 @@ func newLabs(t *testing.T) *labs {
 	return s
 }
 
-// up makes a lab, which is down again when the test ends.
-func (s *labs) up(t testing.TB, router string) *lab {
+// up makes a lab with router A, and router B if there is a second kind. It is down again
+// when the test ends.
+func (s *labs) up(t testing.TB, routers ...string) *lab {
 	t.Helper()
 	s.mu.Lock()
 	s.count++
@@ -176,7 +177,11 @@ func (s *labs) up(t testing.TB, router string) *lab {
 			t.Error(err)
 		}
 	})
-	if _, err := l.command("up", "--a", router); err != nil {
+	args := []string{"up"}
+	for i, router := range routers {
+		args = append(args, []string{"--a", "--b"}[i], router)
+	}
+	if _, err := l.command(args...); err != nil {
 		t.Fatal(err)
 	}
 	return l

@@ -129,6 +129,9 @@ func (d *Desk) hello(from *enode.Node, at netip.AddrPort, msg hello) []byte {
 	if where, ok := n.UDPEndpoint(); ok && where == at {
 		d.cfg.Line.Learn(n)
 	}
+	if to := d.puncher.Load(); to != nil && d.state.Load().Belief == Unknown {
+		actors.Send(to.root, to.pid, &greeted{from: n, at: at})
+	}
 	if msg.TCP && d.cfg.Door != nil {
 		d.cfg.Door.Await(at.Addr())
 	}

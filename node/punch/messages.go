@@ -79,6 +79,13 @@ type rung struct {
 	by     enode.ID
 }
 
+// greeted says that a node said HELLO, while we don't know where we are ourselves.
+type greeted struct {
+	late
+	from *enode.Node
+	at   netip.AddrPort // where it is
+}
+
 // openAsked is a caller's OPEN. reply takes one answer without blocking; the puncher passes
 // the message on to the actor that answers the call.
 type openAsked struct {

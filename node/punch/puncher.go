@@ -47,6 +47,7 @@ type puncher struct {
 	again   time.Time                // when to try again, after a failure
 	met     map[enode.ID]*enode.Node // records of neighbours that we had URLs of
 	pinged  time.Time                // when neighbours that don't take part were pinged
+	asked   time.Time                // when one was that had said HELLO
 	timer   actors.Timer
 
 	calls   map[enode.ID]*underway // by target
@@ -76,6 +77,8 @@ func (p *puncher) Receive(ctx actor.Context) {
 	case *otherSaw:
 		p.forget(msg.token)
 		p.observe(msg.by, msg.observed, now)
+	case *greeted:
+		p.greeted(msg, now)
 	case *introduced:
 		p.introduced(msg)
 	case *tcpSeen:
@@ -178,16 +181,29 @@ func (p *puncher) neighbours() []*enode.Node {
 // maxIntroduced bounds the neighbours without a record whom we ask for it.
 const maxIntroduced = 16
 
-// introduce asks a neighbour for its record.
+// introduce asks a neighbour for its record. If there is none that is of use (a node that
+// does not know its address yet says what only its own machine can use), HELLO tells
+// whether it takes part.
 func (p *puncher) introduce(n *enode.Node) {
 	p.met[n.ID()] = nil
+	own := p.cfg.Self().Record()
 	p.spawn(func() {
-		record, err := p.cfg.Line.Record(n)
+		known, err := p.cfg.Line.Record(n)
 		if err != nil {
-			record = nil // asked again
+			known = nil // asked again
+			if _, err := p.askHello(n, hello{Record: own}); err == nil {
+				known = supposed(n)
+			}
 		}
-		p.tell(&introduced{id: n.ID(), node: record})
+		p.tell(&introduced{id: n.ID(), node: known})
 	})
+}
+
+// supposed is a node of which we have a URL, with the word that it takes part.
+func supposed(n *enode.Node) *enode.Node {
+	r := n.Record()
+	r.Set(NewEntry(Unknown))
+	return enode.SignNull(r, n.ID())
 }
 
 func (p *puncher) introduced(msg *introduced) {
@@ -255,6 +271,25 @@ func (p *puncher) observe(by, seen netip.AddrPort, now time.Time) {
 	p.belief.observe(by, seen, own, now)
 }
 
+// greeted asks a node that said HELLO what it sees of us, if we don't know: nobody but who
+// has our address from elsewhere can tell a node that knows nobody where it is.
+func (p *puncher) greeted(msg *greeted, now time.Time) {
+	if p.belief.nat(now) != Unknown || now.Before(p.asked.Add(helloLeast)) {
+		return
+	}
+	p.asked = now
+	n := enode.NewV4(msg.from.Pubkey(), msg.at.Addr().AsSlice(), 0, int(msg.at.Port()))
+	p.ping(n, msg.at)
+}
+
+// ping asks a node what it sees, in the way of discovery.
+func (p *puncher) ping(n *enode.Node, at netip.AddrPort) {
+	p.spawn(func() {
+		seen, err := p.cfg.Line.Ping(n)
+		p.tell(&ponged{by: at, observed: seen, err: err})
+	})
+}
+
 // look asks some neighbours that don't take part what they see, while those that do are too
 // few to know.
 func (p *puncher) look(now time.Time) {
@@ -269,10 +304,7 @@ func (p *puncher) look(now time.Time) {
 		}
 		left--
 		p.pinged = now
-		p.spawn(func() {
-			seen, err := p.cfg.Line.Ping(n)
-			p.tell(&ponged{by: at, observed: seen, err: err})
-		})
+		p.ping(n, at)
 	}
 }
 

@@ -1,0 +1,132 @@
+//go:build natlab
+
+package troupe_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/node/punch"
+)
+
+const (
+	punchTime      = 15 * time.Second
+	punchTimeLossy = 30 * time.Second
+	pubAddr        = "30.1.1.10"
+)
+
+var natTypes = []string{"fullcone", "restricted", "portrestricted", "symmetric"}
+
+// outcome is what comes of a pair.
+type outcome uint8
+
+const (
+	linked     outcome = iota // a link, by TCP
+	udpOnly                   // a session of discovery
+	filtered                  // nothing, after tries in vain
+	impossible                // nothing is tried
+)
+
+func (o outcome) String() string {
+	return [...]string{"TCP", "UDP", "filtered", "impossible"}[o]
+}
+
+// outcomeOf is what natlab's own table and the kinds of mapping say.
+func outcomeOf(a, b string) outcome {
+	switch {
+	case a == "symmetric" && b == "symmetric":
+		return impossible
+	case a == "symmetric" && b == "portrestricted", a == "portrestricted" && b == "symmetric":
+		return filtered
+	case a == "symmetric" || b == "symmetric":
+		return udpOnly
+	}
+	return linked
+}
+
+// reached says what has come of a pair so far.
+func reached(a, b *labNode, want outcome) error {
+	var seen []string
+	for _, side := range [][2]*labNode{{a, b}, {b, a}} {
+		if _, ok := side[0].hears(side[1]); !ok && want == linked {
+			return fmt.Errorf("%s doesn't hear %s: %+v", side[0].child.Name, side[1].child.Name, side[0].holes())
+		}
+		s := side[0].holes()
+		for cause, n := range s.Calls {
+			if n > 0 {
+				seen = append(seen, cause)
+			}
+		}
+	}
+	if want == linked {
+		return nil
+	}
+	cause := map[outcome]string{udpOnly: punch.EndedUDPOnly, filtered: punch.EndedFiltered, impossible: punch.EndedImpossible}[want]
+	for _, s := range seen {
+		if s == cause {
+			return nil
+		}
+	}
+	return fmt.Errorf("calls ended: %v; %+v and %+v", seen, a.holes(), b.holes())
+}
+
+// TestNATLabPunch puts two nodes behind every ordered pair of NAT types, with nobody to map a port
+// and one neighbour in common, and waits for what is possible. They know that neighbour alone.
+func TestNATLabPunch(t *testing.T) {
+	s := newLabs(t)
+	var (
+		mu   sync.Mutex
+		took = map[[2]string]string{}
+		wait sync.WaitGroup
+	)
+	slots := make(chan struct{}, labsAtOnce)
+	for _, a := range natTypes {
+		for _, b := range natTypes {
+			slots <- struct{}{}
+			wait.Go(func() {
+				defer func() { <-slots }()
+				t.Run(a+"/"+b, func(t *testing.T) {
+					d := s.punch(t, a, b, false)
+					mu.Lock()
+					defer mu.Unlock()
+					took[[2]string{a, b}] = fmt.Sprintf("%v %.1f", outcomeOf(a, b), d.Seconds())
+				})
+			})
+		}
+	}
+	wait.Wait()
+	var table strings.Builder
+	fmt.Fprintf(&table, "| A \\ B | %s |\n|---|---|---|---|---|\n", strings.Join(natTypes, " | "))
+	for _, a := range natTypes {
+		fmt.Fprintf(&table, "| %s |", a)
+		for _, b := range natTypes {
+			fmt.Fprintf(&table, " %s |", took[[2]string{a, b}])
+		}
+		table.WriteByte('\n')
+	}
+	t.Logf("what came of each pair, and seconds from both being up:\n%s", table.String())
+}
+
+// punch waits until a1 and b1 have found each other as far as their NATs let them, and says
+// how long that took.
+func (s *labs) punch(t *testing.T, a, b string, lossy bool) time.Duration {
+	l := s.up(t, "none:"+a, "none:"+b)
+	limit := punchTime
+	if lossy {
+		limit = punchTimeLossy
+		if _, err := l.command("fault", "lossy", "5%"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pub := l.run(t, "pub", pubAddr, child{Name: "pub", Port: 30303})
+	x := l.run(t, "a1", "192.168.10.11", child{Name: "ann", Port: 30304, Boot: []string{pub.url}})
+	y := l.run(t, "b1", "192.168.20.11", child{Name: "ben", Port: 30305, Boot: []string{pub.url}})
+	began := time.Now()
+	if err := await(limit, func() error { return reached(x, y, outcomeOf(a, b)) }); err != nil {
+		t.Errorf("after %v: %v", limit, err)
+	}
+	return time.Since(began)
+}
