@@ -3,39 +3,107 @@ package punch
 import (
 	"net/netip"
 	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/netutil"
 )
 
+const (
+	// observationLife is how long an observation counts: as long as an open node takes
+	// from one HELLO to the next, and the time for one that was lost.
+	observationLife = openEvery + time.Minute
+	// disagreementSpan is how far from now two observations may be to contradict each other. A NAT
+	// that is restarted, or gets another address, makes what was seen before wrong, not it address-dependent.
+	disagreementSpan = time.Minute
+	// maxDestinations bounds the observations of one view.
+	maxDestinations = 16
+)
+
+// belief is what we believe of the NAT that we are behind, by what others see. Any of them may
+// lie: where three or more observers agree, what one says changes nothing, whatever it is and
+// however often it is another. The zero value is ready.
 type belief struct {
-	open bool
-	own  bool
-	seen map[netip.AddrPort]netip.AddrPort
-	at   netip.AddrPort
+	open bool // others reach us, for what the operator or a router says
+	// views are those from the Internet by IPv4 and IPv6, and from networks near us by both. They have
+	// nothing to do with each other: to each we are somebody else.
+	views [4]view
+	told  struct {
+		nat NAT
+		at  netip.AddrPort
+	}
 }
 
-func (b *belief) observe(by, seen netip.AddrPort, own bool, now time.Time) bool {
-	if b.seen == nil {
-		b.seen = map[netip.AddrPort]netip.AddrPort{}
+// observe takes in that a destination saw us under an endpoint; own is true if its address is
+// one of the machine's. It says whether what we believe is another than after the observation before.
+func (b *belief) observe(by, seen netip.AddrPort, own bool, now time.Time) (changed bool) {
+	by, seen = unmap(by), unmap(seen)
+	if !by.IsValid() || !seen.IsValid() || seen.Port() == 0 || by.Addr().Is4() != seen.Addr().Is4() {
+		return false
 	}
-	b.seen[by] = seen
-	if !b.at.IsValid() {
-		b.at = seen
+	i := 0
+	if by.Addr().Is6() {
+		i++
 	}
-	b.own = own
-	return true
+	if near(by.Addr()) {
+		i += 2
+	} else if near(seen.Addr()) {
+		return false // nobody on the Internet sees a private address
+	}
+	b.views[i].observe(observation{by: by, seen: seen, own: own, near: near(by.Addr()), since: now, last: now}, now)
+	nat, at := b.nat(now), b.endpoint(now)
+	changed = nat != b.told.nat || at != b.told.at
+	b.told.nat, b.told.at = nat, at
+	return changed
 }
-func (b *belief) mapped(open bool) bool { b.open = open; return true }
+
+// mapped takes in whether others reach us for another reason, and says whether that is new.
+func (b *belief) mapped(open bool) (changed bool) {
+	changed = b.open != open
+	b.open = open
+	return changed
+}
+
+// nat is what we believe now.
 func (b *belief) nat(now time.Time) NAT {
-	if b.open || b.own {
+	if b.open {
 		return Open
 	}
-	if len(b.seen) < 2 {
-		return Unknown
-	}
-	for _, s := range b.seen {
-		if s != b.at {
-			return AddressDependent
+	return b.view(now).nat(now)
+}
+
+// endpoint is the UDP endpoint to announce, the one that most observers of late agree on; of
+// several, the one that was seen first. It is not valid while nobody has said what he sees.
+func (b *belief) endpoint(now time.Time) netip.AddrPort {
+	at, _ := b.view(now).leading(now)
+	return at
+}
+
+// view is the one that counts: from the Internet if there is any from there, as a neighbour in
+// the same network sees nothing of the NAT; then the first that says something, IPv4
+// before IPv6, which seldom has NATs.
+func (b *belief) view(now time.Time) *view {
+	for _, views := range [][]view{b.views[:2], b.views[2:]} {
+		first := -1
+		for i := range views {
+			if _, ok := views[i].leading(now); !ok {
+				continue
+			}
+			if views[i].nat(now) != Unknown {
+				return &views[i]
+			}
+			if first < 0 {
+				first = i
+			}
+		}
+		if first >= 0 {
+			return &views[first]
 		}
 	}
-	return EndpointIndependent
+	return &b.views[0]
 }
-func (b *belief) endpoint(now time.Time) netip.AddrPort { return b.at }
+
+func unmap(at netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+}
+
+// near is true for addresses of this machine and of private networks, a carrier's among them.
+func near(addr netip.Addr) bool { return netutil.AddrIsLAN(addr) || carriers.Contains(addr) }
