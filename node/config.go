@@ -114,6 +114,11 @@ type Config struct {
 	Rand io.Reader
 	// Dial opens a connection. Nil: TCP.
 	Dial func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
+	// DialFrom opens a connection that leaves from a listening address, which is how holes are
+	// punched for TCP: both sides do so at the same time, and either the calls or the listeners
+	// bring one connection about. Nil: TCP where the system lets a port be used again, and
+	// nothing where Dial or ListenFunc are not TCP.
+	DialFrom func(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
 	// ListenFunc opens a listener for each address of Listen. Nil: TCP.
 	ListenFunc func(ctx context.Context, on netip.AddrPort) (net.Listener, error)
 	// LookupHost resolves the DNS names of static nodes. Nil: the system's resolver.
@@ -159,6 +164,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader
+	}
+	if c.DialFrom == nil && c.Dial == nil && c.ListenFunc == nil && reusable {
+		c.DialFrom = dialTCPFrom
 	}
 	if c.Dial == nil {
 		c.Dial = dialTCP

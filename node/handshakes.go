@@ -139,7 +139,7 @@ func (h *handshakes) stop(why error) {
 // accepted gives a new connection a slot, or lets it wait for one.
 func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 	remote := addrPortOf(conn.RemoteAddr())
-	known := h.n.roster.knows(remote.Addr())
+	known, awaited := h.n.roster.knows(remote.Addr()), h.n.door.arrived(remote.Addr())
 	now := h.n.clock.Now()
 	h.n.cameIn(nat.TCP, remote.Addr())
 	switch {
@@ -149,14 +149,14 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 		h.turnAway(conn, ErrNotAllowed)
 	case !known && h.n.banned(enode.ID{}, remote.Addr()) != nil:
 		h.turnAway(conn, ErrBanned)
-	case !known && !h.throttle.allow(remote.Addr(), now):
+	case !known && !awaited && !h.throttle.allow(remote.Addr(), now):
 		h.turnAway(conn, ErrThrottled)
 	case h.slots.take(known):
 		h.begin(ctx, conn, known)
 	case known:
 		h.known = append(h.known, waiting{conn, now})
 		h.armWait(ctx)
-	case len(h.strangers) >= maxStrangers && !exempt(remote.Addr()):
+	case len(h.strangers) >= maxStrangers && !awaited && !exempt(remote.Addr()):
 		h.turnAway(conn, ErrPendingFull)
 	default:
 		h.strangers = append(h.strangers, waiting{conn, now})

@@ -127,6 +127,13 @@ func dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", to.String())
 }
 
+// dialTCPFrom opens a connection that leaves from a port on which the node listens.
+func dialTCPFrom(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{KeepAlive: -1, LocalAddr: net.TCPAddrFromAddrPort(from), Control: reuse}
+	network, _ := network("tcp", from)
+	return d.DialContext(ctx, network, to.String())
+}
+
 // announce makes the record that fits the listening sockets, and tells the Hello.
 func (n *Node) announce() error {
 	if spec, ok := n.natSpec(); ok && spec.Method == nat.MethodFixed {

@@ -64,6 +64,10 @@ func (a *acceptor) run(root *actor.RootContext, owner *actor.PID) {
 			return
 		}
 		conn, err := a.ln.Accept()
+		if err == nil && a.n.door.take(conn) {
+			<-a.n.intake
+			continue
+		}
 		if err == nil && a.n.roster.isClosed() {
 			_ = conn.Close() // nobody is left to take it
 			<-a.n.intake

@@ -71,6 +71,7 @@ type Node struct {
 	desk      *punch.Desk     // nil: no hole punching; set before the actors start
 	heard     [3]atomic.Int64 // when the NAT actor was last told that somebody came in, in Unix milliseconds, by nat.Protocol
 	acceptors []*acceptor     // set before the actors start
+	door      *door           // nil: no holes are punched for TCP
 	quit      chan struct{}   // closes when nobody is to come in any more
 
 	// The actors below the root keep their names over restarts.
@@ -135,6 +136,7 @@ func New(cfg Config) (*Node, error) {
 	n.plan = newDialPlan(cfg.MaxPending, cfg.MaxDialRate, jitterFrom(cfg.Rand))
 	n.plan.refuse, n.plan.networks = n.roster.check, cfg.NetRestrict
 	n.connector = &connector{dial: cfg.Dial, lookup: cfg.LookupHost, networks: cfg.NetRestrict, found: n.roster.locate}
+	n.door = n.newDoor()
 	for _, t := range cfg.TrustedNodes {
 		n.AddTrusted(t)
 	}

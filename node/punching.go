@@ -51,6 +51,9 @@ func (n *Node) openDesk() {
 		Changed: func(s punch.State) { n.toAnnouncer(&punchChanged{state: s}) },
 		Clock:   n.clock, Rand: n.cfg.Rand, Journal: n.journal, Logger: n.log.With("part", "hole punching"),
 	}
+	if n.door != nil {
+		c.Door = n.door
+	}
 	if n.cfg.Discovery.ListenFunc == nil {
 		c.OpenOther = n.openOther
 	}

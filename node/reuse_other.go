@@ -4,5 +4,8 @@ package node
 
 import "syscall"
 
+// reusable says whether connections can leave from a port that the node listens on.
+const reusable = false
+
 // reuse changes nothing where SO_REUSEPORT is missing, or lets strangers steal the port.
 func reuse(_, _ string, _ syscall.RawConn) error { return nil }

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// reusable says whether connections can leave from a port that the node listens on.
+const reusable = true
+
 // reuse sets SO_REUSEADDR and SO_REUSEPORT on a socket before it is bound.
 func reuse(_, _ string, c syscall.RawConn) error {
 	var setErr error
