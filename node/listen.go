@@ -221,26 +221,31 @@ func (n *Node) LocalURL() string {
 	if !ip.IsValid() || ip.IsUnspecified() {
 		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	return n.urlAt(netip.AddrPortFrom(ip, at.Port()))
+	udp := at.Port()
+	if port := n.udpPort(); port != 0 && n.cfg.Discovery.Port != 0 {
+		udp = port
+	}
+	return n.urlAt(netip.AddrPortFrom(ip, at.Port()), udp)
 }
 
 // URL is the enode URL by which others reach the node: with the address of its record,
 // which changes with what the router says. It is empty for a node that nobody can reach
 // by TCP.
 func (n *Node) URL() string {
-	at, ok := n.Self().TCPEndpoint()
+	self := n.Self()
+	at, ok := self.TCPEndpoint()
 	if !ok {
 		return ""
 	}
-	return n.urlAt(at)
+	udp := at.Port()
+	if there, ok := self.UDPEndpoint(); ok {
+		udp = there.Port() // a NAT may give each a number of its own
+	}
+	return n.urlAt(at, udp)
 }
 
-func (n *Node) urlAt(at netip.AddrPort) string {
-	udp := int(at.Port())
-	if port := n.udpPort(); port != 0 && n.cfg.Discovery.Port != 0 {
-		udp = int(port)
-	}
-	return enode.NewV4(&n.key.PublicKey, at.Addr().AsSlice(), int(at.Port()), udp).URLv4()
+func (n *Node) urlAt(at netip.AddrPort, udp uint16) string {
+	return enode.NewV4(&n.key.PublicKey, at.Addr().AsSlice(), int(at.Port()), int(udp)).URLv4()
 }
 
 // endpointsOf lists where to dial a node: the address that its record prefers, then that

@@ -127,6 +127,12 @@ func TestWhatNeighboursSeeIsSaid(t *testing.T) {
 		if gotUDP != step.udp || gotTCP != step.tcp || entryOf(t, r) != step.say.Belief {
 			t.Errorf("the record says UDP %v, TCP %v, %v; want %v, %v, %v", gotUDP, gotTCP, entryOf(t, r), step.udp, step.tcp, step.say.Belief)
 		}
+		if url, err := enode.ParseV4(n.URL()); err != nil || url.UDP() != int(step.udp.Port()) || url.TCP() != int(step.tcp.Port()) {
+			t.Errorf("its URL is %s, %v", n.URL(), err)
+		}
+	}
+	if url := n.URL(); url != n.LocalURL() {
+		t.Errorf("its URL is %s, want %s", url, n.LocalURL())
 	}
 	halt(t, n)
 	for i, kind := range []punch.NAT{punch.EndpointIndependent, punch.AddressDependent, punch.Unknown} {
