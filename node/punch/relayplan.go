@@ -120,13 +120,17 @@ func (p *relayPlan) refresh(neighbours []*enode.Node, now time.Time) {
 // there first is not to be all that we have.
 func (p *relayPlan) replace(neighbours []*enode.Node, now time.Time) {
 	for i, r := range slices.Backward(p.kept) {
+		crowded := p.crowded(r.node, r)
+		if !r.lost() && !crowded {
+			continue
+		}
 		n := p.pick(neighbours, r)
 		switch {
 		case n == nil:
 		case r.lost():
 			p.resting[r.node.ID()] = now.Add(helloRest)
 			p.kept[i] = newRelay(n, now)
-		case p.crowded(r.node, r) && !p.crowded(n, r):
+		case !p.crowded(n, r):
 			p.kept[i] = newRelay(n, now)
 		}
 	}

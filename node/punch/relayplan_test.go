@@ -326,7 +326,7 @@ func TestRelayJitter(t *testing.T) {
 // there are never more than three relays, nobody with a NAT among those newly told, no busy loop,
 // no more than a few HELLOs, and bounded memory.
 func TestRelayPlanHolds(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(3) {
 		random := rand.New(rand.NewPCG(seed, 2))
 		p := relayPlan{random: random.Float64}
 		now := noon
@@ -336,7 +336,7 @@ func TestRelayPlanHolds(t *testing.T) {
 		}
 		last := map[int]time.Time{}
 		hellos, renewals := 0, 0
-		for turn := range 2000 {
+		for turn := range 1000 {
 			i := random.IntN(len(records))
 			if random.IntN(20) == 0 {
 				records[i] = neighbour(i, fmt.Sprintf("30.0.%d.%d", random.IntN(6), i+1), random.IntN(4), records[i].Seq()+1)

@@ -180,10 +180,7 @@ func (v *view) weigh(at netip.AddrPort, now time.Time) (e evidence) {
 // judge settles the kind by the observations. What is settled stays so while they say nothing.
 func (v *view) judge(now time.Time) {
 	v.kind = v.nat(now)
-	at, ok := v.leading(now)
-	if !ok {
-		return
-	}
+	at, _ := v.leading(now) // there is one: something has just been observed
 	e := v.weigh(at, now)
 	switch {
 	case e.others > 0 && e.disagree >= e.agree:
