@@ -65,6 +65,9 @@ type Config struct {
 	// HolePunching is for nodes behind NATs, with the help of others on discovery v5.
 	HolePunching HolePunching
 
+	// Admin says where the node is asked and commanded by JSON-RPC. Zero: nowhere.
+	Admin Admin
+
 	// Specs are the protocols to offer; at least one. They can change while the node runs, see
 	// [Node.AddProtocol].
 	Specs []protocols.Spec

@@ -17,6 +17,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/admin"
 	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -71,11 +72,12 @@ type Node struct {
 	desk      *punch.Desk     // nil: no hole punching; set before the actors start
 	heard     [3]atomic.Int64 // when the NAT actor was last told that somebody came in, in Unix milliseconds, by nat.Protocol
 	acceptors []*acceptor     // set before the actors start
+	sockets   *admin.Sockets  // likewise; nil where nothing serves the admin API
 	door      *door           // nil: no holes are punched for TCP
 	quit      chan struct{}   // closes when nobody is to come in any more
 
 	// The actors below the root keep their names over restarts.
-	root, announcer, nat, discovery, puncher, bans, peers, handshakes, candidates, dialer *actor.PID
+	root, admin, announcer, nat, discovery, puncher, bans, peers, handshakes, candidates, dialer *actor.PID
 
 	mu    sync.Mutex
 	state state
@@ -147,6 +149,9 @@ func New(cfg Config) (*Node, error) {
 	if _, err := n.attributesOf(mounted); err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
+	if err := n.checkAdmin(mounted); err != nil {
+		return nil, fmt.Errorf("node config: admin API: %w", err)
+	}
 	own, err := signRecord(key, endpoint{}.entries(), 0)
 	if err != nil {
 		return nil, err
@@ -188,6 +193,9 @@ func (n *Node) open(ctx context.Context) error {
 	if err := n.announce(); err != nil {
 		return err
 	}
+	if err := n.openAdmin(ctx); err != nil {
+		return err
+	}
 	n.openDesk()
 	if n.system == nil {
 		n.system, n.ownSystem = newSystem(n.log), true
@@ -199,6 +207,7 @@ func (n *Node) open(ctx context.Context) error {
 func (n *Node) close() {
 	n.closeListeners()
 	n.closeUDP()
+	n.closeAdmin()
 	if n.nodes != nil {
 		n.nodes.Close()
 	}
@@ -240,6 +249,7 @@ func (n *Node) spawnRootAs(name string) (err error) {
 	child := func(short string) *actor.PID { return n.system.NewLocalPID(name + "/" + short) }
 	n.announcer, n.nat, n.discovery = child(announcerName), child(natName), child(discoveryName)
 	n.peers, n.handshakes, n.dialer = child(peersName), child(handshakesName), child(dialerName)
+	n.admin = child(adminName)
 	n.bans, n.candidates, n.puncher = child(bansName), child(candidatesName), child(puncherName)
 	for _, m := range n.offer.Load().mounted {
 		n.placeService(m, name)

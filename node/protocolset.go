@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/admin"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -46,7 +47,7 @@ func (n *Node) AddProtocol(spec protocols.Spec) error {
 	if err := n.startService(m); err != nil {
 		return fmt.Errorf("add protocol %s: %w", spec.Name, err)
 	}
-	return n.tell(func() { n.offer.Store(next) }, send{&n.announcer, &recordDue{}})
+	return n.tell(func() { n.offer.Store(next) }, send{&n.announcer, &recordDue{}}, send{&n.admin, &admin.Changed{}})
 }
 
 // RemoveProtocol offers a protocol no more. A link that runs nothing else which the node
@@ -72,12 +73,16 @@ func (n *Node) RemoveProtocol(name string) error {
 	if err != nil {
 		return fmt.Errorf("remove protocol %s: %w", name, err)
 	}
-	return n.tell(func() { n.offer.Store(next) }, send{&n.peers, &dropProtocol{mounted: m}}, send{&n.announcer, &recordDue{}})
+	return n.tell(func() { n.offer.Store(next) }, send{&n.peers, &dropProtocol{mounted: m}}, send{&n.announcer, &recordDue{}},
+		send{&n.admin, &admin.Changed{}})
 }
 
 // nextOffer makes an offer to take the place of the one that there is.
 func (n *Node) nextOffer(mounted []*protocols.Mounted) (*offer, error) {
 	if _, err := n.attributesOf(mounted); err != nil {
+		return nil, err
+	}
+	if err := n.checkAPIs(mounted); err != nil {
 		return nil, err
 	}
 	return newOffer(n.key, n.cfg.Name, n.offer.Load().hello.ListenPort, mounted)

@@ -107,6 +107,7 @@ func (r *root) start(ctx actor.Context) {
 	}
 	r.spawn(ctx, dialerName, n.props(func() actor.Actor { return &dialer{n: n} }))
 	r.spawn(ctx, listenerName, n.props(func() actor.Actor { return &listener{n: n} }))
+	r.startUnless(ctx, adminName, n.adminProps)
 	r.tree.chaos = make([]Timer, len(n.cfg.Chaos))
 	for i := range n.cfg.Chaos {
 		r.armChaos(ctx, i)

@@ -37,6 +37,10 @@ type Spec struct {
 	// likewise.
 	NodeInfo func() any
 
+	// API, if set, is served over JSON-RPC by the node's admin API while the protocol runs:
+	// its exported methods as name_method, see admin.API. They are called from any goroutine.
+	API any
+
 	// Attributes, if set, gives what the node's record (EIP-778) says of the protocol,
 	// such as eth's fork id (EIP-2124). It is asked every few seconds, from any goroutine,
 	// and a change becomes a new record: a fresh list each time, of the same values while
