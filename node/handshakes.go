@@ -78,7 +78,7 @@ func (n *Node) handshakesProps() *actor.Props {
 func (h *handshakes) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *accepted:
-		h.accepted(ctx, msg.conn)
+		h.accepted(ctx, msg)
 	case *waitOver:
 		h.dismiss(ctx)
 	case *startDial:
@@ -137,11 +137,14 @@ func (h *handshakes) stop(why error) {
 }
 
 // accepted gives a new connection a slot, or lets it wait for one.
-func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
+func (h *handshakes) accepted(ctx actor.Context, msg *accepted) {
+	conn := msg.conn
 	remote := addrPortOf(conn.RemoteAddr())
 	known, awaited := h.n.roster.knows(remote.Addr()), h.n.door.arrived(remote.Addr())
 	now := h.n.clock.Now()
-	h.n.cameIn(nat.TCP, remote.Addr())
+	if !msg.punched { // no router's mapping let it in
+		h.n.cameIn(nat.TCP, remote.Addr())
+	}
 	switch {
 	case h.stopping:
 		h.turnAway(conn, h.cutOff)

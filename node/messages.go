@@ -89,7 +89,10 @@ type chaosDue struct {
 
 // accepted goes to handshakes, from an accepting goroutine, for each connection. It
 // carries one credit of Node.intake, which handshakes gives back.
-type accepted struct{ conn net.Conn }
+type accepted struct {
+	conn    net.Conn
+	punched bool // a hole was punched for it, see Node.takeIn
+}
 
 // acceptFailed goes to the listener, from an accepting goroutine that now waits.
 type acceptFailed struct {

@@ -137,7 +137,7 @@ func (n *Node) takeIn(conn net.Conn) {
 	if !n.roster.isClosed() {
 		select {
 		case n.intake <- struct{}{}:
-			actors.Send(n.system.Root, n.handshakes, &accepted{conn})
+			actors.Send(n.system.Root, n.handshakes, &accepted{conn: conn, punched: true})
 			return
 		default:
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/bench"
@@ -236,5 +239,49 @@ func TestOwnAddresses(t *testing.T) {
 	}
 	if slices.ContainsFunc(own, netip.Addr.IsUnspecified) {
 		t.Errorf("no machine is at one of %v", own)
+	}
+}
+
+// fromOutside is a connection from the Internet, as far as its address tells.
+type fromOutside struct {
+	net.Conn
+	ip    net.IP
+	taken func() // somebody reads from it
+}
+
+func (c *fromOutside) RemoteAddr() net.Addr { return &net.TCPAddr{IP: c.ip, Port: 30303} }
+
+func (c *fromOutside) Read(b []byte) (int, error) {
+	c.taken()
+	return c.Conn.Read(b)
+}
+
+// TestHolesProveNoMapping: who comes in through a hole is let in like anybody else, but says
+// nothing of what a router maps.
+func TestHolesProveNoMapping(t *testing.T) {
+	n := punchingNode(t, func(c *Config) { c.NAT = "extip:30.1.2.3" })
+	for i, tt := range []struct {
+		name   string
+		take   func(net.Conn)
+		proves bool
+	}{
+		{"a hole", n.takeIn, false},
+		{"the listener", func(conn net.Conn) {
+			n.intake <- struct{}{}
+			actors.Send(n.system.Root, n.handshakes, &accepted{conn: conn})
+		}, true},
+	} {
+		near, far := net.Pipe()
+		defer far.Close()
+		taken := make(chan struct{})
+		tt.take(&fromOutside{Conn: near, ip: net.IPv4(30, 9, byte(i), 9), taken: sync.OnceFunc(func() { close(taken) })})
+		select {
+		case <-taken:
+		case <-time.After(time.Minute):
+			t.Fatalf("%s: nobody takes the connection", tt.name)
+		}
+		if proved := n.heard[nat.TCP].Load() != 0; proved != tt.proves {
+			t.Errorf("%s: taken for a mapping is %v", tt.name, proved)
+		}
 	}
 }
