@@ -48,6 +48,8 @@ func TestBelief(t *testing.T) {
 		{"a private address is a lie, if it is said on the Internet", []sight{{0, r1, mineNear, unknown, ""}, {0, r2, "100.64.0.1:1", unknown, ""}, {0, r1, x, unknown, x}}},
 
 		{"a disagreement over more than a minute is none", []sight{{0, r1, x, unknown, x}, {61 * s, r2, y, unknown, y}, {62 * s, r2other, y, independent, y}}},
+		{"nor is one between many that are older", []sight{{0, r1, x, unknown, x}, {61 * s, r2, y, unknown, y}, {122 * s, r3, z, unknown, x}}},
+		{"what is long past settles nothing", []sight{{0, r1, x, unknown, x}, {0, r2, x, independent, x}, {400 * s, r1, y, unknown, y}, {401 * s, r2, z, dependent, y}}},
 		{"over a minute it is one", []sight{{0, r1, x, unknown, x}, {60 * s, r2, y, dependent, x}}},
 
 		{"one that disagrees changes nothing", []sight{
@@ -88,6 +90,7 @@ func TestBelief(t *testing.T) {
 
 		{"who is near sees nothing of the NAT", []sight{{0, "192.168.1.7:1", mineNear, open, mineNear}, {0, "192.168.1.8:1", mineNear, open, mineNear}, {0, r1, x, unknown, x}, {s, r1other, x, independent, x}}},
 		{"many nodes share the addresses near us", []sight{{0, "127.0.0.1:1", "127.0.0.1:9", unknown, "127.0.0.1:9"}, {0, "127.0.0.1:2", "127.0.0.1:9", independent, "127.0.0.1:9"}}},
+		{"and one of them may lie", []sight{{0, "127.0.0.1:1", "127.0.0.1:8", unknown, "127.0.0.1:8"}, {s, "127.0.0.1:2", "127.0.0.1:9", dependent, "127.0.0.1:8"}, {2 * s, "127.0.0.1:3", "127.0.0.1:9", independent, "127.0.0.1:9"}}},
 		{"IPv6 has to do with nothing else", []sight{{0, "[2a00::1]:1", "[2a00::9]:1", unknown, "[2a00::9]:1"}, {0, "[2a00::2]:1", "[2a00::9]:1", independent, "[2a00::9]:1"}, {s, r1, x, independent, "[2a00::9]:1"}, {s, r2, x, independent, x}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
