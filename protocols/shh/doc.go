@@ -9,6 +9,8 @@
 //	w := shh.New(shh.Config{})
 //	n, err := node.New(node.Config{Key: key, Specs: []protocols.Spec{w.Spec()}})
 //
+// A node that serves JSON-RPC has the old calls in namespace shh, with their old fields.
+//
 // # Who talks to whom
 //
 // For each link there is one actor, which has no state of its own: what a node knows of a

@@ -23,9 +23,9 @@ type peer struct {
 	bloom  Bloom
 	light  bool
 
-	known   marks // envelopes that it has
-	behind  bool  // its outbox was full, and a Drained will come
-	untold  bool  // it does not know what this node demands, likewise
+	known   marks      // envelopes that it has
+	behind  bool       // its outbox was full, and a Drained will come
+	untold  bool       // it does not know what this node demands, likewise
 	limit   *allowance // a crash does not fill it again
 	sent    uint64
 	taken   uint64

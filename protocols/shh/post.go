@@ -41,6 +41,7 @@ func (w *Whisper) Post(ctx context.Context, m NewMessage) (common.Hash, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(cmp.Or(m.PowTime, DefaultPowTime))*time.Second)
 	defer cancel()
+	defer context.AfterFunc(w.life, cancel)()
 	if err := e.Seal(ctx, pow); err != nil {
 		return common.Hash{}, err
 	}

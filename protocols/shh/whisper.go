@@ -21,6 +21,9 @@ type Whisper struct {
 	filters filters
 	mail    MailServer
 	rate    Rate
+	api     *api
+	life    context.Context // ends with Close
+	end     context.CancelFunc
 
 	mu      sync.Mutex
 	demand  demand
@@ -47,6 +50,8 @@ func New(cfg Config) *Whisper {
 	if cfg.Bloom != nil {
 		w.demand.bloom = *cfg.Bloom
 	}
+	w.api = newAPI(w)
+	w.life, w.end = context.WithCancel(context.Background())
 	w.pool = newPool(cfg.PoolBytes, cfg.PoolEnvelopes, w.unmark)
 	return w
 }
@@ -62,12 +67,14 @@ func (w *Whisper) Spec() protocols.Spec {
 		New:      func() actor.Actor { return &link{w: w} },
 		PeerInfo: w.peerInfo,
 		NodeInfo: func() any { return w.Info() },
+		API:      w.api,
 	}
 }
 
-// Close drops all envelopes and ends all subscriptions; what is posted afterwards is
-// refused with [ErrClosed]. It is called when the node has stopped.
+// Close drops all envelopes and ends all subscriptions and the work for messages; what is
+// posted afterwards is refused with [ErrClosed]. It is called when the node has stopped.
 func (w *Whisper) Close() {
+	w.end()
 	w.filters.close()
 	w.mu.Lock()
 	defer w.mu.Unlock()
