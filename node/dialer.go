@@ -44,6 +44,9 @@ func (d *dialer) Receive(ctx actor.Context) {
 		d.n.plan.unlinked(msg, now)
 	case *setupEnded:
 		d.n.plan.ended(msg.ticket, causeOfSetup(msg.err), now)
+		if msg.punched && msg.err == nil {
+			d.n.plan.stats.punched++
+		}
 		d.explain(msg)
 	case *discovery.Candidate:
 		d.consider(msg, now)

@@ -34,6 +34,7 @@ type handshake struct {
 	n       *Node
 	parent  *actor.PID
 	inbound bool
+	punched bool        // the connection came through a hole
 	target  *enode.Node // of a dial
 	remote  netip.AddrPort
 	id      enode.ID // zero until known
@@ -87,7 +88,7 @@ func (h *handshake) start(ctx actor.Context) {
 	}
 	conn := h.conn.get()
 	h.n.background(self, func() {
-		r, err := wire.AcceptAuth(conn, h.n.key, wire.Options{Rand: h.n.cfg.Rand})
+		r, err := h.greet(conn)
 		actors.Send(root, self, &authRead{recipient: r, err: err})
 	})
 }
@@ -183,7 +184,8 @@ func (h *handshake) exchange(conn net.Conn, refused error) (*wire.Session, error
 func (h *handshake) sessionReady(ctx actor.Context, msg *sessionReady) {
 	if msg.err == nil {
 		actors.Send(ctx, h.n.peers, &settle{
-			by: ctx.Self(), id: h.id, conn: h.conn.take(), session: msg.session, offer: h.offer, inbound: h.inbound,
+			by: ctx.Self(), id: h.id, conn: h.conn.take(), session: msg.session, offer: h.offer,
+			inbound: h.inbound, punched: h.punched,
 		})
 	}
 	h.end(ctx, msg.err)
@@ -204,7 +206,7 @@ func (h *handshake) release() {
 // stopped itself, the news of its end would overtake the word.
 func (h *handshake) end(ctx actor.Context, err error) {
 	h.release()
-	actors.Send(ctx, h.parent, &setupDone{by: ctx.Self(), id: h.id, err: err})
+	actors.Send(ctx, h.parent, &setupDone{by: ctx.Self(), id: h.id, punched: h.punched, err: err})
 }
 
 // sendOff tells the remote of a finished session why it must go, and gives err back. The

@@ -39,10 +39,10 @@ type handshakes struct {
 	slots    slots
 	throttle throttle
 	// Those that wait for a slot, oldest first, apart by who may take which slot.
-	known, strangers []waiting
-	waitTimer        Timer
-	running          map[string]*running // by the ID of the actor's PID
-	dials            map[uint64]*actor.PID
+	waiting   [numSlotClasses][]waiting
+	waitTimer Timer
+	running   map[string]*running // by the ID of the actor's PID
+	dials     map[uint64]*actor.PID
 	// cutOff is why handshakes end that did not say so themselves.
 	cutOff   error
 	stopping bool  // nothing new begins
@@ -59,8 +59,9 @@ type waiting struct {
 type running struct {
 	remote  netip.AddrPort // of inbound connections
 	inbound bool
-	known   bool
+	class   slotClass // of inbound connections
 	dial    dial
+	punched bool
 	id      enode.ID
 	err     error
 }
@@ -78,7 +79,9 @@ func (n *Node) handshakesProps() *actor.Props {
 func (h *handshakes) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *accepted:
-		h.accepted(ctx, msg)
+		h.accepted(ctx, msg.conn)
+	case *called:
+		h.called(ctx, msg.conn)
 	case *waitOver:
 		h.dismiss(ctx)
 	case *startDial:
@@ -124,10 +127,12 @@ func (h *handshakes) stopIfIdle(ctx actor.Context) {
 // new one may begin: nobody would stop it.
 func (h *handshakes) stop(why error) {
 	h.stopping, h.cutOff = true, why
-	for _, w := range append(h.known, h.strangers...) {
-		h.turnAway(w.conn, why)
+	for class, queue := range h.waiting {
+		for _, w := range queue {
+			h.turnAway(w.conn, why)
+		}
+		h.waiting[class] = nil
 	}
-	h.known, h.strangers = nil, nil
 	for _, t := range []Timer{h.waitTimer, h.draining} {
 		if t != nil {
 			t.Stop()
@@ -137,14 +142,13 @@ func (h *handshakes) stop(why error) {
 }
 
 // accepted gives a new connection a slot, or lets it wait for one.
-func (h *handshakes) accepted(ctx actor.Context, msg *accepted) {
-	conn := msg.conn
+func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 	remote := addrPortOf(conn.RemoteAddr())
-	known, awaited := h.n.roster.knows(remote.Addr()), h.n.door.arrived(remote.Addr())
-	now := h.n.clock.Now()
-	if !msg.punched { // no router's mapping let it in
-		h.n.cameIn(nat.TCP, remote.Addr())
+	class, known, awaited := slotStranger, h.n.roster.knows(remote.Addr()), h.n.door.arrived(remote.Addr())
+	if known {
+		class = slotKnown
 	}
+	h.n.cameIn(nat.TCP, remote.Addr())
 	switch {
 	case h.stopping:
 		h.turnAway(conn, h.cutOff)
@@ -152,26 +156,28 @@ func (h *handshakes) accepted(ctx actor.Context, msg *accepted) {
 		h.turnAway(conn, ErrNotAllowed)
 	case !known && h.n.banned(enode.ID{}, remote.Addr()) != nil:
 		h.turnAway(conn, ErrBanned)
-	case !known && !awaited && !h.throttle.allow(remote.Addr(), now):
+	case !known && !awaited && !h.throttle.allow(remote.Addr(), h.n.clock.Now()):
 		h.turnAway(conn, ErrThrottled)
-	case h.slots.take(known):
-		h.begin(ctx, conn, known)
-	case known:
-		h.known = append(h.known, waiting{conn, now})
-		h.armWait(ctx)
-	case len(h.strangers) >= maxStrangers && !awaited && !exempt(remote.Addr()):
+	case h.slots.take(class):
+		h.begin(ctx, conn, class)
+	case !known && len(h.waiting[slotStranger]) >= maxStrangers && !awaited && !exempt(remote.Addr()):
 		h.turnAway(conn, ErrPendingFull)
 	default:
-		h.strangers = append(h.strangers, waiting{conn, now})
-		h.armWait(ctx)
+		h.wait(ctx, conn, class)
 	}
 }
 
+// wait lets a connection wait for a slot.
+func (h *handshakes) wait(ctx actor.Context, conn net.Conn, class slotClass) {
+	h.waiting[class] = append(h.waiting[class], waiting{conn, h.n.clock.Now()})
+	h.armWait(ctx)
+}
+
 // begin starts the handshake of a connection that has a slot; its credit goes back.
-func (h *handshakes) begin(ctx actor.Context, conn net.Conn, known bool) {
+func (h *handshakes) begin(ctx actor.Context, conn net.Conn, class slotClass) {
 	<-h.n.intake
-	r := &running{remote: addrPortOf(conn.RemoteAddr()), inbound: true, known: known}
-	hs := &handshake{n: h.n, parent: ctx.Self(), inbound: true, remote: r.remote}
+	r := &running{remote: addrPortOf(conn.RemoteAddr()), inbound: true, class: class}
+	hs := &handshake{n: h.n, parent: ctx.Self(), inbound: true, punched: class == slotCalled, remote: r.remote}
 	hs.conn.set(conn)
 	h.spawn(ctx, "inbound", hs, r)
 }
@@ -201,7 +207,7 @@ func (h *handshakes) turnAway(conn net.Conn, err error) {
 // done: a handshake has said how it ended.
 func (h *handshakes) done(ctx actor.Context, msg *setupDone) {
 	if r := h.running[msg.by.Id]; r != nil {
-		r.id, r.err = msg.id, msg.err
+		r.id, r.punched, r.err = msg.id, msg.punched, msg.err
 		h.ended(ctx, msg.by, r)
 		if !h.stopping || h.draining != nil { // else the runtime does
 			ctx.Stop(msg.by)
@@ -223,10 +229,10 @@ func (h *handshakes) gone(ctx actor.Context, who *actor.PID) {
 // ended frees what a handshake had, and tells those who count on it.
 func (h *handshakes) ended(ctx actor.Context, who *actor.PID, r *running) {
 	delete(h.running, who.Id)
-	end := &setupEnded{by: who, id: r.id, addr: r.remote.Addr(), inbound: r.inbound, ticket: r.dial.ticket, err: r.err}
+	end := &setupEnded{by: who, id: r.id, addr: r.remote.Addr(), inbound: r.inbound, ticket: r.dial.ticket, punched: r.punched, err: r.err}
 	actors.Send(ctx, h.n.peers, end)
 	if r.inbound {
-		h.slots.free(r.known)
+		h.slots.free(r.class)
 		h.serveWaiting(ctx)
 	} else {
 		delete(h.dials, r.dial.ticket)
@@ -239,15 +245,13 @@ func (h *handshakes) ended(ctx actor.Context, who *actor.PID, r *running) {
 
 // serveWaiting gives free slots to those that wait, known nodes first.
 func (h *handshakes) serveWaiting(ctx actor.Context) {
-	for len(h.known) > 0 && h.slots.take(true) {
-		w := h.known[0]
-		h.known = h.known[1:]
-		h.begin(ctx, w.conn, true)
-	}
-	for len(h.strangers) > 0 && h.slots.take(false) {
-		w := h.strangers[0]
-		h.strangers = h.strangers[1:]
-		h.begin(ctx, w.conn, false)
+	for class := range h.waiting {
+		queue, class := &h.waiting[class], slotClass(class)
+		for len(*queue) > 0 && h.slots.take(class) {
+			w := (*queue)[0]
+			*queue = (*queue)[1:]
+			h.begin(ctx, w.conn, class)
+		}
 	}
 }
 
@@ -266,7 +270,7 @@ func (h *handshakes) armWait(ctx actor.Context) {
 }
 
 func (h *handshakes) oldest() (since time.Time, ok bool) {
-	for _, queue := range [][]waiting{h.known, h.strangers} {
+	for _, queue := range h.waiting {
 		if len(queue) > 0 && (!ok || queue[0].since.Before(since)) {
 			since, ok = queue[0].since, true
 		}
@@ -278,7 +282,8 @@ func (h *handshakes) oldest() (since time.Time, ok bool) {
 func (h *handshakes) dismiss(ctx actor.Context) {
 	h.waitTimer = nil
 	now := h.n.clock.Now()
-	for _, queue := range []*[]waiting{&h.known, &h.strangers} {
+	for class := range h.waiting {
+		queue := &h.waiting[class]
 		for len(*queue) > 0 && now.Sub((*queue)[0].since) >= waitLimit {
 			h.turnAway((*queue)[0].conn, ErrPendingFull)
 			*queue = (*queue)[1:]
@@ -290,6 +295,10 @@ func (h *handshakes) dismiss(ctx actor.Context) {
 // report tells those who listen why a connection did not become a link. Remotes come and
 // go for reasons of their own, so the log has it as a detail.
 func (h *handshakes) report(r *running) {
+	if errors.Is(r.err, ErrObserved) {
+		h.n.log.Debug("told a neighbour what we see of it", "addr", r.remote)
+		return // it was no link that it wanted
+	}
 	direction := "outbound"
 	if r.inbound {
 		direction = "inbound"

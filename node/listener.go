@@ -75,7 +75,7 @@ func (a *acceptor) run(root *actor.RootContext, owner *actor.PID) {
 		}
 		if err == nil {
 			backoff = acceptBackoffMin
-			actors.Send(root, a.n.handshakes, &accepted{conn: conn})
+			actors.Send(root, a.n.handshakes, &accepted{conn})
 			continue
 		}
 		<-a.n.intake

@@ -21,6 +21,7 @@ type dialStats struct {
 	candidates int // that were offered
 	dialed     int // static nodes too
 	linked     int
+	punched    int            // of linked, through holes
 	failed     [numCauses]int // dials, and links that we dialed
 	passed     map[string]int // candidates that were not dialed, by reason
 }
@@ -46,6 +47,9 @@ func (s *dialStats) passOver(why error) {
 // attrs puts the counts in the terms of the log: what is zero is left out.
 func (s *dialStats) attrs() []any {
 	list := []any{"candidates", s.candidates, "dialed", s.dialed, "linked", s.linked}
+	if s.punched > 0 {
+		list = append(list, "punched", s.punched)
+	}
 	var failed, passed []any
 	for cause, n := range s.failed {
 		if n > 0 {

@@ -89,16 +89,22 @@ type chaosDue struct {
 
 // accepted goes to handshakes, from an accepting goroutine, for each connection. It
 // carries one credit of Node.intake, which handshakes gives back.
-type accepted struct {
-	conn    net.Conn
-	punched bool // a hole was punched for it, see Node.takeIn
-}
+type accepted struct{ conn net.Conn }
 
 // acceptFailed goes to the listener, from an accepting goroutine that now waits.
 type acceptFailed struct {
 	late
 	addr net.Addr
 	err  error
+}
+
+// From the answers of the puncher.
+
+// called goes to handshakes for each connection that a hole was punched for, where the
+// remote called. It carries a credit as well.
+type called struct {
+	late
+	conn *punch.Handover
 }
 
 // From the dialer.
@@ -139,6 +145,7 @@ type setupEnded struct {
 	addr    netip.Addr // where the connection led; not valid if there was none
 	inbound bool
 	ticket  uint64 // of the dial; 0 for inbound connections
+	punched bool   // the connection came through a hole
 	err     error  // nil: the session was given to peers
 }
 
@@ -180,15 +187,17 @@ type settle struct {
 	session *wire.Session
 	offer   *offer // what our Hello said
 	inbound bool
+	punched bool // the connection came through a hole
 }
 
 // setupDone goes to handshakes as the handshake's last word: the connection is closed or
 // handed over, and the actor may be stopped.
 type setupDone struct {
 	late
-	by  *actor.PID
-	id  enode.ID
-	err error
+	by      *actor.PID
+	id      enode.ID
+	punched bool // the connection came through a hole
+	err     error
 }
 
 // setupOverdue is a handshake's timer to itself.

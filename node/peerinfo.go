@@ -23,6 +23,7 @@ type PeerInfo struct {
 	LocalAddr, RemoteAddr netip.AddrPort // zero where a connection has no IP address
 
 	Inbound bool // it dialed
+	Punched bool // through a hole in NATs, with a neighbour's help
 	Static  bool
 	Trusted bool
 
@@ -58,7 +59,7 @@ func (n *Node) peerInfo(m *member) PeerInfo {
 	info := PeerInfo{
 		ID: m.id, Enode: urlOf(l), Name: l.Hello().Name,
 		LocalAddr: addrPortOf(l.LocalAddr()), RemoteAddr: addrPortOf(l.RemoteAddr()),
-		Inbound: l.Inbound(), Static: mark.static, Trusted: mark.trusted,
+		Inbound: l.Inbound(), Punched: m.punched, Static: mark.static, Trusted: mark.trusted,
 		Since: l.Started(), RTT: l.RTT(),
 		BytesIn: stats.BytesIn, BytesOut: stats.BytesOut,
 		MessagesIn: stats.MsgsIn, MessagesOut: stats.MsgsOut,

@@ -67,7 +67,7 @@ func (p *peers) admit(ctx actor.Context, msg *admit) {
 
 // settle makes a link of a session, or sends the remote off.
 func (p *peers) settle(ctx actor.Context, msg *settle) {
-	m := &member{caller: caller{id: msg.id, addr: addrPortOf(msg.conn.RemoteAddr()).Addr(), inbound: msg.inbound}, offer: msg.offer}
+	m := &member{caller: caller{id: msg.id, addr: addrPortOf(msg.conn.RemoteAddr()).Addr(), inbound: msg.inbound}, offer: msg.offer, punched: msg.punched}
 	err := p.n.roster.clear(m.caller, msg.by)
 	if err == nil {
 		err = msg.offer.stands(p.n.offer.Load(), msg.session.RemoteHello.Caps)

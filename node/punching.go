@@ -7,7 +7,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/node/punch"
@@ -129,18 +128,4 @@ func (n *Node) ownAddrs() []netip.Addr {
 func (n *Node) openOther() (net.PacketConn, error) {
 	network, address := network("udp", netip.AddrPortFrom(n.udpAddrs()[0].Addr(), 0))
 	return new(net.ListenConfig).ListenPacket(context.Background(), network, address)
-}
-
-// takeIn takes a connection that a hole was punched for, like one that was accepted: if there
-// are too many of those, it is closed.
-func (n *Node) takeIn(conn net.Conn) {
-	if !n.roster.isClosed() {
-		select {
-		case n.intake <- struct{}{}:
-			actors.Send(n.system.Root, n.handshakes, &accepted{conn: conn, punched: true})
-			return
-		default:
-		}
-	}
-	_ = conn.Close() // the caller sees it
 }

@@ -58,6 +58,9 @@ var (
 	ErrNotAllowed = errors.New("address not in the allowed networks")
 	// ErrThrottled: the address was here less than 30 s ago, or 16 others of its network were.
 	ErrThrottled = errors.New("too many attempts from this address or network")
+	// ErrObserved: a neighbour asked, in place of a handshake, under which endpoint we see it,
+	// and was told. No [SetupFailed] is made of it.
+	ErrObserved = errors.New("a neighbour asked what we see of it")
 	// ErrPendingFull: no slot for another handshake became free in time.
 	ErrPendingFull = errors.New("too many handshakes under way")
 	// ErrAlreadyDialing: a dial to this node is under way.

@@ -32,8 +32,9 @@ type roster struct {
 // member is one live link.
 type member struct {
 	caller
-	link  *actors.Link
-	offer *offer // of which the link came
+	link    *actors.Link
+	offer   *offer // of which the link came
+	punched bool   // through a hole
 }
 
 func newRoster(self enode.ID, l limits) *roster {

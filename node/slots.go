@@ -6,36 +6,41 @@ import (
 	"time"
 )
 
+// slotClass says who may take which slot of the inbound handshakes. Those of a lower number
+// get a free one first.
+type slotClass uint8
+
+const (
+	slotKnown    slotClass = iota // comes from the address of a known node
+	slotCalled                    // a hole was punched for it
+	slotStranger                  // all others
+	numSlotClasses
+)
+
 // slots bounds the inbound handshakes under way. One in four is kept for connections
 // from the addresses of known nodes, so that strangers who connect and stay silent
-// don't lock those out.
+// don't lock those out. Half of these are also for those that holes are punched for: they
+// should not have tried in vain, but strangers they are.
 type slots struct {
-	max       int
-	strangers int
-	known     int
+	max   int
+	taken [numSlotClasses]int
 }
 
 // take reports whether there is a slot, and uses it.
-func (s *slots) take(known bool) bool {
-	if s.strangers+s.known >= s.max || !known && s.strangers >= s.max-s.max/4 {
+func (s *slots) take(class slotClass) bool {
+	kept := s.max / 4
+	switch {
+	case s.taken[slotKnown]+s.taken[slotCalled]+s.taken[slotStranger] >= s.max,
+		class == slotStranger && s.taken[slotStranger] >= s.max-kept,
+		class == slotCalled && s.taken[slotCalled] >= max(1, kept/2):
 		return false
 	}
-	if known {
-		s.known++
-	} else {
-		s.strangers++
-	}
+	s.taken[class]++
 	return true
 }
 
-// free gives back what take gave for the same kind.
-func (s *slots) free(known bool) {
-	if known {
-		s.known--
-	} else {
-		s.strangers--
-	}
-}
+// free gives back what take gave for the same class.
+func (s *slots) free(class slotClass) { s.taken[class]-- }
 
 const (
 	throttleWindow = 30 * time.Second

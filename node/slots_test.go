@@ -9,35 +9,36 @@ import (
 
 func TestSlots(t *testing.T) {
 	tests := []struct {
-		name               string
-		max                int
-		strangers, known   int // taken before
-		wantStranger, want bool
+		name                           string
+		max                            int
+		strangers, known, called       int // taken before
+		wantStranger, wantCalled, want bool
 	}{
-		{name: "empty", max: 50, wantStranger: true, want: true},
-		{name: "last slot for strangers", max: 50, strangers: 37, wantStranger: true, want: true},
-		{name: "only the kept ones left", max: 50, strangers: 38, want: true},
-		{name: "kept ones partly used", max: 50, strangers: 38, known: 11, want: true},
+		{name: "empty", max: 50, wantStranger: true, wantCalled: true, want: true},
+		{name: "last slot for strangers", max: 50, strangers: 37, wantStranger: true, wantCalled: true, want: true},
+		{name: "only the kept ones left", max: 50, strangers: 38, wantCalled: true, want: true},
+		{name: "kept ones partly used", max: 50, strangers: 38, known: 11, wantCalled: true, want: true},
+		{name: "half of the kept ones used by called ones", max: 50, strangers: 38, called: 6, want: true},
+		{name: "called ones have no more among few", max: 50, called: 6, wantStranger: true, want: true},
 		{name: "full", max: 50, strangers: 38, known: 12},
-		{name: "known nodes may have all", max: 50, known: 49, wantStranger: true, want: true},
+		{name: "known nodes may have all", max: 50, known: 49, wantStranger: true, wantCalled: true, want: true},
 		{name: "all taken by known nodes", max: 50, known: 50},
-		{name: "a few: one in four is none", max: 3, strangers: 2, wantStranger: true, want: true},
-		{name: "four: one is kept", max: 4, strangers: 3, want: true},
+		{name: "a few: one in four is none", max: 3, strangers: 2, wantStranger: true, wantCalled: true, want: true},
+		{name: "four: one is kept", max: 4, strangers: 3, wantCalled: true, want: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := slots{max: tt.max, strangers: tt.strangers, known: tt.known}
-			if got := s.take(false); got != tt.wantStranger {
-				t.Errorf("stranger: %v, want %v", got, tt.wantStranger)
-			} else if got {
-				s.free(false)
+			s := slots{max: tt.max, taken: [numSlotClasses]int{slotKnown: tt.known, slotCalled: tt.called, slotStranger: tt.strangers}}
+			before := s
+			for class, want := range [numSlotClasses]bool{slotKnown: tt.want, slotCalled: tt.wantCalled, slotStranger: tt.wantStranger} {
+				class := slotClass(class)
+				if got := s.take(class); got != want {
+					t.Errorf("class %d: %v, want %v", class, got, want)
+				} else if got {
+					s.free(class)
+				}
 			}
-			if got := s.take(true); got != tt.want {
-				t.Errorf("known: %v, want %v", got, tt.want)
-			} else if got {
-				s.free(true)
-			}
-			if s.strangers != tt.strangers || s.known != tt.known {
+			if s != before {
 				t.Errorf("take and free left %+v", s)
 			}
 		})
