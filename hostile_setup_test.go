@@ -127,14 +127,14 @@ func halfOpen(t *testing.T, v *victim) {
 
 // drippingAuth sends an auth byte by byte, each in time for an idle timeout.
 func drippingAuth(t *testing.T, v *victim) {
-	conn := v.open(t)
+	conn := v.drips[0]
 	drip(t, conn, v.auth(t, newKey(t)).Packet())
 	v.refused(t, conn, os.ErrDeadlineExceeded)
 }
 
 // drippingHello comes through the encryption handshake, and then takes its time.
 func drippingHello(t *testing.T, v *victim) {
-	r := v.encrypted(t, newKey(t))
+	r := v.encryptedOver(t, v.drips[1], newKey(t))
 	drip(t, r, r.sealed(t, wire.HelloMsg, piece(1, wire.MaxHello)))
 	v.refused(t, r, os.ErrDeadlineExceeded)
 }
@@ -160,7 +160,11 @@ func drip(t *testing.T, conn net.Conn, b []byte) {
 // encrypted makes the encryption handshake, and sends no Hello.
 func (v *victim) encrypted(t testing.TB, key *ecdsa.PrivateKey) *remote {
 	t.Helper()
-	conn := v.open(t)
+	return v.encryptedOver(t, v.open(t), key)
+}
+
+func (v *victim) encryptedOver(t testing.TB, conn *net.TCPConn, key *ecdsa.PrivateKey) *remote {
+	t.Helper()
 	auth := v.auth(t, key)
 	if _, err := conn.Write(auth.Packet()); err != nil {
 		t.Fatal(err)

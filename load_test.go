@@ -114,6 +114,7 @@ func TestTenProtocolsAtOnce(t *testing.T) {
 
 // echoer asks for echoes, so many at a time, and answers those that it is asked for.
 type echoer struct {
+	gate          *sync.RWMutex // who has it to write stops all of them
 	count, window int
 	link          *protocols.Link
 	sent, got     int
@@ -135,6 +136,8 @@ func (e *echoer) writeEcho(n int) []byte {
 }
 
 func (e *echoer) Receive(ctx actor.Context) {
+	e.gate.RLock()
+	defer e.gate.RUnlock()
 	switch msg := ctx.Message().(type) {
 	case *protocols.LinkUp:
 		e.link = msg.Link
@@ -171,28 +174,38 @@ func (e *echoer) send(msg any) {
 // Two nodes send each other echoes of 32 KiB at once: nothing locks up, and what
 // they hold meanwhile stays within the budgets.
 func TestEchoesBothWaysAtOnce(t *testing.T) {
-	count := unlessRace(100_000, 4_000)
+	count := unlessRace(50_000, 4_000)
 	// The asks of one side and its answers to the other's must fit the outbox of 1 MiB;
 	// the answers alone are more than high water.
 	const window = 12
 	done := make(chan error, 64)
+	var gate sync.RWMutex
 	spec := lines("echo", nil)
-	spec.New = func() actor.Actor { return &echoer{count: count, window: window, done: done} }
+	spec.New = func() actor.Actor { return &echoer{gate: &gate, count: count, window: window, done: done} }
 	a := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
 	b := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
-	runtime.GC()
-	before, peak := liveHeap(), watchPeak(liveHeap)
+	// What is made while a garbage collection runs counts as live until the next, and on a
+	// busy machine that is more than all that is held. So nobody makes anything: with the
+	// handlers at rest, what waits for them is at its most, too.
+	held := func() int {
+		gate.Lock()
+		defer gate.Unlock()
+		runtime.GC()
+		return liveHeap()
+	}
+	before, peak := held(), watchPeak(100*time.Millisecond, held)
 	connected(t, a, b)
 	for range 2 {
 		if err := within(t, done); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// Two ends, with 1 MiB to read and 1 MiB to write each. What is made while a garbage
-	// collection runs counts as live until the next; it is most of the rest.
-	const budgets, garbage = 2 * (1<<20 + 1<<20), 28 << 20
-	if grown := peak() - before; grown > budgets+garbage {
-		t.Errorf("%d KiB of heap were in use meanwhile, want at most %d", grown>>10, (budgets+garbage)>>10)
+	// Two ends, with 1 MiB to read and 1 MiB to write each. The link's own memory is the rest.
+	const budgets, besides = 2 * (1<<20 + 1<<20), 4 << 20
+	grown := peak() - before
+	t.Logf("%d KiB were held at most", grown>>10)
+	if grown > budgets+besides {
+		t.Errorf("%d KiB of heap were held meanwhile, want at most %d", grown>>10, (budgets+besides)>>10)
 	}
 }
 
@@ -203,11 +216,11 @@ func liveHeap() int {
 	return int(sample[0].Value.Uint64())
 }
 
-// watchPeak looks at a gauge every few milliseconds, and tells the most that it showed.
-func watchPeak(gauge func() int) (stop func() int) {
+// watchPeak looks at a gauge again and again, and tells the most that it showed.
+func watchPeak(interval time.Duration, gauge func() int) (stop func() int) {
 	quit, peak := make(chan struct{}), make(chan int)
 	go func() {
-		tick := time.NewTicker(10 * time.Millisecond)
+		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		most := gauge()
 		for {
