@@ -113,7 +113,7 @@ func TestPoolWakesAllWhoWait(t *testing.T) {
 	for i, ch := range []<-chan struct{}{first, second} {
 		select {
 		case <-ch:
-		case <-time.After(5 * time.Second):
+		case <-time.After(20 * time.Second):
 			t.Fatalf("waiter %d is not woken", i)
 		}
 	}

@@ -101,7 +101,7 @@ func settles(t testing.TB, what string, number func() int64) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for range 5000 {
+	for range 20_000 {
 		if number() == 0 {
 			return
 		}

@@ -107,8 +107,8 @@ func TestR2BothAskAndAnswer(t *testing.T) {
 				case <-done:
 				case e := <-r.a.ended:
 					t.Fatalf("ended: %v", e.Cause)
-				case <-time.After(20 * time.Second):
-					t.Fatal("not done within 20 s")
+				case <-time.After(time.Minute):
+					t.Fatal("not done within a minute")
 				}
 			}
 		})

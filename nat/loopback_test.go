@@ -86,7 +86,7 @@ func runOnLoopback(t *testing.T, find *finder, want ExternalAddress, state State
 	top := s.root.Spawn(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithSupervisor(p)))
 	<-p.spawned
 	if want.Method == "" {
-		for deadline := time.Now().Add(10 * time.Second); s.status().State != state; {
+		for deadline := time.Now().Add(30 * time.Second); s.status().State != state; {
 			if time.Now().After(deadline) {
 				t.Fatalf("%+v", s.status())
 			}
@@ -102,7 +102,7 @@ func runOnLoopback(t *testing.T, find *finder, want ExternalAddress, state State
 			if a != want {
 				t.Errorf("published %+v, want %+v", a, want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatalf("%+v", s.status())
 		}
 	}

@@ -26,7 +26,7 @@ func TestUDPMappers(t *testing.T) {
 	f := newFakeUDP(t, "127.5.1.1")
 	for _, m := range []Mapper{newPCP(netip.AddrPortFrom(f.addr, portPMP), loopback, secret), newPMP(f.addr, loopback)} {
 		t.Run(string(m.Method()), func(t *testing.T) {
-			ctx := soon(t, 10*time.Second)
+			ctx := soon(t, 20*time.Second)
 			r, err := m.External(ctx)
 			if err != nil || r.Epoch.Seconds < 3599 || !r.Epoch.Known || r.IP.IsValid() != m.Caps().Tells || r.IP.IsValid() && r.IP != wan {
 				t.Fatalf("reading %+v, %v", r, err)
@@ -85,8 +85,8 @@ func TestUDPMapperErrors(t *testing.T) {
 		{name: "garbage", m: pmp, fault: func(f *fakeUDP) { f.garbage = true }, cause: Garbage},
 		{name: "closed", m: newPCP(netip.AddrPortFrom(closed, portPMP), loopback, secret), fault: func(*fakeUDP) {}, cause: Unreachable},
 		{name: "closed", m: newPMP(closed, loopback), fault: func(*fakeUDP) {}, cause: Unreachable},
-		{name: "two lost datagrams", m: pcp, fault: func(f *fakeUDP) { f.drop = 2 }, time: 2 * time.Second},
-		{name: "two lost datagrams", m: pmp, fault: func(f *fakeUDP) { f.drop = 2 }, time: 2 * time.Second},
+		{name: "two lost datagrams", m: pcp, fault: func(f *fakeUDP) { f.drop = 2 }},
+		{name: "two lost datagrams", m: pmp, fault: func(f *fakeUDP) { f.drop = 2 }},
 	} {
 		t.Run(tt.name+" "+string(tt.m.Method()), func(t *testing.T) {
 			f.set(func(f *fakeUDP) {
@@ -94,7 +94,7 @@ func TestUDPMapperErrors(t *testing.T) {
 				tt.fault(f)
 			})
 			if tt.time == 0 {
-				tt.time = 5 * time.Second
+				tt.time = 20 * time.Second
 			}
 			_, err := tt.m.Map(soon(t, tt.time), q)
 			var e *Error
@@ -113,7 +113,7 @@ func TestUDPMapperErrors(t *testing.T) {
 // one hasn't.
 func TestPCPTakesOverAfterAKill(t *testing.T) {
 	f := newFakeUDP(t, "127.5.1.4")
-	ctx := soon(t, 5*time.Second)
+	ctx := soon(t, 20*time.Second)
 	q := Request{Protocol: TCP, Internal: 30303, External: 30303, Lifetime: time.Hour}
 	at := netip.AddrPortFrom(f.addr, portPMP)
 	if _, err := newPCP(at, loopback, secret).Map(ctx, q); err != nil {

@@ -39,7 +39,7 @@ func TestHear(t *testing.T) {
 			if d.boot != boot || d.from != loopback || d.kind != noticeAlive {
 				t.Errorf("%+v, want boot id %s", d, boot)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatalf("boot id %s is not told of", boot)
 		}
 	}

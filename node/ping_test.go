@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
@@ -44,11 +43,24 @@ func TestPingNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
 	silent := enode.NewV4(&newKey(t).PublicKey, []byte{127, 0, 0, 1}, ln.Addr().(*net.TCPAddr).Port, 0)
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
+	ctx, cancel := context.WithCancel(context.Background())
+	var conn net.Conn
+	heard := make(chan error, 1)
+	go func() {
+		var err error
+		if conn, err = ln.Accept(); err == nil {
+			_, _, err = wire.ReadPacket(conn) // its auth, to which nobody says anything
+		}
+		heard <- err
+		cancel()
+	}()
 	r, err := node.Ping(ctx, nil, silent)
+	ln.Close()
+	if err := <-heard; err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
 	if !errors.Is(err, net.ErrClosed) || r.Connect == 0 || r.Hello != nil {
 		t.Errorf("%+v, %v: want a connection and no Hello", r, err)
 	}
