@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -16,6 +17,7 @@ func TestFindsAndIsFound(t *testing.T) {
 	var v4, v5 *remote
 	perform(t, func(s *stage, c *Config) {
 		v4, v5 = s.addV4("10.0.0.4:30303"), s.addV5("10.0.0.5:30303")
+		synctest.Wait() // they list nobody who comes before their first search has ended
 		c.V4, c.V5 = true, true
 		c.Bootnodes, c.BootnodesV5 = append(c.Bootnodes, v4.node()), append(c.BootnodesV5, v5.node())
 	}, func(s *stage) {
