@@ -124,6 +124,9 @@ type Config struct {
 	DialFrom func(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
 	// ListenFunc opens a listener for each address of Listen. Nil: TCP.
 	ListenFunc func(ctx context.Context, on netip.AddrPort) (net.Listener, error)
+	// OwnAddrs gives the addresses of the machine. Nil: those of its interfaces, or none where
+	// ListenFunc is not TCP.
+	OwnAddrs func() ([]netip.Addr, error)
 	// LookupHost resolves the DNS names of static nodes. Nil: the system's resolver.
 	LookupHost func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Chaos makes actors panic on purpose.
@@ -173,6 +176,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Dial == nil {
 		c.Dial = dialTCP
+	}
+	if c.OwnAddrs == nil && c.ListenFunc == nil {
+		c.OwnAddrs = interfaceAddrs
+	}
+	if c.OwnAddrs == nil {
+		c.OwnAddrs = func() ([]netip.Addr, error) { return nil, nil }
 	}
 	if c.ListenFunc == nil {
 		c.ListenFunc = listenTCP

@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+	"github.com/ethereum/go-ethereum/p2p/netutil"
 
 	"github.com/troupe-p2p/troupe/nat"
 )
@@ -167,8 +168,8 @@ func (n *Node) listenPort() uint16 {
 	return addrPortOf(n.acceptors[0].ln.Addr()).Port()
 }
 
-// listening is where others reach the node by the addresses that it listens on, with
-// loopback where it listens on all.
+// listening is where others reach the node by the addresses that it listens on, with a
+// guess where it listens on all.
 func (n *Node) listening() endpoint {
 	e := endpoint{udp: n.udpPort()}
 	for _, a := range n.acceptors {
@@ -178,7 +179,7 @@ func (n *Node) listening() endpoint {
 		}
 		ip, sure := at.Addr(), certain
 		if ip.IsUnspecified() {
-			ip, sure = netip.AddrFrom4([4]byte{127, 0, 0, 1}), guessed
+			ip, sure = n.likely(), guessed
 		}
 		if ip.Is4() && !e.ip4.IsValid() {
 			e.ip4, e.tcp4, e.sure4 = ip, at.Port(), sure
@@ -188,6 +189,41 @@ func (n *Node) listening() endpoint {
 		}
 	}
 	return e
+}
+
+// likely is where a node that listens on all addresses is for all that anybody knows: at
+// one that the machine has on the Internet, which spares the first nodes of a network the
+// riddle of who tells whom where he is, or else on loopback.
+func (n *Node) likely() netip.Addr {
+	for _, ip := range n.machineAddrs() {
+		if ip.Is4() && ip.IsGlobalUnicast() && !exempt(ip) && !netutil.AddrIsSpecialNetwork(ip) {
+			return ip
+		}
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// machineAddrs are the addresses of the machine.
+func (n *Node) machineAddrs() []netip.Addr {
+	list, err := n.cfg.OwnAddrs()
+	if err != nil {
+		n.log.Debug("the machine's addresses are not known", "err", err)
+	}
+	return list
+}
+
+// interfaceAddrs are the addresses of the machine's interfaces.
+func interfaceAddrs() ([]netip.Addr, error) {
+	interfaces, err := net.InterfaceAddrs()
+	var list []netip.Addr
+	for _, a := range interfaces {
+		if prefix, ok := a.(*net.IPNet); ok {
+			if ip, ok := netip.AddrFromSlice(prefix.IP); ok {
+				list = append(list, ip.Unmap())
+			}
+		}
+	}
+	return list, err
 }
 
 // boundTo is the address for the NAT actor: the one that the node listens on, not valid

@@ -110,18 +110,7 @@ func (n *Node) ownAddrs() []netip.Addr {
 	if n.cfg.Discovery.ListenFunc != nil {
 		return list
 	}
-	interfaces, err := net.InterfaceAddrs()
-	if err != nil {
-		n.log.Debug("the machine's addresses are not known", "err", err)
-	}
-	for _, a := range interfaces {
-		if prefix, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(prefix.IP); ok {
-				list = append(list, ip.Unmap())
-			}
-		}
-	}
-	return list
+	return append(list, n.machineAddrs()...)
 }
 
 // openOther opens another UDP port on the address of the first one.

@@ -50,6 +50,7 @@ func punchingNode(t *testing.T, edit func(*Config)) *Node {
 	}
 	c := Config{
 		Key: key, Listen: []netip.AddrPort{{}}, Discovery: &Discovery{V5: true}, Specs: []protocols.Spec{bench.Spec()},
+		OwnAddrs: func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil },
 	}
 	edit(&c)
 	n, err := New(c)
@@ -195,6 +196,23 @@ func TestWhoTakesNoPart(t *testing.T) {
 	if _, err := New(Config{DataDir: t.TempDir(), Specs: []protocols.Spec{bench.Spec()}, HolePunching: HolePunching{Off: true, Private: true}}); err == nil {
 		t.Error("off and private at the same time")
 	}
+}
+
+// TestOwnAddressOnTheInternet: a machine that has one says it, until somebody knows better.
+func TestOwnAddressOnTheInternet(t *testing.T) {
+	n := punchingNode(t, func(c *Config) {
+		c.OwnAddrs = func() ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("192.168.1.2"), netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("30.1.1.1")}, nil
+		}
+	})
+	if at, _ := n.Self().UDPEndpoint(); at.Addr() != netip.MustParseAddr("30.1.1.1") {
+		t.Errorf("the record says %v", at)
+	}
+	n.toAnnouncer(&punchChanged{state: punch.State{Belief: punch.EndpointIndependent, Observed: addrPort("30.1.2.3:3001")}})
+	within(t, "the record says what neighbours see", func() bool {
+		at, _ := n.Self().UDPEndpoint()
+		return at == addrPort("30.1.2.3:3001")
+	})
 }
 
 // within waits for something that nobody tells.
