@@ -50,6 +50,58 @@ func TestR2UnreadAnswersHoldBackQuestions(t *testing.T) {
 	}
 }
 
+// TestR2OthersSendNoAnswers: what goroutines send while a handler is at work holds nobody
+// back, however much it is: two nodes that write to each other without end would both stop
+// reading. What the handler sends does, however deep in its calls.
+func TestR2OthersSendNoAnswers(t *testing.T) {
+	fill := func(s *script) {
+		for s.Send(1, noise(10_000)) == nil {
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		fill func(s *script)
+		over bool
+	}{
+		{"another goroutine", func(s *script) {
+			done := make(chan struct{})
+			go func() { defer close(done); fill(s) }()
+			<-done
+		}, false},
+		{"the handler", fill, true},
+		{"the handler, deep down", func(s *script) { deep(100, func() { fill(s) }) }, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s, filled, goOn := &script{}, make(chan struct{}), make(chan struct{})
+				s.message = func(actor.Context, Inbound) error {
+					tt.fill(s)
+					close(filled)
+					<-goOn
+					return nil
+				}
+				r := meet(t, s.protocol("a"))
+				r.send(16, nil)
+				<-filled
+				if over := s.outbox.over(); over != tt.over {
+					t.Errorf("the remote is held back: %v; %d bytes of answers wait, one is owed: %v",
+						over, s.outbox.answers.Load(), s.outbox.answerOwed.Load())
+				}
+				close(goOn)
+				r.conn.Close()
+			})
+		})
+	}
+}
+
+func deep(calls int, f func()) {
+	if calls == 0 {
+		f()
+		return
+	}
+	deep(calls-1, f)
+}
+
 // And one that reads in time gets all of them, however slowly.
 func TestR2SlowReaderGetsAllAnswers(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -30,7 +30,8 @@ type outbox struct {
 	queued atomic.Int64 // bytes in both; changed with mu held, read without
 
 	// What a handler sends while it handles a message counts as an answer, because
-	// the remote can make it more and more; what other goroutines send does not.
+	// the remote can make it more and more; what other goroutines send meanwhile does not
+	// where it matters, see answersMore.
 	answering  atomic.Bool  // a handler is at work
 	answers    atomic.Int64 // bytes in chunks that are answers; like queued
 	answerOwed atomic.Bool  // an answer was refused and its Drained has not come yet
@@ -120,7 +121,9 @@ func (o *outbox) admit(room, limit int, owed bool) error {
 		return nil
 	}
 	if owed {
-		o.answerOwed.Store(o.answerOwed.Load() || o.answering.Load())
+		if o.answering.Load() && inHandler() {
+			o.answerOwed.Store(true)
+		}
 		o.refused.Store(max(o.refused.Load(), int64(room)))
 	}
 	return ErrOutboxFull
@@ -130,7 +133,7 @@ func (o *outbox) admit(room, limit int, owed bool) error {
 func (o *outbox) added(c *chunk, size int) (request bool) {
 	c.n += size
 	o.queued.Add(int64(size))
-	if o.answering.Load() {
+	if o.answersMore(size) {
 		c.answers += size
 		o.answers.Add(int64(size))
 	}
@@ -139,6 +142,13 @@ func (o *outbox) added(c *chunk, size int) (request bool) {
 	}
 	o.requested = true
 	return true
+}
+
+// answersMore says whether so many bytes more count as an answer, with mu held. Who sent
+// them is looked up only where it decides: up to high water nothing follows from it, and
+// beyond it only the handler's own may hold the remote back.
+func (o *outbox) answersMore(size int) bool {
+	return o.answering.Load() && (o.answers.Load()+int64(size) <= int64(o.high) || inHandler())
 }
 
 // frameBound is the most that a payload takes as a frame: header, code, snappy's
