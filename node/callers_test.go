@@ -70,6 +70,8 @@ func (h *hall) comesIn(t *testing.T, from string) net.Conn {
 	return theirs
 }
 
+var errUndialed = errors.New("nobody is dialed directly")
+
 // hallNode runs a node that listens at a public address, until the test ends.
 func hallNode(t *testing.T, edit func(*Config)) (*Node, *hall) {
 	t.Helper()
@@ -82,7 +84,7 @@ func hallNode(t *testing.T, edit func(*Config)) (*Node, *hall) {
 		Key: key, Listen: []netip.AddrPort{h.at}, Specs: []protocols.Spec{bench.Spec()},
 		ListenFunc: func(context.Context, netip.AddrPort) (net.Listener, error) { return h, nil },
 		Dial: func(_ context.Context, to netip.AddrPort) (net.Conn, error) {
-			return nil, errors.New("nobody is dialed directly")
+			return nil, errUndialed
 		},
 		DialFrom: func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
 			return nil, errors.New("nobody is dialed from the port")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -20,6 +21,7 @@ const (
 	causeBusy                         // the remote has too many peers
 	causeCrossed                      // there is another connection between the two
 	causeUnreachable                  // no connection came about
+	causeImpassable                   // and none can, as long as both sides' NATs are what they are
 	causeHandshake                    // the connection came to nothing
 	causeUseless                      // the remote has nothing for us, or thinks so of us
 	causeLost                         // there was a link, and it ended
@@ -27,7 +29,7 @@ const (
 )
 
 func (c dialCause) String() string {
-	return [...]string{"none", "ours", "busy", "crossed", "unreachable", "handshake", "useless", "lost"}[c]
+	return [...]string{"none", "ours", "busy", "crossed", "unreachable", "impassable", "handshake", "useless", "lost"}[c]
 }
 
 // pause is how long to leave a node in peace after its first failure, doubling with each
@@ -44,6 +46,7 @@ var dynamicPauses = [numCauses]pause{
 	causeBusy:        {doorClosed, 10 * time.Minute},
 	causeCrossed:     {doorClosed, doorClosed},
 	causeUnreachable: {time.Minute, time.Hour},
+	causeImpassable:  {30 * time.Minute, 6 * time.Hour},
 	causeHandshake:   {time.Minute, time.Hour},
 	causeUseless:     {30 * time.Minute, 6 * time.Hour},
 	causeLost:        {doorClosed, 10 * time.Minute},
@@ -65,6 +68,7 @@ var staticPauses = [numCauses]pause{
 	causeBusy:        {redialMin, redialMax},
 	causeCrossed:     {redialMin, redialMax},
 	causeUnreachable: {redialMin, redialMax},
+	causeImpassable:  {redialMin, redialMax},
 	causeHandshake:   {redialMin, redialMax},
 	causeUseless:     {10 * redialMin, 10 * redialMax},
 	causeLost:        {redialMin, redialMax},
@@ -105,6 +109,12 @@ func causeOfSetup(err error) dialCause {
 		return causeNone
 	case errors.As(err, &remote):
 		return causeOfReason(remote.Reason)
+	case errors.Is(err, punch.ErrImpossible), errors.Is(err, punch.ErrFiltered), errors.Is(err, punch.ErrUDPOnly):
+		return causeImpassable
+	case errors.Is(err, punch.ErrCrossed):
+		return causeCrossed
+	case errors.Is(err, punch.ErrBusy), errors.Is(err, punch.ErrDown):
+		return causeOurs // it was not called, and may be soon
 	case errors.As(err, &ours), errors.Is(err, ErrSetupTimeout):
 		return causeUnreachable
 	case errors.Is(err, ErrUselessPeer):

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/punch"
 )
 
 const (
@@ -32,6 +34,8 @@ type dialPool struct {
 	refuse func(caller) error
 	// networks are those that may be dialed, see allowed.
 	networks []netip.Prefix
+	// calls says that nodes can be reached through NATs.
+	calls bool
 
 	pool    []candidate // oldest first
 	history history
@@ -62,6 +66,17 @@ func (p *dialPlan) offer(n *enode.Node, now time.Time) error {
 	return nil
 }
 
+// places lists where a candidate is: the endpoints to dial, or where it would be called.
+func (p *dialPool) places(n *enode.Node) []netip.AddrPort {
+	all := endpointsOf(n)
+	if udp, ok := n.UDPEndpoint(); ok && len(all) == 0 && p.calls {
+		if _, takes := punch.Takes(n); takes {
+			all = append(all, udp)
+		}
+	}
+	return all
+}
+
 // takeCandidate takes the one that has waited longest out of the pool.
 func (p *dialPlan) takeCandidate() candidate {
 	c := p.pool[0]
@@ -71,7 +86,7 @@ func (p *dialPlan) takeCandidate() candidate {
 
 // whyNot says why a candidate is not to be dialed now; nil: it may be.
 func (p *dialPlan) whyNot(n *enode.Node, now time.Time) error {
-	all := endpointsOf(n)
+	all := p.places(n)
 	i := slices.IndexFunc(all, func(at netip.AddrPort) bool { return allowed(p.networks, at.Addr()) })
 	switch {
 	case len(all) == 0 || n.Pubkey() == nil:

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/node/punch"
 )
 
 // itsEndpoint is where the candidates of TestWhyNot live if nothing else is said.
@@ -46,10 +49,18 @@ func TestWhyNot(t *testing.T) {
 // whyNotAtAll has what a candidate is, and what goes on.
 func whyNotAtAll(t *testing.T) []whyNotTest {
 	other := nodeAt(t, itsEndpoint)
+	called, _ := recordAt(t, punch.EndpointIndependent, enr.UDP(30303))
 	return []whyNotTest{
 		{name: "nothing known"},
 		{name: "no address", node: enode.NewV4(other.Pubkey(), nil, 0, 0), want: ErrNoAddress},
 		{name: "no TCP port", node: enode.NewV4(other.Pubkey(), []byte{203, 0, 113, 1}, 0, 30303), want: ErrNoAddress},
+		{name: "no TCP port, but can be called", node: called, prepare: func(p *dialPlan, _ *enode.Node) { p.calls = true }},
+		{name: "the same without hole punching", node: called, want: ErrNoAddress},
+		{name: "no TCP port, and can't be called", want: ErrNoAddress, prepare: func(p *dialPlan, _ *enode.Node) { p.calls = true },
+			node: enode.NewV4(other.Pubkey(), []byte{203, 0, 113, 1}, 0, 30303)},
+		{name: "called, and not in the networks", node: called, want: ErrNotAllowed, prepare: func(p *dialPlan, _ *enode.Node) {
+			p.calls, p.networks = true, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		}},
 		{name: "not in the networks", want: ErrNotAllowed, prepare: func(p *dialPlan, _ *enode.Node) {
 			p.networks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		}},

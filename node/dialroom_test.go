@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -114,6 +116,17 @@ func TestCauses(t *testing.T) {
 		{&errUnreachable{io.ErrUnexpectedEOF}, causeUnreachable},
 		{&errUnreachable{ErrNoAddress}, causeUnreachable},
 		{ErrSetupTimeout, causeUnreachable},
+		{&errUnreachable{punch.ErrSilent}, causeUnreachable},
+		{&errUnreachable{punch.ErrTCP}, causeUnreachable},
+		{&errUnreachable{punch.ErrNoNeighbour}, causeUnreachable},
+		{&errUnreachable{punch.ErrUnsupported}, causeUnreachable},
+		{&errUnreachable{fmt.Errorf("%w; %w: %w", io.EOF, punch.ErrTried, punch.ErrSilent)}, causeUnreachable},
+		{&errUnreachable{fmt.Errorf("%w; %w: %w", io.EOF, punch.ErrTried, punch.ErrFiltered)}, causeImpassable},
+		{&errUnreachable{fmt.Errorf("%w; %w", io.EOF, punch.ErrImpossible)}, causeImpassable},
+		{&errUnreachable{punch.ErrUDPOnly}, causeImpassable},
+		{&errUnreachable{punch.ErrCrossed}, causeCrossed},
+		{&errUnreachable{punch.ErrBusy}, causeOurs},
+		{&errUnreachable{punch.ErrDown}, causeOurs},
 		{io.EOF, causeHandshake},
 		{wire.ErrBadAck, causeHandshake},
 		{ErrUselessPeer, causeUseless},

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -20,7 +22,7 @@ const (
 	connectTimeout = 15 * time.Second
 	// setupTimeout is the last resort: the steps have deadlines of their own, which add
 	// up to less.
-	setupTimeout = connectTimeout + wire.AuthTimeout + wire.HelloTimeout + 5*time.Second
+	setupTimeout = connectTimeout + reachTime + wire.AuthTimeout + wire.HelloTimeout + 5*time.Second
 	// lingerTimeout is how long the remote gets to close after it was refused, so that a
 	// reset doesn't overtake the reason.
 	lingerTimeout = time.Second
@@ -37,7 +39,9 @@ type handshake struct {
 	punched bool        // the connection came through a hole
 	target  *enode.Node // of a dial
 	remote  netip.AddrPort
-	id      enode.ID // zero until known
+	id      enode.ID   // zero until known
+	puncher *actor.PID // may reach the target through NATs; nil: nobody does, or was asked
+	direct  error      // why the target had to be called
 
 	conn      lease
 	recipient *wire.Recipient
@@ -52,6 +56,7 @@ type handshake struct {
 
 func (h *handshake) Receive(ctx actor.Context) {
 	if h.ended {
+		unwanted(ctx.Message())
 		return // results of a goroutine that was cut off, and what comes while stopping
 	}
 	switch msg := ctx.Message().(type) {
@@ -59,6 +64,8 @@ func (h *handshake) Receive(ctx actor.Context) {
 		h.start(ctx)
 	case *connected:
 		h.connected(ctx, msg)
+	case *punch.Reached:
+		h.reached(ctx, msg)
 	case *authRead:
 		h.authRead(ctx, msg)
 	case *verdict:
@@ -115,7 +122,7 @@ func (h *handshake) connect(ctx actor.Context) {
 		h.end(ctx, err)
 		return
 	}
-	dialing, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	dialing, cancel := context.WithTimeout(context.Background(), h.connectTime())
 	h.cancel = cancel
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	h.n.background(self, func() {
@@ -129,7 +136,11 @@ func (h *handshake) connect(ctx actor.Context) {
 }
 
 func (h *handshake) connected(ctx actor.Context, msg *connected) {
-	if msg.err != nil {
+	switch {
+	case msg.err != nil && h.puncher != nil && !errors.Is(msg.err, ErrNotAllowed):
+		h.call(ctx, msg.err)
+		return
+	case msg.err != nil:
 		h.end(ctx, &errUnreachable{msg.err})
 		return
 	}

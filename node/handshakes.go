@@ -186,7 +186,7 @@ func (h *handshakes) startDial(ctx actor.Context, d dial) {
 	if h.stopping {
 		return // the dialer has stopped before
 	}
-	hs := &handshake{n: h.n, parent: ctx.Self(), target: d.node, id: d.node.ID()}
+	hs := &handshake{n: h.n, parent: ctx.Self(), target: d.node, id: d.node.ID(), puncher: h.n.callerFor(d.node)}
 	h.dials[d.ticket] = h.spawn(ctx, "outbound", hs, &running{dial: d, id: hs.id})
 }
 

@@ -237,7 +237,8 @@ type (
 	}
 )
 
-// From the puncher, through the function in its configuration.
+// From the puncher: a *punch.Reached, which answers the *punch.Reach of a handshake whose node
+// can't be dialed; and through the function in its configuration:
 
 // punchChanged goes to the announcer: neighbours say something new of where the node is, or
 // something new can be told of calls.

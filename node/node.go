@@ -139,6 +139,7 @@ func New(cfg Config) (*Node, error) {
 	n.plan.refuse, n.plan.networks = n.roster.check, cfg.NetRestrict
 	n.connector = &connector{dial: cfg.Dial, lookup: cfg.LookupHost, networks: cfg.NetRestrict, found: n.roster.locate}
 	n.door = n.newDoor()
+	n.plan.calls = n.door != nil && n.cfg.punches()
 	for _, t := range cfg.TrustedNodes {
 		n.AddTrusted(t)
 	}
