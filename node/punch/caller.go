@@ -13,7 +13,7 @@ const (
 	callTime = 12 * time.Second
 	// rounds is how often the neighbours are asked, and roundsMapped where one side maps by
 	// address: then it is likely that nothing helps.
-	rounds, roundsMapped = 6, 4
+	rounds, roundsMapped = 6, 3
 	// pings is how often discovery is tried after one ring: what opened the NATs lasts.
 	pings = 2
 	// opens is how often an OPEN without an answer is sent again.

@@ -89,8 +89,7 @@ func TestCaller(t *testing.T) {
 		{"both map by address", AddressDependent, AddressDependent, 0, []step{
 			{"begin", (*caller).begin, []any{finish{ErrImpossible}}},
 		}, ErrImpossible},
-		{"one maps by address, the other filters by port", AddressDependent, EndpointIndependent, 1, append(append(append(append([]step{begin},
-			append(round, pong(lost, sendOpener{byRelay}, callBy{one}))...),
+		{"one maps by address, the other filters by port", AddressDependent, EndpointIndependent, 1, append(append(append([]step{begin},
 			append(round, pong(lost, sendOpener{byRelay}, callBy{one}))...),
 			append(round, pong(lost, sendOpener{byRelay}, callBy{one}))...),
 			append(round, pong(lost, finish{ErrFiltered}))...), ErrFiltered},

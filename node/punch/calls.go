@@ -21,6 +21,8 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	ours := p.belief.nat(now)
 	switch {
 	case err != nil:
+	case p.answers[target.ID()] != nil && p.answers[target.ID()].asked:
+		err = ErrCrossed // that node's own call comes to its end
 	case p.calls[target.ID()] != nil || len(p.calls) >= maxCalls:
 		err = ErrBusy
 	case len(relays) == 0:
@@ -124,6 +126,7 @@ func (p *puncher) openAsked(ctx actor.Context, msg *openAsked) {
 
 func (p *puncher) answer(ctx actor.Context, asked *openAsked) {
 	if u := p.answering(ctx, asked.from); u != nil {
+		u.asked = true
 		actors.Send(ctx, u.pid, asked)
 		return
 	}

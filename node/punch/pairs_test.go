@@ -150,14 +150,14 @@ func TestLossyNetwork(t *testing.T) {
 
 // Where both call each other, one connection comes of it, of which the ends agree who began.
 func TestBothCall(t *testing.T) {
-	for lead := range 8 {
+	for lead := range 30 { // until the first call is over
 		t.Run(fmt.Sprint(lead), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				relay := w.add(public, "30.1.1.10")
 				a, b := w.add(portrestricted, "30.10.10.1", relay), w.add(restricted, "30.20.20.1", relay)
 				settle()
 				first := w.reach(a, b)
-				time.Sleep(time.Duration(lead) * delay)
+				time.Sleep(time.Duration(lead) * delay * 2 / 3)
 				second := w.reach(b, a)
 				x, y := <-first, <-second
 				synctest.Wait()

@@ -60,6 +60,7 @@ type underway struct {
 	pid          *actor.PID
 	asker        *actor.PID // of a call, as what follows
 	ours, theirs NAT
+	asked        bool // an answer: the caller wants to connect
 }
 
 func (p *puncher) Receive(ctx actor.Context) {
