@@ -66,8 +66,8 @@ func flags() []cli.Flag {
 		peering    = "PEERS"
 		logging    = "LOGGING"
 	)
-	return []cli.Flag{
-		&cli.StringFlag{Category: identity, Name: flagDataDir, Usage: "`DIR` for the node key and the node's record", Value: node.DefaultDataDir()},
+	return append([]cli.Flag{
+		&cli.StringFlag{Category: identity, Name: flagDataDir, Usage: "`DIR` for the node key, the node's record and the socket to command it by", Value: node.DefaultDataDir()},
 		&cli.StringFlag{Category: identity, Name: flagNodeKey, Usage: "`FILE` with the node key (default: nodekey in the data directory)"},
 		&cli.StringFlag{Category: identity, Name: flagNodeKeyHex, Usage: "node key as `HEX` (for testing)"},
 		&cli.StringFlag{Category: identity, Name: flagIdentity, Usage: "custom `NAME` within what the node calls itself"},
@@ -97,7 +97,7 @@ func flags() []cli.Flag {
 		&cli.StringFlag{Category: logging, Name: flagLogFormat, Usage: "`FORMAT` of the log: text or json", Value: "text"},
 
 		&cli.StringSliceFlag{Name: flagChaos, Hidden: true, Usage: "make actors whose path matches panic at intervals: `GLOB@INTERVAL`"},
-	}
+	}, adminFlags()...)
 }
 
 func builtinNames() []string {
@@ -125,7 +125,7 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 			cfg.MaxPeers = -1
 		}
 	}
-	var errs [10]error
+	var errs [11]error
 	cfg.Key, errs[0] = givenKey(cmd)
 	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
 	cfg.NAT = cmd.String(flagNAT)
@@ -143,6 +143,7 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 	if cfg.HolePunching.Off && cfg.HolePunching.Private {
 		errs[9] = fmt.Errorf("--%s and --%s exclude each other", flagNoPunch, flagPrivate)
 	}
+	cfg.Admin, errs[10] = adminOf(ctx, cmd, cfg.Specs, log)
 	return cfg, usage(errors.Join(errs[:]...))
 }
 

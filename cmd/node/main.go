@@ -19,7 +19,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitRefused = 3 // ping: the node is alive and doesn't want us; nat: routers are there, and don't help
+	exitRefused = 3 // ping: the node is alive and doesn't want us; nat: routers are there, and don't help; admin and its like: the node says no
 )
 
 func main() {
@@ -52,7 +52,7 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Flags:     flags(),
 		Reader:    stdin, Writer: stdout, ErrWriter: stderr,
 		Action: run,
-		Commands: []*cli.Command{
+		Commands: append([]*cli.Command{
 			{Name: "run", Usage: "run the node until SIGTERM (the default)", Action: run},
 			{Name: "enr", Usage: "print the record of the node with this data directory", Action: printRecord},
 			{Name: "key", Usage: "make or show the node key", Commands: []*cli.Command{
@@ -68,7 +68,7 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			{Name: "ping", Usage: "connect to a node and print what it is", ArgsUsage: "ENODE", Action: ping},
 			shhCommand(),
 			{Name: "chat", Usage: "talk to the people at a node that runs chat/1", ArgsUsage: "ENODE", Action: talk},
-		},
+		}, adminCommands()...),
 	}
 	handleErrors(app)
 	err := app.Run(context.Background(), args)

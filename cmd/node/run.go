@@ -37,6 +37,7 @@ func run(ctx context.Context, cmd *cli.Command) error {
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
 	defer onMemorySignal(log)()
+	showLibraryErrors(log)
 
 	n, err := node.New(cfg)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -128,6 +129,9 @@ func (s *Sockets) listenTCP(ctx context.Context) (net.Listener, error) {
 func listenIPC(ctx context.Context, path string) (net.Listener, error) {
 	if len(path) > maxPath {
 		return nil, fmt.Errorf("serve IPC: %w: %d bytes, at most %d are allowed: %s", ErrPathTooLong, len(path), maxPath, path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("serve IPC: %w", err)
 	}
 	lc := net.ListenConfig{Control: private}
 	ln, err := lc.Listen(ctx, "unix", path)

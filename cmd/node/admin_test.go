@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// at runs a command on the node with a data directory.
+func at(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	code, out, errs := shell(nil, append(args, "--datadir", dir)...)
+	if code != exitOK {
+		t.Fatalf("%q: exit %d: %s", args, code, errs)
+	}
+	return out
+}
+
+// The commands by which an operator commands a running node.
+func TestCommandsToARunningNode(t *testing.T) {
+	dir := t.TempDir()
+	p, other := start(t, "--datadir", dir, "--protocols", "chat"), start(t, "--protocols", "chat,bench")
+	at(t, dir, "admin", "addPeer", other.enode)
+	awaitOutput(t, dir, `we, static +127\.0\.0\.1:\d+ .* chat/1 +Troupe`, "peers")
+
+	at(t, dir, "protocol", "add", "bench")
+	awaitOutput(t, dir, `bench/1 +yes +0`, "protocol", "list")
+	at(t, dir, "admin", "removePeer", other.enode)
+	awaitOutput(t, dir, `^\[\]\n$`, "peers", "--json")
+	at(t, dir, "admin", "admin_addPeer", other.enode)
+	awaitOutput(t, dir, `bench/1 +yes +1`, "protocol", "list")
+	at(t, dir, "protocol", "remove", "bench")
+	awaitOutput(t, dir, `bench/1 +no +1`, "protocol", "list")
+
+	at(t, dir, "ban", "192.0.2.0/24", "--for", "90m", "--reason", "too loud")
+	awaitOutput(t, dir, `192\.0\.2\.0/24 .* operator +too loud`, "bans")
+	at(t, dir, "unban", "192.0.2.0/24")
+	awaitOutput(t, dir, `^\[\]\n$`, "bans", "--json")
+	var version string
+	if err := json.Unmarshal([]byte(at(t, dir, "admin", "web3_clientVersion")), &version); err != nil || !strings.HasPrefix(version, "Troupe/") {
+		t.Errorf("version %q, %v", version, err)
+	}
+
+	for _, tt := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"admin"}, exitUsage, "which method"},
+		{[]string{"admin", "noSuchMethod"}, exitRefused, "admin_noSuchMethod"},
+		{[]string{"admin", "addPeer", `"enode:"`}, exitRefused, "node"},
+		{[]string{"protocol", "add", "chat"}, exitRefused, "runs already"},
+		{[]string{"protocol", "add", "eth"}, exitRefused, "bench, chat, shh|chat, bench, shh"},
+		{[]string{"protocol", "remove", "shh"}, exitRefused, "no protocol"},
+		{[]string{"protocol", "remove", "chat/7"}, exitRefused, `versions \[1\]`},
+		{[]string{"ban", "nonsense"}, exitUsage, "nonsense"},
+		{[]string{"ban", "192.0.2.1", "--for", "1ms"}, exitRefused, "at least a second"},
+		{[]string{"unban", "192.0.2.1"}, exitRefused, "no ban"},
+		{[]string{"peers", "--ipcpath", filepath.Join(dir, "nobody")}, exitFailed, "no node serves"},
+	} {
+		code, _, errs := shell(nil, append(tt.args, "--datadir", dir)...)
+		if code != tt.code || !regexp.MustCompile(tt.says).MatchString(errs) {
+			t.Errorf("%q: exit %d, want %d; %s", tt.args, code, tt.code, errs)
+		}
+	}
+	if code, out, _ := shell(nil, "run", "--datadir", dir, "--port", "0", "--nodiscover", "--nat", "none"); code != exitFailed {
+		t.Errorf("a second node on the data directory: exit %d, %s", code, out)
+	}
+	at(t, dir, "peers") // the socket is still the first one's
+	if code, _ := p.end(syscall.SIGTERM); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// awaitOutput repeats a command until its output matches.
+func awaitOutput(t *testing.T, dir, pattern string, args ...string) {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(patience)
+	for out := at(t, dir, args...); !re.MatchString(out); out = at(t, dir, args...) {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("%q never said %s:\n%s", args, pattern, out)
+		}
+	}
+}
+
+func TestAdminFlags(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--http", "--http.port", "70000"}, exitUsage, "http.port"},
+		{[]string{"--http", "--http.api", "admin", "--http.vhosts", "*"}, exitUsage, "every web page"},
+		{[]string{"--ws", "--http.api", "admin", "--ws.origins", "*"}, exitUsage, "every web page"},
+		{[]string{"--http", "--http.api", "admin", "--http.addr", "0.0.0.0", "--http.port", "0"}, exitFailed, "loopback"},
+		{[]string{"--ipcpath", "/" + strings.Repeat("long/", 30) + "node.ipc"}, exitFailed, "too long"},
+	} {
+		code, _, errs := shell(nil, append([]string{"run", "--datadir", t.TempDir(), "--port", "0", "--nodiscover", "--nat", "none", "--verbosity", "0"}, tt.args...)...)
+		if code != tt.code || !strings.Contains(errs, tt.says) {
+			t.Errorf("%q: exit %d, want %d; %s", tt.args, code, tt.code, errs)
+		}
+	}
+}
