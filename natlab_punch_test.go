@@ -16,6 +16,9 @@ const (
 	punchTime      = 15 * time.Second
 	punchTimeLossy = 30 * time.Second
 	pubAddr        = "30.1.1.10"
+	pub2Addr       = "30.2.2.10"
+	// amongOthers is what finding one of ours among go-ethereum's may take.
+	amongOthers = time.Minute
 )
 
 var natTypes = []string{"fullcone", "restricted", "portrestricted", "symmetric"}
@@ -129,4 +132,49 @@ func (s *labs) punch(t *testing.T, a, b string, lossy bool) time.Duration {
 		t.Errorf("after %v: %v", limit, err)
 	}
 	return time.Since(began)
+}
+
+// TestNATLabPunchLossy is the same for some pairs with a packet in twenty lost, each way, at
+// both routers.
+func TestNATLabPunchLossy(t *testing.T) {
+	s := newLabs(t)
+	for _, pair := range [][2]string{{"portrestricted", "portrestricted"}, {"restricted", "portrestricted"}, {"symmetric", "restricted"}} {
+		t.Run(pair[0]+"/"+pair[1], func(t *testing.T) {
+			t.Logf("%v after %v", outcomeOf(pair[0], pair[1]), s.punch(t, pair[0], pair[1], true).Round(100*time.Millisecond))
+		})
+	}
+}
+
+// TestNATLabPunchAmongGeth has go-ethereum's nodes in place of ours. They tell us where we are, and
+// relay nothing; one of ours among them is enough.
+func TestNATLabPunchAmongGeth(t *testing.T) {
+	s := newLabs(t)
+	t.Run("go-ethereum alone", func(t *testing.T) {
+		l := s.up(t, "none:portrestricted", "none:portrestricted")
+		pub := l.run(t, "pub", pubAddr, child{Name: "pub", Port: 30303, Geth: true})
+		pub2 := l.run(t, "pub2", pub2Addr, child{Name: "pub2", Port: 30303, Geth: true, Boot: []string{pub.url}})
+		x := l.run(t, "a1", "192.168.10.11", child{Name: "ann", Port: 30304, Boot: []string{pub.url, pub2.url}})
+		err := await(punchTime, func() error {
+			if s := x.holes(); s.Belief != punch.EndpointIndependent || s.Observed.Addr().String() != "30.10.10.1" || len(s.Relays) > 0 {
+				return fmt.Errorf("%+v", s)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("two neighbours of go-ethereum's should tell what NAT it is: %v", err)
+		}
+	})
+	t.Run("one of ours among them", func(t *testing.T) {
+		l := s.up(t, "none:portrestricted", "none:restricted")
+		pub := l.run(t, "pub", pubAddr, child{Name: "pub", Port: 30303, Geth: true})
+		l.run(t, "pub", pubAddr, child{Name: "other", Port: 30313, Geth: true, Boot: []string{pub.url}})
+		l.run(t, "pub2", pub2Addr, child{Name: "relay", Port: 30303, Boot: []string{pub.url}})
+		x := l.run(t, "a1", "192.168.10.11", child{Name: "ann", Port: 30304, Boot: []string{pub.url}})
+		y := l.run(t, "b1", "192.168.20.11", child{Name: "ben", Port: 30305, Boot: []string{pub.url}})
+		began := time.Now()
+		if err := await(amongOthers, func() error { return reached(x, y, linked) }); err != nil {
+			t.Error(err)
+		}
+		t.Logf("linked after %.1f s", time.Since(began).Seconds())
+	})
 }

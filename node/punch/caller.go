@@ -14,7 +14,8 @@ const (
 	// rounds is how often the neighbours are asked, and roundsMapped where one side maps by
 	// address: then it is likely that nothing helps.
 	rounds, roundsMapped = 6, 3
-	// pings is how often discovery is tried after one ring: what opened the NATs lasts.
+	// pings is how often discovery is tried after one ring: what opened the NATs lasts. Where one
+	// side maps by address, this is so for the first ring only.
 	pings = 2
 	// opens is how often an OPEN without an answer is sent again.
 	opens = 4
@@ -89,7 +90,7 @@ func (c *caller) begin() []any {
 // anew starts a round, with an opener ahead, which lets the target's own in.
 func (c *caller) anew(why error) []any {
 	most := rounds
-	if c.ours == AddressDependent || c.theirs == AddressDependent {
+	if c.mapped() {
 		most = roundsMapped
 	}
 	if c.round == most {
@@ -107,6 +108,9 @@ func (c *caller) anew(why error) []any {
 	}
 	return append(todo, c.ask()...)
 }
+
+// mapped says whether one side maps by address.
+func (c *caller) mapped() bool { return c.ours == AddressDependent || c.theirs == AddressDependent }
 
 // ask asks the next relay.
 func (c *caller) ask() []any {
@@ -127,7 +131,7 @@ func (c *caller) giveUp(why error) []any {
 		return c.end(why)
 	case c.rung == 0:
 		return c.end(ErrNoNeighbour)
-	case c.ours == AddressDependent || c.theirs == AddressDependent:
+	case c.mapped():
 		return c.end(ErrFiltered)
 	}
 	return c.end(ErrSilent)
@@ -176,7 +180,7 @@ func (c *caller) pong(err error) []any {
 	case err == nil:
 		c.phase = opening
 		return c.agree()
-	case c.pings < pings || c.came.IsValid() && c.came != c.pinged:
+	case c.pings < pings && !(c.mapped() && c.round > 1), c.came.IsValid() && c.came != c.pinged:
 		return c.try()
 	}
 	c.came = netip.AddrPort{} // it led nowhere
@@ -197,7 +201,7 @@ func (c *caller) paused() []any {
 // agree asks the target for a moment to connect, when our TCP port is known.
 func (c *caller) agree() []any {
 	switch {
-	case !c.canTCP || c.ours != Open && c.theirs != Open && (c.ours == AddressDependent || c.theirs == AddressDependent):
+	case !c.canTCP || c.ours != Open && c.theirs != Open && c.mapped():
 		return c.end(ErrUDPOnly)
 	case c.portErr != nil:
 		return c.end(errors.Join(ErrTCP, c.portErr))

@@ -89,10 +89,11 @@ func TestCaller(t *testing.T) {
 		{"both map by address", AddressDependent, AddressDependent, 0, []step{
 			{"begin", (*caller).begin, []any{finish{ErrImpossible}}},
 		}, ErrImpossible},
-		{"one maps by address, the other filters by port", AddressDependent, EndpointIndependent, 1, append(append(append([]step{begin},
-			append(round, pong(lost, sendOpener{byRelay}, callBy{one}))...),
-			append(round, pong(lost, sendOpener{byRelay}, callBy{one}))...),
-			append(round, pong(lost, finish{ErrFiltered}))...), ErrFiltered},
+		{"one maps by address, the other filters by port", AddressDependent, EndpointIndependent, 1, append(append([]step{begin}, round...), []step{
+			pong(lost, sendOpener{byRelay}, callBy{one}), called(yes, byRelay, nil, ping{byRelay}),
+			pong(lost, sendOpener{byRelay}, callBy{one}), called(yes, byRelay, nil, ping{byRelay}),
+			pong(lost, finish{ErrFiltered}),
+		}...), ErrFiltered},
 		{"our port is known late", EndpointIndependent, EndpointIndependent, 0, []step{
 			begin, called(yes, byRelay, nil, ping{byRelay}), pong(nil), learned(9, nil, ask(byRelay)),
 		}, nil},

@@ -3,7 +3,9 @@ package punch
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -242,13 +244,18 @@ func (a *calling) crossing(asked *openAsked) {
 // end says how the call ended, and waits to be stopped.
 func (a *calling) end(conn *Handover, err error) {
 	a.release()
-	level := a.cfg.Logger.Debug
-	if err == nil {
-		level = a.cfg.Logger.Info
-	}
-	level("call through NATs ended", "id", a.target.ID().TerminalString(), "result", causeName(err), "reason", err,
+	a.cfg.Logger.Log(context.Background(), levelOf(err), "call through NATs ended", "id", a.target.ID().TerminalString(), "result", causeName(err), "reason", err,
 		"nat", a.machine.ours, "theirs", a.machine.theirs, "udp", a.machine.pinged, "rounds", a.machine.round)
 	actors.Send(a.root, a.puncher, &callEnded{by: a.self, conn: conn, err: err})
+}
+
+// levelOf is how much an operator wants to know of how a call ended: that it worked, or that
+// it never will. The rest comes and goes.
+func levelOf(err error) slog.Level {
+	if err == nil || isOfNATs(err) && !errors.Is(err, ErrTried) {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // release gives up what the call holds.

@@ -1,6 +1,7 @@
 package punch
 
 import (
+	"context"
 	"maps"
 	"net/netip"
 	"time"
@@ -32,7 +33,7 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	}
 	if err != nil {
 		p.count(false, err)
-		p.cfg.Logger.Debug("no hole punched", "id", msg.Node.ID().TerminalString(), "reason", err)
+		p.cfg.Logger.Log(context.Background(), levelOf(err), "node not called through NATs", "id", msg.Node.ID().TerminalString(), "reason", err)
 		actors.Send(ctx, msg.To, &Reached{ID: msg.Node.ID(), Err: err})
 		return
 	}
