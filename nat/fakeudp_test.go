@@ -2,9 +2,11 @@ package nat
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -43,7 +45,13 @@ type fakeEntry struct {
 
 func newFakeUDP(t *testing.T, addr string) *fakeUDP {
 	f := &fakeUDP{t: t, addr: netip.MustParseAddr(addr), pcp: true, ip: [4]byte{30, 10, 10, 1}, booted: time.Now().Add(-time.Hour), maps: map[fakeKey]fakeEntry{}}
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(f.addr, portPMP)))
+	conn, err := listenUDP(f.addr)
+	for tries := 0; errors.Is(err, syscall.EADDRINUSE) && tries < 20; tries++ { // by the same test, run beside this one
+		other := f.addr.As4()
+		other[1] += 10
+		f.addr = netip.AddrFrom4(other)
+		conn, err = listenUDP(f.addr)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +72,10 @@ func newFakeUDP(t *testing.T, addr string) *fakeUDP {
 	}()
 	t.Cleanup(func() { _ = conn.Close(); <-done })
 	return f
+}
+
+func listenUDP(addr netip.Addr) (*net.UDPConn, error) {
+	return net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, portPMP)))
 }
 
 // set changes the router's behaviour.

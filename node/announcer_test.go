@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,12 +27,17 @@ type pmpRouter struct {
 
 func newPMPRouter(t *testing.T, addr string, shift uint16) *pmpRouter {
 	t.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(addr), Port: 5351})
+	at := net.UDPAddr{IP: net.ParseIP(addr).To4(), Port: 5351}
+	conn, err := net.ListenUDP("udp4", &at)
+	for tries := 0; errors.Is(err, syscall.EADDRINUSE) && tries < 20; tries++ { // by the same test, run beside this one
+		at.IP[1] += 10
+		conn, err = net.ListenUDP("udp4", &at)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	r := &pmpRouter{addr: addr, shift: shift}
+	r := &pmpRouter{addr: at.IP.String(), shift: shift}
 	go func() {
 		buf := make([]byte, 64)
 		for {
