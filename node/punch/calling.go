@@ -203,19 +203,11 @@ func (a *calling) meet(do meet) {
 	a.spawn(func() { a.tell(a.meetAt(a.ctx, do)) })
 }
 
-// meetAt waits for the moment, and then for a connection. It blocks.
+// meetAt has a connection made when it is the moment. It blocks.
 func (d *Desk) meetAt(ctx context.Context, do meet) *met {
-	begin := make(chan struct{})
-	timer := d.cfg.Clock.AfterFunc(do.after, func() { close(begin) })
-	defer timer.Stop()
-	select {
-	case <-begin:
-	case <-ctx.Done():
-		return &met{err: ctx.Err()}
-	}
-	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	ctx, cancel := context.WithTimeout(ctx, do.after+connectTime)
 	defer cancel()
-	conn, err := d.cfg.Door.Open(ctx, do.at)
+	conn, err := d.cfg.Door.Open(ctx, do.at, do.after)
 	if err != nil {
 		return &met{err: err}
 	}

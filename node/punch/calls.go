@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,10 +16,7 @@ import (
 // reach begins a call, or says why not.
 func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	target, theirs, err := p.callable(msg.Node)
-	relays := p.plan.relays(now)
-	if len(relays) == 0 {
-		relays = p.relaysOf(p.neighbours())
-	}
+	relays := p.relays(now)
 	ours := p.belief.nat(now)
 	switch {
 	case err != nil:
@@ -43,7 +41,7 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	}
 	c := &calling{
 		Desk: p.Desk, puncher: ctx.Self(), target: target,
-		machine: caller{ours: ours, theirs: theirs, relays: relays[:min(len(relays), maxRelays)], record: record, canTCP: p.cfg.Door != nil},
+		machine: caller{ours: ours, theirs: theirs, relays: relays, record: record, canTCP: p.cfg.Door != nil},
 	}
 	pid := ctx.SpawnPrefix(actors.PropsOf(func() actor.Actor { return c }, p.cfg.Journal), name("call", target.ID()))
 	p.calls[target.ID()] = &underway{pid: pid, ours: ours, theirs: theirs, asker: msg.To}
@@ -62,11 +60,13 @@ func (p *puncher) callable(n *enode.Node) (target *enode.Node, theirs NAT, err e
 	return n, theirs, nil
 }
 
-// relaysOf gives the neighbours that may relay, for a node that tells none where it is.
-func (p *puncher) relaysOf(neighbours []*enode.Node) []*enode.Node {
-	var list []*enode.Node
-	for _, n := range neighbours {
-		if nat, ok := Takes(n); ok && nat <= Open && len(list) < maxRelays {
+// relays gives the neighbours to ask for a call: those who are told where we are, and then
+// others who may know the target.
+func (p *puncher) relays(now time.Time) []*enode.Node {
+	list := p.plan.relays(now)
+	for _, n := range p.neighbours() {
+		known := slices.ContainsFunc(list, func(r *enode.Node) bool { return r.ID() == n.ID() })
+		if _, ok := relayable(n); ok && !known && len(list) < maxRelays {
 			list = append(list, n)
 		}
 	}

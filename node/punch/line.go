@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
@@ -37,10 +38,11 @@ type Door interface {
 	// endpoint as the neighbour sees it. The connection is kept until held is closed, so that the NAT
 	// keeps its binding.
 	Observed(ctx context.Context, neighbour netip.AddrPort) (seen netip.AddrPort, held io.Closer, err error)
-	// Open connects from the listening port, at once and again when that is refused, until
-	// ctx ends. A connection that comes in from there meanwhile is as good, whichever comes first.
+	// Open connects from the listening port after a while, and again when that is refused, until
+	// ctx ends. A connection that comes in from there is as good, whichever comes first, from the
+	// call of Open on: the other side's clock may be a little ahead.
 	// With port 0 nothing is dialed: one that comes in from that address is waited for.
-	Open(ctx context.Context, to netip.AddrPort) (net.Conn, error)
+	Open(ctx context.Context, to netip.AddrPort, after time.Duration) (net.Conn, error)
 	// Await has the next connection from that address let in, for ten seconds: one of a
 	// neighbour that wants to know what we see, or of a caller.
 	Await(from netip.Addr)

@@ -18,8 +18,9 @@ import (
 const (
 	// maxCalls and maxAnswers are how many calls go on at the same time, ours and others'.
 	maxCalls, maxAnswers = 8, 16
-	// maxRelays is how many neighbours are asked for a call.
-	maxRelays = 3
+	// maxRelays is how many neighbours are asked for a call, and maxPinged how many are pinged
+	// at a time that don't take part.
+	maxRelays, maxPinged = 6, 3
 	// lookAround is how often neighbours that don't take part are pinged for what they see,
 	// while those that do are too few to know.
 	lookAround = 30 * time.Second
@@ -297,7 +298,7 @@ func (p *puncher) look(now time.Time) {
 	if p.belief.nat(now) != Unknown || !p.pinged.IsZero() && now.Sub(p.pinged) < lookAround {
 		return
 	}
-	left := maxRelays
+	left := maxPinged
 	for _, n := range p.cfg.Line.Neighbours() {
 		at, ok := n.UDPEndpoint()
 		if _, takes := Takes(n); takes || !ok || left == 0 {

@@ -360,7 +360,12 @@ func (h *host) Observed(_ context.Context, neighbour netip.AddrPort) (netip.Addr
 }
 
 // Open implements punch.Door.
-func (h *host) Open(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+func (h *host) Open(ctx context.Context, to netip.AddrPort, after time.Duration) (net.Conn, error) {
+	select {
+	case <-time.After(after):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	s := &syn{to: to, conn: make(chan net.Conn, 1)}
 	if to.Port() != 0 {
 		s.from = h.out("tcp", hostPort, to)
