@@ -209,7 +209,7 @@ func TestCalledIsLetIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, func() bool { return n.PeerCount() == 2 })
+	within(t, "two peers", func() bool { return n.PeerCount() == 2 })
 	for _, p := range n.Peers() {
 		if p.Punched != (p.ID == id) || !p.Inbound {
 			t.Errorf("%v: punched %v, inbound %v", p.RemoteAddr, p.Punched, p.Inbound)
@@ -218,7 +218,7 @@ func TestCalledIsLetIn(t *testing.T) {
 	if n.heard[nat.TCP].Load() != 0 {
 		t.Error("the router is thought to let others in")
 	}
-	until(t, func() bool { return len(n.intake) == 1 }) // which the acceptor has in its hand
+	within(t, "the acceptor has the only credit", func() bool { return len(n.intake) == 1 })
 }
 
 func TestCalledIsTurnedAway(t *testing.T) {

@@ -97,7 +97,7 @@ type expectation struct {
 
 // Open implements punch.Door. What is wrong with each try says nothing of the next: a SYN
 // that comes before our own makes connect() fail, and brings the connection to the acceptor.
-func (d *door) Open(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+func (d *door) Open(ctx context.Context, to netip.AddrPort, after time.Duration) (net.Conn, error) {
 	from, err := d.way(to)
 	if err != nil {
 		return nil, err
@@ -108,6 +108,7 @@ func (d *door) Open(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	if err := d.expect(e); err != nil {
 		return nil, err
 	}
+	d.pause(trying, after)
 	var failed error
 	for to.Port() != 0 && trying.Err() == nil {
 		conn, err := d.dial(trying, from, to)

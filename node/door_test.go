@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -61,9 +62,13 @@ type result struct {
 }
 
 func (g *gate) open(ctx context.Context, to netip.AddrPort) <-chan result {
+	return g.openAfter(ctx, to, 0)
+}
+
+func (g *gate) openAfter(ctx context.Context, to netip.AddrPort, after time.Duration) <-chan result {
 	done := make(chan result, 1)
 	go func() {
-		conn, err := g.Open(ctx, to)
+		conn, err := g.Open(ctx, to, after)
 		done <- result{conn, err}
 	}()
 	return done
@@ -121,23 +126,11 @@ func after(may <-chan struct{}, done chan<- struct{}) func(context.Context, neti
 // awaitExpected waits until a door expects so many connections, or has had them.
 func awaitExpected(t *testing.T, d *door, want int) {
 	t.Helper()
-	until(t, func() bool {
+	within(t, fmt.Sprintf("%d connections are expected", want), func() bool {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		return len(d.expected) == want
 	})
-}
-
-// until waits for something that nobody tells.
-func until(t *testing.T, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for begin := time.Now(); !is(); <-tick.C {
-		if time.Since(begin) > time.Minute {
-			t.Fatal("it did not come about")
-		}
-	}
 }
 
 // sameConn wants two connections to be the ends of one, usable both ways.
@@ -223,6 +216,27 @@ func TestOpenToAnyPort(t *testing.T) {
 	}
 }
 
+// TestOpenToOneWhoIsEarly: the connection is taken before it is the moment to dial.
+func TestOpenToOneWhoIsEarly(t *testing.T) {
+	g, early := newGate(t, "127.0.0.1"), newGate(t, "127.0.0.2")
+	g.dial = func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
+		t.Error("somebody was dialed")
+		return nil, errors.New("no")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	done := g.openAfter(ctx, early.at, time.Hour)
+	awaitExpected(t, g.door, 1)
+	other := <-early.open(ctx, g.at)
+	got := <-done
+	if got.err != nil || other.err != nil {
+		t.Fatalf("%v, %v", got.err, other.err)
+	}
+	defer abort(got.conn)
+	defer abort(other.conn)
+	sameConn(t, got.conn, other.conn)
+}
+
 // dialAs connects from an address.
 func dialAs(t *testing.T, ip string, to netip.AddrPort) net.Conn {
 	t.Helper()
@@ -258,11 +272,11 @@ func TestOpenEnds(t *testing.T) {
 		stray.Close()
 	}
 	g.networks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	if _, err := g.Open(t.Context(), to); !errors.Is(err, ErrNotAllowed) {
+	if _, err := g.Open(t.Context(), to, 0); !errors.Is(err, ErrNotAllowed) {
 		t.Errorf("outside the networks: %v", err)
 	}
 	g.networks = nil
-	if _, err := g.Open(t.Context(), netip.MustParseAddrPort("[::1]:1")); !errors.Is(err, errNoDoor) {
+	if _, err := g.Open(t.Context(), netip.MustParseAddrPort("[::1]:1"), 0); !errors.Is(err, errNoDoor) {
 		t.Errorf("another family: %v", err)
 	}
 }
@@ -276,7 +290,7 @@ func TestOpenIsBounded(t *testing.T) {
 		pending = append(pending, g.open(ctx, netip.MustParseAddrPort("127.0.0.2:0")))
 	}
 	awaitExpected(t, g.door, maxExpected)
-	if _, err := g.Open(ctx, netip.MustParseAddrPort("127.0.0.3:0")); !errors.Is(err, errTooMany) {
+	if _, err := g.Open(ctx, netip.MustParseAddrPort("127.0.0.3:0"), 0); !errors.Is(err, errTooMany) {
 		t.Errorf("one more: %v", err)
 	}
 	cancel()

@@ -113,7 +113,7 @@ func TestDialThroughHole(t *testing.T) {
 	if msg := <-s.done; msg.err != nil || !msg.punched || msg.id != target.ID() {
 		t.Errorf("ended with %v, punched %v", msg.err, msg.punched)
 	}
-	until(t, func() bool { return s.n.PeerCount() == 1 })
+	within(t, "a peer", func() bool { return s.n.PeerCount() == 1 })
 	if p := s.n.Peers()[0]; p.ID != target.ID() || !p.Punched || p.Inbound || p.RemoteAddr.String() != "198.51.100.7:4000" {
 		t.Errorf("the peer is %+v", p)
 	}

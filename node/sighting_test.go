@@ -165,7 +165,7 @@ func TestObservedBySilence(t *testing.T) {
 	conn := <-o.conns
 	defer conn.Close()
 	go ask(t.Context(), second)
-	until(t, func() bool {
+	within(t, "two ask together", func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		s := g.sightings[o.at]
