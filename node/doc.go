@@ -23,13 +23,16 @@
 // The listener's goroutines hand accepted connections to handshakes, the dialer hands
 // over its dials. A handshake asks peers for admission as soon as the remote's identity
 // is known, and gets its verdict as a message; with a session in hand it gives connection
-// and session to peers and ends. Peers spawns the link and tells the dialer. When a
+// and session to peers and ends. A handshake whose node can't be dialed asks the puncher for a
+// connection, once. Peers spawns the link and tells the dialer. When a
 // handshake is gone, its parent tells peers, and peers the dialer if it was a dial.
 //
 // The dialer asks discovery and candidates for nodes, as many as it has use for. The NAT
 // actor tells the announcer where others reach us, and hears from handshakes and discovery
 // that somebody came in. The puncher tells it what neighbours see, and is told in return when
-// nobody's help is needed, and of each new record.
+// nobody's help is needed, and of each new record. It opens connections by way of the door,
+// which the acceptors ask whether one that came in was agreed on; those of callers go from
+// the puncher's actors to handshakes.
 //
 // What blocks (reading, writing, connecting, resolving names) runs in goroutines that
 // belong to one actor and report to it. No actor waits for another.

@@ -1,0 +1,74 @@
+package node
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/punch"
+)
+
+// TestLinkThroughNeighbour: of two nodes that can't be dialed, one has the other called by
+// the neighbour that both have, over real sockets. Who called is the initiator.
+func TestLinkThroughNeighbour(t *testing.T) {
+	var dialed atomic.Int32
+	edit := func(ip string, boot ...*enode.Node) func(c *Config) {
+		return func(c *Config) {
+			c.Listen = []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr(ip), 0)}
+			c.HolePunching.Private, c.Discovery.BootnodesV5 = true, boot
+			c.DialFrom = dialTCPFrom
+			c.Dial = func(context.Context, netip.AddrPort) (net.Conn, error) {
+				dialed.Add(1)
+				return nil, errUndialed
+			}
+		}
+	}
+	relay := punchingNode(t, edit("127.0.0.1"))
+	a := punchingNode(t, edit("127.0.0.2", relay.Self()))
+	b := punchingNode(t, edit("127.0.0.3", relay.Self()))
+	for _, n := range []*Node{a, b} {
+		within(t, "the neighbour knows where it is", func() bool {
+			s, _ := n.HolePunching()
+			return s.Belief == punch.Open && len(s.Relays) > 0
+		})
+	}
+	if err := a.AddPeer(b.Self()); err != nil {
+		t.Fatal(err)
+	}
+	link := func(n, other *Node) (p PeerInfo, ok bool) {
+		peers := n.Peers()
+		i := slices.IndexFunc(peers, func(p PeerInfo) bool { return p.ID == other.ID() })
+		if i < 0 {
+			return p, false
+		}
+		return peers[i], true
+	}
+	var atA, atB PeerInfo
+	within(t, "the link, by either's call", func() bool {
+		var okA, okB bool
+		atA, okA = link(a, b)
+		atB, okB = link(b, a)
+		return okA && okB
+	})
+	if atA.Inbound == atB.Inbound {
+		t.Fatalf("inbound %v and %v", atA.Inbound, atB.Inbound)
+	}
+	if atA.Inbound {
+		a, atA = b, atB
+	}
+	if !atA.Punched {
+		t.Errorf("nobody punched a hole for %+v", atA)
+	}
+	if dialed.Load() == 0 {
+		t.Error("it was not dialed before it was called")
+	}
+	within(t, "the call is counted", func() bool {
+		s, _ := a.HolePunching()
+		return s.Calls[punch.EndedLinked] > 0
+	})
+}
