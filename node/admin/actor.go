@@ -102,6 +102,7 @@ func (d *desk) stop() {
 type session struct {
 	all, some atomic.Pointer[rpc.Server] // for IPC, and for what is asked by TCP
 	bytes     *semaphore.Weighted
+	within    time.Duration // that a client must take each text
 	listening *listeners
 	http      *http.Server
 	quit      chan struct{}
@@ -112,7 +113,7 @@ type session struct {
 
 func newSession() *session {
 	return &session{
-		bytes: semaphore.NewWeighted(maxBytes), quit: make(chan struct{}), streams: map[*stream]struct{}{},
+		bytes: semaphore.NewWeighted(maxBytes), within: writeTimeout, quit: make(chan struct{}), streams: map[*stream]struct{}{},
 	}
 }
 
@@ -135,7 +136,7 @@ func (s *session) close() {
 
 // serve runs one connection to its end.
 func (s *session) serve(server *rpc.Server, c carrier) {
-	st := newStream(c, s.bytes)
+	st := newStream(c, s.bytes, s.within)
 	defer st.Close()
 	s.mu.Lock()
 	if s.streams == nil {
@@ -188,7 +189,7 @@ func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor
 
 // sendAway says why. It waits for nobody: what it writes fits into the socket's buffer.
 func sendAway(conn net.Conn) {
-	st := newStream(newLine(conn), semaphore.NewWeighted(maxBytes))
+	st := newStream(newLine(conn), semaphore.NewWeighted(maxBytes), writeTimeout)
 	st.refuse(nil, fmt.Sprintf("%d connections are open already", maxConns))
 	_ = st.Close() // nothing depends on it
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
 
@@ -25,6 +26,8 @@ const (
 	// maxCalls is how many texts of one connection may be under way, maxBytes how many bytes
 	// of all connections.
 	maxCalls, maxBytes = 16, 64 << 20
+	// writeTimeout is how long a client may take for one text of ours.
+	writeTimeout = 10 * time.Second
 	// maxSubscriptions is how many subscriptions a connection may make in its life.
 	maxSubscriptions = 64
 )

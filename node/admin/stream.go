@@ -35,6 +35,7 @@ type stream struct {
 	ctx    context.Context // ends with the stream
 	cancel context.CancelFunc
 	bytes  *semaphore.Weighted // shared by all streams
+	within time.Duration       // that each text that goes out must be taken
 
 	rest          []byte // of the text that is being read
 	subscriptions int
@@ -47,8 +48,8 @@ type stream struct {
 	once    sync.Once
 }
 
-func newStream(c carrier, bytes *semaphore.Weighted) *stream {
-	s := &stream{carrier: c, bytes: bytes, calls: make(chan struct{}, maxCalls)}
+func newStream(c carrier, bytes *semaphore.Weighted, within time.Duration) *stream {
+	s := &stream{carrier: c, bytes: bytes, within: within, calls: make(chan struct{}, maxCalls)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -111,12 +112,16 @@ func (s *stream) owe(n int64) {
 	s.owed = append(s.owed, n)
 }
 
+// SetWriteDeadline implements rpc.Conn. Write sets its own.
+func (s *stream) SetWriteDeadline(time.Time) error { return nil }
+
 // notification is how a text begins that answers no call; package rpc writes it so.
 var notification = []byte(`{"jsonrpc":"2.0","method":`)
 
 // Write sends one text: package rpc writes each with one call, one after the other.
 func (s *stream) Write(text []byte) (int, error) {
 	s.writing.Lock()
+	_ = s.carrier.SetWriteDeadline(time.Now().Add(s.within)) // where it fails, write does too
 	err := s.write(text)
 	s.writing.Unlock()
 	if err != nil {
@@ -144,7 +149,6 @@ func (s *stream) refuse(id json.RawMessage, why string) {
 		Error   problem         `json:"error"`
 	}{"2.0", id, problem{-32600, why}})
 	if err == nil {
-		_ = s.SetWriteDeadline(time.Now().Add(writeTimeout)) // Write finds the same
 		_, err = s.Write(append(text, '\n'))
 	}
 	if err != nil {
@@ -221,9 +225,6 @@ func weigh(text json.RawMessage) (a asked) {
 	a.answer = a.answer || len(batch) == 0
 	return a
 }
-
-// writeTimeout is what package rpc gives each text, too.
-const writeTimeout = 10 * time.Second
 
 // line is a unix socket on which texts follow each other.
 type line struct {

@@ -1,0 +1,257 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ethereum/go-ethereum/rpc"
+)
+
+// busy is a service that a hostile client may like.
+type busy struct {
+	started, told atomic.Int64
+	over          chan struct{} // closes when Flood has ended
+	release       chan struct{} // ends Wait
+}
+
+// Wait is busy_wait: it takes its time.
+func (b *busy) Wait() bool {
+	b.started.Add(1)
+	<-b.release
+	return true
+}
+
+// Echo is busy_echo.
+func (b *busy) Echo(s string) string {
+	b.started.Add(1)
+	return s
+}
+
+// Flood is the subscription flood: it tells without end.
+func (b *busy) Flood(ctx context.Context) (*rpc.Subscription, error) {
+	notifier, _ := rpc.NotifierFromContext(ctx)
+	sub := notifier.CreateSubscription()
+	go func() {
+		defer close(b.over)
+		for {
+			select {
+			case <-sub.Err():
+				return
+			default:
+				if notifier.Notify(sub.ID, strings.Repeat("x", 1000)) != nil {
+					return
+				}
+				b.told.Add(1)
+			}
+		}
+	}()
+	return sub, nil
+}
+
+// Silent is the subscription silent.
+func (b *busy) Silent(ctx context.Context) (*rpc.Subscription, error) {
+	notifier, _ := rpc.NotifierFromContext(ctx)
+	return notifier.CreateSubscription(), nil
+}
+
+// client is the far end of one connection of a session.
+type client struct {
+	net.Conn
+	t     *testing.T
+	in    *bufio.Scanner
+	ended chan struct{} // the session is through with it
+}
+
+// connect serves one connection. A pipe holds nothing: a client that does not read is met at
+// once.
+func connect(t *testing.T, b *busy) *client {
+	t.Helper()
+	return connectWithin(t, b, writeTimeout)
+}
+
+func connectWithin(t *testing.T, b *busy, within time.Duration) *client {
+	t.Helper()
+	server, err := NewServer([]API{{Namespace: "busy", Service: b}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := net.Pipe()
+	c := &client{Conn: far, t: t, in: bufio.NewScanner(far), ended: make(chan struct{})}
+	s := newSession()
+	s.within = within
+	go func() {
+		defer close(c.ended)
+		s.serve(server, newLine(near))
+	}()
+	return c
+}
+
+// say sends a text, if need be in pieces that nobody may read.
+func (c *client) say(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// hear gives the next text.
+func (c *client) hear() string {
+	c.t.Helper()
+	if !c.in.Scan() {
+		c.t.Fatalf("connection ended: %v", c.in.Err())
+	}
+	return c.in.Text()
+}
+
+// quit closes and waits until the server is through.
+func (c *client) quit() {
+	c.Close()
+	<-c.ended
+}
+
+func echo(id int) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"busy_echo","params":["hello"]}`, id)
+}
+
+func TestCallsUnderWayAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &busy{release: make(chan struct{})}
+		c := connect(t, b)
+		go func() {
+			for id := range 1000 {
+				if _, err := fmt.Fprintf(c, `{"jsonrpc":"2.0","id":%d,"method":"busy_wait"}`, id); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		synctest.Wait()
+		if got := b.started.Load(); got != maxCalls {
+			t.Errorf("%d calls under way, want %d", got, maxCalls)
+		}
+		close(b.release)
+		for range 1000 {
+			if got := c.hear(); !strings.Contains(got, `"result":true`) {
+				t.Fatal(got)
+			}
+		}
+		c.quit()
+	})
+}
+
+// soon is how long a client may not read in tests on the real clock: a bubble's stands still
+// while package rpc waits for a mutex.
+const soon = 50 * time.Millisecond
+
+// A client that does not read stalls itself, and is gone after a while.
+func TestClientThatNeverReads(t *testing.T) {
+	b := &busy{}
+	c := connectWithin(t, b, soon)
+	for id := 0; ; id++ {
+		if _, err := io.WriteString(c, echo(id)); err != nil {
+			break
+		}
+	}
+	<-c.ended
+	if got := b.started.Load(); got > maxCalls {
+		t.Errorf("%d calls were run for nobody", got)
+	}
+	c.quit()
+}
+
+func TestSubscriberThatNeverReads(t *testing.T) {
+	b := &busy{over: make(chan struct{})}
+	c := connectWithin(t, b, soon)
+	c.say(`{"jsonrpc":"2.0","id":1,"method":"busy_subscribe","params":["flood"]}`)
+	c.hear()
+	<-c.ended
+	<-b.over
+	if told := b.told.Load(); told > 0 {
+		t.Errorf("%d notifications written to nobody", told)
+	}
+	c.quit()
+}
+
+func TestSubscriptionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := connect(t, &busy{})
+		for id := range maxSubscriptions {
+			c.say(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"busy_subscribe","params":["silent"]}`, id))
+			if got := c.hear(); !strings.Contains(got, `"result"`) {
+				t.Fatal(got)
+			}
+		}
+		c.say(`[{"jsonrpc":"2.0","id":"last","method":"busy_subscribe","params":["silent"]}]`)
+		if got := c.hear(); !strings.Contains(got, `"id":"last"`) || !strings.Contains(got, "may subscribe") {
+			t.Errorf("one too many: %s", got)
+		}
+		c.say(echo(1))
+		if got := c.hear(); !strings.Contains(got, "hello") {
+			t.Errorf("the connection is of no use after it: %s", got)
+		}
+		c.quit()
+	})
+}
+
+// Texts that are too large, too many or wrong get an answer in words.
+func TestWrongTexts(t *testing.T) {
+	batch := func(n int) string { return "[" + strings.Repeat(echo(1)+",", n-1) + echo(1) + "]" }
+	for name, tt := range map[string]struct {
+		text, want string
+		ends       bool
+	}{
+		"huge":           {`{"jsonrpc":"2.0","id":1,"method":"busy_echo","params":["` + strings.Repeat("x", maxText) + `"]}`, "more than", true},
+		"huge batch":     {batch(10_000), "batch too large", false},
+		"no JSON":        {`{"jsonrpc": nonsense}`, "invalid character", true},
+		"no object":      {`5 `, "invalid request", false},
+		"empty batch":    {`[]`, "empty batch", false},
+		"no method":      {`{"jsonrpc":"2.0","id":1,"method":"busy_none"}`, "does not exist", false},
+		"wrong params":   {`{"jsonrpc":"2.0","id":1,"method":"busy_echo","params":[{}]}`, "invalid argument", false},
+		"deeply nested":  {`{"jsonrpc":"2.0","id":1,"method":"busy_echo","params":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`, "exceeded max depth", true},
+		"a call with id": {echo(7), `"id":7`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := connect(t, &busy{})
+				go func() { _, _ = io.WriteString(c, tt.text) }() // the server may hang up in its middle
+				if got := c.hear(); !strings.Contains(got, tt.want) || !json.Valid([]byte(got)) {
+					t.Errorf("answer %.200s", got)
+				}
+				if tt.ends {
+					<-c.ended
+				} else {
+					c.say(echo(2))
+					if got := c.hear(); !strings.Contains(got, `"id":2`) {
+						t.Errorf("after it: %s", got)
+					}
+				}
+				c.quit()
+			})
+		})
+	}
+}
+
+// What asks for no answer is not run: nothing could bound it.
+func TestNotificationsOfClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &busy{}
+		c := connect(t, b)
+		for range 3 * maxCalls {
+			c.say(`{"jsonrpc":"2.0","method":"busy_echo","params":["x"]}`)
+			c.say(`{"jsonrpc":"2.0","id":1,"result":"x"}`)
+		}
+		c.say(echo(2))
+		if got := c.hear(); !strings.Contains(got, `"id":2`) || b.started.Load() != 1 {
+			t.Errorf("%s after %d calls", got, b.started.Load())
+		}
+		c.quit()
+	})
+}
