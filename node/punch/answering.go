@@ -2,7 +2,6 @@ package punch
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -24,7 +23,6 @@ type answering struct {
 	ctx    context.Context // ends with the actor
 	cancel context.CancelFunc
 	timer  actors.Timer
-	held   io.Closer // the connection that keeps our TCP port; nil: there is none
 	over   bool
 }
 
@@ -44,7 +42,6 @@ func (a *answering) Receive(ctx actor.Context) {
 		msg.reply <- answer
 		a.perform(todo)
 	case *learned:
-		a.held = msg.held
 		a.machine.learned(msg.port, msg.err)
 	case *met:
 		if msg.conn != nil {
@@ -96,7 +93,4 @@ func (a *answering) release() {
 	}
 	a.cancel()
 	a.timer.Stop()
-	if a.held != nil {
-		_ = a.held.Close() // it was only to keep our port
-	}
 }

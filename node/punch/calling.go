@@ -30,7 +30,6 @@ type calling struct {
 	ctx    context.Context // ends with the actor
 	cancel context.CancelFunc
 	timers []actors.Timer
-	held   io.Closer // the connection that keeps our TCP port; nil: there is none
 	over   bool
 }
 
@@ -51,7 +50,6 @@ func (a *calling) Receive(ctx actor.Context) {
 	case *paused:
 		a.perform(a.machine.paused())
 	case *learned:
-		a.held = msg.held
 		a.perform(a.machine.learned(msg.port, msg.err))
 	case *opened:
 		a.perform(a.machine.opened(msg.answer, msg.trip, msg.err))
@@ -68,15 +66,8 @@ func (a *calling) Receive(ctx actor.Context) {
 
 // drop closes what a message brings for an actor that needs it no more.
 func drop(msg any) {
-	switch msg := msg.(type) {
-	case *learned:
-		if msg.held != nil {
-			_ = msg.held.Close() // it was only to know
-		}
-	case *met:
-		if msg.conn != nil {
-			msg.conn.Drop()
-		}
+	if msg, ok := msg.(*met); ok && msg.conn != nil {
+		msg.conn.Drop()
 	}
 }
 
@@ -99,7 +90,8 @@ func (a *calling) after(d time.Duration, msg any) {
 }
 
 // learnPort has one of the neighbours say which TCP port of ours it sees; an open node
-// knows. The answer is a *learned.
+// knows. The answer is a *learned. The port stays ours until ctx ends: a connection in a
+// message would stay open when that finds nobody.
 func (d *Desk) learnPort(ctx context.Context, ours NAT, relays []*enode.Node, spawn func(func()), tell func(any)) {
 	switch {
 	case d.cfg.Door == nil:
@@ -114,7 +106,10 @@ func (d *Desk) learnPort(ctx context.Context, ours NAT, relays []*enode.Node, sp
 	}
 	spawn(func() {
 		seen, held, err := d.askPorts(ctx, relays)
-		tell(&learned{port: seen.Port(), held: held, err: err})
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = held.Close() }) // it is only to keep our port
+		}
+		tell(&learned{port: seen.Port(), err: err})
 	})
 }
 
@@ -259,8 +254,5 @@ func (a *calling) release() {
 	a.forget(a.token)
 	for _, t := range a.timers {
 		t.Stop()
-	}
-	if a.held != nil {
-		_ = a.held.Close() // it was only to keep our port
 	}
 }

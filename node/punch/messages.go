@@ -1,7 +1,6 @@
 package punch
 
 import (
-	"io"
 	"net/netip"
 	"time"
 
@@ -192,7 +191,6 @@ type (
 	learned struct { // our TCP port
 		late
 		port uint16
-		held io.Closer // the connection that keeps it; nil: there is none
 		err  error
 	}
 	opened struct {

@@ -38,8 +38,10 @@ func (d *Desk) Props() *actor.Props {
 // has an actor for each call.
 type puncher struct {
 	*Desk
-	root *actor.RootContext
-	self *actor.PID
+	root   *actor.RootContext
+	self   *actor.PID
+	ctx    context.Context // ends with the incarnation
+	cancel context.CancelFunc
 
 	plan    relayPlan
 	tcp     netip.AddrPort           // our TCP endpoint as a neighbour saw it
@@ -114,6 +116,7 @@ func (p *puncher) Receive(ctx actor.Context) {
 
 func (p *puncher) start(ctx actor.Context) {
 	p.root, p.self = ctx.ActorSystem().Root, ctx.Self()
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.calls, p.answers = map[enode.ID]*underway{}, map[enode.ID]*underway{}
 	p.met = map[enode.ID]*enode.Node{}
 	p.shown = p.State()
@@ -127,6 +130,7 @@ func (p *puncher) end() {
 	for id, u := range p.calls {
 		actors.Send(p.root, u.asker, &Reached{ID: id, Err: ErrDown})
 	}
+	p.cancel()
 	p.puncher.Store(nil)
 	p.chosen.Store(nil)
 	if p.timer != nil {
@@ -321,11 +325,13 @@ func (p *puncher) findPort() {
 	}
 	p.probing, p.probed = true, udp
 	p.spawn(func() {
-		seen, held, err := p.askPorts(context.Background(), relays)
+		seen, held, err := p.askPorts(p.ctx, relays)
 		if err == nil {
 			_ = held.Close() // it was only to know
 		}
-		p.tell(&tcpSeen{observed: seen, err: err})
+		if p.ctx.Err() == nil { // else it is nothing that a successor asked for
+			p.tell(&tcpSeen{observed: seen, err: err})
+		}
 	})
 }
 

@@ -53,6 +53,7 @@ type world struct {
 	random *rand.Rand
 	loss   float64 // of each datagram
 	hosts  map[netip.Addr]*host
+	held   int // connections that keep ports
 }
 
 // inWorld runs f in a bubble.
@@ -72,6 +73,11 @@ func inWorld(t *testing.T, f func(w *world)) {
 		}
 		w.system.Shutdown()
 		time.Sleep(time.Minute) // what is under way comes to its end
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.held != 0 {
+			t.Errorf("%d connections that kept ports stay open", w.held)
+		}
 	})
 }
 
@@ -96,6 +102,7 @@ type host struct {
 	syns   map[netip.AddrPort]*syn // by destination
 	alien  int                     // datagrams sent to addresses without a host
 	other  *socket                 // nil: none
+	sight  time.Duration           // what a neighbour takes to say which TCP port it sees
 }
 
 type binding struct {
@@ -134,7 +141,7 @@ func (w *world) host(k kind, ip string) *host {
 		w.t.Fatal(err)
 	}
 	h := &host{
-		w: w, kind: k, ip: netip.MustParseAddr(ip), key: key, in: make(chan net.Conn, 8), last: 40000,
+		w: w, kind: k, sight: 3 * delay, ip: netip.MustParseAddr(ip), key: key, in: make(chan net.Conn, 8), last: 40000,
 		table: map[enode.ID]*enode.Node{}, ports: map[binding]uint16{}, inside: map[flow]uint16{},
 		sent: map[flow]map[netip.AddrPort]bool{}, syns: map[netip.AddrPort]*syn{},
 	}
@@ -355,8 +362,29 @@ func (h *host) Send(to netip.AddrPort, datagram []byte) error {
 // Observed implements punch.Door.
 func (h *host) Observed(_ context.Context, neighbour netip.AddrPort) (netip.AddrPort, io.Closer, error) {
 	src := h.out("tcp", hostPort, neighbour)
-	time.Sleep(3 * delay)
-	return src, io.NopCloser(nil), nil
+	h.mu.Lock()
+	sight := h.sight
+	h.mu.Unlock()
+	time.Sleep(sight)
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	h.w.held++
+	return src, &held{w: h.w}, nil
+}
+
+// held is a connection that keeps a port.
+type held struct {
+	w    *world
+	once sync.Once
+}
+
+func (h *held) Close() error {
+	h.once.Do(func() {
+		h.w.mu.Lock()
+		defer h.w.mu.Unlock()
+		h.w.held--
+	})
+	return nil
 }
 
 // Open implements punch.Door.
