@@ -166,6 +166,13 @@ func TestStory(t *testing.T) {
 		}
 	})
 	t.Run("the log tells it", func(t *testing.T) {
+		peerName := "peer-" + client.ID().String()[:8]
+		for _, name := range []string{"story", peerName} { // actors stop when the others know of the end already
+			eventually(t, "the end of "+name, func() bool {
+				all := book.of(t, name)
+				return len(all) > 0 && all[len(all)-1].Event == "stopped"
+			})
+		}
 		records := book.of(t, "story")
 		var steps []string
 		for _, r := range records {
@@ -183,7 +190,7 @@ func TestStory(t *testing.T) {
 		if r := records[2]; r.Level != "WARN" || r.Restarts != 1 || r.Backoff != 0 {
 			t.Errorf("restarted: %+v", r)
 		}
-		peer := book.of(t, "peer-"+client.ID().String()[:8])
+		peer := book.of(t, peerName)
 		if last := peer[len(peer)-1]; last.Event != "stopped" || last.Level != "INFO" || last.Reason != "remote: useless peer" {
 			t.Errorf("end of the link: %+v", last)
 		}
