@@ -47,6 +47,7 @@ func TestConformance(t *testing.T) {
 	t.Run("P2P", testP2P)
 	t.Run("Verdicts", testVerdicts)
 	t.Run("Commands", testCommands)
+	t.Run("Client", testClient)
 }
 
 // originalBinary is where TestConformance has built the original.
@@ -171,10 +172,15 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // run runs a node with a protocol on loopback until the test's end.
 func run(t *testing.T, spec protocols.Spec) *node.Node {
 	t.Helper()
-	n, err := node.New(node.Config{
-		Key: newKey(t), Specs: []protocols.Spec{spec},
-		Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
-	})
+	return runWith(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
+}
+
+// runWith is run for a node that is to have more.
+func runWith(t *testing.T, edit func(*node.Config)) *node.Node {
+	t.Helper()
+	cfg := node.Config{Key: newKey(t), Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
+	edit(&cfg)
+	n, err := node.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

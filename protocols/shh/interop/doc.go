@@ -5,5 +5,6 @@
 //
 //	interop node      runs a node and serves its shh_* and test_* calls as JSON-RPC
 //	                  on standard input and output
+//	interop client    makes the calls of its client, shhclient, to another node's IPC socket
 //	interop vectors   prints what package shh has in testdata/vectors.json
 package main

@@ -21,5 +21,8 @@ func run(args []string) error {
 			return printVectors(os.Stdout)
 		}
 	}
-	return fmt.Errorf("want node or vectors, not %q", args)
+	if len(args) == 3 && args[0] == "client" {
+		return useClient(args[1], args[2])
+	}
+	return fmt.Errorf("want node, vectors or client SOCKET PEER, not %q", args)
 }
