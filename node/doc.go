@@ -16,7 +16,8 @@
 //	│  └─ inbound, outbound
 //	├─ candidates       reads Config.Candidates, if there are any
 //	├─ dialer           which static node or candidate to dial, when, and why not
-//	└─ listener         accepts
+//	├─ listener         accepts
+//	└─ admin            serves JSON-RPC (package node/admin)
 //
 // # Who talks to whom
 //
@@ -52,6 +53,7 @@
 //   - What the node offers is one snapshot (offer), replaced when a protocol is added or
 //     removed. A link runs the one that its Hello was made of; it becomes no link if what
 //     it would run was removed meanwhile.
+//   - Calls of the admin API wait for no actor. What they are served is one snapshot, too.
 //   - A protocol's service is there before links that run it, and ends after them.
 //   - Handshakes are bounded in number and in time, and so is what waits for one. A slot
 //     in four is kept for known nodes.
