@@ -51,13 +51,18 @@ func TestDialThatCrossesAnother(t *testing.T) {
 			if _, err := greetOver(open(t, world, friend.Addr(), home), low, n); err != nil {
 				t.Fatal(err)
 			}
-			if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrTheirDialFirst) || e.Peer.Inbound {
+			events := map[node.EventKind]node.Event{} // two actors publish, in either order
+			w.until("the end of our dial, and the peer", func(e node.Event) bool {
+				events[e.Kind] = e
+				return events[node.SetupFailed].Kind == node.SetupFailed && events[node.PeerAdded].Kind == node.PeerAdded
+			})
+			if e := events[node.SetupFailed]; !errors.Is(e.Err, node.ErrTheirDialFirst) || e.Peer.Inbound {
 				t.Errorf("our dial ended with %v, want %v", e.Err, node.ErrTheirDialFirst)
 			}
 			if !closed(ours) {
 				t.Error("our own dial goes on")
 			}
-			if p := w.next(node.PeerAdded).Peer; p.ID != idOf(low) || !p.Inbound {
+			if p := events[node.PeerAdded].Peer; p.ID != idOf(low) || !p.Inbound {
 				t.Errorf("added %+v, want the inbound one", p)
 			}
 		})
