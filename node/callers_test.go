@@ -289,6 +289,9 @@ func TestAwaitedIsLetIn(t *testing.T) {
 	if _, err := askBinding(h.comesIn(t, "198.51.100.7:3")); err == nil {
 		t.Error("the address is not throttled any more")
 	}
+	if _, err := greetAs(h.comesIn(t, "198.51.100.8:1"), n); err != nil {
+		t.Errorf("a stranger: %v", err)
+	}
 }
 
 // TestExpectedIsHandedOver: no handshake begins for a connection that Open waits for, and no

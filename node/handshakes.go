@@ -144,9 +144,13 @@ func (h *handshakes) stop(why error) {
 // accepted gives a new connection a slot, or lets it wait for one.
 func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 	remote := addrPortOf(conn.RemoteAddr())
-	class, known, awaited := slotStranger, h.n.roster.knows(remote.Addr()), h.n.door.arrived(remote.Addr())
-	if known {
+	known, announced := h.n.roster.knows(remote.Addr()), h.n.door.arrived(remote.Addr())
+	class := slotStranger
+	switch {
+	case known:
 		class = slotKnown
+	case announced:
+		class = slotAnnounced
 	}
 	h.n.cameIn(nat.TCP, remote.Addr())
 	switch {
@@ -156,11 +160,11 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 		h.turnAway(conn, ErrNotAllowed)
 	case !known && h.n.banned(enode.ID{}, remote.Addr()) != nil:
 		h.turnAway(conn, ErrBanned)
-	case !known && !awaited && !h.throttle.allow(remote.Addr(), h.n.clock.Now()):
+	case class == slotStranger && !h.throttle.allow(remote.Addr(), h.n.clock.Now()):
 		h.turnAway(conn, ErrThrottled)
 	case h.slots.take(class):
 		h.begin(ctx, conn, class)
-	case !known && len(h.waiting[slotStranger]) >= maxStrangers && !awaited && !exempt(remote.Addr()):
+	case class == slotStranger && len(h.waiting[class]) >= maxStrangers && !exempt(remote.Addr()):
 		h.turnAway(conn, ErrPendingFull)
 	default:
 		h.wait(ctx, conn, class)

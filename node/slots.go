@@ -11,16 +11,17 @@ import (
 type slotClass uint8
 
 const (
-	slotKnown    slotClass = iota // comes from the address of a known node
-	slotCalled                    // a hole was punched for it
-	slotStranger                  // all others
+	slotKnown     slotClass = iota // comes from the address of a known node
+	slotCalled                     // a hole was punched for it
+	slotAnnounced                  // a neighbour said that it would come
+	slotStranger                   // all others
 	numSlotClasses
 )
 
 // slots bounds the inbound handshakes under way. One in four is kept for connections
 // from the addresses of known nodes, so that strangers who connect and stay silent
-// don't lock those out. Half of these are also for those that holes are punched for: they
-// should not have tried in vain, but strangers they are.
+// don't lock those out. A third of these each are also for those that holes are punched for,
+// and for those that were announced: they should not come in vain, but strangers they are.
 type slots struct {
 	max   int
 	taken [numSlotClasses]int
@@ -30,9 +31,9 @@ type slots struct {
 func (s *slots) take(class slotClass) bool {
 	kept := s.max / 4
 	switch {
-	case s.taken[slotKnown]+s.taken[slotCalled]+s.taken[slotStranger] >= s.max,
-		class == slotStranger && s.taken[slotStranger] >= s.max-kept,
-		class == slotCalled && s.taken[slotCalled] >= max(1, kept/2):
+	case s.taken[slotKnown]+s.taken[slotCalled]+s.taken[slotAnnounced]+s.taken[slotStranger] >= s.max,
+		class == slotStranger && s.taken[class] >= s.max-kept,
+		(class == slotCalled || class == slotAnnounced) && s.taken[class] >= max(1, kept/3):
 		return false
 	}
 	s.taken[class]++

@@ -8,29 +8,32 @@ import (
 )
 
 func TestSlots(t *testing.T) {
-	tests := []struct {
-		name                           string
-		max                            int
-		strangers, known, called       int // taken before
-		wantStranger, wantCalled, want bool
+	type counts = [numSlotClasses]int
+	type verdicts = [numSlotClasses]bool
+	const known, called, announced, stranger = slotKnown, slotCalled, slotAnnounced, slotStranger
+	all := verdicts{true, true, true, true}
+	for _, tt := range []struct {
+		name  string
+		max   int
+		taken counts
+		want  verdicts
 	}{
-		{name: "empty", max: 50, wantStranger: true, wantCalled: true, want: true},
-		{name: "last slot for strangers", max: 50, strangers: 37, wantStranger: true, wantCalled: true, want: true},
-		{name: "only the kept ones left", max: 50, strangers: 38, wantCalled: true, want: true},
-		{name: "kept ones partly used", max: 50, strangers: 38, known: 11, wantCalled: true, want: true},
-		{name: "half of the kept ones used by called ones", max: 50, strangers: 38, called: 6, want: true},
-		{name: "called ones have no more among few", max: 50, called: 6, wantStranger: true, want: true},
-		{name: "full", max: 50, strangers: 38, known: 12},
-		{name: "known nodes may have all", max: 50, known: 49, wantStranger: true, wantCalled: true, want: true},
-		{name: "all taken by known nodes", max: 50, known: 50},
-		{name: "a few: one in four is none", max: 3, strangers: 2, wantStranger: true, wantCalled: true, want: true},
-		{name: "four: one is kept", max: 4, strangers: 3, wantCalled: true, want: true},
-	}
-	for _, tt := range tests {
+		{"empty", 50, counts{}, all},
+		{"last slot for strangers", 50, counts{stranger: 37}, all},
+		{"only the kept ones left", 50, counts{stranger: 38}, verdicts{known: true, called: true, announced: true}},
+		{"kept ones partly used", 50, counts{stranger: 38, known: 11}, verdicts{known: true, called: true, announced: true}},
+		{"called ones have their share", 50, counts{called: 4}, verdicts{known: true, announced: true, stranger: true}},
+		{"announced ones have their share", 50, counts{announced: 4}, verdicts{known: true, called: true, stranger: true}},
+		{"known ones have the rest of what is kept", 50, counts{stranger: 38, called: 4, announced: 4}, verdicts{known: true}},
+		{"full", 50, counts{stranger: 38, known: 4, called: 4, announced: 4}, verdicts{}},
+		{"known nodes may have all", 50, counts{known: 49}, all},
+		{"all taken by known nodes", 50, counts{known: 50}, verdicts{}},
+		{"a few: one in four is none", 3, counts{stranger: 2}, all},
+		{"four: one is kept", 4, counts{stranger: 3}, verdicts{known: true, called: true, announced: true}},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := slots{max: tt.max, taken: [numSlotClasses]int{slotKnown: tt.known, slotCalled: tt.called, slotStranger: tt.strangers}}
-			before := s
-			for class, want := range [numSlotClasses]bool{slotKnown: tt.want, slotCalled: tt.wantCalled, slotStranger: tt.wantStranger} {
+			s := slots{max: tt.max, taken: tt.taken}
+			for class, want := range tt.want {
 				class := slotClass(class)
 				if got := s.take(class); got != want {
 					t.Errorf("class %d: %v, want %v", class, got, want)
@@ -38,7 +41,7 @@ func TestSlots(t *testing.T) {
 					s.free(class)
 				}
 			}
-			if s != before {
+			if s.taken != tt.taken {
 				t.Errorf("take and free left %+v", s)
 			}
 		})
