@@ -37,6 +37,8 @@ func (a *answering) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		a.start(ctx)
+	case *rung: // the caller has begun anew
+		a.arm()
 	case *openAsked:
 		answer, todo := a.machine.open(msg.msg, msg.at.Addr())
 		msg.reply <- answer
@@ -60,8 +62,16 @@ func (a *answering) Receive(ctx actor.Context) {
 func (a *answering) start(ctx actor.Context) {
 	a.root, a.self = ctx.ActorSystem().Root, ctx.Self()
 	a.ctx, a.cancel = context.WithCancel(context.Background())
-	a.timer = a.cfg.Clock.AfterFunc(answerTime, func() { a.tell(&expired{}) })
+	a.arm()
 	a.learnPort(a.ctx, a.machine.ours, a.relays, a.spawn, a.tell)
+}
+
+// arm gives the caller its time.
+func (a *answering) arm() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	a.timer = a.cfg.Clock.AfterFunc(answerTime, func() { a.tell(&expired{}) })
 }
 
 func (a *answering) tell(msg any) { actors.Send(a.root, a.self, msg) }

@@ -3,6 +3,7 @@ package punch
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -32,7 +33,7 @@ const (
 // and says what to do.
 type caller struct {
 	ours, theirs NAT
-	relays       []*enode.Node  // to be asked, in this order
+	relays       []*enode.Node  // to be asked, in this order; ours to change
 	record       netip.AddrPort // where the target is by its record; may not be valid
 	canTCP       bool           // there is a listening port
 
@@ -146,13 +147,24 @@ func (c *caller) called(s status, target netip.AddrPort, err error) []any {
 	case err == nil && s == yes && target.IsValid():
 		c.rung++
 		c.target = target
-		// This one knows the target, so it is the one to ask in the next round.
-		c.relays[0], c.relays[c.next-1] = c.relays[c.next-1], c.relays[0]
+		c.prefer()
 		return c.try()
 	case err != nil && !errors.Is(err, ErrUnsupported), s == tooMuch, s == notReady:
 		c.maybe = true
 	}
 	return c.ask()
+}
+
+// prefer orders the relays for the next round, after the one that was asked last has said yes. It knows
+// the target, so it is asked once more before the others. Then it had its chance: it may have rung
+// nobody. Those that it was asked after are of no use.
+func (c *caller) prefer() {
+	vain, by, unasked := c.relays[:c.next-1], c.relays[c.next-1:c.next], c.relays[c.next:]
+	if c.round%2 == 1 {
+		c.relays = slices.Concat(by, unasked, vain)
+	} else {
+		c.relays = slices.Concat(unasked, by, vain)
+	}
 }
 
 // try pings the target where its opener came from, or else where the relay sees it.
@@ -238,8 +250,10 @@ func (c *caller) opened(a openAnswer, trip time.Duration, err error) []any {
 		return c.end(ErrUDPOnly)
 	case a.Status == otherWay:
 		return c.end(ErrCrossed)
-	case a.Status != yes:
+	case a.Status != yes, a.NAT != AddressDependent && a.Port == 0:
 		return c.end(ErrTCP)
+	case a.NAT == AddressDependent && c.ours != Open:
+		return c.end(ErrUDPOnly)
 	}
 	c.phase = connecting
 	at := netip.AddrPortFrom(c.pinged.Addr(), a.Port)

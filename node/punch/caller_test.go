@@ -108,6 +108,15 @@ func TestCaller(t *testing.T) {
 			begin, learned(9, nil), called(yes, byRelay, nil, ping{byRelay}), pong(nil, ask(byRelay)), opened(openAnswer{}, lost, ask(byRelay)),
 			opened(openAnswer{}, lost, ask(byRelay)), opened(openAnswer{}, lost, ask(byRelay)), opened(openAnswer{}, lost, finish{ErrTCP}),
 		}, ErrTCP},
+		{"yes, but without a port", EndpointIndependent, EndpointIndependent, 0, []step{
+			begin, learned(9, nil), called(yes, byRelay, nil, ping{byRelay}), pong(nil, ask(byRelay)), opened(openAnswer{Status: yes}, nil, finish{ErrTCP}),
+		}, ErrTCP},
+		{"yes from any port, where we can't be reached ourselves", EndpointIndependent, EndpointIndependent, 0, []step{
+			begin, learned(9, nil), called(yes, byRelay, nil, ping{byRelay}), pong(nil, ask(byRelay)), opened(openAnswer{Status: yes, Port: 7, NAT: AddressDependent}, nil, finish{ErrUDPOnly}),
+		}, ErrUDPOnly},
+		{"a relay that knows the target is asked twice, then another", EndpointIndependent, EndpointIndependent, 0, append(append([]step{begin}, round...), []step{
+			pong(lost, sendOpener{byRelay}, callBy{one}), called(yes, byRelay, nil, ping{byRelay}), pong(lost, ping{byRelay}), pong(lost, sendOpener{byRelay}, callBy{two}),
+		}...), nil},
 		{"the target's own call goes on", EndpointIndependent, EndpointIndependent, 0, []step{
 			begin, learned(9, nil), called(yes, byRelay, nil, ping{byRelay}), pong(nil, ask(byRelay)), opened(openAnswer{Status: otherWay}, nil, finish{ErrCrossed}),
 		}, ErrCrossed},

@@ -75,7 +75,11 @@ func (a *calling) start(ctx actor.Context) {
 	a.root, a.self = ctx.ActorSystem().Root, ctx.Self()
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.token = a.newToken()
-	a.await(a.token, func(from netip.AddrPort) { a.tell(&heardOpener{from: from}) })
+	a.await(a.token, awaited{tell: func(from netip.AddrPort) {
+		if a.allowed(from) {
+			a.tell(&heardOpener{from: from})
+		}
+	}})
 	a.after(callTime, &expired{})
 	a.learnPort(a.ctx, a.machine.ours, slices.Clone(a.machine.relays), a.spawn, a.tell)
 	a.perform(a.machine.begin())

@@ -64,7 +64,7 @@ func (p *puncher) callable(n *enode.Node) (target *enode.Node, theirs NAT, err e
 // others who may know the target.
 func (p *puncher) relays(now time.Time) []*enode.Node {
 	list := p.plan.relays(now)
-	for _, n := range p.neighbours() {
+	for _, n := range p.neighbours(now) {
 		known := slices.ContainsFunc(list, func(r *enode.Node) bool { return r.ID() == n.ID() })
 		if _, ok := relayable(n); ok && !known && len(list) < maxRelays {
 			list = append(list, n)
@@ -90,48 +90,60 @@ func (p *puncher) callOver(id enode.ID, u *underway, how *Reached, now time.Time
 	actors.Send(p.root, u.asker, how)
 }
 
-// rung has an actor answer a call, if there is not one already.
-func (p *puncher) rung(ctx actor.Context, msg *rung) {
-	if msg.caller != p.cfg.ID {
-		p.answering(ctx, msg.caller)
+// rung has an actor answer a call. A node makes one call at a time to us, so the last one
+// counts.
+func (p *puncher) rung(ctx actor.Context, msg *rung, now time.Time) {
+	u := p.answers[msg.caller]
+	switch {
+	case u != nil && u.token == msg.token: // its next round
+	case u != nil:
+		u.token = msg.token
+		actors.Send(ctx, u.pid, msg)
+	case len(p.answers) < maxAnswers:
+		a := &answering{
+			Desk: p.Desk, puncher: ctx.Self(), caller: msg.caller, relays: p.plan.relays(now),
+			machine: answerer{ours: p.belief.nat(now), canTCP: p.cfg.Door != nil && p.cfg.Inbound != nil},
+		}
+		pid := ctx.SpawnPrefix(actors.PropsOf(func() actor.Actor { return a }, p.cfg.Journal), name("answer", msg.caller))
+		p.answers[msg.caller] = &underway{pid: pid, token: msg.token}
 	}
 }
 
-// answering gives the actor that answers a node's call; nil: there are too many.
-func (p *puncher) answering(ctx actor.Context, caller enode.ID) *underway {
-	if u := p.answers[caller]; u != nil {
-		return u
-	}
-	if len(p.answers) >= maxAnswers {
-		return nil
-	}
-	now := p.cfg.Clock.Now()
-	a := &answering{
-		Desk: p.Desk, puncher: ctx.Self(), caller: caller, relays: p.plan.relays(now),
-		machine: answerer{ours: p.belief.nat(now), canTCP: p.cfg.Door != nil && p.cfg.Inbound != nil},
-	}
-	pid := ctx.SpawnPrefix(actors.PropsOf(func() actor.Actor { return a }, p.cfg.Journal), name("answer", caller))
-	u := &underway{pid: pid}
-	p.answers[caller] = u
-	return u
-}
-
-// openAsked passes OPEN on to whom it concerns: a call of ours to the same node first.
+// openAsked passes OPEN on to whom it concerns: a call of ours to the same node first. For
+// whom no neighbour of ours rang, nothing is done.
 func (p *puncher) openAsked(ctx actor.Context, msg *openAsked) {
-	if u := p.calls[msg.from]; u != nil {
-		actors.Send(ctx, u.pid, &crossing{asked: msg})
-		return
+	_, no := p.rangFor(msg)
+	call := p.calls[msg.from]
+	switch {
+	case no != yes:
+		msg.reply <- openAnswer{Status: no}
+	case call != nil:
+		actors.Send(ctx, call.pid, &crossing{asked: msg})
+	default:
+		p.answer(ctx, msg)
 	}
-	p.answer(ctx, msg)
 }
 
 func (p *puncher) answer(ctx actor.Context, asked *openAsked) {
-	if u := p.answering(ctx, asked.from); u != nil {
-		u.asked = true
-		actors.Send(ctx, u.pid, asked)
+	u, no := p.rangFor(asked)
+	if no != yes {
+		asked.reply <- openAnswer{Status: no}
 		return
 	}
-	asked.reply <- openAnswer{Status: tooMuch}
+	u.asked = true
+	actors.Send(ctx, u.pid, asked)
+}
+
+// rangFor gives what answers the call that an OPEN belongs to: its token says which one.
+func (p *puncher) rangFor(msg *openAsked) (u *underway, no status) {
+	u = p.answers[msg.from]
+	switch {
+	case u == nil && len(p.answers) >= maxAnswers:
+		return nil, tooMuch
+	case u == nil || u.token != msg.msg.Token:
+		return nil, refused
+	}
+	return u, yes
 }
 
 func (p *puncher) answerEnded(ctx actor.Context, msg *answerEnded) {

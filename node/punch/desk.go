@@ -51,7 +51,7 @@ type Desk struct {
 	mu                                sync.Mutex // guards what follows
 	requests, calls, rings, openersOf *budget[enode.ID]
 	openers                           *budget[netip.Addr]
-	awaited                           map[token]func(netip.AddrPort) // whose datagram may come, and who is told
+	awaited                           map[token]awaited
 }
 
 // address is an actor, and how to reach it.
@@ -72,7 +72,7 @@ func New(c Config) *Desk {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	d := &Desk{
-		cfg: c, awaited: map[token]func(netip.AddrPort){},
+		cfg: c, awaited: map[token]awaited{},
 		requests: newBudget[enode.ID](requestsFrom, remembered), calls: newBudget[enode.ID](callsFrom, remembered),
 		rings: newBudget[enode.ID](ringsTo, remembered), openersOf: newBudget[enode.ID](openersBy, remembered),
 		openers: newBudget[netip.Addr](openersTo, remembered),
@@ -188,7 +188,7 @@ func (d *Desk) ring(by enode.ID, msg ring, now time.Time) status {
 		d.cfg.Logger.Debug("opener not sent", "addr", at, "err", err)
 		return refused
 	}
-	actors.Send(puncher.root, puncher.pid, &rung{caller: msg.Caller, at: at, by: by})
+	actors.Send(puncher.root, puncher.pid, &rung{caller: msg.Caller, token: msg.Token})
 	return yes
 }
 
@@ -238,26 +238,33 @@ func (d *Desk) open(from *enode.Node, at netip.AddrPort, msg open) openAnswer {
 // Sniff takes datagrams that are for us out of what came to the socket of discovery.
 func (d *Desk) Sniff(datagram []byte, from netip.AddrPort) bool {
 	t, ok := openerToken(datagram)
-	seen := from
+	seen, by := from, netip.AddrPort{}
 	if !ok {
 		if t, seen, ok = bindingAnswer(datagram); !ok {
 			return false
 		}
+		by = from
 	}
 	d.mu.Lock()
-	tell := d.awaited[t]
+	w := d.awaited[t]
 	d.mu.Unlock()
-	if tell != nil {
-		tell(seen)
+	if w.tell != nil && w.by == by {
+		w.tell(seen)
 	}
 	return true // it is nothing that discovery could use
 }
 
-// await has somebody told of the datagrams with a token, until forget.
-func (d *Desk) await(t token, tell func(netip.AddrPort)) {
+// awaited is a datagram that may come.
+type awaited struct {
+	by   netip.AddrPort       // an answer from there; not valid: an opener, from anywhere
+	tell func(netip.AddrPort) // what the answer says, or where the opener came from
+}
+
+// await waits for the datagrams with a token, until forget.
+func (d *Desk) await(t token, w awaited) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.awaited[t] = tell
+	d.awaited[t] = w
 }
 
 func (d *Desk) forget(t token) {

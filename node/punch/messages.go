@@ -70,12 +70,12 @@ type State struct {
 
 // To the puncher, from the goroutines of discovery.
 
-// rung says that a neighbour rang for a caller, and that our NAT is open for it.
+// rung says that a neighbour rang for a caller, and that our NAT is open for it. The puncher
+// passes it on to the actor that answers the caller, if that makes another call now.
 type rung struct {
 	late
 	caller enode.ID
-	at     netip.AddrPort
-	by     enode.ID
+	token  token
 }
 
 // greeted says that a node said HELLO, while we don't know where we are ourselves.

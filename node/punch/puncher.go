@@ -44,13 +44,13 @@ type puncher struct {
 	cancel context.CancelFunc
 
 	plan    relayPlan
-	tcp     netip.AddrPort           // our TCP endpoint as a neighbour saw it
-	probing bool                     // that is being found out
-	probed  netip.AddrPort           // the UDP endpoint for which it was
-	again   time.Time                // when to try again, after a failure
-	met     map[enode.ID]*enode.Node // records of neighbours that we had URLs of
-	pinged  time.Time                // when neighbours that don't take part were pinged
-	asked   time.Time                // when one was that had said HELLO
+	tcp     netip.AddrPort             // our TCP endpoint as a neighbour saw it
+	probing bool                       // that is being found out
+	probed  netip.AddrPort             // the UDP endpoint for which it was
+	again   time.Time                  // when to try again, after a failure
+	met     map[enode.ID]*acquaintance // neighbours that we have URLs of
+	pinged  time.Time                  // when neighbours that don't take part were pinged
+	asked   time.Time                  // when one was that had said HELLO
 	timer   actors.Timer
 
 	calls   map[enode.ID]*underway // by target
@@ -63,7 +63,8 @@ type underway struct {
 	pid          *actor.PID
 	asker        *actor.PID // of a call, as what follows
 	ours, theirs NAT
-	asked        bool // an answer: the caller wants to connect
+	token        token // of an answer, as what follows: the call's
+	asked        bool  // the caller wants to connect
 }
 
 func (p *puncher) Receive(ctx actor.Context) {
@@ -83,8 +84,15 @@ func (p *puncher) Receive(ctx actor.Context) {
 		p.observe(msg.by, msg.observed, now)
 	case *greeted:
 		p.greeted(msg, now)
+		return // as after what follows: nothing is due because of what others send
+	case *rung:
+		p.rung(ctx, msg, now)
+		return
+	case *openAsked:
+		p.openAsked(ctx, msg)
+		return
 	case *introduced:
-		p.introduced(msg)
+		p.introduced(msg, now)
 	case *tcpSeen:
 		p.tcpSeen(msg)
 	case *Mapped:
@@ -93,10 +101,6 @@ func (p *puncher) Receive(ctx actor.Context) {
 		p.plan.renewed()
 	case *Reach:
 		p.reach(ctx, msg, now)
-	case *rung:
-		p.rung(ctx, msg)
-	case *openAsked:
-		p.openAsked(ctx, msg)
 	case *gaveWay:
 		p.answer(ctx, msg.asked)
 	case *callEnded:
@@ -118,7 +122,7 @@ func (p *puncher) start(ctx actor.Context) {
 	p.root, p.self = ctx.ActorSystem().Root, ctx.Self()
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.calls, p.answers = map[enode.ID]*underway{}, map[enode.ID]*underway{}
-	p.met = map[enode.ID]*enode.Node{}
+	p.met = map[enode.ID]*acquaintance{}
 	p.shown = p.State()
 	p.other.open(p.Desk, p.spawn)
 	p.puncher.Store(&address{p.root, p.self})
@@ -146,7 +150,7 @@ func (p *puncher) spawn(f func()) { actors.Go(p.root, p.self, f) }
 // proceed says HELLO to those whose turn it is, tells what is new, and sees to it that the
 // next turn comes.
 func (p *puncher) proceed(now time.Time) {
-	for _, n := range p.plan.next(now, p.neighbours(), p.belief.nat(now) != Open) {
+	for _, n := range p.plan.next(now, p.neighbours(now), p.belief.nat(now) != Open) {
 		p.hello(n, false)
 	}
 	chosen := p.plan.choices()
@@ -162,7 +166,7 @@ func (p *puncher) proceed(now time.Time) {
 
 // neighbours are the nodes in discovery's table, by their records. A bootnode is known by a
 // URL at first.
-func (p *puncher) neighbours() []*enode.Node {
+func (p *puncher) neighbours(now time.Time) []*enode.Node {
 	list := p.cfg.Line.Neighbours()
 	seen := make(map[enode.ID]bool, len(list))
 	for i, n := range list {
@@ -170,9 +174,13 @@ func (p *puncher) neighbours() []*enode.Node {
 		if n.Seq() > 0 {
 			continue
 		}
-		if record, asked := p.met[n.ID()]; record != nil {
-			list[i] = record
-		} else if !asked && len(p.met) < maxIntroduced {
+		a := p.met[n.ID()]
+		switch {
+		case a == nil && len(p.met) >= maxIntroduced:
+		case a != nil && a.record != nil:
+			list[i] = a.record
+		case a == nil || !a.asking && !now.Before(a.again):
+			p.met[n.ID()] = &acquaintance{asking: true}
 			p.introduce(n)
 		}
 	}
@@ -184,6 +192,13 @@ func (p *puncher) neighbours() []*enode.Node {
 	return list
 }
 
+// acquaintance is a neighbour of whom we have no more than a URL.
+type acquaintance struct {
+	record *enode.Node // nil: it hasn't said
+	asking bool
+	again  time.Time // when it is asked again
+}
+
 // maxIntroduced bounds the neighbours without a record whom we ask for it.
 const maxIntroduced = 16
 
@@ -191,7 +206,6 @@ const maxIntroduced = 16
 // does not know its address yet says what only its own machine can use), HELLO tells
 // whether it takes part.
 func (p *puncher) introduce(n *enode.Node) {
-	p.met[n.ID()] = nil
 	own := p.cfg.Self().Record()
 	p.spawn(func() {
 		known, err := p.cfg.Line.Record(n)
@@ -212,12 +226,12 @@ func supposed(n *enode.Node) *enode.Node {
 	return enode.SignNull(r, n.ID())
 }
 
-func (p *puncher) introduced(msg *introduced) {
-	if msg.node == nil {
-		delete(p.met, msg.id)
-		return
+// introduced takes that in. Who didn't answer is asked again later: it may be out of our
+// reach, which is said at once.
+func (p *puncher) introduced(msg *introduced, now time.Time) {
+	if a := p.met[msg.id]; a != nil {
+		a.record, a.asking, a.again = msg.node, false, now.Add(helloLeast)
 	}
-	p.met[msg.id] = msg.node
 }
 
 // hello asks a neighbour what it sees, by both its ports.
@@ -258,7 +272,7 @@ func (p *puncher) helloed(msg *helloed, now time.Time) {
 // comes.
 func (p *puncher) askOther(at netip.AddrPort) {
 	t := p.newToken()
-	p.await(t, func(seen netip.AddrPort) { p.tell(&otherSaw{by: at, token: t, observed: seen}) })
+	p.await(t, awaited{by: at, tell: func(seen netip.AddrPort) { p.tell(&otherSaw{by: at, token: t, observed: seen}) }})
 	p.cfg.Clock.AfterFunc(otherTime, func() { p.forget(t) })
 	if err := p.cfg.Line.Send(at, bindingRequest(t)); err != nil {
 		p.forget(t)

@@ -1,0 +1,123 @@
+package punch_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/rlp"
+)
+
+func openRequest(n byte) []byte {
+	return request(4, [12]byte{n}, uint16(hostPort), uint8(2), uint16(300))
+}
+
+// OPEN is for those whom a neighbour of ours rang us for, in the call that it is about.
+func TestOpenWithoutRing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		relay, caller := w.add(public, "30.1.1.10"), w.add(public, "30.3.3.10")
+		b := w.add(portrestricted, "30.20.20.1", relay)
+		settle()
+		open := func(n byte) uint {
+			return statusOf(t, b.desk.Handle(caller.self(), caller.at(), openRequest(n)))
+		}
+		ring := func(n byte) {
+			if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(caller.id(), caller.at(), n))); got != statusYes {
+				t.Fatalf("RING: status %d", got)
+			}
+		}
+		expect := func(when string, n byte, want uint) {
+			if got := open(n); got != want {
+				t.Errorf("%s: OPEN got status %d, want %d", when, got, want)
+			}
+		}
+		expect("without RING", 1, statusRefused)
+		b.desk.Handle(caller.self(), caller.at(), ringRequest(caller.id(), caller.at(), 1))
+		expect("rung by itself", 1, statusRefused)
+		ring(1)
+		expect("with a token that it can't know", 2, statusRefused)
+		time.Sleep(10 * time.Second)
+		ring(2)
+		expect("of a call before", 1, statusRefused)
+		time.Sleep(10 * time.Second)
+		expect("late in the second call", 2, statusYes)
+		expect("again, as the answer was lost", 2, statusYes)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		expect("long after", 2, statusRefused)
+	})
+}
+
+// Answers are for so many at a time; more are told to come later.
+func TestAnswersAreBounded(t *testing.T) {
+	inWorld(t, func(w *world) {
+		relay := w.add(public, "30.1.1.10")
+		b := w.add(portrestricted, "30.20.20.1", relay)
+		settle()
+		const most = 16
+		for i := range byte(most + 1) {
+			caller := w.host(public, "30.3.3."+string(rune('0'+i%10)))
+			b.desk.Handle(relay.self(), relay.at(), ringRequest(caller.id(), caller.at(), i))
+			time.Sleep(time.Millisecond)
+			want := uint(statusNotReady)
+			if i == most {
+				want = statusTooMuch
+			}
+			if got := statusOf(t, b.desk.Handle(caller.self(), caller.at(), openRequest(i))); got != want {
+				t.Errorf("caller %d: status %d, want %d", i, got, want)
+			}
+		}
+	})
+}
+
+// A relay that says yes and rings nobody keeps no call from coming through where another one is
+// honest, whichever is asked first.
+func TestRelayThatRingsNobody(t *testing.T) {
+	for _, liar := range []int{0, 1} {
+		inWorld(t, func(w *world) {
+			relays := []*host{w.add(public, "30.1.1.10"), w.add(public, "30.2.2.10")}
+			a, b := w.add(portrestricted, "30.10.10.1", relays...), w.add(portrestricted, "30.20.20.1", relays...)
+			settle()
+			where := b.desk.State().Observed
+			relays[liar].mu.Lock()
+			relays[liar].lie = func(request []byte) []byte {
+				if request[0] != 2 {
+					return nil
+				}
+				answer, err := rlp.EncodeToBytes([]any{uint8(0), endpointOf(where)})
+				if err != nil {
+					panic(err)
+				}
+				return answer
+			}
+			relays[liar].mu.Unlock()
+			r := <-w.reach(a, b)
+			if r.Err != nil {
+				t.Fatalf("liar %d: %v", liar, r.Err)
+			}
+			talk(t, r.Conn.Take(), <-b.in)
+		})
+	}
+}
+
+// A neighbour of which nothing but a URL is known, and which is out of reach, isn't asked
+// without end.
+func TestNeighbourOutOfReach(t *testing.T) {
+	inWorld(t, func(w *world) {
+		nowhere := w.host(public, "30.9.9.9")
+		h := w.host(portrestricted, "30.20.20.1")
+		h.table[nowhere.id()] = enode.NewV4(&nowhere.key.PublicKey, nil, 0, 0)
+		h.pid = w.system.Root.Spawn(h.desk.Props())
+		w.mu.Lock()
+		w.hosts[h.ip] = h
+		w.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.asked < 2 || h.asked > 21 {
+			t.Errorf("asked for its record %d times in ten seconds", h.asked)
+		}
+	})
+}
