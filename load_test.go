@@ -174,7 +174,7 @@ func (e *echoer) send(msg any) {
 // Two nodes send each other echoes of 32 KiB at once: nothing locks up, and what
 // they hold meanwhile stays within the budgets.
 func TestEchoesBothWaysAtOnce(t *testing.T) {
-	count := unlessRace(50_000, 4_000)
+	count := unlessRace(100_000, 4_000)
 	// The asks of one side and its answers to the other's must fit the outbox of 1 MiB;
 	// the answers alone are more than high water.
 	const window = 12

@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long a test waits for what should come at once.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
