@@ -73,7 +73,6 @@ func (w *web) upgrade(rw http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // it has answered the client
 	}
-	_ = conn.SetReadDeadline(time.Time{}) // the server's, which was for the request
 	w.session.serve(w.session.some.Load(), newFrames(conn))
 }
 
