@@ -137,17 +137,11 @@ func (a *calling) perform(todo []any) {
 	for _, do := range todo {
 		switch do := do.(type) {
 		case sendOpener:
-			if err := a.cfg.Line.Send(do.to, opener(a.newToken())); err != nil {
-				a.cfg.Logger.Debug("opener not sent", "addr", do.to, "err", err)
-			}
+			a.sendOpener(do.to)
 		case callBy:
 			a.call(do.relay)
 		case ping:
-			to := a.at(do.at)
-			a.spawn(func() {
-				_, err := a.cfg.Line.Ping(to)
-				a.tell(&pong{err: err})
-			})
+			a.ping(do.at)
 		case pause:
 			a.after(do.d, &paused{})
 		case askOpen:
@@ -159,6 +153,31 @@ func (a *calling) perform(todo []any) {
 		}
 	}
 }
+
+func (a *calling) sendOpener(to netip.AddrPort) {
+	if !a.mayAt(a.sent, to.Addr(), a.cfg.Clock.Now()) {
+		return
+	}
+	if err := a.cfg.Line.Send(to, opener(a.newToken())); err != nil {
+		a.cfg.Logger.Debug("opener not sent", "addr", to, "err", err)
+	}
+}
+
+// ping has discovery try for a session. The answer is a *pong.
+func (a *calling) ping(at netip.AddrPort) {
+	if !a.mayAt(a.sent, at.Addr(), a.cfg.Clock.Now()) {
+		a.tell(&pong{err: errOften})
+		return
+	}
+	to := a.at(at)
+	a.spawn(func() {
+		_, err := a.cfg.Line.Ping(to)
+		a.tell(&pong{err: err})
+	})
+}
+
+// errOften is the end of what a relay would have us send to an address that got enough.
+var errOften = errors.New("hole punching: enough was sent to that address")
 
 // at is the target as a node at an endpoint where it is seen.
 func (a *calling) at(at netip.AddrPort) *enode.Node {

@@ -19,16 +19,25 @@ import (
 const (
 	// requestsFrom is for messages of any kind from one node.
 	requestsFrom = 120
-	// callsFrom is for the calls that we relay for one node, and ringsTo for the rings that one node gets
-	// from us.
-	callsFrom, ringsTo = 30, 30
+	// callsFrom is for the calls that we relay for one node, and ringsTo for the rings that one
+	// node gets from us. Whoever has one address (an IPv6 /64) may be many nodes, and name it in the
+	// records of many.
+	callsFrom, ringsTo     = 30, 30
+	callsFromAt, ringsToAt = 60, 60
+	// awaitsAt is for the connections from one address that we let in to tell what we see.
+	awaitsAt = 20
 	// openersBy is for the openers that one neighbour makes us send, and openersTo for those
 	// that go to one address (an IPv6 /64), whoever asks.
 	openersBy, openersTo = 60, 20
 	// otherFrom is for the answers of the other port to one address.
 	otherFrom = 30
-	// maxRelaying is how many rings may wait for their answer at the same time.
-	maxRelaying = 32
+	// sentTo is for the datagrams to one address that our own calls are worth, wherever relays say
+	// that a target is.
+	sentTo = 60
+	// maxRelaying is how many rings may wait for their answer at the same time, and maxRinging
+	// those at one node: the library asks it one thing at a time, and who is silent would take
+	// the place of all others.
+	maxRelaying, maxRinging = 32, 4
 	// remembered is of how many nodes or addresses each limit knows.
 	remembered = 4096
 )
@@ -37,21 +46,22 @@ const (
 // incarnations. Its methods are safe from any goroutine. What relays do is done here: it
 // needs no state but limits.
 type Desk struct {
-	cfg      Config
-	state    atomic.Pointer[State]
-	relayed  atomic.Uint64
-	refused  atomic.Uint64
-	relaying atomic.Int32
-	puncher  atomic.Pointer[address]                        // nil: it doesn't run
-	chosen   atomic.Pointer[func(enode.ID, time.Time) bool] // says whether we told a neighbour where we are
-	other    otherPort
-	belief   belief // owned by the puncher, as the memory is
-	memory   memory
+	cfg     Config
+	state   atomic.Pointer[State]
+	relayed atomic.Uint64
+	refused atomic.Uint64
+	puncher atomic.Pointer[address]                        // nil: it doesn't run
+	chosen  atomic.Pointer[func(enode.ID, time.Time) bool] // says whether we told a neighbour where we are
+	other   otherPort
+	belief  belief // owned by the puncher, as the memory is
+	memory  memory
 
-	mu                                sync.Mutex // guards what follows
-	requests, calls, rings, openersOf *budget[enode.ID]
-	openers                           *budget[netip.Addr]
-	awaited                           map[token]awaited
+	mu                                      sync.Mutex // guards what follows
+	requests, calls, rings, openersOf       *budget[enode.ID]
+	callsAt, ringsAt, openers, awaits, sent *budget[netip.Addr] // by network
+	relaying                                int
+	ringing                                 map[enode.ID]int // of relaying, those at each node
+	awaited                                 map[token]awaited
 }
 
 // address is an actor, and how to reach it.
@@ -75,7 +85,10 @@ func New(c Config) *Desk {
 		cfg: c, awaited: map[token]awaited{},
 		requests: newBudget[enode.ID](requestsFrom, remembered), calls: newBudget[enode.ID](callsFrom, remembered),
 		rings: newBudget[enode.ID](ringsTo, remembered), openersOf: newBudget[enode.ID](openersBy, remembered),
-		openers: newBudget[netip.Addr](openersTo, remembered),
+		callsAt: newBudget[netip.Addr](callsFromAt, remembered), ringsAt: newBudget[netip.Addr](ringsToAt, remembered),
+		openers: newBudget[netip.Addr](openersTo, remembered), awaits: newBudget[netip.Addr](awaitsAt, remembered),
+		sent:    newBudget[netip.Addr](sentTo, remembered),
+		ringing: map[enode.ID]int{},
 	}
 	d.state.Store(&State{Calls: map[string]uint64{}, Rung: map[string]uint64{}})
 	return d
@@ -110,10 +123,17 @@ func (d *Desk) Handle(from *enode.Node, at netip.AddrPort, request []byte) []byt
 }
 
 // may takes from a node's budget.
-func (d *Desk) may(b *budget[enode.ID], id enode.ID, now time.Time) bool {
+func (d *Desk) may(b *budget[enode.ID], id enode.ID, now time.Time) bool { return take(d, b, id, now) }
+
+// mayAt takes from an address's budget.
+func (d *Desk) mayAt(b *budget[netip.Addr], ip netip.Addr, now time.Time) bool {
+	return take(d, b, network(ip), now)
+}
+
+func take[K comparable](d *Desk, b *budget[K], key K, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	ok := b.take(id, now)
+	ok := b.take(key, now)
 	if !ok {
 		d.refused.Add(1)
 	}
@@ -132,46 +152,10 @@ func (d *Desk) hello(from *enode.Node, at netip.AddrPort, msg hello) []byte {
 	if to := d.puncher.Load(); to != nil && d.state.Load().Belief == Unknown {
 		actors.Send(to.root, to.pid, &greeted{from: n, at: at})
 	}
-	if msg.TCP && d.cfg.Door != nil {
+	if msg.TCP && d.cfg.Door != nil && d.mayAt(d.awaits, at.Addr(), d.cfg.Clock.Now()) {
 		d.cfg.Door.Await(at.Addr())
 	}
 	return encode(helloAnswer{Observed: endpoint{at}, OtherPort: d.other.port()})
-}
-
-// relay rings a node for another, and tells where it is.
-func (d *Desk) relay(caller enode.ID, at netip.AddrPort, msg call, now time.Time) callAnswer {
-	if len(msg.Padding) < callPadding {
-		return callAnswer{Status: refused}
-	}
-	target := d.cfg.Line.Known(msg.Target)
-	if target == nil || msg.Target == caller || msg.Target == d.cfg.ID {
-		return callAnswer{Status: unknownNode}
-	}
-	where, ok := target.UDPEndpoint()
-	if _, takes := Takes(target); !takes || !ok || !d.allowed(where) {
-		return callAnswer{Status: unknownNode}
-	}
-	if !d.may(d.calls, caller, now) || !d.may(d.rings, msg.Target, now) {
-		return callAnswer{Status: tooMuch}
-	}
-	defer d.relaying.Add(-1)
-	if d.relaying.Add(1) > maxRelaying {
-		d.refused.Add(1)
-		return callAnswer{Status: tooMuch}
-	}
-	d.relayed.Add(1)
-	b, err := d.cfg.Line.Talk(target, Protocol, encodeRequest(ring{Caller: caller, Endpoint: endpoint{at}, Token: msg.Token}))
-	if err != nil {
-		return callAnswer{Status: notReady} // a datagram may be lost
-	}
-	answer, err := decode[ringAnswer](b)
-	switch {
-	case err != nil:
-		return callAnswer{Status: refused}
-	case answer.Status != yes:
-		return callAnswer{Status: answer.Status}
-	}
-	return callAnswer{Status: yes, Target: &endpoint{where}}
 }
 
 // ring opens our NAT for a caller that a neighbour of our own choice names.
@@ -181,7 +165,7 @@ func (d *Desk) ring(by enode.ID, msg ring, now time.Time) status {
 	switch {
 	case puncher == nil || chosen == nil || !(*chosen)(by, now) || msg.Caller == d.cfg.ID || !d.allowed(at):
 		return refused
-	case !d.may(d.openersOf, by, now) || !d.mayOpenTo(at.Addr(), now):
+	case !d.may(d.openersOf, by, now) || !d.mayAt(d.openers, at.Addr(), now):
 		return tooMuch
 	}
 	if err := d.cfg.Line.Send(at, opener(msg.Token)); err != nil {
@@ -190,17 +174,6 @@ func (d *Desk) ring(by enode.ID, msg ring, now time.Time) status {
 	}
 	actors.Send(puncher.root, puncher.pid, &rung{caller: msg.Caller, token: msg.Token})
 	return yes
-}
-
-// mayOpenTo takes from an address's budget.
-func (d *Desk) mayOpenTo(to netip.Addr, now time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	ok := d.openers.take(network(to), now)
-	if !ok {
-		d.refused.Add(1)
-	}
-	return ok
 }
 
 // network is what one owner has at least: an IPv4 address, an IPv6 /64.
