@@ -2,11 +2,13 @@ package admin
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -76,10 +78,11 @@ type client struct {
 // once.
 func connect(t *testing.T, b *busy) *client {
 	t.Helper()
-	return connectWithin(t, b, writeTimeout)
+	return connectBy(t, b, writeTimeout, func(c carrier) carrier { return c })
 }
 
-func connectWithin(t *testing.T, b *busy, within time.Duration) *client {
+// connectBy is connect for a client with less time, and by another carrier.
+func connectBy(t *testing.T, b *busy, within time.Duration, by func(carrier) carrier) *client {
 	t.Helper()
 	server, err := NewServer([]API{{Namespace: "busy", Service: b}}, nil)
 	if err != nil {
@@ -91,7 +94,7 @@ func connectWithin(t *testing.T, b *busy, within time.Duration) *client {
 	s.within = within
 	go func() {
 		defer close(c.ended)
-		s.serve(server, newLine(near))
+		s.serve(server, by(newLine(near)))
 	}()
 	return c
 }
@@ -148,14 +151,11 @@ func TestCallsUnderWayAreBounded(t *testing.T) {
 	})
 }
 
-// soon is how long a client may not read in tests on the real clock: a bubble's stands still
-// while package rpc waits for a mutex.
-const soon = 50 * time.Millisecond
-
 // A client that does not read stalls itself, and is gone after a while.
 func TestClientThatNeverReads(t *testing.T) {
 	b := &busy{}
-	c := connectWithin(t, b, soon)
+	// On the real clock: a bubble's stands still while package rpc waits for a mutex.
+	c := connectBy(t, b, 50*time.Millisecond, func(c carrier) carrier { return c })
 	for id := 0; ; id++ {
 		if _, err := io.WriteString(c, echo(id)); err != nil {
 			break
@@ -168,11 +168,29 @@ func TestClientThatNeverReads(t *testing.T) {
 	c.quit()
 }
 
+// deaf is a carrier whose client reads answers, but no notification.
+type deaf struct {
+	carrier
+	answers chan string
+}
+
+func (d *deaf) write(text []byte) error {
+	if bytes.HasPrefix(text, notification) {
+		return os.ErrDeadlineExceeded
+	}
+	d.answers <- string(text)
+	return nil
+}
+
+// A subscriber that does not take a notification in time loses connection and subscription.
 func TestSubscriberThatNeverReads(t *testing.T) {
 	b := &busy{begin: make(chan struct{}), over: make(chan struct{})}
-	c := connectWithin(t, b, soon)
+	answers := make(chan string, 1)
+	c := connectBy(t, b, writeTimeout, func(c carrier) carrier { return &deaf{c, answers} })
 	c.say(`{"jsonrpc":"2.0","id":1,"method":"busy_subscribe","params":["flood"]}`)
-	c.hear()
+	if got := <-answers; !strings.Contains(got, `"result"`) {
+		t.Error(got)
+	}
 	close(b.begin)
 	<-c.ended
 	<-b.over // Notify gave an error, or the subscription has
