@@ -47,7 +47,7 @@ func (n *Node) AddProtocol(spec protocols.Spec) error {
 	if err := n.startService(m); err != nil {
 		return fmt.Errorf("add protocol %s: %w", spec.Name, err)
 	}
-	return n.tell(func() { n.offer.Store(next) }, send{&n.announcer, &recordDue{}}, send{&n.admin, &admin.Changed{}})
+	return n.tell(func() { n.offer.Store(next) }, n.offerNews()...)
 }
 
 // RemoveProtocol offers a protocol no more. A link that runs nothing else which the node
@@ -73,8 +73,16 @@ func (n *Node) RemoveProtocol(name string) error {
 	if err != nil {
 		return fmt.Errorf("remove protocol %s: %w", name, err)
 	}
-	return n.tell(func() { n.offer.Store(next) }, send{&n.peers, &dropProtocol{mounted: m}}, send{&n.announcer, &recordDue{}},
-		send{&n.admin, &admin.Changed{}})
+	return n.tell(func() { n.offer.Store(next) }, append(n.offerNews(), send{&n.peers, &dropProtocol{mounted: m}})...)
+}
+
+// offerNews goes to those who tell others what the node offers.
+func (n *Node) offerNews() []send {
+	news := []send{{&n.announcer, &recordDue{}}}
+	if n.sockets != nil {
+		news = append(news, send{&n.admin, &admin.Changed{}})
+	}
+	return news
 }
 
 // nextOffer makes an offer to take the place of the one that there is.
