@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node/discovery"
@@ -46,6 +47,7 @@ func (n *Node) openDesk() {
 	c := punch.Config{
 		ID: n.id, Self: n.Self, Line: n.line,
 		OwnAddrs: n.ownAddrs, Private: n.cfg.HolePunching.Private,
+		Refuse:  n.shuns,
 		Inbound: n.takeIn,
 		Changed: func(s punch.State) { n.toAnnouncer(&punchChanged{state: s}) },
 		Clock:   n.clock, Rand: n.cfg.Rand, Journal: n.journal, Logger: n.log.With("part", "hole punching"),
@@ -57,6 +59,11 @@ func (n *Node) openDesk() {
 		c.OpenOther = n.openOther
 	}
 	n.desk = punch.New(c)
+}
+
+// shuns says whether hole punching has nothing to do with a node.
+func (n *Node) shuns(id enode.ID, addr netip.Addr) bool {
+	return !allowed(n.cfg.NetRestrict, addr) || n.roster.bar(caller{id: id, addr: addr}) != nil
 }
 
 // punchBy gives discovery what belongs to hole punching.

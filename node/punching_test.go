@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/nat"
@@ -244,6 +245,36 @@ func TestNeighbourSaysWhereWeAre(t *testing.T) {
 		return ok && s.Observed == want && s.Belief == punch.Open && len(s.Relays) == 1 && s.Relays[0] == first.ID()
 	})
 	within(t, "its record says so", func() bool { return entryOf(t, second.Self()) == punch.Open })
+}
+
+// TestWhoIsShunned: who is banned, or outside of the networks that the node talks to, says HELLO in vain.
+func TestWhoIsShunned(t *testing.T) {
+	n := punchingNode(t, func(c *Config) {
+		c.NetRestrict = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("30.0.0.0/8")}
+	})
+	other := punchingNode(t, func(*Config) {}).Self()
+	hello, err := rlp.EncodeToBytes([]any{other.Record(), uint8(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := func(from string) bool {
+		return len(n.desk.Handle(other, netip.MustParseAddrPort(from), append([]byte{1}, hello...))) > 0
+	}
+	if !answered("30.1.1.10:30303") || answered("31.1.1.10:30303") {
+		t.Error("the networks don't say who is answered")
+	}
+	if err := n.Ban(BanIP(netip.MustParseAddr("30.1.1.11")), time.Hour, ""); err != nil {
+		t.Fatal(err)
+	}
+	if !answered("30.1.1.10:30303") || answered("30.1.1.11:30303") {
+		t.Error("a banned address is answered")
+	}
+	if err := n.Ban(BanID(other.ID()), time.Hour, ""); err != nil {
+		t.Fatal(err)
+	}
+	if answered("30.1.1.10:30303") {
+		t.Error("a banned node is answered")
+	}
 }
 
 // TestOwnAddresses: the machine's, and the operator's word.

@@ -28,6 +28,10 @@ type Config struct {
 	// Private lets endpoints on loopback and private networks take part, which is for tests
 	// and networks without NAT between them.
 	Private bool
+	// Refuse says that a node has nothing to expect of us, for its address or itself: it is banned, or outside
+	// of the networks that we talk to. The ID is zero where it isn't known. Nil: there is none such. It is
+	// safe from any goroutine.
+	Refuse func(id enode.ID, addr netip.Addr) bool
 	// Inbound takes a connection of a caller, as one that was accepted. It must not block.
 	Inbound func(net.Conn)
 	// Changed is told when there is something new to know. It runs in the actor's turn and

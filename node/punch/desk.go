@@ -106,7 +106,7 @@ func (d *Desk) State() State {
 func (d *Desk) Handle(from *enode.Node, at netip.AddrPort, request []byte) []byte {
 	now := d.cfg.Clock.Now()
 	msg, err := decodeRequest(request)
-	if err != nil || !d.allowed(at) || !d.may(d.requests, from.ID(), now) {
+	if err != nil || !d.allowed(at) || d.refuses(from.ID(), at.Addr()) || !d.may(d.requests, from.ID(), now) {
 		return nil
 	}
 	switch msg := msg.(type) {
@@ -163,7 +163,7 @@ func (d *Desk) ring(by enode.ID, msg ring, now time.Time) status {
 	at := msg.Endpoint.AddrPort
 	chosen, puncher := d.chosen.Load(), d.puncher.Load()
 	switch {
-	case puncher == nil || chosen == nil || !(*chosen)(by, now) || msg.Caller == d.cfg.ID || !d.allowed(at):
+	case puncher == nil || chosen == nil || !(*chosen)(by, now) || msg.Caller == d.cfg.ID || !d.allowed(at) || d.refuses(msg.Caller, at.Addr()):
 		return refused
 	case !d.may(d.openersOf, by, now) || !d.mayAt(d.openers, at.Addr(), now):
 		return tooMuch
@@ -253,6 +253,11 @@ func (d *Desk) allowed(at netip.AddrPort) bool {
 		return false
 	}
 	return d.cfg.Private || public(ip)
+}
+
+// refuses says whether we have nothing to do with a node.
+func (d *Desk) refuses(id enode.ID, addr netip.Addr) bool {
+	return d.cfg.Refuse != nil && d.cfg.Refuse(id, addr)
 }
 
 // newToken draws a token that nobody can guess.

@@ -21,6 +21,9 @@ func request(kind byte, list ...any) []byte {
 	return append([]byte{kind}, b...)
 }
 
+// answer makes an answer, which has no kind.
+func answer(list ...any) []byte { return request(0, list...)[1:] }
+
 func endpointOf(at netip.AddrPort) []any { return []any{at.Addr().AsSlice(), at.Port()} }
 
 func helloRequest(n *enode.Node) []byte { return request(1, n.Record(), uint8(0)) }
@@ -52,6 +55,8 @@ const (
 	statusTooMuch
 	statusRefused
 	statusNotReady
+	_
+	statusOtherWay
 )
 
 // at is where a host with a public address is.
@@ -152,6 +157,69 @@ func TestPrivateEndpointsTakeNoPart(t *testing.T) {
 			if got := relay.desk.Handle(relay.self(), netip.MustParseAddrPort(from), helloRequest(relay.self())); len(got) > 0 {
 				t.Errorf("%s got an answer", from)
 			}
+		}
+	})
+}
+
+// Nor are they sent to, whoever names them; an opener doesn't have us ping them.
+func TestPrivateEndpointsGetNothing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		relay, caller := w.add(public, "30.1.1.10"), w.add(public, "30.3.3.10")
+		b := w.add(portrestricted, "30.20.20.1", relay)
+		settle()
+		for _, to := range []string{"127.0.0.1:53", "192.168.1.2:53", "10.1.1.1:53", "100.64.1.1:53", "[fe80::1]:53", "255.255.255.255:53", "224.0.0.1:53", "240.0.0.1:53", "[64:ff9b::a01:101]:53", "[64:ff9b:1::a01:101]:53", "[::7f00:1]:53"} {
+			at := netip.MustParseAddrPort(to)
+			if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(caller.id(), at, 1))); got != statusRefused {
+				t.Errorf("RING that names %s: status %d", to, got)
+			}
+			relay.mu.Lock()
+			relay.lie = func(request []byte) []byte {
+				if request[0] != 2 {
+					return nil
+				}
+				return answer(uint8(0), endpointOf(at))
+			}
+			relay.mu.Unlock()
+			if r := <-w.reach(b, caller); r.Conn != nil {
+				t.Error("there is a connection")
+			}
+		}
+		if n := b.strayed(); n != 0 {
+			t.Errorf("%d datagrams were sent", n)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if n := b.pinged; n != 0 {
+			t.Errorf("%d endpoints were pinged", n)
+		}
+	})
+}
+
+// Who is banned gets no answer, no call relayed, and no opener.
+func TestBannedAreRefused(t *testing.T) {
+	inWorld(t, func(w *world) {
+		relay := w.add(public, "30.1.1.10")
+		bad, good := w.add(public, "30.3.3.10", relay), w.add(public, "30.4.4.10", relay)
+		b := w.add(portrestricted, "30.20.20.1", relay)
+		settle()
+		for _, h := range []*host{relay, b} {
+			h.mu.Lock()
+			h.banned = bad
+			h.mu.Unlock()
+		}
+		if got := relay.desk.Handle(bad.self(), bad.at(), helloRequest(bad.self())); len(got) > 0 {
+			t.Errorf("HELLO got %x", got)
+		}
+		if got := statusOf(t, relay.desk.Handle(good.self(), good.at(), callRequest(bad.id(), 1))); got != statusUnknown {
+			t.Errorf("CALL for it got status %d", got)
+		}
+		for _, at := range []netip.AddrPort{bad.at(), good.at()} { // it may be elsewhere by now
+			if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(bad.id(), at, 1))); got != statusRefused {
+				t.Errorf("RING for it at %v got status %d", at, got)
+			}
+		}
+		if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(good.id(), bad.at(), 1))); got != statusRefused {
+			t.Errorf("RING for another at its address got status %d", got)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
 // otherPort is a second UDP port, which says to whom sends a STUN request there under which
@@ -56,7 +58,7 @@ func (o *otherPort) serve(d *Desk, conn net.PacketConn) {
 		fails = 0
 		at := from.AddrPort()
 		at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-		if !d.allowed(at) || !limit.take(network(at.Addr()), d.cfg.Clock.Now()) {
+		if !d.allowed(at) || d.refuses(enode.ID{}, at.Addr()) || !limit.take(network(at.Addr()), d.cfg.Clock.Now()) {
 			continue
 		}
 		if answer, ok := bindingResponse(buf[:n], at); ok {

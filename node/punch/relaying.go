@@ -17,7 +17,7 @@ func (d *Desk) relay(caller enode.ID, at netip.AddrPort, msg call, now time.Time
 		return callAnswer{Status: unknownNode}
 	}
 	where, ok := target.UDPEndpoint()
-	if _, takes := Takes(target); !takes || !ok || !d.allowed(where) {
+	if _, takes := Takes(target); !takes || !ok || !d.allowed(where) || d.refuses(msg.Target, where.Addr()) {
 		return callAnswer{Status: unknownNode}
 	}
 	if !d.may(d.calls, caller, now) || !d.mayAt(d.callsAt, at.Addr(), now) || !d.beginRing(msg.Target) {

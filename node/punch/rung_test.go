@@ -1,12 +1,15 @@
 package punch_test
 
 import (
+	"bytes"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
-	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/node/punch"
 )
 
 func openRequest(n byte) []byte {
@@ -85,11 +88,7 @@ func TestRelayThatRingsNobody(t *testing.T) {
 				if request[0] != 2 {
 					return nil
 				}
-				answer, err := rlp.EncodeToBytes([]any{uint8(0), endpointOf(where)})
-				if err != nil {
-					panic(err)
-				}
-				return answer
+				return answer(uint8(0), endpointOf(where))
 			}
 			relays[liar].mu.Unlock()
 			r := <-w.reach(a, b)
@@ -97,6 +96,46 @@ func TestRelayThatRingsNobody(t *testing.T) {
 				t.Fatalf("liar %d: %v", liar, r.Err)
 			}
 			talk(t, r.Conn.Take(), <-b.in)
+		})
+	}
+}
+
+// Of two nodes whose calls cross when both have a session, that of the lower ID goes on.
+func TestWhoseCallGoesOn(t *testing.T) {
+	lower, higher := 0, 0
+	for lower == 0 || higher == 0 {
+		inWorld(t, func(w *world) {
+			relay := w.add(public, "30.1.1.10")
+			a, b := w.add(restricted, "30.10.10.1", relay), w.add(restricted, "30.20.20.1", relay)
+			settle()
+			b.mu.Lock()
+			b.lie = func(request []byte) []byte {
+				if request[0] != 4 {
+					return nil
+				}
+				return answer(uint8(4), uint16(0), uint8(0)) // not ready: a's call waits
+			}
+			b.mu.Unlock()
+			got := w.reach(a, b)
+			time.Sleep(time.Second)
+			from := b.desk.State().Observed
+			a.desk.Handle(relay.self(), relay.at(), ringRequest(b.id(), from, 1))
+			status := statusOf(t, a.desk.Handle(b.self(), from, openRequest(1)))
+			x, y := a.id(), b.id()
+			if bytes.Compare(x[:], y[:]) < 0 {
+				lower++
+				if status != statusOtherWay {
+					t.Errorf("the lower ID answers OPEN with status %d", status)
+				}
+				return
+			}
+			higher++
+			if status == statusOtherWay {
+				t.Error("the higher ID goes on")
+			}
+			if r := <-got; !errors.Is(r.Err, punch.ErrCrossed) {
+				t.Errorf("its call ended with %v", r.Err)
+			}
 		})
 	}
 }

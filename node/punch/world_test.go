@@ -75,6 +75,11 @@ func inWorld(t *testing.T, f func(w *world)) {
 		time.Sleep(time.Minute) // what is under way comes to its end
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		for _, h := range w.hosts {
+			if h.desk.Awaited() > 0 || h.desk.Relaying() > 0 {
+				t.Errorf("%v waits for %d datagrams, and relays %d", h.ip, h.desk.Awaited(), h.desk.Relaying())
+			}
+		}
 		if w.held != 0 {
 			t.Errorf("%d connections that kept ports stay open", w.held)
 		}
@@ -104,6 +109,8 @@ type host struct {
 	other  *socket                     // nil: none
 	sight  time.Duration               // what a neighbour takes to say which TCP port it sees
 	asked  int                         // for records
+	pinged int                         // others
+	banned *host                       // nil: nobody
 	lie    func(request []byte) []byte // what it answers in place of the truth, if that is not nil
 }
 
@@ -153,6 +160,11 @@ func (w *world) host(k kind, ip string) *host {
 		OwnAddrs:  func() []netip.Addr { return h.own() },
 		OpenOther: h.openOther,
 		Inbound:   func(conn net.Conn) { h.in <- conn },
+		Refuse: func(id enode.ID, addr netip.Addr) bool {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return h.banned != nil && (id == h.banned.id() || addr == h.banned.ip)
+		},
 		Changed: func(s punch.State) {
 			if h.renew(s) {
 				w.system.Root.Send(h.pid, &punch.Renewed{})
@@ -309,6 +321,9 @@ func (h *host) Talk(to *enode.Node, protocol string, request []byte) ([]byte, er
 }
 
 func (h *host) Ping(to *enode.Node) (seen netip.AddrPort, err error) {
+	h.mu.Lock()
+	h.pinged++
+	h.mu.Unlock()
 	_, err = h.ask(to, func(_ *host, from netip.AddrPort) []byte {
 		seen = from
 		return nil
