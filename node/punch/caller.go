@@ -2,6 +2,7 @@ package punch
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -18,8 +19,8 @@ const (
 	// pings is how often discovery is tried after one ring: what opened the NATs lasts. Where one
 	// side maps by address, this is so for the first ring only.
 	pings = 2
-	// opens is how often an OPEN without an answer is sent again.
-	opens = 4
+	// opens is how many OPENs in a row may go without an answer.
+	opens = 5
 	// againTime is the pause before the next round, and before an OPEN is sent again that came too early.
 	againTime = 300 * time.Millisecond
 	// meetDelay is from the answer to OPEN until both connect: longer than most round trips, so
@@ -241,17 +242,18 @@ func (c *caller) opened(a openAnswer, trip time.Duration, err error) []any {
 	switch {
 	case err != nil:
 		if c.opens++; c.opens == opens {
-			return c.end(ErrTCP)
+			return c.end(errors.Join(ErrTCP, err))
 		}
 		return c.agree()
 	case a.Status == notReady:
+		c.opens = 0
 		return []any{pause{againTime}}
 	case a.Status == cannot:
 		return c.end(ErrUDPOnly)
 	case a.Status == otherWay:
 		return c.end(ErrCrossed)
 	case a.Status != yes, a.NAT != AddressDependent && a.Port == 0:
-		return c.end(ErrTCP)
+		return c.end(fmt.Errorf("%w: the node answers %d", ErrTCP, a.Status))
 	case a.NAT == AddressDependent && c.ours != Open:
 		return c.end(ErrUDPOnly)
 	}

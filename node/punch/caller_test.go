@@ -104,12 +104,12 @@ func TestCaller(t *testing.T) {
 			begin, learned(9, nil), called(yes, byRelay, nil, ping{byRelay}), pong(nil, ask(byRelay)),
 			opened(openAnswer{Status: notReady}, nil, pause{againTime}), paused(ask(byRelay)), opened(agreed, nil, meeting),
 		}, nil},
-		{"OPEN is lost four times", EndpointIndependent, EndpointIndependent, 0, []step{
+		{"OPEN is lost five times", EndpointIndependent, EndpointIndependent, 0, []step{
 			begin, learned(9, nil), called(yes, byRelay, nil, ping{byRelay}), pong(nil, ask(byRelay)), opened(openAnswer{}, lost, ask(byRelay)),
-			opened(openAnswer{}, lost, ask(byRelay)), opened(openAnswer{}, lost, ask(byRelay)), opened(openAnswer{}, lost, finish{ErrTCP}),
+			opened(openAnswer{}, lost, ask(byRelay)), opened(openAnswer{}, lost, ask(byRelay)), opened(openAnswer{}, lost, ask(byRelay)), opened(openAnswer{}, lost, finish{errors.Join(ErrTCP, lost)}),
 		}, ErrTCP},
 		{"yes, but without a port", EndpointIndependent, EndpointIndependent, 0, []step{
-			begin, learned(9, nil), called(yes, byRelay, nil, ping{byRelay}), pong(nil, ask(byRelay)), opened(openAnswer{Status: yes}, nil, finish{ErrTCP}),
+			begin, learned(9, nil), called(yes, byRelay, nil, ping{byRelay}), pong(nil, ask(byRelay)), opened(openAnswer{Status: yes}, nil, finish{fmt.Errorf("%w: the node answers %d", ErrTCP, yes)}),
 		}, ErrTCP},
 		{"yes from any port, where we can't be reached ourselves", EndpointIndependent, EndpointIndependent, 0, []step{
 			begin, learned(9, nil), called(yes, byRelay, nil, ping{byRelay}), pong(nil, ask(byRelay)), opened(openAnswer{Status: yes, Port: 7, NAT: AddressDependent}, nil, finish{ErrUDPOnly}),

@@ -112,6 +112,8 @@ func (d *Desk) learnPort(ctx context.Context, ours NAT, relays []*enode.Node, sp
 		seen, held, err := d.askPorts(ctx, relays)
 		if err == nil {
 			context.AfterFunc(ctx, func() { _ = held.Close() }) // it is only to keep our port
+		} else if before := d.state.Load().TCP; before.IsValid() {
+			seen, err = before, nil // what a neighbour saw earlier is better than nothing
 		}
 		tell(&learned{port: seen.Port(), err: err})
 	})
