@@ -53,6 +53,7 @@ type puncher struct {
 	asked   time.Time                  // when one was that had said HELLO
 	timer   actors.Timer
 
+	over    bool                   // there is nothing more to begin
 	calls   map[enode.ID]*underway // by target
 	answers map[enode.ID]*underway // by caller
 	shown   State
@@ -68,6 +69,10 @@ type underway struct {
 }
 
 func (p *puncher) Receive(ctx actor.Context) {
+	if p.over {
+		p.decline(ctx.Message())
+		return
+	}
 	now := p.cfg.Clock.Now()
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
@@ -128,12 +133,28 @@ func (p *puncher) start(ctx actor.Context) {
 	p.puncher.Store(&address{p.root, p.self})
 }
 
+// decline answers what comes while the actors of calls are being stopped: what was begun
+// then would stop with nobody.
+func (p *puncher) decline(msg any) {
+	switch msg := msg.(type) {
+	case *Reach:
+		actors.Send(p.root, msg.To, &Reached{ID: msg.Node.ID(), Err: ErrDown})
+	case *openAsked:
+		msg.reply <- openAnswer{Status: refused}
+	case *callEnded:
+		if msg.conn != nil {
+			msg.conn.Drop()
+		}
+	}
+}
+
 // end leaves a successor, if there is one, nothing to clean up. The runtime stops the
 // actors of the calls.
 func (p *puncher) end() {
 	for id, u := range p.calls {
 		actors.Send(p.root, u.asker, &Reached{ID: id, Err: ErrDown})
 	}
+	p.over = true
 	p.cancel()
 	p.puncher.Store(nil)
 	p.chosen.Store(nil)

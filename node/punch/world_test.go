@@ -54,6 +54,7 @@ type world struct {
 	loss   float64 // of each datagram
 	hosts  map[netip.Addr]*host
 	held   int // connections that keep ports
+	ends   int // of the other connections, those that are open
 }
 
 // inWorld runs f in a bubble.
@@ -80,8 +81,8 @@ func inWorld(t *testing.T, f func(w *world)) {
 				t.Errorf("%v waits for %d datagrams, and relays %d", h.ip, h.desk.Awaited(), h.desk.Relaying())
 			}
 		}
-		if w.held != 0 {
-			t.Errorf("%d connections that kept ports stay open", w.held)
+		if w.held != 0 || w.ends != 0 {
+			t.Errorf("%d connections that kept ports stay open, and %d ends of others", w.held, w.ends)
 		}
 	})
 }
@@ -150,7 +151,7 @@ func (w *world) host(k kind, ip string) *host {
 		w.t.Fatal(err)
 	}
 	h := &host{
-		w: w, kind: k, sight: 3 * delay, ip: netip.MustParseAddr(ip), key: key, in: make(chan net.Conn, 8), last: 40000,
+		w: w, kind: k, sight: 3 * delay, ip: netip.MustParseAddr(ip), key: key, in: make(chan net.Conn, 256), last: 40000,
 		table: map[enode.ID]*enode.Node{}, ports: map[binding]uint16{}, inside: map[flow]uint16{},
 		sent: map[flow]map[netip.AddrPort]bool{}, syns: map[netip.AddrPort]*syn{},
 	}
@@ -438,24 +439,48 @@ func (h *host) Open(ctx context.Context, to netip.AddrPort, after time.Duration)
 			same := func(a, b netip.AddrPort) bool { return a == b || a.Port() == 0 && a.Addr() == b.Addr() }
 			if same(o.to, s.from) && same(s.to, o.from) {
 				a, b := net.Pipe()
-				s.conn <- a
-				o.conn <- b
+				s.conn <- &end{Conn: a, w: h.w}
+				o.conn <- &end{Conn: b, w: h.w}
+				h.w.ends += 2
 			}
 		}
 	}
 	h.syns[to] = s
 	h.w.mu.Unlock()
-	defer func() {
-		h.w.mu.Lock()
-		defer h.w.mu.Unlock()
-		delete(h.syns, to)
-	}()
+	var conn net.Conn
 	select {
-	case conn := <-s.conn:
-		return conn, nil
+	case conn = <-s.conn:
 	case <-ctx.Done():
-		return nil, ctx.Err()
 	}
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	if h.syns[to] == s {
+		delete(h.syns, to)
+	}
+	if conn == nil {
+		select {
+		case conn = <-s.conn:
+		default:
+			return nil, ctx.Err()
+		}
+	}
+	return conn, nil
+}
+
+// end is one of a connection.
+type end struct {
+	net.Conn
+	w    *world
+	once sync.Once
+}
+
+func (e *end) Close() error {
+	e.once.Do(func() {
+		e.w.mu.Lock()
+		defer e.w.mu.Unlock()
+		e.w.ends--
+	})
+	return e.Conn.Close()
 }
 
 // Await implements punch.Door.
