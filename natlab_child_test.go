@@ -154,7 +154,6 @@ func (c child) geth(key *ecdsa.PrivateKey, boot []*enode.Node, tell func(news)) 
 type labNode struct {
 	t     testing.TB
 	child child
-	log   string
 	up    time.Time
 
 	mu    sync.Mutex

@@ -16,8 +16,9 @@ const (
 	// directTime is what connecting gets with a node that says itself that a NAT is in the
 	// way. It is tried all the same: both may be behind the same one, or in one network.
 	directTime = time.Second
-	// reachTime is what a call through the NATs may take, and two seconds.
-	reachTime = 14 * time.Second
+	// reachTime is what a call through the NATs may take (12 s, and 8 s to connect), and two
+	// seconds.
+	reachTime = 22 * time.Second
 )
 
 // errLate is the end of a call whose connection waited in vain to be taken.

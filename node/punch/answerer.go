@@ -17,6 +17,9 @@ type answerer struct {
 	err     error // how it ended, once finish was said
 }
 
+// maxDelay is how late a caller may want to connect.
+const maxDelay = 3 * time.Second
+
 // open: the caller wants to connect, and has sent that from an address. The answer goes back
 // at once.
 func (a *answerer) open(msg open, from netip.Addr) (openAnswer, []any) {
@@ -37,7 +40,7 @@ func (a *answerer) open(msg open, from netip.Addr) (openAnswer, []any) {
 		answer.Status = notReady
 	default:
 		a.meeting = true
-		return answer, []any{meet{at, min(time.Duration(msg.Delay)*time.Millisecond, connectTime)}}
+		return answer, []any{meet{at, min(time.Duration(msg.Delay)*time.Millisecond, maxDelay)}}
 	}
 	return answer, nil
 }
@@ -58,8 +61,8 @@ func (a *answerer) met(err error) []any {
 func (a *answerer) expired() []any {
 	a.err = ErrUDPOnly
 	switch {
-	case a.meeting:
-		a.err = ErrTCP
+	case a.meeting: // which comes to its end by itself
+		return nil
 	case a.ours != AddressDependent && a.canTCP:
 		a.err = ErrSilent
 	}

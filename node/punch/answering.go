@@ -26,7 +26,7 @@ type answering struct {
 	over   bool
 }
 
-// answerTime is how long a caller may take. A little longer than the call itself.
+// answerTime is how long a caller may take until both connect. A little longer than the call itself.
 const answerTime = callTime + 2*time.Second
 
 func (a *answering) Receive(ctx actor.Context) {

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// callTime is what a call may take.
+	// callTime is what a call may take until both sides connect.
 	callTime = 12 * time.Second
 	// rounds is how often the neighbours are asked, and roundsMapped where one side maps by
 	// address: then it is likely that nothing helps.
@@ -26,8 +26,8 @@ const (
 	// meetDelay is from the answer to OPEN until both connect: longer than most round trips, so
 	// that neither side is late.
 	meetDelay = 300 * time.Millisecond
-	// connectTime is how long both try.
-	connectTime = 3 * time.Second
+	// connectTime is how long both try: a lost SYN goes out again after 1, 3 and 7 s.
+	connectTime = 8 * time.Second
 )
 
 // caller is what our side of a call does next. It is a plain value: it is told what happened,
@@ -279,9 +279,9 @@ func (c *caller) met(err error) []any {
 // expired: the call's time is over.
 func (c *caller) expired() []any {
 	switch c.phase {
-	case over:
+	case connecting, over: // the former comes to its end by itself
 		return nil
-	case opening, connecting:
+	case opening:
 		return c.end(ErrTCP)
 	}
 	return c.giveUp(ErrSilent)
