@@ -1,6 +1,7 @@
 package punch_test
 
 import (
+	"maps"
 	"net/netip"
 	"sync"
 	"testing"
@@ -103,11 +104,28 @@ func TestLyingNeighbour(t *testing.T) {
 	})
 }
 
+// tokenOf gives the token of a CALL.
+func tokenOf(request []byte) []byte {
+	var list struct {
+		Target enode.ID
+		Token  []byte
+		Rest   []rlp.RawValue `rlp:"tail"`
+	}
+	if err := rlp.DecodeBytes(request[1:], &list); err != nil {
+		panic(err)
+	}
+	return list.Token
+}
+
 // strayed is how many datagrams went to addresses where nobody is.
 func (h *host) strayed() int {
-	h.w.mu.Lock()
-	defer h.w.mu.Unlock()
-	return h.alien
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, sent := range h.stray {
+		n += sent
+	}
+	return n
 }
 
 // A relay names only endpoints that it sees itself, rings only whom it has in its table, and
@@ -118,6 +136,9 @@ func TestRelayIsNoTool(t *testing.T) {
 		caller := w.add(public, "30.3.3.10", relay)
 		b := w.add(portrestricted, "30.20.20.1", relay)
 		settle()
+		private, apart := w.host(public, "192.168.1.10"), w.host(public, "30.5.5.10")
+		relay.Learn(private.self())
+		relay.Learn(enode.NewV4(&apart.key.PublicKey, apart.ip.AsSlice(), hostPort, hostPort))
 		for _, tc := range []struct {
 			name   string
 			target enode.ID
@@ -126,6 +147,8 @@ func TestRelayIsNoTool(t *testing.T) {
 			{"a node that it doesn't know", enode.ID{1}, statusUnknown},
 			{"the caller", caller.id(), statusUnknown},
 			{"the relay", relay.id(), statusUnknown},
+			{"a node at a private address", private.id(), statusUnknown},
+			{"a node that takes no part", apart.id(), statusUnknown},
 			{"a node that told it where it is", b.id(), statusYes},
 		} {
 			if got := statusOf(t, relay.desk.Handle(caller.self(), caller.at(), callRequest(tc.target, 1))); got != tc.want {
@@ -168,8 +191,12 @@ func TestPrivateEndpointsGetNothing(t *testing.T) {
 		b := w.add(portrestricted, "30.20.20.1", relay)
 		settle()
 		b.mu.Lock()
-		before := b.pinged
+		b.pinged = nil
 		b.mu.Unlock()
+		if r := <-w.reach(b, w.host(public, "192.168.1.10")); r.Conn != nil {
+			t.Error("there is a connection")
+		}
+		nowhere, lies := netip.MustParseAddrPort("30.9.9.9:9"), 0
 		for _, to := range []string{"127.0.0.1:53", "192.168.1.2:53", "10.1.1.1:53", "100.64.1.1:53", "[fe80::1]:53", "255.255.255.255:53", "224.0.0.1:53", "240.0.0.1:53", "[64:ff9b::a01:101]:53", "[64:ff9b:1::a01:101]:53", "[::7f00:1]:53"} {
 			at := netip.MustParseAddrPort(to)
 			if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(caller.id(), at, 1))); got != statusRefused {
@@ -180,20 +207,37 @@ func TestPrivateEndpointsGetNothing(t *testing.T) {
 				if request[0] != 2 {
 					return nil
 				}
+				opener := append([]byte{0, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42}, tokenOf(request)...)
+				if !b.desk.Sniff(opener, at) {
+					t.Errorf("an opener from %v is left to discovery", at)
+				}
+				if lies++; lies%2 == 0 {
+					return answer(uint8(0), endpointOf(nowhere))
+				}
 				return answer(uint8(0), endpointOf(at))
 			}
 			relay.mu.Unlock()
-			if r := <-w.reach(b, caller); r.Conn != nil {
+			if r := <-w.reach(b, w.host(public, "30.5.5.10")); r.Conn != nil {
 				t.Error("there is a connection")
 			}
 		}
-		if n := b.strayed(); n != 0 {
-			t.Errorf("%d datagrams were sent", n)
+		b.mu.Lock()
+		stray := maps.Clone(b.stray)
+		b.mu.Unlock()
+		delete(stray, nowhere)
+		delete(stray, netip.MustParseAddrPort("30.5.5.10:30303")) // the target's record
+		if len(stray) != 0 {
+			t.Errorf("datagrams were sent: %v", stray)
 		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if n := b.pinged - before; n != 0 {
-			t.Errorf("%d endpoints were pinged", n)
+		if len(b.pinged) == 0 {
+			t.Error("nothing was pinged")
+		}
+		for _, at := range b.pinged {
+			if at != nowhere {
+				t.Errorf("%v was pinged", at)
+			}
 		}
 	})
 }

@@ -213,6 +213,27 @@ func TestNoWay(t *testing.T) {
 	})
 }
 
+// So many calls go on at a time.
+func TestCallsAreBounded(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a := w.add(portrestricted, "30.10.10.1", w.add(public, "30.1.1.10"))
+		settle()
+		var calls []<-chan *punch.Reached
+		for range 10 {
+			calls = append(calls, w.reach(a, w.host(public, "30.5.5.10")))
+		}
+		busy := 0
+		for _, got := range calls {
+			if r := <-got; errors.Is(r.Err, punch.ErrBusy) {
+				busy++
+			}
+		}
+		if busy != 2 {
+			t.Errorf("%d calls of 10 were too many, want 2", busy)
+		}
+	})
+}
+
 // A connection that nobody takes is closed.
 func TestNobodyTakes(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -106,11 +106,11 @@ type host struct {
 	sent   map[flow]map[netip.AddrPort]bool
 	last   uint16
 	syns   map[netip.AddrPort]*syn     // by destination
-	alien  int                         // datagrams sent to addresses without a host
 	other  *socket                     // nil: none
 	sight  time.Duration               // what a neighbour takes to say which TCP port it sees
 	asked  int                         // for records
-	pinged int                         // others
+	pinged []netip.AddrPort            // whom it pinged
+	stray  map[netip.AddrPort]int      // datagrams sent to addresses without a host
 	banned *host                       // nil: nobody
 	lie    func(request []byte) []byte // what it answers in place of the truth, if that is not nil
 }
@@ -153,7 +153,7 @@ func (w *world) host(k kind, ip string) *host {
 	h := &host{
 		w: w, kind: k, sight: 3 * delay, ip: netip.MustParseAddr(ip), key: key, in: make(chan net.Conn, 256), last: 40000,
 		table: map[enode.ID]*enode.Node{}, ports: map[binding]uint16{}, inside: map[flow]uint16{},
-		sent: map[flow]map[netip.AddrPort]bool{}, syns: map[netip.AddrPort]*syn{},
+		sent: map[flow]map[netip.AddrPort]bool{}, stray: map[netip.AddrPort]int{}, syns: map[netip.AddrPort]*syn{},
 	}
 	h.renew(punch.State{})
 	h.desk = punch.New(punch.Config{
@@ -323,7 +323,8 @@ func (h *host) Talk(to *enode.Node, protocol string, request []byte) ([]byte, er
 
 func (h *host) Ping(to *enode.Node) (seen netip.AddrPort, err error) {
 	h.mu.Lock()
-	h.pinged++
+	at, _ := to.UDPEndpoint()
+	h.pinged = append(h.pinged, at)
 	h.mu.Unlock()
 	_, err = h.ask(to, func(_ *host, from netip.AddrPort) []byte {
 		seen = from
@@ -372,7 +373,9 @@ func (h *host) Send(to netip.AddrPort, datagram []byte) error {
 	src := h.out("udp", hostPort, to)
 	h.w.mu.Lock()
 	if h.w.hosts[to.Addr()] == nil {
-		h.alien++
+		h.mu.Lock()
+		h.stray[to]++
+		h.mu.Unlock()
 	}
 	h.w.mu.Unlock()
 	go func() {
