@@ -1,8 +1,12 @@
 package punch
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
 )
 
 // What comes to the socket is for those who wait for just that: an opener says where it came
@@ -45,6 +49,39 @@ func TestSniff(t *testing.T) {
 		d.forget(two)
 		if len(d.awaited) > 0 {
 			t.Errorf("%d are remembered", len(d.awaited))
+		}
+	}
+}
+
+// Who can be called takes part, by the newest record that there is, and isn't ourselves. Of some
+// nodes no key is known: those can't be asked for a session.
+func TestCallable(t *testing.T) {
+	at := netip.MustParseAddr("30.1.1.10")
+	us, known, unknown := someone(t, at), someone(t, at), someone(t, at)
+	url := func(n *enode.Node) *enode.Node { return enode.NewV4(n.Pubkey(), at.AsSlice(), 30303, 30303) }
+	keyless := func() *enode.Node {
+		var r enr.Record
+		r.Set(NewEntry(Open))
+		return enode.SignNull(&r, enode.ID{1})
+	}
+	p := &puncher{Desk: New(Config{ID: us.ID(), Line: &counter{known: map[enode.ID]*enode.Node{known.ID(): known}}})}
+	for _, tc := range []struct {
+		name string
+		node *enode.Node
+		want error
+	}{
+		{"a record", unknown, nil},
+		{"a URL of one whose record is known", url(known), nil},
+		{"a URL of another", url(unknown), ErrUnsupported},
+		{"ourselves", us, ErrUnsupported},
+		{"a node without a key", keyless(), ErrUnsupported},
+	} {
+		n, nat, err := p.callable(tc.node)
+		if !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
+		}
+		if tc.want == nil && (n.Seq() == 0 && n.Record().Signature() == nil || nat != EndpointIndependent) {
+			t.Errorf("%s: %v, %v", tc.name, n, nat)
 		}
 	}
 }

@@ -67,6 +67,7 @@ func someone(t *testing.T, ip netip.Addr) *enode.Node {
 	}
 	var r enr.Record
 	r.Set(NewEntry(EndpointIndependent))
+	r.SetSeq(1)
 	if r.Set(enr.UDP(30303)); ip.Is6() {
 		r.Set(enr.IPv6Addr(ip))
 	} else {

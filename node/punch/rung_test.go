@@ -3,6 +3,7 @@ package punch_test
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +99,87 @@ func TestRelayThatRingsNobody(t *testing.T) {
 			talk(t, r.Conn.Take(), <-b.in)
 		})
 	}
+}
+
+// Of many such neighbours few are asked at a time.
+func TestManyURLs(t *testing.T) {
+	inWorld(t, func(w *world) {
+		h := w.host(portrestricted, "30.20.20.1")
+		for range 40 {
+			other := w.host(public, "30.9.9.9")
+			h.table[other.id()] = enode.NewV4(&other.key.PublicKey, other.ip.AsSlice(), hostPort, hostPort)
+		}
+		h.pid = w.system.Root.Spawn(h.desk.Props())
+		w.mu.Lock()
+		w.hosts[h.ip] = h
+		w.mu.Unlock()
+		synctest.Wait()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.asked != 16 {
+			t.Errorf("%d are asked at the same time", h.asked)
+		}
+	})
+}
+
+// A node that doesn't know where it is asks whoever says HELLO, but not all of them.
+func TestManyGreet(t *testing.T) {
+	inWorld(t, func(w *world) {
+		h := w.add(portrestricted, "30.20.20.1")
+		settle()
+		for half := range 4 {
+			for range 50 {
+				other := w.host(public, "30.9.9.9")
+				h.desk.Handle(other.self(), other.at(), helloRequest(other.self()))
+			}
+			synctest.Wait()
+			h.mu.Lock()
+			if len(h.pinged) != half+1 {
+				t.Errorf("%d were asked in %d half seconds", len(h.pinged), half+1)
+			}
+			h.mu.Unlock()
+			time.Sleep(500 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// A relay that says of all targets that they are at one address has our calls send no more there
+// than the document says.
+func TestRelayNamesAVictim(t *testing.T) {
+	inWorld(t, func(w *world) {
+		relay := w.add(public, "30.1.1.10")
+		b := w.add(portrestricted, "30.20.20.1", relay)
+		settle()
+		victim := netip.MustParseAddrPort("30.9.9.9:53")
+		relay.mu.Lock()
+		relay.lie = func(request []byte) []byte {
+			if request[0] != 2 {
+				return nil
+			}
+			return answer(uint8(0), endpointOf(victim))
+		}
+		relay.mu.Unlock()
+		b.mu.Lock()
+		b.pinged = nil
+		b.mu.Unlock()
+		began, calls := time.Now(), 0
+		for time.Since(began) < 50*time.Second {
+			var under []<-chan *punch.Reached
+			for range 8 {
+				under = append(under, w.reach(b, w.host(public, "30.5.5.10")))
+			}
+			for _, got := range under {
+				<-got
+				calls++
+			}
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if n := b.stray[victim] + len(b.pinged); n != 60 {
+			t.Errorf("%d datagrams in %d calls, want 60", n, calls)
+		}
+	})
 }
 
 // Of two nodes whose calls cross when both have a session, that of the lower ID goes on.
