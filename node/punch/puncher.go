@@ -53,6 +53,9 @@ type puncher struct {
 	asked   time.Time                  // when one was that had said HELLO
 	timer   actors.Timer
 
+	insisted int       // HELLOs that were said again soon
+	insistAt time.Time // when to say the next one; zero: no neighbour has answered yet
+
 	over    bool                   // there is nothing more to begin
 	calls   map[enode.ID]*underway // by target
 	answers map[enode.ID]*underway // by caller
@@ -171,6 +174,7 @@ func (p *puncher) spawn(f func()) { actors.Go(p.root, p.self, f) }
 // proceed says HELLO to those whose turn it is, tells what is new, and sees to it that the
 // next turn comes.
 func (p *puncher) proceed(now time.Time) {
+	again := p.insist(now)
 	for _, n := range p.plan.next(now, p.neighbours(now), p.belief.nat(now) != Open) {
 		p.hello(n, false)
 	}
@@ -182,7 +186,30 @@ func (p *puncher) proceed(now time.Time) {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-	p.timer = p.cfg.Clock.AfterFunc(p.plan.wait(now), func() { p.tell(&due{}) })
+	p.timer = p.cfg.Clock.AfterFunc(min(again, p.plan.wait(now)), func() { p.tell(&due{}) })
+}
+
+const (
+	// insistEvery is how soon our first HELLOs are said again, and insistences how often.
+	insistEvery = 4 * time.Second
+	insistences = 5
+)
+
+// insist has neighbours told again soon where we are, while we are new to them: the table of
+// discovery drops a node of which it has just heard with the first ping that is lost. It
+// says when to look again.
+func (p *puncher) insist(now time.Time) time.Duration {
+	if p.insisted == insistences || p.belief.nat(now) == Open || len(p.plan.relays(now)) == 0 {
+		return lookLate
+	}
+	if !now.Before(p.insistAt) {
+		if !p.insistAt.IsZero() {
+			p.plan.renewed()
+		}
+		p.insistAt = now.Add(insistEvery)
+		p.insisted++
+	}
+	return p.insistAt.Sub(now)
 }
 
 // neighbours are the nodes in discovery's table, by their records. A bootnode is known by a
