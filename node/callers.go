@@ -53,7 +53,7 @@ func (h *handshakes) called(ctx actor.Context, handover *punch.Handover) {
 // greet reads the remote's auth. A neighbour may send a request in its place, which is
 // answered: that is ErrObserved.
 func (h *handshake) greet(conn net.Conn) (*wire.Recipient, error) {
-	r, err := wire.AcceptAuth(conn, h.n.key, wire.Options{Rand: h.n.cfg.Rand})
+	r, err := wire.AcceptAuth(conn, h.n.key, h.options())
 	var other *wire.NoPacketError
 	if errors.As(err, &other) && tellObserved(conn, other.Read) {
 		err = ErrObserved

@@ -22,7 +22,7 @@ const (
 	connectTimeout = 15 * time.Second
 	// setupTimeout is the last resort: the steps have deadlines of their own, which add
 	// up to less.
-	setupTimeout = connectTimeout + reachTime + wire.AuthTimeout + wire.HelloTimeout + 5*time.Second
+	setupTimeout = connectTimeout + reachTime + holeTimeout + wire.HelloTimeout + 2*time.Second
 	// lingerTimeout is how long the remote gets to close after it was refused, so that a
 	// reset doesn't overtake the reason.
 	lingerTimeout = time.Second
@@ -98,6 +98,16 @@ func (h *handshake) start(ctx actor.Context) {
 		r, err := h.greet(conn)
 		actors.Send(root, self, &authRead{recipient: r, err: err})
 	})
+}
+
+// options are those of the RLPx handshake. Through a hole one side may have its connection
+// long before the other, whose last packet of TCP's handshake was lost.
+func (h *handshake) options() wire.Options {
+	o := wire.Options{Rand: h.n.cfg.Rand}
+	if h.punched {
+		o.AuthTimeout = holeTimeout
+	}
+	return o
 }
 
 // authRead: the remote has proved who it is.
@@ -180,7 +190,7 @@ func (h *handshake) exchange(conn net.Conn, refused error) (*wire.Session, error
 	if h.inbound {
 		s, err = h.recipient.Welcome(conn, &h.offer.hello)
 	} else {
-		s, err = wire.Dial(conn, h.n.key, h.target.Pubkey(), &h.offer.hello, wire.Options{Rand: h.n.cfg.Rand})
+		s, err = wire.Dial(conn, h.n.key, h.target.Pubkey(), &h.offer.hello, h.options())
 	}
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/wire"
 )
 
 const (
@@ -20,6 +21,10 @@ const (
 	// seconds.
 	reachTime = 22 * time.Second
 )
+
+// holeTimeout is what the auth or the ack of RLPx may take on a connection that a hole was
+// punched for: as long as both sides connect, and as ever then.
+const holeTimeout = 8*time.Second + wire.AuthTimeout
 
 // errLate is the end of a call whose connection waited in vain to be taken.
 var errLate = errors.New("the connection through the NATs was taken too late")
