@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +15,6 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/rpc"
 
-	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -22,8 +22,9 @@ import (
 var (
 	// ErrUnknownProtocol: the node has no protocol of that name to add.
 	ErrUnknownProtocol = errors.New("no such protocol")
-	// ErrNoNAT: the node leaves routers alone, or has not heard of one yet.
-	ErrNoNAT = errors.New("nothing is known of a router: the node leaves them alone, or still looks for one")
+	// ErrNoNAT: the node takes no part in hole punching, and leaves routers alone or has not
+	// heard of one yet.
+	ErrNoNAT = errors.New("nothing is known of routers or neighbours: the node leaves them alone, or still looks for some")
 )
 
 // defaultBan is how long a ban lasts that is given no time.
@@ -45,8 +46,13 @@ func (a *adminAPI) Peers() []peerView {
 	return views
 }
 
-// Datadir is admin_datadir.
-func (a *adminAPI) Datadir() string { return a.n.cfg.DataDir }
+// Datadir is admin_datadir: as a path that holds in the caller's working directory, too.
+func (a *adminAPI) Datadir() (string, error) {
+	if a.n.cfg.DataDir == "" {
+		return "", nil
+	}
+	return filepath.Abs(a.n.cfg.DataDir)
+}
 
 // AddPeer is admin_addPeer: keep a link to this node.
 func (a *adminAPI) AddPeer(url string) (bool, error) {
@@ -234,13 +240,14 @@ func (a *adminAPI) Ban(target BanTarget, length *period, reason *string) (bool, 
 // Unban is admin_unban: end a ban and forget what led to it. False: there was none.
 func (a *adminAPI) Unban(target BanTarget) bool { return a.n.Unban(target) }
 
-// Nat is admin_nat: how things stand with the router.
-func (a *adminAPI) Nat() (nat.Status, error) {
-	status, ok := a.n.NAT()
-	if !ok {
-		return status, ErrNoNAT
+// Nat is admin_nat: how things stand with the router, and with hole punching.
+func (a *adminAPI) Nat() (NATStatus, error) {
+	s := a.n.reachedNow(a.n.openedDesk())
+	if s.Status.Since.IsZero() && s.HolePunching == nil {
+		return s, ErrNoNAT
 	}
-	return status, nil
+	s.Written = a.n.clock.Now().UTC()
+	return s, nil
 }
 
 // netAPI is namespace net, as far as it means something for a node without a chain.

@@ -175,7 +175,7 @@ func TestPeersByTheAdminAPI(t *testing.T) {
 	refused(t, client, "address", "admin_addPeer", strings.Split(other.URL(), "@")[0])
 	refused(t, client, "want a node's URL", "admin_removePeer", "192.0.2.1")
 	refused(t, client, "trusted", "admin_addTrustedPeer", "nobody")
-	refused(t, client, "leaves them alone", "admin_nat")
+	refused(t, client, "routers or neighbours", "admin_nat")
 }
 
 func TestBansByTheAdminAPI(t *testing.T) {
@@ -216,6 +216,7 @@ func (clock) Hour() int { return 12 }
 // program that embeds it.
 func TestNamespaces(t *testing.T) {
 	dir := t.TempDir()
+	t.Chdir(filepath.Dir(dir))
 	socket, err := os.MkdirTemp("", "ipc")
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +225,7 @@ func TestNamespaces(t *testing.T) {
 	spec := greetSpec("extra")
 	spec.API = clock{}
 	n := startNode(t, func(c *node.Config) {
-		c.DataDir = dir
+		c.DataDir = filepath.Base(dir)
 		c.Admin = node.Admin{
 			IPC: filepath.Join(socket, "s"), APIs: []node.API{{Namespace: "clock", Service: clock{}}}, Available: []protocols.Spec{spec},
 			HTTP: &node.AdminHTTP{Addr: "127.0.0.1:0", HTTP: true},

@@ -74,6 +74,7 @@ type peerView struct {
 	Protocols map[string]json.RawMessage `json:"protocols"`
 
 	Running   []string  `json:"running"` // the capabilities that run on the link
+	Punched   bool      `json:"punched"` // through a hole in NATs, with a neighbour's help
 	Connected time.Time `json:"connected"`
 	RTT       float64   `json:"rttMs"` // of the last ping; 0 before the first
 	Traffic   traffic   `json:"traffic"`
@@ -89,7 +90,7 @@ type traffic struct {
 
 func peerViewOf(p *PeerInfo) peerView {
 	v := peerView{
-		Enode: p.Enode, ID: p.ID.String(), Name: p.Name, Caps: p.Offered, Running: p.Caps,
+		Enode: p.Enode, ID: p.ID.String(), Name: p.Name, Caps: p.Offered, Running: p.Caps, Punched: p.Punched,
 		Protocols: encodeAll(p.Protocols), Connected: p.Since.UTC(), RTT: milliseconds(p.RTT),
 		Traffic: traffic{p.BytesIn, p.BytesOut, p.MessagesIn, p.MessagesOut},
 	}

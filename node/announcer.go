@@ -121,14 +121,7 @@ func (a *announcer) keepStatus() {
 	if n.cfg.DataDir == "" {
 		return
 	}
-	var s NATStatus
-	if status := n.natStatus.Load(); status != nil {
-		s.Status = *status
-	}
-	if n.desk != nil {
-		state := n.desk.State()
-		s.HolePunching = &state
-	}
+	s := n.reachedNow(n.desk)
 	if reflect.DeepEqual(s, a.kept) {
 		return
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
@@ -18,14 +20,27 @@ import (
 // lists may be left behind in a router.
 const natFile = "nat.json"
 
-// NATStatus is what a node last wrote of how it is reached.
+// NATStatus is what a node says of how it is reached, in nat.json and to admin_nat.
 type NATStatus struct {
-	Written time.Time `json:"written"`
+	Written time.Time `json:"written"` // or said
 	// Status is about the router; zero where the node leaves routers alone, or has nothing to
 	// say yet.
 	Status nat.Status `json:"status,omitzero"`
 	// HolePunching is nil where the node takes no part in it.
 	HolePunching *punch.State `json:"hole_punching,omitempty"`
+}
+
+// reachedNow says how the node is reached; desk is nil where it takes no part in hole punching.
+func (n *Node) reachedNow(desk *punch.Desk) (s NATStatus) {
+	s.Status, _ = n.NAT()
+	if desk != nil {
+		state := desk.State()
+		if state.Relays == nil {
+			state.Relays = []enode.ID{} // an empty list in JSON
+		}
+		s.HolePunching = &state
+	}
+	return s
 }
 
 // ReadNATStatus reads what the node with this data directory wrote. The error is

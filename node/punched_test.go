@@ -71,4 +71,29 @@ func TestLinkThroughNeighbour(t *testing.T) {
 		s, _ := a.HolePunching()
 		return s.Calls[punch.EndedLinked] > 0
 	})
+	toldOfHole(t, a, atA.ID)
+}
+
+// toldOfHole: the admin API says how a node got its link to the one that it called.
+func toldOfHole(t *testing.T, n *Node, called enode.ID) {
+	t.Helper()
+	client, err := n.Attach()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var peers []peerView
+	if err := client.CallContext(t.Context(), &peers, "admin_peers"); err != nil {
+		t.Fatal(err)
+	}
+	if i := slices.IndexFunc(peers, func(p peerView) bool { return p.ID == called.String() }); i < 0 || !peers[i].Punched {
+		t.Errorf("admin_peers: %+v", peers)
+	}
+	var how NATStatus
+	if err := client.CallContext(t.Context(), &how, "admin_nat"); err != nil || how.Written.IsZero() || how.HolePunching == nil {
+		t.Fatalf("admin_nat: %+v, %v", how, err)
+	}
+	if s := how.HolePunching; s.Belief != punch.Open || !s.Observed.IsValid() || len(s.Relays) == 0 || s.Calls[punch.EndedLinked] == 0 {
+		t.Errorf("admin_nat: %+v", s)
+	}
 }

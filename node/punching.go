@@ -85,13 +85,18 @@ func (n *Node) puncherProps() (props *actor.Props, ok bool, err error) {
 // HolePunching is what the node knows of its NAT and of calls; not ok where it takes no part,
 // or was not started.
 func (n *Node) HolePunching() (state punch.State, ok bool) {
-	n.mu.Lock()
-	desk := n.desk
-	n.mu.Unlock()
+	desk := n.openedDesk()
 	if desk == nil {
 		return punch.State{}, false
 	}
 	return desk.State(), true
+}
+
+// openedDesk is for those who may ask while the node starts; nil where there is none.
+func (n *Node) openedDesk() *punch.Desk {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.desk
 }
 
 // belief is what the node believes of its own NAT.

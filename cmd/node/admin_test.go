@@ -76,6 +76,21 @@ func TestCommandsToARunningNode(t *testing.T) {
 	}
 }
 
+// What the list of peers says of who dialed.
+func TestWhoDialed(t *testing.T) {
+	for want, said := range map[string]string{
+		"we":                             `{}`,
+		"they, trusted":                  `{"network":{"inbound":true,"trusted":true}}`,
+		"we, punched, static":            `{"punched":true,"network":{"static":true}}`,
+		"they, punched, static, trusted": `{"punched":true,"network":{"inbound":true,"static":true,"trusted":true}}`,
+	} {
+		var p peer
+		if err := json.Unmarshal([]byte(said), &p); err != nil || p.dialed() != want {
+			t.Errorf("%s: %q, want %q; %v", said, p.dialed(), want, err)
+		}
+	}
+}
+
 // awaitOutput repeats a command until its output matches.
 func awaitOutput(t *testing.T, dir, pattern string, args ...string) {
 	t.Helper()

@@ -47,6 +47,7 @@ func list[T any](ctx context.Context, cmd *cli.Command, method string, rows func
 type peer struct {
 	ID, Name string
 	Running  []string
+	Punched  bool
 	Network  struct {
 		RemoteAddress            string
 		Inbound, Static, Trusted bool
@@ -67,11 +68,14 @@ func listPeers(ctx context.Context, cmd *cli.Command) error {
 	})
 }
 
-// dialed says who did, and what else is known of the peer.
+// dialed says who did, whether it took a hole in NATs, and what else is known of the peer.
 func (p *peer) dialed() string {
 	who := "we"
 	if p.Network.Inbound {
 		who = "they"
+	}
+	if p.Punched {
+		who += ", punched"
 	}
 	if p.Network.Static {
 		who += ", static"
