@@ -47,7 +47,11 @@ func (n *Node) AddProtocol(spec protocols.Spec) error {
 	if err := n.startService(m); err != nil {
 		return fmt.Errorf("add protocol %s: %w", spec.Name, err)
 	}
-	return n.tell(func() { n.offer.Store(next) }, n.offerNews()...)
+	if err := n.tell(func() { n.offer.Store(next) }, n.offerNews()...); err != nil {
+		return fmt.Errorf("add protocol %s: %w", spec.Name, err)
+	}
+	n.log.Info("protocol added", "protocol", spec.Name)
+	return nil
 }
 
 // RemoveProtocol offers a protocol no more. A link that runs nothing else which the node
@@ -73,7 +77,11 @@ func (n *Node) RemoveProtocol(name string) error {
 	if err != nil {
 		return fmt.Errorf("remove protocol %s: %w", name, err)
 	}
-	return n.tell(func() { n.offer.Store(next) }, append(n.offerNews(), send{&n.peers, &dropProtocol{mounted: m}})...)
+	if err := n.tell(func() { n.offer.Store(next) }, append(n.offerNews(), send{&n.peers, &dropProtocol{mounted: m}})...); err != nil {
+		return fmt.Errorf("remove protocol %s: %w", name, err)
+	}
+	n.log.Info("protocol removed", "protocol", name)
+	return nil
 }
 
 // offerNews goes to those who tell others what the node offers.
