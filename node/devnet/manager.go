@@ -239,9 +239,9 @@ func (m *manager) mischief() {
 	case m.absent > 0:
 		m.missing += m.absent
 		m.absent = 0
-	case len(m.nodes) > 1: // never the last one
+	case len(m.nodes) > 1: // never the first one, by which others join
 		m.killed.Add(1)
-		m.stop(m.Rand.IntN(len(m.nodes)), m.Rand.IntN(2) == 0, true)
+		m.stop(1+m.Rand.IntN(len(m.nodes)-1), m.Rand.IntN(2) == 0, true)
 	}
 }
 

@@ -116,7 +116,8 @@ func (n *Net) Stats() Stats {
 	return s
 }
 
-// Nodes are the records of the nodes that run, for others to find them by.
+// Nodes are the records of the nodes that run, for others to find them by. Chaos kills any of
+// them but the first.
 func (n *Net) Nodes() (list []*enode.Node) {
 	for _, member := range *n.up.Load() {
 		list = append(list, member.Self())

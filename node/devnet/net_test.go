@@ -74,7 +74,12 @@ func TestNet(t *testing.T) {
 // TestChaos: nodes come and go, actors panic, and the net goes on.
 func TestChaos(t *testing.T) {
 	n := start(t, devnet.Config{Nodes: 5, Chaos: true})
+	await(t, n, "up", func(s devnet.Stats) bool { return s.Up > 0 })
+	first := n.Nodes()[0].ID()
 	await(t, n, "killed and replaced", func(s devnet.Stats) bool { return s.Killed >= 2 && s.Up == 5 && s.Components == 1 })
+	if n.Nodes()[0].ID() != first {
+		t.Error("the node is gone by which others join")
+	}
 	stop(t, n)
 	if s := n.Stats(); s.Up != 0 {
 		t.Errorf("%d nodes run after the end", s.Up)
