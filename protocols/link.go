@@ -124,7 +124,8 @@ func (l *Link) Peer() Peer {
 	id := link.RemoteID()
 	p := Peer{ID: hex.EncodeToString(id[:]), Name: link.Hello().Name, Inbound: link.Inbound()}
 	if a, ok := link.RemoteAddr().(interface{ AddrPort() netip.AddrPort }); ok {
-		p.Addr = a.AddrPort()
+		at := a.AddrPort() // a socket for both families gives IPv4 as IPv6
+		p.Addr = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	}
 	for _, c := range link.Caps() {
 		p.Caps = append(p.Caps, c.String())

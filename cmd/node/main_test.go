@@ -213,7 +213,7 @@ func TestChatCommand(t *testing.T) {
 	if code := <-done; code != exitOK {
 		t.Errorf("chat: %d", code)
 	}
-	p.awaitLog(`hello there`)
+	p.awaitLog(`addr=127\.0\.0\.1:\d+ line="hello there"`)
 	p.awaitLog(`good bye`)
 
 	in, typed = io.Pipe()
