@@ -72,6 +72,18 @@ func keyOf(dataDir string) (*ecdsa.PrivateKey, error) {
 	return key, err
 }
 
+// makeDataDir makes a data directory for its owner alone, if there is none and the key, which
+// was given, lies elsewhere.
+func makeDataDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	return nil
+}
+
 // writeFile replaces a file as a whole, so that a reader or a crash never meets half.
 func writeFile(file string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")

@@ -113,6 +113,15 @@ func TestRecordIsKept(t *testing.T) {
 	}
 }
 
+// A data directory is made also where the key lies elsewhere.
+func TestDataDirIsMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "data")
+	n := startNode(t, func(c *node.Config) { c.DataDir = dir })
+	if kept, err := node.ReadRecord(dir); err != nil || kept.String() != n.Self().String() {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+}
+
 func TestNodeThatOnlyDials(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.Listen = nil })
 	if n.LocalURL() != "" || n.Self().TCP() != 0 {

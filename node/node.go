@@ -188,6 +188,9 @@ func (n *Node) Start(ctx context.Context) error {
 
 // open opens what the actors use, and starts them.
 func (n *Node) open(ctx context.Context) error {
+	if err := makeDataDir(n.cfg.DataDir); err != nil {
+		return err
+	}
 	if err := n.listen(ctx); err != nil {
 		return err
 	}
