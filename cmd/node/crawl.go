@@ -36,7 +36,7 @@ func crawlCommand() *cli.Command {
 		Action: crawlNetwork,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: flagDB, Usage: "`FILE` of the database, made or gone on with", Value: "crawl.db"},
-			&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME` (default: none)"},
+			&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME`", DefaultText: "none"},
 			&cli.DurationFlag{Name: flagQuiet, Usage: "end when nothing new has come for this `TIME`", Value: crawl.DefaultQuiet},
 			&cli.DurationFlag{Name: flagAgain, Usage: "ask a node again when its last visit is older than this `TIME`", Value: crawl.DefaultAgain},
 			&cli.IntFlag{Name: flagParallel, Usage: "`NUMBER` of visits at once", Value: crawl.DefaultParallel},

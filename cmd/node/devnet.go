@@ -35,7 +35,7 @@ func devnetCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: flagNodes, Usage: "`NUMBER` of nodes", Value: 20},
 			&cli.BoolFlag{Name: flagMayhem, Usage: "kill and replace nodes, and make actors panic, now and then"},
-			&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME` (default: none)"},
+			&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME`", DefaultText: "none"},
 		},
 	}
 }

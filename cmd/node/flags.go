@@ -80,12 +80,12 @@ func flags() []cli.Flag {
 		&cli.StringFlag{Category: networking, Name: flagRestrict, Usage: "talk only to these `NETWORKS` (CIDR masks, separated by commas)"},
 
 		&cli.IntFlag{Category: peering, Name: flagMaxPeers, Usage: "maximum `NUMBER` of peers; 0: none but trusted ones. Unless set, peers on this machine don't count", Value: node.DefaultMaxPeers},
-		&cli.IntFlag{Category: peering, Name: flagMaxPending, Usage: "maximum `NUMBER` of connections being set up, each way (0: the default)", Value: node.DefaultMaxPending},
+		&cli.IntFlag{Category: peering, Name: flagMaxPending, Usage: "maximum `NUMBER` of connections being set up, each way", Value: node.DefaultMaxPending},
 		&cli.StringFlag{Category: finding, Name: flagNetwork, Usage: "`NETWORK` to find peers in: " + strings.Join(discovery.Presets, ", ") + " (no bootnodes, no lists)", Value: discovery.Presets[0]},
 		&cli.StringFlag{Category: finding, Name: flagBootnodes, Usage: "`NODES` to ask first, in place of the network's (enode URLs or ENRs, separated by commas)"},
-		&cli.BoolFlag{Category: finding, Name: flagV4, Usage: "speak discovery v4", Value: true},
-		&cli.BoolFlag{Category: finding, Name: flagV5, Usage: "speak discovery v5", Value: true},
-		&cli.IntFlag{Category: finding, Name: flagDiscPort, Usage: "UDP `PORT` for discovery (default: the number of --port)"},
+		&cli.BoolFlag{Category: finding, Name: flagV4, Usage: "speak discovery v4 (default: yes; --discovery.v4=false: no)", Value: true},
+		&cli.BoolFlag{Category: finding, Name: flagV5, Usage: "speak discovery v5 (default: yes, likewise)", Value: true},
+		&cli.IntFlag{Category: finding, Name: flagDiscPort, Usage: "UDP `PORT` for discovery", DefaultText: "the number of --port"},
 		&cli.StringFlag{Category: finding, Name: flagDNS, Usage: "`LISTS` of nodes to read, in place of the network's (enrtree URLs, separated by commas; empty: none)"},
 		&cli.BoolFlag{Category: finding, Name: flagNoDiscover, Usage: "neither look for peers nor be found"},
 

@@ -47,7 +47,7 @@ func shhCommand() *cli.Command {
 	}
 	return &cli.Command{Name: "shh", Usage: "read and write Whisper messages (EIP-627)", Commands: []*cli.Command{
 		{Name: "listen", Usage: "print the messages of a topic as they come", Action: listenToWhispers, Flags: common(
-			&cli.IntFlag{Name: flagCount, Usage: "end after this `NUMBER` of messages (0: never)"},
+			&cli.IntFlag{Name: flagCount, Usage: "end after this `NUMBER` of messages", DefaultText: "never"},
 			&cli.BoolFlag{Name: flagJSON, Usage: "print JSON"},
 		)},
 		{Name: "send", Usage: "post one message", ArgsUsage: "TEXT", Action: sendWhisper, Flags: common(
