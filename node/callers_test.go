@@ -226,27 +226,40 @@ func TestCalledIsTurnedAway(t *testing.T) {
 	for name, tt := range map[string]struct {
 		edit   func(*Config)
 		before func(t *testing.T, n *Node)
+		told   error // nil: nobody is told
 	}{
-		"outside the networks": {restricted, func(*testing.T, *Node) {}},
+		"outside the networks": {restricted, func(*testing.T, *Node) {}, ErrNotAllowed},
 		"banned": {nil, func(t *testing.T, n *Node) {
 			if err := n.Ban(BanTarget{Net: netip.MustParsePrefix("198.51.100.7/32")}, time.Hour, "test"); err != nil {
 				t.Error(err)
 			}
-		}},
+		}, ErrBanned},
 		"too many wait": {nil, func(_ *testing.T, n *Node) {
 			for len(n.intake) < maxWaiting {
 				n.intake <- struct{}{}
 			}
-		}},
-		"stopped": {nil, func(t *testing.T, n *Node) { halt(t, n) }},
+		}, nil},
+		"stopped": {nil, func(t *testing.T, n *Node) { halt(t, n) }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, h := hallNode(t, tt.edit)
 			tt.before(t, n)
+			events := n.Subscribe(t.Context())
 			ours, theirs := h.conn(t, "198.51.100.7:3")
 			n.takeIn(ours)
 			if _, err := theirs.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 				t.Errorf("the connection: %v", err)
+			}
+			if tt.told == nil {
+				return
+			}
+			for e := range events {
+				if e.Kind == SetupFailed { // else it was heard first, in vain
+					if !errors.Is(e.Err, tt.told) {
+						t.Errorf("it failed with %v, want %v", e.Err, tt.told)
+					}
+					return
+				}
 			}
 		})
 	}
