@@ -288,9 +288,9 @@ func (c *caller) expired() []any {
 }
 
 // crossed: the target calls us, and wants to connect. It says whether that call goes on in
-// place of this one.
+// place of this one. What the target agreed to goes on in any case.
 func (c *caller) crossed(lower bool) (giveWay bool) {
-	return c.phase < opening || !lower
+	return c.phase < opening || c.phase == opening && !lower
 }
 
 func (c *caller) end(err error) []any {

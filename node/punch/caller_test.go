@@ -163,7 +163,7 @@ func TestCrossing(t *testing.T) {
 		giveWay bool
 	}{
 		{ringing, true, true}, {ringing, false, true}, {pinging, true, true},
-		{opening, true, false}, {opening, false, true}, {connecting, true, false}, {connecting, false, true},
+		{opening, true, false}, {opening, false, true}, {connecting, true, false}, {connecting, false, false},
 	} {
 		c := caller{phase: tc.phase}
 		if got := c.crossed(tc.lower); got != tc.giveWay {

@@ -22,6 +22,8 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	case err != nil:
 	case p.answers[target.ID()] != nil && p.answers[target.ID()].asked:
 		err = ErrCrossed // that node's own call comes to its end
+	case now.Before(p.came[target.ID()]):
+		err = ErrCrossed // RLPx begins on what that call has brought
 	case p.calls[target.ID()] != nil || len(p.calls) >= maxCalls:
 		err = ErrBusy
 	case len(relays) == 0:
@@ -151,9 +153,23 @@ func (p *puncher) answerEnded(ctx actor.Context, msg *answerEnded) {
 		if u.pid.Equal(msg.by) {
 			delete(p.answers, id)
 			p.count(true, msg.err)
+			if msg.err == nil {
+				p.hasCome(id)
+			}
 		}
 	}
 	ctx.Stop(msg.by)
+}
+
+// cameTime is how long a caller whose connection is there may take to begin RLPx on it: it
+// may have the connection some seconds later.
+const cameTime = connectTime + 5*time.Second
+
+// hasCome remembers whose call has brought a connection, for that time.
+func (p *puncher) hasCome(id enode.ID) {
+	now := p.cfg.Clock.Now()
+	maps.DeleteFunc(p.came, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
+	p.came[id] = now.Add(cameTime)
 }
 
 // gone: an actor has stopped. Without a last word it crashed.

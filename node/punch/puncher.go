@@ -58,6 +58,7 @@ type puncher struct {
 
 	over    bool                   // there is nothing more to begin
 	calls   map[enode.ID]*underway // by target
+	came    map[enode.ID]time.Time // until when a caller is left to begin RLPx
 	answers map[enode.ID]*underway // by caller
 	shown   State
 }
@@ -129,7 +130,7 @@ func (p *puncher) Receive(ctx actor.Context) {
 func (p *puncher) start(ctx actor.Context) {
 	p.root, p.self = ctx.ActorSystem().Root, ctx.Self()
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.calls, p.answers = map[enode.ID]*underway{}, map[enode.ID]*underway{}
+	p.calls, p.answers, p.came = map[enode.ID]*underway{}, map[enode.ID]*underway{}, map[enode.ID]time.Time{}
 	p.met = map[enode.ID]*acquaintance{}
 	p.shown = p.State()
 	p.other.open(p.Desk, p.spawn)
