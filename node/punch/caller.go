@@ -21,6 +21,10 @@ const (
 	pings = 2
 	// opens is how many OPENs in a row may go without an answer.
 	opens = 5
+	// blanks is how often neighbours are asked again of which none knows the target, and blankTime the
+	// pause before: a table may have dropped a node for a lost ping, and has it again with
+	// its next HELLO.
+	blanks, blankTime = 4, 2 * time.Second
 	// againTime is the pause before the next round, and before an OPEN is sent again that came too early.
 	againTime = 300 * time.Millisecond
 	// meetDelay is from the answer to OPEN until both connect: longer than most round trips, so
@@ -42,6 +46,8 @@ type caller struct {
 	round   int
 	next    int  // of relays
 	maybe   bool // a relay of this round may know the target, but didn't say yes
+	unknown bool // a relay of this round doesn't know it
+	blanks  int  // rounds in which none did
 	rung    int  // how often the target opened its NAT, as a relay says
 	target  netip.AddrPort
 	came    netip.AddrPort // where its last opener came from
@@ -99,7 +105,7 @@ func (c *caller) anew(why error) []any {
 		return c.giveUp(why)
 	}
 	c.round++
-	c.phase, c.next, c.maybe, c.pings = ringing, 0, false, 0
+	c.phase, c.next, c.maybe, c.unknown, c.pings = ringing, 0, false, false, 0
 	where := c.record
 	if c.target.IsValid() {
 		where = c.target
@@ -120,10 +126,15 @@ func (c *caller) ask() []any {
 		c.next++
 		return []any{callBy{c.relays[c.next-1]}}
 	}
-	if !c.maybe {
-		return c.end(ErrNoNeighbour)
+	switch {
+	case c.maybe:
+		return []any{pause{againTime}}
+	case c.unknown && c.blanks < blanks:
+		c.blanks++
+		c.round-- // nothing was tried
+		return []any{pause{blankTime}}
 	}
-	return []any{pause{againTime}}
+	return c.end(ErrNoNeighbour)
 }
 
 // giveUp ends a call that had its rounds.
@@ -152,6 +163,8 @@ func (c *caller) called(s status, target netip.AddrPort, err error) []any {
 		return c.try()
 	case err != nil && !errors.Is(err, ErrUnsupported), s == tooMuch, s == notReady:
 		c.maybe = true
+	case err == nil && s == unknownNode:
+		c.unknown = true
 	}
 	return c.ask()
 }

@@ -50,6 +50,8 @@ func TestCaller(t *testing.T) {
 	}
 	expired := func(want ...any) step { return step{"expired", (*caller).expired, want} }
 	meeting := meet{netip.AddrPortFrom(byRelay.Addr(), 7), 250 * time.Millisecond}
+	not, blank := called(unknownNode, nowhere, nil, callBy{two}), called(unknownNode, nowhere, nil, pause{blankTime})
+	again := paused(sendOpener{byRecord}, callBy{one})
 	round := []step{called(yes, byRelay, nil, ping{byRelay}), pong(lost, ping{byRelay})}
 
 	for _, tc := range []struct {
@@ -72,10 +74,13 @@ func TestCaller(t *testing.T) {
 			begin, called(unknownNode, nowhere, nil, callBy{two}), called(yes, byRelay, nil, ping{byRelay}),
 		}, nil},
 		{"no relay does", EndpointIndependent, EndpointIndependent, 0, []step{
-			begin, called(unknownNode, nowhere, nil, callBy{two}), called(unknownNode, nowhere, nil, finish{ErrNoNeighbour}),
+			begin, not, blank, again, not, blank, again, not, blank, again, not, blank, again, called(unknownNode, nowhere, nil, callBy{two}), called(unknownNode, nowhere, nil, finish{ErrNoNeighbour}),
 		}, ErrNoNeighbour},
+		{"the relay knows it again", EndpointIndependent, EndpointIndependent, 1, []step{
+			begin, called(unknownNode, nowhere, nil, pause{blankTime}), again, called(yes, byRelay, nil, ping{byRelay}),
+		}, nil},
 		{"a relay doesn't take part", EndpointIndependent, EndpointIndependent, 0, []step{
-			begin, called(0, nowhere, ErrUnsupported, callBy{two}), called(unknownNode, nowhere, nil, finish{ErrNoNeighbour}),
+			begin, called(0, nowhere, ErrUnsupported, callBy{two}), called(0, nowhere, ErrUnsupported, finish{ErrNoNeighbour}),
 		}, ErrNoNeighbour},
 		{"a lying relay says yes without an endpoint", EndpointIndependent, EndpointIndependent, 0, []step{
 			begin, called(yes, nowhere, nil, callBy{two}), called(yes, nowhere, nil, finish{ErrNoNeighbour}),

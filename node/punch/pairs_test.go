@@ -197,7 +197,7 @@ func TestRelayDies(t *testing.T) {
 	})
 }
 
-// Nobody in common, or nobody who takes part: said at once.
+// Nobody in common: said when that stays so.
 func TestNoWay(t *testing.T) {
 	inWorld(t, func(w *world) {
 		one, two := w.add(public, "30.1.1.10"), w.add(public, "30.2.2.10")
@@ -207,7 +207,7 @@ func TestNoWay(t *testing.T) {
 		if r := <-w.reach(a, b); !errors.Is(r.Err, punch.ErrNoNeighbour) {
 			t.Errorf("got %v", r.Err)
 		}
-		if took := time.Since(began); took > time.Second {
+		if took := time.Since(began); took > 9*time.Second {
 			t.Errorf("it took %v", took)
 		}
 	})
