@@ -201,7 +201,7 @@ const (
 // says when to look again.
 func (p *puncher) insist(now time.Time) time.Duration {
 	if p.insisted == insistences || p.belief.nat(now) == Open || len(p.plan.relays(now)) == 0 {
-		return lookLate
+		return openEvery
 	}
 	if !now.Before(p.insistAt) {
 		if !p.insistAt.IsZero() {
