@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -91,47 +90,6 @@ func (a *calling) spawn(f func()) { actors.Go(a.root, a.self, f) }
 
 func (a *calling) after(d time.Duration, msg any) {
 	a.timers = append(a.timers, a.cfg.Clock.AfterFunc(d, func() { a.tell(msg) }))
-}
-
-// learnPort has one of the neighbours say which TCP port of ours it sees; an open node
-// knows. The answer is a *learned. The port stays ours until ctx ends: a connection in a
-// message would stay open when that finds nobody.
-func (d *Desk) learnPort(ctx context.Context, ours NAT, relays []*enode.Node, spawn func(func()), tell func(any)) {
-	switch {
-	case d.cfg.Door == nil:
-		return
-	case ours == Open || len(relays) == 0:
-		if at, ok := d.cfg.Self().TCPEndpoint(); ok {
-			tell(&learned{port: at.Port()})
-		} else {
-			tell(&learned{err: errNoTCP})
-		}
-		return
-	}
-	spawn(func() {
-		seen, held, err := d.askPorts(ctx, relays)
-		if err == nil {
-			context.AfterFunc(ctx, func() { _ = held.Close() }) // it is only to keep our port
-		} else if before := d.state.Load().TCP; before.IsValid() {
-			seen, err = before, nil // what a neighbour saw earlier is better than nothing
-		}
-		tell(&learned{port: seen.Port(), err: err})
-	})
-}
-
-// portTries is how often all neighbours are asked for our TCP port: a datagram may be lost.
-const portTries = 3
-
-// askPorts asks one neighbour after the other. It blocks.
-func (d *Desk) askPorts(ctx context.Context, relays []*enode.Node) (seen netip.AddrPort, held io.Closer, err error) {
-	for range portTries {
-		for _, relay := range relays {
-			if seen, held, err = d.askPort(ctx, relay); err == nil || ctx.Err() != nil {
-				return seen, held, err
-			}
-		}
-	}
-	return seen, nil, err
 }
 
 // perform does what the machine wants.
