@@ -26,10 +26,28 @@ import (
 // patience is how long a test waits for what should come at once.
 const patience = 2 * time.Minute
 
+// TestMain lets alone what go-ethereum's node database leaves behind for up to 30 s after its
+// close, and gives discovery time to end: that of a node which was killed takes a second or
+// two.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// go-ethereum's node database leaves one behind for up to 30 s after its close.
-		goleak.IgnoreAnyFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain"))
+	database := goleak.IgnoreAnyFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain")
+	goleak.VerifyTestMain(patient{m, database}, database)
+}
+
+// patient runs tests, and waits until all goroutines have ended, within reason.
+type patient struct {
+	m       goleak.TestingM
+	allowed goleak.Option
+}
+
+func (p patient) Run() int {
+	code := p.m.Run()
+	for range 30 {
+		if goleak.Find(p.allowed) == nil { // it tries for some time itself
+			break
+		}
+	}
+	return code
 }
 
 // unlessRace gives the amount of work for this run.
