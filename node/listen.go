@@ -12,9 +12,9 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
-	"github.com/ethereum/go-ethereum/p2p/netutil"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/punch"
 )
 
 // portTries is how often a number is drawn that should be free for TCP and UDP.
@@ -196,7 +196,7 @@ func (n *Node) listening() endpoint {
 // riddle of who tells whom where he is, or else on loopback.
 func (n *Node) likely() netip.Addr {
 	for _, ip := range n.machineAddrs() {
-		if ip.Is4() && ip.IsGlobalUnicast() && !exempt(ip) && !netutil.AddrIsSpecialNetwork(ip) {
+		if ip.Is4() && punch.Public(ip) {
 			return ip
 		}
 	}

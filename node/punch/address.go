@@ -20,8 +20,8 @@ var nobodys = []netip.Prefix{
 	netip.MustParsePrefix("64:ff9b:1::/48"),
 }
 
-// public says whether an address is one of the Internet's.
-func public(ip netip.Addr) bool {
+// Public says whether an address is one of the Internet's, where strangers may be told to send to.
+func Public(ip netip.Addr) bool {
 	return ip.IsValid() && !ip.IsUnspecified() && !netutil.AddrIsLAN(ip) && !netutil.AddrIsSpecialNetwork(ip) && !carriers.Contains(ip) &&
 		!slices.ContainsFunc(nobodys, func(p netip.Prefix) bool { return p.Contains(ip) })
 }

@@ -252,7 +252,7 @@ func (d *Desk) allowed(at netip.AddrPort) bool {
 	if !at.IsValid() || at.Port() == 0 || ip.IsUnspecified() || ip.IsMulticast() {
 		return false
 	}
-	return d.cfg.Private || public(ip)
+	return d.cfg.Private || Public(ip)
 }
 
 // refuses says whether we have nothing to do with a node.
