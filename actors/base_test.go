@@ -9,12 +9,13 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
 // TestPingIsAnswered: whatever its payload, one pong for each.
 func TestPingIsAnswered(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
 		for _, payload := range [][]byte{emptyList, nil, []byte("not RLP \xff"), noise(5000)} {
 			r.send(wire.PingMsg, payload)
@@ -32,7 +33,7 @@ func TestPingIsAnswered(t *testing.T) {
 // TestPingFlood: sixteen pings may wait for their answers, then we stop reading;
 // all are answered when the remote reads again.
 func TestPingFlood(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		const pings = 5000
 		ours, theirs := memPipe(1 << 10)
 		r := meetOver(t, newNode(t), ours, theirs, new(script).protocol("a"))
@@ -54,7 +55,7 @@ func TestPingFlood(t *testing.T) {
 // TestDeafPingFlood: when the pongs can't be written for 20 s the reader is held back still,
 // so that the cause is the same as for a protocol's answers.
 func TestDeafPingFlood(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		ours, theirs := memPipe(1 << 10)
 		r := meetOver(t, newNode(t), ours, theirs, new(script).protocol("a"))
 		for r.link.pongsDue.Load() <= maxPongsDue {
@@ -69,7 +70,7 @@ func TestDeafPingFlood(t *testing.T) {
 }
 
 func TestPongGivesTheRoundTripTime(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
 		r.send(wire.PongMsg, emptyList) // nobody asked
 		synctest.Wait()
@@ -77,13 +78,13 @@ func TestPongGivesTheRoundTripTime(t *testing.T) {
 			t.Errorf("a pong that nobody asked for measures %v", rtt)
 		}
 		r.expect(wire.PingMsg)
-		after(300 * time.Millisecond)
+		actortest.After(300 * time.Millisecond)
 		r.send(wire.PongMsg, []byte("never parsed"))
 		synctest.Wait()
 		if rtt := r.link.RTT(); rtt != 300*time.Millisecond {
 			t.Errorf("measured %v, want 300 ms", rtt)
 		}
-		after(time.Second)
+		actortest.After(time.Second)
 		r.send(wire.PongMsg, emptyList) // once more
 		synctest.Wait()
 		if rtt := r.link.RTT(); rtt != 300*time.Millisecond {
@@ -107,7 +108,7 @@ func TestPingsWhenQuiet(t *testing.T) {
 		{"both speak seldom", 14 * time.Second, 14 * time.Second, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				s := &script{}
 				r := meet(t, s.protocol("a"))
 				begin, pings := time.Now(), 0
@@ -146,7 +147,7 @@ func TestPingsWhenQuiet(t *testing.T) {
 }
 
 func TestSilentRemoteIsDropped(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
 		r.expectDisconnect(wire.DiscReadTimeout)
 		if took := time.Since(r.link.Started()); took != silenceLimit {
@@ -176,7 +177,7 @@ func TestRemoteDisconnects(t *testing.T) {
 		{"garbage", []byte{0xC1, 0xC0}, false, wire.DiscRequested},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				s := &script{}
 				r := meet(t, s.protocol("a"))
 				frame, err := appendBase(nil, wire.DiscMsg, tt.payload, r.Snappy && !tt.plain)
@@ -204,7 +205,7 @@ func TestRemoteDisconnects(t *testing.T) {
 // TestMessagesFindTheirProtocol: codes at both ends of each range, and the base
 // codes that mean nothing.
 func TestMessagesFindTheirProtocol(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		var log []string
 		named := func(name string, length uint64) Protocol {
 			s := &script{}
@@ -240,7 +241,7 @@ func TestMessagesFindTheirProtocol(t *testing.T) {
 }
 
 func TestSendRefusesCodesOfOthers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
 		r := meet(t, s.protocol("a", func(p *Protocol) { p.Length = 3 }), new(script).protocol("b"))
 		err := s.Send(3, nil)
@@ -297,7 +298,7 @@ func TestBreaches(t *testing.T) {
 		{"a block that breaks off", func(r *remote) { sealed(r, append([]byte{16}, 10, 9<<2, 1, 2)) }, wire.ErrCorrupt, "a/1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				s := &script{}
 				s.message = func(actor.Context, Inbound) error { t.Error("delivered"); return nil }
 				r := meet(t, s.protocol("a"))
@@ -318,7 +319,7 @@ func TestBreaches(t *testing.T) {
 
 // A frame must be there 30 s after its first byte, however slowly it drips.
 func TestSlowFrameEndsTheLink(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
 		frame := r.seal(16, noise(1000))
 		begin := time.Now()
@@ -326,7 +327,7 @@ func TestSlowFrameEndsTheLink(t *testing.T) {
 			if _, err := r.conn.Write(frame[i : i+1]); err != nil || r.link.Cause() != nil {
 				break
 			}
-			after(time.Second)
+			actortest.After(time.Second)
 		}
 		if took := time.Since(begin); took < frameTimeout || took > frameTimeout+2*time.Second {
 			t.Errorf("dropped after %v", took)

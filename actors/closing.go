@@ -6,6 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -34,7 +35,7 @@ func (p *peer) close(ctx actor.Context) {
 		p.stopChild(ctx, p.hosts[i])
 	}
 	self, root := ctx.Self(), p.link.root
-	p.stopTimer = p.link.clock.AfterFunc(stopTimeout, func() { Send(root, self, &stopDue{after: stopTimeout}) })
+	p.stopTimer = p.link.clock.AfterFunc(stopTimeout, func() { supervise.Send(root, self, &stopDue{after: stopTimeout}) })
 	if writerFree || p.tokens.dead {
 		p.farewell(ctx)
 	}
@@ -57,8 +58,8 @@ func (p *peer) farewell(ctx actor.Context) {
 	cause := l.Cause()
 	dead := p.tokens.dead
 	self := ctx.Self()
-	Go(l.root, self, func() {
-		defer Send(l.root, self, &farewellOver{})
+	supervise.Go(l.root, self, func() {
+		defer supervise.Send(l.root, self, &farewellOver{})
 		defer l.conn.Close() // nothing can be done about its error
 		defer w.drop()
 		if cause.Side == Local && !dead && w.disconnect(cause.Reason) == nil {
@@ -114,7 +115,7 @@ func (p *peer) tellOwner(ctx actor.Context) {
 	}
 	p.told = true
 	close(p.link.done)
-	Send(ctx, p.owner, &LinkEnded{Link: p.link, Cause: p.link.Cause()})
+	supervise.Send(ctx, p.owner, &LinkEnded{Link: p.link, Cause: p.link.Cause()})
 }
 
 // childGone takes note of a child's end. A protocol that stopped by itself has
@@ -141,11 +142,11 @@ func (p *peer) hostGone(ctx actor.Context, i int) {
 	h := p.link.hosts[i]
 	p.hosts[i] = nil
 	e := p.link.label(h.pid)
-	e.Protocol, e.Event, e.Quiet = h.label, Stopped, true
+	e.Protocol, e.Event, e.Quiet = h.label, supervise.Stopped, true
 	if p.link.Cause() == nil {
-		e.Event, e.Quiet = Returned, false
+		e.Event, e.Quiet = supervise.Returned, false
 	}
-	p.journal.Record(e)
+	p.link.journal.Record(e)
 	p.orphaned(ctx, h.slot)
 	if p.link.Cause() == nil && p.Ended(h.pid) {
 		p.hosts[i] = p.spawn(ctx, h.protocol.Name)
@@ -173,9 +174,9 @@ func (p *peer) reportStuck(ctx actor.Context, msg *stopDue) {
 	for i, pid := range p.hosts {
 		if pid != nil {
 			e := p.link.label(pid)
-			e.Protocol, e.Event = p.link.hosts[i].label, Stopped
+			e.Protocol, e.Event = p.link.hosts[i].label, supervise.Stopped
 			e.Reason = fmt.Sprintf("still in a handler %v after the link's end", msg.after)
-			p.journal.Record(e)
+			p.link.journal.Record(e)
 		}
 	}
 }
@@ -200,7 +201,7 @@ func (p *peer) stopped(ctx actor.Context) {
 	if out := p.tokens.out; !p.parting && (out == nil || out.holder != peerSlot) {
 		p.tokens.writer.drop()
 	}
-	p.record(ctx, Stopped, p.link.Cause().Error(), false)
+	p.record(ctx, supervise.Stopped, p.link.Cause().Error(), false)
 }
 
 // linger gives the remote a fighting chance to read our Disconnect: it closes our

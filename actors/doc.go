@@ -53,7 +53,6 @@
 //
 // # Supervision
 //
-// [Supervisor] restarts children by a [Policy]; [Guard] turns a panic into a
-// [Crash] with its stack; [Go] does the same for goroutines; [Journal] records
-// every step. They serve the rest of the node, too.
+// Package actors/supervise has the guard, the supervisor, the journal, the mailbox and the
+// clock of every actor.
 package actors

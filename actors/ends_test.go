@@ -11,6 +11,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -45,25 +47,25 @@ func TestLinkEnds(t *testing.T) {
 			side: Local, reason: wire.DiscProtocolError, err: errTest, about: "a/1", code: 7},
 		{name: "the protocol returns a cause", do: func(r *remote, s *script) { r.send(16+7, []byte("cause")) },
 			side: Local, reason: wire.DiscIncompatibleVersion, err: errTest, about: "mine", code: -1},
-		{name: "a temporary protocol panics", change: func(p *Protocol) { p.Restart = Temporary },
+		{name: "a temporary protocol panics", change: func(p *Protocol) { p.Restart = supervise.Temporary },
 			do:   func(r *remote, s *script) { r.send(16+7, []byte("panic")) },
 			side: Local, reason: wire.DiscSubprotocolError, err: errTest, about: "a/1", code: 7, stack: "sayAndDo"},
-		{name: "a protocol panics too often", change: func(p *Protocol) { p.Intensity = Intensity{Restarts: 3, Within: time.Hour} },
+		{name: "a protocol panics too often", change: func(p *Protocol) { p.Intensity = supervise.Intensity{Restarts: 3, Within: time.Hour} },
 			do: func(r *remote, s *script) {
 				for range 4 {
 					r.send(16+7, []byte("panic"))
 				}
 			},
 			side: Local, reason: wire.DiscSubprotocolError, err: errTest, about: "a/1", code: 7, stack: "sayAndDo"},
-		{name: "the peer panics", do: func(r *remote, _ *script) { r.link.root.Send(r.link.PID(), &Inject{}) },
-			side: Local, reason: wire.DiscSubprotocolError, err: errInjected, code: -1, stack: "panicIfTold", silent: true},
+		{name: "the peer panics", do: func(r *remote, _ *script) { r.link.root.Send(r.link.PID(), &supervise.Inject{}) },
+			side: Local, reason: wire.DiscSubprotocolError, err: supervise.ErrInjected, code: -1, stack: "PanicIfCrash", silent: true},
 		{name: "the reader panics", do: func(r *remote, _ *script) {
-			r.link.root.Send(actor.NewPID(r.link.PID().Address, r.link.PID().Id+"/"+readerName), &Inject{})
-		}, side: Local, reason: wire.DiscSubprotocolError, err: errInjected, code: -1, stack: "panicIfTold"},
+			r.link.root.Send(actor.NewPID(r.link.PID().Address, r.link.PID().Id+"/"+readerName), &supervise.Inject{})
+		}, side: Local, reason: wire.DiscSubprotocolError, err: supervise.ErrInjected, code: -1, stack: "PanicIfCrash"},
 		{name: "the pinger panics too often", do: func(r *remote, _ *script) {
 			for range 6 {
-				r.link.root.Send(actor.NewPID(r.link.PID().Address, r.link.PID().Id+"/"+pingerName), &Crash{Value: errTest, Stack: []byte("at pinger.go")})
-				after(time.Second)
+				r.link.root.Send(actor.NewPID(r.link.PID().Address, r.link.PID().Id+"/"+pingerName), &supervise.Crash{Value: errTest, Stack: []byte("at pinger.go")})
+				actortest.After(time.Second)
 			}
 		}, side: Local, reason: wire.DiscSubprotocolError, err: errTest, code: -1, stack: "at pinger.go"},
 		{name: "the owner stops the peer", do: func(r *remote, _ *script) { r.node.stop(r.link) },
@@ -76,7 +78,7 @@ func TestLinkEnds(t *testing.T) {
 		}, side: Local, reason: wire.DiscQuitting, code: -1, silent: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				var told []*Cause
 				s := &script{}
 				s.message = sayAndDo
@@ -116,7 +118,7 @@ func TestLinkEnds(t *testing.T) {
 				if !isDone(r.link.Done()) || r.node.told.Load() != 1 {
 					t.Errorf("done: %v, the owner was told %d times", isDone(r.link.Done()), r.node.told.Load())
 				}
-				if list := r.node.book.of("peer", Stopped); len(list) != 1 || list[0].Reason != c.Error() {
+				if list := r.node.book.Of("peer", supervise.Stopped); len(list) != 1 || list[0].Reason != c.Error() {
 					t.Errorf("the journal says %+v", list)
 				}
 			})
@@ -144,7 +146,7 @@ func (n *node) stop(l *Link) {
 // A panic in what reads the socket is the reader's, with its stack, and leaves no
 // memory behind.
 func TestPanicWhileReading(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		ours, theirs := memPipe(64 << 10)
 		r := meetOver(t, newNode(t), &explodingReader{memConn: ours}, theirs, new(script).protocol("a"))
 		r.send(16, noise(10_000))
@@ -171,14 +173,14 @@ func (c *explodingReader) Read(p []byte) (int, error) {
 // The pinger comes back after a crash, and goes on pinging once in a while, not
 // more often than before.
 func TestPingerComesBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
 		pinger := actor.NewPID(r.link.PID().Address, r.link.PID().Id+"/"+pingerName)
 		for range 4 {
-			after(time.Second)
-			r.link.root.Send(pinger, &Crash{Value: errTest})
+			actortest.After(time.Second)
+			r.link.root.Send(pinger, &supervise.Crash{Value: errTest})
 		}
-		after(time.Second)
+		actortest.After(time.Second)
 		pings := 0
 		_ = r.conn.SetReadDeadline(r.link.Started().Add(5*time.Minute + time.Second))
 		for {
@@ -194,7 +196,7 @@ func TestPingerComesBack(t *testing.T) {
 		if pings != 20 {
 			t.Errorf("%d pings in five minutes", pings)
 		}
-		if n := len(r.node.book.of(pingerName, Restarted)); n != 4 {
+		if n := len(r.node.book.Of(pingerName, supervise.Restarted)); n != 4 {
 			t.Errorf("the journal has %d restarts of the pinger", n)
 		}
 	})
@@ -203,17 +205,17 @@ func TestPingerComesBack(t *testing.T) {
 // Each life of the pinger has one timer, also if word of an old one's was unread at
 // the crash.
 func TestPingerHasOneTimer(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		n := newNode(t)
-		clock := &timerCount{Clock: SystemClock}
+		clock := &timerCount{Clock: supervise.SystemClock}
 		n.clock = clock
 		ours, theirs := memPipe(64 << 10)
 		r := meetOver(t, n, ours, theirs, new(script).protocol("a"))
 		pinger := actor.NewPID(r.link.PID().Address, r.link.PID().Id+"/"+pingerName)
 		for range 4 {
-			r.link.root.Send(pinger, &Crash{Value: errTest})
+			r.link.root.Send(pinger, &supervise.Crash{Value: errTest})
 			r.link.root.Send(pinger, &pingCheck{})
-			after(2 * time.Second)
+			actortest.After(2 * time.Second)
 		}
 		if running := clock.running.Load(); running != 1 {
 			t.Errorf("%d timers are running", running)
@@ -223,18 +225,18 @@ func TestPingerHasOneTimer(t *testing.T) {
 
 // timerCount counts the timers that neither fired nor were stopped.
 type timerCount struct {
-	Clock
+	supervise.Clock
 	running atomic.Int64
 }
 
-func (c *timerCount) AfterFunc(d time.Duration, f func()) Timer {
+func (c *timerCount) AfterFunc(d time.Duration, f func()) supervise.Timer {
 	c.running.Add(1)
 	return &countedTimer{c, c.Clock.AfterFunc(d, func() { c.running.Add(-1); f() })}
 }
 
 type countedTimer struct {
 	clock *timerCount
-	Timer
+	supervise.Timer
 }
 
 func (t *countedTimer) Stop() bool {
@@ -247,7 +249,7 @@ func (t *countedTimer) Stop() bool {
 
 // An incarnation that can't even be made is a crash like any other.
 func TestBehaviourThatCannotBeMade(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		attempts := 0
 		r := meet(t, Protocol{Name: "a", Version: 1, Length: 1, Mount: func(*Host) func() Behaviour {
 			return func() Behaviour { attempts++; panic("no behaviour") }
@@ -263,7 +265,7 @@ func TestBehaviourThatCannotBeMade(t *testing.T) {
 
 // TestStopsInReverse: protocols go in the reverse of the order in which they came.
 func TestStopsInReverse(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		var log []string
 		var protocols []Protocol
 		for _, name := range []string{"a", "b", "c"} {
@@ -296,7 +298,7 @@ func (oneByOne) Throughput() int   { return 100 }
 // TestStuckHandler: one that never returns can't be ended. The socket is closed
 // all the same, the owner is told, and the journal names the handler.
 func TestStuckHandler(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s, wake := sleeper()
 		fine := &script{}
 		r := meet(t, s.protocol("a"), fine.protocol("b"))
@@ -310,8 +312,8 @@ func TestStuckHandler(t *testing.T) {
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("the owner was told after %v", took)
 		}
-		after(stopTimeout + time.Millisecond)
-		list := r.node.book.of("a", Stopped)
+		actortest.After(stopTimeout + time.Millisecond)
+		list := r.node.book.Of("a", supervise.Stopped)
 		if len(list) != 1 || !strings.Contains(list[0].Reason, "still in a handler") || list[0].Protocol != "a/1" {
 			t.Errorf("the journal says %+v of the handler that is stuck", list)
 		}
@@ -328,7 +330,7 @@ func TestStuckHandler(t *testing.T) {
 
 // A remote that neither reads nor closes does not keep the socket open.
 func TestLingerIsShort(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
 		r.aside(func() { // it goes on sending
 			for {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -90,13 +91,13 @@ func (h *Host) PID() *actor.PID { return h.pid }
 func (h *Host) Hold(on bool) { h.held = on }
 
 // Go runs f in a goroutine whose panic is a crash of the host's actor.
-func (h *Host) Go(f func()) { Go(h.link.root, h.pid, f) }
+func (h *Host) Go(f func()) { supervise.Go(h.link.root, h.pid, f) }
 
 // Tell sends a message to the host's actor: the behaviour gets it by Other.
-func (h *Host) Tell(msg any) { Send(h.link.root, h.pid, msg) }
+func (h *Host) Tell(msg any) { supervise.Send(h.link.root, h.pid, msg) }
 
 // Clock is the link's.
-func (h *Host) Clock() Clock { return h.link.clock }
+func (h *Host) Clock() supervise.Clock { return h.link.clock }
 
 // Context ends when the link does; its cause is the *Cause.
 func (h *Host) Context() context.Context { return h.link.ctx }
@@ -148,7 +149,7 @@ func (h *Host) isUrgent(code uint64) bool {
 // sent is what follows when a message was queued.
 func (h *Host) sent(request bool, code uint64, size int) {
 	if request {
-		Send(h.link.root, h.link.pid, &h.ask)
+		supervise.Send(h.link.root, h.link.pid, &h.ask)
 	}
 	h.link.msgsOut.Add(1)
 	if feed := h.link.feed; feed.active() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -43,7 +44,7 @@ func (i *incarnation) Receive(ctx actor.Context) {
 			i.behaviour.Other(ctx)
 		}
 	default:
-		if !panicIfTold(msg) {
+		if !supervise.PanicIfCrash(msg) {
 			i.other(ctx)
 		}
 	}
@@ -57,15 +58,15 @@ func (i *incarnation) leaveTurn(ctx actor.Context) {
 	request := i.outbox.endTurn()
 	if value == nil {
 		if request {
-			Send(ctx, i.link.pid, &i.ask)
+			supervise.Send(ctx, i.link.pid, &i.ask)
 		}
 		return
 	}
-	crash := asCrash(value, ctx.Message())
+	crash := supervise.AsCrash(value, ctx.Message())
 	switch ctx.Message().(type) {
 	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
 		e := i.link.label(ctx.Self())
-		e.Event, e.Reason, e.Stack = Failed, crash.Error()+" while stopping", string(crash.Stack)
+		e.Event, e.Reason, e.Stack = supervise.Failed, crash.Error()+" while stopping", string(crash.Stack)
 		i.link.journal.Record(e)
 	default:
 		if !crash.Injected {
@@ -93,7 +94,7 @@ func (i *incarnation) start(ctx actor.Context) {
 func (i *incarnation) down(ctx actor.Context) {
 	i.stopSeq()
 	cause := i.link.Cause()
-	comesBack := cause == nil && i.protocol.Restart == Permanent
+	comesBack := cause == nil && i.protocol.Restart == supervise.Permanent
 	if !comesBack {
 		i.release()
 	}
@@ -292,7 +293,7 @@ func (i *incarnation) useToken(ctx actor.Context, t *WriteToken) {
 		return
 	}
 	if t.state.Load() == revoked && i.outbox.answered() {
-		Send(ctx, i.link.pid, &i.ask)
+		supervise.Send(ctx, i.link.pid, &i.ask)
 	}
 }
 
@@ -308,7 +309,7 @@ func (i *incarnation) writeGrant(ctx actor.Context, t *WriteToken) bool {
 		err = t.write(c.frames(), c.buf)
 		i.paused.Store(before)
 	}
-	Send(ctx, i.link.pid, t.end(err, i.outbox.answered()))
+	supervise.Send(ctx, i.link.pid, t.end(err, i.outbox.answered()))
 	return true
 }
 
@@ -330,6 +331,6 @@ func (r replayed) Sender() *actor.PID    { return r.sender }
 func (r replayed) Forward(to *actor.PID) { r.RequestWithCustomSender(to, r.message, r.sender) }
 func (r replayed) Respond(response any) {
 	if r.sender != nil {
-		Send(r.Context, r.sender, response)
+		supervise.Send(r.Context, r.sender, response)
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -64,7 +66,7 @@ func TestR1BudgetBoundsWhatIsUnhandled(t *testing.T) {
 		{"some that fill a buffer", 100, noise(70_000)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				s, wake := sleeper()
 				handled := 0
 				first := s.message
@@ -83,7 +85,7 @@ func TestR1BudgetBoundsWhatIsUnhandled(t *testing.T) {
 					t.Errorf("the link holds %d bytes, the budget is %d", used, budget)
 				}
 				in := r.link.Stats().BytesIn
-				after(10 * time.Second)
+				actortest.After(10 * time.Second)
 				if now := r.link.Stats().BytesIn; now != in {
 					t.Errorf("%d bytes more were read", now-in)
 				}
@@ -104,7 +106,7 @@ func TestR1BudgetBoundsWhatIsUnhandled(t *testing.T) {
 // A message larger than the budget waits until nothing else does, and gets
 // through.
 func TestR1LargeMessageIsAdmittedAlone(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		var sizes []int
 		turn := make(chan struct{})
 		s := &script{}
@@ -139,7 +141,7 @@ func TestR1LargeMessageIsAdmittedAlone(t *testing.T) {
 // TestR1MemoryIsCommittedAsBytesArrive: a frame that claims 15 MB and sends little
 // of it takes little memory, and not a new buffer for every read.
 func TestR1MemoryIsCommittedAsBytesArrive(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		got := 0
 		s := &script{}
 		s.message = func(_ actor.Context, in Inbound) error { got = len(in.Payload); return nil }
@@ -190,7 +192,7 @@ func TestR1DripIsCheap(t *testing.T) {
 // TestR1ClaimIsChargedBeforeDecoding: what a message will decompress to counts
 // before memory is taken for it.
 func TestR1ClaimIsChargedBeforeDecoding(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s, wake := sleeper()
 		r := meet(t, s.protocol("a"))
 		done := r.flood(5, 16, make([]byte, 8<<20))
@@ -209,7 +211,7 @@ func TestR1ClaimIsChargedBeforeDecoding(t *testing.T) {
 
 // TestR1PoolCapsTheSum: links whose budgets allow more than the node has.
 func TestR1PoolCapsTheSum(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		const pool = 1 << 20
 		n := newNode(t)
 		n.pool = NewPool(pool)
@@ -242,7 +244,7 @@ func TestR1PoolCapsTheSum(t *testing.T) {
 
 // A link that gets no memory for 20 s ends, and says that it was for that.
 func TestR1NoMemoryEndsTheLink(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		n := newNode(t)
 		n.pool = NewPool(smallBuffer)
 		n.pool.take(smallBuffer) // somebody else has it all
@@ -262,14 +264,14 @@ func TestR1NoMemoryEndsTheLink(t *testing.T) {
 // is emptied after the reader has read and before it comes back to the socket.
 func TestR1QuietLinkNeedsNoMemory(t *testing.T) {
 	n := newNode(t)
-	hook := &hookedClock{Clock: SystemClock}
+	hook := &hookedClock{Clock: supervise.SystemClock}
 	n.clock = hook
 	ours, theirs := tcpPipe(t)
 	s, handled := &script{}, make(chan struct{}, 1)
 	s.message = func(actor.Context, Inbound) error { handled <- struct{}{}; return nil }
 	r := meetOver(t, n, ours, theirs, s.protocol("a"))
 	// The link looked once, then the pinger; now only the reader will.
-	eventually(t, "the pinger has looked at the clock", func() bool { return hook.looks.Load() >= 2 })
+	actortest.Eventually(t, "the pinger has looked at the clock", func() bool { return hook.looks.Load() >= 2 })
 	all := n.pool.Cap()
 	defer n.pool.give(all)
 	taken := func() { n.pool.used.Add(all) }
@@ -291,7 +293,7 @@ func TestR1QuietLinkNeedsNoMemory(t *testing.T) {
 
 // hookedClock calls something once, at the next look at the clock.
 type hookedClock struct {
-	Clock
+	supervise.Clock
 	now   atomic.Pointer[func()]
 	looks atomic.Int64
 }
@@ -308,7 +310,7 @@ func (c *hookedClock) Now() time.Time {
 // heard. It is not dropped for that, and pings go on; when we read again, its
 // silence goes on from where it was.
 func TestR1HeldReaderIsNoSilence(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
 		s.message = func(actor.Context, Inbound) error { <-time.After(10 * time.Second); return nil }
 		r := meet(t, s.protocol("a", func(p *Protocol) { p.Budget = 3000 }))

@@ -11,6 +11,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -26,7 +28,7 @@ func TestR2UnreadAnswersHoldBackQuestions(t *testing.T) {
 		{"as many as we read", 200, ErrWriteTimeout},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				var answered atomic.Int64
 				s := &script{}
 				s.message = func(actor.Context, Inbound) error { answered.Add(1); return s.Send(1, noise(10_000)) }
@@ -72,7 +74,7 @@ func TestR2OthersSendNoAnswers(t *testing.T) {
 		{"the handler, deep down", func(s *script) { deep(100, func() { fill(s) }) }, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				s, filled, goOn := &script{}, make(chan struct{}), make(chan struct{})
 				s.message = func(actor.Context, Inbound) error {
 					tt.fill(s)
@@ -104,7 +106,7 @@ func deep(calls int, f func()) {
 
 // And one that reads in time gets all of them, however slowly.
 func TestR2SlowReaderGetsAllAnswers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		const questions = 500
 		s := &script{}
 		s.message = func(_ actor.Context, in Inbound) error { return s.Send(1, append(noise(10_000), in.Payload...)) }
@@ -117,7 +119,7 @@ func TestR2SlowReaderGetsAllAnswers(t *testing.T) {
 			}
 		}()
 		for i := range questions {
-			after(time.Second)
+			actortest.After(time.Second)
 			if p := r.expect(17); string(p.payload[10_000:]) != fmt.Sprint(i) {
 				t.Fatalf("answer %d is %s", i, p.payload[10_000:])
 			}
@@ -170,7 +172,7 @@ func TestR2BothAskAndAnswer(t *testing.T) {
 // What an author keeps until it is drained can't be grown by the remote: nothing
 // is delivered between a refusal and its Drained.
 func TestR2NothingIsAskedAfterARefusal(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		var log []string
 		s := &script{}
 		var kept [][]byte
@@ -212,7 +214,7 @@ func TestR2NothingIsAskedAfterARefusal(t *testing.T) {
 // reads anyhow, one protocol that crashes now and then.
 func TestR3MessagesKeepTheirOrder(t *testing.T) {
 	const count = 600
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		var scripts []*script
 		var protocols []Protocol
 		got := make([][]string, 3)
@@ -233,7 +235,7 @@ func TestR3MessagesKeepTheirOrder(t *testing.T) {
 			}
 			scripts = append(scripts, s)
 			protocols = append(protocols, s.protocol(string(rune('a'+i)), func(p *Protocol) {
-				p.Intensity, p.Budget = Intensity{Restarts: -1}, 500_000
+				p.Intensity, p.Budget = supervise.Intensity{Restarts: -1}, 500_000
 			}))
 		}
 		r := meet(t, protocols...)
@@ -256,7 +258,7 @@ func TestR3MessagesKeepTheirOrder(t *testing.T) {
 			r.write(stream[:n])
 			stream = stream[n:]
 		}
-		after(2 * time.Minute)
+		actortest.After(2 * time.Minute)
 		for i := range got {
 			for n, number := range got[i] {
 				if number != fmt.Sprint(n) {
@@ -287,7 +289,7 @@ func TestR4PanicLosesOneMessage(t *testing.T) {
 		{"three in a row", func(n int) bool { return n >= 50 && n < 53 }, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				s := &script{}
 				s.message = func(_ actor.Context, in Inbound) error {
 					var number int
@@ -300,7 +302,7 @@ func TestR4PanicLosesOneMessage(t *testing.T) {
 					}
 					return s.Send(2, in.Payload)
 				}
-				r := meet(t, s.protocol("a", func(p *Protocol) { p.Intensity = Intensity{Restarts: -1} }))
+				r := meet(t, s.protocol("a", func(p *Protocol) { p.Intensity = supervise.Intensity{Restarts: -1} }))
 				var burst []byte
 				for n := range 100 {
 					burst = append(burst, r.seal(16, text("%d", n))...)
@@ -320,7 +322,7 @@ func TestR4PanicLosesOneMessage(t *testing.T) {
 				if lives := s.lives.Load(); lives != tt.lives || s.ups.Load() != lives {
 					t.Errorf("lived %d times, was up %d times, want %d", lives, s.ups.Load(), tt.lives)
 				}
-				if n := len(r.node.book.of("a", Failed)); int64(n) != tt.lives-1 {
+				if n := len(r.node.book.Of("a", supervise.Failed)); int64(n) != tt.lives-1 {
 					t.Errorf("the journal has %d failures", n)
 				}
 				synctest.Wait()
@@ -339,19 +341,19 @@ func TestR4OtherEndsLoseNothing(t *testing.T) {
 		name string
 		end  func(s *script)
 	}{
-		{"injected", func(s *script) { s.link.root.Send(s.PID(), &Inject{}) }},
+		{"injected", func(s *script) { s.link.root.Send(s.PID(), &supervise.Inject{}) }},
 		{"in another actor's message", func(s *script) { s.tell(func(actor.Context) { panic("told to") }) }},
 		{"a stop", func(s *script) { s.tell(func(ctx actor.Context) { ctx.Stop(ctx.Self()) }) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				var got []string
 				s, hold := &script{}, make(chan struct{})
 				s.message = func(_ actor.Context, in Inbound) error {
 					got = append(got, string(in.Payload))
 					return s.Send(1, in.Payload)
 				}
-				r := meet(t, s.protocol("a", func(p *Protocol) { p.Restart = Permanent }))
+				r := meet(t, s.protocol("a", func(p *Protocol) { p.Restart = supervise.Permanent }))
 				var want []string
 				for n := range 50 {
 					if n == 25 { // the rest comes in behind the end

@@ -12,13 +12,14 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
 // TestR5PayloadBelongsToTheHandler: while a handler is at work, its payload stays
 // as it is, whatever the reader reads meanwhile.
 func TestR5PayloadBelongsToTheHandler(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		var wrong int
 		s, other := &script{}, &script{}
 		payload := func(n int) []byte {
@@ -44,7 +45,7 @@ func TestR5PayloadBelongsToTheHandler(t *testing.T) {
 				r.send(32, noise(4000))
 			}
 		}
-		after(time.Minute)
+		actortest.After(time.Minute)
 		if wrong != 0 || n != 20 {
 			t.Errorf("%d of %d payloads changed under the handler", wrong, n)
 		}
@@ -76,7 +77,7 @@ func TestR5IdleLinkHoldsNoBuffer(t *testing.T) {
 // TestR6StalledProtocolEndsTheLink: until its budget is full it costs the others
 // nothing, and 20 s later the link ends with a cause that names it.
 func TestR6StalledProtocolEndsTheLink(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		stalls, wake := sleeper()
 		echoes := &script{}
 		echoes.message = func(_ actor.Context, in Inbound) error { return echoes.Send(1, in.Payload) }
@@ -91,7 +92,7 @@ func TestR6StalledProtocolEndsTheLink(t *testing.T) {
 				t.Fatalf("an echo took %v beside a stalled protocol", took)
 			}
 		}
-		after(40 * time.Second) // a budget that is not full is no reason for anything
+		actortest.After(40 * time.Second) // a budget that is not full is no reason for anything
 		if c := r.link.Cause(); c != nil {
 			t.Fatalf("ended: %v", c)
 		}
@@ -112,7 +113,7 @@ func TestR6StalledProtocolEndsTheLink(t *testing.T) {
 
 // It is found out, too, while another protocol always has a write under way.
 func TestR6StallBesideABusyWriter(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		stalls, wake := sleeper()
 		r := meet(t, writesForEver().protocol("a"), stalls.protocol("b"))
 		begin := time.Now()
@@ -129,7 +130,7 @@ func TestR6StallBesideABusyWriter(t *testing.T) {
 
 // A slow protocol is no stalled one, even if the reader waits for long.
 func TestR6SlowProtocolIsNotStalled(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		var handled atomic.Int64
 		s := &script{}
 		s.message = func(actor.Context, Inbound) error { <-time.After(19 * time.Second); handled.Add(1); return nil }
@@ -139,7 +140,7 @@ func TestR6SlowProtocolIsNotStalled(t *testing.T) {
 			burst = append(burst, r.seal(16, make([]byte, 100))...)
 		}
 		r.write(append(burst, r.seal(16, make([]byte, 2900))...)) // is let in when the others are handled
-		after(11*19*time.Second + time.Second)
+		actortest.After(11*19*time.Second + time.Second)
 		if c := r.link.Cause(); c != nil || handled.Load() != 11 {
 			t.Errorf("%d messages handled; ended: %v", handled.Load(), c)
 		}
@@ -149,7 +150,7 @@ func TestR6SlowProtocolIsNotStalled(t *testing.T) {
 // A protocol that is busy with an answer which the remote takes slowly is not
 // stalled either.
 func TestR6LongAnswerIsNoStall(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		const parts = 400
 		s := &script{}
 		s.message = func(_ actor.Context, in Inbound) error {
@@ -162,7 +163,7 @@ func TestR6LongAnswerIsNoStall(t *testing.T) {
 		r.send(16, nil)
 		r.flood(100, 17, noise(1000)) // more than the budget
 		for n := range parts {
-			after(200 * time.Millisecond)
+			actortest.After(200 * time.Millisecond)
 			wantNumber(t, r.expect(17), n)
 		}
 	})
@@ -197,7 +198,7 @@ func wantNumber(t testing.TB, p packet, n int) {
 // batch; other actors reach it, and the reader stops when the budget is full. A restart
 // ends the hold.
 func TestR1HeldBehaviour(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		const budget = 100_000
 		s := &script{}
 		handled := 0

@@ -10,13 +10,14 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
 // TestR7SendIsBounded: whatever a protocol sends, from wherever, no more is queued
 // than its limit; each run of refusals is followed by one Drained.
 func TestR7SendIsBounded(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		const limit = 512 << 10
 		s := &script{}
 		r := meet(t, s.protocol("a", func(p *Protocol) { p.OutboxLimit = limit }))
@@ -56,7 +57,7 @@ func TestR7SendIsBounded(t *testing.T) {
 // Drained comes when what was refused fits; a behaviour that tries again at once
 // must not be asked for ever.
 func TestR7DrainedMeansThatItFits(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
 		large := noise(700 << 10)
 		send := func(actor.Context) {
@@ -82,7 +83,7 @@ func TestR7DrainedMeansThatItFits(t *testing.T) {
 // TestR7SequenceIsPulledAsItDrains: a large answer takes as much memory as is laid
 // out ahead of the writer, and nothing else is delivered before it ends.
 func TestR7SequenceIsPulledAsItDrains(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		const parts = 2000
 		var pulled atomic.Int64
 		var log []string
@@ -129,7 +130,7 @@ func TestR7SequenceIsPulledAsItDrains(t *testing.T) {
 // A sequence meets an outbox that others keep full: it waits, it does not crash,
 // and nothing of it is lost.
 func TestR7SequenceWaitsForRoom(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
 		s.message = func(actor.Context, Inbound) error {
 			_ = s.Send(3, noise(40))
@@ -181,7 +182,7 @@ func TestR7SequenceEnds(t *testing.T) {
 		}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				stopped := false
 				s := &script{}
 				s.message = func(actor.Context, Inbound) error {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -48,15 +50,15 @@ func TestT1TokenIsNeverLostNorDoubled(t *testing.T) {
 			i.writeGrant(ctx, s.awaitGrant())
 			panic("with its return on the way")
 		}},
-		{"injected", func(s *script, _ actor.Context) { s.awaitGrant(); panic(errInjected) }},
+		{"injected", func(s *script, _ actor.Context) { s.awaitGrant(); panic(supervise.ErrInjected) }},
 		{"stops with the token unread", func(s *script, ctx actor.Context) { s.awaitGrant(); ctx.Stop(ctx.Self()) }},
 	}
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		scripts := []*script{{}, {}, {}}
 		var protocols []Protocol
 		for i, s := range scripts {
 			protocols = append(protocols, s.protocol(string(rune('a'+i)), func(p *Protocol) {
-				p.Restart, p.Intensity = Permanent, Intensity{Restarts: -1}
+				p.Restart, p.Intensity = supervise.Permanent, supervise.Intensity{Restarts: -1}
 			}))
 		}
 		r := meet(t, protocols...)
@@ -142,7 +144,7 @@ func TestT2WriterIsReachableThroughTheTokenAlone(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range []any{Link{}, Host{}, incarnation{}, pinger{}, reader{}, pump{}, batch{}, guard{},
+	for _, v := range []any{Link{}, Host{}, incarnation{}, pinger{}, reader{}, pump{}, batch{}, struct{}{},
 		LinkEnded{}, RequestWrite{}, ReturnToken{}, closeLink{}, pongsDue{}, batchDue{}, pingCheck{}, farewellOver{}, stopDue{}} {
 		walk(reflect.TypeOf(v), reflect.TypeOf(v).Name())
 	}
@@ -156,7 +158,7 @@ func TestT2WriterIsReachableThroughTheTokenAlone(t *testing.T) {
 // TestT3StaleTokenCannotWrite keeps tokens after they were taken back, returned,
 // or revoked by a crash, and tries to write with them.
 func TestT3StaleTokenCannotWrite(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		a, b := &script{}, &script{}
 		r := meet(t, a.protocol("a"), b.protocol("b"))
 		var kept []*WriteToken
@@ -233,7 +235,7 @@ func TestT4DeathWhileWritingEndsTheLink(t *testing.T) {
 		{"nothing taken for 20 s", 50, stall, Local, wire.DiscReadTimeout, ErrWriteTimeout.Error()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				a, b := &script{}, &script{}
 				ours, theirs := memPipe(64 << 10)
 				r := meetOver(t, newNode(t), ours, theirs, a.protocol("a"), b.protocol("b"))
@@ -269,10 +271,10 @@ func TestT4DeathOfOtherWriters(t *testing.T) {
 		want  string
 	}{
 		{"pong", func(r *remote) { r.send(wire.PingMsg, emptyList) }, "peer actor: panic: conn.Write exploded"},
-		{"ping", func(*remote) { after(pingInterval) }, "died while writing: panic: conn.Write exploded"},
+		{"ping", func(*remote) { actortest.After(pingInterval) }, "died while writing: panic: conn.Write exploded"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				ours, theirs := memPipe(64 << 10)
 				r := meetOver(t, newNode(t), ours, theirs, new(script).protocol("a"))
 				synctest.Wait()
@@ -289,7 +291,7 @@ func TestT4DeathOfOtherWriters(t *testing.T) {
 
 // A holder that dies before or after writing does not end the link.
 func TestT4DeathOutsideOfWritingDoesNot(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		a := &script{}
 		r := meet(t, a.protocol("a"))
 		for i, die := range []func(ctx actor.Context){

@@ -11,6 +11,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -31,7 +33,7 @@ func writesForEver() *script {
 // every k-th grant; pong and ping wait for one grant at most.
 func TestT5WaitersAreServedInOrder(t *testing.T) {
 	for _, k := range []int{2, 5} {
-		bubble(t, func(t *testing.T) {
+		actortest.Bubble(t, func(t *testing.T) {
 			var protocols []Protocol
 			for i := range k {
 				protocols = append(protocols, writesForEver().protocol(string(rune('a'+i))))
@@ -68,7 +70,7 @@ func TestT5WaitersAreServedInOrder(t *testing.T) {
 			if next(); next() != wire.PongMsg {
 				t.Error("a pong waits for more than the grant that is out")
 			}
-			after(pingInterval + time.Second) // the pinger looks, we don't read
+			actortest.After(pingInterval + time.Second) // the pinger looks, we don't read
 			if next(); next() != wire.PingMsg {
 				t.Error("a ping waits for more than the grant that is out")
 			}
@@ -80,7 +82,7 @@ func TestT5WaitersAreServedInOrder(t *testing.T) {
 // TestT6DisconnectGoesFirst: whatever is queued, only the frame that is being
 // written comes before the Disconnect.
 func TestT6DisconnectGoesFirst(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		ours, theirs := memPipe(1 << 10)
 		r := meetOver(t, newNode(t), ours, theirs, writesForEver().protocol("a"), writesForEver().protocol("b"))
 		synctest.Wait()
@@ -88,7 +90,7 @@ func TestT6DisconnectGoesFirst(t *testing.T) {
 		synctest.Wait()
 		r.link.Disconnect(wire.DiscTooManyPeers, nil)
 		synctest.Wait()
-		after(900 * time.Millisecond) // it has a second
+		actortest.After(900 * time.Millisecond) // it has a second
 		if p, err := r.read(); err != nil || p.code < wire.BaseLength {
 			t.Fatalf("got message 0x%x, %v instead of the rest of the frame", p.code, err)
 		}
@@ -115,7 +117,7 @@ func TestT6DisconnectTakesASecondAtMost(t *testing.T) {
 		{"the frame is, the Disconnect is not", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				s := &script{}
 				ours, theirs := memPipe(1 << 10)
 				r := meetOver(t, newNode(t), ours, theirs, s.protocol("a"))
@@ -138,7 +140,7 @@ func TestT6DisconnectTakesASecondAtMost(t *testing.T) {
 
 // A handler that sleeps with the token unread does not hold up the Disconnect.
 func TestT6DisconnectDoesNotWaitForHandlers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s, wake := &script{}, make(chan struct{})
 		r := meet(t, s.protocol("a"))
 		s.sendThen([]byte("never written"), func(actor.Context) { s.awaitGrant(); <-wake })
@@ -158,7 +160,7 @@ func TestT6DisconnectDoesNotWaitForHandlers(t *testing.T) {
 // A holder that dies while it writes and the link is closing leaves a stream to
 // which nothing can be added; the socket is closed at once, for the first cause.
 func TestT6HolderDiesWhileClosing(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s, now := &script{}, make(chan struct{})
 		ours, theirs := memPipe(1 << 10)
 		r := meetOver(t, newNode(t), ours, theirs, s.protocol("a"))
@@ -184,7 +186,7 @@ func TestT6HolderDiesWhileClosing(t *testing.T) {
 
 // Between the cause and the peer's turn to close, nobody is granted anything.
 func TestT6NoGrantOnceThereIsACause(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
 		p := newPeer(r.link, r.node.pid, &frameWriter{link: r.link})
 		p.tokens.request(firstProtocolSlot)
@@ -200,7 +202,7 @@ func TestT6NoGrantOnceThereIsACause(t *testing.T) {
 // The first cause stays, and both the remote and all on this side are told that
 // one.
 func TestT6FirstCauseStays(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
 		var downs []*Cause
 		s.down = func(_ actor.Context, c *Cause) { downs = append(downs, c) }
@@ -235,13 +237,13 @@ func TestT7SleepersDelayNobody(t *testing.T) {
 		{"crashed with the token unread", func(s *script, _ actor.Context) { s.awaitGrant(); panic("again") }, time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				a, b := &script{}, &script{}
-				unlimited := func(p *Protocol) { p.Intensity = Intensity{Restarts: -1} }
+				unlimited := func(p *Protocol) { p.Intensity = supervise.Intensity{Restarts: -1} }
 				r := meet(t, a.protocol("a", unlimited), b.protocol("b"))
 				for range 8 { // the next restart comes after 640 ms or more
 					a.tell(func(actor.Context) { panic("to begin with") })
-					after(time.Second)
+					actortest.After(time.Second)
 				}
 				for range 3 {
 					a.sendThen([]byte("from a"), func(ctx actor.Context) { tt.idle(a, ctx) })
@@ -258,7 +260,7 @@ func TestT7SleepersDelayNobody(t *testing.T) {
 					if time.Since(begin) < 100*time.Millisecond {
 						t.Fatalf("a was away for %v only", time.Since(begin))
 					}
-					after(time.Second)
+					actortest.After(time.Second)
 				}
 			})
 		})
@@ -268,14 +270,14 @@ func TestT7SleepersDelayNobody(t *testing.T) {
 // A holder that has begun to use the token keeps it, however long the remote
 // takes; nobody else can write meanwhile.
 func TestT7WritingIsNotInterrupted(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		a, b := &script{}, &script{}
 		ours, theirs := memPipe(1 << 10)
 		r := meetOver(t, newNode(t), ours, theirs, a.protocol("a"), b.protocol("b"))
 		_ = a.Send(0, noise(50_000))
 		synctest.Wait()
 		_ = b.Send(0, nil)
-		after(pingInterval - time.Second)
+		actortest.After(pingInterval - time.Second)
 		r.expect(16)
 		r.expect(32)
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -23,10 +24,10 @@ type Config struct {
 	Protocols []Protocol    // what we offer; see [Match]
 	Inbound   bool          // the remote dialed
 
-	Pool    *Pool    // the node's inbound memory; nil: DefaultPool bytes for this link alone
-	Journal *Journal // nil drops
-	Clock   Clock    // nil: SystemClock
-	Feed    *Feed    // nil: no message events
+	Pool    *Pool              // the node's inbound memory; nil: DefaultPool bytes for this link alone
+	Journal *supervise.Journal // nil drops
+	Clock   supervise.Clock    // nil: SystemClock
+	Feed    *Feed              // nil: no message events
 
 	Dispatcher actor.Dispatcher // runs the link's actors; nil: protoactor's default
 }
@@ -40,8 +41,8 @@ type Link struct {
 	root    *actor.RootContext
 	conn    connection
 	hello   *wire.Hello // the remote's
-	clock   Clock
-	journal *Journal
+	clock   supervise.Clock
+	journal *supervise.Journal
 	pool    *Pool
 	feed    *Feed
 	inbound bool
@@ -114,7 +115,7 @@ func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
 
 func newLink(cfg Config) *Link {
 	if cfg.Clock == nil {
-		cfg.Clock = SystemClock
+		cfg.Clock = supervise.SystemClock
 	}
 	if cfg.Pool == nil {
 		cfg.Pool = NewPool(DefaultPool)
@@ -210,7 +211,7 @@ func (l *Link) Cause() *Cause { return l.cause.Load() }
 func (l *Link) end(c *Cause) {
 	if l.cause.CompareAndSwap(nil, c) {
 		l.cancel(c)
-		Send(l.root, l.pid, &closeLink{})
+		supervise.Send(l.root, l.pid, &closeLink{})
 	}
 }
 
@@ -237,14 +238,14 @@ func (l *Link) hurry(t time.Time) {
 func (l *Link) finalDeadlineSet() bool { return l.finalDeadline.Load() != 0 }
 
 // label gives the fields that all journal records about the link share.
-func (l *Link) label(of *actor.PID) Event {
+func (l *Link) label(of *actor.PID) supervise.Step {
 	id := wire.NodeID(l.RemoteID())
 	direction := "outbound"
 	if l.inbound {
 		direction = "inbound"
 	}
-	return Event{
-		Actor:     Path(of),
+	return supervise.Step{
+		Actor:     supervise.Path(of),
 		Peer:      hex.EncodeToString(id[:8]) + "@" + l.conn.RemoteAddr().String(),
 		Direction: direction,
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -60,8 +62,8 @@ func TestLinkTellsWhatItIs(t *testing.T) {
 	if h != a.Host || r.la.Host("mine") != nil || h.Link() != r.la || h.Protocol().Name != "b" || h.Protocol().Budget != DefaultBudget {
 		t.Errorf("host is %+v", h)
 	}
-	if Path(h.PID()) != "node/peer/b" || Path(r.la.PID()) != "node/peer" {
-		t.Errorf("paths are %s and %s", Path(h.PID()), Path(r.la.PID()))
+	if supervise.Path(h.PID()) != "node/peer/b" || supervise.Path(r.la.PID()) != "node/peer" {
+		t.Errorf("paths are %s and %s", supervise.Path(h.PID()), supervise.Path(r.la.PID()))
 	}
 	if r.la.Cause() != nil || h.Context().Err() != nil || isDone(r.la.Done()) {
 		t.Error("not up")
@@ -78,7 +80,7 @@ func TestLinkTellsWhatItIs(t *testing.T) {
 // TestLinkCounts: messages and bytes of both directions, and events for whoever
 // subscribes.
 func TestLinkCounts(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		n := newNode(t)
 		n.feed = NewFeed()
 		s := &script{}
@@ -123,7 +125,7 @@ func TestLinkCounts(t *testing.T) {
 
 // A second incarnation knows what the host knows: state is with the host.
 func TestHostOutlivesIncarnations(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
 		p := s.protocol("a")
 		mount := p.Mount
@@ -133,7 +135,7 @@ func TestHostOutlivesIncarnations(t *testing.T) {
 			t.Errorf("attached %v", v)
 		}
 		first := s.Host
-		r.link.root.Send(s.PID(), &Inject{})
+		r.link.root.Send(s.PID(), &supervise.Inject{})
 		synctest.Wait()
 		if s.lives.Load() != 2 || s.Host != first || first.Attached() != "kept" {
 			t.Errorf("lived %d times, attached %v", s.lives.Load(), first.Attached())
@@ -144,7 +146,7 @@ func TestHostOutlivesIncarnations(t *testing.T) {
 // What other actors send during a sequence comes after it, with its sender; an
 // answer goes there.
 func TestDeferredMessagesKeepTheirSender(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
 		s.message = func(actor.Context, Inbound) error { return s.SendSeq(numbered(100, 10_000, nil)) }
 		var forwardTo *actor.PID
@@ -195,7 +197,7 @@ func TestDeferredMessagesKeepTheirSender(t *testing.T) {
 // An actor that a protocol's actor spawns is its own affair: when it fails, it is
 // stopped, and nothing else happens.
 func TestChildrenOfAProtocol(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
 		r := meet(t, s.protocol("a"))
 		var child *actor.PID

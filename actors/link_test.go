@@ -10,6 +10,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/crypto"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -20,10 +22,10 @@ type node struct {
 	key        *ecdsa.PrivateKey
 	system     *actor.ActorSystem
 	pid        *actor.PID // the owner
-	book       *logbook
+	book       *actortest.Steps
 	pool       *Pool
 	feed       *Feed
-	clock      Clock
+	clock      supervise.Clock
 	dispatcher actor.Dispatcher
 
 	ended chan *LinkEnded
@@ -42,10 +44,10 @@ func newNode(t testing.TB) *node {
 		t.Fatal(err)
 	}
 	n := &node{
-		t: t, key: key, system: newSystem(), book: new(logbook), pool: NewPool(DefaultPool),
+		t: t, key: key, system: actortest.NewSystem(), book: new(actortest.Steps), pool: NewPool(DefaultPool),
 		ended: make(chan *LinkEnded, 1000), gone: make(chan *actor.PID, 1000),
 	}
-	props := PropsOf(func() actor.Actor { return owner{n} }, n.book.journal())
+	props := supervise.PropsOf(func() actor.Actor { return owner{n} }, n.book.Journal())
 	if n.pid, err = n.system.Root.SpawnNamed(props, "node"); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func (n *node) spawn(conn net.Conn, s *wire.Session, inbound bool, protocols []P
 	n.system.Root.Send(n.pid, func(ctx actor.Context) {
 		l, err := Spawn(ctx, Config{
 			System: n.system, Name: "peer", Conn: conn, Session: s, Protocols: protocols, Inbound: inbound,
-			Pool: n.pool, Journal: n.book.journal(), Feed: n.feed, Clock: n.clock, Dispatcher: n.dispatcher,
+			Pool: n.pool, Journal: n.book.Journal(), Feed: n.feed, Clock: n.clock, Dispatcher: n.dispatcher,
 		})
 		if err != nil {
 			made <- err
@@ -102,7 +104,7 @@ func (n *node) spawn(conn net.Conn, s *wire.Session, inbound bool, protocols []P
 		n.t.Fatal("the link could not be spawned")
 	}
 	// The reader is the last child to be spawned.
-	eventually(n.t, "the link's children are there", func() bool {
+	actortest.Eventually(n.t, "the link's children are there", func() bool {
 		return n.hasActor(l.PID().Id+"/"+readerName) || l.Cause() != nil
 	})
 	n.t.Cleanup(func() {

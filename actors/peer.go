@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -19,7 +20,7 @@ const grace = 2 * time.Millisecond
 // token. It never writes in its own turn and waits for nobody, so that it can end
 // the link at any time.
 type peer struct {
-	*Supervisor
+	*supervise.Supervisor
 	link   *Link
 	owner  *actor.PID
 	tokens arbiter
@@ -32,7 +33,7 @@ type peer struct {
 	closing   bool
 	parting   bool // the farewell has begun; the frame writer is its
 	told      bool // the owner has got its LinkEnded
-	stopTimer Timer
+	stopTimer supervise.Timer
 }
 
 func newPeer(l *Link, owner *actor.PID, w *frameWriter) *peer {
@@ -42,7 +43,7 @@ func newPeer(l *Link, owner *actor.PID, w *frameWriter) *peer {
 		ask:   RequestWrite{slot: peerSlot},
 		hosts: make([]*actor.PID, len(l.hosts)),
 	}
-	p.Supervisor = NewSupervisor(l.clock, l.journal, p)
+	p.Supervisor = supervise.NewSupervisor(l.clock, l.journal, p)
 	p.tokens.writer = w
 	return p
 }
@@ -79,10 +80,10 @@ func (p *peer) Receive(ctx actor.Context) {
 	}
 }
 
-// noteCrash makes a crash of the peer itself, or of a goroutine that it started,
+// NoteCrash makes a crash of the peer itself, or of a goroutine that it started,
 // the cause of the link's end; the guard calls it. The owner stops a peer that
 // crashes: what it knew of its children is lost.
-func (p *peer) noteCrash(crash *Crash) {
+func (p *peer) NoteCrash(crash *supervise.Crash) {
 	p.link.cause.CompareAndSwap(nil, &Cause{
 		Side: Local, Reason: wire.DiscSubprotocolError, Err: fmt.Errorf("peer actor: %w", crash), Stack: crash.Stack,
 	})
@@ -92,13 +93,13 @@ func (p *peer) noteCrash(crash *Crash) {
 // go to.
 func (p *peer) start(ctx actor.Context) {
 	l := p.link
-	p.record(ctx, Started, fmt.Sprintf("%s, %v", l.Hello().Name, l.Caps()), false)
+	p.record(ctx, supervise.Started, fmt.Sprintf("%s, %v", l.Hello().Name, l.Caps()), false)
 	for i, h := range l.hosts {
 		p.hosts[i] = p.spawn(ctx, h.protocol.Name)
-		p.Adopt(p.hosts[i], linkChild(h.protocol.Restart, h.protocol.Intensity))
+		p.Adopt(p.hosts[i], supervise.LinkChild(h.protocol.Restart, h.protocol.Intensity))
 		e := p.Describe(h.pid)
-		e.Actor, e.Event, e.Quiet = Path(h.pid), Started, true
-		p.journal.Record(e)
+		e.Actor, e.Event, e.Quiet = supervise.Path(h.pid), supervise.Started, true
+		p.link.journal.Record(e)
 	}
 	p.pinger = p.spawn(ctx, pingerName)
 	p.Adopt(p.pinger, pingerPolicy)
@@ -124,11 +125,11 @@ func (p *peer) grantNext() {
 		case peerSlot:
 			p.answerPings(t)
 		case pingerSlot:
-			Send(p.link.root, p.pinger, t)
+			supervise.Send(p.link.root, p.pinger, t)
 		default:
 			h := p.link.hosts[t.holder-firstProtocolSlot]
 			h.grant.Store(t)
-			Send(p.link.root, h.pid, t)
+			supervise.Send(p.link.root, h.pid, t)
 		}
 	}
 	p.watchGrant()
@@ -143,7 +144,7 @@ func (p *peer) watchGrant() {
 	p.graceOn = true
 	due := &graceOver{token: p.tokens.out}
 	self, root := p.link.pid, p.link.root
-	p.link.clock.AfterFunc(grace, func() { Send(root, self, due) })
+	p.link.clock.AfterFunc(grace, func() { supervise.Send(root, self, due) })
 }
 
 func (p *peer) graceIsOver(ctx actor.Context, msg *graceOver) {
@@ -187,9 +188,9 @@ func (p *peer) writeFailed(err error) *Cause {
 func (p *peer) answerPings(t *WriteToken) {
 	l := p.link
 	self := l.pid
-	Go(l.root, self, func() {
+	supervise.Go(l.root, self, func() {
 		if !t.begin() {
-			Send(l.root, self, &p.ask) // taken back before it ran
+			supervise.Send(l.root, self, &p.ask) // taken back before it ran
 			return
 		}
 		due := l.pongsDue.Load()
@@ -197,14 +198,14 @@ func (p *peer) answerPings(t *WriteToken) {
 		if err == nil { // else the link ends, and that the reader is held back is why
 			l.pongsWritten(due)
 		}
-		Send(l.root, self, t.end(err, false))
+		supervise.Send(l.root, self, t.end(err, false))
 	})
 }
 
 // pongsWritten lets the reader, which may wait for this, go on.
 func (l *Link) pongsWritten(n int64) {
 	if l.pongsDue.Add(-n) > 0 {
-		Send(l.root, l.pid, &pongsDue{})
+		supervise.Send(l.root, l.pid, &pongsDue{})
 	}
 	select {
 	case l.wake.ch <- struct{}{}:
@@ -213,7 +214,7 @@ func (l *Link) pongsWritten(n int64) {
 }
 
 // Describe implements Guardian.
-func (p *peer) Describe(child *actor.PID) Event {
+func (p *peer) Describe(child *actor.PID) supervise.Step {
 	e := p.link.label(child)
 	if h := p.hostOf(child); h != nil {
 		e.Protocol = h.label
@@ -232,7 +233,7 @@ func (p *peer) hostOf(child *actor.PID) *Host {
 
 // ChildFailed implements Guardian. The child is suspended: the moment to take
 // back what it holds (T1, T4).
-func (p *peer) ChildFailed(child *actor.PID, c *Crash) bool {
+func (p *peer) ChildFailed(child *actor.PID, c *supervise.Crash) bool {
 	s, protocol := pingerSlot, ""
 	if h := p.hostOf(child); h != nil {
 		s, protocol = h.slot, h.label
@@ -255,7 +256,7 @@ func (p *peer) ChildFailed(child *actor.PID, c *Crash) bool {
 
 // GaveUp implements Guardian: the end of a child that crashed too often, or that
 // must not crash at all.
-func (p *peer) GaveUp(child *actor.PID, crash *Crash) {
+func (p *peer) GaveUp(child *actor.PID, crash *supervise.Crash) {
 	if h := p.hostOf(child); h != nil {
 		c := h.cause(Local, wire.DiscSubprotocolError, crash)
 		c.Stack = crash.Stack
@@ -274,5 +275,11 @@ func (p *peer) GaveUp(child *actor.PID, crash *Crash) {
 func (p *peer) record(ctx actor.Context, event, reason string, quiet bool) {
 	e := p.link.label(ctx.Self())
 	e.Event, e.Reason, e.Quiet = event, reason, quiet
-	p.journal.Record(e)
+	p.link.journal.Record(e)
 }
+
+// The policies of the children that every link has.
+var (
+	pingerPolicy = supervise.LinkChild(supervise.Permanent, supervise.Intensity{})
+	readerPolicy = &supervise.Policy{Restart: supervise.Temporary}
+)

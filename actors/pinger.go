@@ -3,13 +3,14 @@ package actors
 import (
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
 // pinger keeps the link alive and finds out when it is dead.
 type pinger struct {
 	link  *Link
-	timer Timer
+	timer supervise.Timer
 	ask   RequestWrite
 }
 
@@ -50,20 +51,20 @@ func (p *pinger) check(ctx actor.Context) {
 	}
 	if ping {
 		l.lastPing.Store(l.now())
-		Send(ctx, l.pid, &p.ask)
+		supervise.Send(ctx, l.pid, &p.ask)
 	}
 	p.stopTimer() // a check may come from the life before this one
 	self := ctx.Self()
-	p.timer = l.clock.AfterFunc(again, func() { Send(l.root, self, &pingCheck{}) })
+	p.timer = l.clock.AfterFunc(again, func() { supervise.Send(l.root, self, &pingCheck{}) })
 }
 
 // ping writes one ping.
 func (p *pinger) ping(ctx actor.Context, t *WriteToken) {
 	if !t.begin() {
-		Send(ctx, p.link.pid, &p.ask)
+		supervise.Send(ctx, p.link.pid, &p.ask)
 		return
 	}
 	p.link.pingSent.Store(p.link.now()) // first, the pong may be here before we are back
 	err := p.link.writeBase(t, wire.PingMsg, 1)
-	Send(ctx, p.link.pid, t.end(err, false))
+	supervise.Send(ctx, p.link.pid, t.end(err, false))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -19,8 +20,8 @@ type Protocol struct {
 	Version uint
 	Length  uint64 // how many message codes it owns
 
-	Restart   Restart
-	Intensity Intensity // zero: 5 restarts a minute
+	Restart   supervise.Restart
+	Intensity supervise.Intensity // zero: 5 restarts a minute
 
 	Budget      int64 // inbound bytes read and not yet handled; 0: [DefaultBudget]
 	HighWater   int   // outbox bytes above which nothing inbound is fed; 0: [DefaultHighWater]

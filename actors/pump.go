@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -171,7 +172,7 @@ func (p *pump) base(code uint64, payload []byte) error {
 	switch code {
 	case wire.PingMsg:
 		if l.pongsDue.Add(1) == 1 {
-			Send(l.root, l.pid, &pongsDue{})
+			supervise.Send(l.root, l.pid, &pongsDue{})
 		}
 		if l.pongsDue.Load() > maxPongsDue {
 			p.post()
@@ -269,7 +270,7 @@ func (p *pump) post() {
 		}
 		h.credit.used.Add(b.seal())
 		if h.inbox.put(b) {
-			Send(l.root, h.pid, &batchDue{})
+			supervise.Send(l.root, h.pid, &batchDue{})
 		}
 	}
 	if p.arena != nil {

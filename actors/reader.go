@@ -2,6 +2,8 @@ package actors
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // reader owns the goroutine that blocks in reads. It is temporary: cipher state
@@ -24,7 +26,7 @@ func (r *reader) Receive(ctx actor.Context) {
 // the stack that it has grown, and a fresh one has half of it.
 func (r *reader) launch(self *actor.PID) {
 	pump := r.pump
-	Go(r.link.root, self, func() {
+	supervise.Go(r.link.root, self, func() {
 		if pump.quiet {
 			pump.src.await()
 			pump.quiet = false

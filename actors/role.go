@@ -5,6 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -27,7 +28,7 @@ type stage struct {
 }
 
 func newProps(s *stage, opts ...actor.PropsOption) *actor.Props {
-	props := actor.PropsFromProducer(func() actor.Actor { return &role{stage: s} }, actor.WithMailbox(newMailbox))
+	props := actor.PropsFromProducer(func() actor.Actor { return &role{stage: s} }, actor.WithMailbox(supervise.NewMailbox))
 	return props.Configure(opts...)
 }
 
@@ -43,7 +44,7 @@ func (r *role) Receive(ctx actor.Context) {
 func (r *role) cast(self *actor.PID) actor.Actor {
 	l := r.link
 	if self.Equal(l.pid) {
-		return Guard(newPeer(l, r.owner, &frameWriter{link: l, conn: r.conn, enc: r.session.Encoder}), l.journal)
+		return supervise.Guard(newPeer(l, r.owner, &frameWriter{link: l, conn: r.conn, enc: r.session.Encoder}), l.journal)
 	}
 	for _, h := range l.hosts {
 		if self.Equal(h.pid) {
@@ -51,16 +52,16 @@ func (r *role) cast(self *actor.PID) actor.Actor {
 		}
 	}
 	if self.Id == l.pid.Id+"/"+pingerName {
-		return Guard(newPinger(l), l.journal)
+		return supervise.Guard(newPinger(l), l.journal)
 	}
-	return Guard(&reader{link: l, pump: newPump(l, r.session)}, l.journal)
+	return supervise.Guard(&reader{link: l, pump: newPump(l, r.session)}, l.journal)
 }
 
 // HandleFailure implements actor.SupervisorStrategy: the peer has one of its own,
 // the others have no children but those that a protocol spawns, which nobody
 // restarts unless it sees to it.
 func (r *role) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, message any) {
-	var strategy actor.SupervisorStrategy = stopFailed{}
+	var strategy actor.SupervisorStrategy = supervise.StopFailed{}
 	if own, ok := r.actor.(actor.SupervisorStrategy); ok {
 		strategy = own
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 const (
@@ -56,8 +56,8 @@ type leaser struct {
 	ctx     context.Context // ends with this incarnation
 	cancel  context.CancelFunc
 	machine *machine
-	timer   actors.Timer // for the machine's next step
-	looking actors.Timer
+	timer   supervise.Timer // for the machine's next step
+	looking supervise.Timer
 	watch   context.CancelFunc // ends the watcher; nil: there is none
 	around  string             // our surroundings when they were last looked at
 	pending int                // deletions under way, after Leave
@@ -126,7 +126,7 @@ func (a *leaser) end() {
 	if a.cancel != nil {
 		a.cancel()
 	}
-	for _, t := range []actors.Timer{a.timer, a.looking} {
+	for _, t := range []supervise.Timer{a.timer, a.looking} {
 		if t != nil {
 			t.Stop()
 		}
@@ -148,7 +148,7 @@ func (a *leaser) perform() {
 		a.timer = nil
 	}
 	if at := a.machine.next(); !at.IsZero() {
-		a.timer = a.Clock.AfterFunc(max(at.Sub(a.Clock.Now()), 0), func() { actors.Send(a.root, a.self, &wake{}) })
+		a.timer = a.Clock.AfterFunc(max(at.Sub(a.Clock.Now()), 0), func() { supervise.Send(a.root, a.self, &wake{}) })
 	}
 }
 
@@ -185,39 +185,39 @@ func (a *leaser) do(action any) {
 // call runs what may take long, and sends what comes of it.
 func (a *leaser) call(m Mapper, f func(context.Context) any) {
 	parent := a.ctx
-	actors.Go(a.root, a.self, func() {
+	supervise.Go(a.root, a.self, func() {
 		ctx, cancel := context.WithTimeout(parent, deadline(m))
 		defer cancel()
-		actors.Send(a.root, a.self, f(ctx))
+		supervise.Send(a.root, a.self, f(ctx))
 	})
 }
 
 // spawn starts a goroutine whose panic is ours.
-func (a *leaser) spawn(f func()) { actors.Go(a.root, a.self, f) }
+func (a *leaser) spawn(f func()) { supervise.Go(a.root, a.self, f) }
 
 func (a *leaser) search(number uint64) {
 	parent := a.ctx
-	actors.Go(a.root, a.self, func() {
+	supervise.Go(a.root, a.self, func() {
 		problems := a.finder.find(parent, a.spawn, func(m Mapper) {
-			actors.Send(a.root, a.self, &found{search: number, mapper: m})
+			supervise.Send(a.root, a.self, &found{search: number, mapper: m})
 		})
-		actors.Send(a.root, a.self, &searched{search: number, problems: problems})
+		supervise.Send(a.root, a.self, &searched{search: number, problems: problems})
 	})
 }
 
 // lookAround looks at our own routes and addresses, and sees to it that this is done
 // again.
 func (a *leaser) lookAround() {
-	actors.Go(a.root, a.self, func() {
+	supervise.Go(a.root, a.self, func() {
 		// What can't be read is told by the search; here it means no change.
 		if all, err := a.finder.networks(); err == nil {
-			actors.Send(a.root, a.self, &surroundings{networks: all})
+			supervise.Send(a.root, a.self, &surroundings{networks: all})
 		}
 	})
 	if a.looking != nil {
 		a.looking.Stop() // what an incarnation before asked for may have come
 	}
-	a.looking = a.Clock.AfterFunc(lookEvery, func() { actors.Send(a.root, a.self, &look{}) })
+	a.looking = a.Clock.AfterFunc(lookEvery, func() { supervise.Send(a.root, a.self, &look{}) })
 }
 
 // looked compares with what was there before. The watcher listens on interfaces, so it
@@ -235,7 +235,7 @@ func (a *leaser) looked(all []network) {
 	a.around, a.machine.here = now, now
 	ctx, cancel := context.WithCancel(a.ctx)
 	a.watch = cancel
-	a.finder.watch(ctx, all, a.spawn, func(msg any) { actors.Send(a.root, a.self, msg) })
+	a.finder.watch(ctx, all, a.spawn, func(msg any) { supervise.Send(a.root, a.self, msg) })
 }
 
 // show passes on what is new to see.
@@ -267,12 +267,12 @@ func (a *leaser) leave(ctx actor.Context) {
 		ctx.Stop(a.self)
 		return
 	}
-	a.timer = a.Clock.AfterFunc(leaveTime, func() { actors.Send(a.root, a.self, &leaveOverdue{}) })
+	a.timer = a.Clock.AfterFunc(leaveTime, func() { supervise.Send(a.root, a.self, &leaveOverdue{}) })
 	for _, u := range all {
-		actors.Go(a.root, a.self, func() {
+		supervise.Go(a.root, a.self, func() {
 			ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 			defer cancel()
-			actors.Send(a.root, a.self, &left{err: u.mapper.Unmap(ctx, u.mapping)})
+			supervise.Send(a.root, a.self, &left{err: u.mapper.Unmap(ctx, u.mapping)})
 		})
 	}
 }

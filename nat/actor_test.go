@@ -13,7 +13,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // simSearch finds simulated routers, for the actor.
@@ -67,13 +67,13 @@ type stage struct {
 	mu      sync.Mutex
 	news    []ExternalAddress
 	shown   []Status
-	journal []actors.Event
+	journal []supervise.Step
 	stopped chan struct{}
 }
 
 // parent supervises the actor as the node does.
 type parent struct {
-	*actors.Supervisor
+	*supervise.Supervisor
 	stage   *stage
 	props   *actor.Props
 	spawned chan struct{} // closed when the actor is there; nil: nobody waits
@@ -86,7 +86,7 @@ func (p *parent) Receive(ctx actor.Context) {
 	switch ctx.Message().(type) {
 	case *actor.Started:
 		p.stage.pid = ctx.Spawn(p.props)
-		p.Adopt(p.stage.pid, &actors.Resident)
+		p.Adopt(p.stage.pid, &supervise.Resident)
 		if p.spawned != nil {
 			close(p.spawned)
 		}
@@ -108,7 +108,7 @@ func perform(t *testing.T, f func(s *stage), edit func(*Config), routers ...*sim
 			actor.WithDeadLetterThrottleInterval(time.Millisecond),
 		)
 		s.root = system.Root
-		journal := actors.NewJournal(nil, func(e actors.Event) {
+		journal := supervise.NewJournal(nil, func(e supervise.Step) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.journal = append(s.journal, e)
@@ -139,7 +139,7 @@ func perform(t *testing.T, f func(s *stage), edit func(*Config), routers ...*sim
 		if c.Spec.Method == MethodListen {
 			find = newFinder(c.Spec, c.bound(), c.Secret, "")
 		}
-		p := &parent{Supervisor: actors.NewSupervisor(actors.SystemClock, journal, nil), stage: s, props: c.props(find)}
+		p := &parent{Supervisor: supervise.NewSupervisor(supervise.SystemClock, journal, nil), stage: s, props: c.props(find)}
 		s.top = s.root.Spawn(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithSupervisor(p)))
 		synctest.Wait()
 		f(s)
@@ -187,7 +187,7 @@ func TestActorMapsPublishesAndLeaves(t *testing.T) {
 		if len(s.news) != 1 || s.news[0] != want {
 			t.Errorf("published %+v", s.news)
 		}
-		actors.Send(s.root, s.pid, &Inbound{Protocol: UDP})
+		supervise.Send(s.root, s.pid, &Inbound{Protocol: UDP})
 		after(2 * time.Hour)
 		if st := s.status(); len(s.news) != 1 || st.External.Confidence != Granted && st.External.Confidence != Proved {
 			t.Errorf("published %+v, now %v", s.news, st.External.Confidence)
@@ -199,7 +199,7 @@ func TestActorMapsPublishesAndLeaves(t *testing.T) {
 			t.Errorf("%d mapped, %d renewed", s.told(eventMapped), s.told(eventRenewed))
 		}
 		began := time.Now()
-		actors.Send(s.root, s.pid, &Leave{})
+		supervise.Send(s.root, s.pid, &Leave{})
 		<-s.stopped
 		s.stopped = make(chan struct{})
 		close(s.stopped)
@@ -215,7 +215,7 @@ func TestActorLeavesInTimeWhereTheRouterIsSilent(t *testing.T) {
 		after(2 * time.Second)
 		r.hangs = true // nobody calls it until we leave
 		began := time.Now()
-		actors.Send(s.root, s.pid, &Leave{})
+		supervise.Send(s.root, s.pid, &Leave{})
 		<-s.stopped
 		s.stopped = make(chan struct{})
 		close(s.stopped)
@@ -271,12 +271,12 @@ func TestPanicInEachCall(t *testing.T) {
 				}
 				failed := 0
 				for _, e := range s.journal {
-					if e.Event == actors.Failed && strings.Contains(e.Stack, "nat.") && strings.Contains(e.Reason, "in ") {
+					if e.Event == supervise.Failed && strings.Contains(e.Stack, "nat.") && strings.Contains(e.Reason, "in ") {
 						failed++
 					}
 				}
-				if failed != 1 || s.told(actors.Restarted) != 1 {
-					t.Errorf("%d crashes, %d restarts, want one each", failed, s.told(actors.Restarted))
+				if failed != 1 || s.told(supervise.Restarted) != 1 {
+					t.Errorf("%d crashes, %d restarts, want one each", failed, s.told(supervise.Restarted))
 				}
 			}, nil, r)
 		})

@@ -7,7 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // Config is what the actor needs to know and to reach.
@@ -36,9 +36,9 @@ type Config struct {
 	// actor's turn, too.
 	Changed func(Status)
 
-	Clock   actors.Clock    // nil: the system's
-	Journal *actors.Journal // nil: nothing is logged
-	Random  func() float64  // from [0,1), for jitter; nil: math/rand
+	Clock   supervise.Clock    // nil: the system's
+	Journal *supervise.Journal // nil: nothing is logged
+	Random  func() float64     // from [0,1), for jitter; nil: math/rand
 }
 
 // Props makes the actor. It is to be spawned once, under a supervisor that restarts it
@@ -53,7 +53,7 @@ func Props(c Config) (*actor.Props, error) {
 
 func (c Config) props(f searcher) *actor.Props {
 	s := &shared{Config: c, finder: f}
-	return actors.PropsOf(func() actor.Actor { return &leaser{shared: s} }, c.Journal)
+	return supervise.PropsOf(func() actor.Actor { return &leaser{shared: s} }, c.Journal)
 }
 
 func (c Config) complete() (Config, error) {
@@ -67,7 +67,7 @@ func (c Config) complete() (Config, error) {
 		c.Description = "Troupe"
 	}
 	if c.Clock == nil {
-		c.Clock = actors.SystemClock
+		c.Clock = supervise.SystemClock
 	}
 	if c.Random == nil {
 		c.Random = rand.Float64

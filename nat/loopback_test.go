@@ -8,7 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // TestActorOnLoopback runs the actor, with its finder and its libraries, against routers
@@ -82,7 +82,7 @@ func runOnLoopback(t *testing.T, find *finder, want ExternalAddress, state State
 		t.Fatal(err)
 	}
 	s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
-	p := &parent{Supervisor: actors.NewSupervisor(actors.SystemClock, nil, nil), stage: s, props: c.props(find), spawned: make(chan struct{})}
+	p := &parent{Supervisor: supervise.NewSupervisor(supervise.SystemClock, nil, nil), stage: s, props: c.props(find), spawned: make(chan struct{})}
 	top := s.root.Spawn(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithSupervisor(p)))
 	<-p.spawned
 	if want.Method == "" {
@@ -106,7 +106,7 @@ func runOnLoopback(t *testing.T, find *finder, want ExternalAddress, state State
 			t.Fatalf("%+v", s.status())
 		}
 	}
-	actors.Send(s.root, s.pid, &Leave{})
+	supervise.Send(s.root, s.pid, &Leave{})
 	<-s.stopped
 	s.root.Stop(top)
 	return news

@@ -2,16 +2,11 @@ package nat
 
 import (
 	"net/netip"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // This file is the whole vocabulary of the actor, by sender.
-
-// late is embedded in messages that may find the actor gone. It keeps protoactor from
-// logging each of them as a dead letter.
-type late struct{}
-
-// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
-func (late) IgnoreDeadLetterLogging() {}
 
 // From the node.
 
@@ -20,16 +15,16 @@ func (late) IgnoreDeadLetterLogging() {}
 // sends it for public addresses only, and need not send it more often than every few
 // seconds.
 type Inbound struct {
-	late
+	supervise.Late
 	Protocol Protocol
 }
 
 // Leave ends the actor: it deletes its mappings, for leaveTime at the most, and stops. To be
 // sent in place of a stop, which would leave the mappings to run out.
-type Leave struct{ late }
+type Leave struct{ supervise.Late }
 
 // StatusRequest asks for a *[Status], which comes as the response.
-type StatusRequest struct{ late }
+type StatusRequest struct{ supervise.Late }
 
 // To the node, by Config.Publish.
 
@@ -47,17 +42,17 @@ type ExternalAddress struct {
 // From the actor's own goroutines and timers.
 
 // wake is the actor's timer to itself: something may be due.
-type wake struct{ late }
+type wake struct{ supervise.Late }
 
 // found tells of a router that answered a search, searched of the search's end.
 type (
 	found struct {
-		late
+		supervise.Late
 		search uint64
 		mapper Mapper
 	}
 	searched struct {
-		late
+		supervise.Late
 		search   uint64
 		problems []error
 	}
@@ -67,25 +62,25 @@ type (
 // for any more is recognised by it.
 type (
 	readingDone struct {
-		late
+		supervise.Late
 		op      uint64
 		reading Reading
 		err     error
 	}
 	mapDone struct {
-		late
+		supervise.Late
 		op      uint64
 		mapping Mapping
 		err     error
 	}
 	verifyDone struct {
-		late
+		supervise.Late
 		op      uint64
 		mapping Mapping
 		err     error
 	}
 	unmapDone struct {
-		late
+		supervise.Late
 		op  uint64
 		err error
 	}
@@ -94,23 +89,23 @@ type (
 // disturbed comes from the watcher: a router, or something that says so, announced
 // itself.
 type disturbed struct {
-	late
+	supervise.Late
 	from netip.Addr
 	notice
 }
 
 // surroundings comes from the goroutine that looks at routes and interfaces.
 type surroundings struct {
-	late
+	supervise.Late
 	networks []network
 }
 
 // look is the actor's timer to itself: look at routes and interfaces.
-type look struct{ late }
+type look struct{ supervise.Late }
 
 // deaf comes from the watcher: it can't listen to announcements there.
 type deaf struct {
-	late
+	supervise.Late
 	err error
 }
 
@@ -118,8 +113,8 @@ type deaf struct {
 // that takes too long.
 type (
 	left struct {
-		late
+		supervise.Late
 		err error
 	}
-	leaveOverdue struct{ late }
+	leaveOverdue struct{ supervise.Late }
 )

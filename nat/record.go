@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // The events of the actor's log, beside those of every actor.
@@ -13,7 +13,7 @@ const (
 	eventRenewed  = "renewed"
 	eventLost     = "lost"
 	eventMoved    = "moved"
-	eventGaveUp   = actors.GaveUp
+	eventGaveUp   = supervise.GaveUp
 	eventNoRouter = "no_router" // not an error: many nodes need none
 	eventDeaf     = "deaf"      // announcements of routers can't be heard; all else works
 )
@@ -30,8 +30,8 @@ type record struct {
 
 // logged is how a record stands in the log: what happened is its reason, and what
 // somebody may look for (the router, its code) has fields of its own.
-func (r record) logged() actors.Event {
-	e := actors.Event{Event: r.event, Reason: r.words, Outside: true, Quiet: r.event == eventRenewed || r.event == eventDeaf}
+func (r record) logged() supervise.Step {
+	e := supervise.Step{Event: r.event, Reason: r.words, Outside: true, Quiet: r.event == eventRenewed || r.event == eventDeaf}
 	router, words := r.router.String(), ""
 	if r.err != nil {
 		words = r.err.Error()
@@ -69,6 +69,6 @@ func (r record) logged() actors.Event {
 // record writes to the actor log.
 func (a *leaser) record(r record) {
 	e := r.logged()
-	e.Time, e.Actor = a.Clock.Now(), actors.Path(a.self)
+	e.Time, e.Actor = a.Clock.Now(), supervise.Path(a.self)
 	a.Journal.Record(e)
 }

@@ -111,7 +111,7 @@ func (n *Node) openAdmin(ctx context.Context) (err error) {
 		return nil
 	}
 	n.sockets, err = admin.Open(ctx, admin.Config{
-		IPC: n.cfg.Admin.IPC, HTTP: n.cfg.Admin.HTTP, APIs: n.apis, Log: n.log, Journal: n.journal,
+		IPC: n.cfg.Admin.IPC, HTTP: n.cfg.Admin.HTTP, APIs: n.apis, Log: n.log, Journal: n.rt.Journal,
 	})
 	if err != nil {
 		return fmt.Errorf("admin API: %w", err)
@@ -131,5 +131,5 @@ func (n *Node) adminProps() (props *actor.Props, ok bool, err error) {
 	if n.sockets == nil {
 		return nil, false, nil
 	}
-	return admin.Props(n.sockets, actor.WithDispatcher(n.dispatcher)), true, nil
+	return admin.Props(n.sockets, actor.WithDispatcher(n.rt.Dispatcher)), true, nil
 }

@@ -122,7 +122,7 @@ func (a *adminAPI) PeerEvents(ctx context.Context) (*rpc.Subscription, error) {
 	sub := notifier.CreateSubscription()
 	listening, cancel := context.WithCancel(context.Background())
 	events := a.n.Subscribe(listening)
-	a.n.background(a.n.admin, func() {
+	a.n.rt.Go(a.n.admin, func() {
 		defer cancel()
 		tellPeerEvents(notifier, sub, events)
 	})
@@ -246,7 +246,7 @@ func (a *adminAPI) Nat() (NATStatus, error) {
 	if s.Status.Since.IsZero() && s.HolePunching == nil {
 		return s, ErrNoNAT
 	}
-	s.Written = a.n.clock.Now().UTC()
+	s.Written = a.n.rt.Clock.Now().UTC()
 	return s, nil
 }
 

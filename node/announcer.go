@@ -8,7 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/crypto"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
@@ -65,7 +65,7 @@ func (a *announcer) renew(ctx actor.Context, why ...any) {
 		a.timer.Stop()
 	}
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	a.timer = n.clock.AfterFunc(renewEvery, func() { actors.Send(root, self, &recordDue{}) })
+	a.timer = n.rt.Clock.AfterFunc(renewEvery, func() { supervise.Send(root, self, &recordDue{}) })
 	changed, err := n.renewRecord(n.record.Load())
 	switch {
 	case err == nil:
@@ -78,7 +78,7 @@ func (a *announcer) renew(ctx actor.Context, why ...any) {
 	if changed {
 		record := n.record.Load()
 		n.log.Info("node record changed", append([]any{"url", n.URL(), "seq", record.Seq()}, why...)...)
-		n.hub.publish(Event{Kind: RecordChanged, Time: n.clock.Now(), Record: record})
+		n.hub.publish(Event{Kind: RecordChanged, Time: n.rt.Clock.Now(), Record: record})
 	}
 }
 
@@ -90,10 +90,10 @@ func (a *announcer) tellPuncher(renewed bool) {
 	}
 	if open := n.endpoint().open(n.outside); open != a.open {
 		a.open = open
-		actors.Send(n.system.Root, n.puncher, &punch.Mapped{Open: open})
+		supervise.Send(n.rt.System.Root, n.puncher, &punch.Mapped{Open: open})
 	}
 	if renewed {
-		actors.Send(n.system.Root, n.puncher, &punch.Renewed{})
+		supervise.Send(n.rt.System.Root, n.puncher, &punch.Renewed{})
 	}
 }
 
@@ -110,7 +110,7 @@ func (a *announcer) punchChanged(ctx actor.Context, now punch.State) {
 	if now.Belief == before.Belief && now.Observed == before.Observed && now.TCP == before.TCP {
 		return
 	}
-	n.hub.publish(Event{Kind: ReachabilityChanged, Time: n.clock.Now(), HolePunching: now})
+	n.hub.publish(Event{Kind: ReachabilityChanged, Time: n.rt.Clock.Now(), HolePunching: now})
 	a.renew(ctx, "nat", now.Belief)
 	a.keepStatus()
 }
@@ -165,12 +165,12 @@ func (n *Node) natProps() (props *actor.Props, ok bool, err error) {
 		TCPPort: nat.InternalPort(port), UDPPort: nat.InternalPort(udp), Listen: n.boundTo(),
 		Publish: func(address nat.ExternalAddress) { n.toAnnouncer(&addressFound{address: address}) },
 		Changed: func(s nat.Status) { n.toAnnouncer(&natChanged{status: s}) },
-		Clock:   n.clock, Journal: n.journal,
+		Clock:   n.rt.Clock, Journal: n.rt.Journal,
 	})
 	return props, err == nil, err
 }
 
-func (n *Node) toAnnouncer(msg any) { actors.Send(n.system.Root, n.announcer, msg) }
+func (n *Node) toAnnouncer(msg any) { supervise.Send(n.rt.System.Root, n.announcer, msg) }
 
 // NAT is how things stand between the node and its router; not ok while nothing is
 // known, or where the node leaves routers alone.
@@ -192,8 +192,8 @@ func (n *Node) cameIn(by nat.Protocol, from netip.Addr) {
 		return
 	}
 	heard := &n.heard[by]
-	now, last := n.clock.Now().UnixMilli(), heard.Load()
+	now, last := n.rt.Clock.Now().UnixMilli(), heard.Load()
 	if now-last >= heardEvery.Milliseconds() && heard.CompareAndSwap(last, now) {
-		actors.Send(n.system.Root, n.nat, &nat.Inbound{Protocol: by})
+		supervise.Send(n.rt.System.Root, n.nat, &nat.Inbound{Protocol: by})
 	}
 }

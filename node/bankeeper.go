@@ -28,7 +28,7 @@ func (n *Node) bansProps() *actor.Props {
 	if n.cfg.DataDir != "" {
 		k.file = filepath.Join(n.cfg.DataDir, bansFile)
 	}
-	return n.props(func() actor.Actor { return k })
+	return n.rt.Props(func() actor.Actor { return k })
 }
 
 func (k *banKeeper) Receive(ctx actor.Context) {
@@ -42,7 +42,7 @@ func (k *banKeeper) save() {
 	if k.file == "" {
 		return
 	}
-	list, changes, changed := k.n.conduct.unsaved(k.n.bansSaved, k.n.clock.Now())
+	list, changes, changed := k.n.conduct.unsaved(k.n.bansSaved, k.n.rt.Clock.Now())
 	if !changed {
 		return
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -19,7 +19,7 @@ func (n *Node) takeIn(conn net.Conn) {
 	if !n.roster.isClosed() {
 		select {
 		case n.intake <- struct{}{}:
-			actors.Send(n.system.Root, n.handshakes, &called{conn: punch.NewHandover(n.clock, conn)})
+			supervise.Send(n.rt.System.Root, n.handshakes, &called{conn: punch.NewHandover(n.rt.Clock, conn)})
 			return
 		default:
 		}

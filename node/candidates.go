@@ -4,7 +4,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
@@ -23,7 +23,7 @@ type candidates struct {
 }
 
 func (n *Node) candidatesProps() *actor.Props {
-	return n.props(func() actor.Actor { return &candidates{n: n} })
+	return n.rt.Props(func() actor.Actor { return &candidates{n: n} })
 }
 
 func (c *candidates) Receive(ctx actor.Context) {
@@ -54,7 +54,7 @@ func (c *candidates) next(ctx actor.Context, found *enode.Node) {
 	c.reading, c.ended = false, found == nil
 	if !c.ended && c.credit > 0 {
 		c.credit--
-		actors.Send(ctx, c.to, &discovery.Candidate{Node: found, Source: sourceConfig})
+		supervise.Send(ctx, c.to, &discovery.Candidate{Node: found, Source: sourceConfig})
 	}
 }
 
@@ -65,13 +65,13 @@ func (c *candidates) read(ctx actor.Context) {
 	}
 	c.reading = true
 	n, self, root := c.n, ctx.Self(), ctx.ActorSystem().Root
-	n.background(self, func() {
+	n.rt.Go(self, func() {
 		n.reading.Lock()
 		defer n.reading.Unlock()
 		next := &nextNode{}
 		if n.cfg.Candidates.Next() {
 			next.node = n.cfg.Candidates.Node()
 		}
-		actors.Send(root, self, next)
+		supervise.Send(root, self, next)
 	})
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // ErrProtected: static and trusted nodes are never banned.
@@ -137,7 +137,7 @@ func (n *Node) Ban(target BanTarget, d time.Duration, reason string) error {
 	if n.roster.markOf(target.ID).protected() {
 		return fmt.Errorf("ban %v: %w", target, ErrProtected)
 	}
-	now := n.clock.Now()
+	now := n.rt.Clock.Now()
 	n.conduct.ban(Ban{Target: target, Since: now, Until: now.Add(d), Reason: reason}, now)
 	n.log.Info("banned", "target", target, "for", d, "reason", reason)
 	n.bansChanged(&dropBanned{})
@@ -147,7 +147,7 @@ func (n *Node) Ban(target BanTarget, d time.Duration, reason string) error {
 // Unban lifts a ban, and gives its target a clean slate. It says whether there was a ban
 // on exactly this target.
 func (n *Node) Unban(target BanTarget) bool {
-	lifted := n.conduct.lift(target, n.clock.Now())
+	lifted := n.conduct.lift(target, n.rt.Clock.Now())
 	if lifted {
 		n.log.Info("ban lifted", "target", target)
 	}
@@ -158,17 +158,17 @@ func (n *Node) Unban(target BanTarget) bool {
 // pardon lifts the ban on a node that became static or trusted. The file follows with the
 // next ban, or when the node stops.
 func (n *Node) pardon(id enode.ID) {
-	if n.conduct.lift(BanID(id), n.clock.Now()) {
+	if n.conduct.lift(BanID(id), n.rt.Clock.Now()) {
 		n.log.Info("ban lifted: the node is static or trusted now", "target", id)
 	}
 }
 
 // Bans lists the bans in force, the one that ends first at the front.
-func (n *Node) Bans() []Ban { return n.conduct.list(n.clock.Now()) }
+func (n *Node) Bans() []Ban { return n.conduct.list(n.rt.Clock.Now()) }
 
 // banned gives an [ErrBanned] for a node or address that is banned now.
 func (n *Node) banned(id enode.ID, addr netip.Addr) error {
-	return n.conduct.check(id, addr, n.clock.Now())
+	return n.conduct.check(id, addr, n.rt.Clock.Now())
 }
 
 // bansChanged tells the actors, if the node runs. What changes before is seen by them
@@ -179,8 +179,8 @@ func (n *Node) bansChanged(toPeers ...any) {
 	if n.state != stateRunning {
 		return
 	}
-	actors.Send(n.system.Root, n.bans, &bansChanged{})
+	supervise.Send(n.rt.System.Root, n.bans, &bansChanged{})
 	for _, msg := range toPeers {
-		actors.Send(n.system.Root, n.peers, msg)
+		supervise.Send(n.rt.System.Root, n.peers, msg)
 	}
 }

@@ -17,14 +17,15 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
 // Clock and Timer are where a node's time comes from.
 type (
-	Clock = actors.Clock
-	Timer = actors.Timer
+	Clock = supervise.Clock
+	Timer = supervise.Timer
 )
 
 // What a node does unless its Config says otherwise.
@@ -166,7 +167,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Clock == nil {
-		c.Clock = actors.SystemClock
+		c.Clock = supervise.SystemClock
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader

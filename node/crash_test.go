@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -52,14 +53,14 @@ func crashing(t *testing.T, pattern string) {
 
 	for range 5 {
 		failed := w.until("a failure", func(e node.Event) bool {
-			return e.Kind == node.Lifecycle && e.Step.Event == actors.Failed
+			return e.Kind == node.Lifecycle && e.Step.Event == supervise.Failed
 		})
 		if !failed.Step.Injected || failed.Step.Stack == "" || !globEqual(failed.Step.Actor, pattern) {
 			t.Fatalf("failure %+v, want an injected one of %s", failed.Step, pattern)
 		}
 		restarted := w.next(node.Lifecycle)
-		if s := restarted.Step; s.Event != actors.Restarted || s.Actor != failed.Step.Actor {
-			t.Fatalf("then %s of %s, want %s", s.Event, s.Actor, actors.Restarted)
+		if s := restarted.Step; s.Event != supervise.Restarted || s.Actor != failed.Step.Actor {
+			t.Fatalf("then %s of %s, want %s", s.Event, s.Actor, supervise.Restarted)
 		}
 		synctest.Wait()
 		if _, err := greetOver(open(t, world, stranger, home), newKey(t), n); err != nil {
@@ -106,12 +107,12 @@ func TestInjectedProtocolPanic(t *testing.T) {
 		restarts := 0
 		for len(w.ch) > 0 {
 			switch e := w.next(node.Lifecycle); e.Step.Event {
-			case actors.Restarted:
+			case supervise.Restarted:
 				restarts++
 				if !e.Step.Injected || e.Step.Protocol != "greet/1" || !strings.HasSuffix(e.Step.Actor, "/greet") {
 					t.Errorf("restarted: %+v", e.Step)
 				}
-			case actors.GaveUp, actors.Stopped:
+			case supervise.GaveUp, supervise.Stopped:
 				t.Errorf("%s: %s", e.Step.Event, e.Step.Reason)
 			}
 		}

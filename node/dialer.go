@@ -9,7 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
@@ -29,7 +29,7 @@ type dialer struct {
 }
 
 func (d *dialer) Receive(ctx actor.Context) {
-	now := d.n.clock.Now()
+	now := d.n.rt.Clock.Now()
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		d.start(ctx, now)
@@ -81,11 +81,11 @@ func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	plan := d.n.plan
 	room := d.n.roster.dialRoom(plan.starved(now))
 	for _, next := range plan.start(now, room.dials()) {
-		actors.Send(ctx, d.n.handshakes, &startDial{dial: next})
+		supervise.Send(ctx, d.n.handshakes, &startDial{dial: next})
 	}
 	if d.n.cfg.Discovery.speaks() {
 		for _, n := range plan.lost(now) {
-			actors.Send(ctx, d.n.discovery, &discovery.Resolve{Node: n, To: ctx.Self()})
+			supervise.Send(ctx, d.n.discovery, &discovery.Resolve{Node: n, To: ctx.Self()})
 		}
 	}
 	wait := maxPause // there is always a timer, which spares the cases without
@@ -102,7 +102,7 @@ func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 		d.timer.Stop()
 	}
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	d.timer = d.n.clock.AfterFunc(wait, func() { actors.Send(root, self, &dialDue{}) })
+	d.timer = d.n.rt.Clock.AfterFunc(wait, func() { supervise.Send(root, self, &dialDue{}) })
 }
 
 // ask asks the sources for candidates if there is room for peers, and says when to look
@@ -171,7 +171,7 @@ func (d *dialer) tell(room room, now time.Time) time.Duration {
 func (d *dialer) remove(ctx actor.Context, id enode.ID) {
 	delete(d.lastErr, id)
 	if ticket := d.n.plan.remove(id); ticket != 0 {
-		actors.Send(ctx, d.n.handshakes, &cancelDial{ticket: ticket})
+		supervise.Send(ctx, d.n.handshakes, &cancelDial{ticket: ticket})
 	}
 }
 

@@ -51,7 +51,7 @@ func (n *Node) newDoor() *door {
 		return nil
 	}
 	return &door{
-		dial: n.cfg.DialFrom, networks: n.cfg.NetRestrict, clock: n.clock,
+		dial: n.cfg.DialFrom, networks: n.cfg.NetRestrict, clock: n.rt.Clock,
 		local: func(to netip.Addr) (netip.AddrPort, bool) {
 			bound := make([]netip.AddrPort, len(n.acceptors))
 			for i, a := range n.acceptors {

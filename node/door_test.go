@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // gate is a door with a real listening port, and what came in there that nobody expected.
@@ -29,7 +29,7 @@ func newGate(t *testing.T, ip string) *gate {
 	}
 	at := addrPortOf(ln.Addr())
 	g := &gate{at: at, strays: make(chan net.Conn, 64), door: &door{
-		dial: dialTCPFrom, clock: actors.SystemClock, sightings: map[netip.AddrPort]*sighting{},
+		dial: dialTCPFrom, clock: supervise.SystemClock, sightings: map[netip.AddrPort]*sighting{},
 		local: func(to netip.Addr) (netip.AddrPort, bool) { return at, to.Is4() },
 	}}
 	var accepting sync.WaitGroup

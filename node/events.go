@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
@@ -55,7 +56,7 @@ func (k EventKind) String() string {
 type Cause = actors.Cause
 
 // Step is one lifecycle step of an actor, as the log has it.
-type Step = actors.Event
+type Step = supervise.Step
 
 // Event is something that happened in a node.
 type Event struct {

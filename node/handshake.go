@@ -12,7 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -88,15 +88,15 @@ func (h *handshake) Receive(ctx actor.Context) {
 
 func (h *handshake) start(ctx actor.Context) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	h.timer = h.n.clock.AfterFunc(setupTimeout, func() { actors.Send(root, self, &setupOverdue{}) })
+	h.timer = h.n.rt.Clock.AfterFunc(setupTimeout, func() { supervise.Send(root, self, &setupOverdue{}) })
 	if !h.inbound {
 		h.connect(ctx)
 		return
 	}
 	conn := h.conn.get()
-	h.n.background(self, func() {
+	h.n.rt.Go(self, func() {
 		r, err := h.greet(conn)
-		actors.Send(root, self, &authRead{recipient: r, err: err})
+		supervise.Send(root, self, &authRead{recipient: r, err: err})
 	})
 }
 
@@ -122,7 +122,7 @@ func (h *handshake) authRead(ctx actor.Context, msg *authRead) {
 }
 
 func (h *handshake) askPeers(ctx actor.Context) {
-	actors.Send(ctx, h.n.peers, &admit{by: ctx.Self(), caller: caller{id: h.id, addr: h.remote.Addr(), inbound: h.inbound}})
+	supervise.Send(ctx, h.n.peers, &admit{by: ctx.Self(), caller: caller{id: h.id, addr: h.remote.Addr(), inbound: h.inbound}})
 }
 
 // connect resolves and dials in a goroutine.
@@ -135,13 +135,13 @@ func (h *handshake) connect(ctx actor.Context) {
 	dialing, cancel := context.WithTimeout(context.Background(), h.connectTime())
 	h.cancel = cancel
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	h.n.background(self, func() {
+	h.n.rt.Go(self, func() {
 		defer cancel()
 		conn, err := h.n.connector.connect(dialing, h.target)
 		if err == nil && !h.conn.set(conn) {
 			return // given up meanwhile
 		}
-		actors.Send(root, self, &connected{err: err})
+		supervise.Send(root, self, &connected{err: err})
 	})
 }
 
@@ -167,9 +167,9 @@ func (h *handshake) verdict(ctx actor.Context, refused error) {
 	h.greeting, h.offer = true, h.n.offer.Load()
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	conn := h.conn.get()
-	h.n.background(self, func() {
+	h.n.rt.Go(self, func() {
 		s, err := h.exchange(conn, refused)
-		actors.Send(root, self, &sessionReady{session: s, err: err})
+		supervise.Send(root, self, &sessionReady{session: s, err: err})
 	})
 }
 
@@ -204,7 +204,7 @@ func (h *handshake) exchange(conn net.Conn, refused error) (*wire.Session, error
 // sessionReady hands a session over to peers, with the connection.
 func (h *handshake) sessionReady(ctx actor.Context, msg *sessionReady) {
 	if msg.err == nil {
-		actors.Send(ctx, h.n.peers, &settle{
+		supervise.Send(ctx, h.n.peers, &settle{
 			by: ctx.Self(), id: h.id, conn: h.conn.take(), session: msg.session, offer: h.offer,
 			inbound: h.inbound, punched: h.punched,
 		})
@@ -227,7 +227,7 @@ func (h *handshake) release() {
 // stopped itself, the news of its end would overtake the word.
 func (h *handshake) end(ctx actor.Context, err error) {
 	h.release()
-	actors.Send(ctx, h.parent, &setupDone{by: ctx.Self(), id: h.id, punched: h.punched, err: err})
+	supervise.Send(ctx, h.parent, &setupDone{by: ctx.Self(), id: h.id, punched: h.punched, err: err})
 }
 
 // sendOff tells the remote of a finished session why it must go, and gives err back. The

@@ -9,7 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -67,13 +67,13 @@ type running struct {
 }
 
 func (n *Node) handshakesProps() *actor.Props {
-	return n.props(func() actor.Actor {
+	return n.rt.Props(func() actor.Actor {
 		return &handshakes{
 			n: n, slots: slots{max: n.cfg.MaxPending},
 			running: map[string]*running{}, dials: map[uint64]*actor.PID{},
 			cutOff: errCrashed,
 		}
-	}, actor.WithSupervisor(actors.EndFailed{Journal: n.journal}))
+	}, actor.WithSupervisor(supervise.EndFailed{Journal: n.rt.Journal}))
 }
 
 func (h *handshakes) Receive(ctx actor.Context) {
@@ -88,7 +88,7 @@ func (h *handshakes) Receive(ctx actor.Context) {
 		h.startDial(ctx, msg.dial)
 	case *cancelDial:
 		if pid := h.dials[msg.ticket]; pid != nil {
-			actors.Send(ctx, pid, &giveUp{err: ErrCancelled})
+			supervise.Send(ctx, pid, &giveUp{err: ErrCancelled})
 		}
 	case *setupDone:
 		h.done(ctx, msg)
@@ -110,9 +110,9 @@ func (h *handshakes) Receive(ctx actor.Context) {
 func (h *handshakes) drain(ctx actor.Context) {
 	h.stop(ErrStopping)
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	h.draining = h.n.clock.AfterFunc(greetingTime, func() { actors.Send(root, self, &drainOver{}) })
+	h.draining = h.n.rt.Clock.AfterFunc(greetingTime, func() { supervise.Send(root, self, &drainOver{}) })
 	for id := range h.running {
-		actors.Send(ctx, h.n.system.NewLocalPID(id), &wrapUp{})
+		supervise.Send(ctx, h.n.rt.System.NewLocalPID(id), &wrapUp{})
 	}
 	h.stopIfIdle(ctx)
 }
@@ -160,7 +160,7 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 		h.turnAway(conn, ErrNotAllowed)
 	case !known && h.n.banned(enode.ID{}, remote.Addr()) != nil:
 		h.turnAway(conn, ErrBanned)
-	case class == slotStranger && !h.throttle.allow(remote.Addr(), h.n.clock.Now()):
+	case class == slotStranger && !h.throttle.allow(remote.Addr(), h.n.rt.Clock.Now()):
 		h.turnAway(conn, ErrThrottled)
 	case h.slots.take(class):
 		h.begin(ctx, conn, class)
@@ -173,7 +173,7 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 
 // wait lets a connection wait for a slot.
 func (h *handshakes) wait(ctx actor.Context, conn net.Conn, class slotClass) {
-	h.waiting[class] = append(h.waiting[class], waiting{conn, h.n.clock.Now()})
+	h.waiting[class] = append(h.waiting[class], waiting{conn, h.n.rt.Clock.Now()})
 	h.armWait(ctx)
 }
 
@@ -195,7 +195,7 @@ func (h *handshakes) startDial(ctx actor.Context, d dial) {
 }
 
 func (h *handshakes) spawn(ctx actor.Context, name string, hs *handshake, r *running) *actor.PID {
-	pid := ctx.SpawnPrefix(h.n.props(func() actor.Actor { return hs }), name)
+	pid := ctx.SpawnPrefix(h.n.rt.Props(func() actor.Actor { return hs }), name)
 	h.running[pid.Id] = r
 	return pid
 }
@@ -234,7 +234,7 @@ func (h *handshakes) gone(ctx actor.Context, who *actor.PID) {
 func (h *handshakes) ended(ctx actor.Context, who *actor.PID, r *running) {
 	delete(h.running, who.Id)
 	end := &setupEnded{by: who, id: r.id, addr: r.remote.Addr(), inbound: r.inbound, ticket: r.dial.ticket, punched: r.punched, err: r.err}
-	actors.Send(ctx, h.n.peers, end)
+	supervise.Send(ctx, h.n.peers, end)
 	if r.inbound {
 		h.slots.free(r.class)
 		h.serveWaiting(ctx)
@@ -269,8 +269,8 @@ func (h *handshakes) armWait(ctx actor.Context) {
 		return
 	}
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	wait := max(0, waitLimit-h.n.clock.Now().Sub(oldest))
-	h.waitTimer = h.n.clock.AfterFunc(wait, func() { actors.Send(root, self, &waitOver{}) })
+	wait := max(0, waitLimit-h.n.rt.Clock.Now().Sub(oldest))
+	h.waitTimer = h.n.rt.Clock.AfterFunc(wait, func() { supervise.Send(root, self, &waitOver{}) })
 }
 
 func (h *handshakes) oldest() (since time.Time, ok bool) {
@@ -285,7 +285,7 @@ func (h *handshakes) oldest() (since time.Time, ok bool) {
 // dismiss closes those that have waited too long.
 func (h *handshakes) dismiss(ctx actor.Context) {
 	h.waitTimer = nil
-	now := h.n.clock.Now()
+	now := h.n.rt.Clock.Now()
 	for class := range h.waiting {
 		queue := &h.waiting[class]
 		for len(*queue) > 0 && now.Sub((*queue)[0].since) >= waitLimit {
@@ -316,7 +316,7 @@ func (h *handshakes) report(r *running) {
 	h.n.log.Debug("connection not set up", "direction", direction, "addr", r.remote, "id", id, "reason", r.err)
 	if h.n.hub.listened() {
 		h.n.hub.publish(Event{
-			Kind: SetupFailed, Time: h.n.clock.Now(), Err: r.err,
+			Kind: SetupFailed, Time: h.n.rt.Clock.Now(), Err: r.err,
 			Peer: PeerInfo{ID: r.id, RemoteAddr: r.remote, Inbound: r.inbound},
 		})
 	}

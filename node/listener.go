@@ -7,7 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 const (
@@ -39,7 +39,7 @@ func (l *listener) start(ctx actor.Context) {
 		if !a.running.CompareAndSwap(false, true) {
 			continue
 		}
-		actors.Go(root, self, func() {
+		supervise.Go(root, self, func() {
 			defer a.running.Store(false)
 			a.run(root, self)
 		})
@@ -75,7 +75,7 @@ func (a *acceptor) run(root *actor.RootContext, owner *actor.PID) {
 		}
 		if err == nil {
 			backoff = acceptBackoffMin
-			actors.Send(root, a.n.handshakes, &accepted{conn})
+			supervise.Send(root, a.n.handshakes, &accepted{conn})
 			continue
 		}
 		<-a.n.intake
@@ -83,7 +83,7 @@ func (a *acceptor) run(root *actor.RootContext, owner *actor.PID) {
 			return
 		}
 		if backoff == acceptBackoffMin {
-			actors.Send(root, owner, &acceptFailed{addr: a.ln.Addr(), err: err})
+			supervise.Send(root, owner, &acceptFailed{addr: a.ln.Addr(), err: err})
 		}
 		if !a.pause(backoff) {
 			return
@@ -104,7 +104,7 @@ func (a *acceptor) ended() bool {
 // pause waits, unless the listener ends first.
 func (a *acceptor) pause(d time.Duration) bool {
 	over := make(chan struct{})
-	timer := a.n.clock.AfterFunc(d, func() { close(over) })
+	timer := a.n.rt.Clock.AfterFunc(d, func() { close(over) })
 	defer timer.Stop()
 	select {
 	case <-over:

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -16,43 +17,35 @@ import (
 
 // This file is the whole vocabulary of the node's own actors, by sender.
 
-// late is embedded in messages that may find their receiver gone: timers, results of
-// goroutines that were cut off, news for an actor that stopped first. It keeps protoactor
-// from logging each of them as a dead letter.
-type late struct{}
-
-// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
-func (late) IgnoreDeadLetterLogging() {}
-
 // From Node's methods.
 
 // stopNode goes to the root, from Stop: end everything in order.
-type stopNode struct{ late }
+type stopNode struct{ supervise.Late }
 
 // addStatic goes to the dialer, from AddPeer: keep a link to this node.
 type addStatic struct {
-	late
+	supervise.Late
 	node *enode.Node
 }
 
 // removeStatic goes to the dialer, from RemovePeer: dial this node no more.
 type removeStatic struct {
-	late
+	supervise.Late
 	id enode.ID
 }
 
 // dropPeer goes to peers, from RemovePeer: end the link to this node if there is one.
 type dropPeer struct {
-	late
+	supervise.Late
 	id enode.ID
 }
 
 // bansChanged goes to bans, from whoever changed the list.
-type bansChanged struct{ late }
+type bansChanged struct{ supervise.Late }
 
 // addService goes to the root, from AddProtocol: start its service. The root answers once.
 type addService struct {
-	late
+	supervise.Late
 	mounted *protocols.Mounted
 	started chan<- error // has room
 }
@@ -60,28 +53,28 @@ type addService struct {
 // dropProtocol goes to peers, from RemoveProtocol: end the links that have nothing left, and
 // see to it that the protocol's service ends after the others.
 type dropProtocol struct {
-	late
+	supervise.Late
 	mounted *protocols.Mounted
 }
 
 // dropBanned goes to peers, from Ban: end the links that it concerns.
-type dropBanned struct{ late }
+type dropBanned struct{ supervise.Late }
 
 // From the root.
 
 // drain goes to handshakes and then to peers when the node stops: say good-bye to all,
 // then stop.
-type drain struct{ late }
+type drain struct{ supervise.Late }
 
 // stepOverdue is the root's timer to itself: a child has not stopped in time.
 type stepOverdue struct {
-	late
+	supervise.Late
 	child *actor.PID
 }
 
 // chaosDue is the root's timer to itself: inject the panics of Config.Chaos[index] now.
 type chaosDue struct {
-	late
+	supervise.Late
 	index int
 }
 
@@ -93,7 +86,7 @@ type accepted struct{ conn net.Conn }
 
 // acceptFailed goes to the listener, from an accepting goroutine that now waits.
 type acceptFailed struct {
-	late
+	supervise.Late
 	addr net.Addr
 	err  error
 }
@@ -103,7 +96,7 @@ type acceptFailed struct {
 // called goes to handshakes for each connection that a hole was punched for, where the
 // remote called. It carries a credit as well.
 type called struct {
-	late
+	supervise.Late
 	conn *punch.Handover
 }
 
@@ -111,18 +104,18 @@ type called struct {
 
 // startDial goes to handshakes: set up a connection to this node.
 type startDial struct {
-	late
+	supervise.Late
 	dial
 }
 
 // cancelDial goes to handshakes: the node of this dial was removed.
 type cancelDial struct {
-	late
+	supervise.Late
 	ticket uint64
 }
 
 // dialDue is the dialer's timer to itself: something may be due.
-type dialDue struct{ late }
+type dialDue struct{ supervise.Late }
 
 // The sources of nodes are asked by *discovery.Request, and answer by *discovery.Candidate.
 
@@ -130,7 +123,7 @@ type dialDue struct{ late }
 
 // nextNode comes to candidates from the goroutine that reads Config.Candidates.
 type nextNode struct {
-	late
+	supervise.Late
 	node *enode.Node // nil: there are no more
 }
 
@@ -139,7 +132,7 @@ type nextNode struct {
 // setupEnded goes to peers, and from there to the dialer if it was a dial, when a
 // handshake is over, however it ended.
 type setupEnded struct {
-	late
+	supervise.Late
 	by      *actor.PID
 	id      enode.ID   // zero if the remote never said who it is
 	addr    netip.Addr // where the connection led; not valid if there was none
@@ -152,20 +145,20 @@ type setupEnded struct {
 // giveUp goes to an outbound handshake when its dial was cancelled, and comes from peers
 // when the remote's own connection takes its place. err says which.
 type giveUp struct {
-	late
+	supervise.Late
 	err error
 }
 
 // waitOver is the timer of handshakes to itself: look for connections that have waited
 // too long for a slot.
-type waitOver struct{ late }
+type waitOver struct{ supervise.Late }
 
 // wrapUp goes to every handshake when the node stops: end, unless the remote may take us
 // for a peer already and is to be told.
-type wrapUp struct{ late }
+type wrapUp struct{ supervise.Late }
 
 // drainOver is the timer of handshakes to itself: what is still under way is cut off.
-type drainOver struct{ late }
+type drainOver struct{ supervise.Late }
 
 // From a handshake.
 
@@ -173,7 +166,7 @@ type drainOver struct{ late }
 // our ack, outbound between the TCP connection and our auth. Peers answers with a
 // *verdict.
 type admit struct {
-	late
+	supervise.Late
 	caller
 	by *actor.PID
 }
@@ -193,7 +186,7 @@ type settle struct {
 // setupDone goes to handshakes as the handshake's last word: the connection is closed or
 // handed over, and the actor may be stopped.
 type setupDone struct {
-	late
+	supervise.Late
 	by      *actor.PID
 	id      enode.ID
 	punched bool // the connection came through a hole
@@ -201,22 +194,22 @@ type setupDone struct {
 }
 
 // setupOverdue is a handshake's timer to itself.
-type setupOverdue struct{ late }
+type setupOverdue struct{ supervise.Late }
 
 // connected, authRead and sessionReady go to a handshake from the goroutine that did
 // the work.
 type (
 	connected struct {
-		late
+		supervise.Late
 		err error
 	}
 	authRead struct {
-		late
+		supervise.Late
 		recipient *wire.Recipient
 		err       error
 	}
 	sessionReady struct {
-		late
+		supervise.Late
 		session *wire.Session
 		err     error
 	}
@@ -228,11 +221,11 @@ type (
 // address than before, and there is something new to see of the router.
 type (
 	addressFound struct {
-		late
+		supervise.Late
 		address nat.ExternalAddress
 	}
 	natChanged struct {
-		late
+		supervise.Late
 		status nat.Status
 	}
 )
@@ -243,39 +236,39 @@ type (
 // punchChanged goes to the announcer: neighbours say something new of where the node is, or
 // something new can be told of calls.
 type punchChanged struct {
-	late
+	supervise.Late
 	state punch.State
 }
 
 // From the announcer, and to it.
 
 // recordDue is the announcer's timer to itself: look whether the record is still true.
-type recordDue struct{ late }
+type recordDue struct{ supervise.Late }
 
 // puncherUp goes to the announcer from the root, when there is a puncher to tell whether the
 // node needs it.
-type puncherUp struct{ late }
+type puncherUp struct{ supervise.Late }
 
 // From peers.
 
 // churnDue is the timer of peers to itself: somebody may have to make room.
-type churnDue struct{ late }
+type churnDue struct{ supervise.Late }
 
 // verdict answers admit: nil admits.
 type verdict struct {
-	late
+	supervise.Late
 	err error
 }
 
 // linkUp and linkDown go to the dialer for each link that came and went.
 type (
 	linkUp struct {
-		late
+		supervise.Late
 		id      enode.ID
 		inbound bool
 	}
 	linkDown struct {
-		late
+		supervise.Late
 		caller
 		lived time.Duration
 		cause dialCause
@@ -285,9 +278,9 @@ type (
 // serviceUnused goes to the root when the last link of a protocol that was removed is gone,
 // from whoever found that.
 type serviceUnused struct {
-	late
+	supervise.Late
 	service *actor.PID
 }
 
 // sentOff goes to peers from the goroutine that told a refused remote why.
-type sentOff struct{ late }
+type sentOff struct{ supervise.Late }

@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node/admin"
 	"github.com/troupe-p2p/troupe/node/discovery"
@@ -32,21 +33,18 @@ var (
 
 // Node is a devp2p node. Its methods are safe from any goroutine.
 type Node struct {
-	cfg       Config
-	key       *ecdsa.PrivateKey
-	id        enode.ID
-	log       *slog.Logger
-	clock     Clock
-	system    *actor.ActorSystem
+	cfg Config
+	key *ecdsa.PrivateKey
+	id  enode.ID
+	log *slog.Logger
+	// rt runs all the node's actors and those of its links.
+	rt        supervise.Runtime
 	ownSystem bool
-	// dispatcher runs all the node's actors and those of its links.
-	dispatcher *actors.Dispatcher
 
 	offer     atomic.Pointer[offer] // complete once the node listens
 	offering  sync.Mutex            // of those who replace it while the node runs
 	pool      *actors.Pool
 	feed      *actors.Feed
-	journal   *actors.Journal
 	hub       hub
 	roster    *roster
 	conduct   conduct
@@ -112,26 +110,25 @@ func New(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, key: key, id: enode.PubkeyToIDV4(&key.PublicKey),
-		log: cfg.Logger, clock: cfg.Clock, system: cfg.System,
-		pool:       actors.NewPool(cfg.PoolBytes),
-		dispatcher: actors.NewDispatcher(),
-		feed:       actors.NewFeed(),
-		intake:     make(chan struct{}, maxWaiting),
-		quit:       make(chan struct{}),
-		up:         make(chan struct{}),
-		done:       make(chan struct{}),
+		log: cfg.Logger, rt: supervise.Runtime{System: cfg.System, Dispatcher: supervise.NewDispatcher(), Clock: cfg.Clock},
+		pool:   actors.NewPool(cfg.PoolBytes),
+		feed:   actors.NewFeed(),
+		intake: make(chan struct{}, maxWaiting),
+		quit:   make(chan struct{}),
+		up:     make(chan struct{}),
+		done:   make(chan struct{}),
 	}
 	offered, err := newOffer(key, cfg.Name, 0, mounted)
 	if err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
 	n.offer.Store(offered)
-	n.journal = actors.NewJournal(cfg.Logger, func(s Step) {
+	n.rt.Journal = supervise.NewJournal(cfg.Logger, func(s Step) {
 		n.hub.publish(Event{Kind: Lifecycle, Time: s.Time, Step: s})
 	})
 	n.roster = newRoster(n.id, cfg.limits())
 	n.roster.banned = n.banned
-	if err := n.restoreBans(n.clock.Now()); err != nil {
+	if err := n.restoreBans(n.rt.Clock.Now()); err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
 	n.churn.chance = jitterFrom(cfg.Rand)
@@ -145,7 +142,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	for _, s := range cfg.StaticNodes {
 		n.setStatic(s)
-		n.plan.add(s, false, n.clock.Now())
+		n.plan.add(s, false, n.rt.Clock.Now())
 	}
 	if _, err := n.attributesOf(mounted); err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
@@ -201,8 +198,8 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	n.openDesk()
-	if n.system == nil {
-		n.system, n.ownSystem = newSystem(n.log), true
+	if n.rt.System == nil {
+		n.rt.System, n.ownSystem = newSystem(n.log), true
 	}
 	return n.spawnRoot()
 }
@@ -242,7 +239,7 @@ func (n *Node) spawnRoot() error {
 	name := "node-" + hex.EncodeToString(n.id[:4])
 	err := n.spawnRootAs(name)
 	if errors.Is(err, actor.ErrNameExists) {
-		err = n.spawnRootAs(name + n.system.ProcessRegistry.NextId())
+		err = n.spawnRootAs(name + n.rt.System.ProcessRegistry.NextId())
 	}
 	return err
 }
@@ -250,7 +247,7 @@ func (n *Node) spawnRoot() error {
 func (n *Node) spawnRootAs(name string) (err error) {
 	// The PIDs are known before the first actor runs, so that none ever sees another's
 	// missing.
-	child := func(short string) *actor.PID { return n.system.NewLocalPID(name + "/" + short) }
+	child := func(short string) *actor.PID { return n.rt.System.NewLocalPID(name + "/" + short) }
 	n.announcer, n.nat, n.discovery = child(announcerName), child(natName), child(discoveryName)
 	n.peers, n.handshakes, n.dialer = child(peersName), child(handshakesName), child(dialerName)
 	n.admin = child(adminName)
@@ -258,7 +255,7 @@ func (n *Node) spawnRootAs(name string) (err error) {
 	for _, m := range n.offer.Load().mounted {
 		n.placeService(m, name)
 	}
-	if n.root, err = n.system.Root.SpawnNamed(n.rootProps(), name); err != nil {
+	if n.root, err = n.rt.System.Root.SpawnNamed(n.rootProps(), name); err != nil {
 		return fmt.Errorf("node start: %w", err)
 	}
 	return nil
@@ -278,14 +275,14 @@ func (n *Node) Stop(ctx context.Context) error {
 		return nil
 	}
 	if was == stateRunning {
-		actors.Send(n.system.Root, n.root, &stopNode{})
+		supervise.Send(n.rt.System.Root, n.root, &stopNode{})
 	}
 	select {
 	case <-n.done:
 		return nil
 	case <-ctx.Done():
 	}
-	n.system.Root.Stop(n.root)
+	n.rt.System.Root.Stop(n.root)
 	return fmt.Errorf("node stop: %w", context.Cause(ctx))
 }
 
@@ -293,9 +290,9 @@ func (n *Node) Stop(ctx context.Context) error {
 func (n *Node) stopped() {
 	n.close()
 	n.hub.close()
-	n.dispatcher.Close()
+	n.rt.Dispatcher.Close()
 	if n.ownSystem {
-		n.system.Shutdown()
+		n.rt.System.Shutdown()
 	}
 	close(n.done)
 }
@@ -364,7 +361,7 @@ func (n *Node) tell(change func(), sends ...send) error {
 	}
 	change()
 	for _, s := range sends {
-		actors.Send(n.system.Root, *s.to, s.msg)
+		supervise.Send(n.rt.System.Root, *s.to, s.msg)
 	}
 	return nil
 }

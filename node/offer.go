@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -72,8 +73,8 @@ const servicePrefix = "service-"
 // placeService says where below the root a protocol's service is going to live.
 func (n *Node) placeService(m *protocols.Mounted, root string) {
 	if m.HasService() {
-		name := servicePrefix + m.Spec.Name + n.system.ProcessRegistry.NextId()
-		m.ServeAt(n.system.Root, n.system.NewLocalPID(root+"/"+name))
+		name := servicePrefix + m.Spec.Name + n.rt.System.ProcessRegistry.NextId()
+		m.ServeAt(n.rt.System.Root, n.rt.System.NewLocalPID(root+"/"+name))
 	}
 }
 
@@ -82,6 +83,6 @@ func (n *Node) placeService(m *protocols.Mounted, root string) {
 func (r *root) spawnService(ctx actor.Context, m *protocols.Mounted) {
 	if pid := m.Service(); pid != nil {
 		name := strings.TrimPrefix(pid.Id, ctx.Self().Id+"/")
-		r.spawnAs(ctx, name, r.n.props(m.NewService), &actors.ServicePolicy)
+		r.spawnAs(ctx, name, r.n.rt.Props(m.NewService), &supervise.ServicePolicy)
 	}
 }

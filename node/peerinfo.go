@@ -125,7 +125,7 @@ func urlOf(l *actors.Link) string {
 // publishPeer tells the subscribers that a peer came or went.
 func (n *Node) publishPeer(kind EventKind, m *member, cause *Cause) {
 	if n.hub.listened() {
-		n.hub.publish(Event{Kind: kind, Time: n.clock.Now(), Peer: n.peerInfo(m), Cause: cause})
+		n.hub.publish(Event{Kind: kind, Time: n.rt.Clock.Now(), Peer: n.peerInfo(m), Cause: cause})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -17,7 +18,7 @@ import (
 type peers struct{ n *Node }
 
 func (n *Node) peersProps() *actor.Props {
-	return n.keptProps(actors.EndFailed{Journal: n.journal}, func() actor.Actor { return &peers{n} })
+	return n.rt.Kept(supervise.EndFailed{Journal: n.rt.Journal}, func() actor.Actor { return &peers{n} })
 }
 
 func (p *peers) Receive(ctx actor.Context) {
@@ -55,14 +56,14 @@ func (p *peers) Receive(ctx actor.Context) {
 // admit answers a handshake that knows who the remote is.
 func (p *peers) admit(ctx actor.Context, msg *admit) {
 	if !msg.inbound {
-		actors.Send(ctx, msg.by, &verdict{err: p.n.roster.admitDial(msg.caller, msg.by)})
+		supervise.Send(ctx, msg.by, &verdict{err: p.n.roster.admitDial(msg.caller, msg.by)})
 		return
 	}
 	displaced, err := p.n.roster.admitInbound(msg.caller, msg.by)
 	if displaced != nil {
-		actors.Send(ctx, displaced, &giveUp{err: ErrTheirDialFirst})
+		supervise.Send(ctx, displaced, &giveUp{err: ErrTheirDialFirst})
 	}
-	actors.Send(ctx, msg.by, &verdict{err: err})
+	supervise.Send(ctx, msg.by, &verdict{err: err})
 }
 
 // settle makes a link of a session, or sends the remote off.
@@ -77,9 +78,9 @@ func (p *peers) settle(ctx actor.Context, msg *settle) {
 		return
 	}
 	link, err := actors.Spawn(ctx, actors.Config{
-		System: p.n.system, Name: "peer-" + hex.EncodeToString(m.id[:4]),
+		System: p.n.rt.System, Name: "peer-" + hex.EncodeToString(m.id[:4]),
 		Conn: msg.conn, Session: msg.session, Protocols: msg.offer.protocols, Inbound: msg.inbound,
-		Pool: p.n.pool, Journal: p.n.journal, Clock: p.n.clock, Feed: p.n.feed, Dispatcher: p.n.dispatcher,
+		Pool: p.n.pool, Journal: p.n.rt.Journal, Clock: p.n.rt.Clock, Feed: p.n.feed, Dispatcher: p.n.rt.Dispatcher,
 	})
 	if err != nil {
 		_ = msg.conn.Close() // the crash says why
@@ -87,7 +88,7 @@ func (p *peers) settle(ctx actor.Context, msg *settle) {
 	}
 	m.link = link
 	p.n.roster.add(m)
-	actors.Send(ctx, p.n.dialer, &linkUp{id: m.id, inbound: m.inbound})
+	supervise.Send(ctx, p.n.dialer, &linkUp{id: m.id, inbound: m.inbound})
 	p.n.publishPeer(PeerAdded, m, nil)
 }
 
@@ -96,14 +97,14 @@ func (p *peers) sendOff(ctx actor.Context, msg *settle, why error) {
 	p.n.log.Debug("session refused", "id", msg.id.TerminalString(), "addr", msg.conn.RemoteAddr(), "reason", why)
 	n, self, root := p.n, ctx.Self(), ctx.ActorSystem().Root
 	n.sendOffs.Add(1)
-	n.background(self, func() {
+	n.rt.Go(self, func() {
 		defer func() {
 			n.sendOffs.Add(-1)
-			actors.Send(root, self, &sentOff{})
+			supervise.Send(root, self, &sentOff{})
 		}()
 		err := sendOff(msg.conn, msg.session, why)
 		_ = msg.conn.Close() // the last use of it
-		n.hub.publish(Event{Kind: SetupFailed, Time: n.clock.Now(), Err: err, Peer: PeerInfo{
+		n.hub.publish(Event{Kind: SetupFailed, Time: n.rt.Clock.Now(), Err: err, Peer: PeerInfo{
 			ID: msg.id, Name: msg.session.RemoteHello.Name, Inbound: msg.inbound,
 			RemoteAddr: addrPortOf(msg.conn.RemoteAddr()),
 		}})
@@ -117,8 +118,8 @@ func (p *peers) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 		return
 	}
 	p.n.roster.leave(m)
-	actors.Send(ctx, p.n.dialer, &linkDown{
-		caller: m.caller, lived: p.n.clock.Now().Sub(m.link.Started()), cause: causeOfEnd(msg.Cause),
+	supervise.Send(ctx, p.n.dialer, &linkDown{
+		caller: m.caller, lived: p.n.rt.Clock.Now().Sub(m.link.Started()), cause: causeOfEnd(msg.Cause),
 	})
 	p.n.publishPeer(PeerDropped, m, msg.Cause)
 	p.judge(ctx, id, m.addr, offenceOf(msg.Cause))
@@ -129,7 +130,7 @@ func (p *peers) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 // dialer hears of it by way of peers, so that a link that came of it is counted by then.
 func (p *peers) setupEnded(ctx actor.Context, msg *setupEnded) {
 	if !msg.inbound {
-		actors.Send(ctx, p.n.dialer, msg)
+		supervise.Send(ctx, p.n.dialer, msg)
 	}
 	p.n.roster.abandon(msg.id, msg.by)
 	if msg.inbound {
@@ -146,25 +147,25 @@ func (p *peers) judge(ctx actor.Context, id enode.ID, addr netip.Addr, o offence
 	if p.n.roster.knows(addr) {
 		addr = netip.Addr{}
 	}
-	bans := p.n.conduct.offend(id, addr, o, p.n.clock.Now())
+	bans := p.n.conduct.offend(id, addr, o, p.n.rt.Clock.Now())
 	if len(bans) == 0 {
 		return
 	}
 	for _, b := range bans {
 		p.n.log.Info("banned", "target", b.Target, "until", b.Until, "reason", b.Reason)
 	}
-	actors.Send(ctx, p.n.bans, &bansChanged{})
+	supervise.Send(ctx, p.n.bans, &bansChanged{})
 	p.dropBanned()
 }
 
 func (p *peers) armChurn(ctx actor.Context) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	p.n.churn.timer = p.n.clock.AfterFunc(churnLook, func() { actors.Send(root, self, &churnDue{}) })
+	p.n.churn.timer = p.n.rt.Clock.AfterFunc(churnLook, func() { supervise.Send(root, self, &churnDue{}) })
 }
 
 // churn lets the least useful peer make room if it is time for that.
 func (p *peers) churn() {
-	c, now := &p.n.churn, p.n.clock.Now()
+	c, now := &p.n.churn, p.n.rt.Clock.Now()
 	full, refusals := p.n.roster.crowded()
 	if !c.due(full, refusals, c.chance(), now) {
 		return

@@ -7,7 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/admin"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
@@ -156,7 +156,7 @@ func (p *peers) dropProtocol(ctx actor.Context, removed *protocols.Mounted) {
 	}
 	if service := removed.Service(); service != nil {
 		root, to := ctx.ActorSystem().Root, p.n.root
-		removed.Retire(func() { actors.Send(root, to, &serviceUnused{service: service}) })
+		removed.Retire(func() { supervise.Send(root, to, &serviceUnused{service: service}) })
 	}
 }
 

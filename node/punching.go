@@ -50,7 +50,7 @@ func (n *Node) openDesk() {
 		Refuse:  n.shuns,
 		Inbound: n.takeIn,
 		Changed: func(s punch.State) { n.toAnnouncer(&punchChanged{state: s}) },
-		Clock:   n.clock, Rand: n.cfg.Rand, Journal: n.journal, Logger: n.log.With("part", "hole punching"),
+		Clock:   n.rt.Clock, Rand: n.cfg.Rand, Journal: n.rt.Journal, Logger: n.log.With("part", "hole punching"),
 	}
 	if n.door != nil {
 		c.Door = n.door

@@ -16,7 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/rlp"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -189,7 +189,7 @@ func TestWhoTakesNoPart(t *testing.T) {
 			if s, ok := n.HolePunching(); ok {
 				t.Errorf("%+v", s)
 			}
-			if _, ok := n.system.ProcessRegistry.GetLocal(n.puncher.Id); ok {
+			if _, ok := n.rt.System.ProcessRegistry.GetLocal(n.puncher.Id); ok {
 				t.Error("there is a puncher")
 			}
 		})
@@ -317,7 +317,7 @@ func TestHolesProveNoMapping(t *testing.T) {
 		{"a hole", n.takeIn, false},
 		{"the listener", func(conn net.Conn) {
 			n.intake <- struct{}{}
-			actors.Send(n.system.Root, n.handshakes, &accepted{conn: conn})
+			supervise.Send(n.rt.System.Root, n.handshakes, &accepted{conn: conn})
 		}, true},
 	} {
 		near, far := net.Pipe()

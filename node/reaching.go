@@ -8,7 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -54,7 +54,7 @@ func (h *handshake) connectTime() time.Duration {
 // call has the puncher make a connection, once in a dial. It answers by a *punch.Reached.
 func (h *handshake) call(ctx actor.Context, direct error) {
 	h.direct = direct
-	actors.Send(ctx, h.puncher, &punch.Reach{Node: h.target, To: ctx.Self()})
+	supervise.Send(ctx, h.puncher, &punch.Reach{Node: h.target, To: ctx.Self()})
 	h.puncher = nil
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -49,7 +49,7 @@ type stage struct {
 func newStage(t *testing.T, edit func(*Config)) *stage {
 	s := &stage{t: t, asked: make(chan *punch.Reach, 8), done: make(chan *setupDone, 1), over: make(chan struct{})}
 	s.n, s.h = hallNode(t, edit)
-	s.puncher = s.n.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+	s.puncher = s.n.rt.System.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		if msg, ok := ctx.Message().(*punch.Reach); ok {
 			s.asked <- msg
 		}
@@ -59,18 +59,18 @@ func newStage(t *testing.T, edit func(*Config)) *stage {
 
 // dial begins a handshake with a node.
 func (s *stage) dial(target *enode.Node) {
-	parent := s.n.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+	parent := s.n.rt.System.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		if msg, ok := ctx.Message().(*setupDone); ok {
-			actors.Send(ctx, s.n.peers, &setupEnded{by: msg.by, id: msg.id, err: msg.err})
+			supervise.Send(ctx, s.n.peers, &setupEnded{by: msg.by, id: msg.id, err: msg.err})
 			s.done <- msg
 		}
 	}))
-	s.pid = s.n.system.Root.Spawn(s.n.props(func() actor.Actor {
+	s.pid = s.n.rt.System.Root.Spawn(s.n.rt.Props(func() actor.Actor {
 		return &handshake{n: s.n, parent: parent, target: target, id: target.ID(), puncher: s.puncher}
 	}))
 	s.t.Cleanup(func() {
 		for _, pid := range []*actor.PID{s.pid, parent, s.puncher} {
-			if err := s.n.system.Root.StopFuture(pid).Wait(); err != nil {
+			if err := s.n.rt.System.Root.StopFuture(pid).Wait(); err != nil {
 				s.t.Error(err)
 			}
 		}
@@ -78,12 +78,12 @@ func (s *stage) dial(target *enode.Node) {
 }
 
 // answer plays the puncher.
-func (s *stage) answer(r *punch.Reached) { actors.Send(s.n.system.Root, (<-s.asked).To, r) }
+func (s *stage) answer(r *punch.Reached) { supervise.Send(s.n.rt.System.Root, (<-s.asked).To, r) }
 
 // hole gives both ends of a connection through NATs, ours on its way.
 func (s *stage) hole() (ours *punch.Handover, theirs net.Conn) {
 	conn, theirs := s.h.conn(s.t, "198.51.100.7:4000")
-	return punch.NewHandover(s.n.clock, conn), theirs
+	return punch.NewHandover(s.n.rt.Clock, conn), theirs
 }
 
 // welcome plays the remote of a session.
@@ -162,16 +162,16 @@ func TestCallGivenUp(t *testing.T) {
 	target, _ := recordAt(t, punch.Unknown, enr.TCP(30303))
 	s.dial(target)
 	asked := <-s.asked
-	actors.Send(s.n.system.Root, s.pid, &giveUp{err: ErrCancelled})
+	supervise.Send(s.n.rt.System.Root, s.pid, &giveUp{err: ErrCancelled})
 	if msg := <-s.done; !errors.Is(msg.err, ErrCancelled) {
 		t.Errorf("ended with %v", msg.err)
 	}
 	ours, theirs := s.hole()
-	actors.Send(s.n.system.Root, asked.To, &punch.Reached{ID: target.ID(), Conn: ours})
+	supervise.Send(s.n.rt.System.Root, asked.To, &punch.Reached{ID: target.ID(), Conn: ours})
 	if _, err := theirs.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the connection: %v", err)
 	}
-	actors.Send(s.n.system.Root, asked.To, &punch.Reached{ID: target.ID(), Err: punch.ErrDown})
+	supervise.Send(s.n.rt.System.Root, asked.To, &punch.Reached{ID: target.ID(), Err: punch.ErrDown})
 }
 
 // TestTimeToConnect: who says that a NAT is in the way is not waited for long. Who is outside

@@ -7,7 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
@@ -47,7 +47,7 @@ type root struct {
 
 // tree is the root's state.
 type tree struct {
-	*actors.Supervisor
+	*supervise.Supervisor
 	children []*actor.PID // in the order of their start
 	stopping bool
 	overdue  Timer // for the child that is being stopped
@@ -55,8 +55,8 @@ type tree struct {
 }
 
 func (n *Node) rootProps() *actor.Props {
-	t := &tree{Supervisor: actors.NewSupervisor(n.clock, n.journal, nil)}
-	return n.keptProps(t, func() actor.Actor { return &root{n: n, tree: t} })
+	t := &tree{Supervisor: supervise.NewSupervisor(n.rt.Clock, n.rt.Journal, nil)}
+	return n.rt.Kept(t, func() actor.Actor { return &root{n: n, tree: t} })
 }
 
 func (r *root) Receive(ctx actor.Context) {
@@ -81,7 +81,7 @@ func (r *root) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		r.quiet()
 	case *actor.Stopped:
-		r.record(ctx.Self(), actors.Stopped, "")
+		r.record(ctx.Self(), supervise.Stopped, "")
 		r.n.stopped()
 	}
 }
@@ -90,13 +90,13 @@ func (r *root) Receive(ctx actor.Context) {
 // for the way back.
 func (r *root) start(ctx actor.Context) {
 	n := r.n
-	r.record(ctx.Self(), actors.Started, "")
+	r.record(ctx.Self(), supervise.Started, "")
 	r.spawn(ctx, bansName, n.bansProps())
-	r.spawn(ctx, announcerName, n.props(func() actor.Actor { return &announcer{n: n} }))
+	r.spawn(ctx, announcerName, n.rt.Props(func() actor.Actor { return &announcer{n: n} }))
 	r.startUnless(ctx, natName, n.natProps)
 	r.startUnless(ctx, discoveryName, n.discoveryProps)
 	r.startUnless(ctx, puncherName, n.puncherProps)
-	actors.Send(ctx, n.announcer, &puncherUp{})
+	supervise.Send(ctx, n.announcer, &puncherUp{})
 	for _, m := range n.offer.Load().mounted {
 		r.spawnService(ctx, m)
 	}
@@ -105,8 +105,8 @@ func (r *root) start(ctx actor.Context) {
 	if n.cfg.Candidates != nil {
 		r.spawn(ctx, candidatesName, n.candidatesProps())
 	}
-	r.spawn(ctx, dialerName, n.props(func() actor.Actor { return &dialer{n: n} }))
-	r.spawn(ctx, listenerName, n.props(func() actor.Actor { return &listener{n: n} }))
+	r.spawn(ctx, dialerName, n.rt.Props(func() actor.Actor { return &dialer{n: n} }))
+	r.spawn(ctx, listenerName, n.rt.Props(func() actor.Actor { return &listener{n: n} }))
 	r.startUnless(ctx, adminName, n.adminProps)
 	r.tree.chaos = make([]Timer, len(n.cfg.Chaos))
 	for i := range n.cfg.Chaos {
@@ -127,17 +127,17 @@ func (r *root) startUnless(ctx actor.Context, name string, make func() (*actor.P
 }
 
 func (r *root) spawn(ctx actor.Context, name string, props *actor.Props) {
-	r.spawnAs(ctx, name, props, &actors.Resident)
+	r.spawnAs(ctx, name, props, &supervise.Resident)
 }
 
-func (r *root) spawnAs(ctx actor.Context, name string, props *actor.Props, policy *actors.Policy) {
+func (r *root) spawnAs(ctx actor.Context, name string, props *actor.Props, policy *supervise.Policy) {
 	pid, err := ctx.SpawnNamed(props, name)
 	if err != nil {
 		panic(fmt.Errorf("spawn %s: %w", name, err)) // the names are ours alone
 	}
 	r.tree.children = append(r.tree.children, pid)
 	r.tree.Adopt(pid, policy)
-	r.record(pid, actors.Started, "")
+	r.record(pid, supervise.Started, "")
 }
 
 // stop begins the way back; a second call changes nothing.
@@ -148,8 +148,8 @@ func (r *root) stop(ctx actor.Context) {
 		r.quiet()
 		r.tree.Release(r.n.nat)
 		r.tree.Release(r.n.discovery)
-		actors.Send(ctx, r.n.nat, &nat.Leave{})
-		actors.Send(ctx, r.n.discovery, &discovery.Leave{})
+		supervise.Send(ctx, r.n.nat, &nat.Leave{})
+		supervise.Send(ctx, r.n.discovery, &discovery.Leave{})
 		r.stopLast(ctx)
 	}
 }
@@ -178,19 +178,19 @@ func (r *root) stopLast(ctx actor.Context) {
 		timeout = leaveTimeout
 	case r.n.peers.Id:
 		timeout = drainTimeout
-		actors.Send(ctx, child, &drain{})
+		supervise.Send(ctx, child, &drain{})
 	case r.n.handshakes.Id:
-		actors.Send(ctx, child, &drain{})
+		supervise.Send(ctx, child, &drain{})
 	default:
 		t.Release(child)
 		ctx.Stop(child)
 	}
 	self, system := ctx.Self(), ctx.ActorSystem()
-	t.overdue = r.n.clock.AfterFunc(timeout, func() { actors.Send(system.Root, self, &stepOverdue{child: child}) })
+	t.overdue = r.n.rt.Clock.AfterFunc(timeout, func() { supervise.Send(system.Root, self, &stepOverdue{child: child}) })
 }
 
 func (r *root) childGone(ctx actor.Context, who *actor.PID) {
-	r.record(who, actors.Stopped, "")
+	r.record(who, supervise.Stopped, "")
 	if same(who, r.n.nat) {
 		r.n.natGone.Store(true)
 	}
@@ -206,7 +206,7 @@ func (r *root) childGone(ctx actor.Context, who *actor.PID) {
 // root waits for it at the very end.
 func (r *root) skip(ctx actor.Context, child *actor.PID) {
 	if r.current(child) {
-		r.n.log.Warn("actor has not stopped in time", "actor", actors.Path(child))
+		r.n.log.Warn("actor has not stopped in time", "actor", supervise.Path(child))
 		r.tree.Release(child)
 		ctx.Stop(child)
 		r.next(ctx)
@@ -225,13 +225,13 @@ func (r *root) next(ctx actor.Context) {
 }
 
 func (r *root) record(pid *actor.PID, event, reason string) {
-	r.n.journal.Record(actors.Event{Actor: actors.Path(pid), Event: event, Reason: reason, Quiet: true})
+	r.n.rt.Journal.Record(supervise.Step{Actor: supervise.Path(pid), Event: event, Reason: reason, Quiet: true})
 }
 
 func (r *root) armChaos(ctx actor.Context, i int) {
 	self, system := ctx.Self(), ctx.ActorSystem()
-	r.tree.chaos[i] = r.n.clock.AfterFunc(r.n.cfg.Chaos[i].Interval, func() {
-		actors.Send(system.Root, self, &chaosDue{index: i})
+	r.tree.chaos[i] = r.n.rt.Clock.AfterFunc(r.n.cfg.Chaos[i].Interval, func() {
+		supervise.Send(system.Root, self, &chaosDue{index: i})
 	})
 }
 
@@ -242,8 +242,8 @@ func (r *root) inject(ctx actor.Context, i int) {
 	}
 	r.armChaos(ctx, i)
 	for _, pid := range below(ctx.ActorSystem(), ctx.Self()) {
-		if globMatch(r.n.cfg.Chaos[i].Pattern, actors.Path(pid)) {
-			actors.Send(ctx, pid, &actors.Inject{})
+		if globMatch(r.n.cfg.Chaos[i].Pattern, supervise.Path(pid)) {
+			supervise.Send(ctx, pid, &supervise.Inject{})
 		}
 	}
 }

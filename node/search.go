@@ -158,7 +158,7 @@ func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
 		NetRestrict: n.cfg.NetRestrict, Want: n.wanted,
 		Inbound:  func(from netip.AddrPort) { n.cameIn(nat.UDP, from.Addr()) },
 		Resolver: d.Resolver, LookupHost: n.cfg.LookupHost,
-		Clock: n.clock, Journal: n.journal, Logger: n.log.With("lib", "discovery"),
+		Clock: n.rt.Clock, Journal: n.rt.Journal, Logger: n.log.With("lib", "discovery"),
 	}
 	n.punchBy(&c)
 	props, err = discovery.Props(c)

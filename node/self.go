@@ -25,7 +25,7 @@ func (n *Node) renewRecord(previous *enode.Node) (changed bool, err error) {
 	if n.local != nil {
 		n.told.tell(n.local, e, attributes)
 		next = n.local.Node()
-	} else if next, err = nextRecord(previous, n.key, append(e.entries(), attributes...), n.clock.Now()); err != nil {
+	} else if next, err = nextRecord(previous, n.key, append(e.entries(), attributes...), n.rt.Clock.Now()); err != nil {
 		return false, err
 	}
 	n.record.Store(next)

@@ -11,7 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -72,7 +72,7 @@ func TestServices(t *testing.T) {
 		}
 		synctest.Wait()
 		w.until("a restart", func(e node.Event) bool {
-			return e.Kind == node.Lifecycle && e.Step.Event == actors.Restarted && strings.HasSuffix(e.Step.Actor, "/service-greet")
+			return e.Kind == node.Lifecycle && e.Step.Event == supervise.Restarted && strings.HasSuffix(e.Step.Actor, "/service-greet")
 		})
 		synctest.Wait()
 		if n.PeerCount() != 2 {

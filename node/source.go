@@ -5,7 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
@@ -50,13 +50,13 @@ func (s *source) ask(ctx actor.Context, n int, now time.Time) {
 		s.pause = askPauseMin
 	}
 	s.asked, s.outstanding, s.useful = now, n, false
-	actors.Send(ctx, s.pid, &discovery.Request{N: n, To: ctx.Self()})
+	supervise.Send(ctx, s.pid, &discovery.Request{N: n, To: ctx.Self()})
 }
 
 // withdraw takes back what was asked for.
 func (s *source) withdraw(ctx actor.Context) {
 	s.outstanding = 0
-	actors.Send(ctx, s.pid, &discovery.Request{To: ctx.Self()})
+	supervise.Send(ctx, s.pid, &discovery.Request{To: ctx.Self()})
 }
 
 // came takes down that a node has come.

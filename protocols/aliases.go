@@ -2,6 +2,7 @@ package protocols
 
 import (
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -40,18 +41,18 @@ const (
 )
 
 // Restart says when a protocol's actor is started again, in Erlang/OTP's words.
-type Restart = actors.Restart
+type Restart = supervise.Restart
 
 // The kinds of restart.
 const (
-	Transient = actors.Transient // after a failure, not after an end of its own
-	Permanent = actors.Permanent // always
-	Temporary = actors.Temporary // never
+	Transient = supervise.Transient // after a failure, not after an end of its own
+	Permanent = supervise.Permanent // always
+	Temporary = supervise.Temporary // never
 )
 
 // Intensity is how many restarts within how long are put up with. The zero value
 // means 5 a minute; a negative number, no limit.
-type Intensity = actors.Intensity
+type Intensity = supervise.Intensity
 
 // ErrOutboxFull refuses a Send because the outbox holds as much as it may. It has
 // queued nothing, and one *Drained follows.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // askTable holds the requests of one link that wait for their answers. It belongs to
@@ -29,8 +29,8 @@ type pending struct {
 	answerCode uint64
 	asked      time.Time
 	timeout    time.Duration
-	timer      actors.Timer // nil until it was sent
-	lost       bool         // the link ended before that
+	timer      supervise.Timer // nil until it was sent
+	lost       bool            // the link ended before that
 
 	then func(answer any, err error) // AskThen: belongs to one life of the actor
 	done chan result                 // Call: holds one
@@ -77,7 +77,7 @@ func (t *askTable) abandon(id uint64) {
 
 // arm gives a request that was sent its timer, unless it is over already. It is an
 // error if the link's end was what it met, for then nobody else tells of it.
-func (t *askTable) arm(p *pending, timer actors.Timer) error {
+func (t *askTable) arm(p *pending, timer supervise.Timer) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {

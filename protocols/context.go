@@ -5,7 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // messageContext is the host's context with the author's message in it.
@@ -42,7 +42,7 @@ func (c *messageContext) Forward(to *actor.PID) {
 		c.Context.Forward(to)
 		return
 	}
-	actors.Send(c.Context, to, kept(c.message))
+	supervise.Send(c.Context, to, kept(c.message))
 }
 
 // Stash is refused: it would put the host's mailbox into disorder.

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // DefaultHandshakeTimeout is how long a [Handshake] waits for the remote's status.
@@ -95,7 +95,7 @@ type greeting struct {
 	*Handshake
 	code   uint64
 	state  atomic.Int32
-	timer  actors.Timer // nil before the first actor came to life
+	timer  supervise.Timer // nil before the first actor came to life
 	sent   bool
 	theirs any // *T, once it came
 }

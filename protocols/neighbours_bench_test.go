@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // What trouble in one protocol costs another one on the same link.
@@ -71,7 +72,7 @@ func BenchmarkNeighbour(b *testing.B) {
 // supervisor calms a storm of others by its backoff: there would be one a second in the end.
 func storm(_ *testing.B, n *neighbours) (stop func() int) {
 	return every(stormEvery, func() {
-		actors.Send(n.root, n.illAtB.Self(), &actors.Inject{})
+		supervise.Send(n.root, n.illAtB.Self(), &supervise.Inject{})
 		n.awaitLife()
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 	"github.com/troupe-p2p/troupe/wire"
@@ -87,7 +88,7 @@ func mountedOffers(tb testing.TB, specs []protocols.Spec) (offers []actors.Proto
 // startLink runs one end of a link until the test ends.
 func startLink(tb testing.TB, system *actor.ActorSystem, conn net.Conn, session *wire.Session, offers []actors.Protocol) *actors.Link {
 	tb.Helper()
-	journal := actors.NewJournal(slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	journal := supervise.NewJournal(slog.New(slog.NewJSONHandler(io.Discard, nil)))
 	started, gone := make(chan error, 1), make(chan struct{})
 	var link *actors.Link
 	owner := system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // LinkJoined tells a protocol's service of a link on which the protocol runs, before
@@ -129,7 +129,7 @@ func (s *service) leave(l *Link, cause *Cause) {
 
 func (s *service) tell(news *linkNews) {
 	if s.pid != nil {
-		actors.Send(s.root, s.pid, news)
+		supervise.Send(s.root, s.pid, news)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // desk is the actor. Each incarnation has a session of its own.
@@ -26,7 +26,7 @@ type desk struct {
 // Props makes the Props of the actor, which serves on these sockets.
 func Props(sockets *Sockets, opts ...actor.PropsOption) *actor.Props {
 	cfg := sockets.cfg
-	return actors.PropsOf(func() actor.Actor { return &desk{cfg: cfg, sockets: sockets} }, cfg.Journal, opts...)
+	return supervise.PropsOf(func() actor.Actor { return &desk{cfg: cfg, sockets: sockets} }, cfg.Journal, opts...)
 }
 
 func (d *desk) Receive(ctx actor.Context) {
@@ -53,13 +53,13 @@ func (d *desk) start(ctx actor.Context) {
 	s.listening = open
 	if open.ipc != nil {
 		d.cfg.Log.Info("serving IPC", "path", d.cfg.IPC)
-		actors.Go(root, self, func() { s.serveIPC(open.ipc, root, self) })
+		supervise.Go(root, self, func() { s.serveIPC(open.ipc, root, self) })
 	}
 	if open.web != nil {
 		d.cfg.Log.Info("serving HTTP", "addr", open.web.Addr(), "http", d.cfg.HTTP.HTTP, "websocket", d.cfg.HTTP.WebSocket,
 			"namespaces", d.cfg.HTTP.namespaces())
 		s.http = newWeb(s, *d.cfg.HTTP).server(d.cfg.Log)
-		actors.Go(root, self, func() {
+		supervise.Go(root, self, func() {
 			if err := s.http.Serve(limit(open.web)); !errors.Is(err, http.ErrServerClosed) {
 				panic(fmt.Errorf("serve HTTP: %w", err))
 			}
@@ -166,7 +166,7 @@ func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor
 			return
 		case err != nil:
 			if !told {
-				actors.Send(root, self, &acceptFailed{on: ln.Addr(), err: err})
+				supervise.Send(root, self, &acceptFailed{on: ln.Addr(), err: err})
 			}
 			told = true
 			if !s.pause(acceptPause) {
@@ -177,7 +177,7 @@ func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor
 		told = false
 		select {
 		case places <- struct{}{}:
-			actors.Go(root, self, func() {
+			supervise.Go(root, self, func() {
 				defer func() { <-places }()
 				s.serve(s.all.Load(), newLine(conn))
 			})

@@ -16,7 +16,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/rpc"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // patience is how long a test waits for what should come at once.
@@ -35,7 +35,7 @@ type office struct {
 
 // boss supervises the actor.
 type boss struct {
-	*actors.Supervisor
+	*supervise.Supervisor
 	o     *office
 	hired chan struct{}
 }
@@ -46,7 +46,7 @@ func (b *boss) Receive(ctx actor.Context) {
 	}
 	if _, ok := ctx.Message().(*actor.Started); ok {
 		b.o.desk = ctx.Spawn(Props(b.o.sockets))
-		b.Adopt(b.o.desk, &actors.Policy{Restart: actors.Permanent, Intensity: actors.Intensity{Restarts: -1}})
+		b.Adopt(b.o.desk, &supervise.Policy{Restart: supervise.Permanent, Intensity: supervise.Intensity{Restarts: -1}})
 		close(b.hired)
 	}
 }
@@ -58,8 +58,8 @@ func serve(t *testing.T, cfg Config) *office {
 	o.apis.Store(&[]API{{Namespace: "toy", Service: toy{}}})
 	cfg.APIs = func() []API { return *o.apis.Load() }
 	cfg.Log = slog.New(slog.DiscardHandler)
-	cfg.Journal = actors.NewJournal(cfg.Log, func(e actors.Event) {
-		if e.Event == actors.Restarted {
+	cfg.Journal = supervise.NewJournal(cfg.Log, func(e supervise.Step) {
+		if e.Event == supervise.Restarted {
 			o.restart <- struct{}{}
 		}
 	})
@@ -71,8 +71,8 @@ func serve(t *testing.T, cfg Config) *office {
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }),
 		actor.WithDeadLetterThrottleInterval(10*time.Millisecond),
 	)
-	b := &boss{Supervisor: actors.NewSupervisor(actors.SystemClock, cfg.Journal, nil), o: o, hired: make(chan struct{})}
-	o.boss = o.system.Root.Spawn(actors.PropsOf(func() actor.Actor { return b }, cfg.Journal, actor.WithSupervisor(b)))
+	b := &boss{Supervisor: supervise.NewSupervisor(supervise.SystemClock, cfg.Journal, nil), o: o, hired: make(chan struct{})}
+	o.boss = o.system.Root.Spawn(supervise.PropsOf(func() actor.Actor { return b }, cfg.Journal, actor.WithSupervisor(b)))
 	<-b.hired
 	t.Cleanup(func() {
 		if err := o.system.Root.StopFuture(o.boss).Wait(); err != nil {
@@ -84,7 +84,7 @@ func serve(t *testing.T, cfg Config) *office {
 }
 
 // tell sends the actor a message.
-func (o *office) tell(msg any) { actors.Send(o.system.Root, o.desk, msg) }
+func (o *office) tell(msg any) { supervise.Send(o.system.Root, o.desk, msg) }
 
 // dialAt connects until the test ends.
 func dialAt(t *testing.T, url string) *rpc.Client {
@@ -189,7 +189,7 @@ func TestCrashReopens(t *testing.T) {
 	if _, err := add(t, before); err != nil {
 		t.Fatal(err)
 	}
-	o.tell(&actors.Inject{})
+	o.tell(&supervise.Inject{})
 	select {
 	case <-o.restart:
 	case <-time.After(patience):

@@ -11,7 +11,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/rpc"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // The bounds of what clients can make the node hold.
@@ -112,7 +112,7 @@ type Config struct {
 	APIs func() []API
 
 	Log     *slog.Logger
-	Journal *actors.Journal
+	Journal *supervise.Journal
 }
 
 // NewServer makes a JSON-RPC server of the APIs whose namespaces are listed; nil stands for

@@ -6,7 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 const (
@@ -22,7 +22,7 @@ type record interface{ write(*sql.Tx) error }
 // archive writes to the database. What waits outlives a crash.
 type archive struct {
 	*shared
-	timer actors.Timer // nil: nothing waits
+	timer supervise.Timer // nil: nothing waits
 }
 
 // pending is what waits to be written.
@@ -54,7 +54,7 @@ func (a *archive) keep(ctx actor.Context, msg *keep) {
 		a.flush(ctx)
 	case a.timer == nil:
 		root, self := ctx.ActorSystem().Root, ctx.Self()
-		a.timer = a.Clock.AfterFunc(batchTime, func() { actors.Send(root, self, &flush{}) })
+		a.timer = a.Clock.AfterFunc(batchTime, func() { supervise.Send(root, self, &flush{}) })
 	}
 }
 
@@ -84,8 +84,8 @@ func (a *archive) flush(ctx actor.Context) {
 		return nil
 	})
 	if err != nil {
-		actors.Send(ctx, ctx.Parent(), &writeFailed{err: err})
+		supervise.Send(ctx, ctx.Parent(), &writeFailed{err: err})
 		return
 	}
-	actors.Send(ctx, a.pending.from, &kept{})
+	supervise.Send(ctx, a.pending.from, &kept{})
 }

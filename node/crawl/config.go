@@ -13,7 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 	"github.com/ethereum/go-ethereum/p2p/netutil"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
@@ -91,7 +91,7 @@ func (c Config) complete() (Config, error) {
 		c.Visit = func(ctx context.Context, n *enode.Node) (node.PingResult, error) { return node.Ping(ctx, key, n) }
 	}
 	if c.Clock == nil {
-		c.Clock = actors.SystemClock
+		c.Clock = supervise.SystemClock
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

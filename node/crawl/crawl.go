@@ -6,7 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
@@ -20,7 +20,7 @@ const (
 // crawler starts the others and ends them in reverse order.
 type crawler struct {
 	*shared
-	*actors.Supervisor
+	*supervise.Supervisor
 	discover *actor.Props
 	running  []*actor.PID
 	ending   bool
@@ -53,16 +53,16 @@ func (c *crawler) Receive(ctx actor.Context) {
 func (c *crawler) start(ctx actor.Context) {
 	child := func(name string) *actor.PID { return ctx.ActorSystem().NewLocalPID(ctx.Self().Id + "/" + name) }
 	c.archive, c.discovery = child(archiveName), child(discoveryName)
-	c.spawn(ctx, archiveName, actors.PropsOf(func() actor.Actor { return &archive{shared: c.shared} }, c.Journal))
+	c.spawn(ctx, archiveName, supervise.PropsOf(func() actor.Actor { return &archive{shared: c.shared} }, c.Journal))
 	c.spawn(ctx, discoveryName, c.discover)
 	c.spawn(ctx, walkerName, c.walkerProps())
 }
 
 // walkerProps makes a new supervisor with each incarnation: a restart ends all visits.
 func (c *crawler) walkerProps() *actor.Props {
-	return actors.PropsOf(func() actor.Actor {
+	return supervise.PropsOf(func() actor.Actor {
 		return &walker{
-			shared: c.shared, Supervisor: actors.NewSupervisor(c.Clock, c.Journal, nil), visits: map[string]*enode.Node{},
+			shared: c.shared, Supervisor: supervise.NewSupervisor(c.Clock, c.Journal, nil), visits: map[string]*enode.Node{},
 		}
 	}, c.Journal)
 }
@@ -73,7 +73,7 @@ func (c *crawler) spawn(ctx actor.Context, name string, props *actor.Props) {
 		panic(err) // the names are ours alone
 	}
 	c.running = append(c.running, pid)
-	c.Adopt(pid, &actors.Resident)
+	c.Adopt(pid, &supervise.Resident)
 }
 
 // end begins the way back; a second call changes nothing.
@@ -94,9 +94,9 @@ func (c *crawler) endLast(ctx actor.Context) {
 	c.Release(last)
 	switch last.Id {
 	case c.archive.Id:
-		actors.Send(ctx, last, &closeArchive{})
+		supervise.Send(ctx, last, &closeArchive{})
 	case c.discovery.Id:
-		actors.Send(ctx, last, &discovery.Leave{})
+		supervise.Send(ctx, last, &discovery.Leave{})
 	default:
 		ctx.Stop(last)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/netutil"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
@@ -28,7 +28,7 @@ const seedBootnodes = 32
 // shared outlives the actors' incarnations. Each field has one actor that changes it.
 type shared struct {
 	Config
-	Journal  *actors.Journal
+	Journal  *supervise.Journal
 	local    bool          // private networks are what is crawled
 	old      []*enode.Node // of an earlier crawl, for discovery to ask
 	store    *store
@@ -63,7 +63,7 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 
 func newShared(c Config, s *store) *shared {
 	return &shared{
-		Config: c, Journal: actors.NewJournal(c.Logger), local: c.local(), store: s, plan: newPlan(c.limits()),
+		Config: c, Journal: supervise.NewJournal(c.Logger), local: c.local(), store: s, plan: newPlan(c.limits()),
 		done: make(chan struct{}),
 	}
 }
@@ -92,14 +92,14 @@ func (h *shared) supervise(ctx context.Context, find *actor.Props) error {
 	// A crash of the topmost actor ends the crawl: who is above it would restart it on top
 	// of its children.
 	stop := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
-	props := actors.PropsOf(func() actor.Actor {
-		return &crawler{shared: h, Supervisor: actors.NewSupervisor(h.Clock, h.Journal, nil), discover: find}
+	props := supervise.PropsOf(func() actor.Actor {
+		return &crawler{shared: h, Supervisor: supervise.NewSupervisor(h.Clock, h.Journal, nil), discover: find}
 	}, h.Journal, actor.WithGuardian(stop))
 	pid, err := system.Root.SpawnNamed(props, "crawl")
 	if err != nil {
 		return fmt.Errorf("crawl: %w", err)
 	}
-	h.await(ctx, func() { actors.Send(system.Root, pid, &finish{}) })
+	h.await(ctx, func() { supervise.Send(system.Root, pid, &finish{}) })
 	h.visits.Wait()
 	return h.err
 }

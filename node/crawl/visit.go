@@ -9,7 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -30,7 +30,7 @@ func (v *visit) Receive(ctx actor.Context) {
 	case *actor.Started:
 		v.start(ctx)
 	case *visitDone:
-		actors.Send(ctx, ctx.Parent(), msg) // who stops us
+		supervise.Send(ctx, ctx.Parent(), msg) // who stops us
 	case *actor.Stopping:
 		v.cancel()
 	}
@@ -41,13 +41,13 @@ func (v *visit) start(ctx actor.Context) {
 	v.cancel = cancel
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	v.visits.Add(1)
-	actors.Go(root, self, func() {
+	supervise.Go(root, self, func() {
 		defer v.visits.Done()
 		r, err := v.Visit(visiting, v.node)
 		if late := context.Cause(visiting); err != nil && late != nil {
 			err = fmt.Errorf("%w: %w", late, err) // which says how far it came
 		}
-		actors.Send(root, self, &visitDone{by: self, report: reportOf(v.node, v.Clock.Now(), r, err)})
+		supervise.Send(root, self, &visitDone{by: self, report: reportOf(v.node, v.Clock.Now(), r, err)})
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
@@ -30,18 +30,18 @@ const (
 )
 
 // visitPolicy: a visit is not worth a second try before it is due again.
-var visitPolicy = actors.Policy{Restart: actors.Temporary}
+var visitPolicy = supervise.Policy{Restart: supervise.Temporary}
 
 // walker decides whom to visit. Its plan outlives it, the visits that were under way
 // don't: they are done again.
 type walker struct {
 	*shared
-	*actors.Supervisor
+	*supervise.Supervisor
 	self   *actor.PID
 	root   *actor.RootContext
 	owed   int                    // candidates that are on their way
 	visits map[string]*enode.Node // by their actor's PID
-	timer  actors.Timer
+	timer  supervise.Timer
 	serial int  // of visits, for names
 	told   bool // that all is quiet
 	ending bool // this incarnation: what still comes is the end of its visits
@@ -79,7 +79,7 @@ func (w *walker) start(ctx actor.Context) {
 	w.self, w.root = ctx.Self(), ctx.ActorSystem().Root
 	w.plan.restore(w.Clock.Now())
 	// Who was restarted doesn't know what is on its way.
-	actors.Send(ctx, w.discovery, &discovery.Request{N: 0, To: w.self})
+	supervise.Send(ctx, w.discovery, &discovery.Request{N: 0, To: w.self})
 	w.arm(tickTime)
 	for _, n := range slices.Concat(w.Network.Bootnodes, w.Network.BootnodesV5) {
 		if n.Hostname() == "" {
@@ -99,7 +99,7 @@ func (w *walker) arm(d time.Duration) {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	w.timer = w.Clock.AfterFunc(d, func() { actors.Send(w.root, w.self, &tick{of: w}) })
+	w.timer = w.Clock.AfterFunc(d, func() { supervise.Send(w.root, w.self, &tick{of: w}) })
 }
 
 // tick looks after what time brings: proceed follows.
@@ -110,7 +110,7 @@ func (w *walker) tick(ctx actor.Context, msg *tick) {
 	w.arm(tickTime)
 	if !w.told && w.plan.quietFor(w.Clock.Now()) >= w.Quiet {
 		w.told = true
-		actors.Send(ctx, ctx.Parent(), &quiet{})
+		supervise.Send(ctx, ctx.Parent(), &quiet{})
 	}
 }
 
@@ -133,7 +133,7 @@ func (w *walker) found(ctx actor.Context, n *enode.Node, source string) {
 
 func (w *walker) keep(ctx actor.Context, e record) {
 	w.unsaved.Add(1)
-	actors.Send(ctx, w.archive, &keep{entry: e, from: w.self})
+	supervise.Send(ctx, w.archive, &keep{entry: e, from: w.self})
 }
 
 // proceed begins the visits that are due, and asks for more nodes.
@@ -150,7 +150,7 @@ func (w *walker) proceed(ctx actor.Context) {
 		w.visit(ctx, n)
 	}
 	if w.owed <= askedFor/2 && w.unsaved.Load() < maxUnsaved && w.plan.backlog(now, enough) < enough {
-		actors.Send(ctx, w.discovery, &discovery.Request{N: askedFor - w.owed, To: w.self})
+		supervise.Send(ctx, w.discovery, &discovery.Request{N: askedFor - w.owed, To: w.self})
 		w.owed = askedFor
 	}
 	w.publish(now)
@@ -160,7 +160,7 @@ func (w *walker) visit(ctx actor.Context, n *enode.Node) {
 	w.serial++
 	id := n.ID()
 	name := "visit-" + hex.EncodeToString(id[:4]) + "$" + strconv.Itoa(w.serial)
-	props := actors.PropsOf(func() actor.Actor { return &visit{shared: w.shared, node: n} }, w.Journal)
+	props := supervise.PropsOf(func() actor.Actor { return &visit{shared: w.shared, node: n} }, w.Journal)
 	pid, err := ctx.SpawnNamed(props, name)
 	if err != nil {
 		panic(err) // the names are ours alone
@@ -180,7 +180,7 @@ func (w *walker) visited(ctx actor.Context, msg *visitDone) {
 	ctx.Stop(msg.by)
 	w.finished(ctx, msg.report)
 	if n := msg.report.node; msg.report.alive() && n.Seq() == 0 {
-		actors.Send(ctx, w.discovery, &discovery.Resolve{Node: n, To: w.self})
+		supervise.Send(ctx, w.discovery, &discovery.Resolve{Node: n, To: w.self})
 	}
 }
 

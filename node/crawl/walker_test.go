@@ -15,7 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/wire"
@@ -171,7 +171,7 @@ func TestCrashes(t *testing.T) {
 	g.asked = func(walker *actor.PID, ctx actor.Context) {
 		if g.at > 0 && !injected {
 			injected = true
-			ctx.Send(walker, &actors.Inject{})
+			ctx.Send(walker, &supervise.Inject{})
 		}
 	}
 	sum, _, err := play(t, g, func(c *Config, _ *store) {

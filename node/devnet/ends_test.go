@@ -8,7 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -44,7 +44,7 @@ func TestCrashEndsTheNet(t *testing.T) {
 		<-tick.C
 	}
 	members := *n.up.Load()
-	actors.Send(n.system.Root, n.actor, &actors.Inject{})
+	supervise.Send(n.system.Root, n.actor, &supervise.Inject{})
 	if err := ended(t, n); !errors.Is(err, errCrashed) {
 		t.Errorf("the net ended with %v", err)
 	}

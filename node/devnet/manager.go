@@ -10,7 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 )
 
@@ -42,8 +42,8 @@ type manager struct {
 	missing  int          // to be started
 	starting int
 	stopping int
-	absent   int          // killed, and to be started when chaos has its next turn
-	timer    actors.Timer // of chaos; nil: there is none
+	absent   int             // killed, and to be started when chaos has its next turn
+	timer    supervise.Timer // of chaos; nil: there is none
 	ending   bool
 }
 
@@ -81,7 +81,7 @@ func (m *manager) start(ctx actor.Context) {
 func (m *manager) arm() {
 	if m.Chaos {
 		root, self := m.root, m.self
-		m.timer = actors.SystemClock.AfterFunc(mischiefEvery, func() { actors.Send(root, self, &mischief{}) })
+		m.timer = supervise.SystemClock.AfterFunc(mischiefEvery, func() { supervise.Send(root, self, &mischief{}) })
 	}
 }
 
@@ -113,7 +113,7 @@ func (m *manager) proceed(ctx actor.Context) {
 // do runs f in a goroutine, whose panic is ours.
 func (m *manager) do(f func()) {
 	m.working.Add(1)
-	actors.Go(m.root, m.self, func() {
+	supervise.Go(m.root, m.self, func() {
 		defer m.working.Done()
 		f()
 	})
@@ -138,7 +138,7 @@ func (m *manager) launch() {
 	root, self := m.root, m.self
 	m.do(func() {
 		n, err := m.run(c)
-		actors.Send(root, self, &nodeUp{node: n, err: err})
+		supervise.Send(root, self, &nodeUp{node: n, err: err})
 	})
 }
 
@@ -167,9 +167,9 @@ func (m *manager) count(events <-chan node.Event) {
 	for e := range events {
 		switch {
 		case e.Kind != node.Lifecycle:
-		case e.Step.Event == actors.Failed:
+		case e.Step.Event == supervise.Failed:
 			m.crashes.Add(1)
-		case e.Step.Event == actors.Restarted:
+		case e.Step.Event == supervise.Restarted:
 			m.restarts.Add(1)
 		}
 	}
@@ -218,7 +218,7 @@ func (m *manager) stop(i int, politely, replace bool) {
 		if n.Stop(ctx) != nil { // it is cut off
 			<-n.Done()
 		}
-		actors.Send(root, self, &nodeGone{replace: replace})
+		supervise.Send(root, self, &nodeGone{replace: replace})
 	})
 }
 

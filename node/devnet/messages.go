@@ -1,41 +1,37 @@
 package devnet
 
-import "github.com/troupe-p2p/troupe/node"
+import (
+	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node"
+)
 
 // This file is the whole vocabulary of the devnet's actor, by sender.
-
-// late is embedded in messages that may find their receiver gone. It keeps protoactor
-// from logging each of them as a dead letter.
-type late struct{}
-
-// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
-func (late) IgnoreDeadLetterLogging() {}
 
 // From Net.
 
 // kill ends so many nodes, chosen at random, for good.
 type kill struct {
-	late
+	supervise.Late
 	n int
 }
 
 // finish ends all nodes, and then the actor.
-type finish struct{ late }
+type finish struct{ supervise.Late }
 
 // From the actor's goroutines and timers.
 
 // nodeUp says that a node runs, or why it doesn't.
 type nodeUp struct {
-	late
+	supervise.Late
 	node *node.Node
 	err  error
 }
 
 // nodeGone says that a node has ended.
 type nodeGone struct {
-	late
+	supervise.Late
 	replace bool // another is to come in its place
 }
 
 // mischief is the timer of chaos.
-type mischief struct{ late }
+type mischief struct{ supervise.Late }

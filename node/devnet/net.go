@@ -13,7 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/protocols"
 )
@@ -49,7 +49,7 @@ type Net struct {
 type shared struct {
 	Config
 	system  *actor.ActorSystem
-	journal *actors.Journal
+	journal *supervise.Journal
 	begin   time.Time
 
 	want     atomic.Int64                 // nodes that there are to be
@@ -79,7 +79,7 @@ func Start(c Config) (*Net, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &shared{Config: c, begin: time.Now(), journal: actors.NewJournal(c.Logger), done: make(chan struct{})}
+	h := &shared{Config: c, begin: time.Now(), journal: supervise.NewJournal(c.Logger), done: make(chan struct{})}
 	h.want.Store(int64(c.Nodes))
 	h.up.Store(new([]*node.Node))
 	h.system = actor.NewActorSystem(
@@ -89,7 +89,7 @@ func Start(c Config) (*Net, error) {
 	)
 	// A crash of the actor ends the net: it knows which nodes there are.
 	stop := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
-	props := actors.PropsOf(func() actor.Actor { return &manager{shared: h} }, h.journal, actor.WithGuardian(stop))
+	props := supervise.PropsOf(func() actor.Actor { return &manager{shared: h} }, h.journal, actor.WithGuardian(stop))
 	pid, err := h.system.Root.SpawnNamed(props, "devnet")
 	if err != nil {
 		h.system.Shutdown()
@@ -126,7 +126,7 @@ func (n *Net) Nodes() (list []*enode.Node) {
 }
 
 // Kill ends so many nodes, chosen at random, without a good-bye and for good.
-func (n *Net) Kill(nodes int) { actors.Send(n.system.Root, n.actor, &kill{n: nodes}) }
+func (n *Net) Kill(nodes int) { supervise.Send(n.system.Root, n.actor, &kill{n: nodes}) }
 
 // Done closes when all nodes have ended.
 func (n *Net) Done() <-chan struct{} { return n.done }
@@ -134,7 +134,7 @@ func (n *Net) Done() <-chan struct{} { return n.done }
 // Stop ends all nodes and waits for that, or for ctx. The error is the reason why the net
 // ended before, or ctx's. It may be called again.
 func (n *Net) Stop(ctx context.Context) error {
-	actors.Send(n.system.Root, n.actor, &finish{})
+	supervise.Send(n.system.Root, n.actor, &finish{})
 	select {
 	case <-n.done:
 	case <-ctx.Done():

@@ -9,7 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 const (
@@ -60,9 +60,9 @@ type finder struct {
 	up        bool // the session is open
 	mix       mix
 	resolving int
-	again     actors.Timer // looks for missing bootnodes; nil: none was
-	rested    actors.Timer // ends the rest of a source; nil: none did
-	overdue   actors.Timer // ends our patience, after Leave
+	again     supervise.Timer // looks for missing bootnodes; nil: none was
+	rested    supervise.Timer // ends the rest of a source; nil: none did
+	overdue   supervise.Timer // ends our patience, after Leave
 }
 
 func (a *finder) Receive(ctx actor.Context) {
@@ -143,12 +143,12 @@ func (a *finder) open() {
 	a.spawn(func() { a.tell(s.open(a.shared, a.spawn)) })
 }
 
-func (a *finder) tell(msg any) { actors.Send(a.root, a.self, msg) }
+func (a *finder) tell(msg any) { supervise.Send(a.root, a.self, msg) }
 
 // spawn starts a goroutine whose panic is ours, and which Leave waits for.
 func (a *finder) spawn(f func()) {
 	a.alive.Add(1)
-	actors.Go(a.root, a.self, func() {
+	supervise.Go(a.root, a.self, func() {
 		defer a.alive.Done()
 		f()
 	})
@@ -202,7 +202,7 @@ func (a *finder) proceed() {
 		if !ok {
 			break
 		}
-		actors.Send(a.root, a.ledger.pay(), &Candidate{Node: node, Source: source})
+		supervise.Send(a.root, a.ledger.pay(), &Candidate{Node: node, Source: source})
 	}
 	if a.ledger.owed() > 0 {
 		a.search()
@@ -270,7 +270,7 @@ func (a *finder) sift(l *lane, n *enode.Node) {
 
 func (a *finder) enqueue(msg *Resolve) {
 	if len(a.waiting) >= maxResolveQueue {
-		actors.Send(a.root, msg.To, &Resolved{ID: msg.Node.ID()})
+		supervise.Send(a.root, msg.To, &Resolved{ID: msg.Node.ID()})
 		return
 	}
 	a.waiting = append(a.waiting, msg)
@@ -292,7 +292,7 @@ func (a *finder) answer(msg *resolved) {
 	if msg.session == a.session {
 		a.resolving--
 	}
-	actors.Send(a.root, msg.to, msg.answer)
+	supervise.Send(a.root, msg.to, msg.answer)
 }
 
 // deaf tells the operator about a socket. He has to do something about it, if anybody can.
@@ -308,7 +308,7 @@ func (a *finder) deaf(msg *deaf) {
 func (a *finder) end() {
 	a.up = false
 	a.Line.v5.Store(nil)
-	for _, t := range []actors.Timer{a.again, a.rested} {
+	for _, t := range []supervise.Timer{a.again, a.rested} {
 		if t != nil {
 			t.Stop()
 		}
@@ -331,7 +331,7 @@ func (a *finder) leave(ctx actor.Context) {
 	a.end()
 	a.closeSockets()
 	a.overdue = a.Clock.AfterFunc(leaveTime, func() { a.tell(&leaveOverdue{}) })
-	actors.Go(a.root, a.self, func() {
+	supervise.Go(a.root, a.self, func() {
 		a.alive.Wait()
 		a.tell(&left{})
 	})

@@ -9,7 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // We find a v4 node and a v5 node of go-ethereum, and they find us.
@@ -57,7 +57,7 @@ func TestCrashKeepsSocketAndCredit(t *testing.T) {
 	}, func(s *stage) {
 		s.ask(2) // there is but one node
 		s.candidates(1)
-		s.root.Send(s.pid, &actors.Inject{})
+		s.root.Send(s.pid, &supervise.Inject{})
 		s.candidates(2)
 		if n := s.restarts(); n != 1 {
 			t.Errorf("%d restarts, want 1", n)

@@ -14,7 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/dnsdisc"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // Config is what the actor needs to know and to reach.
@@ -59,9 +59,9 @@ type Config struct {
 	Resolver   dnsdisc.Resolver
 	LookupHost func(ctx context.Context, host string) ([]netip.Addr, error)
 
-	Clock   actors.Clock    // nil: the system's; go-ethereum's library uses that one anyway
-	Journal *actors.Journal // nil: nothing is logged
-	Logger  *slog.Logger    // takes the library's own log, at debug level; nil: nothing
+	Clock   supervise.Clock    // nil: the system's; go-ethereum's library uses that one anyway
+	Journal *supervise.Journal // nil: nothing is logged
+	Logger  *slog.Logger       // takes the library's own log, at debug level; nil: nothing
 }
 
 // Props makes the actor. It is to be spawned once, under a supervisor that restarts it
@@ -76,7 +76,7 @@ func Props(c Config) (*actor.Props, error) {
 	if !c.Line.mux.CompareAndSwap(nil, s.mux) {
 		return nil, errors.New("discovery: Config.Line belongs to another Props")
 	}
-	return actors.PropsOf(func() actor.Actor { return &finder{shared: s} }, c.Journal), nil
+	return supervise.PropsOf(func() actor.Actor { return &finder{shared: s} }, c.Journal), nil
 }
 
 func (c Config) complete() (Config, error) {
@@ -112,7 +112,7 @@ func (c Config) complete() (Config, error) {
 		c.Line = NewLine()
 	}
 	if c.Clock == nil {
-		c.Clock = actors.SystemClock
+		c.Clock = supervise.SystemClock
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

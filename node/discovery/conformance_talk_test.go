@@ -14,7 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover/v5wire"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // TALKREQs at full speed through the kernel, of more sessions than the queue has shares: how
@@ -97,6 +97,6 @@ func TestConformanceTalkAtFullSpeed(t *testing.T) {
 	if answered < pings*9/10 || met < strangers*9/10 || after-before > 16<<20 {
 		t.Error("TALKREQs have stopped us, or made us grow")
 	}
-	actors.Send(system.Root, s.pid, &Leave{})
+	supervise.Send(system.Root, s.pid, &Leave{})
 	<-s.stopped
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // Junk at full speed through the kernel: how much of it there is, how much of it is read,
@@ -80,6 +80,6 @@ func TestConformanceJunkAtFullSpeed(t *testing.T) {
 	if answered == 0 || st.V4.Live != 1 || after-before > 16<<20 {
 		t.Error("junk has stopped us, or made us grow")
 	}
-	actors.Send(system.Root, s.pid, &Leave{})
+	supervise.Send(system.Root, s.pid, &Leave{})
 	<-s.stopped
 }

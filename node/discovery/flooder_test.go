@@ -9,7 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover/v5wire"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // flooder is a remote that keeps to no one-at-a-time.
@@ -27,7 +27,7 @@ func newFlooder(t *testing.T, conn discover.UDPConn, to *enode.Node) *flooder {
 	key := newKey(t)
 	l := newLocal(t, key, conn.LocalAddr().String())
 	t.Cleanup(func() { l.Database().Close() })
-	f := &flooder{t: t, codec: v5wire.NewCodec(l, key, newLibraryClock(actors.SystemClock), nil), conn: conn, to: to}
+	f := &flooder{t: t, codec: v5wire.NewCodec(l, key, newLibraryClock(supervise.SystemClock), nil), conn: conn, to: to}
 	f.where, _ = to.UDPEndpoint()
 	ping := &v5wire.Ping{ReqID: []byte{1}, ENRSeq: l.Node().Seq()}
 	f.send(f.encode(ping, nil))

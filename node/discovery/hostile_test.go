@@ -14,7 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover/v5wire"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // flood sends packets to the actor from many addresses, as fast as its socket takes them.
@@ -74,7 +74,7 @@ func v5Unknown(t *testing.T, to *enode.LocalNode) []byte {
 	key := newKey(t)
 	l := newLocal(t, key, "8.8.8.8:30303")
 	defer l.Database().Close()
-	c := v5wire.NewCodec(l, key, newLibraryClock(actors.SystemClock), nil)
+	c := v5wire.NewCodec(l, key, newLibraryClock(supervise.SystemClock), nil)
 	b, _, err := c.Encode(to.ID(), stageAddr, &v5wire.Ping{ReqID: []byte{1}}, nil)
 	if err != nil {
 		t.Fatal(err)

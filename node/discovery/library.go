@@ -8,7 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/mclock"
 	"github.com/ethereum/go-ethereum/log"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // libraryLog gives go-ethereum's library a log of its own kind. Everything in it is detail
@@ -36,11 +36,11 @@ func (d demoted) WithGroup(name string) slog.Handler { return demoted{d.inner.Wi
 // system's clock.
 type libraryClock struct {
 	mclock.System
-	clock actors.Clock
+	clock supervise.Clock
 	start time.Time
 }
 
-func newLibraryClock(c actors.Clock) libraryClock { return libraryClock{clock: c, start: c.Now()} }
+func newLibraryClock(c supervise.Clock) libraryClock { return libraryClock{clock: c, start: c.Now()} }
 
 // Now implements mclock.Clock. Zero would mean to the library that something never was.
 func (c libraryClock) Now() mclock.AbsTime {

@@ -14,7 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 const talk = "talk/1"
@@ -215,7 +215,7 @@ func TestLineWhileDown(t *testing.T) {
 		go func() { _, err := line.Talk(nobody, talk, nil); ended <- err }()
 		time.Sleep(100 * time.Millisecond)
 		start := time.Now()
-		s.root.Send(s.pid, &actors.Inject{})
+		s.root.Send(s.pid, &supervise.Inject{})
 		if err := <-ended; err == nil {
 			t.Error("a call to nobody is answered")
 		} else if took := time.Since(start); took > time.Second {

@@ -11,7 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // listenLoopback opens a UDP socket of the kernel's.
@@ -60,8 +60,8 @@ func TestLoopback(t *testing.T) {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	defer system.Shutdown()
 	restarted := make(chan struct{}, 1)
-	s := &stage{t: t, root: system.Root, stopped: make(chan struct{}), log: actors.NewJournal(nil, func(e actors.Event) {
-		if e.Event == actors.Restarted {
+	s := &stage{t: t, root: system.Root, stopped: make(chan struct{}), log: supervise.NewJournal(nil, func(e supervise.Step) {
+		if e.Event == supervise.Restarted {
 			restarted <- struct{}{}
 		}
 	})}
@@ -84,7 +84,7 @@ func TestLoopback(t *testing.T) {
 			t.Fatalf("no candidate in 30 s; status %+v", s.status())
 		}
 	}
-	system.Root.Send(s.pid, &actors.Inject{})
+	system.Root.Send(s.pid, &supervise.Inject{})
 	<-restarted
 	// Each try takes half a second, so that this is a minute at the least.
 	answered := func(ping func() error) bool {

@@ -5,16 +5,11 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // This file is the whole vocabulary of the actor, by sender.
-
-// late is embedded in messages that may find their receiver gone. It keeps protoactor
-// from logging each of them as a dead letter.
-type late struct{}
-
-// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
-func (late) IgnoreDeadLetterLogging() {}
 
 // MaxCredit is how many candidates one receiver may have outstanding.
 const MaxCredit = 1024
@@ -28,7 +23,7 @@ const MaxCredit = 1024
 // begins with that. What To had asked for is also forgotten when it stops. Searching goes
 // on only while something is outstanding.
 type Request struct {
-	late
+	supervise.Late
 	N  int
 	To *actor.PID
 }
@@ -37,25 +32,25 @@ type Request struct {
 // old address or none. The network is searched if need be, which takes seconds. To gets
 // one *[Resolved] for each Resolve, whatever happens.
 type Resolve struct {
-	late
+	supervise.Late
 	Node *enode.Node
 	To   *actor.PID
 }
 
 // StatusRequest asks for a *[Status], which comes as the response.
-type StatusRequest struct{ late }
+type StatusRequest struct{ supervise.Late }
 
 // Leave ends the actor: it closes the sockets and stops when the library's goroutines
 // have ended, or after leaveTime. To be sent in place of a stop, which waits for nothing:
 // until they have ended they may still use the node database.
-type Leave struct{ late }
+type Leave struct{ supervise.Late }
 
 // To whoever asked.
 
 // Candidate is a node that passed the filter, in answer to a [Request]. It may have been
 // given before: whether to dial it is the receiver's business.
 type Candidate struct {
-	late
+	supervise.Late
 	Node   *enode.Node
 	Source string // SourceV4, SourceV5 or SourceDNS
 }
@@ -63,7 +58,7 @@ type Candidate struct {
 // Resolved answers [Resolve]. Node is the newest record that was found, or nil if there is
 // none that is newer or has an address where the asker's had none.
 type Resolved struct {
-	late
+	supervise.Late
 	ID   enode.ID
 	Node *enode.Node
 }
@@ -81,7 +76,7 @@ const (
 // opened says that the transports are up, or why not; which bootnodes they have to do
 // without; and whether it may help to look up their names again.
 type opened struct {
-	late
+	supervise.Late
 	session   *session
 	err       error
 	missing   []error
@@ -90,24 +85,24 @@ type opened struct {
 
 // reopen is the actor's timer to itself: bootnodes were missing, look again.
 type reopen struct {
-	late
+	supervise.Late
 	session *session
 }
 
 // yielded is the next node of a source, which waits for credit now.
 type yielded struct {
-	late
+	supervise.Late
 	session *session
 	lane    *lane
 	node    *enode.Node
 }
 
 // rested is the actor's timer to itself: a source may search again.
-type rested struct{ late }
+type rested struct{ supervise.Late }
 
 // exhausted says that a source has come to an end, which none does by itself.
 type exhausted struct {
-	late
+	supervise.Late
 	session *session
 	lane    *lane
 }
@@ -115,7 +110,7 @@ type exhausted struct {
 // learned is a node of the v4 walk with the record that it was asked for; nil: it didn't
 // give any.
 type learned struct {
-	late
+	supervise.Late
 	session *session
 	lane    *lane
 	node    *enode.Node
@@ -123,7 +118,7 @@ type learned struct {
 
 // resolved is the end of a search for Resolve.
 type resolved struct {
-	late
+	supervise.Late
 	session *session
 	answer  *Resolved
 	to      *actor.PID
@@ -131,13 +126,13 @@ type resolved struct {
 
 // reached says that a packet came from a public address that we had sent nothing to.
 type reached struct {
-	late
+	supervise.Late
 	from netip.AddrPort
 }
 
 // deaf says that a socket can't be read from.
 type deaf struct {
-	late
+	supervise.Late
 	socket string
 	err    error
 	final  bool // somebody closed it
@@ -145,13 +140,13 @@ type deaf struct {
 
 // unlisted says that a DNS list can't be read, for the first time or again after it could.
 type unlisted struct {
-	late
+	supervise.Late
 	domain string
 	err    error
 }
 
 // left says, after Leave, that all that this actor started has ended.
-type left struct{ late }
+type left struct{ supervise.Late }
 
 // leaveOverdue is the actor's timer to itself, after Leave.
-type leaveOverdue struct{ late }
+type leaveOverdue struct{ supervise.Late }

@@ -13,7 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/discover"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 const (
@@ -58,7 +58,7 @@ const (
 // mux owns the sockets. It hands what comes in to the protocol that it belongs to, bounded
 // and fairly, and outlives the incarnations of the actor: a crash closes no socket.
 type mux struct {
-	clock    actors.Clock
+	clock    supervise.Clock
 	restrict []netip.Prefix
 	sniff    func(datagram []byte, from netip.AddrPort) bool // may be nil
 	sockets  []*socket

@@ -10,7 +10,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // Whoever uses the line while sessions come and go gets an answer or an error, and soon.
@@ -67,7 +67,7 @@ func TestLineDuringRestarts(t *testing.T) {
 			})
 		}
 		for n := range crashes {
-			s.root.Send(s.pid, &actors.Inject{})
+			s.root.Send(s.pid, &supervise.Inject{})
 			for range 600 {
 				if s.restarts() > n {
 					break

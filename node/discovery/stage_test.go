@@ -15,7 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // stage is the actor under a supervisor, in simulated time, with somebody who asks.
@@ -28,19 +28,19 @@ type stage struct {
 	asker *actor.PID
 	key   *ecdsa.PrivateKey
 	local *enode.LocalNode
-	log   *actors.Journal
+	log   *supervise.Journal
 
 	mu       sync.Mutex
 	got      []*Candidate
 	resolved []*Resolved
 	inbound  []netip.AddrPort
-	journal  []actors.Event
+	journal  []supervise.Step
 	stopped  chan struct{}
 }
 
 // parent supervises the actor as the node does.
 type parent struct {
-	*actors.Supervisor
+	*supervise.Supervisor
 	stage   *stage
 	props   *actor.Props
 	spawned chan struct{}
@@ -57,7 +57,7 @@ func (p *parent) Receive(ctx actor.Context) {
 			panic(err)
 		}
 		p.stage.pid = pid
-		p.Adopt(pid, &actors.Resident)
+		p.Adopt(pid, &supervise.Resident)
 		close(p.spawned)
 	case *actor.Terminated:
 		close(p.stage.stopped)
@@ -85,7 +85,7 @@ func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 	synctest.Test(t, func(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(time.Minute) }) // simulated: the last of the library ends
 		s := &stage{t: t, net: newSimNet(), stopped: make(chan struct{})}
-		journal := actors.NewJournal(nil, func(e actors.Event) {
+		journal := supervise.NewJournal(nil, func(e supervise.Step) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.journal = append(s.journal, e)
@@ -126,7 +126,7 @@ func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 
 // spawn starts the actor under a supervisor.
 func (s *stage) spawn(props *actor.Props) {
-	spawned, sup := make(chan struct{}), actors.NewSupervisor(actors.SystemClock, s.log, nil)
+	spawned, sup := make(chan struct{}), supervise.NewSupervisor(supervise.SystemClock, s.log, nil)
 	s.tops = append(s.tops, s.root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &parent{Supervisor: sup, stage: s, props: props, spawned: spawned}
 	}, actor.WithSupervisor(sup))))
@@ -180,7 +180,7 @@ func (s *stage) restarts() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.journal {
-		if e.Event == actors.Restarted {
+		if e.Event == supervise.Restarted {
 			n++
 		}
 	}
@@ -208,7 +208,7 @@ func (s *stage) addV4With(entries []enr.Entry, at string, boot ...*enode.Node) *
 	s.t.Helper()
 	key := newKey(s.t)
 	r := &remote{key: key, local: newLocal(s.t, key, at, entries...)}
-	v4, err := discover.ListenV4(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot, Clock: newLibraryClock(actors.SystemClock)})
+	v4, err := discover.ListenV4(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot, Clock: newLibraryClock(supervise.SystemClock)})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func (s *stage) addV5At(record, at string, boot ...*enode.Node) *remote {
 	s.t.Helper()
 	key := newKey(s.t)
 	r := &remote{key: key, local: newLocal(s.t, key, record)}
-	v5, err := discover.ListenV5(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot, Clock: newLibraryClock(actors.SystemClock)})
+	v5, err := discover.ListenV5(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot, Clock: newLibraryClock(supervise.SystemClock)})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover/v5wire"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // A handler's panic is a crash of the actor and an empty answer, and not the end.
@@ -38,7 +38,7 @@ func TestTalkHandlerPanics(t *testing.T) {
 		defer s.mu.Unlock()
 		var reason string
 		for _, e := range s.journal {
-			if e.Event == actors.Failed {
+			if e.Event == supervise.Failed {
 				reason += e.Reason
 			}
 		}

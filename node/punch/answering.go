@@ -7,7 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // answering is the actor of one call of another node's. What to do is in answerer.
@@ -22,7 +22,7 @@ type answering struct {
 	self   *actor.PID
 	ctx    context.Context // ends with the actor
 	cancel context.CancelFunc
-	timer  actors.Timer
+	timer  supervise.Timer
 	over   bool
 }
 
@@ -74,9 +74,9 @@ func (a *answering) arm() {
 	a.timer = a.cfg.Clock.AfterFunc(answerTime, func() { a.tell(&expired{}) })
 }
 
-func (a *answering) tell(msg any) { actors.Send(a.root, a.self, msg) }
+func (a *answering) tell(msg any) { supervise.Send(a.root, a.self, msg) }
 
-func (a *answering) spawn(f func()) { actors.Go(a.root, a.self, f) }
+func (a *answering) spawn(f func()) { supervise.Go(a.root, a.self, f) }
 
 func (a *answering) perform(todo []any) {
 	for _, do := range todo {
@@ -93,7 +93,7 @@ func (a *answering) perform(todo []any) {
 func (a *answering) end(err error) {
 	a.release()
 	a.cfg.Logger.Debug("call of another node ended", "id", a.caller.TerminalString(), "result", causeName(err), "reason", err)
-	actors.Send(a.root, a.puncher, &answerEnded{by: a.self, err: err})
+	supervise.Send(a.root, a.puncher, &answerEnded{by: a.self, err: err})
 }
 
 func (a *answering) release() {

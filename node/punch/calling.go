@@ -12,7 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // calling is the actor of one call of ours. What to do next is in caller; the actor does it,
@@ -28,7 +28,7 @@ type calling struct {
 	token  token
 	ctx    context.Context // ends with the actor
 	cancel context.CancelFunc
-	timers []actors.Timer
+	timers []supervise.Timer
 	over   bool
 }
 
@@ -84,9 +84,9 @@ func (a *calling) start(ctx actor.Context) {
 	a.perform(a.machine.begin())
 }
 
-func (a *calling) tell(msg any) { actors.Send(a.root, a.self, msg) }
+func (a *calling) tell(msg any) { supervise.Send(a.root, a.self, msg) }
 
-func (a *calling) spawn(f func()) { actors.Go(a.root, a.self, f) }
+func (a *calling) spawn(f func()) { supervise.Go(a.root, a.self, f) }
 
 func (a *calling) after(d time.Duration, msg any) {
 	a.timers = append(a.timers, a.cfg.Clock.AfterFunc(d, func() { a.tell(msg) }))
@@ -204,7 +204,7 @@ func (a *calling) met(msg *met) {
 // crossing: the target calls us, too.
 func (a *calling) crossing(asked *openAsked) {
 	if a.machine.crossed(bytes.Compare(a.cfg.ID[:], asked.from[:]) < 0) {
-		actors.Send(a.root, a.puncher, &gaveWay{asked: asked})
+		supervise.Send(a.root, a.puncher, &gaveWay{asked: asked})
 		a.end(nil, ErrCrossed)
 		return
 	}
@@ -216,7 +216,7 @@ func (a *calling) end(conn *Handover, err error) {
 	a.release()
 	a.cfg.Logger.Log(context.Background(), levelOf(err), "call through NATs ended", "id", a.target.ID().TerminalString(), "result", causeName(err), "reason", err,
 		"nat", a.machine.ours, "theirs", a.machine.theirs, "udp", a.machine.pinged, "rounds", a.machine.round)
-	actors.Send(a.root, a.puncher, &callEnded{by: a.self, conn: conn, err: err})
+	supervise.Send(a.root, a.puncher, &callEnded{by: a.self, conn: conn, err: err})
 }
 
 // levelOf is how much an operator wants to know of how a call ended: that it worked, or that

@@ -10,7 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // reach begins a call, or says why not.
@@ -34,7 +34,7 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	if err != nil {
 		p.count(false, err)
 		p.cfg.Logger.Log(context.Background(), levelOf(err), "node not called through NATs", "id", msg.Node.ID().TerminalString(), "reason", err)
-		actors.Send(ctx, msg.To, &Reached{ID: msg.Node.ID(), Err: err})
+		supervise.Send(ctx, msg.To, &Reached{ID: msg.Node.ID(), Err: err})
 		return
 	}
 	record, _ := target.UDPEndpoint()
@@ -45,7 +45,7 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 		Desk: p.Desk, puncher: ctx.Self(), target: target,
 		machine: caller{ours: ours, theirs: theirs, relays: relays, record: record, canTCP: p.cfg.Door != nil},
 	}
-	pid := ctx.SpawnPrefix(actors.PropsOf(func() actor.Actor { return c }, p.cfg.Journal), name("call", target.ID()))
+	pid := ctx.SpawnPrefix(supervise.PropsOf(func() actor.Actor { return c }, p.cfg.Journal), name("call", target.ID()))
 	p.calls[target.ID()] = &underway{pid: pid, ours: ours, theirs: theirs, asker: msg.To}
 }
 
@@ -89,7 +89,7 @@ func (p *puncher) callOver(id enode.ID, u *underway, how *Reached, now time.Time
 	delete(p.calls, id)
 	p.memory.ended(id, u.ours, u.theirs, how.Err, now)
 	p.count(false, how.Err)
-	actors.Send(p.root, u.asker, how)
+	supervise.Send(p.root, u.asker, how)
 }
 
 // rung has an actor answer a call. A node makes one call at a time to us, so the last one
@@ -100,13 +100,13 @@ func (p *puncher) rung(ctx actor.Context, msg *rung, now time.Time) {
 	case u != nil && u.token == msg.token: // its next round
 	case u != nil:
 		u.token = msg.token
-		actors.Send(ctx, u.pid, msg)
+		supervise.Send(ctx, u.pid, msg)
 	case len(p.answers) < maxAnswers:
 		a := &answering{
 			Desk: p.Desk, puncher: ctx.Self(), caller: msg.caller, relays: p.plan.relays(now),
 			machine: answerer{ours: p.belief.nat(now), canTCP: p.cfg.Door != nil && p.cfg.Inbound != nil},
 		}
-		pid := ctx.SpawnPrefix(actors.PropsOf(func() actor.Actor { return a }, p.cfg.Journal), name("answer", msg.caller))
+		pid := ctx.SpawnPrefix(supervise.PropsOf(func() actor.Actor { return a }, p.cfg.Journal), name("answer", msg.caller))
 		p.answers[msg.caller] = &underway{pid: pid, token: msg.token}
 	}
 }
@@ -120,7 +120,7 @@ func (p *puncher) openAsked(ctx actor.Context, msg *openAsked) {
 	case no != yes:
 		msg.reply <- openAnswer{Status: no}
 	case call != nil:
-		actors.Send(ctx, call.pid, &crossing{asked: msg})
+		supervise.Send(ctx, call.pid, &crossing{asked: msg})
 	default:
 		p.answer(ctx, msg)
 	}
@@ -133,7 +133,7 @@ func (p *puncher) answer(ctx actor.Context, asked *openAsked) {
 		return
 	}
 	u.asked = true
-	actors.Send(ctx, u.pid, asked)
+	supervise.Send(ctx, u.pid, asked)
 }
 
 // rangFor gives what answers the call that an OPEN belongs to: its token says which one.

@@ -10,13 +10,13 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
 // keeper supervises a puncher.
 type keeper struct {
-	*actors.Supervisor
+	*supervise.Supervisor
 	h    *host
 	done chan struct{}
 }
@@ -27,7 +27,7 @@ func (k *keeper) Receive(ctx actor.Context) {
 	}
 	if _, ok := ctx.Message().(*actor.Started); ok {
 		k.h.pid = ctx.Spawn(k.h.desk.Props())
-		k.Adopt(k.h.pid, &actors.ServicePolicy) // not the pauses of the node: it is to crash more often
+		k.Adopt(k.h.pid, &supervise.ServicePolicy) // not the pauses of the node: it is to crash more often
 		close(k.done)
 	}
 }
@@ -40,7 +40,7 @@ func (w *world) supervised(k kind, ip string, knows ...*host) (*host, *actor.PID
 	}
 	up := make(chan struct{})
 	top := w.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-		return &keeper{Supervisor: actors.NewSupervisor(actors.SystemClock, nil, nil), h: h, done: up}
+		return &keeper{Supervisor: supervise.NewSupervisor(supervise.SystemClock, nil, nil), h: h, done: up}
 	}))
 	<-up
 	w.mu.Lock()
@@ -54,7 +54,7 @@ func (w *world) kill() (n int) {
 	for _, bucket := range w.system.ProcessRegistry.LocalPIDs.LocalPIDs {
 		for _, id := range bucket.Keys() {
 			if strings.Contains(id, "/call-") || strings.Contains(id, "/answer-") {
-				w.system.Root.Send(w.system.NewLocalPID(id), &actors.Inject{})
+				w.system.Root.Send(w.system.NewLocalPID(id), &supervise.Inject{})
 				n++
 			}
 		}
@@ -82,7 +82,7 @@ func TestCrashes(t *testing.T) {
 					calls = append(calls, w.reach(a, other), w.reach(other, a))
 					time.Sleep(time.Duration(i*i%23+1) * delay) // of a call's 25 or so
 					if i%5 == 4 {                               // alone, or it would have no call under way
-						w.system.Root.Send(a.pid, &actors.Inject{})
+						w.system.Root.Send(a.pid, &supervise.Inject{})
 					} else {
 						killed += w.kill()
 					}

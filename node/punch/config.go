@@ -9,7 +9,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // Config is what hole punching needs to know and to reach.
@@ -38,10 +38,10 @@ type Config struct {
 	// must not block.
 	Changed func(State)
 
-	Clock   actors.Clock    // nil: the system's
-	Rand    io.Reader       // nil: the system's; safe from any goroutine
-	Journal *actors.Journal // nil: lifecycles are not logged
-	Logger  *slog.Logger    // nil: nothing is logged
+	Clock   supervise.Clock    // nil: the system's
+	Rand    io.Reader          // nil: the system's; safe from any goroutine
+	Journal *supervise.Journal // nil: lifecycles are not logged
+	Logger  *slog.Logger       // nil: nothing is logged
 }
 
 // Why a call came to nothing.

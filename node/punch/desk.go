@@ -12,7 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // What others may make us do in a minute.
@@ -73,7 +73,7 @@ type address struct {
 // New makes a desk. It opens nothing and starts nothing.
 func New(c Config) *Desk {
 	if c.Clock == nil {
-		c.Clock = actors.SystemClock
+		c.Clock = supervise.SystemClock
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader
@@ -150,7 +150,7 @@ func (d *Desk) hello(from *enode.Node, at netip.AddrPort, msg hello) []byte {
 		d.cfg.Line.Learn(n)
 	}
 	if to := d.puncher.Load(); to != nil && d.state.Load().Belief == Unknown {
-		actors.Send(to.root, to.pid, &greeted{from: n, at: at})
+		supervise.Send(to.root, to.pid, &greeted{from: n, at: at})
 	}
 	if msg.TCP && d.cfg.Door != nil && d.mayAt(d.awaits, at.Addr(), d.cfg.Clock.Now()) {
 		d.cfg.Door.Await(at.Addr())
@@ -172,7 +172,7 @@ func (d *Desk) ring(by enode.ID, msg ring, now time.Time) status {
 		d.cfg.Logger.Debug("opener not sent", "addr", at, "err", err)
 		return refused
 	}
-	actors.Send(puncher.root, puncher.pid, &rung{caller: msg.Caller, token: msg.Token})
+	supervise.Send(puncher.root, puncher.pid, &rung{caller: msg.Caller, token: msg.Token})
 	return yes
 }
 
@@ -196,7 +196,7 @@ func (d *Desk) open(from *enode.Node, at netip.AddrPort, msg open) openAnswer {
 		return openAnswer{Status: refused}
 	}
 	reply := make(chan openAnswer, 1)
-	actors.Send(to.root, to.pid, &openAsked{from: from.ID(), at: at, msg: msg, reply: reply})
+	supervise.Send(to.root, to.pid, &openAsked{from: from.ID(), at: at, msg: msg, reply: reply})
 	late := make(chan struct{})
 	timer := d.cfg.Clock.AfterFunc(openPatience, func() { close(late) })
 	defer timer.Stop()

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // handoverTime is how long a connection waits for its taker.
@@ -16,11 +16,11 @@ const handoverTime = 3 * time.Second
 type Handover struct {
 	mu    sync.Mutex
 	conn  net.Conn
-	timer actors.Timer
+	timer supervise.Timer
 }
 
 // NewHandover has a connection wait for its taker.
-func NewHandover(clock actors.Clock, conn net.Conn) *Handover {
+func NewHandover(clock supervise.Clock, conn net.Conn) *Handover {
 	h := &Handover{conn: conn}
 	h.mu.Lock()
 	defer h.mu.Unlock()

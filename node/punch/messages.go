@@ -6,23 +6,18 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // This file is the whole vocabulary of the actors, by sender.
-
-// late is embedded in messages that may find their receiver gone. It keeps protoactor
-// from logging each of them as a dead letter.
-type late struct{}
-
-// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
-func (late) IgnoreDeadLetterLogging() {}
 
 // To the puncher, from who wants a connection.
 
 // Reach asks for a TCP connection to a node that can't be dialed. To gets one *[Reached],
 // whatever happens.
 type Reach struct {
-	late
+	supervise.Late
 	Node *enode.Node
 	To   *actor.PID
 }
@@ -31,7 +26,7 @@ type Reach struct {
 // it, whichever way the connection came; it is nil with an Err, which is one of this
 // package's.
 type Reached struct {
-	late
+	supervise.Late
 	ID   enode.ID
 	Conn *Handover
 	Err  error
@@ -42,12 +37,12 @@ type Reached struct {
 // Mapped says whether others reach the node without our help: the operator said so, or a
 // router maps its ports.
 type Mapped struct {
-	late
+	supervise.Late
 	Open bool
 }
 
 // Renewed says that the node's record is another than before.
-type Renewed struct{ late }
+type Renewed struct{ supervise.Late }
 
 // To the announcer, by way of Config.Changed.
 
@@ -73,14 +68,14 @@ type State struct {
 // rung says that a neighbour rang for a caller, and that our NAT is open for it. The puncher
 // passes it on to the actor that answers the caller, if that makes another call now.
 type rung struct {
-	late
+	supervise.Late
 	caller enode.ID
 	token  token
 }
 
 // greeted says that a node said HELLO, while we don't know where we are ourselves.
 type greeted struct {
-	late
+	supervise.Late
 	from *enode.Node
 	at   netip.AddrPort // where it is
 }
@@ -88,7 +83,7 @@ type greeted struct {
 // openAsked is a caller's OPEN. reply takes one answer without blocking; the puncher passes
 // the message on to the actor that answers the call.
 type openAsked struct {
-	late
+	supervise.Late
 	from  enode.ID
 	at    netip.AddrPort
 	msg   open
@@ -98,11 +93,11 @@ type openAsked struct {
 // From the puncher's own goroutines and timers.
 
 // due is the puncher's timer to itself: there may be neighbours to talk to.
-type due struct{ late }
+type due struct{ supervise.Late }
 
 // helloed says what a neighbour sees, or why it doesn't say.
 type helloed struct {
-	late
+	supervise.Late
 	relay  *enode.Node
 	answer helloAnswer
 	err    error
@@ -110,7 +105,7 @@ type helloed struct {
 
 // ponged is the same by a neighbour who does not take part.
 type ponged struct {
-	late
+	supervise.Late
 	by       netip.AddrPort
 	observed netip.AddrPort
 	err      error
@@ -118,7 +113,7 @@ type ponged struct {
 
 // otherSaw is what the other port of a neighbour sees.
 type otherSaw struct {
-	late
+	supervise.Late
 	by       netip.AddrPort
 	token    token
 	observed netip.AddrPort
@@ -126,14 +121,14 @@ type otherSaw struct {
 
 // introduced is a neighbour's record, for one of whom we had a URL only.
 type introduced struct {
-	late
+	supervise.Late
 	id   enode.ID
 	node *enode.Node // nil: it didn't answer
 }
 
 // tcpSeen says under which TCP endpoint a neighbour sees our listening port.
 type tcpSeen struct {
-	late
+	supervise.Late
 	observed netip.AddrPort
 	err      error
 }
@@ -142,7 +137,7 @@ type tcpSeen struct {
 
 // callEnded is the last word of a call's actor. The puncher stops it, and answers the asker.
 type callEnded struct {
-	late
+	supervise.Late
 	by   *actor.PID
 	conn *Handover // nil with an err
 	err  error
@@ -150,7 +145,7 @@ type callEnded struct {
 
 // answerEnded is the last word of an answer's actor.
 type answerEnded struct {
-	late
+	supervise.Late
 	by  *actor.PID
 	err error
 }
@@ -160,13 +155,13 @@ type answerEnded struct {
 // crossing tells a call that its target calls us, and wants to connect. The call answers
 // OPEN if it goes on itself; else it ends, and has the puncher answer.
 type crossing struct {
-	late
+	supervise.Late
 	asked *openAsked
 }
 
 // gaveWay is the call's word for the latter.
 type gaveWay struct {
-	late
+	supervise.Late
 	asked *openAsked
 }
 
@@ -174,35 +169,35 @@ type gaveWay struct {
 
 type (
 	called struct { // by a relay
-		late
+		supervise.Late
 		status status
 		target netip.AddrPort
 		err    error
 	}
 	heardOpener struct {
-		late
+		supervise.Late
 		from netip.AddrPort
 	}
 	pong struct {
-		late
+		supervise.Late
 		err error
 	}
-	paused  struct{ late }
+	paused  struct{ supervise.Late }
 	learned struct { // our TCP port
-		late
+		supervise.Late
 		port uint16
 		err  error
 	}
 	opened struct {
-		late
+		supervise.Late
 		answer openAnswer
 		trip   time.Duration
 		err    error
 	}
 	met struct {
-		late
+		supervise.Late
 		conn *Handover
 		err  error
 	}
-	expired struct{ late }
+	expired struct{ supervise.Late }
 )

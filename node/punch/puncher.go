@@ -10,7 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 
 // Props makes the puncher. It is to be spawned once, under a supervisor that restarts it.
 func (d *Desk) Props() *actor.Props {
-	return actors.PropsOf(func() actor.Actor { return &puncher{Desk: d} }, d.cfg.Journal, actor.WithSupervisor(actors.EndFailed{Journal: d.cfg.Journal}))
+	return supervise.PropsOf(func() actor.Actor { return &puncher{Desk: d} }, d.cfg.Journal, actor.WithSupervisor(supervise.EndFailed{Journal: d.cfg.Journal}))
 }
 
 // puncher is the actor that knows what NAT we are behind, keeps neighbours told of it, and
@@ -42,7 +42,7 @@ type puncher struct {
 	met     map[enode.ID]*acquaintance // neighbours that we have URLs of
 	pinged  time.Time                  // when neighbours that don't take part were pinged
 	asked   time.Time                  // when one was that had said HELLO
-	timer   actors.Timer
+	timer   supervise.Timer
 
 	insisted int       // HELLOs that were said again soon
 	insistAt time.Time // when to say the next one; zero: no neighbour has answered yet
@@ -133,7 +133,7 @@ func (p *puncher) start(ctx actor.Context) {
 func (p *puncher) decline(msg any) {
 	switch msg := msg.(type) {
 	case *Reach:
-		actors.Send(p.root, msg.To, &Reached{ID: msg.Node.ID(), Err: ErrDown})
+		supervise.Send(p.root, msg.To, &Reached{ID: msg.Node.ID(), Err: ErrDown})
 	case *openAsked:
 		msg.reply <- openAnswer{Status: refused}
 	case *callEnded:
@@ -147,7 +147,7 @@ func (p *puncher) decline(msg any) {
 // actors of the calls.
 func (p *puncher) end() {
 	for id, u := range p.calls {
-		actors.Send(p.root, u.asker, &Reached{ID: id, Err: ErrDown})
+		supervise.Send(p.root, u.asker, &Reached{ID: id, Err: ErrDown})
 	}
 	p.over = true
 	p.cancel()
@@ -159,9 +159,9 @@ func (p *puncher) end() {
 	p.other.close()
 }
 
-func (p *puncher) tell(msg any) { actors.Send(p.root, p.self, msg) }
+func (p *puncher) tell(msg any) { supervise.Send(p.root, p.self, msg) }
 
-func (p *puncher) spawn(f func()) { actors.Go(p.root, p.self, f) }
+func (p *puncher) spawn(f func()) { supervise.Go(p.root, p.self, f) }
 
 // proceed says HELLO to those whose turn it is, tells what is new, and sees to it that the
 // next turn comes.

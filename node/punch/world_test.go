@@ -17,7 +17,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
-	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
@@ -150,7 +150,7 @@ func (w *world) host(k kind, ip string) *host {
 	}
 	h.renew(punch.State{})
 	h.desk = punch.New(punch.Config{
-		ID: h.id(), Self: h.self, Line: h, Door: h, Clock: actors.SystemClock,
+		ID: h.id(), Self: h.self, Line: h, Door: h, Clock: supervise.SystemClock,
 		OwnAddrs:  func() []netip.Addr { return h.own() },
 		OpenOther: h.openOther,
 		Inbound:   func(conn net.Conn) { h.in <- conn },

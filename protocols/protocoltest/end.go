@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -13,16 +14,16 @@ import (
 const patience = 30 * time.Second
 
 // Step is one lifecycle step of an actor, as the node's log has it.
-type Step = actors.Event
+type Step = supervise.Step
 
 // The steps that [Step] tells.
 const (
-	Started   = actors.Started
-	Failed    = actors.Failed
-	Restarted = actors.Restarted
-	Returned  = actors.Returned
-	Stopped   = actors.Stopped
-	GaveUp    = actors.GaveUp
+	Started   = supervise.Started
+	Failed    = supervise.Failed
+	Restarted = supervise.Restarted
+	Returned  = supervise.Returned
+	Stopped   = supervise.Stopped
+	GaveUp    = supervise.GaveUp
 )
 
 // End is one node's end of a [Pair]: the protocol's Link there, and what a test
@@ -71,7 +72,7 @@ func (e *End) CrashService() {
 func (e *End) crash(pid *actor.PID, ended <-chan struct{}) {
 	e.tb.Helper()
 	before, _ := e.steps.from(0)
-	actors.Send(e.root, pid, &actors.Inject{})
+	supervise.Send(e.root, pid, &supervise.Inject{})
 	if !e.awaitStep(pid, len(before), ended, func(s Step) bool { return s.Event == Restarted && s.Injected }) {
 		e.tb.Fatalf("end %s: no restart in %v", e.name, patience)
 	}
@@ -79,14 +80,14 @@ func (e *End) crash(pid *actor.PID, ended <-chan struct{}) {
 
 // Tell sends a message to an actor, such as the end's own (Self) or its Service, as other
 // actors of the node do.
-func (e *End) Tell(pid *actor.PID, msg any) { actors.Send(e.root, pid, msg) }
+func (e *End) Tell(pid *actor.PID, msg any) { supervise.Send(e.root, pid, msg) }
 
 // awaitStep waits for a step of an actor, the first so many steps of the end left out. It
 // returns as well when ended closes; false is the end of its patience.
 func (e *End) awaitStep(of *actor.PID, skip int, ended <-chan struct{}, wanted func(Step) bool) bool {
 	overdue := time.NewTimer(patience)
 	defer overdue.Stop()
-	self := actors.Path(of)
+	self := supervise.Path(of)
 	for {
 		news, more := e.steps.from(skip)
 		for _, s := range news {
@@ -148,7 +149,7 @@ func (e *End) Steps() []Step {
 
 // Restarts is how often the protocol's actor was restarted so far.
 func (e *End) Restarts() int {
-	n, self := 0, actors.Path(e.Self())
+	n, self := 0, supervise.Path(e.Self())
 	for _, s := range e.Steps() {
 		if s.Event == Restarted && s.Actor == self {
 			n++

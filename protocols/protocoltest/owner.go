@@ -4,6 +4,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -11,7 +12,7 @@ import (
 // peers actor are for all of its links. It starts the link and tells when the link's actors
 // are gone.
 type owner struct {
-	*actors.Supervisor
+	*supervise.Supervisor
 	end     *End
 	cfg     actors.Config
 	mounted *protocols.Mounted
@@ -44,10 +45,10 @@ func (o *owner) start(ctx actor.Context) error {
 		name := "service-" + o.mounted.Spec.Name
 		o.service = actor.NewPID(ctx.Self().Address, ctx.Self().Id+"/"+name)
 		o.mounted.ServeAt(ctx.ActorSystem().Root, o.service)
-		if _, err := ctx.SpawnNamed(actors.PropsOf(o.mounted.NewService, o.cfg.Journal), name); err != nil {
+		if _, err := ctx.SpawnNamed(supervise.PropsOf(o.mounted.NewService, o.cfg.Journal), name); err != nil {
 			return err
 		}
-		o.Adopt(o.service, &actors.ServicePolicy)
+		o.Adopt(o.service, &supervise.ServicePolicy)
 	}
 	link, err := actors.Spawn(ctx, o.cfg)
 	o.end.link = link

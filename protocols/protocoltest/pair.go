@@ -14,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -227,14 +228,14 @@ func (n *node) accept(conn net.Conn) error {
 // spawn starts the link's actors at one end, below an owner of their own.
 func (n *node) spawn(system *actor.ActorSystem, conn *conn, inbound bool, tb fataler, log *slog.Logger) (*End, error) {
 	e := &End{tb: tb, name: n.name, conn: conn, root: system.Root, gone: make(chan struct{}), stopped: make(chan struct{})}
-	journal := actors.NewJournal(log, e.steps.add)
+	journal := supervise.NewJournal(log, e.steps.add)
 	started := make(chan error, 1)
 	o := &owner{end: e, result: started, mounted: n.mounted, cfg: actors.Config{
 		System: system, Name: "peer", Conn: conn, Session: n.session, Protocols: n.mounted.Offers, Inbound: inbound, Journal: journal,
 	}}
-	o.Supervisor = actors.NewSupervisor(actors.SystemClock, journal, nil)
+	o.Supervisor = supervise.NewSupervisor(supervise.SystemClock, journal, nil)
 	var err error
-	e.owner, err = system.Root.SpawnNamed(actors.PropsOf(func() actor.Actor { return o }, journal), n.name)
+	e.owner, err = system.Root.SpawnNamed(supervise.PropsOf(func() actor.Actor { return o }, journal), n.name)
 	if err == nil {
 		err = <-started
 	}
@@ -254,7 +255,7 @@ func (e *End) end() error {
 	if !closes(e.gone) {
 		return fmt.Errorf("end %s: an actor has not stopped %v after the link's end", e.name, patience)
 	}
-	actors.Send(e.root, e.owner, &finish{})
+	supervise.Send(e.root, e.owner, &finish{})
 	if !closes(e.stopped) {
 		return fmt.Errorf("end %s: the service has not stopped in %v", e.name, patience)
 	}

@@ -1,4 +1,4 @@
-package actors
+package supervise
 
 import (
 	"slices"
@@ -23,7 +23,7 @@ type Supervisor struct {
 type Guardian interface {
 	// Describe gives the fields that all records of a child share; its path is
 	// filled in already.
-	Describe(child *actor.PID) Event
+	Describe(child *actor.PID) Step
 	// ChildFailed is told of each failure before anything is decided. It returns
 	// false to forbid the restart.
 	ChildFailed(child *actor.PID, crash *Crash) bool
@@ -183,7 +183,7 @@ func (s *Supervisor) recordFailure(w *ward, event string, crash *Crash, backoff 
 	s.journal.Record(e)
 }
 
-func (s *Supervisor) describe(w *ward, event string) (e Event) {
+func (s *Supervisor) describe(w *ward, event string) (e Step) {
 	if s.guardian != nil {
 		e = s.guardian.Describe(w.pid)
 	}

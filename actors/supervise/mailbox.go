@@ -1,4 +1,4 @@
-package actors
+package supervise
 
 import (
 	"runtime"
@@ -24,8 +24,8 @@ type mailbox struct {
 	suspended bool
 }
 
-// newMailbox is an actor.MailboxProducer.
-func newMailbox() actor.Mailbox { return new(mailbox) }
+// NewMailbox is an actor.MailboxProducer.
+func NewMailbox() actor.Mailbox { return new(mailbox) }
 
 // RegisterHandlers implements actor.Mailbox; it is called before any message.
 func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {

@@ -1,4 +1,4 @@
-package actors
+package supervise
 
 import (
 	"slices"
@@ -32,23 +32,23 @@ func TestRestartHistory(t *testing.T) {
 		policy   *Policy
 		failures []failure
 	}{
-		{"at once, then 10 ms doubling to 1 s", linkChild(Transient, unlimited),
+		{"at once, then 10 ms doubling to 1 s", LinkChild(Transient, unlimited),
 			storm(0, 10*ms, 20*ms, 40*ms, 80*ms, 160*ms, 320*ms, 640*ms, time.Second, time.Second, time.Second)},
-		{"10 s of health are a new beginning", linkChild(Transient, unlimited),
+		{"10 s of health are a new beginning", LinkChild(Transient, unlimited),
 			slices.Concat(storm(0, 10*ms, 20*ms), []failure{{after: 20*ms + 10*time.Second}, {after: ms, backoff: 10 * ms}})},
-		{"less than that is not", linkChild(Transient, unlimited),
+		{"less than that is not", LinkChild(Transient, unlimited),
 			slices.Concat(storm(0, 10*ms, 20*ms), []failure{{after: 20*ms + 10*time.Second - ms, backoff: 40 * ms}})},
-		{"waiting for a restart is no health", linkChild(Transient, unlimited),
+		{"waiting for a restart is no health", LinkChild(Transient, unlimited),
 			slices.Concat(storm(0, 10*ms, 20*ms, 40*ms, 80*ms, 160*ms, 320*ms, 640*ms, time.Second),
 				[]failure{{after: 10*time.Second + 999*ms, backoff: time.Second}, {after: 11 * time.Second}})},
-		{"five restarts a minute unless said otherwise", linkChild(Transient, Intensity{}),
+		{"five restarts a minute unless said otherwise", LinkChild(Transient, Intensity{}),
 			slices.Concat(storm(0, 10*ms, 20*ms, 40*ms, 80*ms), []failure{{after: 100 * ms, giveUp: true}})},
-		{"failures leave the window one by one", linkChild(Transient, Intensity{Restarts: 2, Within: time.Minute}),
+		{"failures leave the window one by one", LinkChild(Transient, Intensity{Restarts: 2, Within: time.Minute}),
 			[]failure{{}, {after: 40 * time.Second}, {after: 20 * time.Second}, {after: 19 * time.Second, giveUp: true}}},
-		{"no restart is allowed", linkChild(Transient, Intensity{Within: time.Minute}), []failure{{giveUp: true}}},
-		{"a permanent child has its limit, too", linkChild(Permanent, Intensity{Restarts: 1, Within: time.Second}),
+		{"no restart is allowed", LinkChild(Transient, Intensity{Within: time.Minute}), []failure{{giveUp: true}}},
+		{"a permanent child has its limit, too", LinkChild(Permanent, Intensity{Restarts: 1, Within: time.Second}),
 			[]failure{{}, {after: ms, giveUp: true}}},
-		{"a temporary child is never restarted", linkChild(Temporary, unlimited), []failure{{giveUp: true}}},
+		{"a temporary child is never restarted", LinkChild(Temporary, unlimited), []failure{{giveUp: true}}},
 		{"a resident one always is", &Resident,
 			slices.Concat(storm(time.Second, 2*time.Second, 4*time.Second, 8*time.Second, 16*time.Second, 32*time.Second, time.Minute, time.Minute),
 				[]failure{{after: 3 * time.Minute, backoff: time.Second}})},
@@ -69,7 +69,7 @@ func TestRestartHistory(t *testing.T) {
 // A child that fails slowly and for ever must not make its supervisor remember
 // for ever.
 func TestRestartHistoryIsBounded(t *testing.T) {
-	h, now := newHistory(*linkChild(Transient, Intensity{Restarts: 5, Within: time.Minute})), time.Unix(1e9, 0)
+	h, now := newHistory(*LinkChild(Transient, Intensity{Restarts: 5, Within: time.Minute})), time.Unix(1e9, 0)
 	for range 10_000 {
 		now = now.Add(20 * time.Second)
 		if _, giveUp := h.failed(now); giveUp {

@@ -1,4 +1,4 @@
-package actors
+package supervise
 
 import (
 	"bytes"
@@ -14,29 +14,29 @@ import (
 func TestJournalRecord(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		event  Event
+		event  Step
 		level  string
 		fields map[string]any // beside actor and event
 	}{
-		{"a peer starts", Event{Event: Started, Reason: "geth", Peer: "9f@1.2.3.4:5", Direction: "inbound"}, "INFO",
+		{"a peer starts", Step{Event: Started, Reason: "geth", Peer: "9f@1.2.3.4:5", Direction: "inbound"}, "INFO",
 			map[string]any{"reason": "geth", "peer": "9f@1.2.3.4:5", "direction": "inbound"}},
-		{"a child starts", Event{Event: Started, Quiet: true}, "DEBUG", nil},
-		{"a crash", Event{Event: Failed, Reason: "panic: x", Backoff: 10 * time.Millisecond, Stack: "main.go:1", Protocol: "eth/68"}, "ERROR",
+		{"a child starts", Step{Event: Started, Quiet: true}, "DEBUG", nil},
+		{"a crash", Step{Event: Failed, Reason: "panic: x", Backoff: 10 * time.Millisecond, Stack: "main.go:1", Protocol: "eth/68"}, "ERROR",
 			map[string]any{"reason": "panic: x", "restarts": 0.0, "backoff": 1e7, "stack": "main.go:1", "protocol": "eth/68"}},
-		{"a restart", Event{Event: Restarted, Restarts: 3}, "WARN", map[string]any{"restarts": 3.0, "backoff": 0.0}},
-		{"an injected crash", Event{Event: Failed, Injected: true}, "WARN", map[string]any{"restarts": 0.0, "backoff": 0.0, "injected": true}},
-		{"patience ran out", Event{Event: GaveUp, Restarts: 5}, "ERROR", map[string]any{"restarts": 5.0}},
-		{"a router refuses", Event{Event: GaveUp, Outside: true, Attrs: []slog.Attr{slog.Int("code", 501)}}, "WARN", map[string]any{"code": 501.0}},
-		{"a router is there", Event{Event: "mapped", Outside: true}, "INFO", nil},
-		{"a return", Event{Event: Returned}, "INFO", nil},
-		{"an end", Event{Event: Stopped, Reason: "remote: too many peers"}, "INFO", map[string]any{"reason": "remote: too many peers"}},
+		{"a restart", Step{Event: Restarted, Restarts: 3}, "WARN", map[string]any{"restarts": 3.0, "backoff": 0.0}},
+		{"an injected crash", Step{Event: Failed, Injected: true}, "WARN", map[string]any{"restarts": 0.0, "backoff": 0.0, "injected": true}},
+		{"patience ran out", Step{Event: GaveUp, Restarts: 5}, "ERROR", map[string]any{"restarts": 5.0}},
+		{"a router refuses", Step{Event: GaveUp, Outside: true, Attrs: []slog.Attr{slog.Int("code", 501)}}, "WARN", map[string]any{"code": 501.0}},
+		{"a router is there", Step{Event: "mapped", Outside: true}, "INFO", nil},
+		{"a return", Step{Event: Returned}, "INFO", nil},
+		{"an end", Step{Event: Stopped, Reason: "remote: too many peers"}, "INFO", map[string]any{"reason": "remote: too many peers"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			var seen []Event
+			var seen []Step
 			log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			tt.event.Actor = "node/peer"
-			NewJournal(log, func(e Event) { seen = append(seen, e) }).Record(tt.event)
+			NewJournal(log, func(e Step) { seen = append(seen, e) }).Record(tt.event)
 			var got map[string]any
 			if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 				t.Fatalf("%v in %s", err, out.Bytes())
@@ -56,15 +56,15 @@ func TestJournalRecord(t *testing.T) {
 
 func TestJournalWithoutLog(t *testing.T) {
 	var none *Journal
-	none.Record(Event{Event: Failed})
+	none.Record(Step{Event: Failed})
 	var seen []string
-	NewJournal(nil, func(e Event) { seen = append(seen, e.Event) }, func(e Event) { seen = append(seen, e.Event) }).Record(Event{Event: Started})
+	NewJournal(nil, func(e Step) { seen = append(seen, e.Event) }, func(e Step) { seen = append(seen, e.Event) }).Record(Step{Event: Started})
 	if !slices.Equal(seen, []string{Started, Started}) {
 		t.Errorf("observers saw %v", seen)
 	}
 	var out bytes.Buffer
 	quiet := slog.New(slog.NewTextHandler(&out, nil))
-	NewJournal(quiet).Record(Event{Event: Started, Quiet: true})
+	NewJournal(quiet).Record(Step{Event: Started, Quiet: true})
 	if out.Len() != 0 {
 		t.Errorf("a level that is off is logged: %s", &out)
 	}

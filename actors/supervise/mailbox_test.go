@@ -1,4 +1,4 @@
-package actors
+package supervise_test
 
 import (
 	"fmt"
@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // invoker is an actor as its mailbox sees it.
@@ -53,8 +56,8 @@ func (l *later) run() {
 	}
 }
 
-func newTestMailbox() (*mailbox, *invoker, *later) {
-	m, i, d := newMailbox().(*mailbox), new(invoker), new(later)
+func newTestMailbox() (actor.Mailbox, *invoker, *later) {
+	m, i, d := supervise.NewMailbox(), new(invoker), new(later)
 	m.RegisterHandlers(i, d)
 	m.Start()
 	return m, i, d
@@ -64,20 +67,20 @@ func TestMailboxRules(t *testing.T) {
 	suspend, resume := &actor.SuspendMailbox{}, &actor.ResumeMailbox{}
 	for _, tt := range []struct {
 		name string
-		do   func(m *mailbox, i *invoker, d *later)
+		do   func(m actor.Mailbox, i *invoker, d *later)
 		want []string
 	}{
-		{"first in, first out", func(m *mailbox, _ *invoker, d *later) {
+		{"first in, first out", func(m actor.Mailbox, _ *invoker, d *later) {
 			m.PostUserMessage(1)
 			m.PostUserMessage(2)
 			m.PostUserMessage(3)
 		}, []string{"user 1", "user 2", "user 3"}},
-		{"system messages go first", func(m *mailbox, _ *invoker, d *later) {
+		{"system messages go first", func(m actor.Mailbox, _ *invoker, d *later) {
 			m.PostUserMessage(1)
 			m.PostSystemMessage("stop")
 			m.PostSystemMessage("watch")
 		}, []string{"system stop", "system watch", "user 1"}},
-		{"also those that come meanwhile", func(m *mailbox, i *invoker, d *later) {
+		{"also those that come meanwhile", func(m actor.Mailbox, i *invoker, d *later) {
 			i.inside = func(msg any) {
 				if msg == 1 {
 					m.PostSystemMessage("stop")
@@ -86,14 +89,14 @@ func TestMailboxRules(t *testing.T) {
 			m.PostUserMessage(1)
 			m.PostUserMessage(2)
 		}, []string{"user 1", "system stop", "user 2"}},
-		{"suspended", func(m *mailbox, _ *invoker, d *later) {
+		{"suspended", func(m actor.Mailbox, _ *invoker, d *later) {
 			m.PostUserMessage(1)
 			m.PostSystemMessage(suspend)
 			m.PostSystemMessage("restart")
 			d.run()
 			m.PostUserMessage(2)
 		}, []string{"system restart"}},
-		{"resumed", func(m *mailbox, _ *invoker, d *later) {
+		{"resumed", func(m actor.Mailbox, _ *invoker, d *later) {
 			m.PostSystemMessage(suspend)
 			d.run()
 			m.PostUserMessage(1)
@@ -101,7 +104,7 @@ func TestMailboxRules(t *testing.T) {
 			d.run()
 			m.PostSystemMessage(resume)
 		}, []string{"user 1", "user 2"}},
-		{"what an actor sends to itself", func(m *mailbox, i *invoker, d *later) {
+		{"what an actor sends to itself", func(m actor.Mailbox, i *invoker, d *later) {
 			i.inside = func(msg any) {
 				if n := msg.(int); n < 20 {
 					m.PostUserMessage(n + 1)
@@ -137,41 +140,11 @@ func TestMailboxAfterAPanic(t *testing.T) {
 	}
 }
 
-// Memory of a backlog is used again while it lasts and given back after it.
-func TestMailboxQueue(t *testing.T) {
-	var q queue
-	next, want := 0, 0
-	for round := range 200 {
-		for range round % 50 {
-			q.push(next)
-			next++
-		}
-		for range min(q.len(), round%37) {
-			if got := q.pop(); got != want {
-				t.Fatalf("got %v, want %d", got, want)
-			}
-			want++
-		}
-		if q.len() != next-want {
-			t.Fatalf("says %d are in it, there are %d", q.len(), next-want)
-		}
-		if cap(q.items) > 8*(q.len()+50) {
-			t.Fatalf("room for %d items while there are %d", cap(q.items), q.len())
-		}
-	}
-	for q.len() > 0 {
-		q.pop()
-	}
-	if cap(q.items) > maxIdleItems {
-		t.Errorf("an empty queue keeps room for %d items", cap(q.items))
-	}
-}
-
 // Many senders at once: nothing is lost, each one's order is kept, and one turn
 // runs at a time.
 func TestMailboxUnderContention(t *testing.T) {
 	const senders, count = 4, 5000
-	m, running := newMailbox().(*mailbox), make(chan struct{}, 1)
+	m, running := supervise.NewMailbox(), make(chan struct{}, 1)
 	var next [senders]int
 	done := make(chan struct{})
 	total := 0
@@ -191,7 +164,7 @@ func TestMailboxUnderContention(t *testing.T) {
 		}
 		<-running
 	}}
-	d := NewDispatcher()
+	d := supervise.NewDispatcher()
 	defer d.Close()
 	m.RegisterHandlers(i, d)
 	for s := range senders {
@@ -202,7 +175,7 @@ func TestMailboxUnderContention(t *testing.T) {
 		}()
 	}
 	<-done
-	eventually(t, "the mailbox is empty", func() bool { return m.UserMessageCount() == 0 })
+	actortest.Eventually(t, "the mailbox is empty", func() bool { return m.UserMessageCount() == 0 })
 }
 
 type counting struct{ user func(msg any) }
@@ -210,31 +183,3 @@ type counting struct{ user func(msg any) }
 func (c *counting) InvokeSystemMessage(any)   {}
 func (c *counting) InvokeUserMessage(msg any) { c.user(msg) }
 func (c *counting) EscalateFailure(_, _ any)  {}
-
-// TestDispatcher: everything that is scheduled runs, on goroutines that are used
-// again; Close lets them go, and what comes later runs all the same.
-func TestDispatcher(t *testing.T) {
-	d := NewDispatcher()
-	var wg sync.WaitGroup
-	run := func(n int) {
-		for range n {
-			wg.Add(1)
-			d.Schedule(wg.Done)
-		}
-		wg.Wait()
-	}
-	run(1000)
-	run(1)
-	eventually(t, "a goroutine waits for work", func() bool { d.mu.Lock(); defer d.mu.Unlock(); return len(d.parked) > 0 })
-	d.mu.Lock()
-	if len(d.parked) > parkedWorkers {
-		t.Errorf("%d goroutines wait for work", len(d.parked))
-	}
-	d.mu.Unlock()
-	d.Close()
-	run(10)
-	eventually(t, "no goroutine waits after Close", func() bool { d.mu.Lock(); defer d.mu.Unlock(); return len(d.parked) == 0 })
-	if d.Throughput() != throughput {
-		t.Errorf("throughput %d", d.Throughput())
-	}
-}

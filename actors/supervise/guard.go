@@ -1,4 +1,4 @@
-package actors
+package supervise
 
 import (
 	"errors"
@@ -30,15 +30,15 @@ func (c *Crash) Unwrap() error {
 // supervision at work.
 type Inject struct{}
 
-var errInjected = errors.New("injected by the operator")
+var ErrInjected = errors.New("injected by the operator")
 
-// asCrash turns what recover returned into a *Crash. It must be called by the
+// AsCrash turns what recover returned into a *Crash. It must be called by the
 // function that recovered, while the panic's frames are still on the stack.
-func asCrash(value, message any) *Crash {
+func AsCrash(value, message any) *Crash {
 	if c, ok := value.(*Crash); ok {
 		return c
 	}
-	return &Crash{Value: value, Stack: debug.Stack(), Message: message, Injected: value == errInjected}
+	return &Crash{Value: value, Stack: debug.Stack(), Message: message, Injected: value == ErrInjected}
 }
 
 // Guard wraps an actor so that its panics reach the supervisor as a *Crash. A
@@ -60,14 +60,14 @@ func Guard(a actor.Actor, j *Journal) actor.Actor {
 // default strategy of protoactor restarts them without delay.
 func PropsOf(produce func() actor.Actor, j *Journal, opts ...actor.PropsOption) *actor.Props {
 	props := actor.PropsFromProducer(func() actor.Actor { return Guard(produce(), j) },
-		actor.WithSupervisor(stopFailed{}), actor.WithMailbox(newMailbox))
+		actor.WithSupervisor(StopFailed{}), actor.WithMailbox(NewMailbox))
 	return props.Configure(opts...)
 }
 
-// stopFailed stops a child that fails and that no [Supervisor] has adopted.
-type stopFailed struct{}
+// StopFailed stops a child that fails and that no [Supervisor] has adopted.
+type StopFailed struct{}
 
-func (stopFailed) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, _, _ any) {
+func (StopFailed) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, _, _ any) {
 	s.StopChildren(child)
 }
 
@@ -77,7 +77,7 @@ type EndFailed struct{ Journal *Journal }
 
 // HandleFailure implements actor.SupervisorStrategy.
 func (s EndFailed) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
-	e := Event{Actor: Path(child), Event: Failed}
+	e := Step{Actor: Path(child), Event: Failed}
 	if crash, ok := reason.(*Crash); ok {
 		e.Reason, e.Stack, e.Injected = crash.Error(), string(crash.Stack), crash.Injected
 	}
@@ -97,7 +97,7 @@ type guard struct {
 
 func (g *guard) Receive(ctx actor.Context) {
 	defer g.recovered(ctx)
-	if !panicIfTold(ctx.Message()) {
+	if !PanicIfCrash(ctx.Message()) {
 		g.inner.Receive(ctx)
 	}
 }
@@ -107,13 +107,13 @@ func (g *guard) recovered(ctx actor.Context) {
 	if value == nil {
 		return
 	}
-	crash := asCrash(value, ctx.Message())
-	if n, ok := g.inner.(interface{ noteCrash(*Crash) }); ok {
-		n.noteCrash(crash)
+	crash := AsCrash(value, ctx.Message())
+	if n, ok := g.inner.(interface{ NoteCrash(*Crash) }); ok {
+		n.NoteCrash(crash)
 	}
 	switch ctx.Message().(type) {
 	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
-		g.journal.Record(Event{
+		g.journal.Record(Step{
 			Actor: Path(ctx.Self()), Event: Failed, Reason: crash.Error() + " while stopping", Stack: string(crash.Stack),
 		})
 	default:
@@ -121,13 +121,13 @@ func (g *guard) recovered(ctx actor.Context) {
 	}
 }
 
-// panicIfTold panics for an operator's Inject and for the crash of a goroutine
+// PanicIfCrash panics for an operator's Inject and for the crash of a goroutine
 // that the actor started. It never returns true; the result lets a guard read
 // as one condition.
-func panicIfTold(msg any) bool {
+func PanicIfCrash(msg any) bool {
 	switch msg := msg.(type) {
 	case *Inject:
-		panic(errInjected)
+		panic(ErrInjected)
 	case *Crash:
 		panic(msg)
 	}
@@ -139,13 +139,16 @@ func panicIfTold(msg any) bool {
 // goroutine of this project passes here.
 func Go(root *actor.RootContext, owner *actor.PID, f func()) {
 	go func() {
-		defer func() {
-			if value := recover(); value != nil {
-				Send(root, owner, asCrash(value, nil))
-			}
-		}()
+		defer reportCrash(root, owner)
 		f()
 	}()
+}
+
+// reportCrash is deferred by a goroutine: it sends a panic to the goroutine's owner.
+func reportCrash(root *actor.RootContext, owner *actor.PID) {
+	if value := recover(); value != nil {
+		Send(root, owner, AsCrash(value, nil))
+	}
 }
 
 // sender is what can send: a context of an actor or the root's.

@@ -1,4 +1,4 @@
-package actors
+package supervise
 
 import (
 	"fmt"
@@ -63,21 +63,15 @@ var ServicePolicy = Policy{
 	Forget: 10 * time.Second,
 }
 
-// linkChild is the policy of a child of a link: back at once the first time,
+// LinkChild is the policy of a child of a link: back at once the first time,
 // then more slowly, so that a storm costs its siblings nothing.
-func linkChild(r Restart, i Intensity) *Policy {
+func LinkChild(r Restart, i Intensity) *Policy {
 	return &Policy{
 		Restart: r, Intensity: i,
 		Min: 10 * time.Millisecond, Max: time.Second,
 		Forget: 10 * time.Second,
 	}
 }
-
-// The policies of the children that every link has.
-var (
-	pingerPolicy = linkChild(Permanent, Intensity{})
-	readerPolicy = &Policy{Restart: Temporary}
-)
 
 // history is what a supervisor remembers of one child's failures. It is a plain
 // value: what to do next follows from it, the policy and the time.

@@ -1,4 +1,4 @@
-package actors
+package supervise_test
 
 import (
 	"errors"
@@ -11,15 +11,18 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // boss is a supervising actor. What it does in its own turn is sent to it as a
 // function.
 type boss struct {
-	*Supervisor
+	*supervise.Supervisor
 	forbid  bool // restarts
-	failed  []*Crash
-	gaveUp  []*Crash
+	failed  []*supervise.Crash
+	gaveUp  []*supervise.Crash
 	stopped chan struct{}
 }
 
@@ -35,12 +38,12 @@ func (b *boss) Receive(ctx actor.Context) {
 	}
 }
 
-func (b *boss) Describe(*actor.PID) Event { return Event{Protocol: "test/1"} }
-func (b *boss) ChildFailed(_ *actor.PID, c *Crash) bool {
+func (b *boss) Describe(*actor.PID) supervise.Step { return supervise.Step{Protocol: "test/1"} }
+func (b *boss) ChildFailed(_ *actor.PID, c *supervise.Crash) bool {
 	b.failed = append(b.failed, c)
 	return !b.forbid
 }
-func (b *boss) GaveUp(_ *actor.PID, c *Crash) { b.gaveUp = append(b.gaveUp, c) }
+func (b *boss) GaveUp(_ *actor.PID, c *supervise.Crash) { b.gaveUp = append(b.gaveUp, c) }
 
 // worker is a child that does as it is told and remembers when it was started.
 type worker struct{ *work }
@@ -74,14 +77,14 @@ type office struct {
 	*boss
 	pid  *actor.PID
 	root *actor.RootContext
-	book *logbook
+	book *actortest.Steps
 }
 
 func newOffice(t *testing.T) *office {
-	system, book := newSystem(), new(logbook)
+	system, book := actortest.NewSystem(), new(actortest.Steps)
 	b := &boss{stopped: make(chan struct{})}
-	b.Supervisor = NewSupervisor(SystemClock, book.journal(), b)
-	props := PropsOf(func() actor.Actor { return b }, book.journal())
+	b.Supervisor = supervise.NewSupervisor(supervise.SystemClock, book.Journal(), b)
+	props := supervise.PropsOf(func() actor.Actor { return b }, book.Journal())
 	o := &office{boss: b, root: system.Root, book: book}
 	var err error
 	if o.pid, err = system.Root.SpawnNamed(props, "boss$1"); err != nil {
@@ -96,10 +99,10 @@ func (o *office) do(f func(ctx actor.Context)) {
 	synctest.Wait()
 }
 
-func (o *office) hire(name string, p *Policy) *work {
+func (o *office) hire(name string, p *supervise.Policy) *work {
 	w := &work{begun: time.Now()}
 	o.do(func(ctx actor.Context) {
-		w.pid, _ = ctx.SpawnNamed(PropsOf(func() actor.Actor { return worker{w} }, o.book.journal()), name)
+		w.pid, _ = ctx.SpawnNamed(supervise.PropsOf(func() actor.Actor { return worker{w} }, o.book.Journal()), name)
 		if p != nil {
 			o.Adopt(w.pid, p)
 		}
@@ -126,13 +129,13 @@ func (o *office) close(t *testing.T) {
 }
 
 func TestSupervisorRestarts(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		o := newOffice(t)
 		defer o.close(t)
-		w := o.hire("worker", linkChild(Transient, Intensity{}))
+		w := o.hire("worker", supervise.LinkChild(supervise.Transient, supervise.Intensity{}))
 		for range 5 {
 			o.tell(w, explode)
-			after(100 * time.Millisecond)
+			actortest.After(100 * time.Millisecond)
 		}
 		const ms = time.Millisecond
 		want := []time.Duration{0, 0, 110 * ms, 220 * ms, 340 * ms, 480 * ms}
@@ -143,9 +146,9 @@ func TestSupervisorRestarts(t *testing.T) {
 		if !w.stopped.Load() || len(o.gaveUp) != 1 {
 			t.Errorf("after six failures: stopped %v, gave up %d times", w.stopped.Load(), len(o.gaveUp))
 		}
-		failures, restarts := o.book.of("worker", Failed), o.book.of("worker", Restarted)
-		if len(failures) != 6 || len(restarts) != 5 || len(o.book.of("worker", GaveUp)) != 1 {
-			t.Fatalf("journal has %d failures, %d restarts, %d of giving up", len(failures), len(restarts), len(o.book.of("worker", GaveUp)))
+		failures, restarts := o.book.Of("worker", supervise.Failed), o.book.Of("worker", supervise.Restarted)
+		if len(failures) != 6 || len(restarts) != 5 || len(o.book.Of("worker", supervise.GaveUp)) != 1 {
+			t.Fatalf("journal has %d failures, %d restarts, %d of giving up", len(failures), len(restarts), len(o.book.Of("worker", supervise.GaveUp)))
 		}
 		for i, e := range failures {
 			if e.Restarts != i || e.Reason != "panic: boom" || !strings.Contains(e.Stack, "explode") || e.Protocol != "test/1" || e.Actor != "boss/worker" {
@@ -155,7 +158,7 @@ func TestSupervisorRestarts(t *testing.T) {
 		if b := failures[3].Backoff; b != 40*ms {
 			t.Errorf("the fourth failure's backoff is said to be %v", b)
 		}
-		if e := o.book.of("worker", GaveUp)[0]; !strings.Contains(e.Reason, "5 in 1m0s") || !strings.Contains(e.Reason, "boom") {
+		if e := o.book.Of("worker", supervise.GaveUp)[0]; !strings.Contains(e.Reason, "5 in 1m0s") || !strings.Contains(e.Reason, "boom") {
 			t.Errorf("gave up for %q", e.Reason)
 		}
 		if crash := o.gaveUp[0]; crash.Value != "boom" || crash.Message == nil {
@@ -166,10 +169,10 @@ func TestSupervisorRestarts(t *testing.T) {
 
 // A restart that is due late must not hit the successor of the child it was for.
 func TestSupervisorLateRestartFindsItsOwn(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		o := newOffice(t)
 		defer o.close(t)
-		policy := linkChild(Transient, Intensity{})
+		policy := supervise.LinkChild(supervise.Transient, supervise.Intensity{})
 		first := o.hire("worker", policy)
 		o.tell(first, explode)
 		o.tell(first, explode) // back in 10 ms
@@ -178,7 +181,7 @@ func TestSupervisorLateRestartFindsItsOwn(t *testing.T) {
 			ctx.Stop(first.pid)
 		})
 		second := o.hire("worker", policy)
-		after(time.Second)
+		actortest.After(time.Second)
 		if len(second.starts) != 1 {
 			t.Errorf("the successor was started %d times", len(second.starts))
 		}
@@ -191,26 +194,26 @@ func TestSupervisorLateRestartFindsItsOwn(t *testing.T) {
 func TestSupervisorStopsWhatMayNotComeBack(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		policy *Policy
+		policy *supervise.Policy
 		forbid bool
 		gaveUp int
 	}{
-		{"temporary", linkChild(Temporary, Intensity{}), false, 1},
-		{"forbidden by the boss", linkChild(Permanent, Intensity{Restarts: -1}), true, 1},
+		{"temporary", supervise.LinkChild(supervise.Temporary, supervise.Intensity{}), false, 1},
+		{"forbidden by the boss", supervise.LinkChild(supervise.Permanent, supervise.Intensity{Restarts: -1}), true, 1},
 		{"not in care", nil, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				o := newOffice(t)
 				defer o.close(t)
 				o.forbid = tt.forbid
 				w := o.hire("worker", tt.policy)
 				o.tell(w, explode)
-				after(time.Minute)
+				actortest.After(time.Minute)
 				if len(w.starts) != 1 || !w.stopped.Load() || len(o.gaveUp) != tt.gaveUp {
 					t.Errorf("started %d times, stopped %v, gave up %d times", len(w.starts), w.stopped.Load(), len(o.gaveUp))
 				}
-				if len(o.book.of("worker", GaveUp)) != 0 {
+				if len(o.book.Of("worker", supervise.GaveUp)) != 0 {
 					t.Error("the journal says that patience ran out, which nobody had")
 				}
 			})
@@ -219,12 +222,12 @@ func TestSupervisorStopsWhatMayNotComeBack(t *testing.T) {
 }
 
 func TestSupervisorStopsWhileAChildWaits(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		o := newOffice(t)
-		w := o.hire("worker", &Resident)
+		w := o.hire("worker", &supervise.Resident)
 		o.tell(w, explode)
 		o.close(t)
-		after(time.Minute)
+		actortest.After(time.Minute)
 		if len(w.starts) != 1 || !w.stopped.Load() {
 			t.Errorf("started %d times, stopped %v", len(w.starts), w.stopped.Load())
 		}
@@ -232,11 +235,11 @@ func TestSupervisorStopsWhileAChildWaits(t *testing.T) {
 }
 
 func TestSupervisorEnded(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		o := newOffice(t)
 		defer o.close(t)
-		once := o.hire("once", linkChild(Permanent, Intensity{Restarts: 1, Within: time.Minute}))
-		never := o.hire("never", linkChild(Transient, Intensity{}))
+		once := o.hire("once", supervise.LinkChild(supervise.Permanent, supervise.Intensity{Restarts: 1, Within: time.Minute}))
+		never := o.hire("never", supervise.LinkChild(supervise.Transient, supervise.Intensity{}))
 		stranger := o.hire("stranger", nil)
 		o.do(func(actor.Context) {
 			if o.Ended(never.pid) || o.Ended(stranger.pid) {
@@ -249,7 +252,7 @@ func TestSupervisorEnded(t *testing.T) {
 				t.Error("a permanent child comes back more often than its intensity allows")
 			}
 		})
-		if got := o.book.of("once", Restarted); len(got) != 1 || got[0].Restarts != 1 {
+		if got := o.book.Of("once", supervise.Restarted); len(got) != 1 || got[0].Restarts != 1 {
 			t.Errorf("journal: %+v", got)
 		}
 	})
@@ -257,12 +260,12 @@ func TestSupervisorEnded(t *testing.T) {
 
 // Injected crashes take the same way, are marked, and don't count.
 func TestInjectIsMarkedAndNotCounted(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		o := newOffice(t)
 		defer o.close(t)
-		w := o.hire("worker", linkChild(Transient, Intensity{Restarts: 1, Within: time.Hour}))
+		w := o.hire("worker", supervise.LinkChild(supervise.Transient, supervise.Intensity{Restarts: 1, Within: time.Hour}))
 		for range 20 {
-			o.tell(w, &Inject{})
+			o.tell(w, &supervise.Inject{})
 		}
 		if len(w.starts) != 21 || w.stopped.Load() {
 			t.Fatalf("after 20 injected crashes: started %d times, stopped %v", len(w.starts), w.stopped.Load())
@@ -271,13 +274,13 @@ func TestInjectIsMarkedAndNotCounted(t *testing.T) {
 		if w.stopped.Load() {
 			t.Error("the injected crashes were counted")
 		}
-		for _, kind := range []string{Failed, Restarted} {
-			list := o.book.of("worker", kind)
+		for _, kind := range []string{supervise.Failed, supervise.Restarted} {
+			list := o.book.Of("worker", kind)
 			if len(list) != 21 || !list[0].Injected || !list[19].Injected || list[20].Injected {
 				t.Errorf("%d records of %s, first injected %v, last %v", len(list), kind, list[0].Injected, list[len(list)-1].Injected)
 			}
 		}
-		if last := o.book.of("worker", Restarted)[20]; last.Restarts != 21 {
+		if last := o.book.Of("worker", supervise.Restarted)[20]; last.Restarts != 21 {
 			t.Errorf("21 restarts are %d in the journal", last.Restarts)
 		}
 	})
@@ -288,9 +291,9 @@ func TestInjectIsMarkedAndNotCounted(t *testing.T) {
 func TestGuardSwallowsPanicsOfTheEnd(t *testing.T) {
 	for _, kind := range []string{"*actor.Stopping", "*actor.Stopped", "*actor.Restarting"} {
 		t.Run(kind, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) {
 				o := newOffice(t)
-				w := o.hire("worker", linkChild(Permanent, Intensity{}))
+				w := o.hire("worker", supervise.LinkChild(supervise.Permanent, supervise.Intensity{}))
 				w.panicsIn = kind
 				o.tell(w, explode)
 				if len(w.starts) != 2 {
@@ -298,11 +301,11 @@ func TestGuardSwallowsPanicsOfTheEnd(t *testing.T) {
 				}
 				o.close(t)
 				var told bool
-				for _, e := range o.book.of("worker", Failed) {
+				for _, e := range o.book.Of("worker", supervise.Failed) {
 					told = told || strings.Contains(e.Reason, "while stopping") && strings.Contains(e.Stack, "worker.Receive")
 				}
 				if !told {
-					t.Errorf("the journal does not tell: %+v", o.book.of("worker", Failed))
+					t.Errorf("the journal does not tell: %+v", o.book.Of("worker", supervise.Failed))
 				}
 			})
 		})
@@ -311,11 +314,11 @@ func TestGuardSwallowsPanicsOfTheEnd(t *testing.T) {
 
 // A goroutine's panic is its actor's, with the stack of the goroutine.
 func TestGoBringsAPanicHome(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		o := newOffice(t)
 		defer o.close(t)
-		w := o.hire("worker", linkChild(Transient, Intensity{}))
-		o.tell(w, func(ctx actor.Context) { Go(o.root, ctx.Self(), explodeInGoroutine) })
+		w := o.hire("worker", supervise.LinkChild(supervise.Transient, supervise.Intensity{}))
+		o.tell(w, func(ctx actor.Context) { supervise.Go(o.root, ctx.Self(), explodeInGoroutine) })
 		if len(w.starts) != 2 || len(o.failed) != 1 {
 			t.Fatalf("started %d times, %d failures", len(w.starts), len(o.failed))
 		}
@@ -334,10 +337,10 @@ var errGoroutine = errors.New("goroutine's own")
 func explodeInGoroutine() { panic(errGoroutine) }
 
 func TestSendRefusesNil(t *testing.T) {
-	system := newSystem()
+	system := actortest.NewSystem()
 	for name, send := range map[string]func(){
-		"nil message": func() { Send(system.Root, system.NewLocalPID("x"), nil) },
-		"nil PID":     func() { Send(system.Root, nil, &Inject{}) },
+		"nil message": func() { supervise.Send(system.Root, system.NewLocalPID("x"), nil) },
+		"nil PID":     func() { supervise.Send(system.Root, nil, &supervise.Inject{}) },
 	} {
 		func() {
 			defer func() {
@@ -356,7 +359,7 @@ func TestPathHasNoSuffixes(t *testing.T) {
 		"node-1f$2/peers$1/peer-9f$3/e": "node-1f/peers/peer-9f/e",
 		"plain":                         "plain",
 	} {
-		if got := Path(actor.NewPID("local", id)); got != want {
+		if got := supervise.Path(actor.NewPID("local", id)); got != want {
 			t.Errorf("path of %q is %q, want %q", id, got, want)
 		}
 	}

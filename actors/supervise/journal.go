@@ -1,4 +1,4 @@
-package actors
+package supervise
 
 import (
 	"context"
@@ -18,7 +18,7 @@ const (
 
 // Event is one lifecycle step of one actor. Fields that a step does not have are
 // zero.
-type Event struct {
+type Step struct {
 	Time     time.Time
 	Actor    string // the actor's path, see [Path]
 	Event    string // one of the steps above
@@ -42,17 +42,17 @@ type Event struct {
 // observers that feed metrics and dashboard. A nil *Journal drops everything.
 type Journal struct {
 	log       *slog.Logger
-	observers []func(Event)
+	observers []func(Step)
 }
 
 // NewJournal makes a journal. The observers run in the actor whose step it is:
 // they must not block and must not panic.
-func NewJournal(log *slog.Logger, observers ...func(Event)) *Journal {
+func NewJournal(log *slog.Logger, observers ...func(Step)) *Journal {
 	return &Journal{log: log, observers: observers}
 }
 
 // Record writes one step.
-func (j *Journal) Record(e Event) {
+func (j *Journal) Record(e Step) {
 	if j == nil {
 		return
 	}
@@ -94,7 +94,7 @@ func (j *Journal) Record(e Event) {
 // level follows from what the operator should do about it: a crash is a bug to
 // report, a restart is news, and so is that a router won't serve us; the coming and going
 // of children is detail.
-func (e Event) level() slog.Level {
+func (e Step) level() slog.Level {
 	switch {
 	case e.Quiet:
 		return slog.LevelDebug

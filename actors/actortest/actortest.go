@@ -1,0 +1,90 @@
+// Package actortest is what tests of actors have in common: a quiet actor system, a
+// record of lifecycle steps, and ways to wait in real and in simulated time.
+package actortest
+
+import (
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
+)
+
+// NewSystem makes an actor system for one test. In a synctest bubble it must be
+// made inside the bubble.
+func NewSystem() *actor.ActorSystem {
+	return actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
+		// The throttle of dead letters runs a goroutine for this long.
+		actor.WithDeadLetterThrottleInterval(time.Millisecond),
+	)
+}
+
+// Steps records the lifecycle steps of a Journal. The zero value is ready for use.
+type Steps struct {
+	mu   sync.Mutex
+	list []supervise.Step
+}
+
+// Journal makes a journal that writes to s and to no log.
+func (s *Steps) Journal() *supervise.Journal { return supervise.NewJournal(nil, s.Add) }
+
+// Add records one step.
+func (s *Steps) Add(e supervise.Step) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, e)
+}
+
+// Of returns the steps of one kind of the actors whose path is name or ends with it.
+func (s *Steps) Of(name, kind string) []supervise.Step {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []supervise.Step
+	for _, e := range s.list {
+		if e.Event == kind && (e.Actor == name || strings.HasSuffix(e.Actor, "/"+name)) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Bubble runs f with a clock of its own, and fails the test if f leaves a
+// goroutine behind that does not end by itself.
+func Bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { After(5 * time.Millisecond) }) // the throttle of dead letters
+		f(t)
+	})
+}
+
+// After lets d pass in a bubble, and then waits for all that happens at its end.
+func After(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+// Patience is how long Eventually waits: room for a machine that is many times slower.
+const Patience = 20 * time.Second
+
+// Eventually waits until is returns true, and fails the test after [Patience]. It is for
+// tests in real time; in a bubble synctest.Wait is exact.
+func Eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(Patience)
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not within %v: %s", Patience, what)
+		}
+	}
+}

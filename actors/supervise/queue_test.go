@@ -1,0 +1,33 @@
+package supervise
+
+import "testing"
+
+// Memory of a backlog is used again while it lasts and given back after it.
+func TestMailboxQueue(t *testing.T) {
+	var q queue
+	next, want := 0, 0
+	for round := range 200 {
+		for range round % 50 {
+			q.push(next)
+			next++
+		}
+		for range min(q.len(), round%37) {
+			if got := q.pop(); got != want {
+				t.Fatalf("got %v, want %d", got, want)
+			}
+			want++
+		}
+		if q.len() != next-want {
+			t.Fatalf("says %d are in it, there are %d", q.len(), next-want)
+		}
+		if cap(q.items) > 8*(q.len()+50) {
+			t.Fatalf("room for %d items while there are %d", cap(q.items), q.len())
+		}
+	}
+	for q.len() > 0 {
+		q.pop()
+	}
+	if cap(q.items) > maxIdleItems {
+		t.Errorf("an empty queue keeps room for %d items", cap(q.items))
+	}
+}
