@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 // limits says how many peers a node has.
@@ -51,11 +53,11 @@ func (r *roster) check(c caller) error {
 func (r *roster) refuse(c caller) error {
 	switch {
 	case r.closed:
-		return ErrStopping
+		return refusal.ErrStopping
 	case c.id == r.self:
-		return ErrSelf
+		return refusal.ErrSelf
 	case r.members[c.id] != nil:
-		return ErrAlreadyConnected
+		return refusal.ErrAlreadyConnected
 	}
 	m := r.mark(c.id)
 	if err := r.barred(c, m); err != nil {
@@ -65,11 +67,11 @@ func (r *roster) refuse(c caller) error {
 	case m.trusted:
 		return nil
 	case r.full(c, m.static):
-		return ErrTooManyPeers
+		return refusal.ErrTooManyPeers
 	case m.static || r.apart(c):
 		return nil
 	case c.inbound && r.inboundFull():
-		return ErrInboundFull
+		return refusal.ErrInboundFull
 	}
 	return r.neighbour.refuse(c.addr)
 }
@@ -145,7 +147,7 @@ func (r *roster) count(m *member, by int) {
 
 // noteRefusal counts those who were turned away for want of room.
 func (r *roster) noteRefusal(err error) {
-	if errors.Is(err, ErrTooManyPeers) || errors.Is(err, ErrInboundFull) {
+	if errors.Is(err, refusal.ErrTooManyPeers) || errors.Is(err, refusal.ErrInboundFull) {
 		r.refusals++
 	}
 }

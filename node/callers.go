@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -40,9 +41,9 @@ func (h *handshakes) called(ctx actor.Context, handover *punch.Handover) {
 	case h.stopping:
 		h.turnAway(conn, h.cutOff)
 	case !allowed(h.n.cfg.NetRestrict, at):
-		h.turnAway(conn, ErrNotAllowed)
+		h.turnAway(conn, refusal.ErrNotAllowed)
 	case !h.n.roster.knows(at) && h.n.banned(enode.ID{}, at) != nil:
-		h.turnAway(conn, ErrBanned)
+		h.turnAway(conn, refusal.ErrBanned)
 	case h.slots.take(slotCalled):
 		h.begin(ctx, conn, slotCalled)
 	default:
@@ -56,7 +57,7 @@ func (h *handshake) greet(conn net.Conn) (*wire.Recipient, error) {
 	r, err := wire.AcceptAuth(conn, h.n.key, h.options())
 	var other *wire.NoPacketError
 	if errors.As(err, &other) && tellObserved(conn, other.Read) {
-		err = ErrObserved
+		err = refusal.ErrObserved
 	}
 	return r, err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/bench"
 	"github.com/troupe-p2p/troupe/wire"
@@ -228,12 +229,12 @@ func TestCalledIsTurnedAway(t *testing.T) {
 		before func(t *testing.T, n *Node)
 		told   error // nil: nobody is told
 	}{
-		"outside the networks": {restricted, func(*testing.T, *Node) {}, ErrNotAllowed},
+		"outside the networks": {restricted, func(*testing.T, *Node) {}, refusal.ErrNotAllowed},
 		"banned": {nil, func(t *testing.T, n *Node) {
 			if err := n.Ban(BanTarget{Net: netip.MustParsePrefix("198.51.100.7/32")}, time.Hour, "test"); err != nil {
 				t.Error(err)
 			}
-		}, ErrBanned},
+		}, refusal.ErrBanned},
 		"too many wait": {nil, func(_ *testing.T, n *Node) {
 			for len(n.intake) < maxWaiting {
 				n.intake <- struct{}{}

@@ -10,18 +10,11 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 // ErrProtected: static and trusted nodes are never banned.
 var ErrProtected = errors.New("static and trusted nodes can't be banned")
-
-// errBan ends the links of a node that was banned.
-type errBan struct{ reason string }
-
-func (e *errBan) Error() string { return "banned: " + e.reason }
-
-// Unwrap makes it an [ErrBanned].
-func (e *errBan) Unwrap() error { return ErrBanned }
 
 // conduct is how remotes have behaved, and who is banned for it. Peers reports offences,
 // the node's methods ban and lift, and whoever admits asks.
@@ -89,7 +82,7 @@ func (c *conduct) check(id enode.ID, addr netip.Addr, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if b, ok := c.bans.banned(id, addr, now); ok {
-		return &errBan{b.Reason}
+		return &refusal.Banned{Reason: b.Reason}
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 // connector opens connections to nodes.
@@ -30,7 +32,7 @@ func (c *connector) connect(ctx context.Context, target *enode.Node) (net.Conn, 
 	var failed []error
 	for i, addr := range addrs {
 		if !allowed(c.networks, addr.Addr()) {
-			failed = append(failed, fmt.Errorf("%v: %w", addr, ErrNotAllowed))
+			failed = append(failed, fmt.Errorf("%v: %w", addr, refusal.ErrNotAllowed))
 			continue
 		}
 		conn, err := c.connectTo(ctx, addr, len(addrs)-i)
@@ -59,10 +61,10 @@ func (c *connector) resolve(ctx context.Context, target *enode.Node) ([]netip.Ad
 		if list := endpointsOf(target); len(list) > 0 {
 			return list, nil
 		}
-		return nil, ErrNoAddress
+		return nil, refusal.ErrNoAddress
 	}
 	if target.TCP() == 0 {
-		return nil, ErrNoAddress
+		return nil, refusal.ErrNoAddress
 	}
 	ips, err := c.lookup(ctx, target.Hostname())
 	if err != nil {
@@ -75,7 +77,7 @@ func (c *connector) resolve(ctx context.Context, target *enode.Node) ([]netip.Ad
 		list = append(list, netip.AddrPortFrom(ip.Unmap(), uint16(target.TCP())))
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%w: %s has none", ErrNoAddress, target.Hostname())
+		return nil, fmt.Errorf("%w: %s has none", refusal.ErrNoAddress, target.Hostname())
 	}
 	c.found(target.ID(), known)
 	return list, nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -92,17 +93,11 @@ func (p pause) after(failures int, jitter float64) time.Duration {
 	return d - time.Duration(jitter*float64(d/5))
 }
 
-// errUnreachable is the end of a dial without a connection.
-type errUnreachable struct{ err error }
-
-func (e *errUnreachable) Error() string { return e.err.Error() }
-func (e *errUnreachable) Unwrap() error { return e.err }
-
 // causeOfSetup sorts the end of a dial.
 func causeOfSetup(err error) dialCause {
 	var (
 		remote *wire.RemoteDisconnect
-		ours   *errUnreachable
+		ours   *refusal.Unreachable
 	)
 	switch {
 	case err == nil:
@@ -115,13 +110,13 @@ func causeOfSetup(err error) dialCause {
 		return causeCrossed
 	case errors.Is(err, punch.ErrBusy), errors.Is(err, punch.ErrDown):
 		return causeOurs // it was not called, and may be soon
-	case errors.As(err, &ours), errors.Is(err, ErrSetupTimeout):
+	case errors.As(err, &ours), errors.Is(err, refusal.ErrSetupTimeout):
 		return causeUnreachable
-	case errors.Is(err, ErrUselessPeer):
+	case errors.Is(err, refusal.ErrUselessPeer):
 		return causeUseless
-	case errors.Is(err, ErrCancelled), errors.Is(err, ErrBanned), errors.Is(err, ErrProtocolRemoved), errors.Is(err, wire.DiscTooManyPeers), errors.Is(err, ErrStopping):
+	case errors.Is(err, refusal.ErrCancelled), errors.Is(err, refusal.ErrBanned), errors.Is(err, refusal.ErrProtocolRemoved), errors.Is(err, wire.DiscTooManyPeers), errors.Is(err, refusal.ErrStopping):
 		return causeOurs
-	case errors.Is(err, wire.DiscAlreadyConnected), errors.Is(err, ErrPendingInbound), errors.Is(err, ErrAlreadyDialing):
+	case errors.Is(err, wire.DiscAlreadyConnected), errors.Is(err, refusal.ErrPendingInbound), errors.Is(err, refusal.ErrAlreadyDialing):
 		return causeCrossed
 	}
 	return causeHandshake
@@ -132,9 +127,9 @@ func causeOfEnd(c *Cause) dialCause {
 	switch {
 	case c == nil:
 		return causeLost
-	case errors.Is(c.Err, ErrMadeRoom):
+	case errors.Is(c.Err, refusal.ErrMadeRoom):
 		return causeUseless // it was of least use, and others are to have their turn
-	case errors.Is(c.Err, ErrProtocolRemoved):
+	case errors.Is(c.Err, refusal.ErrProtocolRemoved):
 		return causeOurs // and there may be another one soon
 	case c.Side == actors.Network:
 		return causeLost

@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 const (
@@ -90,9 +91,9 @@ func (p *dialPlan) whyNot(n *enode.Node, now time.Time) error {
 	i := slices.IndexFunc(all, func(at netip.AddrPort) bool { return allowed(p.networks, at.Addr()) })
 	switch {
 	case len(all) == 0 || n.Pubkey() == nil:
-		return ErrNoAddress
+		return refusal.ErrNoAddress
 	case i < 0:
-		return ErrNotAllowed
+		return refusal.ErrNotAllowed
 	case p.targets[n.ID()] != nil:
 		return errStatic
 	case p.history.recent(n.ID(), all, now):
@@ -100,7 +101,7 @@ func (p *dialPlan) whyNot(n *enode.Node, now time.Time) error {
 	}
 	for _, d := range p.active {
 		if d.id == n.ID() {
-			return ErrAlreadyDialing
+			return refusal.ErrAlreadyDialing
 		}
 	}
 	if p.busy(all) {

@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 // itsEndpoint is where the candidates of TestWhyNot live if nothing else is said.
@@ -52,28 +53,28 @@ func whyNotAtAll(t *testing.T) []whyNotTest {
 	called, _ := recordAt(t, punch.EndpointIndependent, enr.UDP(30303))
 	return []whyNotTest{
 		{name: "nothing known"},
-		{name: "no address", node: enode.NewV4(other.Pubkey(), nil, 0, 0), want: ErrNoAddress},
-		{name: "no TCP port", node: enode.NewV4(other.Pubkey(), []byte{203, 0, 113, 1}, 0, 30303), want: ErrNoAddress},
+		{name: "no address", node: enode.NewV4(other.Pubkey(), nil, 0, 0), want: refusal.ErrNoAddress},
+		{name: "no TCP port", node: enode.NewV4(other.Pubkey(), []byte{203, 0, 113, 1}, 0, 30303), want: refusal.ErrNoAddress},
 		{name: "no TCP port, but can be called", node: called, prepare: func(p *dialPlan, _ *enode.Node) { p.calls = true }},
-		{name: "the same without hole punching", node: called, want: ErrNoAddress},
-		{name: "no TCP port, and can't be called", want: ErrNoAddress, prepare: func(p *dialPlan, _ *enode.Node) { p.calls = true },
+		{name: "the same without hole punching", node: called, want: refusal.ErrNoAddress},
+		{name: "no TCP port, and can't be called", want: refusal.ErrNoAddress, prepare: func(p *dialPlan, _ *enode.Node) { p.calls = true },
 			node: enode.NewV4(other.Pubkey(), []byte{203, 0, 113, 1}, 0, 30303)},
-		{name: "called, and not in the networks", node: called, want: ErrNotAllowed, prepare: func(p *dialPlan, _ *enode.Node) {
+		{name: "called, and not in the networks", node: called, want: refusal.ErrNotAllowed, prepare: func(p *dialPlan, _ *enode.Node) {
 			p.calls, p.networks = true, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		}},
-		{name: "not in the networks", want: ErrNotAllowed, prepare: func(p *dialPlan, _ *enode.Node) {
+		{name: "not in the networks", want: refusal.ErrNotAllowed, prepare: func(p *dialPlan, _ *enode.Node) {
 			p.networks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		}},
 		{name: "static", want: errStatic, prepare: func(p *dialPlan, n *enode.Node) { p.add(n, true, epoch) }},
-		{name: "no room for it", want: ErrCrowdedNetwork, prepare: func(p *dialPlan, n *enode.Node) {
+		{name: "no room for it", want: refusal.ErrCrowdedNetwork, prepare: func(p *dialPlan, n *enode.Node) {
 			p.refuse = func(c caller) error {
 				if c.id == n.ID() && c.addr == netip.MustParseAddr("203.0.113.1") && !c.inbound {
-					return ErrCrowdedNetwork
+					return refusal.ErrCrowdedNetwork
 				}
 				return nil
 			}
 		}},
-		{name: "being dialed", want: ErrAlreadyDialing, prepare: func(p *dialPlan, n *enode.Node) {
+		{name: "being dialed", want: refusal.ErrAlreadyDialing, prepare: func(p *dialPlan, n *enode.Node) {
 			mustOffer(t, p, n)
 			p.start(epoch, 1)
 		}},
@@ -149,7 +150,7 @@ func TestCandidatesAreCheckedAgain(t *testing.T) {
 	full := testNode(t)
 	p.refuse = func(c caller) error {
 		if c.id == full.ID() && len(p.pool) < 2 {
-			return ErrTooManyPeers
+			return refusal.ErrTooManyPeers
 		}
 		return nil
 	}

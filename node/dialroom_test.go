@@ -13,6 +13,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -113,32 +114,32 @@ func TestCauses(t *testing.T) {
 		{remote(wire.DiscIncompatibleVersion), causeUseless},
 		{remote(wire.DiscAlreadyConnected), causeCrossed},
 		{remote(wire.DiscQuitting), causeLost},
-		{&errUnreachable{io.ErrUnexpectedEOF}, causeUnreachable},
-		{&errUnreachable{ErrNoAddress}, causeUnreachable},
-		{ErrSetupTimeout, causeUnreachable},
-		{&errUnreachable{punch.ErrSilent}, causeUnreachable},
-		{&errUnreachable{punch.ErrTCP}, causeUnreachable},
-		{&errUnreachable{punch.ErrNoNeighbour}, causeUnreachable},
-		{&errUnreachable{punch.ErrUnsupported}, causeUnreachable},
-		{&errUnreachable{fmt.Errorf("%w; %w: %w", io.EOF, punch.ErrTried, punch.ErrSilent)}, causeUnreachable},
-		{&errUnreachable{fmt.Errorf("%w; %w: %w", io.EOF, punch.ErrTried, punch.ErrFiltered)}, causeImpassable},
-		{&errUnreachable{fmt.Errorf("%w; %w", io.EOF, punch.ErrImpossible)}, causeImpassable},
-		{&errUnreachable{punch.ErrUDPOnly}, causeImpassable},
-		{&errUnreachable{punch.ErrCrossed}, causeCrossed},
-		{&errUnreachable{punch.ErrBusy}, causeOurs},
-		{&errUnreachable{punch.ErrDown}, causeOurs},
+		{&refusal.Unreachable{Err: io.ErrUnexpectedEOF}, causeUnreachable},
+		{&refusal.Unreachable{Err: refusal.ErrNoAddress}, causeUnreachable},
+		{refusal.ErrSetupTimeout, causeUnreachable},
+		{&refusal.Unreachable{Err: punch.ErrSilent}, causeUnreachable},
+		{&refusal.Unreachable{Err: punch.ErrTCP}, causeUnreachable},
+		{&refusal.Unreachable{Err: punch.ErrNoNeighbour}, causeUnreachable},
+		{&refusal.Unreachable{Err: punch.ErrUnsupported}, causeUnreachable},
+		{&refusal.Unreachable{Err: fmt.Errorf("%w; %w: %w", io.EOF, punch.ErrTried, punch.ErrSilent)}, causeUnreachable},
+		{&refusal.Unreachable{Err: fmt.Errorf("%w; %w: %w", io.EOF, punch.ErrTried, punch.ErrFiltered)}, causeImpassable},
+		{&refusal.Unreachable{Err: fmt.Errorf("%w; %w", io.EOF, punch.ErrImpossible)}, causeImpassable},
+		{&refusal.Unreachable{Err: punch.ErrUDPOnly}, causeImpassable},
+		{&refusal.Unreachable{Err: punch.ErrCrossed}, causeCrossed},
+		{&refusal.Unreachable{Err: punch.ErrBusy}, causeOurs},
+		{&refusal.Unreachable{Err: punch.ErrDown}, causeOurs},
 		{io.EOF, causeHandshake},
 		{wire.ErrBadAck, causeHandshake},
-		{ErrUselessPeer, causeUseless},
-		{ErrTooManyPeers, causeOurs},
-		{ErrCrowdedNetwork, causeOurs},
-		{ErrBanned, causeOurs},
-		{ErrCancelled, causeOurs},
-		{ErrProtocolRemoved, causeOurs},
-		{ErrStopping, causeOurs},
-		{ErrAlreadyConnected, causeCrossed},
-		{ErrTheirDialFirst, causeCrossed},
-		{ErrPendingInbound, causeCrossed},
+		{refusal.ErrUselessPeer, causeUseless},
+		{refusal.ErrTooManyPeers, causeOurs},
+		{refusal.ErrCrowdedNetwork, causeOurs},
+		{refusal.ErrBanned, causeOurs},
+		{refusal.ErrCancelled, causeOurs},
+		{refusal.ErrProtocolRemoved, causeOurs},
+		{refusal.ErrStopping, causeOurs},
+		{refusal.ErrAlreadyConnected, causeCrossed},
+		{refusal.ErrTheirDialFirst, causeCrossed},
+		{refusal.ErrPendingInbound, causeCrossed},
 	} {
 		if got := causeOfSetup(tt.err); got != tt.want {
 			t.Errorf("dial ended with %v: %v, want %v", tt.err, got, tt.want)
@@ -156,8 +157,8 @@ func TestCauses(t *testing.T) {
 		{&Cause{Side: actors.Remote, Reason: wire.DiscQuitting}, causeLost},
 		{&Cause{Side: actors.Network, Reason: wire.DiscNetworkError, Err: io.EOF}, causeLost},
 		{&Cause{Side: actors.Local, Reason: wire.DiscReadTimeout}, causeLost},
-		{&Cause{Side: actors.Local, Reason: wire.DiscTooManyPeers, Err: ErrMadeRoom}, causeUseless},
-		{&Cause{Side: actors.Local, Reason: wire.DiscUselessPeer, Err: ErrProtocolRemoved}, causeOurs},
+		{&Cause{Side: actors.Local, Reason: wire.DiscTooManyPeers, Err: refusal.ErrMadeRoom}, causeUseless},
+		{&Cause{Side: actors.Local, Reason: wire.DiscUselessPeer, Err: refusal.ErrProtocolRemoved}, causeOurs},
 	} {
 		if got := causeOfEnd(tt.cause); got != tt.want {
 			t.Errorf("link ended with %v: %v, want %v", tt.cause, got, tt.want)

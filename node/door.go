@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 const (
@@ -134,7 +135,7 @@ func (d *door) Open(ctx context.Context, to netip.AddrPort, after time.Duration)
 // way gives the listening address to connect to an endpoint from.
 func (d *door) way(to netip.AddrPort) (from netip.AddrPort, err error) {
 	if !allowed(d.networks, to.Addr()) {
-		return from, fmt.Errorf("%v: %w", to, ErrNotAllowed)
+		return from, fmt.Errorf("%v: %w", to, refusal.ErrNotAllowed)
 	}
 	from, ok := d.local(to.Addr())
 	if !ok {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 // gate is a door with a real listening port, and what came in there that nobody expected.
@@ -272,7 +273,7 @@ func TestOpenEnds(t *testing.T) {
 		stray.Close()
 	}
 	g.networks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	if _, err := g.Open(t.Context(), to, 0); !errors.Is(err, ErrNotAllowed) {
+	if _, err := g.Open(t.Context(), to, 0); !errors.Is(err, refusal.ErrNotAllowed) {
 		t.Errorf("outside the networks: %v", err)
 	}
 	g.networks = nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -77,10 +78,10 @@ func (h *handshake) Receive(ctx actor.Context) {
 	case *wrapUp:
 		// A session that comes of it is refused by peers, with the reason.
 		if !h.greeting {
-			h.end(ctx, ErrStopping)
+			h.end(ctx, refusal.ErrStopping)
 		}
 	case *setupOverdue:
-		h.end(ctx, ErrSetupTimeout)
+		h.end(ctx, refusal.ErrSetupTimeout)
 	case *actor.Stopping:
 		h.release() // crashed, or cut off: the parent knows which
 	}
@@ -147,11 +148,11 @@ func (h *handshake) connect(ctx actor.Context) {
 
 func (h *handshake) connected(ctx actor.Context, msg *connected) {
 	switch {
-	case msg.err != nil && h.puncher != nil && !errors.Is(msg.err, ErrNotAllowed):
+	case msg.err != nil && h.puncher != nil && !errors.Is(msg.err, refusal.ErrNotAllowed):
 		h.call(ctx, msg.err)
 		return
 	case msg.err != nil:
-		h.end(ctx, &errUnreachable{msg.err})
+		h.end(ctx, &refusal.Unreachable{Err: msg.err})
 		return
 	}
 	h.remote = addrPortOf(h.conn.get().RemoteAddr())
@@ -196,7 +197,7 @@ func (h *handshake) exchange(conn net.Conn, refused error) (*wire.Session, error
 		return nil, err
 	}
 	if !h.offer.shares(s.RemoteHello.Caps) {
-		return nil, sendOff(conn, s, fmt.Errorf("%w: the remote has %v", ErrUselessPeer, s.RemoteHello.Caps))
+		return nil, sendOff(conn, s, fmt.Errorf("%w: the remote has %v", refusal.ErrUselessPeer, s.RemoteHello.Caps))
 	}
 	return s, nil
 }

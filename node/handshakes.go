@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -88,7 +89,7 @@ func (h *handshakes) Receive(ctx actor.Context) {
 		h.startDial(ctx, msg.dial)
 	case *cancelDial:
 		if pid := h.dials[msg.ticket]; pid != nil {
-			supervise.Send(ctx, pid, &giveUp{err: ErrCancelled})
+			supervise.Send(ctx, pid, &giveUp{err: refusal.ErrCancelled})
 		}
 	case *setupDone:
 		h.done(ctx, msg)
@@ -101,14 +102,14 @@ func (h *handshakes) Receive(ctx actor.Context) {
 	case *actor.Restarting:
 		h.stop(errCrashed)
 	case *actor.Stopping:
-		h.stop(ErrStopping)
+		h.stop(refusal.ErrStopping)
 	}
 }
 
 // drain ends the handshakes whose remote can't count on us yet, and lets the others have
 // their say, for greetingTime at most.
 func (h *handshakes) drain(ctx actor.Context) {
-	h.stop(ErrStopping)
+	h.stop(refusal.ErrStopping)
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	h.draining = h.n.rt.Clock.AfterFunc(greetingTime, func() { supervise.Send(root, self, &drainOver{}) })
 	for id := range h.running {
@@ -157,15 +158,15 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 	case h.stopping:
 		h.turnAway(conn, h.cutOff)
 	case !allowed(h.n.cfg.NetRestrict, remote.Addr()):
-		h.turnAway(conn, ErrNotAllowed)
+		h.turnAway(conn, refusal.ErrNotAllowed)
 	case !known && h.n.banned(enode.ID{}, remote.Addr()) != nil:
-		h.turnAway(conn, ErrBanned)
+		h.turnAway(conn, refusal.ErrBanned)
 	case class == slotStranger && !h.throttle.allow(remote.Addr(), h.n.rt.Clock.Now()):
-		h.turnAway(conn, ErrThrottled)
+		h.turnAway(conn, refusal.ErrThrottled)
 	case h.slots.take(class):
 		h.begin(ctx, conn, class)
 	case class == slotStranger && len(h.waiting[class]) >= maxStrangers && !exempt(remote.Addr()):
-		h.turnAway(conn, ErrPendingFull)
+		h.turnAway(conn, refusal.ErrPendingFull)
 	default:
 		h.wait(ctx, conn, class)
 	}
@@ -289,7 +290,7 @@ func (h *handshakes) dismiss(ctx actor.Context) {
 	for class := range h.waiting {
 		queue := &h.waiting[class]
 		for len(*queue) > 0 && now.Sub((*queue)[0].since) >= waitLimit {
-			h.turnAway((*queue)[0].conn, ErrPendingFull)
+			h.turnAway((*queue)[0].conn, refusal.ErrPendingFull)
 			*queue = (*queue)[1:]
 		}
 	}
@@ -299,7 +300,7 @@ func (h *handshakes) dismiss(ctx actor.Context) {
 // report tells those who listen why a connection did not become a link. Remotes come and
 // go for reasons of their own, so the log has it as a detail.
 func (h *handshakes) report(r *running) {
-	if errors.Is(r.err, ErrObserved) {
+	if errors.Is(r.err, refusal.ErrObserved) {
 		h.n.log.Debug("told a neighbour what we see of it", "addr", r.remote)
 		return // it was no link that it wanted
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 const (
@@ -38,8 +40,8 @@ func (s *dialStats) passOver(why error) {
 	if s.passed == nil {
 		s.passed = map[string]int{}
 	}
-	if errors.Is(why, ErrBanned) {
-		why = ErrBanned // without the reason, of which there may be many
+	if errors.Is(why, refusal.ErrBanned) {
+		why = refusal.ErrBanned // without the reason, of which there may be many
 	}
 	s.passed[why.Error()]++
 }

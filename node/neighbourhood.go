@@ -1,6 +1,10 @@
 package node
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/troupe-p2p/troupe/node/refusal"
+)
 
 // sharesFor says how many peers may come from one address and one network by default, of
 // a node with a limit of peers: a tenth and a fifth, so that whoever has all addresses of
@@ -52,9 +56,9 @@ func (h *neighbourhood) refuse(addr netip.Addr) error {
 	case exempt(addr):
 		return nil
 	case h.perHost > 0 && h.count[hostOf(addr)] >= h.perHost:
-		return ErrCrowdedHost
+		return refusal.ErrCrowdedHost
 	case h.perNetwork > 0 && h.count[networkOf(addr)] >= h.perNetwork:
-		return ErrCrowdedNetwork
+		return refusal.ErrCrowdedNetwork
 	}
 	return nil
 }

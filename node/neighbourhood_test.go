@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 func TestNeighbourhood(t *testing.T) {
@@ -16,13 +18,13 @@ func TestNeighbourhood(t *testing.T) {
 		refuse error
 	}{
 		{name: "first", host: 1, net: 1, comes: "203.0.113.1"},
-		{name: "host is full", host: 2, net: 9, there: []string{"203.0.113.1", "203.0.113.1"}, comes: "203.0.113.1", refuse: ErrCrowdedHost},
+		{name: "host is full", host: 2, net: 9, there: []string{"203.0.113.1", "203.0.113.1"}, comes: "203.0.113.1", refuse: refusal.ErrCrowdedHost},
 		{name: "next host", host: 2, net: 9, there: []string{"203.0.113.1", "203.0.113.1"}, comes: "203.0.113.2"},
-		{name: "network is full", host: 1, net: 2, there: []string{"203.0.113.1", "203.0.113.2"}, comes: "203.0.113.3", refuse: ErrCrowdedNetwork},
+		{name: "network is full", host: 1, net: 2, there: []string{"203.0.113.1", "203.0.113.2"}, comes: "203.0.113.3", refuse: refusal.ErrCrowdedNetwork},
 		{name: "next network", host: 1, net: 2, there: []string{"203.0.113.1", "203.0.113.2"}, comes: "203.0.114.3"},
-		{name: "an IPv6 host is a /64", host: 1, net: 9, there: []string{"2001:db8::1"}, comes: "2001:db8::2", refuse: ErrCrowdedHost},
+		{name: "an IPv6 host is a /64", host: 1, net: 9, there: []string{"2001:db8::1"}, comes: "2001:db8::2", refuse: refusal.ErrCrowdedHost},
 		{name: "next /64", host: 1, net: 9, there: []string{"2001:db8::1"}, comes: "2001:db8:0:1::1"},
-		{name: "an IPv6 network is a /48", host: 1, net: 2, there: []string{"2001:db8::1", "2001:db8:0:1::1"}, comes: "2001:db8:0:2::1", refuse: ErrCrowdedNetwork},
+		{name: "an IPv6 network is a /48", host: 1, net: 2, there: []string{"2001:db8::1", "2001:db8:0:1::1"}, comes: "2001:db8:0:2::1", refuse: refusal.ErrCrowdedNetwork},
 		{name: "next /48", host: 1, net: 2, there: []string{"2001:db8::1", "2001:db8:0:1::1"}, comes: "2001:db8:1::1"},
 		{name: "loopback is exempt", host: 1, net: 1, there: []string{"127.0.0.1", "127.0.0.1"}, comes: "127.0.0.1"},
 		{name: "IPv6 loopback is exempt", host: 1, net: 1, there: []string{"::1"}, comes: "::1"},

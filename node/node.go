@@ -21,6 +21,7 @@ import (
 	"github.com/troupe-p2p/troupe/node/admin"
 	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -319,7 +320,7 @@ func (n *Node) AddPeer(node *enode.Node) error {
 		return fmt.Errorf("add peer %v: no public key", node)
 	}
 	if node.ID() == n.id {
-		return fmt.Errorf("add peer: %w", ErrSelf)
+		return fmt.Errorf("add peer: %w", refusal.ErrSelf)
 	}
 	return n.tell(func() { n.setStatic(node) }, send{&n.dialer, &addStatic{node: node}})
 }

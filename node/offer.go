@@ -9,6 +9,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -57,7 +58,7 @@ func (o *offer) stands(now *offer, remote []wire.Cap) error {
 	}
 	for _, shared := range actors.Match(o.protocols, remote) {
 		if !now.has(o.find(shared.Name)) {
-			return ErrProtocolRemoved
+			return refusal.ErrProtocolRemoved
 		}
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 // This file turns what operators write in flags into fields of a Config.
@@ -40,7 +42,7 @@ func ParseStaticNodes(list string) ([]*enode.Node, error) {
 	nodes, err := ParseNodes(list)
 	for _, n := range nodes {
 		if n.TCP() == 0 || n.Hostname() == "" && len(endpointsOf(n)) == 0 {
-			return nil, fmt.Errorf("node %v: %w", n, ErrNoAddress)
+			return nil, fmt.Errorf("node %v: %w", n, refusal.ErrNoAddress)
 		}
 	}
 	return nodes, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -61,7 +62,7 @@ func (p *peers) admit(ctx actor.Context, msg *admit) {
 	}
 	displaced, err := p.n.roster.admitInbound(msg.caller, msg.by)
 	if displaced != nil {
-		supervise.Send(ctx, displaced, &giveUp{err: ErrTheirDialFirst})
+		supervise.Send(ctx, displaced, &giveUp{err: refusal.ErrTheirDialFirst})
 	}
 	supervise.Send(ctx, msg.by, &verdict{err: err})
 }
@@ -176,7 +177,7 @@ func (p *peers) churn() {
 	}
 	if m := p.n.roster.member(id); m != nil {
 		p.n.log.Debug("peer makes room for others", "id", id.TerminalString())
-		m.link.Disconnect(wire.DiscTooManyPeers, ErrMadeRoom)
+		m.link.Disconnect(wire.DiscTooManyPeers, refusal.ErrMadeRoom)
 	}
 }
 
@@ -194,7 +195,7 @@ func (p *peers) dropBanned() {
 func (p *peers) drain(ctx actor.Context) {
 	p.n.draining.Store(true)
 	for _, m := range p.n.roster.snapshot() {
-		m.link.Disconnect(wire.DiscQuitting, ErrStopping)
+		m.link.Disconnect(wire.DiscQuitting, refusal.ErrStopping)
 	}
 	p.stopIfEmpty(ctx)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/admin"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -151,7 +152,7 @@ func (p *peers) dropProtocol(ctx actor.Context, removed *protocols.Mounted) {
 	now := p.n.offer.Load()
 	for _, m := range p.n.roster.snapshot() {
 		if m.offer.find(removed.Spec.Name) == removed && m.link.Host(removed.Spec.Name) != nil && !m.serves(now) {
-			m.link.Disconnect(wire.DiscUselessPeer, ErrProtocolRemoved)
+			m.link.Disconnect(wire.DiscUselessPeer, refusal.ErrProtocolRemoved)
 		}
 	}
 	if service := removed.Service(); service != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -69,7 +70,7 @@ func (h *handshake) reached(ctx actor.Context, msg *punch.Reached) {
 		}
 	}
 	if err != nil {
-		h.end(ctx, &errUnreachable{fmt.Errorf("%w; %w", h.direct, err)})
+		h.end(ctx, &refusal.Unreachable{Err: fmt.Errorf("%w; %w", h.direct, err)})
 		return
 	}
 	h.punched = true

@@ -17,6 +17,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -146,7 +147,7 @@ func TestCallInVain(t *testing.T) {
 			if !errors.Is(msg.err, tt.want) {
 				t.Errorf("ended with %v, want %v", msg.err, tt.want)
 			}
-			if unreached := new(errUnreachable); !msg.punched && (!errors.As(msg.err, &unreached) || !errors.Is(msg.err, errUndialed)) {
+			if unreached := new(refusal.Unreachable); !msg.punched && (!errors.As(msg.err, &unreached) || !errors.Is(msg.err, errUndialed)) {
 				t.Errorf("%v does not say why it could not be dialed", msg.err)
 			}
 			if len(s.asked) > 0 {
@@ -162,8 +163,8 @@ func TestCallGivenUp(t *testing.T) {
 	target, _ := recordAt(t, punch.Unknown, enr.TCP(30303))
 	s.dial(target)
 	asked := <-s.asked
-	supervise.Send(s.n.rt.System.Root, s.pid, &giveUp{err: ErrCancelled})
-	if msg := <-s.done; !errors.Is(msg.err, ErrCancelled) {
+	supervise.Send(s.n.rt.System.Root, s.pid, &giveUp{err: refusal.ErrCancelled})
+	if msg := <-s.done; !errors.Is(msg.err, refusal.ErrCancelled) {
 		t.Errorf("ended with %v", msg.err)
 	}
 	ours, theirs := s.hole()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -60,7 +61,7 @@ const (
 // offenceOf says what the end of a link tells of its remote.
 func offenceOf(c *Cause) offence {
 	switch {
-	case c == nil || c.Side == actors.Remote || errors.Is(c.Err, ErrProtocolRemoved):
+	case c == nil || c.Side == actors.Remote || errors.Is(c.Err, refusal.ErrProtocolRemoved):
 		return inoffensive
 	case c.Stack != nil:
 		return provoked
@@ -90,14 +91,14 @@ func offenceOfSetup(err error) offence {
 	switch {
 	case err == nil:
 		return inoffensive
-	case errors.Is(err, ErrUselessPeer):
+	case errors.Is(err, refusal.ErrUselessPeer):
 		return useless
 	case errors.Is(err, wire.ErrBadAuth):
 		return garbled
 	case errors.Is(err, wire.ErrNoHello), errors.Is(err, wire.ErrBadHello), errors.Is(err, wire.ErrHelloTooLarge),
 		errors.Is(err, wire.ErrInvalidIdentity), errors.Is(err, wire.ErrUnexpectedIdentity):
 		return breach
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, ErrSetupTimeout):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, refusal.ErrSetupTimeout):
 		return silent
 	}
 	return inoffensive

@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -29,7 +30,7 @@ func TestOffenceOf(t *testing.T) {
 		{"our protocol returned", &Cause{Side: actors.Local, Reason: wire.DiscProtocolError, Err: actors.ErrReturned}, inoffensive},
 		{"our protocol is slow", &Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: actors.ErrStalled}, inoffensive},
 		{"our memory is full", &Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: actors.ErrMemory}, inoffensive},
-		{"left with nothing", &Cause{Side: actors.Local, Reason: wire.DiscUselessPeer, Err: ErrProtocolRemoved}, inoffensive},
+		{"left with nothing", &Cause{Side: actors.Local, Reason: wire.DiscUselessPeer, Err: refusal.ErrProtocolRemoved}, inoffensive},
 		{"another chain", &Cause{Side: actors.Local, Reason: wire.DiscUselessPeer}, useless},
 		{"no ping", &Cause{Side: actors.Local, Reason: wire.DiscReadTimeout, Err: actors.ErrPingTimeout}, silent},
 		{"reads nothing", &Cause{Side: actors.Network, Reason: wire.DiscNetworkError, Err: actors.ErrWriteTimeout}, deaf},

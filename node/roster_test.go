@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -70,16 +71,16 @@ func TestAdmission(t *testing.T) {
 		reason   wire.DiscReason
 	}{
 		{name: "stranger", limits: limits{peers: 1}, id: 1},
-		{name: "self", limits: limits{peers: 1}, id: self, want: ErrSelf, reason: wire.DiscSelf},
+		{name: "self", limits: limits{peers: 1}, id: self, want: refusal.ErrSelf, reason: wire.DiscSelf},
 		{
 			name: "already connected", limits: limits{peers: 9}, id: 1,
 			prepare: func(t *testing.T, r *roster) { joined(t, r, from(1)) },
-			want:    ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
+			want:    refusal.ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
 		},
 		{
 			name: "already connected comes before full", limits: limits{peers: 1}, id: 1,
 			prepare: func(t *testing.T, r *roster) { joined(t, r, from(1)) },
-			want:    ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
+			want:    refusal.ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
 		},
 		{
 			name: "connected, trusted: still not replaced", limits: limits{peers: 9}, id: 1,
@@ -87,12 +88,12 @@ func TestAdmission(t *testing.T) {
 				joined(t, r, from(1))
 				r.setTrusted(nodeID(1), true)
 			},
-			want: ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
+			want: refusal.ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
 		},
 		{
 			name: "full", limits: limits{peers: 1}, id: 2,
 			prepare: func(t *testing.T, r *roster) { joined(t, r, from(1)) },
-			want:    ErrTooManyPeers, reason: wire.DiscTooManyPeers,
+			want:    refusal.ErrTooManyPeers, reason: wire.DiscTooManyPeers,
 		},
 		{
 			name: "full, static", limits: limits{peers: 1}, id: 2,
@@ -100,7 +101,7 @@ func TestAdmission(t *testing.T) {
 				joined(t, r, from(1))
 				r.setStatic(nodeID(2), true)
 			},
-			want: ErrTooManyPeers, reason: wire.DiscTooManyPeers,
+			want: refusal.ErrTooManyPeers, reason: wire.DiscTooManyPeers,
 		},
 		{
 			name: "full, trusted", limits: limits{peers: 1}, id: 2,
@@ -116,7 +117,7 @@ func TestAdmission(t *testing.T) {
 				r.setTrusted(nodeID(2), true)
 				r.setTrusted(nodeID(2), false)
 			},
-			want: ErrTooManyPeers, reason: wire.DiscTooManyPeers,
+			want: refusal.ErrTooManyPeers, reason: wire.DiscTooManyPeers,
 		},
 		{
 			name: "room again", limits: limits{peers: 1}, id: 2,
@@ -135,17 +136,17 @@ func TestAdmission(t *testing.T) {
 				joined(t, r, fromHere(1))
 				joined(t, r, fromHere(2))
 			},
-			want: ErrTooManyPeers, reason: wire.DiscTooManyPeers,
+			want: refusal.ErrTooManyPeers, reason: wire.DiscTooManyPeers,
 		},
 		{
 			name: "loopback counts like others when the limit was set", limits: limits{peers: 1}, id: 2, loopback: true,
 			prepare: func(t *testing.T, r *roster) { joined(t, r, fromHere(1)) },
-			want:    ErrTooManyPeers, reason: wire.DiscTooManyPeers,
+			want:    refusal.ErrTooManyPeers, reason: wire.DiscTooManyPeers,
 		},
 		{
 			name: "stopping", limits: limits{peers: 9}, id: 1,
 			prepare: func(_ *testing.T, r *roster) { r.close() },
-			want:    ErrStopping, reason: wire.DiscQuitting,
+			want:    refusal.ErrStopping, reason: wire.DiscQuitting,
 		},
 	}
 	for _, tt := range tests {
@@ -189,8 +190,8 @@ func TestSecondCheckWithTheSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.add(&member{caller: from(1)})
-	if err := r.clear(from(2), second); !errors.Is(err, ErrTooManyPeers) {
-		t.Errorf("got %v, want %v", err, ErrTooManyPeers)
+	if err := r.clear(from(2), second); !errors.Is(err, refusal.ErrTooManyPeers) {
+		t.Errorf("got %v, want %v", err, refusal.ErrTooManyPeers)
 	}
 	if len(r.setups) != 0 {
 		t.Errorf("setups left over: %v", r.setups)
@@ -209,8 +210,8 @@ func TestReplayedAuthKeepsNobodyOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.add(&member{caller: from(1)})
-	if err := r.clear(from(1), replay); !errors.Is(err, ErrAlreadyConnected) {
-		t.Errorf("got %v, want %v", err, ErrAlreadyConnected)
+	if err := r.clear(from(1), replay); !errors.Is(err, refusal.ErrAlreadyConnected) {
+		t.Errorf("got %v, want %v", err, refusal.ErrAlreadyConnected)
 	}
 }
 
@@ -325,7 +326,7 @@ func TestDisplacedDialIsNotCleared(t *testing.T) {
 	if err != nil || displaced != own {
 		t.Fatalf("got displaced %v, error %v; want our dial displaced", displaced, err)
 	}
-	if err := r.clear(from(1), own); !errors.Is(err, ErrTheirDialFirst) {
+	if err := r.clear(from(1), own); !errors.Is(err, refusal.ErrTheirDialFirst) {
 		t.Errorf("displaced dial cleared: %v", err)
 	}
 	if err := r.clear(from(1), theirs); err != nil {
@@ -338,11 +339,11 @@ func TestOneDialPerNode(t *testing.T) {
 	if err := r.admitDial(to(from(1)), handshakeNamed("x")); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.admitDial(to(from(1)), handshakeNamed("y")); !errors.Is(err, ErrAlreadyDialing) {
-		t.Errorf("second dial: %v, want %v", err, ErrAlreadyDialing)
+	if err := r.admitDial(to(from(1)), handshakeNamed("y")); !errors.Is(err, refusal.ErrAlreadyDialing) {
+		t.Errorf("second dial: %v, want %v", err, refusal.ErrAlreadyDialing)
 	}
 	r.abandon(nodeID(1), handshakeNamed("y"))
-	if err := r.admitDial(to(from(1)), handshakeNamed("y")); !errors.Is(err, ErrAlreadyDialing) {
+	if err := r.admitDial(to(from(1)), handshakeNamed("y")); !errors.Is(err, refusal.ErrAlreadyDialing) {
 		t.Errorf("the end of a refused dial freed the place of the one under way: %v", err)
 	}
 	r.abandon(nodeID(1), handshakeNamed("x"))
@@ -353,8 +354,8 @@ func TestOneDialPerNode(t *testing.T) {
 	if _, err := r.admitInbound(from(1), handshakeNamed("z")); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.admitDial(to(from(1)), handshakeNamed("x")); !errors.Is(err, ErrPendingInbound) {
-		t.Errorf("dial beside an inbound connection: %v, want %v", err, ErrPendingInbound)
+	if err := r.admitDial(to(from(1)), handshakeNamed("x")); !errors.Is(err, refusal.ErrPendingInbound) {
+		t.Errorf("dial beside an inbound connection: %v, want %v", err, refusal.ErrPendingInbound)
 	}
 }
 
@@ -371,8 +372,8 @@ func TestCrashedHandshakeLeavesNothing(t *testing.T) {
 	if err := r.admitDial(to(from(1)), handshakeNamed("next")); err != nil {
 		t.Errorf("after the crash: %v", err)
 	}
-	if err := r.admitDial(to(from(2)), handshakeNamed("next")); !errors.Is(err, ErrAlreadyDialing) {
-		t.Errorf("another node's dial: %v, want %v", err, ErrAlreadyDialing)
+	if err := r.admitDial(to(from(2)), handshakeNamed("next")); !errors.Is(err, refusal.ErrAlreadyDialing) {
+		t.Errorf("another node's dial: %v, want %v", err, refusal.ErrAlreadyDialing)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 // setup is what is under way with one node that isn't a member: the handshake actors
@@ -37,7 +39,7 @@ func (r *roster) admitInbound(c caller, by *actor.PID) (displaced *actor.PID, er
 	}
 	if s.dial != nil {
 		if bytes.Compare(r.self[:], c.id[:]) < 0 {
-			return nil, ErrOwnDialFirst
+			return nil, refusal.ErrOwnDialFirst
 		}
 		displaced, s.dial = s.dial, nil
 	}
@@ -56,9 +58,9 @@ func (r *roster) admitDial(c caller, by *actor.PID) error {
 	case s == nil:
 		r.setups[c.id] = &setup{dial: by}
 	case len(s.inbound) > 0:
-		return ErrPendingInbound
+		return refusal.ErrPendingInbound
 	default:
-		return ErrAlreadyDialing
+		return refusal.ErrAlreadyDialing
 	}
 	return nil
 }
@@ -69,7 +71,7 @@ func (r *roster) clear(c caller, by *actor.PID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.setups[c.id].has(by) {
-		return ErrTheirDialFirst
+		return refusal.ErrTheirDialFirst
 	}
 	r.forget(c.id, by)
 	err := r.refuse(c)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 // TestShares: who has which part of the places.
@@ -20,24 +22,24 @@ func TestShares(t *testing.T) {
 		want    error
 	}{
 		{name: "inbound up to their share", limits: three, members: []caller{from(1)}, comes: from(2)},
-		{name: "inbound beyond it", limits: three, members: []caller{from(1), from(2)}, comes: from(3), want: ErrInboundFull},
+		{name: "inbound beyond it", limits: three, members: []caller{from(1), from(2)}, comes: from(3), want: refusal.ErrInboundFull},
 		{name: "a dial has the rest", limits: three, members: []caller{from(1), from(2)}, comes: to(from(3))},
 		{name: "dials may have more than theirs", limits: three, members: []caller{to(from(1)), to(from(2))}, comes: to(from(3))},
-		{name: "those count in the whole", limits: three, members: []caller{to(from(1)), to(from(2)), to(from(3))}, comes: from(4), want: ErrTooManyPeers},
+		{name: "those count in the whole", limits: three, members: []caller{to(from(1)), to(from(2)), to(from(3))}, comes: from(4), want: refusal.ErrTooManyPeers},
 		{name: "a static node that dials us has a place of its own", limits: three, static: []byte{9}, members: []caller{from(1), from(2)}, comes: from(9)},
 		{name: "and is none of the inbound ones", limits: three, static: []byte{1}, members: []caller{from(1), from(2)}, comes: from(3)},
 		{name: "loopback counts apart here too", limits: limits{peers: 3, outbound: 1, loopback: 9}, members: []caller{from(1), from(2)}, comes: fromHere(3)},
 		{name: "one may come in even where dials have all", limits: limits{peers: 1, outbound: 1}, comes: from(1)},
 
-		{name: "a place is kept for a static node", limits: limits{peers: 4}, static: []byte{9}, members: []caller{from(1), from(2), from(3)}, comes: from(4), want: ErrTooManyPeers},
+		{name: "a place is kept for a static node", limits: limits{peers: 4}, static: []byte{9}, members: []caller{from(1), from(2), from(3)}, comes: from(4), want: refusal.ErrTooManyPeers},
 		{name: "which it finds", limits: limits{peers: 4}, static: []byte{9}, members: []caller{from(1), from(2), from(3)}, comes: to(from(9))},
 		{name: "none when it is there", limits: limits{peers: 4}, static: []byte{9}, members: []caller{from(1), from(2), to(from(9))}, comes: from(4)},
 		{name: "half of all at most", limits: limits{peers: 4}, static: []byte{6, 7, 8, 9}, members: []caller{from(1)}, comes: from(2)},
-		{name: "half of all, taken", limits: limits{peers: 4}, static: []byte{6, 7, 8, 9}, members: []caller{from(1), from(2)}, comes: from(3), want: ErrTooManyPeers},
+		{name: "half of all, taken", limits: limits{peers: 4}, static: []byte{6, 7, 8, 9}, members: []caller{from(1), from(2)}, comes: from(3), want: refusal.ErrTooManyPeers},
 
-		{name: "address full", limits: limits{peers: 9, perHost: 1}, members: []caller{at(1, "203.0.113.1")}, comes: at(2, "203.0.113.1"), want: ErrCrowdedHost},
-		{name: "network full", limits: limits{peers: 9, perNetwork: 1}, members: []caller{at(1, "203.0.113.1")}, comes: at(2, "203.0.113.2"), want: ErrCrowdedNetwork},
-		{name: "for dials too", limits: limits{peers: 9, perNetwork: 1}, members: []caller{at(1, "203.0.113.1")}, comes: to(at(2, "203.0.113.2")), want: ErrCrowdedNetwork},
+		{name: "address full", limits: limits{peers: 9, perHost: 1}, members: []caller{at(1, "203.0.113.1")}, comes: at(2, "203.0.113.1"), want: refusal.ErrCrowdedHost},
+		{name: "network full", limits: limits{peers: 9, perNetwork: 1}, members: []caller{at(1, "203.0.113.1")}, comes: at(2, "203.0.113.2"), want: refusal.ErrCrowdedNetwork},
+		{name: "for dials too", limits: limits{peers: 9, perNetwork: 1}, members: []caller{at(1, "203.0.113.1")}, comes: to(at(2, "203.0.113.2")), want: refusal.ErrCrowdedNetwork},
 		{name: "not for static nodes", limits: limits{peers: 9, perHost: 1}, static: []byte{2}, members: []caller{at(1, "203.0.113.1")}, comes: at(2, "203.0.113.1")},
 		{name: "which take nobody's share", limits: limits{peers: 9, perHost: 1}, static: []byte{1}, members: []caller{at(1, "203.0.113.1")}, comes: at(2, "203.0.113.1")},
 		{name: "not on loopback", limits: limits{peers: 9, perHost: 1}, members: []caller{fromHere(1)}, comes: fromHere(2)},
@@ -78,8 +80,8 @@ func TestCountsFollowTheConfiguration(t *testing.T) {
 	}
 	r.setTrusted(m.id, false)
 	r.setStatic(m.id, false)
-	if err := r.check(at(2, "203.0.113.1")); !errors.Is(err, ErrCrowdedHost) || r.counts != dynamic {
-		t.Errorf("static no longer: %v, counted %+v, want %v and %+v", err, r.counts, ErrCrowdedHost, dynamic)
+	if err := r.check(at(2, "203.0.113.1")); !errors.Is(err, refusal.ErrCrowdedHost) || r.counts != dynamic {
+		t.Errorf("static no longer: %v, counted %+v, want %v and %+v", err, r.counts, refusal.ErrCrowdedHost, dynamic)
 	}
 }
 
@@ -117,7 +119,7 @@ func TestBannedCallers(t *testing.T) {
 			l.add(b, epoch)
 		}
 		if _, ok := l.banned(id, addr, epoch); ok {
-			return ErrBanned
+			return refusal.ErrBanned
 		}
 		return nil
 	}
@@ -133,12 +135,12 @@ func TestBannedCallers(t *testing.T) {
 		want error
 	}{
 		{"another", at(2, "198.51.100.1"), nil},
-		{"by ID", at(1, "198.51.100.1"), ErrBanned},
-		{"by network", at(2, "203.0.113.1"), ErrBanned},
+		{"by ID", at(1, "198.51.100.1"), refusal.ErrBanned},
+		{"by network", at(2, "203.0.113.1"), refusal.ErrBanned},
 		{"static", at(7, "203.0.113.7"), nil},
 		{"static, elsewhere", at(7, "203.0.113.8"), nil},
 		{"who shares the address of a static node", at(2, "203.0.113.7"), nil},
-		{"who shares it, but is banned by ID", at(1, "203.0.113.7"), ErrBanned},
+		{"who shares it, but is banned by ID", at(1, "203.0.113.7"), refusal.ErrBanned},
 	}
 	for _, tt := range tests {
 		for _, c := range []caller{tt.who, to(tt.who)} {

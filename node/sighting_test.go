@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 // observer is a neighbour that answers so many requests by what is given, and then by what
@@ -186,7 +188,7 @@ func TestObservedBySilence(t *testing.T) {
 func TestObservedNowhere(t *testing.T) {
 	g := newGate(t, "127.0.0.1")
 	g.networks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	if _, _, err := g.Observed(t.Context(), netip.MustParseAddrPort("127.0.0.2:1")); !errors.Is(err, ErrNotAllowed) {
+	if _, _, err := g.Observed(t.Context(), netip.MustParseAddrPort("127.0.0.2:1")); !errors.Is(err, refusal.ErrNotAllowed) {
 		t.Errorf("outside the networks: %v", err)
 	}
 	g.networks = nil
