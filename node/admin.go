@@ -83,7 +83,7 @@ func (n *Node) apisOf(mounted []*protocols.Mounted) []API {
 	return list
 }
 
-func (n *Node) apis() []API { return n.apisOf(n.offer.Load().mounted) }
+func (n *Node) apis() []API { return n.apisOf(n.offer.Load().Mounted) }
 
 // Attach gives a client in this process, for all namespaces that there are now. It works
 // without any Config.Admin. The caller closes it.

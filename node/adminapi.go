@@ -172,7 +172,7 @@ func (a *adminAPI) RemoveProtocol(name string, version *uint) (bool, error) {
 		version = new(uint)
 		*version = uint(v)
 	}
-	if m := a.n.offer.Load().find(name); m != nil && version != nil {
+	if m := a.n.offer.Load().Find(name); m != nil && version != nil {
 		if v := protocolViewOf(&m.Spec, true, 0); !slices.Contains(v.Versions, *version) {
 			return false, fmt.Errorf("remove protocol %s/%d: versions %v run", name, *version, v.Versions)
 		}
@@ -193,7 +193,7 @@ func (a *adminAPI) Protocols() []protocolView {
 	}
 	offered := map[string]bool{}
 	var views []protocolView
-	for _, m := range a.n.offer.Load().mounted {
+	for _, m := range a.n.offer.Load().Mounted {
 		offered[m.Spec.Name] = true
 		views = append(views, protocolViewOf(&m.Spec, true, links[m.Spec.Name]))
 	}

@@ -1,6 +1,11 @@
 package node
 
-import "github.com/troupe-p2p/troupe/node/refusal"
+import (
+	"crypto/ecdsa"
+
+	"github.com/troupe-p2p/troupe/node/datadir"
+	"github.com/troupe-p2p/troupe/node/refusal"
+)
 
 // This file has the public names of what lives in packages below node, so that programs
 // need to import node alone.
@@ -31,3 +36,17 @@ var (
 	ErrCancelled        = refusal.ErrCancelled
 	ErrSetupTimeout     = refusal.ErrSetupTimeout
 )
+
+// KeyFile is the file in which a node with this data directory keeps its private key.
+func KeyFile(dataDir string) string { return datadir.KeyFile(dataDir) }
+
+// ReadKey reads a private key of 64 hex digits from a file.
+func ReadKey(file string) (*ecdsa.PrivateKey, error) { return datadir.ReadKey(file) }
+
+// FreshKey makes a private key and keeps it nowhere.
+func FreshKey() (*ecdsa.PrivateKey, error) { return datadir.FreshKey() }
+
+// CreateKey makes a private key and writes it to a new file that only its owner can
+// read. It makes the file's directory if there is none. It never overwrites a file: the
+// error is fs.ErrExist.
+func CreateKey(file string) (*ecdsa.PrivateKey, error) { return datadir.CreateKey(file) }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/node/datadir"
 )
 
 // bansFile is where a data directory has the bans: a list of [Ban], for people to read
@@ -59,7 +61,7 @@ func writeBans(file string, list []Ban) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(file, append(text, '\n'))
+	return datadir.Write(file, append(text, '\n'))
 }
 
 // readBans reads what writeBans wrote; no file is no bans.

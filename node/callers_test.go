@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/bench"
@@ -77,7 +78,7 @@ var errUndialed = errors.New("nobody is dialed directly")
 func hallNode(t *testing.T, edit func(*Config)) (*Node, *hall) {
 	t.Helper()
 	h := &hall{at: netip.MustParseAddrPort("203.0.113.1:30303"), conns: make(chan net.Conn), done: make(chan struct{})}
-	key, err := FreshKey()
+	key, err := datadir.FreshKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,12 +108,12 @@ func hallNode(t *testing.T, edit func(*Config)) (*Node, *hall) {
 
 // greetAs makes a session as a node that offers bench.
 func greetAs(conn net.Conn, n *Node) (id enode.ID, err error) {
-	key, err := FreshKey()
+	key, err := datadir.FreshKey()
 	if err != nil {
 		return id, err
 	}
 	_, err = wire.Dial(conn, key, n.Self().Pubkey(), &wire.Hello{
-		Version: wire.BaseVersion, Name: "remote", Caps: n.offer.Load().hello.Caps,
+		Version: wire.BaseVersion, Name: "remote", Caps: n.offer.Load().Hello.Caps,
 		ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
 	}, wire.Options{})
 	return enode.PubkeyToIDV4(&key.PublicKey), err

@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
@@ -46,7 +47,7 @@ type handshake struct {
 
 	conn      lease
 	recipient *wire.Recipient
-	offer     *offer             // what our Hello says
+	offer     *offer.Offer       // what our Hello says
 	cancel    context.CancelFunc // ends connecting; nil for inbound
 	timer     Timer
 	// greeting says that the remote has to be told how this ends: it has sent its auth, or
@@ -189,14 +190,14 @@ func (h *handshake) exchange(conn net.Conn, refused error) (*wire.Session, error
 		err error
 	)
 	if h.inbound {
-		s, err = h.recipient.Welcome(conn, &h.offer.hello)
+		s, err = h.recipient.Welcome(conn, &h.offer.Hello)
 	} else {
-		s, err = wire.Dial(conn, h.n.key, h.target.Pubkey(), &h.offer.hello, h.options())
+		s, err = wire.Dial(conn, h.n.key, h.target.Pubkey(), &h.offer.Hello, h.options())
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !h.offer.shares(s.RemoteHello.Caps) {
+	if !h.offer.Shares(s.RemoteHello.Caps) {
 		return nil, sendOff(conn, s, fmt.Errorf("%w: the remote has %v", refusal.ErrUselessPeer, s.RemoteHello.Caps))
 	}
 	return s, nil

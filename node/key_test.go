@@ -2,8 +2,6 @@ package node
 
 import (
 	"crypto/ecdsa"
-	"errors"
-	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,50 +11,6 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
-
-func TestKeyIsMadeOnce(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "new", "data")
-	first, err := keyOf(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(KeyFile(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if mode := info.Mode().Perm(); mode != 0o600 {
-		t.Errorf("key file has mode %o, want 600", mode)
-	}
-	second, err := keyOf(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !first.Equal(second) {
-		t.Error("the second start has another key")
-	}
-	if _, err := CreateKey(KeyFile(dir)); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("overwriting: %v, want %v", err, fs.ErrExist)
-	}
-	theirs, err := crypto.LoadECDSA(KeyFile(dir))
-	if err != nil || !theirs.Equal(first) {
-		t.Errorf("go-ethereum reads another key: %v", err)
-	}
-}
-
-func TestBrokenKeyIsAnError(t *testing.T) {
-	for _, content := range []string{"", "00", "zz", string(make([]byte, 64))} {
-		dir := t.TempDir()
-		if err := os.WriteFile(KeyFile(dir), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := keyOf(dir); err == nil {
-			t.Errorf("%q was taken for a key", content)
-		}
-		if now, err := os.ReadFile(KeyFile(dir)); err != nil || string(now) != content {
-			t.Errorf("%q was overwritten with %q (%v)", content, now, err)
-		}
-	}
-}
 
 func TestRecordChangesOnlyWithContent(t *testing.T) {
 	var previous *enode.Node

@@ -2,18 +2,17 @@ package node
 
 import (
 	"context"
-	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
@@ -151,7 +150,7 @@ func (n *Node) announce() error {
 	if err := n.openLocal(kept); err != nil {
 		return err
 	}
-	offered, err := newOffer(n.key, n.cfg.Name, uint64(n.listenPort()), n.offer.Load().mounted)
+	offered, err := offer.New(n.key, n.cfg.Name, uint64(n.listenPort()), n.offer.Load().Mounted)
 	if err != nil {
 		return err
 	}
@@ -321,6 +320,3 @@ func addrsOf(node *enode.Node) []netip.Addr {
 	}
 	return list
 }
-
-// idOf gives a public key as it stands in Hello and enode URLs.
-func idOf(key *ecdsa.PublicKey) [64]byte { return [64]byte(crypto.FromECDSAPub(key)[1:]) }

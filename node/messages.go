@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
@@ -178,7 +179,7 @@ type settle struct {
 	id      enode.ID
 	conn    net.Conn
 	session *wire.Session
-	offer   *offer // what our Hello said
+	offer   *offer.Offer // what our Hello said
 	inbound bool
 	punched bool // the connection came through a hole
 }

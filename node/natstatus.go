@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
@@ -63,7 +64,7 @@ func writeNATStatus(dataDir string, s NATStatus) error {
 	s.Written = time.Now().UTC().Truncate(time.Second)
 	text, err := json.MarshalIndent(s, "", "\t")
 	if err == nil {
-		err = writeFile(filepath.Join(dataDir, natFile), append(text, '\n'))
+		err = datadir.Write(filepath.Join(dataDir, natFile), append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("how the node is reached: %w", err)

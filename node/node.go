@@ -19,7 +19,9 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node/admin"
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/discovery"
+	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -42,8 +44,8 @@ type Node struct {
 	rt        supervise.Runtime
 	ownSystem bool
 
-	offer     atomic.Pointer[offer] // complete once the node listens
-	offering  sync.Mutex            // of those who replace it while the node runs
+	offer     atomic.Pointer[offer.Offer] // complete once the node listens
+	offering  sync.Mutex                  // of those who replace it while the node runs
 	pool      *actors.Pool
 	feed      *actors.Feed
 	hub       hub
@@ -105,7 +107,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	key := cfg.Key
 	if key == nil {
-		if key, err = keyOf(cfg.DataDir); err != nil {
+		if key, err = datadir.Key(cfg.DataDir); err != nil {
 			return nil, err
 		}
 	}
@@ -119,7 +121,7 @@ func New(cfg Config) (*Node, error) {
 		up:     make(chan struct{}),
 		done:   make(chan struct{}),
 	}
-	offered, err := newOffer(key, cfg.Name, 0, mounted)
+	offered, err := offer.New(key, cfg.Name, 0, mounted)
 	if err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
@@ -186,7 +188,7 @@ func (n *Node) Start(ctx context.Context) error {
 
 // open opens what the actors use, and starts them.
 func (n *Node) open(ctx context.Context) error {
-	if err := makeDataDir(n.cfg.DataDir); err != nil {
+	if err := datadir.Make(n.cfg.DataDir); err != nil {
 		return err
 	}
 	if err := n.listen(ctx); err != nil {
@@ -253,7 +255,7 @@ func (n *Node) spawnRootAs(name string) (err error) {
 	n.peers, n.handshakes, n.dialer = child(peersName), child(handshakesName), child(dialerName)
 	n.admin = child(adminName)
 	n.bans, n.candidates, n.puncher = child(bansName), child(candidatesName), child(puncherName)
-	for _, m := range n.offer.Load().mounted {
+	for _, m := range n.offer.Load().Mounted {
 		n.placeService(m, name)
 	}
 	if n.root, err = n.rt.System.Root.SpawnNamed(n.rootProps(), name); err != nil {

@@ -93,10 +93,10 @@ func (n *Node) Info() NodeInfo {
 		ID: n.id, Name: n.cfg.Name, Record: n.Self().String(), Enode: n.LocalURL(), Protocols: map[string]any{},
 	}
 	o := n.offer.Load()
-	for _, c := range o.hello.Caps {
+	for _, c := range o.Hello.Caps {
 		info.Caps = append(info.Caps, c.String())
 	}
-	for _, m := range o.mounted {
+	for _, m := range o.Mounted {
 		s := &m.Spec
 		info.Protocols[s.Name] = "unknown"
 		if s.NodeInfo != nil {

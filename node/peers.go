@@ -72,7 +72,7 @@ func (p *peers) settle(ctx actor.Context, msg *settle) {
 	m := &member{caller: caller{id: msg.id, addr: addrPortOf(msg.conn.RemoteAddr()).Addr(), inbound: msg.inbound}, offer: msg.offer, punched: msg.punched}
 	err := p.n.roster.clear(m.caller, msg.by)
 	if err == nil {
-		err = msg.offer.stands(p.n.offer.Load(), msg.session.RemoteHello.Caps)
+		err = msg.offer.Stands(p.n.offer.Load(), msg.session.RemoteHello.Caps)
 	}
 	if err != nil {
 		p.sendOff(ctx, msg, err)
@@ -80,7 +80,7 @@ func (p *peers) settle(ctx actor.Context, msg *settle) {
 	}
 	link, err := actors.Spawn(ctx, actors.Config{
 		System: p.n.rt.System, Name: "peer-" + hex.EncodeToString(m.id[:4]),
-		Conn: msg.conn, Session: msg.session, Protocols: msg.offer.protocols, Inbound: msg.inbound,
+		Conn: msg.conn, Session: msg.session, Protocols: msg.offer.Protocols, Inbound: msg.inbound,
 		Pool: p.n.pool, Journal: p.n.rt.Journal, Clock: p.n.rt.Clock, Feed: p.n.feed, Dispatcher: p.n.rt.Dispatcher,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -41,7 +42,7 @@ func Ping(ctx context.Context, key *ecdsa.PrivateKey, target *enode.Node) (PingR
 	}
 	if key == nil {
 		var err error
-		if key, err = FreshKey(); err != nil {
+		if key, err = datadir.FreshKey(); err != nil {
 			return r, err
 		}
 	}
@@ -90,7 +91,7 @@ func pingOver(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, r *
 		return err
 	}
 	r.Setup = time.Since(begin)
-	own := wire.Hello{Version: wire.BaseVersion, Name: ClientName("ping"), Caps: r.Hello.Caps, ID: idOf(&key.PublicKey)}
+	own := wire.Hello{Version: wire.BaseVersion, Name: ClientName("ping"), Caps: r.Hello.Caps, ID: wire.PublicID(&key.PublicKey)}
 	out, err := s.AppendHello(nil, &own)
 	if errors.Is(err, wire.ErrHelloTooLarge) { // so is the remote's, nearly
 		own.Caps = nil

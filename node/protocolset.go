@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/admin"
+	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
@@ -38,10 +40,10 @@ func (n *Node) AddProtocol(spec protocols.Spec) error {
 		return fmt.Errorf("add protocol %s: %w", spec.Name, err)
 	}
 	now := n.offer.Load()
-	if now.find(spec.Name) != nil {
+	if now.Find(spec.Name) != nil {
 		return fmt.Errorf("add protocol %s: %w", spec.Name, ErrProtocolRuns)
 	}
-	next, err := n.nextOffer(append(slices.Clone(now.mounted), m))
+	next, err := n.nextOffer(append(slices.Clone(now.Mounted), m))
 	if err != nil {
 		return fmt.Errorf("add protocol %s: %w", spec.Name, err)
 	}
@@ -70,11 +72,11 @@ func (n *Node) RemoveProtocol(name string) error {
 		return fmt.Errorf("remove protocol %s: %w", name, err)
 	}
 	now := n.offer.Load()
-	m := now.find(name)
+	m := now.Find(name)
 	if m == nil {
 		return fmt.Errorf("remove protocol %s: %w", name, ErrNoProtocol)
 	}
-	next, err := n.nextOffer(slices.DeleteFunc(slices.Clone(now.mounted), func(other *protocols.Mounted) bool { return other == m }))
+	next, err := n.nextOffer(slices.DeleteFunc(slices.Clone(now.Mounted), func(other *protocols.Mounted) bool { return other == m }))
 	if err != nil {
 		return fmt.Errorf("remove protocol %s: %w", name, err)
 	}
@@ -95,14 +97,14 @@ func (n *Node) offerNews() []send {
 }
 
 // nextOffer makes an offer to take the place of the one that there is.
-func (n *Node) nextOffer(mounted []*protocols.Mounted) (*offer, error) {
+func (n *Node) nextOffer(mounted []*protocols.Mounted) (*offer.Offer, error) {
 	if _, err := n.attributesOf(mounted); err != nil {
 		return nil, err
 	}
 	if err := n.checkAPIs(mounted); err != nil {
 		return nil, err
 	}
-	return newOffer(n.key, n.cfg.Name, n.offer.Load().hello.ListenPort, mounted)
+	return offer.New(n.key, n.cfg.Name, n.offer.Load().Hello.ListenPort, mounted)
 }
 
 // startService has the root start a protocol's service, and waits for that: a link that
@@ -151,7 +153,7 @@ func (r *root) dropService(ctx actor.Context, service *actor.PID) {
 func (p *peers) dropProtocol(ctx actor.Context, removed *protocols.Mounted) {
 	now := p.n.offer.Load()
 	for _, m := range p.n.roster.snapshot() {
-		if m.offer.find(removed.Spec.Name) == removed && m.link.Host(removed.Spec.Name) != nil && !m.serves(now) {
+		if m.offer.Find(removed.Spec.Name) == removed && m.link.Host(removed.Spec.Name) != nil && !m.serves(now) {
 			m.link.Disconnect(wire.DiscUselessPeer, refusal.ErrProtocolRemoved)
 		}
 	}
@@ -162,11 +164,32 @@ func (p *peers) dropProtocol(ctx actor.Context, removed *protocols.Mounted) {
 }
 
 // serves says whether a link runs anything that the node offers now.
-func (m *member) serves(now *offer) bool {
+func (m *member) serves(now *offer.Offer) bool {
 	for _, c := range m.link.Caps() {
-		if now.has(m.offer.find(c.Name)) {
+		if now.Has(m.offer.Find(c.Name)) {
 			return true
 		}
 	}
 	return false
+}
+
+// servicePrefix begins the names of the services' actors. A number follows that of the
+// protocol, which logs leave out: it may be removed and come again.
+const servicePrefix = "service-"
+
+// placeService says where below the root a protocol's service is going to live.
+func (n *Node) placeService(m *protocols.Mounted, root string) {
+	if m.HasService() {
+		name := servicePrefix + m.Spec.Name + n.rt.System.ProcessRegistry.NextId()
+		m.ServeAt(n.rt.System.Root, n.rt.System.NewLocalPID(root+"/"+name))
+	}
+}
+
+// spawnService starts a protocol's service, if it has one, before the actors by which links
+// come, so that it stops after them.
+func (r *root) spawnService(ctx actor.Context, m *protocols.Mounted) {
+	if pid := m.Service(); pid != nil {
+		name := strings.TrimPrefix(pid.Id, ctx.Self().Id+"/")
+		r.spawnAs(ctx, name, r.n.rt.Props(m.NewService), &supervise.ServicePolicy)
+	}
 }

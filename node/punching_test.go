@@ -18,6 +18,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/bench"
@@ -45,7 +46,7 @@ func (h *beliefLog) Handle(_ context.Context, r slog.Record) error {
 // there, until the test ends.
 func punchingNode(t *testing.T, edit func(*Config)) *Node {
 	t.Helper()
-	key, err := FreshKey()
+	key, err := datadir.FreshKey()
 	if err != nil {
 		t.Fatal(err)
 	}

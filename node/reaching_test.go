@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
@@ -24,7 +25,7 @@ import (
 // recordAt signs the record of a node that takes part in hole punching.
 func recordAt(t *testing.T, nat punch.NAT, entries ...enr.Entry) (*enode.Node, *ecdsa.PrivateKey) {
 	t.Helper()
-	key, err := FreshKey()
+	key, err := datadir.FreshKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func welcome(conn net.Conn, key *ecdsa.PrivateKey, n *Node) error {
 		return err
 	}
 	_, err = r.Welcome(conn, &wire.Hello{
-		Version: wire.BaseVersion, Name: "remote", Caps: n.offer.Load().hello.Caps,
+		Version: wire.BaseVersion, Name: "remote", Caps: n.offer.Load().Hello.Caps,
 		ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
 	})
 	return err

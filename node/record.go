@@ -19,6 +19,9 @@ import (
 	"github.com/troupe-p2p/troupe/nat"
 )
 
+// recordFile is the file of a data directory that has the node's signed record in its text form.
+const recordFile = "enr"
+
 // endpoint is what a node's record says of where to reach it.
 type endpoint struct {
 	ip4, ip6     netip.Addr // invalid: none

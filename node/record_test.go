@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/datadir"
 )
 
 func addrPort(s string) netip.AddrPort {
@@ -119,7 +120,7 @@ func TestRecordThatLearns(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			key, err := FreshKey()
+			key, err := datadir.FreshKey()
 			if err != nil {
 				t.Fatal(err)
 			}

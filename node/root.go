@@ -97,7 +97,7 @@ func (r *root) start(ctx actor.Context) {
 	r.startUnless(ctx, discoveryName, n.discoveryProps)
 	r.startUnless(ctx, puncherName, n.puncherProps)
 	supervise.Send(ctx, n.announcer, &puncherUp{})
-	for _, m := range n.offer.Load().mounted {
+	for _, m := range n.offer.Load().Mounted {
 		r.spawnService(ctx, m)
 	}
 	r.spawn(ctx, peersName, n.peersProps())

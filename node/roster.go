@@ -7,6 +7,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/offer"
 )
 
 // roster is who is connected and who is about to be, and the rules of admission. Only
@@ -33,8 +34,8 @@ type roster struct {
 type member struct {
 	caller
 	link    *actors.Link
-	offer   *offer // of which the link came
-	punched bool   // through a hole
+	offer   *offer.Offer // of which the link came
+	punched bool         // through a hole
 }
 
 func newRoster(self enode.ID, l limits) *roster {

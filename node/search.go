@@ -155,7 +155,7 @@ func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
 	c := discovery.Config{
 		Key: n.key, Local: n.local, Conns: n.udp, V4: d.V4, V5: d.V5,
 		Bootnodes: d.Bootnodes, BootnodesV5: d.BootnodesV5, DNS: d.DNS,
-		NetRestrict: n.cfg.NetRestrict, Want: n.wanted,
+		NetRestrict: n.cfg.NetRestrict, Want: func() func(*enode.Node) bool { return n.offer.Load().Wanted() },
 		Inbound:  func(from netip.AddrPort) { n.cameIn(nat.UDP, from.Addr()) },
 		Resolver: d.Resolver, LookupHost: n.cfg.LookupHost,
 		Clock: n.rt.Clock, Journal: n.rt.Journal, Logger: n.log.With("lib", "discovery"),
@@ -163,23 +163,4 @@ func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
 	n.punchBy(&c)
 	props, err = discovery.Props(c)
 	return props, err == nil, err
-}
-
-// wanted gives what says whether a node is of use to one of the protocols; nil if all may
-// be.
-func (n *Node) wanted() func(*enode.Node) bool {
-	mounted := n.offer.Load().mounted
-	for _, m := range mounted {
-		if m.Spec.Wants == nil {
-			return nil
-		}
-	}
-	return func(found *enode.Node) bool {
-		for _, m := range mounted {
-			if m.Spec.Wants(found.Record()) {
-				return true
-			}
-		}
-		return false
-	}
 }

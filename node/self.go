@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
 )
@@ -17,7 +18,7 @@ import (
 // It is called while the node starts, and by the announcer from then on.
 func (n *Node) renewRecord(previous *enode.Node) (changed bool, err error) {
 	e := n.endpoint()
-	attributes, err := n.attributesOf(n.offer.Load().mounted)
+	attributes, err := n.attributesOf(n.offer.Load().Mounted)
 	if err != nil {
 		return false, err
 	}
@@ -32,7 +33,7 @@ func (n *Node) renewRecord(previous *enode.Node) (changed bool, err error) {
 	if next == previous || n.cfg.DataDir == "" {
 		return next != previous, nil
 	}
-	if err := writeFile(filepath.Join(n.cfg.DataDir, recordFile), []byte(next.String()+"\n")); err != nil {
+	if err := datadir.Write(filepath.Join(n.cfg.DataDir, recordFile), []byte(next.String()+"\n")); err != nil {
 		return true, fmt.Errorf("node record: %w", err)
 	}
 	return true, nil

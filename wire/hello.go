@@ -1,10 +1,12 @@
 package wire
 
 import (
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"math"
 
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
@@ -129,3 +131,6 @@ func splitCaps(b []byte) ([]Cap, error) {
 // NodeID is the ID of the node with that public key (uncompressed, without prefix), under the identity scheme "v4"
 // (EIP-778): the key's Keccak-256 hash.
 func NodeID(key [64]byte) [32]byte { return keccak256(key[:]) }
+
+// PublicID is a public key as a Hello and an enode URL have it: 64 bytes, uncompressed, without prefix.
+func PublicID(key *ecdsa.PublicKey) [64]byte { return [64]byte(crypto.FromECDSAPub(key)[1:]) }

@@ -1,4 +1,4 @@
-package node
+package offer_test
 
 import (
 	"testing"
@@ -8,12 +8,12 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
+	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// TestWantedFollowsTheOffer: whom discovery looks for is what the protocols want that run
-// now.
-func TestWantedFollowsTheOffer(t *testing.T) {
+// TestWanted: discovery looks for the nodes that the offered protocols want.
+func TestWanted(t *testing.T) {
 	key, err := crypto.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
@@ -25,20 +25,21 @@ func TestWantedFollowsTheOffer(t *testing.T) {
 		}
 	}
 	found := func(name string) *enode.Node {
-		n, err := signRecord(key, []enr.Entry{enr.WithEntry(name, []uint{1})}, 1)
+		var r enr.Record
+		r.Set(enr.WithEntry(name, []uint{1}))
+		if err := enode.SignV4(&r, key); err != nil {
+			t.Fatal(err)
+		}
+		n, err := enode.New(enode.ValidSchemes, &r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
-	n, err := New(Config{Key: key, Specs: []protocols.Spec{spec("chat").Advertised()}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, tt := range []struct {
 		name        string
 		specs       []protocols.Spec
-		all         bool // nobody has to be asked
+		all         bool // any node is wanted
 		chat, bench bool // nodes whose records say so are wanted
 	}{
 		{"one", []protocols.Spec{spec("chat").Advertised()}, false, true, false},
@@ -51,12 +52,11 @@ func TestWantedFollowsTheOffer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o, err := newOffer(key, "test", 30303, mounted)
+		o, err := offer.New(key, "test", 30303, mounted)
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.offer.Store(o)
-		want := n.wanted()
+		want := o.Wanted()
 		if (want == nil) != tt.all {
 			t.Errorf("%s: takes all: %v, want %v", tt.name, want == nil, tt.all)
 		}

@@ -1,4 +1,4 @@
-package node
+package datadir
 
 import (
 	"crypto/ecdsa"
@@ -12,13 +12,10 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// The files of a data directory.
-const (
-	keyFile    = "nodekey" // as other clients have it: 64 hex digits
-	recordFile = "enr"     // the node's signed record in its text form
-)
+// keyFile is the file of the private key, as other clients have it: 64 hex digits.
+const keyFile = "nodekey"
 
-// KeyFile is where a node with this data directory keeps its private key.
+// KeyFile is the file in which a node with this data directory keeps its private key.
 func KeyFile(dataDir string) string { return filepath.Join(dataDir, keyFile) }
 
 // ReadKey reads a private key of 64 hex digits from a file.
@@ -30,7 +27,7 @@ func ReadKey(file string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-// FreshKey makes a private key that nobody keeps.
+// FreshKey makes a private key and keeps it nowhere.
 func FreshKey() (*ecdsa.PrivateKey, error) {
 	key, err := crypto.GenerateKey()
 	if err != nil {
@@ -40,8 +37,8 @@ func FreshKey() (*ecdsa.PrivateKey, error) {
 }
 
 // CreateKey makes a private key and writes it to a new file that only its owner can
-// read, in a directory that is made if need be. A file that exists is never overwritten:
-// the error is fs.ErrExist.
+// read. It makes the file's directory if there is none. It never overwrites a file: the
+// error is fs.ErrExist.
 func CreateKey(file string) (*ecdsa.PrivateKey, error) {
 	key, err := FreshKey()
 	if err != nil {
@@ -56,47 +53,18 @@ func CreateKey(file string) (*ecdsa.PrivateKey, error) {
 	}
 	_, err = f.WriteString(hex.EncodeToString(crypto.FromECDSA(key)))
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		// Half a key would keep the node from starting for good.
+		// Half a key would keep the node from starting, now and later.
 		return nil, fmt.Errorf("node key: %w", errors.Join(err, os.Remove(file)))
 	}
 	return key, nil
 }
 
-// keyOf reads the key of a data directory, and makes one if there is none.
-func keyOf(dataDir string) (*ecdsa.PrivateKey, error) {
+// Key reads the key of a data directory, and makes one if there is none.
+func Key(dataDir string) (*ecdsa.PrivateKey, error) {
 	file := KeyFile(dataDir)
 	key, err := ReadKey(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return CreateKey(file)
 	}
 	return key, err
-}
-
-// makeDataDir makes a data directory for its owner alone, if there is none and the key, which
-// was given, lies elsewhere.
-func makeDataDir(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
-	return nil
-}
-
-// writeFile replaces a file as a whole, so that a reader or a crash never meets half.
-func writeFile(file string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }
