@@ -7,6 +7,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
@@ -97,7 +98,7 @@ func (r *roster) barred(c caller, m mark) error {
 }
 
 // apart says whether a node counts against limits.loopback.
-func (r *roster) apart(c caller) bool { return r.limits.loopback > 0 && isLocal(c.addr) }
+func (r *roster) apart(c caller) bool { return r.limits.loopback > 0 && netaddr.Local(c.addr) }
 
 // full says whether there is no room for a node that isn't trusted. Static nodes without a
 // link have places kept for them, half of all at most, so that a flood of others doesn't

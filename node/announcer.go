@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
@@ -188,7 +189,7 @@ const heardEvery = 5 * time.Second
 // cameIn tells the NAT actor of a connection or packet from outside, which proves that
 // the port is reached.
 func (n *Node) cameIn(by nat.Protocol, from netip.Addr) {
-	if !from.Is4() || !from.IsGlobalUnicast() || exempt(from) {
+	if !from.Is4() || !from.IsGlobalUnicast() || netaddr.Private(from) {
 		return
 	}
 	heard := &n.heard[by]

@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
@@ -36,11 +37,11 @@ func (h *handshakes) called(ctx actor.Context, handover *punch.Handover) {
 		<-h.n.intake // it was closed, because we were too slow
 		return
 	}
-	at := addrPortOf(conn.RemoteAddr()).Addr()
+	at := netaddr.Of(conn.RemoteAddr()).Addr()
 	switch {
 	case h.stopping:
 		h.turnAway(conn, h.cutOff)
-	case !allowed(h.n.cfg.NetRestrict, at):
+	case !netaddr.Allowed(h.n.cfg.NetRestrict, at):
 		h.turnAway(conn, refusal.ErrNotAllowed)
 	case !h.n.roster.knows(at) && h.n.banned(enode.ID{}, at) != nil:
 		h.turnAway(conn, refusal.ErrBanned)
@@ -74,7 +75,7 @@ func tellObserved(conn net.Conn, began []byte) bool {
 	if _, err := io.ReadFull(conn, request[len(began):]); err != nil {
 		return false
 	}
-	answer, ok := answerBinding(request, addrPortOf(conn.RemoteAddr()))
+	answer, ok := answerBinding(request, netaddr.Of(conn.RemoteAddr()))
 	if !ok {
 		return false
 	}

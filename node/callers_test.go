@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -129,7 +130,7 @@ func TestTellsWhatItSees(t *testing.T) {
 	for range 20 {
 		conn := dialAs(t, "127.0.0.2", at)
 		seen, err := askBinding(conn)
-		if want := addrPortOf(conn.LocalAddr()); err != nil || seen != want {
+		if want := netaddr.Of(conn.LocalAddr()); err != nil || seen != want {
 			t.Fatalf("seen as %v, %v; want %v", seen, err, want)
 		}
 		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
@@ -144,7 +145,7 @@ func TestTellsWhatItSees(t *testing.T) {
 	}
 	for e := range events {
 		if e.Kind == SetupFailed {
-			if e.Peer.RemoteAddr != addrPortOf(garbage.LocalAddr()) {
+			if e.Peer.RemoteAddr != netaddr.Of(garbage.LocalAddr()) {
 				t.Errorf("%v failed: %v", e.Peer.RemoteAddr, e.Err)
 			}
 			break

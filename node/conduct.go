@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
@@ -35,8 +36,8 @@ func (c *conduct) offend(id enode.ID, addr netip.Addr, o offence, now time.Time)
 	if id != (enode.ID{}) {
 		who = append(who, BanID(id))
 	}
-	if !exempt(addr) {
-		who = append(who, BanTarget{Net: hostOf(addr)})
+	if !netaddr.Private(addr) {
+		who = append(who, BanTarget{Net: netaddr.Host(addr)})
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
@@ -18,7 +19,7 @@ import (
 type connector struct {
 	dial     func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	lookup   func(ctx context.Context, host string) ([]netip.Addr, error)
-	networks []netip.Prefix // see allowed
+	networks []netip.Prefix // see netaddr.Allowed
 	// found is told where a name led to.
 	found func(id enode.ID, addrs []netip.Addr)
 }
@@ -31,7 +32,7 @@ func (c *connector) connect(ctx context.Context, target *enode.Node) (net.Conn, 
 	}
 	var failed []error
 	for i, addr := range addrs {
-		if !allowed(c.networks, addr.Addr()) {
+		if !netaddr.Allowed(c.networks, addr.Addr()) {
 			failed = append(failed, fmt.Errorf("%v: %w", addr, refusal.ErrNotAllowed))
 			continue
 		}
@@ -58,7 +59,7 @@ func (c *connector) connectTo(ctx context.Context, addr netip.AddrPort, tries in
 // moves is found again.
 func (c *connector) resolve(ctx context.Context, target *enode.Node) ([]netip.AddrPort, error) {
 	if target.Hostname() == "" {
-		if list := endpointsOf(target); len(list) > 0 {
+		if list := netaddr.Endpoints(target); len(list) > 0 {
 			return list, nil
 		}
 		return nil, refusal.ErrNoAddress

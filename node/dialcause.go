@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
@@ -56,7 +57,7 @@ var dynamicPauses = [numCauses]pause{
 // at shortens the pause for a node in a private network, where nobody closes his door to
 // an address that comes again, as long as that is what the pause is for.
 func (p pause) at(endpoints []netip.AddrPort) pause {
-	far := func(at netip.AddrPort) bool { return !exempt(at.Addr()) }
+	far := func(at netip.AddrPort) bool { return !netaddr.Private(at.Addr()) }
 	if p.first == doorClosed && len(endpoints) > 0 && !slices.ContainsFunc(endpoints, far) {
 		p.first /= 4
 	}

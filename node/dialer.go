@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
@@ -147,7 +148,7 @@ func (d *dialer) found(msg *discovery.Resolved, now time.Time) {
 	}
 	if addrs := d.n.plan.foundAt(msg.Node, now); addrs != nil {
 		d.n.roster.locate(msg.ID, addrs)
-		d.n.log.Info("static node is elsewhere", "id", msg.ID.TerminalString(), "addr", endpointsOf(msg.Node))
+		d.n.log.Info("static node is elsewhere", "id", msg.ID.TerminalString(), "addr", netaddr.Endpoints(msg.Node))
 	}
 }
 

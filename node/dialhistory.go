@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // historySize bounds the nodes, and likewise the places, whose last dial is remembered.
@@ -32,10 +34,10 @@ type place netip.AddrPort
 
 // placesOf lists the places that an endpoint is in.
 func placesOf(at netip.AddrPort) []place {
-	if exempt(at.Addr()) {
+	if netaddr.Private(at.Addr()) {
 		return []place{place(at)}
 	}
-	return []place{place(at), place(netip.AddrPortFrom(hostOf(at.Addr()).Addr(), 0))}
+	return []place{place(at), place(netip.AddrPortFrom(netaddr.Host(at.Addr()).Addr(), 0))}
 }
 
 // has says whether anything is remembered of a node.
@@ -72,8 +74,8 @@ func (h *history) note(id enode.ID, endpoints []netip.AddrPort, cause dialCause,
 	}
 	for _, at := range endpoints {
 		fail(h.places, place(at), cause, dynamicPauses[cause], jitter, now)
-		if cause == causeUnreachable && !exempt(at.Addr()) {
-			host := place(netip.AddrPortFrom(hostOf(at.Addr()).Addr(), 0))
+		if cause == causeUnreachable && !netaddr.Private(at.Addr()) {
+			host := place(netip.AddrPortFrom(netaddr.Host(at.Addr()).Addr(), 0))
 			fail(h.places, host, cause, hostPause, jitter, now)
 		}
 	}

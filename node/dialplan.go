@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 const (
@@ -172,7 +174,7 @@ func dialedAt(n *enode.Node) []netip.AddrPort {
 	if n.Hostname() != "" {
 		return nil
 	}
-	return endpointsOf(n)
+	return netaddr.Endpoints(n)
 }
 
 // wait says how long until something can be dialed, with free as for start; false if

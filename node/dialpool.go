@@ -8,6 +8,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
@@ -33,7 +34,7 @@ var (
 type dialPool struct {
 	// refuse says whether a link would be refused anyway.
 	refuse func(caller) error
-	// networks are those that may be dialed, see allowed.
+	// networks are those that may be dialed, see netaddr.Allowed.
 	networks []netip.Prefix
 	// calls says that nodes can be reached through NATs.
 	calls bool
@@ -69,7 +70,7 @@ func (p *dialPlan) offer(n *enode.Node, now time.Time) error {
 
 // places lists where a candidate is: the endpoints to dial, or where it would be called.
 func (p *dialPool) places(n *enode.Node) []netip.AddrPort {
-	all := endpointsOf(n)
+	all := netaddr.Endpoints(n)
 	if udp, ok := n.UDPEndpoint(); ok && len(all) == 0 && p.calls {
 		if _, takes := punch.Takes(n); takes {
 			all = append(all, udp)
@@ -88,7 +89,7 @@ func (p *dialPlan) takeCandidate() candidate {
 // whyNot says why a candidate is not to be dialed now; nil: it may be.
 func (p *dialPlan) whyNot(n *enode.Node, now time.Time) error {
 	all := p.places(n)
-	i := slices.IndexFunc(all, func(at netip.AddrPort) bool { return allowed(p.networks, at.Addr()) })
+	i := slices.IndexFunc(all, func(at netip.AddrPort) bool { return netaddr.Allowed(p.networks, at.Addr()) })
 	switch {
 	case len(all) == 0 || n.Pubkey() == nil:
 		return refusal.ErrNoAddress

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 const (
@@ -60,12 +62,12 @@ func (p *dialPlan) lost(now time.Time) []*enode.Node {
 // at; none if that is no news. It is dialed there at once.
 func (p *dialPlan) foundAt(n *enode.Node, now time.Time) []netip.Addr {
 	t := p.targets[n.ID()]
-	if t == nil || len(endpointsOf(n)) == 0 || t.found != nil && slices.Equal(endpointsOf(n), endpointsOf(t.found)) {
+	if t == nil || len(netaddr.Endpoints(n)) == 0 || t.found != nil && slices.Equal(netaddr.Endpoints(n), netaddr.Endpoints(t.found)) {
 		return nil
 	}
 	t.found = n
 	if t.idle() {
 		t.elsewhere, t.due = true, now
 	}
-	return append(addrsOf(n), addrsOf(t.node)...)
+	return append(netaddr.Addrs(n), netaddr.Addrs(t.node)...)
 }

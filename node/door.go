@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
@@ -35,7 +36,7 @@ type door struct {
 	dial func(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
 	// local gives the listening address to connect from.
 	local    func(to netip.Addr) (netip.AddrPort, bool)
-	networks []netip.Prefix // see allowed
+	networks []netip.Prefix // see netaddr.Allowed
 	clock    Clock
 
 	mu        sync.Mutex
@@ -56,7 +57,7 @@ func (n *Node) newDoor() *door {
 		local: func(to netip.Addr) (netip.AddrPort, bool) {
 			bound := make([]netip.AddrPort, len(n.acceptors))
 			for i, a := range n.acceptors {
-				bound[i] = addrPortOf(a.ln.Addr())
+				bound[i] = netaddr.Of(a.ln.Addr())
 			}
 			return leaveFrom(n.cfg.Listen, bound, to)
 		},
@@ -134,7 +135,7 @@ func (d *door) Open(ctx context.Context, to netip.AddrPort, after time.Duration)
 
 // way gives the listening address to connect to an endpoint from.
 func (d *door) way(to netip.AddrPort) (from netip.AddrPort, err error) {
-	if !allowed(d.networks, to.Addr()) {
+	if !netaddr.Allowed(d.networks, to.Addr()) {
 		return from, fmt.Errorf("%v: %w", to, refusal.ErrNotAllowed)
 	}
 	from, ok := d.local(to.Addr())
@@ -168,7 +169,7 @@ func (d *door) take(conn net.Conn) bool {
 	if d == nil {
 		return false
 	}
-	at := addrPortOf(conn.RemoteAddr())
+	at := netaddr.Of(conn.RemoteAddr())
 	anyPort := netip.AddrPortFrom(at.Addr(), 0)
 	d.mu.Lock()
 	defer d.mu.Unlock()

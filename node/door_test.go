@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
@@ -28,7 +29,7 @@ func newGate(t *testing.T, ip string) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := addrPortOf(ln.Addr())
+	at := netaddr.Of(ln.Addr())
 	g := &gate{at: at, strays: make(chan net.Conn, 64), door: &door{
 		dial: dialTCPFrom, clock: supervise.SystemClock, sightings: map[netip.AddrPort]*sighting{},
 		local: func(to netip.Addr) (netip.AddrPort, bool) { return at, to.Is4() },
@@ -137,7 +138,7 @@ func awaitExpected(t *testing.T, d *door, want int) {
 // sameConn wants two connections to be the ends of one, usable both ways.
 func sameConn(t *testing.T, a, b net.Conn) {
 	t.Helper()
-	if addrPortOf(a.LocalAddr()) != addrPortOf(b.RemoteAddr()) || addrPortOf(b.LocalAddr()) != addrPortOf(a.RemoteAddr()) {
+	if netaddr.Of(a.LocalAddr()) != netaddr.Of(b.RemoteAddr()) || netaddr.Of(b.LocalAddr()) != netaddr.Of(a.RemoteAddr()) {
 		t.Fatalf("%v–%v and %v–%v", a.LocalAddr(), a.RemoteAddr(), b.LocalAddr(), b.RemoteAddr())
 	}
 	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
@@ -161,7 +162,7 @@ func TestOpenAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := addrPortOf(free.Addr())
+	to := netaddr.Of(free.Addr())
 	free.Close()
 	refused := make(chan struct{}, 64)
 	g.dial = func(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
@@ -210,7 +211,7 @@ func TestOpenToAnyPort(t *testing.T) {
 	}
 	defer abort(got.conn)
 	sameConn(t, got.conn, other)
-	if stray := <-g.strays; addrPortOf(stray.RemoteAddr()) != addrPortOf(stranger.LocalAddr()) {
+	if stray := <-g.strays; netaddr.Of(stray.RemoteAddr()) != netaddr.Of(stranger.LocalAddr()) {
 		t.Errorf("%v was not expected, and taken", stray.RemoteAddr())
 	} else {
 		stray.Close()
@@ -267,7 +268,7 @@ func TestOpenEnds(t *testing.T) {
 	awaitExpected(t, g.door, 0)
 	late := dialAs(t, "127.0.0.2", g.at)
 	defer late.Close()
-	if stray := <-g.strays; addrPortOf(stray.RemoteAddr()) != addrPortOf(late.LocalAddr()) {
+	if stray := <-g.strays; netaddr.Of(stray.RemoteAddr()) != netaddr.Of(late.LocalAddr()) {
 		t.Errorf("got %v", stray.RemoteAddr())
 	} else {
 		stray.Close()
@@ -318,7 +319,7 @@ func TestLateDialIsClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := addrPortOf(ln.Addr())
+	at := netaddr.Of(ln.Addr())
 	ln.Close()
 	done := g.open(t.Context(), at)
 	<-dialing

@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
@@ -156,7 +157,7 @@ func (h *handshake) connected(ctx actor.Context, msg *connected) {
 		h.end(ctx, &refusal.Unreachable{Err: msg.err})
 		return
 	}
-	h.remote = addrPortOf(h.conn.get().RemoteAddr())
+	h.remote = netaddr.Of(h.conn.get().RemoteAddr())
 	h.askPeers(ctx)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -144,7 +145,7 @@ func (h *handshakes) stop(why error) {
 
 // accepted gives a new connection a slot, or lets it wait for one.
 func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
-	remote := addrPortOf(conn.RemoteAddr())
+	remote := netaddr.Of(conn.RemoteAddr())
 	known, announced := h.n.roster.knows(remote.Addr()), h.n.door.arrived(remote.Addr())
 	class := slotStranger
 	switch {
@@ -157,7 +158,7 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 	switch {
 	case h.stopping:
 		h.turnAway(conn, h.cutOff)
-	case !allowed(h.n.cfg.NetRestrict, remote.Addr()):
+	case !netaddr.Allowed(h.n.cfg.NetRestrict, remote.Addr()):
 		h.turnAway(conn, refusal.ErrNotAllowed)
 	case !known && h.n.banned(enode.ID{}, remote.Addr()) != nil:
 		h.turnAway(conn, refusal.ErrBanned)
@@ -165,7 +166,7 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 		h.turnAway(conn, refusal.ErrThrottled)
 	case h.slots.take(class):
 		h.begin(ctx, conn, class)
-	case class == slotStranger && len(h.waiting[class]) >= maxStrangers && !exempt(remote.Addr()):
+	case class == slotStranger && len(h.waiting[class]) >= maxStrangers && !netaddr.Private(remote.Addr()):
 		h.turnAway(conn, refusal.ErrPendingFull)
 	default:
 		h.wait(ctx, conn, class)
@@ -181,7 +182,7 @@ func (h *handshakes) wait(ctx actor.Context, conn net.Conn, class slotClass) {
 // begin starts the handshake of a connection that has a slot; its credit goes back.
 func (h *handshakes) begin(ctx actor.Context, conn net.Conn, class slotClass) {
 	<-h.n.intake
-	r := &running{remote: addrPortOf(conn.RemoteAddr()), inbound: true, class: class}
+	r := &running{remote: netaddr.Of(conn.RemoteAddr()), inbound: true, class: class}
 	hs := &handshake{n: h.n, parent: ctx.Self(), inbound: true, punched: class == slotCalled, remote: r.remote}
 	hs.conn.set(conn)
 	h.spawn(ctx, "inbound", hs, r)
@@ -204,7 +205,7 @@ func (h *handshakes) spawn(ctx actor.Context, name string, hs *handshake, r *run
 // turnAway closes a connection unheard, and gives its credit back.
 func (h *handshakes) turnAway(conn net.Conn, err error) {
 	<-h.n.intake
-	remote := addrPortOf(conn.RemoteAddr())
+	remote := netaddr.Of(conn.RemoteAddr())
 	_ = conn.Close() // it is of no use any more
 	h.report(&running{remote: remote, inbound: true, err: err})
 }
@@ -307,7 +308,7 @@ func (h *handshakes) report(r *running) {
 	direction := "outbound"
 	if r.inbound {
 		direction = "inbound"
-	} else if list := endpointsOf(r.dial.node); len(list) > 0 {
+	} else if list := netaddr.Endpoints(r.dial.node); len(list) > 0 {
 		r.remote = list[0]
 	}
 	id := "unknown"

@@ -9,9 +9,9 @@ import (
 	"strconv"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
-	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
@@ -164,7 +164,7 @@ func (n *Node) listenPort() uint16 {
 	if len(n.acceptors) == 0 {
 		return 0
 	}
-	return addrPortOf(n.acceptors[0].ln.Addr()).Port()
+	return netaddr.Of(n.acceptors[0].ln.Addr()).Port()
 }
 
 // listening is where others reach the node by the addresses that it listens on, with a
@@ -172,7 +172,7 @@ func (n *Node) listenPort() uint16 {
 func (n *Node) listening() endpoint {
 	e := endpoint{udp: n.udpPort()}
 	for _, a := range n.acceptors {
-		at := addrPortOf(a.ln.Addr())
+		at := netaddr.Of(a.ln.Addr())
 		if !at.Addr().IsValid() {
 			continue
 		}
@@ -231,7 +231,7 @@ func interfaceAddrs() ([]netip.Addr, error) {
 func (n *Node) boundTo() netip.Addr {
 	var bound netip.Addr
 	for _, a := range n.acceptors {
-		ip := addrPortOf(a.ln.Addr()).Addr()
+		ip := netaddr.Of(a.ln.Addr()).Addr()
 		if !ip.IsValid() || ip.IsUnspecified() {
 			return netip.Addr{}
 		}
@@ -251,7 +251,7 @@ func (n *Node) LocalURL() string {
 	if len(n.acceptors) == 0 {
 		return ""
 	}
-	at := addrPortOf(n.acceptors[0].ln.Addr())
+	at := netaddr.Of(n.acceptors[0].ln.Addr())
 	ip := at.Addr()
 	if !ip.IsValid() || ip.IsUnspecified() {
 		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -281,42 +281,4 @@ func (n *Node) URL() string {
 
 func (n *Node) urlAt(at netip.AddrPort, udp uint16) string {
 	return enode.NewV4(&n.key.PublicKey, at.Addr().AsSlice(), int(at.Port()), int(udp)).URLv4()
-}
-
-// endpointsOf lists where to dial a node: the address that its record prefers, then that
-// of the other family.
-func endpointsOf(node *enode.Node) []netip.AddrPort {
-	var list []netip.AddrPort
-	if ap, ok := node.TCPEndpoint(); ok {
-		list = append(list, ap)
-	}
-	var (
-		ip4        enr.IPv4Addr
-		ip6        enr.IPv6Addr
-		tcp4, tcp6 uint16
-	)
-	add := func(ip netip.Addr, port uint16) {
-		ap := netip.AddrPortFrom(ip, port)
-		if ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && port != 0 && (len(list) == 0 || list[0] != ap) {
-			list = append(list, ap)
-		}
-	}
-	if node.Load((*enr.TCP)(&tcp4)) == nil && node.Load(&ip4) == nil {
-		add(netip.Addr(ip4), tcp4)
-	}
-	if node.Load((*enr.TCP6)(&tcp6)) != nil {
-		tcp6 = tcp4
-	}
-	if node.Load(&ip6) == nil {
-		add(netip.Addr(ip6), tcp6)
-	}
-	return list
-}
-
-func addrsOf(node *enode.Node) []netip.Addr {
-	var list []netip.Addr
-	for _, ap := range endpointsOf(node) {
-		list = append(list, ap.Addr())
-	}
-	return list
 }

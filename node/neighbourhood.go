@@ -3,6 +3,7 @@ package node
 import (
 	"net/netip"
 
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
@@ -12,34 +13,6 @@ import (
 // even the smallest table, or two friends behind one router could not both come in.
 func sharesFor(peers int) (perHost, perNetwork int) {
 	return max(2, peers/10), max(2, peers/5)
-}
-
-// sharedSpace is what providers and overlay networks number their own with (RFC 6598).
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
-
-// exempt is true for addresses that say nothing of who is behind them: of this machine,
-// of private networks and links, where many nodes share few addresses by nature.
-func exempt(addr netip.Addr) bool {
-	return isLocal(addr) || addr.IsPrivate() || addr.IsLinkLocalUnicast() || sharedSpace.Contains(addr)
-}
-
-// hostOf is what counts as one host: an IPv4 address or, as each host has one to itself,
-// an IPv6 /64.
-func hostOf(addr netip.Addr) netip.Prefix {
-	if addr.Is4() {
-		return netip.PrefixFrom(addr, 32)
-	}
-	return netip.PrefixFrom(addr.WithZone(""), 64).Masked()
-}
-
-// networkOf is what counts as one network: an IPv4 /24, or an IPv6 /48, which is what a
-// site commonly gets.
-func networkOf(addr netip.Addr) netip.Prefix {
-	bits := 24
-	if addr.Is6() {
-		bits = 48
-	}
-	return netip.PrefixFrom(addr.WithZone(""), bits).Masked()
 }
 
 // neighbourhood counts peers by where they come from, and says who may still come. A
@@ -53,11 +26,11 @@ type neighbourhood struct {
 // refuse says whether one more from this address would be too many.
 func (h *neighbourhood) refuse(addr netip.Addr) error {
 	switch {
-	case exempt(addr):
+	case netaddr.Private(addr):
 		return nil
-	case h.perHost > 0 && h.count[hostOf(addr)] >= h.perHost:
+	case h.perHost > 0 && h.count[netaddr.Host(addr)] >= h.perHost:
 		return refusal.ErrCrowdedHost
-	case h.perNetwork > 0 && h.count[networkOf(addr)] >= h.perNetwork:
+	case h.perNetwork > 0 && h.count[netaddr.Network(addr)] >= h.perNetwork:
 		return refusal.ErrCrowdedNetwork
 	}
 	return nil
@@ -65,22 +38,22 @@ func (h *neighbourhood) refuse(addr netip.Addr) error {
 
 // add counts one from this address.
 func (h *neighbourhood) add(addr netip.Addr) {
-	if exempt(addr) {
+	if netaddr.Private(addr) {
 		return
 	}
 	if h.count == nil {
 		h.count = map[netip.Prefix]int{}
 	}
-	h.count[hostOf(addr)]++
-	h.count[networkOf(addr)]++
+	h.count[netaddr.Host(addr)]++
+	h.count[netaddr.Network(addr)]++
 }
 
 // remove takes back what add counted.
 func (h *neighbourhood) remove(addr netip.Addr) {
-	if exempt(addr) {
+	if netaddr.Private(addr) {
 		return
 	}
-	for _, p := range []netip.Prefix{hostOf(addr), networkOf(addr)} {
+	for _, p := range []netip.Prefix{netaddr.Host(addr), netaddr.Network(addr)} {
 		if h.count[p]--; h.count[p] <= 0 {
 			delete(h.count, p)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/admin"
 	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/discovery"
@@ -337,7 +338,7 @@ func (n *Node) RemovePeer(id enode.ID) error {
 func (n *Node) AddTrusted(node *enode.Node) {
 	n.roster.setTrusted(node.ID(), true)
 	n.pardon(node.ID())
-	n.roster.locate(node.ID(), addrsOf(node))
+	n.roster.locate(node.ID(), netaddr.Addrs(node))
 }
 
 // RemoveTrusted makes a node count like any other. A link to it stays.
@@ -346,7 +347,7 @@ func (n *Node) RemoveTrusted(id enode.ID) { n.roster.setTrusted(id, false) }
 func (n *Node) setStatic(node *enode.Node) {
 	n.roster.setStatic(node.ID(), true)
 	n.pardon(node.ID())
-	n.roster.locate(node.ID(), addrsOf(node))
+	n.roster.locate(node.ID(), netaddr.Addrs(node))
 }
 
 // send is a message to one of the node's actors.

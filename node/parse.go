@@ -9,6 +9,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
@@ -41,7 +42,7 @@ func ParseNodes(list string) ([]*enode.Node, error) {
 func ParseStaticNodes(list string) ([]*enode.Node, error) {
 	nodes, err := ParseNodes(list)
 	for _, n := range nodes {
-		if n.TCP() == 0 || n.Hostname() == "" && len(endpointsOf(n)) == 0 {
+		if n.TCP() == 0 || n.Hostname() == "" && len(netaddr.Endpoints(n)) == 0 {
 			return nil, fmt.Errorf("node %v: %w", n, refusal.ErrNoAddress)
 		}
 	}

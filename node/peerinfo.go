@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -58,7 +59,7 @@ func (n *Node) peerInfo(m *member) PeerInfo {
 	stats := l.Stats()
 	info := PeerInfo{
 		ID: m.id, Enode: urlOf(l), Name: l.Hello().Name,
-		LocalAddr: addrPortOf(l.LocalAddr()), RemoteAddr: addrPortOf(l.RemoteAddr()),
+		LocalAddr: netaddr.Of(l.LocalAddr()), RemoteAddr: netaddr.Of(l.RemoteAddr()),
 		Inbound: l.Inbound(), Punched: m.punched, Static: mark.static, Trusted: mark.trusted,
 		Since: l.Started(), RTT: l.RTT(),
 		BytesIn: stats.BytesIn, BytesOut: stats.BytesOut,
@@ -114,7 +115,7 @@ func urlOf(l *actors.Link) string {
 	if err != nil {
 		return "" // can't be: the handshake was made with this key
 	}
-	at := addrPortOf(l.RemoteAddr())
+	at := netaddr.Of(l.RemoteAddr())
 	port := int(at.Port())
 	if l.Inbound() {
 		port = int(min(l.Hello().ListenPort, 1<<16-1))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -69,7 +70,7 @@ func (p *peers) admit(ctx actor.Context, msg *admit) {
 
 // settle makes a link of a session, or sends the remote off.
 func (p *peers) settle(ctx actor.Context, msg *settle) {
-	m := &member{caller: caller{id: msg.id, addr: addrPortOf(msg.conn.RemoteAddr()).Addr(), inbound: msg.inbound}, offer: msg.offer, punched: msg.punched}
+	m := &member{caller: caller{id: msg.id, addr: netaddr.Of(msg.conn.RemoteAddr()).Addr(), inbound: msg.inbound}, offer: msg.offer, punched: msg.punched}
 	err := p.n.roster.clear(m.caller, msg.by)
 	if err == nil {
 		err = msg.offer.Stands(p.n.offer.Load(), msg.session.RemoteHello.Caps)
@@ -107,7 +108,7 @@ func (p *peers) sendOff(ctx actor.Context, msg *settle, why error) {
 		_ = msg.conn.Close() // the last use of it
 		n.hub.publish(Event{Kind: SetupFailed, Time: n.rt.Clock.Now(), Err: err, Peer: PeerInfo{
 			ID: msg.id, Name: msg.session.RemoteHello.Name, Inbound: msg.inbound,
-			RemoteAddr: addrPortOf(msg.conn.RemoteAddr()),
+			RemoteAddr: netaddr.Of(msg.conn.RemoteAddr()),
 		}})
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -58,7 +59,7 @@ func Ping(ctx context.Context, key *ecdsa.PrivateKey, target *enode.Node) (PingR
 	defer conn.Close()
 	// A caller in a hurry ends what follows as well.
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	r.Addr = addrPortOf(conn.RemoteAddr())
+	r.Addr = netaddr.Of(conn.RemoteAddr())
 	r.Connect = time.Since(begin)
 	err = pingOver(conn, key, target.Pubkey(), &r)
 	return r, err

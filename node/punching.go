@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
@@ -63,7 +64,7 @@ func (n *Node) openDesk() {
 
 // shuns says whether hole punching has nothing to do with a node.
 func (n *Node) shuns(id enode.ID, addr netip.Addr) bool {
-	return !allowed(n.cfg.NetRestrict, addr) || n.roster.bar(caller{id: id, addr: addr}) != nil
+	return !netaddr.Allowed(n.cfg.NetRestrict, addr) || n.roster.bar(caller{id: id, addr: addr}) != nil
 }
 
 // punchBy gives discovery what belongs to hole punching.
@@ -112,7 +113,7 @@ func (n *Node) belief() punch.NAT {
 func (n *Node) ownAddrs() []netip.Addr {
 	var list []netip.Addr
 	for _, a := range n.acceptors {
-		if ip := addrPortOf(a.ln.Addr()).Addr(); ip.IsValid() && !ip.IsUnspecified() {
+		if ip := netaddr.Of(a.ln.Addr()).Addr(); ip.IsValid() && !ip.IsUnspecified() {
 			list = append(list, ip.WithZone(""))
 		}
 	}

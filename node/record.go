@@ -17,6 +17,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // recordFile is the file of a data directory that has the node's signed record in its text form.
@@ -84,7 +85,7 @@ func (e endpoint) seen(udp, tcp netip.AddrPort) endpoint {
 // word.
 func (e endpoint) open(word nat.ExternalAddress) bool {
 	is := func(ip netip.Addr, tcp uint16, sure surety) bool {
-		return sure == certain && tcp != 0 && (ip == word.IP.Unmap() || !exempt(ip))
+		return sure == certain && tcp != 0 && (ip == word.IP.Unmap() || !netaddr.Private(ip))
 	}
 	return e.udp != 0 && (is(e.ip4, e.tcp4, e.sure4) || is(e.ip6, e.tcp6, e.sure6))
 }

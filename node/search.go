@@ -14,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
@@ -97,7 +98,7 @@ func (n *Node) udpAddrs() []netip.AddrPort {
 	for i, a := range n.acceptors {
 		port := d.Port
 		if port == 0 {
-			port = addrPortOf(a.ln.Addr()).Port()
+			port = netaddr.Of(a.ln.Addr()).Port()
 		}
 		all = append(all, netip.AddrPortFrom(n.cfg.Listen[i].Addr(), port))
 	}
@@ -118,7 +119,7 @@ func (n *Node) udpPort() uint16 {
 	if len(n.udp) == 0 {
 		return 0
 	}
-	return addrPortOf(n.udp[0].LocalAddr()).Port()
+	return netaddr.Of(n.udp[0].LocalAddr()).Port()
 }
 
 // openLocal makes the record that discovery works with, which learns from what peers say,

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
@@ -29,7 +30,7 @@ func newObserver(t *testing.T, answers ...[]byte) *observer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &observer{at: addrPortOf(ln.Addr()), conns: make(chan net.Conn, 64)}
+	o := &observer{at: netaddr.Of(ln.Addr()), conns: make(chan net.Conn, 64)}
 	var answering sync.WaitGroup
 	answering.Go(func() {
 		for {
@@ -41,7 +42,7 @@ func newObserver(t *testing.T, answers ...[]byte) *observer {
 			if _, err := io.ReadFull(conn, request); err != nil {
 				t.Errorf("a request: %v", err)
 			}
-			answer, ok := answerBinding(request, addrPortOf(conn.RemoteAddr()))
+			answer, ok := answerBinding(request, netaddr.Of(conn.RemoteAddr()))
 			if !ok {
 				t.Errorf("% x is no request", request)
 			}
@@ -73,7 +74,7 @@ func TestObserved(t *testing.T) {
 			t.Fatalf("seen as %v, %v; want %v", seen, err, g.at)
 		}
 		conn := <-o.conns
-		if addrPortOf(conn.RemoteAddr()) != g.at {
+		if netaddr.Of(conn.RemoteAddr()) != g.at {
 			t.Errorf("it came from %v", conn.RemoteAddr())
 		}
 		if err := conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {

@@ -1,9 +1,10 @@
 package node
 
 import (
-	"net"
 	"net/netip"
 	"time"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // slotClass says who may take which slot of the inbound handshakes. Those of a lower number
@@ -63,13 +64,13 @@ type throttle struct {
 }
 
 func (t *throttle) allow(addr netip.Addr, now time.Time) bool {
-	if exempt(addr) {
+	if netaddr.Private(addr) {
 		return true
 	}
 	for len(t.order) > 0 && (len(t.order) >= throttleMemory || now.Sub(t.seen[t.order[0]]) >= throttleWindow) {
 		t.forgetFirst()
 	}
-	host, network := hostOf(addr), networkOf(addr)
+	host, network := netaddr.Host(addr), netaddr.Network(addr)
 	if _, ok := t.seen[host]; ok || t.networks[network] >= throttleNetwork {
 		return false
 	}
@@ -86,41 +87,8 @@ func (t *throttle) forgetFirst() {
 	host := t.order[0]
 	t.order = t.order[1:]
 	delete(t.seen, host)
-	network := networkOf(host.Addr())
+	network := netaddr.Network(host.Addr())
 	if t.networks[network]--; t.networks[network] == 0 {
 		delete(t.networks, network)
 	}
 }
-
-// allowed says whether an address lies in one of the networks. No networks allow all;
-// an address that isn't an IP (a connection in memory) is in none.
-func allowed(networks []netip.Prefix, addr netip.Addr) bool {
-	if len(networks) == 0 {
-		return true
-	}
-	for _, p := range networks {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// addrPortOf gives the IP address and port of a TCP or UDP address, IPv4 as such also
-// where a dual-stack socket maps it; the zero value for addresses of other kinds.
-func addrPortOf(a net.Addr) netip.AddrPort {
-	var ap netip.AddrPort
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		ap = a.AddrPort()
-	case *net.UDPAddr:
-		ap = a.AddrPort()
-	case interface{ AddrPort() netip.AddrPort }:
-		ap = a.AddrPort()
-	}
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-}
-
-// isLocal is true for addresses of this machine: loopback, and connections in memory,
-// which have no address at all.
-func isLocal(addr netip.Addr) bool { return !addr.IsValid() || addr.IsLoopback() }

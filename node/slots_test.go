@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 func TestSlots(t *testing.T) {
@@ -147,11 +149,11 @@ func TestAllowed(t *testing.T) {
 		{some, "127.0.0.1", false},
 	}
 	for _, tt := range tests {
-		if got := allowed(tt.networks, netip.MustParseAddr(tt.addr)); got != tt.want {
+		if got := netaddr.Allowed(tt.networks, netip.MustParseAddr(tt.addr)); got != tt.want {
 			t.Errorf("%s in %v: %v, want %v", tt.addr, tt.networks, got, tt.want)
 		}
 	}
-	if allowed(some, netip.Addr{}) {
+	if netaddr.Allowed(some, netip.Addr{}) {
 		t.Error("a connection without an address is in a network")
 	}
 }
@@ -166,14 +168,14 @@ func TestAddrPortOf(t *testing.T) {
 		{&net.UDPAddr{IP: net.ParseIP("2001:db8::1"), Port: 7}, "[2001:db8::1]:7"},
 	}
 	for _, tt := range tests {
-		if got := addrPortOf(tt.in); got.String() != tt.want {
+		if got := netaddr.Of(tt.in); got.String() != tt.want {
 			t.Errorf("%v: %v, want %s", tt.in, got, tt.want)
 		}
 	}
 	client, server := net.Pipe()
 	defer client.Close()
 	defer server.Close()
-	if got := addrPortOf(client.RemoteAddr()); !isLocal(got.Addr()) || got.Addr().IsValid() {
+	if got := netaddr.Of(client.RemoteAddr()); !netaddr.Local(got.Addr()) || got.Addr().IsValid() {
 		t.Errorf("pipe: %v, want no address, taken as local", got)
 	}
 }
