@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/rpc"
 
+	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -103,7 +104,7 @@ func (a *adminAPI) RemoveTrustedPeer(node string) (bool, error) {
 }
 
 func namedNode(s string) (enode.ID, error) {
-	t, err := ParseBanTarget(s)
+	t, err := bans.ParseTarget(s)
 	if err != nil || t.Net.IsValid() {
 		return enode.ID{}, fmt.Errorf("%q: want a node's URL, record or ID", s)
 	}
@@ -219,11 +220,11 @@ func (a *adminAPI) names() []string {
 }
 
 // Bans is admin_bans.
-func (a *adminAPI) Bans() []Ban { return append([]Ban{}, a.n.Bans()...) }
+func (a *adminAPI) Bans() []bans.Ban { return append([]bans.Ban{}, a.n.Bans()...) }
 
 // Ban is admin_ban: keep a node, an address or a network out, for a day unless a time
 // is given.
-func (a *adminAPI) Ban(target BanTarget, length *period, reason *string) (bool, error) {
+func (a *adminAPI) Ban(target bans.Target, length *period, reason *string) (bool, error) {
 	d, why := defaultBan, "by the operator"
 	if length != nil {
 		d = time.Duration(*length)
@@ -238,7 +239,7 @@ func (a *adminAPI) Ban(target BanTarget, length *period, reason *string) (bool, 
 }
 
 // Unban is admin_unban: end a ban and forget what led to it. False: there was none.
-func (a *adminAPI) Unban(target BanTarget) bool { return a.n.Unban(target) }
+func (a *adminAPI) Unban(target bans.Target) bool { return a.n.Unban(target) }
 
 // Nat is admin_nat: how things stand with the router, and with hole punching.
 func (a *adminAPI) Nat() (NATStatus, error) {

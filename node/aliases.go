@@ -2,7 +2,11 @@ package node
 
 import (
 	"crypto/ecdsa"
+	"net/netip"
 
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
@@ -36,6 +40,26 @@ var (
 	ErrCancelled        = refusal.ErrCancelled
 	ErrSetupTimeout     = refusal.ErrSetupTimeout
 )
+
+// ErrProtected refuses to ban a static or trusted node.
+var ErrProtected = bans.ErrProtected
+
+// Ban keeps a node or a network out for a time, and BanTarget is what it keeps out. See
+// package bans.
+type (
+	Ban       = bans.Ban
+	BanTarget = bans.Target
+)
+
+// BanID is the target of a ban on one node.
+func BanID(id enode.ID) BanTarget { return bans.ByID(id) }
+
+// BanIP is the target of a ban on one address.
+func BanIP(addr netip.Addr) BanTarget { return bans.ByIP(addr) }
+
+// ParseBanTarget reads a node (its URL, its record or its ID in hex), an IP address, or a
+// network in CIDR notation.
+func ParseBanTarget(s string) (BanTarget, error) { return bans.ParseTarget(s) }
 
 // KeyFile is the file in which a node with this data directory keeps its private key.
 func KeyFile(dataDir string) string { return datadir.KeyFile(dataDir) }

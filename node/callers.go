@@ -43,7 +43,7 @@ func (h *handshakes) called(ctx actor.Context, handover *punch.Handover) {
 		h.turnAway(conn, h.cutOff)
 	case !netaddr.Allowed(h.n.cfg.NetRestrict, at):
 		h.turnAway(conn, refusal.ErrNotAllowed)
-	case !h.n.roster.knows(at) && h.n.banned(enode.ID{}, at) != nil:
+	case !h.n.roster.knows(at) && h.n.ledger.Check(enode.ID{}, at) != nil:
 		h.turnAway(conn, refusal.ErrBanned)
 	case h.slots.take(slotCalled):
 		h.begin(ctx, conn, slotCalled)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -233,7 +234,7 @@ func TestCalledIsTurnedAway(t *testing.T) {
 	}{
 		"outside the networks": {restricted, func(*testing.T, *Node) {}, refusal.ErrNotAllowed},
 		"banned": {nil, func(t *testing.T, n *Node) {
-			if err := n.Ban(BanTarget{Net: netip.MustParsePrefix("198.51.100.7/32")}, time.Hour, "test"); err != nil {
+			if err := n.Ban(bans.Target{Net: netip.MustParsePrefix("198.51.100.7/32")}, time.Hour, "test"); err != nil {
 				t.Error(err)
 			}
 		}, refusal.ErrBanned},

@@ -1,40 +1,19 @@
 package node
 
 import (
-	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
-
-// testNode makes a node at an endpoint of its own.
-func testNode(t *testing.T) *enode.Node {
-	t.Helper()
-	lastPort.Add(1)
-	return nodeAt(t, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(lastPort.Load())).String())
-}
-
-var lastPort atomic.Uint32
-
-// nodeAt makes a node with an address.
-func nodeAt(t *testing.T, endpoint string) *enode.Node {
-	t.Helper()
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := netip.MustParseAddrPort(endpoint)
-	return enode.NewV4(&key.PublicKey, at.Addr().AsSlice(), int(at.Port()), int(at.Port()))
-}
 
 func noJitter() float64 { return 0 }
 
 func TestRedialBackoff(t *testing.T) {
 	p := newDialPlan(10, 100, noJitter)
-	n := testNode(t)
+	n := fixture.Node(t)
 	now := time.Unix(1_000_000, 0)
 	p.add(n, false, now)
 	for i, want := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60, 60} {
@@ -64,7 +43,7 @@ func TestJitterShortens(t *testing.T) {
 	for _, j := range []float64{0, 0.5, 0.999} {
 		p := newDialPlan(10, 100, func() float64 { return j })
 		now := time.Unix(1_000_000, 0)
-		n := testNode(t)
+		n := fixture.Node(t)
 		p.add(n, false, now)
 		for range 20 {
 			p.ended(p.start(now, 0)[0].ticket, causeUnreachable, now)
@@ -95,7 +74,7 @@ func TestRedialAfterALink(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newDialPlan(10, 100, noJitter)
 			now := time.Unix(1_000_000, 0)
-			n := testNode(t)
+			n := fixture.Node(t)
 			p.add(n, false, now)
 			for range tt.failures {
 				wait, _ := p.wait(now, 0)
@@ -122,7 +101,7 @@ func TestRedialAfterALink(t *testing.T) {
 func TestPlanKeepsToItsNodes(t *testing.T) {
 	p := newDialPlan(10, 100, noJitter)
 	now := time.Unix(1_000_000, 0)
-	connected, n, stranger := testNode(t), testNode(t), testNode(t)
+	connected, n, stranger := fixture.Node(t), fixture.Node(t), fixture.Node(t)
 	p.add(connected, true, now)
 	p.add(n, false, now)
 	p.linked(stranger.ID(), false, now)
@@ -153,7 +132,7 @@ func TestPlanKeepsToItsNodes(t *testing.T) {
 func TestNewAddressIsDialedNext(t *testing.T) {
 	p := newDialPlan(10, 100, noJitter)
 	now := time.Unix(1_000_000, 0)
-	n := testNode(t)
+	n := fixture.Node(t)
 	moved := enode.NewV4(n.Pubkey(), []byte{192, 0, 2, 1}, 1, 1)
 	p.add(n, false, now)
 	p.ended(p.start(now, 0)[0].ticket, causeUnreachable, now)
@@ -169,7 +148,7 @@ func TestDialsAtOnceAreBounded(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	seen := map[enode.ID]int{}
 	for range nodes {
-		p.add(testNode(t), false, now)
+		p.add(fixture.Node(t), false, now)
 	}
 	for range nodes {
 		dials := p.start(now, 0)

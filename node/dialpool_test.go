@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
@@ -31,7 +32,7 @@ func TestWhyNot(t *testing.T) {
 			p := newDialPlan(10, 100, noJitter)
 			n := tt.node
 			if n == nil {
-				n = nodeAt(t, itsEndpoint)
+				n = fixture.NodeAt(t, itsEndpoint)
 			}
 			if tt.prepare != nil {
 				tt.prepare(p, n)
@@ -49,7 +50,7 @@ func TestWhyNot(t *testing.T) {
 
 // whyNotAtAll has what a candidate is, and what goes on.
 func whyNotAtAll(t *testing.T) []whyNotTest {
-	other := nodeAt(t, itsEndpoint)
+	other := fixture.NodeAt(t, itsEndpoint)
 	called, _ := recordAt(t, punch.EndpointIndependent, enr.UDP(30303))
 	return []whyNotTest{
 		{name: "nothing known"},
@@ -91,26 +92,26 @@ func whyNotAtAll(t *testing.T) []whyNotTest {
 
 // whyNotAgain has what happened before.
 func whyNotAgain(t *testing.T) []whyNotTest {
-	other := nodeAt(t, itsEndpoint)
+	other := fixture.NodeAt(t, itsEndpoint)
 	return []whyNotTest{
 		{name: "was not reached", after: time.Minute - 1, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeUnreachable) }},
 		{name: "was not reached, but that is a while ago", after: time.Minute, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeUnreachable) }},
 		{name: "too many peers, a while ago", after: 40 * time.Second, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeBusy) }},
-		{name: "too many peers on this machine", node: nodeAt(t, "127.0.0.1:9"), after: 10*time.Second - 1, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeBusy) }},
-		{name: "too many peers on this machine, a moment ago", node: nodeAt(t, "127.0.0.1:9"), after: 10 * time.Second, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeBusy) }},
+		{name: "too many peers on this machine", node: fixture.NodeAt(t, "127.0.0.1:9"), after: 10*time.Second - 1, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeBusy) }},
+		{name: "too many peers on this machine, a moment ago", node: fixture.NodeAt(t, "127.0.0.1:9"), after: 10 * time.Second, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeBusy) }},
 		{name: "useless", after: 30*time.Minute - 1, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeUseless) }},
 		{name: "useless, long ago", after: 30 * time.Minute, prepare: func(p *dialPlan, n *enode.Node) { dialed(t, p, n, causeUseless) }},
 		{name: "nobody there under another ID", after: time.Second, want: errRecently, prepare: func(p *dialPlan, _ *enode.Node) { dialed(t, p, other, causeUnreachable) }},
 		{name: "somebody else there", after: time.Second, want: errRecently, prepare: func(p *dialPlan, _ *enode.Node) { dialed(t, p, other, causeHandshake) }},
 		{name: "a useless node at the same endpoint", after: time.Second, prepare: func(p *dialPlan, _ *enode.Node) { dialed(t, p, other, causeUseless) }},
 		{name: "nobody at another port", after: time.Second, want: errRecently, prepare: func(p *dialPlan, _ *enode.Node) {
-			dialed(t, p, nodeAt(t, "203.0.113.1:30304"), causeUnreachable)
+			dialed(t, p, fixture.NodeAt(t, "203.0.113.1:30304"), causeUnreachable)
 		}},
 		{name: "nobody at another port, a while ago", after: 5 * time.Second, prepare: func(p *dialPlan, _ *enode.Node) {
-			dialed(t, p, nodeAt(t, "203.0.113.1:30304"), causeUnreachable)
+			dialed(t, p, fixture.NodeAt(t, "203.0.113.1:30304"), causeUnreachable)
 		}},
-		{name: "nobody at another port of this machine", node: nodeAt(t, "127.0.0.1:9"), prepare: func(p *dialPlan, _ *enode.Node) {
-			dialed(t, p, nodeAt(t, "127.0.0.1:8"), causeUnreachable)
+		{name: "nobody at another port of this machine", node: fixture.NodeAt(t, "127.0.0.1:9"), prepare: func(p *dialPlan, _ *enode.Node) {
+			dialed(t, p, fixture.NodeAt(t, "127.0.0.1:8"), causeUnreachable)
 		}},
 		{name: "had a link a moment ago", after: time.Second, want: errRecently, prepare: func(p *dialPlan, n *enode.Node) {
 			p.unlinked(&linkDown{caller: caller{id: n.ID(), addr: n.IPAddr()}, cause: causeLost, lived: time.Hour}, epoch)
@@ -121,7 +122,7 @@ func whyNotAgain(t *testing.T) []whyNotTest {
 		{name: "waits already", want: errWaiting, prepare: func(p *dialPlan, n *enode.Node) { mustOffer(t, p, n) }},
 		{name: "enough others", want: errEnough, prepare: func(p *dialPlan, _ *enode.Node) {
 			for range maxCandidates {
-				mustOffer(t, p, testNode(t))
+				mustOffer(t, p, fixture.Node(t))
 			}
 		}},
 	}
@@ -147,7 +148,7 @@ func dialed(t *testing.T, p *dialPlan, n *enode.Node, cause dialCause) {
 
 func TestCandidatesAreCheckedAgain(t *testing.T) {
 	p := newDialPlan(10, 100, noJitter)
-	full := testNode(t)
+	full := fixture.Node(t)
 	p.refuse = func(c caller) error {
 		if c.id == full.ID() && len(p.pool) < 2 {
 			return refusal.ErrTooManyPeers
@@ -155,7 +156,7 @@ func TestCandidatesAreCheckedAgain(t *testing.T) {
 		return nil
 	}
 	// The first two are in the pool when the third comes, and so it is let wait.
-	a, b := testNode(t), testNode(t)
+	a, b := fixture.Node(t), fixture.Node(t)
 	for _, n := range []*enode.Node{a, b, full} {
 		mustOffer(t, p, n)
 	}
@@ -163,7 +164,7 @@ func TestCandidatesAreCheckedAgain(t *testing.T) {
 	if len(dials) != 2 || dials[0].node != a || dials[1].node != b {
 		t.Errorf("dials %v, want the first two", dials)
 	}
-	mustOffer(t, p, testNode(t))
+	mustOffer(t, p, fixture.Node(t))
 	if dials := p.start(epoch.Add(candidateAge+1), 9); len(dials) != 0 || len(p.pool) != 0 {
 		t.Errorf("dials %v, want none to a node that was found long ago", dials)
 	}
@@ -172,12 +173,12 @@ func TestCandidatesAreCheckedAgain(t *testing.T) {
 func TestStaticNodesGoFirst(t *testing.T) {
 	p := newDialPlan(8, 100, noJitter)
 	for range 20 {
-		mustOffer(t, p, testNode(t))
+		mustOffer(t, p, fixture.Node(t))
 	}
 	if dials := p.start(epoch, 20); len(dials) != 6 {
 		t.Errorf("%d candidates dialed at once, want 6 of 8: a quarter is for static nodes", len(dials))
 	}
-	static := testNode(t)
+	static := fixture.Node(t)
 	p.add(static, false, epoch)
 	if wait, ok := p.wait(epoch, 20); !ok || wait != 0 {
 		t.Errorf("wait %v (%v) with a static node due", wait, ok)
@@ -190,7 +191,7 @@ func TestStaticNodesGoFirst(t *testing.T) {
 func TestNoMoreCandidatesThanThereIsRoomFor(t *testing.T) {
 	p := newDialPlan(50, 100, noJitter)
 	for range 20 {
-		mustOffer(t, p, testNode(t))
+		mustOffer(t, p, fixture.Node(t))
 	}
 	first := p.start(epoch, 3)
 	if len(first) != 3 {
@@ -211,7 +212,7 @@ func TestNoMoreCandidatesThanThereIsRoomFor(t *testing.T) {
 // TestSameEndpointOneAfterTheOther: static nodes that share an endpoint take turns.
 func TestSameEndpointOneAfterTheOther(t *testing.T) {
 	p := newDialPlan(10, 100, noJitter)
-	a, b := nodeAt(t, "203.0.113.1:1"), nodeAt(t, "203.0.113.1:1")
+	a, b := fixture.NodeAt(t, "203.0.113.1:1"), fixture.NodeAt(t, "203.0.113.1:1")
 	p.add(a, false, epoch)
 	p.add(b, false, epoch)
 	first := p.start(epoch, 0)
@@ -232,7 +233,7 @@ func TestDialsPerSecond(t *testing.T) {
 	const rate = 5
 	p := newDialPlan(1000, rate, noJitter)
 	for range 50 {
-		p.add(testNode(t), false, epoch)
+		p.add(fixture.Node(t), false, epoch)
 	}
 	var begun []time.Time
 	for now := epoch; now.Before(epoch.Add(5 * time.Second)); {

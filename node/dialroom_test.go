@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
@@ -168,7 +169,7 @@ func TestCauses(t *testing.T) {
 
 func TestWhatTheSearchCameTo(t *testing.T) {
 	p := newDialPlan(10, 100, noJitter)
-	full, useless := testNode(t), testNode(t)
+	full, useless := fixture.Node(t), fixture.Node(t)
 	dialed(t, p, full, causeBusy)
 	dialed(t, p, useless, causeNone)
 	p.unlinked(&linkDown{caller: caller{id: useless.ID()}, cause: causeUseless}, epoch)

@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // TestSearchForAStaticNode follows one that is not where it should be: when others are
 // asked, and where it is dialed.
 func TestSearchForAStaticNode(t *testing.T) {
-	old := nodeAt(t, "203.0.113.1:30303")
+	old := fixture.NodeAt(t, "203.0.113.1:30303")
 	moved := enode.NewV4(old.Pubkey(), []byte{203, 0, 113, 2}, 30303, 30303)
 	p := newDialPlan(10, 100, noJitter)
 	now := epoch
@@ -66,7 +68,7 @@ func TestSearchForAStaticNode(t *testing.T) {
 
 func TestSearchPauses(t *testing.T) {
 	p := newDialPlan(10, 100, noJitter)
-	n := nodeAt(t, "203.0.113.1:30303")
+	n := fixture.NodeAt(t, "203.0.113.1:30303")
 	p.add(n, false, epoch)
 	p.targets[n.ID()].search = search{misses: searchAfter, next: epoch}
 	now := epoch
@@ -79,8 +81,8 @@ func TestSearchPauses(t *testing.T) {
 }
 
 func TestWhoIsNotSearchedFor(t *testing.T) {
-	named := nodeAt(t, "203.0.113.1:30303").WithHostname("node.example")
-	nowhere := enode.NewV4(nodeAt(t, "203.0.113.1:1").Pubkey(), nil, 0, 0)
+	named := fixture.NodeAt(t, "203.0.113.1:30303").WithHostname("node.example")
+	nowhere := enode.NewV4(fixture.NodeAt(t, "203.0.113.1:1").Pubkey(), nil, 0, 0)
 	p := newDialPlan(10, 100, noJitter)
 	for _, n := range []*enode.Node{named, nowhere} {
 		p.add(n, false, epoch)
@@ -91,7 +93,7 @@ func TestWhoIsNotSearchedFor(t *testing.T) {
 	if lost := p.lost(epoch); len(lost) != 1 || lost[0] != nowhere {
 		t.Errorf("searches for %v, want at once for the node without an address, and not for the one with a name", lost)
 	}
-	if p.foundAt(nodeAt(t, "203.0.113.9:1"), epoch) != nil || p.foundAt(nowhere, epoch) != nil || p.targets[nowhere.ID()].found != nil || len(p.targets) != 2 {
+	if p.foundAt(fixture.NodeAt(t, "203.0.113.9:1"), epoch) != nil || p.foundAt(nowhere, epoch) != nil || p.targets[nowhere.ID()].found != nil || len(p.targets) != 2 {
 		t.Error("a record of somebody else, or without an address, is taken for a find")
 	}
 }

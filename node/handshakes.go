@@ -160,7 +160,7 @@ func (h *handshakes) accepted(ctx actor.Context, conn net.Conn) {
 		h.turnAway(conn, h.cutOff)
 	case !netaddr.Allowed(h.n.cfg.NetRestrict, remote.Addr()):
 		h.turnAway(conn, refusal.ErrNotAllowed)
-	case !known && h.n.banned(enode.ID{}, remote.Addr()) != nil:
+	case !known && h.n.ledger.Check(enode.ID{}, remote.Addr()) != nil:
 		h.turnAway(conn, refusal.ErrBanned)
 	case class == slotStranger && !h.throttle.allow(remote.Addr(), h.n.rt.Clock.Now()):
 		h.turnAway(conn, refusal.ErrThrottled)

@@ -41,9 +41,6 @@ type dropPeer struct {
 	id enode.ID
 }
 
-// bansChanged goes to bans, from whoever changed the list.
-type bansChanged struct{ supervise.Late }
-
 // addService goes to the root, from AddProtocol: start its service. The root answers once.
 type addService struct {
 	supervise.Late

@@ -20,6 +20,7 @@ import (
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/admin"
+	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/node/offer"
@@ -51,9 +52,8 @@ type Node struct {
 	feed      *actors.Feed
 	hub       hub
 	roster    *roster
-	conduct   conduct
+	ledger    *bans.Ledger
 	reading   sync.Mutex // of Config.Candidates
-	bansSaved int        // changes of conduct that the file has; owned by bans
 	churn     churner    // owned by peers
 	plan      *dialPlan  // owned by the dialer
 	connector *connector
@@ -131,8 +131,9 @@ func New(cfg Config) (*Node, error) {
 		n.hub.publish(Event{Kind: Lifecycle, Time: s.Time, Step: s})
 	})
 	n.roster = newRoster(n.id, cfg.limits())
-	n.roster.banned = n.banned
-	if err := n.restoreBans(n.rt.Clock.Now()); err != nil {
+	n.ledger = bans.NewLedger(n.rt.Clock)
+	n.roster.banned = n.ledger.Check
+	if err := bans.Restore(bans.File(cfg.DataDir), n.ledger, n.log); err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
 	n.churn.chance = jitterFrom(cfg.Rand)

@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -124,7 +125,7 @@ func (p *peers) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 		caller: m.caller, lived: p.n.rt.Clock.Now().Sub(m.link.Started()), cause: causeOfEnd(msg.Cause),
 	})
 	p.n.publishPeer(PeerDropped, m, msg.Cause)
-	p.judge(ctx, id, m.addr, offenceOf(msg.Cause))
+	p.judge(ctx, id, m.addr, bans.OfLink(msg.Cause))
 	p.stopIfEmpty(ctx)
 }
 
@@ -136,27 +137,27 @@ func (p *peers) setupEnded(ctx actor.Context, msg *setupEnded) {
 	}
 	p.n.roster.abandon(msg.id, msg.by)
 	if msg.inbound {
-		p.judge(ctx, msg.id, msg.addr, offenceOfSetup(msg.err))
+		p.judge(ctx, msg.id, msg.addr, bans.OfSetup(msg.err))
 	}
 }
 
 // judge takes down an offence, and acts on the bans that come of it. Known nodes don't
 // offend, nor do those who share their addresses: that would be a way to have them banned.
-func (p *peers) judge(ctx actor.Context, id enode.ID, addr netip.Addr, o offence) {
-	if o == inoffensive || p.n.roster.markOf(id).protected() {
+func (p *peers) judge(ctx actor.Context, id enode.ID, addr netip.Addr, o bans.Offence) {
+	if o == bans.Harmless || p.n.roster.markOf(id).protected() {
 		return
 	}
 	if p.n.roster.knows(addr) {
 		addr = netip.Addr{}
 	}
-	bans := p.n.conduct.offend(id, addr, o, p.n.rt.Clock.Now())
-	if len(bans) == 0 {
+	made := p.n.ledger.Offend(id, addr, o)
+	if len(made) == 0 {
 		return
 	}
-	for _, b := range bans {
+	for _, b := range made {
 		p.n.log.Info("banned", "target", b.Target, "until", b.Until, "reason", b.Reason)
 	}
-	supervise.Send(ctx, p.n.bans, &bansChanged{})
+	supervise.Send(ctx, p.n.bans, &bans.Changed{})
 	p.dropBanned()
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -264,13 +265,13 @@ func TestWhoIsShunned(t *testing.T) {
 	if !answered("30.1.1.10:30303") || answered("31.1.1.10:30303") {
 		t.Error("the networks don't say who is answered")
 	}
-	if err := n.Ban(BanIP(netip.MustParseAddr("30.1.1.11")), time.Hour, ""); err != nil {
+	if err := n.Ban(bans.ByIP(netip.MustParseAddr("30.1.1.11")), time.Hour, ""); err != nil {
 		t.Fatal(err)
 	}
 	if !answered("30.1.1.10:30303") || answered("30.1.1.11:30303") {
 		t.Error("a banned address is answered")
 	}
-	if err := n.Ban(BanID(other.ID()), time.Hour, ""); err != nil {
+	if err := n.Ban(bans.ByID(other.ID()), time.Hour, ""); err != nil {
 		t.Fatal(err)
 	}
 	if answered("30.1.1.10:30303") {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/datadir"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
@@ -221,8 +222,8 @@ func TestTimeToConnect(t *testing.T) {
 func TestCallerFor(t *testing.T) {
 	n := &Node{door: &door{}, roster: newRoster(enode.ID{}, limits{}), puncher: &actor.PID{}}
 	takes, _ := recordAt(t, punch.Unknown)
-	url := nodeAt(t, "198.51.100.7:30303")
-	wanted := nodeAt(t, "198.51.100.7:30303")
+	url := fixture.NodeAt(t, "198.51.100.7:30303")
+	wanted := fixture.NodeAt(t, "198.51.100.7:30303")
 	n.roster.setStatic(wanted.ID(), true)
 	if n.callerFor(takes) != nil {
 		t.Error("a node without hole punching calls")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
@@ -91,7 +92,7 @@ func (r *root) Receive(ctx actor.Context) {
 func (r *root) start(ctx actor.Context) {
 	n := r.n
 	r.record(ctx.Self(), supervise.Started, "")
-	r.spawn(ctx, bansName, n.bansProps())
+	r.spawn(ctx, bansName, bans.Props(bans.Config{Runtime: n.rt, Ledger: n.ledger, File: bans.File(n.cfg.DataDir), Logger: n.log}))
 	r.spawn(ctx, announcerName, n.rt.Props(func() actor.Actor { return &announcer{n: n} }))
 	r.startUnless(ctx, natName, n.natProps)
 	r.startUnless(ctx, discoveryName, n.discoveryProps)

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"net"
-
 	"net/netip"
 	"os"
 	"testing"

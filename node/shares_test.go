@@ -4,9 +4,12 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
@@ -111,24 +114,14 @@ func TestNetworkOfManyIdentities(t *testing.T) {
 }
 
 func TestBannedCallers(t *testing.T) {
-	var banned []Ban
+	ledger := bans.NewLedger(supervise.SystemClock)
 	r := newRoster(nodeID(0x50), limits{peers: 9})
-	r.banned = func(id enode.ID, addr netip.Addr) error {
-		l := banList{}
-		for _, b := range banned {
-			l.add(b, epoch)
-		}
-		if _, ok := l.banned(id, addr, epoch); ok {
-			return refusal.ErrBanned
-		}
-		return nil
-	}
+	r.banned = ledger.Check
 	r.setStatic(nodeID(7), true)
 	r.locate(nodeID(7), []netip.Addr{netip.MustParseAddr("203.0.113.7")})
-	for _, id := range []byte{1, 7} {
-		banned = append(banned, Ban{Target: BanID(nodeID(id)), Until: epoch.AddDate(1, 0, 0)})
+	for _, target := range []bans.Target{bans.ByID(nodeID(1)), bans.ByID(nodeID(7)), {Net: netip.MustParsePrefix("203.0.113.0/24")}} {
+		ledger.Ban(target, time.Hour, "test")
 	}
-	banned = append(banned, banOn("203.0.113.0/24", 1<<40, false))
 	tests := []struct {
 		name string
 		who  caller

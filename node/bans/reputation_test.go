@@ -1,4 +1,4 @@
-package node
+package bans
 
 import (
 	"errors"
@@ -18,29 +18,29 @@ import (
 func TestOffenceOf(t *testing.T) {
 	tests := []struct {
 		name  string
-		cause *Cause
-		want  offence
+		cause *actors.Cause
+		want  Offence
 	}{
-		{"no cause", nil, inoffensive},
-		{"the remote left", &Cause{Side: actors.Remote, Reason: wire.DiscQuitting}, inoffensive},
-		{"the remote accuses us", &Cause{Side: actors.Remote, Reason: wire.DiscProtocolError}, inoffensive},
-		{"bad frame", &Cause{Side: actors.Local, Reason: wire.DiscProtocolError, Err: wire.ErrBadFrameMAC}, breach},
-		{"unknown code", &Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: errors.New("unknown code")}, breach},
-		{"crashes", &Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Stack: []byte("stack")}, provoked},
-		{"our protocol returned", &Cause{Side: actors.Local, Reason: wire.DiscProtocolError, Err: actors.ErrReturned}, inoffensive},
-		{"our protocol is slow", &Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: actors.ErrStalled}, inoffensive},
-		{"our memory is full", &Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: actors.ErrMemory}, inoffensive},
-		{"left with nothing", &Cause{Side: actors.Local, Reason: wire.DiscUselessPeer, Err: refusal.ErrProtocolRemoved}, inoffensive},
-		{"another chain", &Cause{Side: actors.Local, Reason: wire.DiscUselessPeer}, useless},
-		{"no ping", &Cause{Side: actors.Local, Reason: wire.DiscReadTimeout, Err: actors.ErrPingTimeout}, silent},
-		{"reads nothing", &Cause{Side: actors.Network, Reason: wire.DiscNetworkError, Err: actors.ErrWriteTimeout}, deaf},
-		{"network", &Cause{Side: actors.Network, Reason: wire.DiscNetworkError, Err: io.EOF}, inoffensive},
-		{"the operator", &Cause{Side: actors.Local, Reason: wire.DiscRequested}, inoffensive},
-		{"we quit", &Cause{Side: actors.Local, Reason: wire.DiscQuitting}, inoffensive},
+		{"no cause", nil, Harmless},
+		{"the remote left", &actors.Cause{Side: actors.Remote, Reason: wire.DiscQuitting}, Harmless},
+		{"the remote accuses us", &actors.Cause{Side: actors.Remote, Reason: wire.DiscProtocolError}, Harmless},
+		{"bad frame", &actors.Cause{Side: actors.Local, Reason: wire.DiscProtocolError, Err: wire.ErrBadFrameMAC}, breach},
+		{"unknown code", &actors.Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: errors.New("unknown code")}, breach},
+		{"crashes", &actors.Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Stack: []byte("stack")}, provoked},
+		{"our protocol returned", &actors.Cause{Side: actors.Local, Reason: wire.DiscProtocolError, Err: actors.ErrReturned}, Harmless},
+		{"our protocol is slow", &actors.Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: actors.ErrStalled}, Harmless},
+		{"our memory is full", &actors.Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: actors.ErrMemory}, Harmless},
+		{"left with nothing", &actors.Cause{Side: actors.Local, Reason: wire.DiscUselessPeer, Err: refusal.ErrProtocolRemoved}, Harmless},
+		{"another chain", &actors.Cause{Side: actors.Local, Reason: wire.DiscUselessPeer}, useless},
+		{"no ping", &actors.Cause{Side: actors.Local, Reason: wire.DiscReadTimeout, Err: actors.ErrPingTimeout}, silent},
+		{"reads nothing", &actors.Cause{Side: actors.Network, Reason: wire.DiscNetworkError, Err: actors.ErrWriteTimeout}, notReading},
+		{"network", &actors.Cause{Side: actors.Network, Reason: wire.DiscNetworkError, Err: io.EOF}, Harmless},
+		{"the operator", &actors.Cause{Side: actors.Local, Reason: wire.DiscRequested}, Harmless},
+		{"we quit", &actors.Cause{Side: actors.Local, Reason: wire.DiscQuitting}, Harmless},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := offenceOf(tt.cause); got != tt.want {
+			if got := OfLink(tt.cause); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -48,10 +48,10 @@ func TestOffenceOf(t *testing.T) {
 }
 
 func TestReputation(t *testing.T) {
-	node, host := BanID(enode.ID{1}), BanIP(netip.MustParseAddr("203.0.113.1"))
+	node, host := ByID(enode.ID{1}), ByIP(netip.MustParseAddr("203.0.113.1"))
 	type step struct {
 		after time.Duration // since the step before
-		what  offence
+		what  Offence
 		ban   time.Duration
 	}
 	repeat := func(n int, s step) []step {
@@ -70,10 +70,10 @@ func TestReputation(t *testing.T) {
 	one := func(s step) []step { return []step{s} }
 	tests := []struct {
 		name  string
-		who   BanTarget
+		who   Target
 		steps []step
 	}{
-		{"nothing is never punished", node, repeat(1000, step{what: inoffensive})},
+		{"nothing is never punished", node, repeat(1000, step{what: Harmless})},
 		{"third breach", node, join(repeat(2, step{what: breach}), one(step{what: breach, ban: time.Hour}))},
 		{"third crash", node, join(repeat(2, step{what: provoked}), one(step{what: provoked, ban: time.Hour}))},
 		{"fifth time useless", node, join(repeat(4, step{what: useless}), one(step{what: useless, ban: time.Hour}))},
@@ -108,7 +108,7 @@ func TestBansGrowToADay(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	var last time.Duration
 	for range 100 {
-		if ban := r.record(BanID(enode.ID{1}), breach, now); ban > 0 {
+		if ban := r.record(ByID(enode.ID{1}), breach, now); ban > 0 {
 			last = ban
 		}
 	}
@@ -119,7 +119,7 @@ func TestBansGrowToADay(t *testing.T) {
 
 func TestScoreDecays(t *testing.T) {
 	var r reputation
-	who, now := BanID(enode.ID{1}), time.Unix(1_000_000, 0)
+	who, now := ByID(enode.ID{1}), time.Unix(1_000_000, 0)
 	r.record(who, breach, now)
 	for i, want := range []float64{40, 20, 10, 5} {
 		if got := r.score(who, now.Add(time.Duration(i)*30*time.Minute)); math.Abs(got-want) > 1e-9 {
@@ -135,11 +135,11 @@ func TestScoreDecays(t *testing.T) {
 func TestReputationMemoryIsBounded(t *testing.T) {
 	var r reputation
 	now := time.Unix(1_000_000, 0)
-	worst := BanID(enode.ID{0xff, 0xff})
+	worst := ByID(enode.ID{0xff, 0xff})
 	r.record(worst, breach, now)
 	r.record(worst, breach, now)
 	for i := range 3 * reputationMemory {
-		r.record(BanID(enode.ID{byte(i >> 16), byte(i >> 8), byte(i), 1}), silent, now)
+		r.record(ByID(enode.ID{byte(i >> 16), byte(i >> 8), byte(i), 1}), silent, now)
 	}
 	if len(r.records) > reputationMemory {
 		t.Errorf("%d records, want at most %d", len(r.records), reputationMemory)

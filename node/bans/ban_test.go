@@ -1,4 +1,4 @@
-package node
+package bans
 
 import (
 	"encoding/json"
@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 var epoch = time.Unix(1_000_000, 0)
 
 func banOn(target string, d time.Duration, automatic bool) Ban {
-	t, err := ParseBanTarget(target)
+	t, err := ParseTarget(target)
 	if err != nil {
 		panic(err)
 	}
@@ -22,7 +24,7 @@ func banOn(target string, d time.Duration, automatic bool) Ban {
 
 func TestParseBanTarget(t *testing.T) {
 	id := strings.Repeat("ab", 32)
-	n := testNode(t)
+	n := fixture.Node(t)
 	tests := []struct{ in, want string }{
 		{id, id}, {"0x" + id, id}, {n.URLv4(), n.ID().String()}, {n.String(), n.ID().String()},
 		{" 203.0.113.7 ", "203.0.113.7"}, {"::ffff:203.0.113.7", "203.0.113.7"}, {"2001:db8::1", "2001:db8::1"},
@@ -30,16 +32,16 @@ func TestParseBanTarget(t *testing.T) {
 		{"", ""}, {"nobody", ""}, {"203.0.113.7/33", ""}, {"abcd", ""},
 	}
 	for _, tt := range tests {
-		got, err := ParseBanTarget(tt.in)
+		got, err := ParseTarget(tt.in)
 		if (err != nil) != (tt.want == "") || err == nil && got.String() != tt.want {
 			t.Errorf("%q: got %v, %v; want %q", tt.in, got, err, tt.want)
 		}
-		if err == nil && got.check() != nil {
-			t.Errorf("%q: %v", tt.in, got.check())
+		if err == nil && got.Check() != nil {
+			t.Errorf("%q: %v", tt.in, got.Check())
 		}
 	}
-	for _, bad := range []BanTarget{{}, {ID: enode.ID{1}, Net: netip.MustParsePrefix("10.0.0.0/8")}, {Net: netip.MustParsePrefix("10.0.0.1/8")}} {
-		if bad.check() == nil {
+	for _, bad := range []Target{{}, {ID: enode.ID{1}, Net: netip.MustParsePrefix("10.0.0.0/8")}, {Net: netip.MustParsePrefix("10.0.0.1/8")}} {
+		if bad.Check() == nil {
 			t.Errorf("%v is taken for a target", bad)
 		}
 	}
@@ -72,7 +74,7 @@ func TestBanned(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var l banList
+			var l list
 			for _, b := range tt.bans {
 				l.add(b, epoch)
 			}
@@ -98,12 +100,12 @@ func TestBanned(t *testing.T) {
 }
 
 func TestBansAreListed(t *testing.T) {
-	var l banList
+	var l list
 	for _, b := range []Ban{banOn("203.0.113.1", 3*time.Hour, true), banOn("203.0.113.2", time.Hour, false), banOn("10.0.0.0/8", 2*time.Hour, false)} {
 		l.add(b, epoch)
 	}
 	var got []string
-	for _, b := range l.list(epoch.Add(time.Hour)) {
+	for _, b := range l.sorted(epoch.Add(time.Hour)) {
 		got = append(got, b.Target.String())
 	}
 	if strings.Join(got, " ") != "10.0.0.0/8 203.0.113.1" {
@@ -116,11 +118,11 @@ func TestBansAreListed(t *testing.T) {
 }
 
 func TestAutomaticBansAreBounded(t *testing.T) {
-	var l banList
+	var l list
 	operators := banOn("198.51.100.1", time.Minute, false)
 	l.add(operators, epoch)
 	for i := range maxAutomaticBans + 10 {
-		l.add(Ban{Target: BanID(enode.ID{byte(i >> 8), byte(i), 1}), Until: epoch.Add(time.Hour + time.Duration(i)), Automatic: true}, epoch)
+		l.add(Ban{Target: ByID(enode.ID{byte(i >> 8), byte(i), 1}), Until: epoch.Add(time.Hour + time.Duration(i)), Automatic: true}, epoch)
 	}
 	if len(l.bans) != maxAutomaticBans+1 {
 		t.Errorf("%d bans, want %d", len(l.bans), maxAutomaticBans+1)
@@ -128,7 +130,7 @@ func TestAutomaticBansAreBounded(t *testing.T) {
 	if _, ok := l.bans[operators.Target]; !ok {
 		t.Error("the operator's ban made way for an automatic one")
 	}
-	if _, ok := l.bans[BanID(enode.ID{0, 9, 1})]; ok {
+	if _, ok := l.bans[ByID(enode.ID{0, 9, 1})]; ok {
 		t.Error("it was not the first to end that made way")
 	}
 }

@@ -1,0 +1,88 @@
+package bans
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+// Target is what a [Ban] keeps out: a node, or all addresses of a network. One of the two
+// fields is set. See [ParseTarget].
+type Target struct {
+	ID  enode.ID
+	Net netip.Prefix // a single address is a network of one
+}
+
+// ByID is the target of a ban on one node.
+func ByID(id enode.ID) Target { return Target{ID: id} }
+
+// ByIP is the target of a ban on one address.
+func ByIP(addr netip.Addr) Target {
+	addr = addr.Unmap().WithZone("")
+	return Target{Net: netip.PrefixFrom(addr, addr.BitLen())}
+}
+
+// ParseTarget reads a node (its URL, its record or its ID in hex), an IP address, or a
+// network in CIDR notation.
+func ParseTarget(s string) (Target, error) {
+	s = strings.TrimSpace(s)
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return ByIP(addr), nil
+	}
+	if p, err := netip.ParsePrefix(s); err == nil {
+		return Target{Net: p.Masked()}, nil
+	}
+	if id, err := enode.ParseID(s); err == nil {
+		return ByID(id), nil
+	}
+	n, err := enode.Parse(enode.ValidSchemes, s)
+	if err != nil {
+		return Target{}, fmt.Errorf("%q: want a node, its ID, an IP address or a network", s)
+	}
+	return ByID(n.ID()), nil
+}
+
+// String is the ID in hex, the address, or the network.
+func (t Target) String() string {
+	switch {
+	case !t.Net.IsValid():
+		return t.ID.String()
+	case t.Net.IsSingleIP():
+		return t.Net.Addr().String()
+	}
+	return t.Net.String()
+}
+
+// MarshalText implements encoding.TextMarshaler by String.
+func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler by [ParseTarget].
+func (t *Target) UnmarshalText(text []byte) (err error) {
+	*t, err = ParseTarget(string(text))
+	return err
+}
+
+// Check returns an error for a target that is neither a node nor a network, or both.
+func (t Target) Check() error {
+	if t.Net.IsValid() == (t.ID != enode.ID{}) {
+		return errors.New("ban: want a node or a network")
+	}
+	if t.Net.IsValid() && (t.Net != t.Net.Masked() || t.Net.Addr().Is4In6()) {
+		return fmt.Errorf("ban: %v is not the address of a network", t.Net)
+	}
+	return nil
+}
+
+// Ban keeps a node or a network out for a time. bans.json and the admin API have it as JSON.
+type Ban struct {
+	Target Target    `json:"target"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason"`
+	// Automatic: the node made it, not its operator.
+	Automatic bool `json:"automatic,omitempty"`
+}

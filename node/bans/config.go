@@ -1,0 +1,36 @@
+package bans
+
+import (
+	"log/slog"
+	"path/filepath"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
+)
+
+// fileName is the file of a data directory that has the bans.
+const fileName = "bans.json"
+
+// File is the file in which a node with this data directory keeps its bans; empty without
+// a directory.
+func File(dataDir string) string {
+	if dataDir == "" {
+		return ""
+	}
+	return filepath.Join(dataDir, fileName)
+}
+
+// Config is what the actor needs.
+type Config struct {
+	Runtime supervise.Runtime
+	Ledger  *Ledger
+	File    string // empty: the bans are kept in memory only
+	Logger  *slog.Logger
+}
+
+// Props makes the actor. It writes the ledger's bans to the file when it starts, after each
+// *[Changed], and when it stops.
+func Props(c Config) *actor.Props {
+	return c.Runtime.Props(func() actor.Actor { return &writer{c} })
+}

@@ -1,0 +1,173 @@
+package bans
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/node/refusal"
+)
+
+// ErrProtected refuses to ban a static or trusted node.
+var ErrProtected = errors.New("static and trusted nodes can't be banned")
+
+// Ledger records how remotes behave and which are banned for it. Its methods are safe from
+// any goroutine.
+type Ledger struct {
+	clock supervise.Clock
+
+	mu         sync.Mutex
+	reputation reputation
+	bans       list
+	changes    int // counts the changes of the list
+	saved      int // the value of changes that the file has
+	state      State
+}
+
+// State is what a ledger has counted since the node was made. The counters only grow.
+type State struct {
+	Bans      int    // in force now
+	Offences  uint64 // reported
+	Banned    uint64 // bans made by the node itself
+	Ordered   uint64 // bans made by the operator
+	Lifted    uint64 // bans that ended before their time
+	Writes    uint64 // of the file
+	WriteErrs uint64 // writes that failed
+}
+
+// NewLedger makes an empty ledger.
+func NewLedger(clock supervise.Clock) *Ledger { return &Ledger{clock: clock} }
+
+// State returns the counters.
+func (l *Ledger) State() State {
+	now := l.clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.state
+	s.Bans = len(l.bans.sorted(now))
+	return s
+}
+
+// Offend records an offence of a node, and of the host that it came from, where they are
+// known. It returns the bans that it made for it.
+func (l *Ledger) Offend(id enode.ID, addr netip.Addr, o Offence) []Ban {
+	if o == Harmless {
+		return nil
+	}
+	var targets []Target
+	if id != (enode.ID{}) {
+		targets = append(targets, ByID(id))
+	}
+	if !netaddr.Private(addr) {
+		targets = append(targets, Target{Net: netaddr.Host(addr)})
+	}
+	now := l.clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.Offences++
+	var made []Ban
+	for _, t := range targets {
+		d := l.reputation.record(t, o, now)
+		if d == 0 {
+			continue
+		}
+		b := Ban{Target: t, Since: now, Until: now.Add(d), Reason: "bad conduct, at last: " + o.String(), Automatic: true}
+		if l.bans.add(b, now) {
+			l.changes++
+			l.state.Banned++
+			made = append(made, b)
+		}
+	}
+	return made
+}
+
+// Ban bans a target for a time, in place of an earlier ban on the same target.
+func (l *Ledger) Ban(t Target, d time.Duration, reason string) {
+	now := l.clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bans.add(Ban{Target: t, Since: now, Until: now.Add(d), Reason: reason}, now)
+	l.changes++
+	l.state.Ordered++
+}
+
+// Lift ends a ban and forgets the target's offences. It returns false if no ban on exactly
+// this target was in force.
+func (l *Ledger) Lift(t Target) bool {
+	now := l.clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reputation.forget(t)
+	b, ok := l.bans.bans[t]
+	if ok {
+		l.bans.lift(t)
+		l.changes++
+	}
+	inForce := ok && now.Before(b.Until)
+	if inForce {
+		l.state.Lifted++
+	}
+	return inForce
+}
+
+// Check returns a [refusal.Banned] for a node or an address that is banned. Either may be
+// zero.
+func (l *Ledger) Check(id enode.ID, addr netip.Addr) error {
+	now := l.clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b, ok := l.bans.banned(id, addr, now); ok {
+		return &refusal.Banned{Reason: b.Reason}
+	}
+	return nil
+}
+
+// List returns the bans in force. The ban that ends first comes first.
+func (l *Ledger) List() []Ban {
+	now := l.clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bans.sorted(now)
+}
+
+// unsaved returns the bans in force and the count of changes that they stand for; changed
+// is false if the file has them already.
+func (l *Ledger) unsaved() (list []Ban, changes int, changed bool) {
+	now := l.clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changes == l.saved {
+		return nil, l.saved, false
+	}
+	l.bans.prune(now)
+	return l.bans.sorted(now), l.changes, true
+}
+
+// wrote records the outcome of writing what unsaved returned.
+func (l *Ledger) wrote(changes int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.Writes++
+	if err != nil {
+		l.state.WriteErrs++
+		return
+	}
+	l.saved = changes
+}
+
+// restore adds the bans of an earlier run that are still in force.
+func (l *Ledger) restore(list []Ban) {
+	now := l.clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range list {
+		if now.Before(b.Until) {
+			l.bans.add(b, now)
+		}
+	}
+}

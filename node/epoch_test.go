@@ -1,0 +1,5 @@
+package node
+
+import "time"
+
+var epoch = time.Unix(1_000_000, 0)
