@@ -16,45 +16,49 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// adminCommands talk to the node that runs with a data directory, over its unix socket.
+const targetHelp = "TARGET is an enode URL, an ENR, a node ID in hex, an IP address or a network in CIDR notation."
+
+// adminCommands returns the commands that control the node running with the data directory,
+// over its unix socket.
 func adminCommands() []*cli.Command {
 	asJSON := func() []cli.Flag { return []cli.Flag{&cli.BoolFlag{Name: flagJSON, Usage: "print JSON"}} }
 	return []*cli.Command{
-		{Name: "admin", Usage: "call a method of the running node's JSON-RPC and print the result", ArgsUsage: "METHOD [PARAM…]", Action: callMethod,
-			Description: "A method without a namespace is one of admin's. A parameter that is no JSON is taken as text."},
+		{Name: "admin", Usage: "call a JSON-RPC method of the running node and print the result", ArgsUsage: "METHOD [PARAM…]", Action: callMethod,
+			Description: "A METHOD without a namespace belongs to the admin namespace. A PARAM that is not valid JSON is sent as a string."},
 		{Name: "peers", Usage: "list the peers of the running node", Action: listPeers, Flags: asJSON()},
-		{Name: "ban", Usage: "keep a node, an IP address or a network out of the running node", ArgsUsage: "TARGET", Action: ban, Flags: []cli.Flag{
-			&cli.DurationFlag{Name: flagFor, Usage: "how long, a `TIME` such as 12h", Value: defaultBan},
-			&cli.StringFlag{Name: flagReason, Usage: "`WORDS` for the list of bans and the log"},
+		{Name: "ban", Usage: "ban a node, an IP address or a network from the running node", ArgsUsage: "TARGET", Action: ban, Description: targetHelp, Flags: []cli.Flag{
+			&cli.DurationFlag{Name: flagFor, Usage: "`TIME` that the ban lasts, such as 12h", Value: defaultBan},
+			&cli.StringFlag{Name: flagReason, Usage: "`TEXT` to show in the list of bans and in the log"},
 		}},
-		{Name: "unban", Usage: "end a ban of the running node, and forget what led to it", ArgsUsage: "TARGET", Action: unban},
+		{Name: "unban", Usage: "lift a ban of the running node and clear the penalties that led to it", ArgsUsage: "TARGET", Action: unban, Description: targetHelp},
 		{Name: "bans", Usage: "list the bans of the running node", Action: listBans, Flags: asJSON()},
-		{Name: "protocol", Usage: "change which protocols the running node offers", Commands: []*cli.Command{
-			{Name: "list", Usage: "list them, and those that can be added", Action: listProtocols, Flags: asJSON()},
-			{Name: "add", Usage: "offer one more, on links that come", ArgsUsage: "NAME", Action: changeProtocols("admin_addProtocol")},
-			{Name: "remove", Usage: "offer one less", ArgsUsage: "NAME", Action: changeProtocols("admin_removeProtocol")},
+		{Name: "protocol", Usage: "list or change the protocols that the running node offers", Commands: []*cli.Command{
+			{Name: "list", Usage: "list the protocols that the node offers and those that can be added", Action: listProtocols, Flags: asJSON()},
+			{Name: "add", Usage: "offer a protocol on new links", ArgsUsage: "NAME", Action: changeProtocols("admin_addProtocol")},
+			{Name: "remove", Usage: "stop offering a protocol on new links", ArgsUsage: "NAME", Action: changeProtocols("admin_removeProtocol")},
 		}},
 	}
 }
 
-// running is a connection to a running node.
+// running is a client connected to a running node.
 type running struct {
 	*rpc.Client
 	conn net.Conn
 }
 
 func (r *running) close() {
-	_ = r.conn.Close() // before the client, which waits until there is nothing more to read
+	_ = r.conn.Close() // first, because Client.Close waits until there is nothing more to read
 	r.Client.Close()
 }
 
-// reach connects to the node that runs with this data directory.
+// reach connects to the node that runs with the data directory of the flags. The caller closes
+// the result.
 func reach(ctx context.Context, cmd *cli.Command) (*running, error) {
 	path := ipcPath(cmd)
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, fmt.Errorf("no node serves %s: is one running with this --%s? (%w)", path, flagDataDir, err)
+			return nil, fmt.Errorf("no node serves %s: is a node running with this --%s? (%w)", path, flagDataDir, err)
 		}
 		return nil, err
 	}
@@ -65,7 +69,8 @@ func reach(ctx context.Context, cmd *cli.Command) (*running, error) {
 	return &running{client, conn}, nil
 }
 
-// ask makes one call to the running node. The exit code is 3 if it answers with an error.
+// ask calls one method of the running node. If the node answers with an error, the exit code
+// is 3.
 func ask(ctx context.Context, cmd *cli.Command, result any, method string, params ...any) error {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer cancel()
@@ -82,10 +87,10 @@ func ask(ctx context.Context, cmd *cli.Command, result any, method string, param
 	return err
 }
 
-// callMethod makes one call and prints its result.
+// callMethod calls the method that the arguments name and prints its result.
 func callMethod(ctx context.Context, cmd *cli.Command) error {
 	if !cmd.Args().Present() {
-		return usage(errors.New("which method?"))
+		return usage(errors.New("METHOD is missing"))
 	}
 	method := cmd.Args().First()
 	if !strings.Contains(method, "_") {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// at runs a command on the node with a data directory.
+// at runs a command against the node with this data directory and returns its standard output.
 func at(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	code, out, errs := shell(nil, append(args, "--datadir", dir)...)
@@ -20,12 +20,12 @@ func at(t *testing.T, dir string, args ...string) string {
 	return out
 }
 
-// The commands by which an operator commands a running node.
+// TestCommandsToARunningNode tests the commands with which an operator controls a running node.
 func TestCommandsToARunningNode(t *testing.T) {
 	dir := t.TempDir()
 	p, other := start(t, "--datadir", dir, "--protocols", "chat"), start(t, "--protocols", "chat,bench")
 	at(t, dir, "admin", "addPeer", other.enode)
-	awaitOutput(t, dir, `we, static +127\.0\.0\.1:\d+ .* chat/1 +Troupe`, "peers")
+	awaitOutput(t, dir, `outbound, static +127\.0\.0\.1:\d+ .* chat/1 +Troupe`, "peers")
 
 	at(t, dir, "protocol", "add", "bench")
 	awaitOutput(t, dir, `bench/1 +yes +0`, "protocol", "list")
@@ -50,7 +50,7 @@ func TestCommandsToARunningNode(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"admin"}, exitUsage, "which method"},
+		{[]string{"admin"}, exitUsage, "METHOD is missing"},
 		{[]string{"admin", "noSuchMethod"}, exitRefused, "admin_noSuchMethod"},
 		{[]string{"admin", "addPeer", `"enode:"`}, exitRefused, "node"},
 		{[]string{"protocol", "add", "chat"}, exitRefused, "runs already"},
@@ -60,7 +60,7 @@ func TestCommandsToARunningNode(t *testing.T) {
 		{[]string{"ban", "nonsense"}, exitUsage, "nonsense"},
 		{[]string{"ban", "192.0.2.1", "--for", "1ms"}, exitRefused, "at least a second"},
 		{[]string{"unban", "192.0.2.1"}, exitRefused, "no ban"},
-		{[]string{"peers", "--ipcpath", filepath.Join(dir, "nobody")}, exitFailed, "no node serves"},
+		{[]string{"peers", "--ipcpath", filepath.Join(dir, "absent")}, exitFailed, "no node serves"},
 	} {
 		code, _, errs := shell(nil, append(tt.args, "--datadir", dir)...)
 		if code != tt.code || !regexp.MustCompile(tt.says).MatchString(errs) {
@@ -70,23 +70,23 @@ func TestCommandsToARunningNode(t *testing.T) {
 	if code, out, _ := shell(nil, "run", "--datadir", dir, "--port", "0", "--nodiscover", "--nat", "none"); code != exitFailed {
 		t.Errorf("a second node on the data directory: exit %d, %s", code, out)
 	}
-	at(t, dir, "peers") // the socket is still the first one's
+	at(t, dir, "peers") // the socket still belongs to the first node
 	if code, _ := p.end(syscall.SIGTERM); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 }
 
-// What the list of peers says of who dialed.
+// TestWhoDialed tests the DIRECTION column in the list of peers.
 func TestWhoDialed(t *testing.T) {
 	for want, said := range map[string]string{
-		"we":                             `{}`,
-		"they, trusted":                  `{"network":{"inbound":true,"trusted":true}}`,
-		"we, punched, static":            `{"punched":true,"network":{"static":true}}`,
-		"they, punched, static, trusted": `{"punched":true,"network":{"inbound":true,"static":true,"trusted":true}}`,
+		"outbound":                          `{}`,
+		"inbound, trusted":                  `{"network":{"inbound":true,"trusted":true}}`,
+		"outbound, punched, static":         `{"punched":true,"network":{"static":true}}`,
+		"inbound, punched, static, trusted": `{"punched":true,"network":{"inbound":true,"static":true,"trusted":true}}`,
 	} {
 		var p peer
-		if err := json.Unmarshal([]byte(said), &p); err != nil || p.dialed() != want {
-			t.Errorf("%s: %q, want %q; %v", said, p.dialed(), want, err)
+		if err := json.Unmarshal([]byte(said), &p); err != nil || p.direction() != want {
+			t.Errorf("%s: %q, want %q; %v", said, p.direction(), want, err)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func awaitOutput(t *testing.T, dir, pattern string, args ...string) {
 		select {
 		case <-tick.C:
 		case <-timeout:
-			t.Fatalf("%q never said %s:\n%s", args, pattern, out)
+			t.Fatalf("the output of %q never matched %s:\n%s", args, pattern, out)
 		}
 	}
 }

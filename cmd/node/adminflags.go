@@ -17,8 +17,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// Flags of the admin API, with go-ethereum's names and meanings. WebSocket shares the
-// listener, and the namespaces, of HTTP.
+// The flags of the admin API have go-ethereum's names and meanings. WebSocket shares HTTP's
+// listener and namespaces.
 const (
 	flagNoIPC     = "ipcdisable"
 	flagIPC       = "ipcpath"
@@ -32,27 +32,27 @@ const (
 	flagWSOrigins = "ws.origins"
 )
 
-// ipcFile is the unix socket in the data directory.
+// ipcFile is the name of the unix socket in the data directory.
 const ipcFile = "node.ipc"
 
 func adminFlags() []cli.Flag {
 	const api = "API"
 	return []cli.Flag{
-		&cli.BoolFlag{Category: api, Name: flagNoIPC, Usage: "don't serve JSON-RPC on a unix socket"},
-		&cli.StringFlag{Category: api, Name: flagIPC, Usage: "`PATH` of the unix socket; a name alone is one in the data directory", Value: ipcFile},
-		&cli.BoolFlag{Category: api, Name: flagHTTP, Usage: "serve JSON-RPC by HTTP"},
-		&cli.BoolFlag{Category: api, Name: flagWS, Usage: "serve JSON-RPC by WebSocket, on the same listener and for the same namespaces as HTTP"},
-		&cli.StringFlag{Category: api, Name: flagHTTPAddr, Usage: "`HOST` to listen on for both", Value: "127.0.0.1"},
-		&cli.IntFlag{Category: api, Name: flagHTTPPort, Usage: "`PORT` to listen on for both; 0 takes a free one", Value: 8545},
-		&cli.StringFlag{Category: api, Name: flagHTTPAPI, Usage: "`NAMESPACES` to serve by both, separated by commas; admin on loopback addresses only", Value: strings.Join(admin.DefaultNamespaces, ",")},
-		&cli.StringFlag{Category: api, Name: flagHTTPCORS, Usage: "`ORIGINS` whose web pages may call by HTTP, separated by commas; * for all"},
-		&cli.StringFlag{Category: api, Name: flagHTTPHosts, Usage: "`HOSTS` under whose names both are served, separated by commas; * for all. Addresses always are", Value: "localhost"},
+		&cli.BoolFlag{Category: api, Name: flagNoIPC, Usage: "do not serve JSON-RPC on the unix socket"},
+		&cli.StringFlag{Category: api, Name: flagIPC, Usage: "`PATH` of the unix socket; a bare file name is in the data directory", Value: ipcFile},
+		&cli.BoolFlag{Category: api, Name: flagHTTP, Usage: "serve JSON-RPC over HTTP"},
+		&cli.BoolFlag{Category: api, Name: flagWS, Usage: "serve JSON-RPC over WebSocket, with the listener and namespaces of HTTP"},
+		&cli.StringFlag{Category: api, Name: flagHTTPAddr, Usage: "`HOST` to listen on for HTTP and WebSocket", Value: "127.0.0.1"},
+		&cli.IntFlag{Category: api, Name: flagHTTPPort, Usage: "`PORT` to listen on for HTTP and WebSocket; 0 chooses a free port", Value: 8545},
+		&cli.StringFlag{Category: api, Name: flagHTTPAPI, Usage: "`NAMESPACES` to serve over HTTP and WebSocket, separated by commas; admin is allowed on loopback addresses only", Value: strings.Join(admin.DefaultNamespaces, ",")},
+		&cli.StringFlag{Category: api, Name: flagHTTPCORS, Usage: "`ORIGINS` whose web pages may send HTTP requests, separated by commas; * for all"},
+		&cli.StringFlag{Category: api, Name: flagHTTPHosts, Usage: "`HOSTS` that HTTP and WebSocket requests may name, separated by commas; * for all. IP addresses are always allowed", Value: "localhost"},
 		&cli.StringFlag{Category: api, Name: flagWSOrigins, Usage: "`ORIGINS` whose web pages may open a WebSocket, separated by commas; * for all"},
 	}
 }
 
-// adminOf is where the node is to serve JSON-RPC, and which protocols it may be told to add:
-// all that are built in.
+// adminOf returns where the node serves JSON-RPC. Its Available has every built-in protocol that
+// is not running, so that an operator can add it.
 func adminOf(ctx context.Context, cmd *cli.Command, running []protocols.Spec, log *slog.Logger) (node.Admin, error) {
 	var a node.Admin
 	if !cmd.Bool(flagNoIPC) {
@@ -79,7 +79,7 @@ func adminOf(ctx context.Context, cmd *cli.Command, running []protocols.Spec, lo
 	return a, a.HTTP.Check()
 }
 
-// ipcPath is where the socket of the node with this data directory is.
+// ipcPath returns the path of the unix socket of the node with this data directory.
 func ipcPath(cmd *cli.Command) string {
 	path := cmd.String(flagIPC)
 	if filepath.Base(path) == path {
@@ -88,7 +88,7 @@ func ipcPath(cmd *cli.Command) string {
 	return path
 }
 
-// words splits at commas.
+// words splits a list at its commas and drops blanks and empty elements.
 func words(list string) (words []string) {
 	for w := range strings.SplitSeq(list, ",") {
 		if w = strings.TrimSpace(w); w != "" {

@@ -18,7 +18,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/chat"
 )
 
-// loggedChat is chat/1 on a node without a terminal: what is said stands in the log.
+// loggedChat returns chat/1 for a node without a terminal: received lines go to the log.
 func loggedChat(ctx context.Context, log *slog.Logger) protocols.Spec {
 	room := chat.NewRoom()
 	lines := room.Hear(ctx)
@@ -30,7 +30,7 @@ func loggedChat(ctx context.Context, log *slog.Logger) protocols.Spec {
 	return room.Spec()
 }
 
-// talk connects to a node and lets its user chat until the end of the input.
+// talk connects to a node and sends the lines of standard input until they end.
 func talk(ctx context.Context, cmd *cli.Command) error {
 	target, err := nodeArg(cmd)
 	if err != nil {
@@ -52,7 +52,7 @@ func talk(ctx context.Context, cmd *cli.Command) error {
 	return c.run(ctx, cmd.Root().Reader)
 }
 
-// conversation is what the user sees.
+// conversation passes lines between the terminal and a chat room.
 type conversation struct {
 	n      *node.Node
 	room   *chat.Room
@@ -63,7 +63,7 @@ type conversation struct {
 }
 
 func (c *conversation) run(ctx context.Context, in io.Reader) error {
-	fmt.Fprintf(c.out, "connected to %q; end with Ctrl-D\n", c.n.Peers()[0].Name)
+	fmt.Fprintf(c.out, "connected to %q; press Ctrl-D to quit\n", c.n.Peers()[0].Name)
 	typed := make(chan string)
 	go read(ctx, in, typed)
 	for {
@@ -78,7 +78,7 @@ func (c *conversation) run(ctx context.Context, in io.Reader) error {
 			fmt.Fprintf(c.out, "%s> %s\n", chat.Printable(line.From.Name), line.Text)
 		case e := <-c.events:
 			if e.Kind == node.PeerDropped {
-				return fmt.Errorf("the link has ended: %w", e.Cause)
+				return fmt.Errorf("link ended: %w", e.Cause)
 			}
 		case <-ctx.Done():
 			return nil
@@ -92,7 +92,7 @@ func (c *conversation) say(line string) {
 	}
 	taken, err := c.room.Say(line)
 	if err == nil && taken == 0 {
-		err = errors.New("the remote is too slow")
+		err = errors.New("the remote reads too slowly")
 	}
 	if err != nil {
 		fmt.Fprintf(c.out, "not sent: %v\n", err)
@@ -101,13 +101,13 @@ func (c *conversation) say(line string) {
 	c.said++
 }
 
-// flush waits until the lines that were said are written.
+// flush waits until the lines that the user sent are written to the connection.
 func (c *conversation) flush(ctx context.Context) {
-	const leastSize = 32 + 32 // bytes on the wire of the smallest frame
+	const leastSize = 32 + 32 // bytes of the smallest frame on the wire
 	flush(ctx, c.n, leastSize*c.said)
 }
 
-// read hands on lines until the input ends.
+// read sends each line of in to lines, and closes lines when the input or ctx ends.
 func read(ctx context.Context, in io.Reader, lines chan<- string) {
 	defer close(lines)
 	s := bufio.NewScanner(in)

@@ -17,7 +17,7 @@ import (
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
-// Flags of the crawl; where to begin is said by those of the node.
+// Flags of the crawl. The flags of the node say where the crawl begins.
 const (
 	flagDB       = "db"
 	flagDuration = "duration"
@@ -27,25 +27,25 @@ const (
 	flagRate     = "rate"
 )
 
-// crawlCommand is made anew for each command line, which fills it in.
+// crawlCommand returns a new command on each call, because parsing a command line changes it.
 func crawlCommand() *cli.Command {
 	return &cli.Command{
-		Name: "crawl", Usage: "walk a network, and keep what its nodes are in an SQLite file",
-		Description: "Begins at --network or --bootnodes, and at the nodes that the file has of an earlier crawl.\n" +
-			"Ends when nothing new comes, after --duration, or with Ctrl-C. docs/crawl.md says what is in the file.",
+		Name: "crawl", Usage: "visit the nodes of a network and record them in an SQLite file",
+		Description: "The crawl starts from --network or --bootnodes and from the nodes that an earlier crawl left in the file.\n" +
+			"It ends when it finds nothing new for --quiet, after --duration, or with Ctrl-C. docs/crawl.md describes the file.",
 		Action: crawlNetwork,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: flagDB, Usage: "`FILE` of the database, made or gone on with", Value: "crawl.db"},
+			&cli.StringFlag{Name: flagDB, Usage: "database `FILE`; an existing one is continued", Value: "crawl.db"},
 			&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME`", DefaultText: "none"},
-			&cli.DurationFlag{Name: flagQuiet, Usage: "end when nothing new has come for this `TIME`", Value: crawl.DefaultQuiet},
-			&cli.DurationFlag{Name: flagAgain, Usage: "ask a node again when its last visit is older than this `TIME`", Value: crawl.DefaultAgain},
-			&cli.IntFlag{Name: flagParallel, Usage: "`NUMBER` of visits at once", Value: crawl.DefaultParallel},
-			&cli.IntFlag{Name: flagRate, Usage: "`NUMBER` of visits that begin within a second", Value: crawl.DefaultPerSecond},
+			&cli.DurationFlag{Name: flagQuiet, Usage: "end when the crawl has found nothing new for this `TIME`", Value: crawl.DefaultQuiet},
+			&cli.DurationFlag{Name: flagAgain, Usage: "visit a node again when its last visit is older than this `TIME`", Value: crawl.DefaultAgain},
+			&cli.IntFlag{Name: flagParallel, Usage: "maximum `NUMBER` of visits at the same time", Value: crawl.DefaultParallel},
+			&cli.IntFlag{Name: flagRate, Usage: "maximum `NUMBER` of visits that begin in a second", Value: crawl.DefaultPerSecond},
 		},
 	}
 }
 
-// crawlNetwork runs a crawl and prints what is in the database afterwards.
+// crawlNetwork runs a crawl and then prints a summary of the database.
 func crawlNetwork(ctx context.Context, cmd *cli.Command) error {
 	cfg, err := crawlConfig(cmd)
 	if err != nil {
@@ -98,9 +98,9 @@ func crawlConfig(cmd *cli.Command) (cfg crawl.Config, err error) {
 		cfg.V4, cfg.V5 = d.V4, d.V5
 		cfg.Network = discovery.Network{Bootnodes: d.Bootnodes, BootnodesV5: d.BootnodesV5, DNS: d.DNS}
 	case err == nil:
-		errs[2] = fmt.Errorf("--%s leaves nothing to crawl by", flagNoDiscover)
+		errs[2] = fmt.Errorf("--%s disables the discovery that a crawl needs", flagNoDiscover)
 	}
-	port := 0 // any: the node may be running
+	port := 0 // any free port: the node may be running and use its own
 	switch {
 	case cmd.IsSet(flagDiscPort):
 		port = cmd.Int(flagDiscPort)

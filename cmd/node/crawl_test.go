@@ -13,7 +13,7 @@ import (
 	"github.com/troupe-p2p/troupe/node/crawl"
 )
 
-// program runs a command line in a process of its own, until it ends.
+// program runs a command line in its own process and waits until it ends.
 func program(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -27,8 +27,8 @@ func program(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-// TestCrawlCommand: a crawl that begins at one node finds it, and ends when its time is
-// over; without anywhere to begin it says so.
+// TestCrawlCommand: a crawl that starts from one node finds it and ends after --quiet. A crawl
+// without a node to start from fails.
 func TestCrawlCommand(t *testing.T) {
 	p := start(t, "--nodiscover=false", "--network", "none")
 	db := filepath.Join(t.TempDir(), "crawl.db")

@@ -21,32 +21,32 @@ const (
 	flagNodes  = "nodes"
 	flagMayhem = "chaos"
 
-	// devnetStopTimeout is what all nodes together get to stop.
+	// devnetStopTimeout limits how long all nodes together may take to stop.
 	devnetStopTimeout = 15 * time.Second
 )
 
-// devnetCommand is made anew for each command line, which fills it in.
+// devnetCommand returns a new command on each call, because parsing a command line changes it.
 func devnetCommand() *cli.Command {
 	return &cli.Command{
-		Name: "devnet", Usage: "run many nodes in this process, which find each other on loopback",
-		Description: "Prints the address of one of them, by which others can join, and a line a second. Ends with Ctrl-C, or after --duration. The nodes' log is shown from errors on,\n" +
-			"or as --verbosity says.",
+		Name: "devnet", Usage: "run many nodes in one process that find each other on loopback",
+		Description: "Prints the URL of one node, through which other nodes can join, and one status line a second.\n" +
+			"Ends with Ctrl-C or after --duration. The nodes log errors only, unless --verbosity is set.",
 		Action: runDevnet,
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: flagNodes, Usage: "`NUMBER` of nodes", Value: 20},
-			&cli.BoolFlag{Name: flagMayhem, Usage: "kill and replace nodes, and make actors panic, now and then"},
+			&cli.BoolFlag{Name: flagMayhem, Usage: "from time to time, kill and replace nodes and make actors panic"},
 			&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME`", DefaultText: "none"},
 		},
 	}
 }
 
-// runDevnet runs a network until the user has seen enough.
+// runDevnet runs a network until the user interrupts it, --duration is over or the network ends.
 func runDevnet(ctx context.Context, cmd *cli.Command) error {
 	if _, err := onlyArgs(cmd, 0); err != nil {
 		return err
 	}
 	if n := cmd.Int(flagNodes); n < 1 {
-		return usage(fmt.Errorf("--%s %d: want one at least", flagNodes, n))
+		return usage(fmt.Errorf("--%s %d: want at least 1", flagNodes, n))
 	}
 	log, err := logOf(cmd)
 	if err != nil {
@@ -73,7 +73,7 @@ func runDevnet(ctx context.Context, cmd *cli.Command) error {
 	return n.Stop(stopping)
 }
 
-// watchDevnet prints how the net is getting on, until somebody ends it.
+// watchDevnet prints one status line a second until the network ends.
 func watchDevnet(ctx context.Context, cmd *cli.Command, n *devnet.Net) {
 	var over <-chan time.Time
 	if d := cmd.Duration(flagDuration); d > 0 {
@@ -104,7 +104,7 @@ func devnetSpecs() []protocols.Spec {
 	return []protocols.Spec{chat.NewRoom().Spec(), bench.Spec()}
 }
 
-// atLeast drops what is below a level.
+// atLeast drops log records below a level.
 type atLeast struct {
 	slog.Handler
 	level slog.Level

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestDevnetCommand: the net comes up, says so, and Ctrl-C ends it with exit code 0.
+// TestDevnetCommand: the network starts, prints its state, and Ctrl-C ends it with exit code 0.
 func TestDevnetCommand(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -22,14 +22,14 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/bench"
 )
 
-// builtin are the protocols that --protocols can name. The context ends with the node.
+// builtin has the protocols that --protocols can name. The context ends with the node.
 var builtin = map[string]func(context.Context, *slog.Logger) protocols.Spec{
 	"bench": func(context.Context, *slog.Logger) protocols.Spec { return bench.Spec() },
 	"chat":  loggedChat,
 	"shh":   relayedWhispers,
 }
 
-// Flags have go-ethereum's names and meanings where it has one.
+// Flags have go-ethereum's names and meanings where go-ethereum has such a flag.
 const (
 	flagDataDir    = "datadir"
 	flagNodeKey    = "nodekey"
@@ -67,36 +67,36 @@ func flags() []cli.Flag {
 		logging    = "LOGGING"
 	)
 	return append([]cli.Flag{
-		&cli.StringFlag{Category: identity, Name: flagDataDir, Usage: "`DIR` for the node key, the node's record and the socket to command it by", Value: node.DefaultDataDir()},
+		&cli.StringFlag{Category: identity, Name: flagDataDir, Usage: "`DIR` for the node key, the node record and the control socket", Value: node.DefaultDataDir()},
 		&cli.StringFlag{Category: identity, Name: flagNodeKey, Usage: "`FILE` with the node key (default: nodekey in the data directory)"},
 		&cli.StringFlag{Category: identity, Name: flagNodeKeyHex, Usage: "node key as `HEX` (for testing)"},
-		&cli.StringFlag{Category: identity, Name: flagIdentity, Usage: "custom `NAME` within what the node calls itself"},
+		&cli.StringFlag{Category: identity, Name: flagIdentity, Usage: "custom `NAME` to include in the client name"},
 
 		&cli.StringFlag{Category: networking, Name: flagAddr, Usage: "`IP` addresses to listen on, separated by commas (default: all)"},
-		&cli.IntFlag{Category: networking, Name: flagPort, Usage: "listening `PORT`; 0 takes a number that is free for TCP and UDP", Value: node.DefaultPort},
-		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "how others reach the node, a `METHOD`: any, none, upnp, pmp[:IP], pcp[:IP], extip:IP, stun[:HOST:PORT]", Value: "any"},
-		&cli.BoolFlag{Category: networking, Name: flagNoPunch, Usage: "neither be helped through NATs by others, nor help them (which needs discovery v5)"},
-		&cli.BoolFlag{Category: networking, Name: flagPrivate, Usage: "let loopback and private networks take part in hole punching, too"},
-		&cli.StringFlag{Category: networking, Name: flagRestrict, Usage: "talk only to these `NETWORKS` (CIDR masks, separated by commas)"},
+		&cli.IntFlag{Category: networking, Name: flagPort, Usage: "`PORT` to listen on; 0 chooses one that is free for TCP and UDP", Value: node.DefaultPort},
+		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "`METHOD` by which other nodes reach this one: any, none, upnp, pmp[:IP], pcp[:IP], extip:IP, stun[:HOST:PORT]", Value: "any"},
+		&cli.BoolFlag{Category: networking, Name: flagNoPunch, Usage: "disable hole punching through NATs, for this node and for others (hole punching needs discovery v5)"},
+		&cli.BoolFlag{Category: networking, Name: flagPrivate, Usage: "allow loopback and private addresses in hole punching"},
+		&cli.StringFlag{Category: networking, Name: flagRestrict, Usage: "communicate only with these `NETWORKS` (CIDR masks, separated by commas)"},
 
-		&cli.IntFlag{Category: peering, Name: flagMaxPeers, Usage: "maximum `NUMBER` of peers; 0: none but trusted ones. Unless set, peers on this machine don't count", Value: node.DefaultMaxPeers},
-		&cli.IntFlag{Category: peering, Name: flagMaxPending, Usage: "maximum `NUMBER` of connections being set up, each way", Value: node.DefaultMaxPending},
-		&cli.StringFlag{Category: finding, Name: flagNetwork, Usage: "`NETWORK` to find peers in: " + strings.Join(discovery.Presets, ", ") + " (no bootnodes, no lists)", Value: discovery.Presets[0]},
-		&cli.StringFlag{Category: finding, Name: flagBootnodes, Usage: "`NODES` to ask first, in place of the network's (enode URLs or ENRs, separated by commas)"},
-		&cli.BoolFlag{Category: finding, Name: flagV4, Usage: "speak discovery v4 (default: yes; --discovery.v4=false: no)", Value: true},
-		&cli.BoolFlag{Category: finding, Name: flagV5, Usage: "speak discovery v5 (default: yes, likewise)", Value: true},
-		&cli.IntFlag{Category: finding, Name: flagDiscPort, Usage: "UDP `PORT` for discovery", DefaultText: "the number of --port"},
-		&cli.StringFlag{Category: finding, Name: flagDNS, Usage: "`LISTS` of nodes to read, in place of the network's (enrtree URLs, separated by commas; empty: none)"},
-		&cli.BoolFlag{Category: finding, Name: flagNoDiscover, Usage: "neither look for peers nor be found"},
+		&cli.IntFlag{Category: peering, Name: flagMaxPeers, Usage: "maximum `NUMBER` of peers; 0 admits trusted nodes only. Peers on this machine count only if the flag is set", Value: node.DefaultMaxPeers},
+		&cli.IntFlag{Category: peering, Name: flagMaxPending, Usage: "maximum `NUMBER` of connections being set up, in each direction", Value: node.DefaultMaxPending},
+		&cli.StringFlag{Category: finding, Name: flagNetwork, Usage: "`NETWORK` to find peers in: " + strings.Join(discovery.Presets, ", ") + " (without bootnodes and DNS lists)", Value: discovery.Presets[0]},
+		&cli.StringFlag{Category: finding, Name: flagBootnodes, Usage: "`NODES` to query first, instead of the network's bootnodes (enode URLs or ENRs, separated by commas)"},
+		&cli.BoolFlag{Category: finding, Name: flagV4, Usage: "use discovery v4 (on by default; --discovery.v4=false turns it off)", Value: true},
+		&cli.BoolFlag{Category: finding, Name: flagV5, Usage: "use discovery v5 (on by default; --discovery.v5=false turns it off)", Value: true},
+		&cli.IntFlag{Category: finding, Name: flagDiscPort, Usage: "UDP `PORT` for discovery", DefaultText: "the same as --port"},
+		&cli.StringFlag{Category: finding, Name: flagDNS, Usage: "DNS `LISTS` of nodes to read, instead of the network's lists (enrtree URLs, separated by commas; empty for none)"},
+		&cli.BoolFlag{Category: finding, Name: flagNoDiscover, Usage: "disable discovery: do not look for peers, and do not be found"},
 
-		&cli.StringFlag{Category: peering, Name: flagStatic, Usage: "`NODES` to keep a link to (enode URLs or ENRs, separated by commas)"},
-		&cli.StringFlag{Category: peering, Name: flagTrusted, Usage: "`NODES` to let in above the maximum, likewise"},
+		&cli.StringFlag{Category: peering, Name: flagStatic, Usage: "`NODES` to stay connected to (enode URLs or ENRs, separated by commas)"},
+		&cli.StringFlag{Category: peering, Name: flagTrusted, Usage: "`NODES` to admit even above the maximum (enode URLs or ENRs, separated by commas)"},
 		&cli.StringFlag{Category: peering, Name: flagProtocols, Usage: "`NAMES` of the protocols to run, separated by commas: " + strings.Join(builtinNames(), ", "), Value: "chat"},
 
 		&cli.IntFlag{Category: logging, Name: flagVerbosity, Usage: "`LEVEL` of the log: 0 silent, 1 error, 2 warn, 3 info, 4 debug, 5 trace", Value: 3},
 		&cli.StringFlag{Category: logging, Name: flagLogFormat, Usage: "`FORMAT` of the log: text or json", Value: "text"},
 
-		&cli.StringSliceFlag{Name: flagChaos, Hidden: true, Usage: "make actors whose path matches panic at intervals: `GLOB@INTERVAL`"},
+		&cli.StringSliceFlag{Name: flagChaos, Hidden: true, Usage: "make actors whose path matches panic at an interval: `GLOB@INTERVAL`"},
 	}, adminFlags()...)
 }
 
@@ -109,7 +109,7 @@ func builtinNames() []string {
 	return names
 }
 
-// configOf translates the flags. All that is wrong with them is told at once.
+// configOf translates the flags. All flag errors are reported together.
 func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Config, error) {
 	cfg := node.Config{
 		DataDir:    cmd.String(flagDataDir),
@@ -147,7 +147,7 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 	return cfg, usage(errors.Join(errs[:]...))
 }
 
-// discoveryOf is how to find peers, nil for not at all.
+// discoveryOf returns how the node finds peers; nil means that discovery is disabled.
 func discoveryOf(cmd *cli.Command) (*node.Discovery, error) {
 	if cmd.Bool(flagNoDiscover) {
 		return nil, nil
@@ -180,7 +180,7 @@ func discoveryOf(cmd *cli.Command) (*node.Discovery, error) {
 	return d, errors.Join(errs...)
 }
 
-// givenKey is the key of the command line, nil if it has none.
+// givenKey returns the key that the command line gives, or nil if it gives none.
 func givenKey(cmd *cli.Command) (*ecdsa.PrivateKey, error) {
 	file, hex := cmd.String(flagNodeKey), cmd.String(flagNodeKeyHex)
 	switch {
@@ -191,7 +191,7 @@ func givenKey(cmd *cli.Command) (*ecdsa.PrivateKey, error) {
 	case hex != "":
 		key, err := crypto.HexToECDSA(hex)
 		if err != nil {
-			return nil, fmt.Errorf("--%s: %w", flagNodeKeyHex, err) // without the key itself
+			return nil, fmt.Errorf("--%s: %w", flagNodeKeyHex, err) // the error does not contain the key
 		}
 		return key, nil
 	}
@@ -211,7 +211,7 @@ func specsOf(ctx context.Context, list string, log *slog.Logger) ([]protocols.Sp
 	return specs, nil
 }
 
-// logOf makes the log on standard error.
+// logOf returns a logger that writes to standard error.
 func logOf(cmd *cli.Command) (*slog.Logger, error) {
 	level, err := node.Level(cmd.Int(flagVerbosity))
 	if err != nil {
@@ -228,7 +228,8 @@ func logOf(cmd *cli.Command) (*slog.Logger, error) {
 	}
 }
 
-// isTerminal says whether colour makes sense; NO_COLOR is how people ask for none.
+// isTerminal reports whether w is a terminal that shows colours. A user disables them with
+// NO_COLOR.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"

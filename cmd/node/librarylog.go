@@ -7,14 +7,14 @@ import (
 	gethlog "github.com/ethereum/go-ethereum/log"
 )
 
-// showLibraryErrors brings go-ethereum's log into ours, errors alone: a method of the admin
-// API that panics shows nowhere else. What it warns of are calls that were answered with an
-// error, which the caller knows.
+// showLibraryErrors sends go-ethereum's error records to log: a panic in a method of the admin
+// API shows nowhere else. It drops warnings: they report calls that were answered with an error,
+// which the caller has received.
 func showLibraryErrors(log *slog.Logger) {
 	gethlog.SetDefault(gethlog.NewLogger(errorsOnly{log.With("lib", "go-ethereum").Handler()}))
 }
 
-// errorsOnly passes on what is an error or worse.
+// errorsOnly passes on records of level error and above.
 type errorsOnly struct{ slog.Handler }
 
 // Enabled implements slog.Handler.

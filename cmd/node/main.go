@@ -1,5 +1,5 @@
-// Command node runs a devp2p node, and has a few tools around it. It only translates
-// between the shell and package node.
+// Command node runs a devp2p node and has tools for running nodes. It only translates between
+// the shell and package node.
 package main
 
 import (
@@ -19,14 +19,14 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitRefused = 3 // ping: the node is alive and doesn't want us; nat: routers are there, and don't help; admin and its like: the node says no
+	exitRefused = 3 // ping: the node is alive and refuses; nat: routers answered and none can map a port; admin and similar commands: the node answers with an error
 )
 
 func main() {
 	os.Exit(command(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
 
-// failure is an error with an exit code of its own.
+// failure is an error with its own exit code.
 type failure struct {
 	error
 	code int
@@ -34,7 +34,7 @@ type failure struct {
 
 func (f *failure) Unwrap() error { return f.error }
 
-// usage marks an error as one of the command line.
+// usage marks err as an error in the command line. It returns nil if err is nil.
 func usage(err error) error {
 	if err == nil {
 		return nil
@@ -42,32 +42,32 @@ func usage(err error) error {
 	return &failure{err, exitUsage}
 }
 
-// command runs one command line and gives its exit code.
+// command runs one command line and returns its exit code.
 func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	app := &cli.Command{
 		Name:      "node",
-		Usage:     "a devp2p node made of actors",
+		Usage:     "a devp2p node built from actors",
 		UsageText: "node [run] [options]\nnode COMMAND [options] [arguments]",
 		Version:   node.Version,
 		Flags:     flags(),
 		Reader:    stdin, Writer: stdout, ErrWriter: stderr,
 		Action: run,
 		Commands: append([]*cli.Command{
-			{Name: "run", Usage: "run the node until SIGTERM (the default)", Action: run},
-			{Name: "enr", Usage: "print the record of the node with this data directory", Action: printRecord},
-			{Name: "key", Usage: "make or show the node key", Commands: []*cli.Command{
-				{Name: "generate", Usage: "make a key in --nodekey FILE, or in the data directory", Action: generateKey},
+			{Name: "run", Usage: "run the node until SIGTERM or Ctrl-C (the default command)", Action: run},
+			{Name: "enr", Usage: "print the record (ENR) of the node with this data directory", Action: printRecord},
+			{Name: "key", Usage: "generate or show the node key", Commands: []*cli.Command{
+				{Name: "generate", Usage: "generate a key in the file of --nodekey or in the data directory", Action: generateKey},
 				{Name: "show", Usage: "print the public key and the node ID", Action: showKey},
 			}},
-			{Name: "nat", Usage: "show the routers that answer, what is mapped on them, and what is known of the node's own NAT", Action: showNAT, Flags: []cli.Flag{
+			{Name: "nat", Usage: "show the routers that answer, their port mappings and the NAT status of the running node", Action: showNAT, Flags: []cli.Flag{
 				&cli.BoolFlag{Name: flagJSON, Usage: "print JSON"},
 			}},
 			crawlCommand(),
 			devnetCommand(),
 			newProtocolCommand(),
-			{Name: "ping", Usage: "connect to a node and print what it is", ArgsUsage: "ENODE", Action: ping},
+			{Name: "ping", Usage: "connect to a node and print its Hello and its round-trip time", ArgsUsage: "ENODE", Action: ping},
 			shhCommand(),
-			{Name: "chat", Usage: "talk to the people at a node that runs chat/1", ArgsUsage: "ENODE", Action: talk},
+			{Name: "chat", Usage: "chat with a node that runs chat/1", ArgsUsage: "ENODE", Action: talk},
 		}, adminCommands()...),
 	}
 	handleErrors(app)
@@ -83,7 +83,7 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
-// handleErrors leaves what is wrong with a command line to command, for all commands.
+// handleErrors makes cmd and its subcommands return usage errors to command, which prints them.
 func handleErrors(cmd *cli.Command) {
 	cmd.OnUsageError = func(_ context.Context, _ *cli.Command, err error, _ bool) error { return usage(err) }
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {}
@@ -92,7 +92,8 @@ func handleErrors(cmd *cli.Command) {
 	}
 }
 
-// onlyArgs wants so many arguments and gives the first.
+// onlyArgs returns the first argument. It returns an error unless there are exactly want
+// arguments.
 func onlyArgs(cmd *cli.Command, want int) (string, error) {
 	if got := cmd.Args().Len(); got != want {
 		return "", usage(fmt.Errorf("%s takes %d arguments, not %q", cmd.FullName(), want, cmd.Args().Slice()))

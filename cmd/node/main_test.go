@@ -18,10 +18,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is how long a test waits for what should come at once.
+// patience is how long a test waits for something that normally happens at once.
 const patience = time.Minute
 
-// TestMain lets the test binary be the node, so that signals and exit codes are real.
+// TestMain makes the test binary run as the node if TROUPE_TEST_NODE is set, so that tests use
+// real signals and exit codes.
 func TestMain(m *testing.M) {
 	if os.Getenv("TROUPE_TEST_NODE") != "" {
 		main()
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// process is a node in a process of its own.
+// process is a node in its own process.
 type process struct {
 	*exec.Cmd
 	t      *testing.T
@@ -56,7 +57,7 @@ func start(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = p.Process.Kill() // as a rule it is gone
+		_ = p.Process.Kill() // usually it has exited already
 		_ = p.Wait()
 		p.stderr.Close()
 	})
@@ -66,7 +67,7 @@ func start(t *testing.T, args ...string) *process {
 	}
 	url, ok := strings.CutPrefix(p.lines.Text(), "READY ")
 	if !ok {
-		t.Fatalf("first line %q", p.lines.Text())
+		t.Fatalf("first line %q, want READY and a URL", p.lines.Text())
 	}
 	p.enode = url
 	return p
@@ -92,12 +93,12 @@ func (p *process) awaitLog(pattern string) {
 		select {
 		case <-tick.C:
 		case <-timeout:
-			p.t.Fatalf("the log never had %s:\n%s", pattern, p.log())
+			p.t.Fatalf("the log never matched %s:\n%s", pattern, p.log())
 		}
 	}
 }
 
-// end sends a signal and gives the exit code and how long the process still ran.
+// end sends a signal. It returns the exit code and how long the process took to exit.
 func (p *process) end(s os.Signal) (code int, took time.Duration) {
 	p.t.Helper()
 	begin := time.Now()
@@ -105,9 +106,9 @@ func (p *process) end(s os.Signal) (code int, took time.Duration) {
 		p.t.Fatal(err)
 	}
 	for p.lines.Scan() {
-		p.t.Errorf("more on standard output: %q", p.lines.Text())
+		p.t.Errorf("unexpected line on standard output: %q", p.lines.Text())
 	}
-	_ = p.Wait() // the code says it
+	_ = p.Wait() // ProcessState has the exit code
 	return p.ProcessState.ExitCode(), time.Since(begin)
 }
 
@@ -174,7 +175,7 @@ func TestKeyCommands(t *testing.T) {
 	}
 	p := start(t, "--nodekey", file)
 	if id := strings.Fields(made)[2]; !strings.Contains(p.enode, id) {
-		t.Errorf("the node with this key is %s, want %s", p.enode, id)
+		t.Errorf("the URL of the node with this key is %s, want the ID %s", p.enode, id)
 	}
 }
 
@@ -186,7 +187,7 @@ func TestPingCommand(t *testing.T) {
 	}
 	for _, want := range []string{`"Troupe/tester/v`, "chat/1", "bench/1", "pong", "127.0.0.1"} {
 		if !strings.Contains(out, want) {
-			t.Errorf("ping prints no %s:\n%s", want, out)
+			t.Errorf("the output of ping does not contain %s:\n%s", want, out)
 		}
 	}
 	full := start(t, "--maxpeers", "0")
@@ -226,7 +227,7 @@ func TestChatCommand(t *testing.T) {
 	p.awaitLog(`still there`)
 	p.end(syscall.SIGTERM)
 	if code := <-done; code != exitFailed {
-		t.Errorf("chat with a node that ended: %d, want %d", code, exitFailed)
+		t.Errorf("chat with a node that stopped: %d, want %d", code, exitFailed)
 	}
 }
 
@@ -238,13 +239,13 @@ func TestChaosFlag(t *testing.T) {
 	first.awaitLog(`"actor":"node-[0-9a-f]{8}/peers/peer-[0-9a-f]{8}/chat","event":"failed"`)
 	first.awaitLog(`"actor":"node-[0-9a-f]{8}/listener","event":"restarted"`)
 	if strings.Contains(second.log(), "stopped") {
-		t.Errorf("the link went down:\n%s", second.log())
+		t.Errorf("the link ended:\n%s", second.log())
 	}
 	first.end(syscall.SIGTERM)
 	for line := range strings.Lines(first.log()) {
 		var record map[string]any
 		if err := json.Unmarshal([]byte(line), &record); err != nil || record["level"] == nil {
-			t.Fatalf("no JSON record: %q (%v)", line, err)
+			t.Fatalf("not a JSON record: %q (%v)", line, err)
 		}
 	}
 	if code, help, _ := shell(nil, "--help"); code != exitOK || strings.Contains(help, "chaos") {
@@ -283,7 +284,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, args := range tests {
 		code, out, errs := shell(nil, append(args, "--datadir", dir)...)
 		if code != exitUsage || errs == "" || strings.Contains(out, "READY") {
-			t.Errorf("%q: exit code %d, %q; want %d and what is wrong", args, code, errs, exitUsage)
+			t.Errorf("%q: exit code %d, %q; want %d and an error message", args, code, errs, exitUsage)
 		}
 	}
 	if code, _, errs := shell(nil, "enr", "--datadir", dir); code != exitFailed || errs == "" {

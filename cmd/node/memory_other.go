@@ -4,5 +4,5 @@ package main
 
 import "log/slog"
 
-// onMemorySignal does nothing where there is no SIGUSR1.
+// onMemorySignal does nothing on systems without SIGUSR1.
 func onMemorySignal(*slog.Logger) (stop func()) { return func() {} }

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// onMemorySignal collects garbage and returns memory to the system at each SIGUSR1, until
-// the returned function is called.
+// onMemorySignal collects garbage and returns unused memory to the operating system at each
+// SIGUSR1, until the caller calls stop.
 func onMemorySignal(log *slog.Logger) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	done := make(chan struct{})

@@ -22,16 +22,17 @@ import (
 
 const flagJSON = "json"
 
-// reachability is what node nat prints.
+// reachability is the output of "node nat".
 type reachability struct {
 	Found    []nat.Found     `json:"found"`
 	Problems []string        `json:"problems,omitempty"` // of the search
 	Node     *node.NATStatus `json:"node,omitempty"`     // nil: no node runs with this data directory
-	off      bool            // nobody was to be searched for
+	off      bool            // port mapping is disabled, so no search was made
 }
 
-// showNAT looks for routers and prints what they and the running node say. The exit code
-// is 0 if there is a way in, 3 if there are routers that are none, 1 if nobody answered.
+// showNAT searches for routers and prints their answers and the NAT status of the running node.
+// The exit code is 0 if a router can map ports, 3 if routers answered and none of them can, and 1
+// if no router answered.
 func showNAT(ctx context.Context, cmd *cli.Command) error {
 	if _, err := onlyArgs(cmd, 0); err != nil {
 		return err
@@ -72,7 +73,7 @@ func showNAT(ctx context.Context, cmd *cli.Command) error {
 	return r.verdict()
 }
 
-// verdict is the error that the exit code tells.
+// verdict returns the error that determines the exit code.
 func (r *reachability) verdict() error {
 	if r.off {
 		return nil
@@ -85,33 +86,33 @@ func (r *reachability) verdict() error {
 	if len(r.Found) == 0 {
 		return errors.New("no router answered")
 	}
-	return &failure{errors.New("no router that answered can make us reachable"), exitRefused}
+	return &failure{errors.New("no router that answered can make this host reachable"), exitRefused}
 }
 
 const doubleAdvice = `
-Double NAT: the router has no public address of its own, so what it maps is reached by nobody on the Internet.
-Another router, or your provider, stands in front of it: put that one into bridge mode, or forward the ports
-there as well and start the node with --nat extip:IP, or ask the provider for a public address.
+Double NAT: the router has no public address of its own, so the Internet cannot reach the ports that it maps.
+A second router stands in front of it, in your house or at your provider. Put that router into bridge mode; or forward
+the ports on it as well and start the node with --nat extip:IP; or ask your provider for a public address.
 `
 
-// print writes the tables for people.
+// print writes r as tables for people to read.
 func (r *reachability) print(w io.Writer, now time.Time) {
 	if r.off {
-		fmt.Fprintln(w, "Not searched: port mapping is switched off.")
+		fmt.Fprintln(w, "Not searched: port mapping is disabled.")
 	} else {
 		r.printRouters(w)
 		r.printMappings(w, now)
 	}
 	r.printNode(w, now)
 	if len(r.Problems) > 0 {
-		fmt.Fprintln(w, "\nProblems of the search:")
+		fmt.Fprintln(w, "\nSearch problems:")
 		printList(w, r.Problems)
 	}
 }
 
 func (r *reachability) printRouters(w io.Writer) {
 	if len(r.Found) == 0 {
-		fmt.Fprintln(w, "No router answered, neither to PCP, NAT-PMP nor UPnP.")
+		fmt.Fprintln(w, "No router answered over PCP, NAT-PMP or UPnP.")
 		return
 	}
 	rows := [][]string{{"METHOD", "ROUTER", "ADDRESS", "EXTERNAL", ""}}
@@ -122,7 +123,7 @@ func (r *reachability) printRouters(w io.Writer) {
 			method += " " + f.Kind
 		}
 		if f.Method == nat.MethodPCP && f.Error == "" {
-			external = "comes with a mapping"
+			external = "given with a mapping"
 		}
 		if f.Warning != "" {
 			double, says = true, f.Warning
@@ -143,16 +144,16 @@ func (r *reachability) printMappings(w io.Writer, now time.Time) {
 		}
 	}
 	if len(rows) > 1 {
-		fmt.Fprintln(w, "\nThe routers' own lists of what is mapped to this host, by any program:")
+		fmt.Fprintln(w, "\nMappings to this host that the routers list, made by any program:")
 		printTable(w, rows)
 	}
 }
 
-// printNode prints what the running node has, which is all there is to know of mappings by
-// NAT-PMP and PCP (they have no list), and of what neighbours see.
+// printNode prints the NAT status that the running node wrote. NAT-PMP and PCP cannot list
+// mappings, so it is the only source for these, and for what neighbours see.
 func (r *reachability) printNode(w io.Writer, now time.Time) {
 	if r.Node == nil {
-		fmt.Fprintln(w, "\nNo node runs with this data directory, or it has nothing to say.")
+		fmt.Fprintln(w, "\nNo NAT status: no node runs with this data directory, or port mapping and hole punching are disabled or have not finished.")
 		return
 	}
 	if !r.Node.Status.Since.IsZero() {
@@ -174,7 +175,7 @@ func (r *reachability) printOwnMappings(w io.Writer, now time.Time) {
 	}
 	fmt.Fprintln(w)
 	if e := s.External; e.IP.IsValid() {
-		fmt.Fprintf(w, "Others reach it at %v (%v)\n", e.IP, e.Confidence)
+		fmt.Fprintf(w, "Other nodes reach it at %v (%v)\n", e.IP, e.Confidence)
 	}
 	rows := [][]string{{"PROTOCOL", "EXTERNAL", "INTERNAL", "TIME LEFT", "PROVED", "LAST ERROR"}}
 	for _, p := range s.Ports {
@@ -186,15 +187,15 @@ func (r *reachability) printOwnMappings(w io.Writer, now time.Time) {
 	}
 	printTable(w, rows)
 	if len(s.Problems) > 0 {
-		fmt.Fprintln(w, "What kept routers from serving it:")
+		fmt.Fprintln(w, "Why routers did not map its ports:")
 		printList(w, s.Problems)
 	}
 	if !s.NextTry.IsZero() && s.NextTry.After(now) {
-		fmt.Fprintf(w, "It looks for routers again in %s.\n", ago(s.NextTry, now))
+		fmt.Fprintf(w, "The node searches for routers again in %s.\n", ago(s.NextTry, now))
 	}
 }
 
-// left says how long a mapping still lasts.
+// left returns the time that a mapping still lasts, as text.
 func left(p nat.PortStatus, now time.Time) string {
 	switch {
 	case p.External == 0:
@@ -202,7 +203,7 @@ func left(p nat.PortStatus, now time.Time) string {
 	case p.Permanent:
 		return "permanent"
 	case p.Ends.IsZero():
-		return "no end" // nobody granted it: an address that needs no router
+		return "no end" // no router granted it: the address needs no mapping
 	case !p.Ends.After(now):
 		return fmt.Sprintf("ended %v ago", ago(now, p.Ends))
 	}
@@ -232,14 +233,14 @@ func portOrDash(p nat.ExternalPort) string {
 	return fmt.Sprint(p)
 }
 
-// printTable aligns columns, and leaves no blanks at the ends of lines.
+// printTable aligns the columns and writes no blanks at the ends of lines.
 func printTable(w io.Writer, rows [][]string) {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
-	_ = t.Flush() // a Builder takes everything
+	_ = t.Flush() // writing to a Builder never fails
 	for line := range strings.Lines(b.String()) {
 		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
 	}

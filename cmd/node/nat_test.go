@@ -14,7 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/node"
 )
 
-// TestNATCommand needs no router: what it asks for is given, or a closed port of this host.
+// TestNATCommand needs no router: it uses a fixed address, or a closed port of this host.
 func TestNATCommand(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct {
@@ -23,10 +23,10 @@ func TestNATCommand(t *testing.T) {
 		stdout string
 		stderr string
 	}{
-		{"nat --nat none", exitOK, `^Not searched: .*\n\nNo node runs`, `^$`},
+		{"nat --nat none", exitOK, `^Not searched: .*\n\nNo NAT status: no node runs`, `^$`},
 		{"--nat extip:1.2.3.4 nat", exitOK, `(?m)^extip +- +- +1\.2\.3\.4$`, `^$`},
 		{"nat --nat extip:1.2.3.4 --json", exitOK, `"external": "1.2.3.4"`, `^$`},
-		{"nat --nat pmp:127.0.0.1", exitFailed, `^No router answered, .*\n(?s:.*)Problems of the search:\n  - nat-pmp .*127\.0\.0\.1`, `no router answered`},
+		{"nat --nat pmp:127.0.0.1", exitFailed, `^No router answered over .*\n(?s:.*)Search problems:\n  - nat-pmp .*127\.0\.0\.1`, `no router answered`},
 		{"nat --nat soon", exitUsage, `^$`, `--nat "soon": want any`},
 		{"nat now", exitUsage, `^$`, `takes 0 arguments`},
 	} {
@@ -62,12 +62,12 @@ func TestNATCommandReadsWhatTheNodeWrote(t *testing.T) {
 	if err := os.WriteFile(file, text[1:], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stdout, _ := shell(nil, "nat", "--datadir", dir, "--nat", "none"); !strings.Contains(stdout, "Problems of the search:\n  - how the node is reached") {
-		t.Errorf("of a file that is none: %s", stdout)
+	if _, stdout, _ := shell(nil, "nat", "--datadir", dir, "--nat", "none"); !strings.Contains(stdout, "Search problems:\n  - how the node is reached") {
+		t.Errorf("with an invalid file: %s", stdout)
 	}
 }
 
-// TestNATForPeople: what was found, in aligned columns.
+// TestNATForPeople: the output has aligned columns.
 func TestNATForPeople(t *testing.T) {
 	now := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 	gate, public := netip.MustParseAddr("192.168.1.1"), netip.MustParseAddr("1.2.3.4")
@@ -90,25 +90,25 @@ func TestNATForPeople(t *testing.T) {
 		Problems: []string{"eth1 is down"},
 	}
 	want := `METHOD                  ROUTER                  ADDRESS      EXTERNAL
-pcp                     box                     192.168.1.1  comes with a mapping
+pcp                     box                     192.168.1.1  given with a mapping
 nat-pmp                 box                     192.168.1.1  -                     error 3
 upnp WANIPConnection:1  a box with a long name  192.168.1.1  1.2.3.4
 
-The routers' own lists of what is mapped to this host, by any program:
+Mappings to this host that the routers list, made by any program:
 METHOD  PROTOCOL  EXTERNAL  INTERNAL  TIME LEFT
 upnp    TCP       1         2         permanent
 upnp    UDP       3         4         1m30s
 
 The node, as of 5s ago: degraded since ` + now.Local().Format(time.DateTime) + `, by pcp of box at 192.168.1.1
-Others reach it at 1.2.3.4 (granted)
+Other nodes reach it at 1.2.3.4 (granted)
 PROTOCOL  EXTERNAL  INTERNAL  TIME LEFT       PROVED  LAST ERROR
 TCP       1         2         ended 1m0s ago  yes
 UDP       -         2         not mapped      no      no room
-What kept routers from serving it:
+Why routers did not map its ports:
   - the router is full
-It looks for routers again in 8s.
+The node searches for routers again in 8s.
 
-Problems of the search:
+Search problems:
   - eth1 is down
 `
 	var b strings.Builder
@@ -118,7 +118,7 @@ Problems of the search:
 	}
 }
 
-// TestNATVerdict: the exit code says whether there is a way in.
+// TestNATVerdict: the exit code says whether a router can map ports.
 func TestNATVerdict(t *testing.T) {
 	private := nat.Found{Method: nat.MethodUPnP, Warning: "double NAT"}
 	for _, tt := range []struct {

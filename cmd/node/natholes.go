@@ -13,18 +13,18 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// printHolePunching prints what neighbours see of the running node, and what became of calls.
+// printHolePunching prints where neighbours see the running node, and how calls ended.
 func printHolePunching(w io.Writer, s *punch.State, age time.Duration) {
 	fmt.Fprintf(w, "\nThe node's own NAT, as of %s ago: %v\n", age, s.Belief)
-	fmt.Fprintf(w, "Neighbours see it at UDP %s, TCP %s\n", endpointOrUnknown(s.Observed), endpointOrUnknown(s.TCP))
+	fmt.Fprintf(w, "Neighbours see the node at UDP %s, TCP %s\n", endpointOrUnknown(s.Observed), endpointOrUnknown(s.TCP))
 	relays := make([]string, len(s.Relays))
 	for i, id := range s.Relays {
 		relays[i] = id.TerminalString()
 	}
 	fmt.Fprintln(w, "Relays:", orDash(strings.Join(relays, " ")))
-	rows := [][]string{{"HOLES", "RESULT", "NUMBER"}}
-	rows = append(rows, countsOf("called", s.Calls)...)
-	rows = append(rows, countsOf("was called", s.Rung)...)
+	rows := [][]string{{"CALLS", "RESULT", "NUMBER"}}
+	rows = append(rows, countsOf("made", s.Calls)...)
+	rows = append(rows, countsOf("received", s.Rung)...)
 	if s.Relayed > 0 {
 		rows = append(rows, []string{"relayed", "", fmt.Sprint(s.Relayed)})
 	}
@@ -36,14 +36,14 @@ func printHolePunching(w io.Writer, s *punch.State, age time.Duration) {
 	}
 }
 
-// countsOf makes a row for each cause, the most frequent first.
-func countsOf(who string, counts map[string]uint64) [][]string {
+// countsOf returns a row for each cause, the most frequent cause first.
+func countsOf(calls string, counts map[string]uint64) [][]string {
 	causes := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
 	})
 	var rows [][]string
 	for _, cause := range causes {
-		rows = append(rows, []string{who, cause, fmt.Sprint(counts[cause])})
+		rows = append(rows, []string{calls, cause, fmt.Sprint(counts[cause])})
 	}
 	return rows
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// TestNATCommandShowsHoles: what a node wrote that leaves routers alone.
+// TestNATCommandShowsHoles: the command shows the file of a node whose port mapping is disabled.
 func TestNATCommandShowsHoles(t *testing.T) {
 	dir := t.TempDir()
 	want := punch.State{
@@ -29,7 +29,7 @@ func TestNATCommandShowsHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(string(text), `"status"`) {
-		t.Errorf("a node that leaves routers alone says something of one: %s", text)
+		t.Errorf("the file of a node without port mapping has a router status: %s", text)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "nat.json"), text, 0o600); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestNATCommandShowsHoles(t *testing.T) {
 	}
 }
 
-// TestHolesForPeople: in aligned columns, the most frequent result first.
+// TestHolesForPeople: the output has aligned columns, with the most frequent result first.
 func TestHolesForPeople(t *testing.T) {
 	now := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, tt := range []struct {
@@ -58,7 +58,7 @@ func TestHolesForPeople(t *testing.T) {
 	}{
 		{"nothing known", punch.State{}, `
 The node's own NAT, as of 5s ago: unknown
-Neighbours see it at UDP unknown, TCP unknown
+Neighbours see the node at UDP unknown, TCP unknown
 Relays: -
 `},
 		{"all there is", punch.State{
@@ -66,13 +66,13 @@ Relays: -
 			Calls: map[string]uint64{"silent": 2, "linked": 30, "busy": 2}, Rung: map[string]uint64{"linked": 1}, Relayed: 4, Refused: 5,
 		}, `
 The node's own NAT, as of 5s ago: address-dependent
-Neighbours see it at UDP 1.2.3.4:5, TCP unknown
+Neighbours see the node at UDP 1.2.3.4:5, TCP unknown
 Relays: ab00000000000000 cd00000000000000
-HOLES         RESULT   NUMBER
-called        linked   30
-called        busy     2
-called        silent   2
-was called    linked   1
+CALLS         RESULT   NUMBER
+made          linked   30
+made          busy     2
+made          silent   2
+received      linked   1
 relayed                4
 over a limit  refused  5
 `},

@@ -15,15 +15,16 @@ const (
 	flagModule = "module"
 )
 
-// newProtocolCommand is made anew for each command line, which fills it in.
+// newProtocolCommand returns a new command on each call, because parsing a command line changes it.
 func newProtocolCommand() *cli.Command {
 	return &cli.Command{
-		Name: "new-protocol", Usage: "write a module with a protocol of that name, its test and a node that runs it", ArgsUsage: "NAME DIR",
-		Description: "The module requires the Troupe that this program was made from: the release, or else the directory of its source.",
-		Action:      newProtocol,
+		Name: "new-protocol", Usage: "write a Go module with a new protocol, its tests and a node that runs it", ArgsUsage: "NAME DIR",
+		Description: "NAME is the name of the protocol; DIR must not exist or must be empty. The module requires the Troupe that this\n" +
+			"program was built from: a release, or the directory of the source.",
+		Action: newProtocol,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: flagTroupe, Usage: "`DIR` of the source of Troupe that the module is to use"},
-			&cli.StringFlag{Name: flagModule, Usage: "`PATH` of the module (default: example.com/ and the name)"},
+			&cli.StringFlag{Name: flagTroupe, Usage: "`DIR` with the source of Troupe that the module requires"},
+			&cli.StringFlag{Name: flagModule, Usage: "`PATH` of the module (default: example.com/ and the package name)"},
 		},
 	}
 }
@@ -44,11 +45,11 @@ func newProtocol(_ context.Context, cmd *cli.Command) error {
 	if err := s.write(dir, from); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.Root().Writer, "%s: module %s with protocol %s/1. Next:\n\n    cd %s\n    go test ./...\n    go run ./cmd/%s\n", dir, s.Module, name, dir, s.Package)
+	fmt.Fprintf(cmd.Root().Writer, "%s: wrote module %s with protocol %s/1. Next steps:\n\n    cd %s\n    go test ./...\n    go run ./cmd/%s\n", dir, s.Module, name, dir, s.Package)
 	return nil
 }
 
-// troupeOf says which Troupe a new module is to require.
+// troupeOf returns the Troupe that the new module requires.
 func troupeOf(cmd *cli.Command) (*troupe, error) {
 	if dir := cmd.String(flagTroupe); dir != "" {
 		t, err := readTroupe(dir)
@@ -59,17 +60,17 @@ func troupeOf(cmd *cli.Command) (*troupe, error) {
 	}
 	t, err := readTroupe(sourceDir())
 	if err != nil {
-		return nil, usage(fmt.Errorf("the source of this program is not at hand, say with --%s where it is: %w", flagTroupe, err))
+		return nil, usage(fmt.Errorf("find the source of Troupe: %w; name its directory with --%s", err, flagTroupe))
 	}
-	// A release has the hash of its source; what was built in a work tree has none.
+	// A release has the hash of its source; a build from a work tree has none.
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Path == troupeModule && info.Main.Sum != "" {
 		t.version, t.sum = info.Main.Version, info.Main.Sum
 	}
 	return t, nil
 }
 
-// sourceDir is where this program's module was when it was compiled: a work tree, or the
-// module cache.
+// sourceDir returns the directory in which this program's module was compiled: a work tree, or
+// a directory of the module cache.
 func sourceDir() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Dir(filepath.Dir(filepath.Dir(file)))

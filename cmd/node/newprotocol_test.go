@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// inModule runs a command in a directory and gives what it prints.
+// inModule runs a command in a directory and returns its output.
 func inModule(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
@@ -24,7 +24,8 @@ func inModule(t *testing.T, dir, name string, args ...string) string {
 	return string(out)
 }
 
-// TestNewProtocol: what new-protocol writes passes as it is, and its nodes talk.
+// TestNewProtocol: the generated module passes its tests without changes, and its nodes exchange
+// messages.
 func TestNewProtocol(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "x")
 	code, out, errs := shell(nil, "new-protocol", "ping", dir)
@@ -36,19 +37,19 @@ func TestNewProtocol(t *testing.T) {
 		t.Errorf("not formatted: %s", out)
 	}
 	if out := inModule(t, dir, "go", "test", "-v", "./..."); !strings.Contains(out, "--- PASS: TestRestart") {
-		t.Errorf("no test of a restart:\n%s", out)
+		t.Errorf("TestRestart did not pass:\n%s", out)
 	}
 	inModule(t, dir, "go", "build", "-o", ".", "./cmd/ping")
 	first, url := startGenerated(t, dir, "first")
 	second, _ := startGenerated(t, dir, "second", "--peers", url)
 	for _, p := range []*bufio.Scanner{first, second} {
-		if !p.Scan() || !strings.Contains(p.Text(), `says "hello"`) {
-			t.Errorf("a node printed %q", p.Text())
+		if !p.Scan() || !strings.Contains(p.Text(), `answered "hello"`) {
+			t.Errorf("a node printed %q, want the answer", p.Text())
 		}
 	}
 }
 
-// startGenerated runs the generated node, and gives what it prints after its URL.
+// startGenerated runs the generated node. It returns the node's URL and the output after it.
 func startGenerated(t *testing.T, dir, name string, args ...string) (lines *bufio.Scanner, url string) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(dir, "ping"), append([]string{"--datadir", filepath.Join(dir, name)}, args...)...)
@@ -61,7 +62,7 @@ func startGenerated(t *testing.T, dir, name string, args ...string) (lines *bufi
 		t.Fatal(err)
 	}
 	write.Close()
-	overdue := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() }) // then there is nothing more to read
+	overdue := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() }) // which ends the output
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil {
@@ -77,7 +78,8 @@ func startGenerated(t *testing.T, dir, name string, args ...string) (lines *bufi
 	return lines, lines.Text()
 }
 
-// TestNewProtocolOfAnyName: a name that is no Go package, in a module of the user's.
+// TestNewProtocolOfAnyName: the protocol's name is not a valid package name, and the user gives
+// the module path.
 func TestNewProtocolOfAnyName(t *testing.T) {
 	dir := t.TempDir()
 	const name = `2"a\{{%s`
@@ -87,10 +89,10 @@ func TestNewProtocolOfAnyName(t *testing.T) {
 	}
 	inModule(t, dir, "go", "test", "./...")
 	if out := inModule(t, dir, "go", "list", "./..."); out != "example.org/me/odd\nexample.org/me/odd/cmd/p2as\n" {
-		t.Errorf("it has the packages %s", out)
+		t.Errorf("the module has the packages %s", out)
 	}
 	if code, _, errs := shell(nil, "new-protocol", "again", dir); code != exitFailed || !strings.Contains(errs, "not empty") {
-		t.Errorf("over it: %d, %q", code, errs)
+		t.Errorf("into a directory that is not empty: %d, %q", code, errs)
 	}
 }
 
@@ -114,7 +116,7 @@ func TestNewProtocolRefuses(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("something was written: %v", err)
+		t.Errorf("the directory exists: %v", err)
 	}
 }
 
@@ -128,7 +130,7 @@ func TestPackageOf(t *testing.T) {
 	}
 }
 
-// TestRequireARelease: what a module needs that has no source of Troupe beside it.
+// TestRequireARelease: go.mod and go.sum of a module that requires a release of Troupe.
 func TestRequireARelease(t *testing.T) {
 	release, err := readTroupe("../..")
 	if err != nil {
@@ -146,7 +148,7 @@ func TestRequireARelease(t *testing.T) {
 	}
 }
 
-// TestModHash holds the hash against one that the go command has written.
+// TestModHash compares the hash with one that the go command wrote.
 func TestModHash(t *testing.T) {
 	var m struct{ Path, Version, GoMod string }
 	if err := json.Unmarshal([]byte(inModule(t, "../..", "go", "list", "-m", "-json", "github.com/urfave/cli/v3")), &m); err != nil {

@@ -23,7 +23,7 @@ const (
 	defaultBan = 24 * time.Hour
 )
 
-// list makes a call, and prints the result as JSON or as a table of the elements.
+// list calls a method and prints the result as JSON, or as a table with the rows of its elements.
 func list[T any](ctx context.Context, cmd *cli.Command, method string, rows func(elements []T) [][]string) error {
 	if _, err := onlyArgs(cmd, 0); err != nil {
 		return err
@@ -43,7 +43,7 @@ func list[T any](ctx context.Context, cmd *cli.Command, method string, rows func
 	return nil
 }
 
-// peer is what the list shows of admin_peers.
+// peer has the fields of an element of admin_peers that the list shows.
 type peer struct {
 	ID, Name string
 	Running  []string
@@ -59,31 +59,32 @@ type peer struct {
 func listPeers(ctx context.Context, cmd *cli.Command) error {
 	return list(ctx, cmd, "admin_peers", func(peers []peer) [][]string {
 		slices.SortFunc(peers, func(a, b peer) int { return a.Connected.Compare(b.Connected) })
-		rows := [][]string{{"ID", "WHO DIALED", "ADDRESS", "SINCE", "RTT", "PROTOCOLS", "CLIENT"}}
+		rows := [][]string{{"ID", "DIRECTION", "ADDRESS", "SINCE", "RTT", "PROTOCOLS", "CLIENT"}}
 		for _, p := range peers {
-			rows = append(rows, []string{p.ID[:min(16, len(p.ID))], p.dialed(), p.Network.RemoteAddress,
+			rows = append(rows, []string{p.ID[:min(16, len(p.ID))], p.direction(), p.Network.RemoteAddress,
 				p.Connected.Local().Format(time.DateTime), p.rtt(), strings.Join(p.Running, " "), chat.Printable(p.Name)})
 		}
 		return rows
 	})
 }
 
-// dialed says who did, whether it took a hole in NATs, and what else is known of the peer.
-func (p *peer) dialed() string {
-	who := "we"
+// direction returns which side dialed, whether the link goes through a punched hole, and whether
+// the peer is static or trusted.
+func (p *peer) direction() string {
+	text := "outbound"
 	if p.Network.Inbound {
-		who = "they"
+		text = "inbound"
 	}
 	if p.Punched {
-		who += ", punched"
+		text += ", punched"
 	}
 	if p.Network.Static {
-		who += ", static"
+		text += ", static"
 	}
 	if p.Network.Trusted {
-		who += ", trusted"
+		text += ", trusted"
 	}
-	return who
+	return text
 }
 
 func (p *peer) rtt() string {
@@ -108,7 +109,7 @@ func listBans(ctx context.Context, cmd *cli.Command) error {
 	})
 }
 
-// target is the one argument of ban and unban.
+// target parses the one argument of ban and unban.
 func target(cmd *cli.Command) (node.BanTarget, error) {
 	arg, err := onlyArgs(cmd, 1)
 	if err != nil {
@@ -127,7 +128,7 @@ func ban(ctx context.Context, cmd *cli.Command) error {
 	return ask(ctx, cmd, &banned, "admin_ban", t, cmd.Duration(flagFor).String(), cmd.String(flagReason))
 }
 
-// unban ends with 3 if there was no such ban.
+// unban lifts a ban. The exit code is 3 if there was no such ban.
 func unban(ctx context.Context, cmd *cli.Command) error {
 	t, err := target(cmd)
 	if err != nil {
@@ -166,7 +167,7 @@ func listProtocols(ctx context.Context, cmd *cli.Command) error {
 	})
 }
 
-// changeProtocols makes a command that names one protocol to the node.
+// changeProtocols returns an action that calls method with the name of one protocol.
 func changeProtocols(method string) cli.ActionFunc {
 	return func(ctx context.Context, cmd *cli.Command) error {
 		name, err := onlyArgs(cmd, 1)

@@ -14,7 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/node"
 )
 
-// stopTimeout is what the node gets to stop in order; the process is gone within 5 s.
+// stopTimeout limits how long the node may take to stop, so that the process ends within 5 s.
 const stopTimeout = 4500 * time.Millisecond
 
 // run runs a node until SIGTERM or SIGINT.
@@ -32,7 +32,7 @@ func run(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	// From here on, so that a signal during the start isn't lost.
+	// Before the node starts, so that a signal during the start is not lost.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
@@ -49,11 +49,11 @@ func run(ctx context.Context, cmd *cli.Command) error {
 	log.Info("node started", "url", n.LocalURL(), "name", cfg.Name)
 	fmt.Fprintln(cmd.Root().Writer, "READY", n.LocalURL())
 
-	log.Info("node stops", "signal", <-signals)
+	log.Info("node stopping", "signal", <-signals)
 	return stop(n, signals, log)
 }
 
-// stop ends a node; a second signal ends the process at once.
+// stop stops the node. A second signal ends the process at once.
 func stop(n *node.Node, signals <-chan os.Signal, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -62,11 +62,11 @@ func stop(n *node.Node, signals <-chan os.Signal, log *slog.Logger) error {
 	select {
 	case err := <-stopped:
 		if err != nil {
-			// The operator wanted the end, and it is here.
-			log.Warn("not everything stopped in time", "err", err)
+			// The process ends now, as the operator asked, so the exit code is 0.
+			log.Warn("node stop incomplete", "err", err)
 		}
 		return nil
 	case s := <-signals:
-		return fmt.Errorf("%v, the second signal: ended without waiting", s)
+		return fmt.Errorf("stop interrupted by a second signal: %v", s)
 	}
 }

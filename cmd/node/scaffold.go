@@ -29,17 +29,18 @@ const (
 //go:embed newprotocol
 var templates embed.FS
 
-// scaffold is a new protocol, as the templates see it.
+// scaffold describes a new protocol for the templates.
 type scaffold struct {
 	Name    string // of the protocol
 	Package string
-	Module  string // its path
-	Troupe  string // the path of Troupe's
+	Module  string // path of the new module
+	Troupe  string // path of Troupe's module
 }
 
 var modulePath = regexp.MustCompile(`^[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*$`)
 
-// newScaffold checks the name by the rules of the kit. Without a module path it makes one.
+// newScaffold checks the name by the rules of package protocols. If module is empty, it derives
+// the module path from the name.
 func newScaffold(name, module string) (*scaffold, error) {
 	least := protocols.Spec{
 		Name: name, New: func() actor.Actor { return nil },
@@ -53,13 +54,12 @@ func newScaffold(name, module string) (*scaffold, error) {
 		s.Module = "example.com/" + s.Package
 	}
 	if !modulePath.MatchString(s.Module) {
-		return nil, fmt.Errorf("%q is no path of a module", s.Module)
+		return nil, fmt.Errorf("%q is not a valid module path", s.Module)
 	}
 	return s, nil
 }
 
-// packageOf makes a package's name from a protocol's, which may have any printable
-// characters.
+// packageOf returns a package name for a protocol, whose name may have any printable characters.
 func packageOf(protocol string) string {
 	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -67,7 +67,7 @@ func packageOf(protocol string) string {
 		}
 		return -1
 	}, strings.ToLower(protocol))
-	// These mean something else to the go command, as a package or as a directory.
+	// These names have a special meaning for the go command, as a package or as a directory.
 	taken := map[string]bool{"main": true, "internal": true, "vendor": true, "testdata": true}
 	if !token.IsIdentifier(name) || taken[name] {
 		return "p" + name
@@ -75,7 +75,7 @@ func packageOf(protocol string) string {
 	return name
 }
 
-// troupe is what a new module requires.
+// troupe describes the Troupe that a new module requires.
 type troupe struct {
 	dir        string // of the source
 	require    [][2]string
@@ -83,12 +83,12 @@ type troupe struct {
 	goMod      []byte
 	goSum      []byte
 	version    string // a release; empty: the source in dir
-	sum        string // a release's, as go.sum has it
+	sum        string // hash of the release, in the format of go.sum
 	protoactor string // its version
 }
 
-// readTroupe reads what a module that requires Troupe must say as well: the versions of all
-// that Troupe requires, and their hashes.
+// readTroupe reads go.mod and go.sum in dir. A module that requires Troupe must list the versions
+// and hashes of all modules that Troupe requires.
 func readTroupe(dir string) (*troupe, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -134,7 +134,7 @@ func (t *troupe) add(path, version string) {
 	t.require = append(t.require, [2]string{path, version})
 }
 
-// modFile is the new module's go.mod.
+// modFile returns the go.mod of the new module.
 func (t *troupe) modFile(module string) []byte {
 	var b bytes.Buffer
 	version := t.version
@@ -152,7 +152,7 @@ func (t *troupe) modFile(module string) []byte {
 	return b.Bytes()
 }
 
-// sumFile is the new module's go.sum.
+// sumFile returns the go.sum of the new module.
 func (t *troupe) sumFile() []byte {
 	if t.version == "" {
 		return t.goSum
@@ -161,20 +161,21 @@ func (t *troupe) sumFile() []byte {
 	return append([]byte(own), t.goSum...)
 }
 
-// modHash is the hash of a go.mod as go.sum has it (golang.org/ref/mod, "go.sum files").
+// modHash returns the hash of a go.mod in the format of go.sum (golang.org/ref/mod, "go.sum
+// files").
 func modHash(goMod []byte) string {
 	list := sha256.Sum256(fmt.Appendf(nil, "%x  go.mod\n", sha256.Sum256(goMod)))
 	return "h1:" + base64.StdEncoding.EncodeToString(list[:])
 }
 
-// write makes the module in a directory that is not there yet, or is empty.
+// write writes the module to dir, which must not exist or must be empty.
 func (s *scaffold) write(dir string, from *troupe) error {
 	switch entries, err := os.ReadDir(dir); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return err
 	case len(entries) > 0:
-		return fmt.Errorf("%s is not empty: it has %s", dir, entries[0].Name())
+		return fmt.Errorf("%s is not empty: it contains %s", dir, entries[0].Name())
 	}
 	files := map[string][]byte{"go.mod": from.modFile(s.Module), "go.sum": from.sumFile()}
 	for file, tmpl := range map[string]string{
@@ -201,7 +202,7 @@ func (s *scaffold) write(dir string, from *troupe) error {
 	return nil
 }
 
-// fill fills in a template and formats what comes out, which depends on the names.
+// fill executes a template and formats the result, because its layout depends on the names.
 func (s *scaffold) fill(tmpl string) ([]byte, error) {
 	t, err := template.ParseFS(templates, "newprotocol/"+tmpl)
 	if err != nil {

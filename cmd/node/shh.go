@@ -29,36 +29,37 @@ const (
 	flagCount    = "count"
 )
 
-// relayedWhispers is shh/6 on a node that only passes messages on.
+// relayedWhispers returns shh/6 for a node that only relays messages.
 func relayedWhispers(ctx context.Context, _ *slog.Logger) protocols.Spec {
 	w := shh.New(shh.Config{})
 	context.AfterFunc(ctx, w.Close)
 	return w.Spec()
 }
 
-// shhCommand reads and writes Whisper messages by way of a node that passes them on.
+// shhCommand returns the commands that read and send Whisper messages through a node that relays
+// them.
 func shhCommand() *cli.Command {
 	common := func(more ...cli.Flag) []cli.Flag {
 		return append([]cli.Flag{
-			&cli.StringFlag{Name: flagPeer, Usage: "`ENODE` of the node that passes the messages on"},
-			&cli.StringFlag{Name: flagPassword, Usage: "`PASSWORD` that readers and writers share", Sources: cli.EnvVars("TROUPE_SHH_PASSWORD")},
-			&cli.StringFlag{Name: flagTopic, Usage: "topic in `HEX`, four bytes"},
+			&cli.StringFlag{Name: flagPeer, Usage: "`ENODE` of the node that relays the messages"},
+			&cli.StringFlag{Name: flagPassword, Usage: "`PASSWORD` that senders and readers share", Sources: cli.EnvVars("TROUPE_SHH_PASSWORD")},
+			&cli.StringFlag{Name: flagTopic, Usage: "topic of four bytes in `HEX`"},
 		}, more...)
 	}
-	return &cli.Command{Name: "shh", Usage: "read and write Whisper messages (EIP-627)", Commands: []*cli.Command{
-		{Name: "listen", Usage: "print the messages of a topic as they come", Action: listenToWhispers, Flags: common(
+	return &cli.Command{Name: "shh", Usage: "read and send Whisper messages (EIP-627)", Commands: []*cli.Command{
+		{Name: "listen", Usage: "print the messages of a topic as they arrive", Action: listenToWhispers, Flags: common(
 			&cli.IntFlag{Name: flagCount, Usage: "end after this `NUMBER` of messages", DefaultText: "never"},
 			&cli.BoolFlag{Name: flagJSON, Usage: "print JSON"},
 		)},
-		{Name: "send", Usage: "post one message", ArgsUsage: "TEXT", Action: sendWhisper, Flags: common(
-			&cli.Uint32Flag{Name: flagTTL, Usage: "`SECONDS` for which the message is passed on", Value: shh.DefaultTTL},
-			&cli.Uint32Flag{Name: flagPowTime, Usage: "`SECONDS` to work for it at most", Value: 30},
+		{Name: "send", Usage: "send one message", ArgsUsage: "TEXT", Action: sendWhisper, Flags: common(
+			&cli.Uint32Flag{Name: flagTTL, Usage: "`SECONDS` for which nodes keep and relay the message", Value: shh.DefaultTTL},
+			&cli.Uint32Flag{Name: flagPowTime, Usage: "maximum `SECONDS` to spend on the proof of work", Value: 30},
 		)},
 	}}
 }
 
-// whispers is what both commands have: a node's side of Whisper with the one key, and a
-// link on which the peer has greeted.
+// whispers is the state that both commands share: a Whisper with the one key, and a link on
+// which the peer has sent its status.
 type whispers struct {
 	*visit
 	shh   *shh.Whisper
@@ -66,8 +67,8 @@ type whispers struct {
 	topic shh.Topic
 }
 
-// startWhispers reads the flags and visits the peer. ready is called before, so that nothing
-// that comes is missed. The caller stops the visit.
+// startWhispers reads the flags and visits the peer. It calls ready before it connects, so that
+// ready can subscribe before the first message arrives. The caller stops the visit.
 func startWhispers(ctx context.Context, cmd *cli.Command, ready func(*whispers) error) (*whispers, error) {
 	target, err := oneNode(cmd.String(flagPeer))
 	if err != nil {
@@ -81,7 +82,7 @@ func startWhispers(ctx context.Context, cmd *cli.Command, ready func(*whispers) 
 	if password == "" {
 		return nil, usage(fmt.Errorf("--%s is missing", flagPassword))
 	}
-	// It asks for nothing but the topic, and takes whatever the peer lets through.
+	// The node asks for the topic alone, and accepts any PoW that the peer relays.
 	bloom := topic.Bloom()
 	w := &whispers{shh: shh.New(shh.Config{MinPoW: -1, Bloom: &bloom}), topic: topic}
 	if w.key, err = w.shh.GenerateSymKeyFromPassword(password); err != nil {
@@ -100,7 +101,8 @@ func startWhispers(ctx context.Context, cmd *cli.Command, ready func(*whispers) 
 	return w, nil
 }
 
-// awaitGreeting waits until the peer has said what it wants, or has gone.
+// awaitGreeting waits until the peer has sent its status. It returns an error if the link ends
+// first.
 func (w *whispers) awaitGreeting(ctx context.Context) error {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -118,13 +120,14 @@ func (w *whispers) awaitGreeting(ctx context.Context) error {
 	}
 }
 
-// ended is an error if the link has ended, or the node.
+// ended returns an error if e says that the link ended, or if ok is false because the node
+// stopped.
 func ended(e node.Event, ok bool) error {
 	switch {
 	case !ok:
 		return context.Canceled
 	case e.Kind == node.PeerDropped:
-		return fmt.Errorf("the link has ended: %w", e.Cause)
+		return fmt.Errorf("link ended: %w", e.Cause)
 	}
 	return nil
 }
@@ -145,7 +148,7 @@ func listenToWhispers(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	defer w.stop()
-	fmt.Fprintf(cmd.Root().ErrWriter, "connected to %q; listening to topic %v; end with Ctrl-C\n", w.n.Peers()[0].Name, w.topic)
+	fmt.Fprintf(cmd.Root().ErrWriter, "connected to %q; listening to topic %v; press Ctrl-C to quit\n", w.n.Peers()[0].Name, w.topic)
 	show := printWhisper
 	if cmd.Bool(flagJSON) {
 		show = func(out io.Writer, m *shh.Message) error { return json.NewEncoder(out).Encode(m) }
@@ -178,7 +181,7 @@ func printWhisper(out io.Writer, m *shh.Message) error {
 	return err
 }
 
-// sendWhisper posts one message and prints the hash of its envelope.
+// sendWhisper sends one message and prints the hash of its envelope.
 func sendWhisper(ctx context.Context, cmd *cli.Command) error {
 	text, err := onlyArgs(cmd, 1)
 	if err != nil {
@@ -208,15 +211,15 @@ func sendWhisper(ctx context.Context, cmd *cli.Command) error {
 	if peer.Sent == 0 {
 		return fmt.Errorf("the peer does not want messages of topic %v", w.topic)
 	}
-	const leastEnvelope = 256 + 100 // bytes on the wire, above those of the text; the status has fewer
+	const leastEnvelope = 256 + 100 // bytes on the wire besides the text; the status is smaller
 	flush(ctx, w.n, uint64(leastEnvelope+len(text)))
 	fmt.Fprintln(cmd.Root().Writer, hash)
 	return nil
 }
 
-var errNoPeer = errors.New("the link has ended")
+var errNoPeer = errors.New("link ended")
 
-// peer is what the peer has told of itself.
+// peer returns what the peer asks for, as its status and later messages say.
 func (w *whispers) peer() (shh.PeerInfo, error) {
 	for _, p := range w.n.Peers() {
 		if info, ok := p.Protocols["shh"].(shh.PeerInfo); ok {

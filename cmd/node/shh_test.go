@@ -12,14 +12,14 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// whisper runs a command of shh on the way through a node.
+// whisper runs a subcommand of shh with p as the relaying node.
 func whisper(p *process, command, password, topic string, more ...string) (code int, stdout, stderr string) {
 	args := append([]string{"shh", command, "--peer", p.enode, "--password", password, "--topic", topic}, more...)
 	return shell(strings.NewReader(""), args...)
 }
 
-// TestWhisperCommands: what is sent is read by who listens to the topic and has the
-// password, before and after.
+// TestWhisperCommands: a listener with the topic and the password reads a message, whether it
+// starts before or after the message is sent.
 func TestWhisperCommands(t *testing.T) {
 	p := start(t, "--protocols", "shh")
 	heard := make(chan string)
@@ -63,12 +63,12 @@ func TestWhisperUsage(t *testing.T) {
 	}
 	args := []string{"shh", "send", "--password", "p", "--topic", "01020304", "--peer", enode, "text"}
 	if code, _, stderr := shell(strings.NewReader(""), args...); code != exitFailed {
-		t.Errorf("nobody is there: %d, %s", code, stderr)
+		t.Errorf("no node at the address: %d, %s", code, stderr)
 	}
 }
 
-// TestUnwantedWhisper: a node that has not asked for the topic gets nothing, and the sender
-// is told.
+// TestUnwantedWhisper: a node that does not ask for the topic gets no message, and the sender
+// gets an error.
 func TestUnwantedWhisper(t *testing.T) {
 	other := shh.Topic{1, 2, 3, 4}.Bloom()
 	w := shh.New(shh.Config{Bloom: &other})

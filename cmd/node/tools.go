@@ -30,7 +30,7 @@ func printRecord(_ context.Context, cmd *cli.Command) error {
 	return nil
 }
 
-// keyFile is the file that the key commands are about.
+// keyFile returns the path of the key file that the key commands use.
 func keyFile(cmd *cli.Command) string {
 	if file := cmd.String(flagNodeKey); file != "" {
 		return file
@@ -62,13 +62,13 @@ func showKey(_ context.Context, cmd *cli.Command) error {
 	return nil
 }
 
-// printKey prints what others may know.
+// printKey prints the public parts of the key.
 func printKey(w io.Writer, key *ecdsa.PrivateKey) {
 	fmt.Fprintf(w, "public key  %x\n", crypto.FromECDSAPub(&key.PublicKey)[1:])
 	fmt.Fprintf(w, "node ID     %v\n", enode.PubkeyToIDV4(&key.PublicKey))
 }
 
-// nodeArg is the one argument of a command, a node that can be dialed.
+// nodeArg parses the one argument of a command, a node that can be dialed.
 func nodeArg(cmd *cli.Command) (*enode.Node, error) {
 	arg, err := onlyArgs(cmd, 1)
 	if err != nil {
@@ -77,7 +77,7 @@ func nodeArg(cmd *cli.Command) (*enode.Node, error) {
 	return oneNode(arg)
 }
 
-// oneNode is a node that can be dialed.
+// oneNode parses one node that can be dialed.
 func oneNode(arg string) (*enode.Node, error) {
 	nodes, err := node.ParseStaticNodes(arg)
 	if err == nil && len(nodes) != 1 {
@@ -89,8 +89,8 @@ func oneNode(arg string) (*enode.Node, error) {
 	return nodes[0], nil
 }
 
-// ping prints what a node is. The exit code is 0 if it answers, 3 if it is alive and
-// refuses, 1 if it can't be reached.
+// ping prints the Hello of a node and its round-trip time. The exit code is 0 if the node answers
+// the ping, 3 if it sends a Disconnect, and 1 if it cannot be reached.
 func ping(ctx context.Context, cmd *cli.Command) error {
 	target, err := nodeArg(cmd)
 	if err != nil {
@@ -106,7 +106,7 @@ func ping(ctx context.Context, cmd *cli.Command) error {
 		fmt.Fprintf(w, "address       %v, connected in %v\n", r.Addr, r.Connect.Round(time.Microsecond))
 	}
 	if h := r.Hello; h != nil {
-		fmt.Fprintf(w, "client        %q\n", h.Name) // quoted: it may hold anything
+		fmt.Fprintf(w, "client        %q\n", h.Name) // quoted: the remote may send any characters
 		fmt.Fprintf(w, "p2p version   %d\n", h.Version)
 		fmt.Fprintf(w, "capabilities  %s\n", chat.Printable(fmt.Sprint(h.Caps)))
 		fmt.Fprintf(w, "listen port   %d\n", h.ListenPort)

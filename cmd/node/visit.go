@@ -11,17 +11,17 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// flushTimeout is how long the last messages get to leave before the good-bye.
+// flushTimeout limits how long flush waits for the last messages before the Disconnect.
 const flushTimeout = 2 * time.Second
 
-// visit is a short-lived node with a link to one other node, which a command makes to speak
-// one protocol.
+// visit is a short-lived node with a link to one other node. A command starts it to use one
+// protocol.
 type visit struct {
 	n      *node.Node
-	events <-chan node.Event // after the link has come
+	events <-chan node.Event // those after the link started
 }
 
-// startVisit links a node of its own to a target. The caller stops the visit.
+// startVisit starts a node and links it to target. The caller stops the visit.
 func startVisit(ctx context.Context, cmd *cli.Command, target *enode.Node, spec protocols.Spec) (*visit, error) {
 	key, err := givenKey(cmd)
 	if err != nil {
@@ -51,14 +51,14 @@ func startVisit(ctx context.Context, cmd *cli.Command, target *enode.Node, spec 
 	return v, nil
 }
 
-// stop says good-bye.
+// stop stops the node, which sends a Disconnect.
 func (v *visit) stop() {
 	stopping, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	_ = v.n.Stop(stopping) // the process ends anyway
 }
 
-// awaitPeer waits for the link, or for the reason why there is none.
+// awaitPeer waits until the link starts. It returns an error if its setup fails.
 func awaitPeer(events <-chan node.Event) error {
 	for e := range events {
 		switch e.Kind {
@@ -71,8 +71,9 @@ func awaitPeer(events <-chan node.Event) error {
 	return context.Canceled
 }
 
-// flush waits until so many bytes are written, and until no more are: a Disconnect would
-// overtake what is queued. Nobody tells when that is, so it takes the link's silence for it.
+// flush waits until at least least bytes are written and the link writes no more, because a
+// Disconnect would overtake queued messages. No event reports an empty queue, so flush waits until
+// the byte count stays unchanged for 10 ticks.
 func flush(ctx context.Context, n *node.Node, least uint64) {
 	const (
 		tick    = 5 * time.Millisecond

@@ -11,7 +11,7 @@ import (
 // Say is the only message: a line of text.
 type Say struct{ Line string }
 
-// room is a node's side of the chat.
+// room is the node's side of the chat.
 type room struct {
 	links sync.Map // of *protocols.Link
 	hear  func(from protocols.Peer, line string)
@@ -27,7 +27,8 @@ func (r *room) spec() protocols.Spec {
 	}
 }
 
-// say goes to all links; one whose remote does not read misses it.
+// say sends a line on all links. A link whose outbox is full, because its remote does not read,
+// misses the line.
 func (r *room) say(line string) error {
 	_, err := protocols.Broadcast(func(yield func(*protocols.Link) bool) {
 		r.links.Range(func(l, _ any) bool { return yield(l.(*protocols.Link)) })

@@ -7,8 +7,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// TestChat: lines go both ways, also after a crash, and a room that all have left is empty.
-// B is played by hand.
+// TestChat: lines go both ways, also after a crash, and the room is empty after the last link has
+// ended. The test plays B.
 func TestChat(t *testing.T) {
 	heard := make(chan string, 1)
 	r := &room{hear: func(_ protocols.Peer, line string) { heard <- line }}

@@ -1,5 +1,6 @@
-// Command chat carries lines of text between nodes: what is typed goes to all that are
-// linked, and what comes is printed. Its arguments are the enode URLs of nodes to link to.
+// Command chat carries lines of text between nodes. It sends each line of standard input to all
+// linked nodes and prints the lines that it receives. Its arguments are the enode URLs of nodes to
+// link to.
 package main
 
 import (
@@ -32,7 +33,7 @@ func run(peers string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	// What strangers say is quoted: it can't move the cursor.
+	// Lines from strangers are quoted, so that control characters cannot move the cursor.
 	r := &room{hear: func(from protocols.Peer, line string) { fmt.Printf("%v %q\n", from.Addr, line) }}
 	n, err := node.New(node.Config{
 		DataDir: dir, StaticNodes: static, Specs: []protocols.Spec{r.spec()},
@@ -48,7 +49,7 @@ func run(peers string) error {
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		if err := r.say(in.Text()); err != nil {
-			fmt.Println("not said:", err)
+			fmt.Println("not sent:", err)
 		}
 	}
 	return errors.Join(in.Err(), n.Stop(context.Background()))

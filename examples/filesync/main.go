@@ -1,7 +1,7 @@
-// Command filesync shares a directory, or fetches a file from a node that does:
+// Command filesync shares a directory, or fetches a file from a node that shares one:
 //
-//	filesync DIR               prints its enode URL, and serves until it is interrupted
-//	filesync DIR ENODE FILE    fetches FILE into DIR; begun again, it goes on where it was
+//	filesync DIR               prints its enode URL and serves DIR until it is interrupted
+//	filesync DIR ENODE FILE    fetches FILE into DIR; a second run continues where the first stopped
 package main
 
 import (

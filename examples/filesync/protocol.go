@@ -11,27 +11,27 @@ import (
 const (
 	chunkSize = 64 << 10
 	maxName   = 1024
-	// window is how many requests are under way at once: enough to fill the connection,
-	// few enough that a slow disk at this end holds little in memory.
+	// window is the maximum number of outstanding requests: enough to fill the connection, and
+	// few enough to bound the memory for answers if the disk of this node is slow.
 	window = 8
 )
 
-// Fetch asks for a piece of a file. Requests are answered in their order.
+// Fetch asks for a piece of a file. Answers have the order of the requests.
 type Fetch struct {
 	ID     uint64
-	Name   string // as io/fs has it: slashes, and never out of the directory
+	Name   string // a valid name for io/fs: slashes, and no way out of the directory
 	Offset uint64
 }
 
-// Chunk answers with what the file has from the offset on, at most chunkSize bytes.
+// Chunk answers a Fetch with the bytes of the file from the offset on, at most chunkSize.
 type Chunk struct {
 	ID    uint64
 	Total uint64 // the size of the file
 	Data  []byte
-	Err   string // why there is nothing; empty: there is
+	Err   string // why there is no data; empty if there is
 }
 
-// spec describes sync/1 with a folder at its end.
+// spec describes sync/1 for this folder.
 func (f *folder) spec() protocols.Spec {
 	return protocols.Spec{
 		Name: "sync",
@@ -43,8 +43,8 @@ func (f *folder) spec() protocols.Spec {
 	}
 }
 
-// syncer is the actor of one link. It has nothing that a crash would lose: what it fetches is
-// in the part file, and the link remembers the rest.
+// syncer is the actor of one link. A crash loses no state: the data are in the part file, and the
+// link's State has the rest.
 type syncer struct {
 	folder *folder
 	link   *protocols.Link
@@ -52,7 +52,7 @@ type syncer struct {
 
 func (s *syncer) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
-	case *protocols.LinkUp: // first, and again after a crash
+	case *protocols.LinkUp: // the first message, and again after a crash
 		s.link = msg.Link
 		if s.folder.claim(s.link) {
 			s.end(s.transfer().resume(s))
@@ -61,7 +61,7 @@ func (s *syncer) Receive(ctx actor.Context) {
 		s.serve(msg)
 	case *Chunk:
 		s.end(s.transfer().take(s, msg))
-	case *protocols.AskFailed: // too slow, or the link has ended
+	case *protocols.AskFailed: // the request timed out, or the link ended
 		if !errors.Is(msg.Err, protocols.ErrLinkDown) {
 			s.end(s.transfer().resume(s))
 		}
@@ -72,25 +72,25 @@ func (s *syncer) Receive(ctx actor.Context) {
 
 func (s *syncer) transfer() *transfer { return protocols.State[transfer](s.link) }
 
-// end ends the transfer, and the link with it, when there is an error. The loss of the link
-// is none: the next one goes on.
+// end ends the transfer and the link if err is an error. The loss of the link does not count as
+// one, because the next link continues the transfer.
 func (s *syncer) end(err error) {
 	if err == nil || errors.Is(err, protocols.ErrLinkDown) {
 		return
 	}
 	s.folder.finish(err)
-	reason := protocols.DiscRequested // unless the error says that the remote broke the rules
+	reason := protocols.DiscRequested // unless err has the reason that the remote broke the protocol
 	errors.As(err, &reason)
 	s.link.DisconnectWithError(reason, err)
 }
 
-// serve answers a request. Where the remote does not read, the kit stops feeding it the
-// remote's requests long before Send is refused.
+// serve answers a request. If the remote does not read, the kit stops delivering its requests long
+// before Send fails.
 func (s *syncer) serve(q *Fetch) {
 	answer := &Chunk{ID: q.ID}
 	var err error
 	if answer.Data, answer.Total, err = s.folder.read(q.Name, q.Offset); err != nil {
-		answer.Err = "can't be had" // the rest is none of the remote's business
+		answer.Err = "not available" // the remote does not learn more about the directory
 	}
 	if err := s.link.Send(answer); err != nil {
 		s.link.DisconnectWithError(protocols.DiscRequested, err)

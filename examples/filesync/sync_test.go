@@ -16,7 +16,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// testFolder makes a folder with these files.
+// testFolder returns a folder with these files.
 func testFolder(t *testing.T, want string, files map[string][]byte) *folder {
 	t.Helper()
 	dir := t.TempDir()
@@ -39,7 +39,7 @@ func random(size int) []byte {
 	return b
 }
 
-// clumsy panics at some of the chunks, which are lost with it.
+// clumsy panics at every 13th chunk, which is then lost.
 type clumsy struct {
 	actor.Actor
 	chunks *atomic.Int32
@@ -52,8 +52,8 @@ func (c *clumsy) Receive(ctx actor.Context) {
 	c.Actor.Receive(ctx)
 }
 
-// TestRestarts: crashes at both ends, of which some lose a message, cost the transfer
-// nothing but the time of asking again.
+// TestRestarts: the transfer completes although both ends crash and some crashes lose a message.
+// Lost pieces are requested again.
 func TestRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		content := random(40*chunkSize + 1)
@@ -65,18 +65,18 @@ func TestRestarts(t *testing.T) {
 		p := protocoltest.NewPair(t, from.spec(), receiver)
 		p.SetLatency(20 * time.Millisecond)
 		for range 3 {
-			time.Sleep(50 * time.Millisecond) // of the bubble: one window and a bit
+			time.Sleep(50 * time.Millisecond) // on the clock of the bubble: a bit more than one window
 			p.A.Crash()
 			p.B.Crash()
 			if len(to.done) > 0 {
-				t.Fatal("it was over before the last crash")
+				t.Fatal("the transfer ended before the last crash")
 			}
 		}
 		if err := <-to.done; err != nil {
 			t.Fatal(err)
 		}
 		if got, err := to.root.ReadFile("file"); err != nil || !bytes.Equal(got, content) {
-			t.Errorf("%d of %d bytes arrived as they were, %v", len(got), len(content), err)
+			t.Errorf("got %d bytes, want the %d bytes of the file; %v", len(got), len(content), err)
 		}
 		if p.A.Restarts() != 3 || p.B.Restarts() <= 3 || p.B.Cause() != nil {
 			t.Errorf("%d and %d restarts, the link's end: %v", p.A.Restarts(), p.B.Restarts(), p.B.Cause())
@@ -84,7 +84,7 @@ func TestRestarts(t *testing.T) {
 	})
 }
 
-// TestNewLink: a transfer goes on where an earlier link left it. The sender is played by hand.
+// TestNewLink: a transfer continues where an earlier link stopped. The test plays the sender.
 func TestNewLink(t *testing.T) {
 	to := testFolder(t, "file", nil)
 	sender := protocoltest.ByHand((&folder{}).spec())
@@ -93,13 +93,13 @@ func TestNewLink(t *testing.T) {
 	if err := first.A.Send(&Chunk{ID: q.ID, Total: chunkSize + 3, Data: random(chunkSize)}); err != nil {
 		t.Fatal(err)
 	}
-	protocoltest.Next[Fetch](first.A) // it has the chunk
+	protocoltest.Next[Fetch](first.A) // the receiver has stored the chunk
 	first.Cut()
 	first.B.Wait()
 
 	second := protocoltest.NewPair(t, sender, to.spec())
 	if q = protocoltest.Next[Fetch](second.A); q.Offset != chunkSize {
-		t.Errorf("it goes on at %d", q.Offset)
+		t.Errorf("the transfer continues at %d, want %d", q.Offset, chunkSize)
 	}
 	if err := second.A.Send(&Chunk{ID: q.ID, Total: chunkSize + 3, Data: []byte("end")}); err != nil {
 		t.Fatal(err)
@@ -112,14 +112,14 @@ func TestNewLink(t *testing.T) {
 	}
 }
 
-// TestFailures: what a remote can say that ends the transfer, which tells why. The sender is
-// played by hand.
+// TestFailures: answers that end the transfer and the link with the right reason. The test plays
+// the sender.
 func TestFailures(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer Chunk
 		reason protocols.DiscReason
 	}{
-		"no such file":  {Chunk{Err: "can't be had"}, protocols.DiscRequested},
+		"no such file":  {Chunk{Err: "not available"}, protocols.DiscRequested},
 		"shorter now":   {Chunk{Total: 2}, protocols.DiscProtocolError},
 		"too much":      {Chunk{Total: 5, Data: []byte("much")}, protocols.DiscProtocolError},
 		"too little":    {Chunk{Total: 5}, protocols.DiscProtocolError},
@@ -130,7 +130,7 @@ func TestFailures(t *testing.T) {
 			p := protocoltest.NewPair(t, protocoltest.ByHand((&folder{}).spec()), to.spec())
 			q := protocoltest.Next[Fetch](p.A)
 			if q.Offset != 3 {
-				t.Errorf("it begins at %d", q.Offset)
+				t.Errorf("the transfer begins at %d, want 3", q.Offset)
 			}
 			c.answer.ID = q.ID
 			if err := p.A.Send(&c.answer); err != nil {
@@ -140,18 +140,18 @@ func TestFailures(t *testing.T) {
 				t.Errorf("the link ended: %v", cause)
 			}
 			if err := <-to.done; err == nil {
-				t.Error("the transfer is done")
+				t.Error("the transfer ended without an error")
 			}
 			if got, err := to.root.ReadFile("file.part"); err != nil || string(got) != "abc" {
-				t.Errorf("the part is %q, %v", got, err)
+				t.Errorf("the part file has %q, %v", got, err)
 			}
 		})
 	}
 }
 
-// TestBackpressure: a remote that asks for sixteen times what the outbox holds and does not
-// read stalls itself, and gets all answers when it reads again. It is played by hand, and
-// takes answers that it has not waited for.
+// TestBackpressure: a remote that requests sixteen times the size of the outbox and does not read
+// stalls itself, and gets all answers when it reads again. The test plays the remote, whose Spec
+// accepts answers without a pending request.
 func TestBackpressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const piece, asked = 8 << 10, 512
@@ -167,7 +167,7 @@ func TestBackpressure(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		synctest.Wait() // until the sender has done what it can
+		synctest.Wait() // until the sender can send no more
 		p.B.Resume()
 		for id := range uint64(asked) {
 			if got := protocoltest.Next[Chunk](p.B); got.ID != id || len(got.Data) != piece {
@@ -177,7 +177,7 @@ func TestBackpressure(t *testing.T) {
 	})
 }
 
-// TestNothingElseIsShared: what a remote asks for leads out of the directory to nothing.
+// TestNothingElseIsShared: a request for a name outside the directory gets no data.
 func TestNothingElseIsShared(t *testing.T) {
 	from := testFolder(t, "", map[string][]byte{"file": []byte("here")})
 	if err := os.WriteFile(filepath.Join(from.root.Name(), "..", "secret"), []byte("secret"), 0o600); err != nil {
@@ -191,6 +191,6 @@ func TestNothingElseIsShared(t *testing.T) {
 		}
 	}
 	if got, err := protocols.Call[Chunk](t.Context(), p.B.Link, &Fetch{Name: "file", Offset: 1 << 63}); err != nil || got.Err == "" {
-		t.Errorf("beyond the end: %+v, %v", got, err)
+		t.Errorf("offset beyond the end: %+v, %v", got, err)
 	}
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// remembered is how many posts a node knows again.
+// remembered is the number of posts whose IDs a node remembers.
 const remembered = 4096
 
 var errNotRunning = errors.New("the node is not running")
 
-// broker is how the rest of the program speaks to the hub. It is safe from any goroutine.
+// broker connects the rest of the program to the hub. It is safe for concurrent use.
 type broker struct {
-	topics []string // what this node wants to hear, and so passes on
+	topics []string // topics that this node receives and forwards
 	heard  func(topic string, data []byte)
 	hub    atomic.Pointer[address]
 }
@@ -29,21 +29,21 @@ type address struct {
 	pid  *actor.PID
 }
 
-// newBroker makes a node's side. Heard runs in the hub's turn and must not block.
+// newBroker returns the node's side of pubsub. The hub calls heard, which must not block.
 func newBroker(topics []string, heard func(topic string, data []byte)) (*broker, error) {
 	if len(topics) > maxTopics {
-		return nil, fmt.Errorf("%d topics, at most %d are allowed", len(topics), maxTopics)
+		return nil, fmt.Errorf("%d topics, want at most %d", len(topics), maxTopics)
 	}
 	return &broker{topics: topics, heard: heard}, checkTopics(topics)
 }
 
-// publish sends to all who want to hear of the topic.
+// publish sends a post to all linked nodes that want its topic.
 func (b *broker) publish(topic string, data []byte) error {
 	if err := checkTopics([]string{topic}); err != nil {
 		return err
 	}
 	if len(data) > maxData {
-		return fmt.Errorf("%d bytes, at most %d are allowed", len(data), maxData)
+		return fmt.Errorf("%d bytes, want at most %d", len(data), maxData)
 	}
 	hub := b.hub.Load()
 	if hub == nil {
@@ -55,13 +55,13 @@ func (b *broker) publish(topic string, data []byte) error {
 	return nil
 }
 
-// hub is the service: the one actor of the node that knows all links. After a crash it is
-// told of them anew, and each link knows what its remote wants to hear.
+// hub is the service: the one actor of the node that knows all links. After a crash the kit sends
+// it a LinkJoined for each link again, and each link keeps the topics that its remote wants.
 type hub struct {
 	broker *broker
 	links  []*protocols.Link
 	seen   map[[16]byte]bool
-	order  [][16]byte // of seen; a ring
+	order  [][16]byte // the IDs in seen, as a ring; the oldest is at next
 	next   int
 }
 
@@ -77,14 +77,14 @@ func (h *hub) Receive(ctx actor.Context) {
 		h.links = append(h.links, msg.Link)
 	case *protocols.LinkLeft:
 		h.links = slices.DeleteFunc(h.links, func(l *protocols.Link) bool { return l == msg.Link })
-	case *Post: // of our own
+	case *Post: // published by this program
 		h.pass(ctx, msg, nil)
 	case *arrived:
 		h.arrive(ctx, msg)
 	}
 }
 
-// arrive takes what a remote has sent. What nobody here wants is not passed on.
+// arrive handles a post from a remote. A post that this node does not want is not forwarded.
 func (h *hub) arrive(ctx actor.Context, a *arrived) {
 	if h.seen[a.post.ID] || !slices.Contains(h.broker.topics, a.post.Topic) {
 		return
@@ -93,8 +93,8 @@ func (h *hub) arrive(ctx actor.Context, a *arrived) {
 	h.pass(ctx, a.post, a.from)
 }
 
-// pass sends a post to all but the link that it came from. It is encoded and compressed
-// once. A remote that does not read misses it, and nobody waits.
+// pass sends a post on all links whose remotes want it, except the link that it came from. The post
+// is encoded and compressed once. A remote that does not read misses the post; pass does not wait.
 func (h *hub) pass(ctx actor.Context, p *Post, from *protocols.Link) {
 	h.remember(p.ID)
 	wanted := func(yield func(*protocols.Link) bool) {
@@ -106,7 +106,7 @@ func (h *hub) pass(ctx actor.Context, p *Post, from *protocols.Link) {
 	}
 	d, err := protocols.Broadcast(wanted, p, protocols.Drop)
 	if err != nil || len(d.Full) > 0 {
-		ctx.Logger().Warn("not sent to all", "topic", p.Topic, "missed", len(d.Full), "err", err)
+		ctx.Logger().Warn("post not sent on all links", "topic", p.Topic, "missed", len(d.Full), "err", err)
 	}
 }
 

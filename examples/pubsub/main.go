@@ -1,8 +1,8 @@
-// Command pubsub carries posts between nodes, each to those who want to hear of its topic:
+// Command pubsub carries posts between nodes. Each node gets the posts on the topics that it wants:
 //
 //	pubsub --topics news,weather [--peers ENODE,ENODE]
 //
-// A line 'news it rains' of the input is a post about news.
+// The input line 'news it rains' publishes the post 'it rains' on the topic news.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	topics := flag.String("topics", "news", "what to hear and to pass on, separated by commas")
+	topics := flag.String("topics", "news", "topics to receive and forward, separated by commas")
 	peers := flag.String("peers", "", "nodes to link to: enode URLs, separated by commas")
 	flag.Parse()
 	if err := run(strings.Split(*topics, ","), *peers); err != nil {

@@ -14,18 +14,18 @@ const (
 	maxData   = 32 << 10
 )
 
-// Topics is what two nodes tell each other at first: what each wants to hear.
+// Topics is the first message in each direction: the topics that its sender wants.
 type Topics struct{ Names []string }
 
-// Post is something said about a topic, on its way from node to node. The ID is the one by
-// which a node knows that it had it.
+// Post is a text on a topic, forwarded from node to node. By its ID, a node recognises a post that
+// it has seen before.
 type Post struct {
 	ID    [16]byte
 	Topic string
 	Data  []byte
 }
 
-// spec describes pubsub/1 with a broker at its end.
+// spec describes pubsub/1 for this broker.
 func (b *broker) spec() protocols.Spec {
 	return protocols.Spec{
 		Name: "pubsub",
@@ -47,17 +47,17 @@ func (b *broker) spec() protocols.Spec {
 func checkTopics(names []string) error {
 	for _, name := range names {
 		if len(name) > maxTopic {
-			return fmt.Errorf("%w: a topic of %d bytes, at most %d are allowed", protocols.DiscProtocolError, len(name), maxTopic)
+			return fmt.Errorf("%w: a topic of %d bytes, want at most %d", protocols.DiscProtocolError, len(name), maxTopic)
 		}
 	}
 	return nil
 }
 
-// neighbour is the actor of one link. It hands posts to the hub; while that lags behind, the
-// kit holds the remote back.
+// neighbour is the actor of one link. It hands posts to the hub. While the hub lags behind, the kit
+// stops reading from the remote.
 type neighbour struct{ link *protocols.Link }
 
-// arrived goes to the hub with a post of a remote.
+// arrived is the message to the hub with a post from a remote.
 type arrived struct {
 	from *protocols.Link
 	post *Post

@@ -14,7 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// ear is a broker that keeps what it hears.
+// ear returns a broker and a channel with the posts that it receives.
 func ear(t *testing.T, topics ...string) (*broker, <-chan string) {
 	t.Helper()
 	said := make(chan string, 100)
@@ -32,7 +32,7 @@ func publish(t *testing.T, b *broker, topic, text string) {
 	}
 }
 
-// TestRing: a post goes both ways round a ring, and each node hears it once, if it wants to.
+// TestRing: a post goes both ways round a ring, and each node that wants its topic receives it once.
 func TestRing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 6
@@ -46,10 +46,10 @@ func TestRing(t *testing.T) {
 		c.Connect(n-1, 0)
 		publish(t, brokers[0], "news", "to all")
 		publish(t, brokers[2], "room 1", "to the one beside me")
-		time.Sleep(time.Second) // of the bubble
+		time.Sleep(time.Second) // on the clock of the bubble
 		synctest.Wait()
-		everybody, neighbour := "news to all", "room 1 to the one beside me"
-		for i, want := range [n][]string{{}, {everybody}, {everybody}, {everybody, neighbour}, {everybody}, {everybody}} {
+		toAll, toOne := "news to all", "room 1 to the one beside me"
+		for i, want := range [n][]string{{}, {toAll}, {toAll}, {toAll, toOne}, {toAll}, {toAll}} {
 			heard := []string{}
 			for len(ears[i]) > 0 {
 				heard = append(heard, <-ears[i])
@@ -61,8 +61,8 @@ func TestRing(t *testing.T) {
 	})
 }
 
-// TestCrashes: neither the hub's nor a link's crash loses what the remote wants to hear.
-// B is played by hand.
+// TestCrashes: neither a crash of the hub nor one of a link loses the topics that the remote wants.
+// The test plays B.
 func TestCrashes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, said := ear(t, "news")
@@ -70,7 +70,7 @@ func TestCrashes(t *testing.T) {
 		remote := protocoltest.ByHand(there.spec())
 		remote.Service = nil
 		p := protocoltest.NewPair(t, here.spec(), remote)
-		synctest.Wait() // for A's hub to have the link
+		synctest.Wait() // until A's hub has the link
 		for i, crash := range []func(){func() {}, p.A.CrashService, p.A.Crash} {
 			crash()
 			if err := p.B.Send(&Post{ID: [16]byte{byte(i)}, Topic: "news", Data: []byte{'0' + byte(i)}}); err != nil {
@@ -79,27 +79,27 @@ func TestCrashes(t *testing.T) {
 			if got, want := <-said, fmt.Sprint("news ", i); got != want {
 				t.Errorf("heard %q, want %q", got, want)
 			}
-			publish(t, here, "sport", "nobody wants it")
+			publish(t, here, "sport", "not wanted")
 			publish(t, here, "weather", "fine")
 			if got := protocoltest.Next[Post](p.B); got.Topic != "weather" || string(got.Data) != "fine" {
-				t.Errorf("B got %q about %s", got.Data, got.Topic)
+				t.Errorf("B got %q on the topic %s", got.Data, got.Topic)
 			}
 		}
 	})
 }
 
-// TestTooMuch: what breaks the rules is not sent, and ends the link of who sends it.
+// TestTooMuch: a node does not send what breaks the limits, and a remote that does loses the link.
 func TestTooMuch(t *testing.T) {
 	b, _ := ear(t, "news")
 	if err := b.publish("news", nil); err != errNotRunning {
 		t.Errorf("without a node: %v", err)
 	}
 	if err := b.publish("news", make([]byte, maxData+1)); err == nil {
-		t.Error("too much was published")
+		t.Error("publish accepted too much data")
 	}
 	long := strings.Repeat("x", maxTopic+1)
 	if _, err := newBroker([]string{long}, nil); err == nil {
-		t.Error("a topic is too long, and was taken")
+		t.Error("newBroker accepted a topic that is too long")
 	}
 	hostile := &broker{topics: []string{long}}
 	remote := protocoltest.ByHand(hostile.spec())
