@@ -3,6 +3,8 @@ package discovery
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // What every STUN message begins with (RFC 8489, section 5): two bits of zero, and after
@@ -21,7 +23,7 @@ func mayBeSTUN(data []byte) bool {
 // sniffed says whether a datagram that may be STUN needs no further look: because
 // Config.Sniff took it, or because there are too many of them.
 func (m *mux) sniffed(data []byte, from netip.AddrPort, tell func(any)) bool {
-	if !contains(m.restrict, from.Addr()) {
+	if !netaddr.Allowed(m.restrict, from.Addr()) {
 		return false
 	}
 	if _, patient := m.consider(others, from, tell); !patient {

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ethereum/go-ethereum/p2p/netutil"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 const (
@@ -35,7 +35,7 @@ type belief struct {
 // observe takes in that a destination saw us under an endpoint; own is true if its address is
 // one of the machine's. It says whether what we believe is another than after the observation before.
 func (b *belief) observe(by, seen netip.AddrPort, own bool, now time.Time) (changed bool) {
-	by, seen = unmap(by), unmap(seen)
+	by, seen = netaddr.Unmap(by), netaddr.Unmap(seen)
 	if !by.IsValid() || !seen.IsValid() || seen.Port() == 0 || by.Addr().Is4() != seen.Addr().Is4() {
 		return false
 	}
@@ -43,12 +43,12 @@ func (b *belief) observe(by, seen netip.AddrPort, own bool, now time.Time) (chan
 	if by.Addr().Is6() {
 		i++
 	}
-	if near(by.Addr()) {
+	if netaddr.Private(by.Addr()) {
 		i += 2
-	} else if near(seen.Addr()) {
+	} else if netaddr.Private(seen.Addr()) {
 		return false // nobody on the Internet sees a private address
 	}
-	b.views[i].observe(observation{by: by, seen: seen, own: own, near: near(by.Addr()), since: now, last: now}, now)
+	b.views[i].observe(observation{by: by, seen: seen, own: own, near: netaddr.Private(by.Addr()), since: now, last: now}, now)
 	nat, at := b.nat(now), b.endpoint(now)
 	changed = nat != b.told.nat || at != b.told.at
 	b.told.nat, b.told.at = nat, at
@@ -100,10 +100,3 @@ func (b *belief) view(now time.Time) *view {
 	}
 	return &b.views[0]
 }
-
-func unmap(at netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-}
-
-// near is true for addresses of this machine and of private networks, a carrier's among them.
-func near(addr netip.Addr) bool { return netutil.AddrIsLAN(addr) || carriers.Contains(addr) }

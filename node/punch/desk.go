@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // What others may make us do in a minute.
@@ -58,7 +59,7 @@ type Desk struct {
 
 	mu                                      sync.Mutex // guards what follows
 	requests, calls, rings, openersOf       *budget[enode.ID]
-	callsAt, ringsAt, openers, awaits, sent *budget[netip.Addr] // by network
+	callsAt, ringsAt, openers, awaits, sent *budget[netip.Prefix] // by host
 	relaying                                int
 	ringing                                 map[enode.ID]int // of relaying, those at each node
 	awaited                                 map[token]awaited
@@ -85,9 +86,9 @@ func New(c Config) *Desk {
 		cfg: c, awaited: map[token]awaited{},
 		requests: newBudget[enode.ID](requestsFrom, remembered), calls: newBudget[enode.ID](callsFrom, remembered),
 		rings: newBudget[enode.ID](ringsTo, remembered), openersOf: newBudget[enode.ID](openersBy, remembered),
-		callsAt: newBudget[netip.Addr](callsFromAt, remembered), ringsAt: newBudget[netip.Addr](ringsToAt, remembered),
-		openers: newBudget[netip.Addr](openersTo, remembered), awaits: newBudget[netip.Addr](awaitsAt, remembered),
-		sent:    newBudget[netip.Addr](sentTo, remembered),
+		callsAt: newBudget[netip.Prefix](callsFromAt, remembered), ringsAt: newBudget[netip.Prefix](ringsToAt, remembered),
+		openers: newBudget[netip.Prefix](openersTo, remembered), awaits: newBudget[netip.Prefix](awaitsAt, remembered),
+		sent:    newBudget[netip.Prefix](sentTo, remembered),
 		ringing: map[enode.ID]int{},
 	}
 	d.state.Store(&State{Calls: map[string]uint64{}, Rung: map[string]uint64{}})
@@ -126,8 +127,8 @@ func (d *Desk) Handle(from *enode.Node, at netip.AddrPort, request []byte) []byt
 func (d *Desk) may(b *budget[enode.ID], id enode.ID, now time.Time) bool { return take(d, b, id, now) }
 
 // mayAt takes from an address's budget.
-func (d *Desk) mayAt(b *budget[netip.Addr], ip netip.Addr, now time.Time) bool {
-	return take(d, b, network(ip), now)
+func (d *Desk) mayAt(b *budget[netip.Prefix], ip netip.Addr, now time.Time) bool {
+	return take(d, b, netaddr.Host(ip), now)
 }
 
 func take[K comparable](d *Desk, b *budget[K], key K, now time.Time) bool {
@@ -174,16 +175,6 @@ func (d *Desk) ring(by enode.ID, msg ring, now time.Time) status {
 	}
 	supervise.Send(puncher.root, puncher.pid, &rung{caller: msg.Caller, token: msg.Token})
 	return yes
-}
-
-// network is what one owner has at least: an IPv4 address, an IPv6 /64.
-func network(ip netip.Addr) netip.Addr {
-	if ip.Is6() {
-		if p, err := ip.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return ip
 }
 
 // openPatience is how long an OPEN waits for the actors. The caller asks again.
@@ -252,7 +243,7 @@ func (d *Desk) allowed(at netip.AddrPort) bool {
 	if !at.IsValid() || at.Port() == 0 || ip.IsUnspecified() || ip.IsMulticast() {
 		return false
 	}
-	return d.cfg.Private || Public(ip)
+	return d.cfg.Private || netaddr.Public(ip)
 }
 
 // refuses says whether we have nothing to do with a node.

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // otherPort is a second UDP port, which says to whom sends a STUN request there under which
@@ -43,7 +45,7 @@ func (o *otherPort) open(d *Desk, spawn func(func())) {
 
 // serve answers until the socket is closed.
 func (o *otherPort) serve(d *Desk, conn net.PacketConn) {
-	limit := newBudget[netip.Addr](otherFrom, remembered)
+	limit := newBudget[netip.Prefix](otherFrom, remembered)
 	buf := make([]byte, maxRequest)
 	for fails := 0; fails < maxFails; {
 		n, addr, err := conn.ReadFrom(buf)
@@ -56,9 +58,8 @@ func (o *otherPort) serve(d *Desk, conn net.PacketConn) {
 			continue
 		}
 		fails = 0
-		at := from.AddrPort()
-		at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-		if !d.allowed(at) || d.refuses(enode.ID{}, at.Addr()) || !limit.take(network(at.Addr()), d.cfg.Clock.Now()) {
+		at := netaddr.Of(from)
+		if !d.allowed(at) || d.refuses(enode.ID{}, at.Addr()) || !limit.take(netaddr.Host(at.Addr()), d.cfg.Clock.Now()) {
 			continue
 		}
 		if answer, ok := bindingResponse(buf[:n], at); ok {

@@ -3,12 +3,12 @@ package punch
 import (
 	"maps"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
-	"github.com/ethereum/go-ethereum/p2p/netutil"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 const (
@@ -173,24 +173,13 @@ func newRelay(n *enode.Node, now time.Time) *relay {
 
 // crowded is true for a node that is in one network with a relay other than except.
 func (p *relayPlan) crowded(n *enode.Node, except *relay) bool {
-	network, ok := siteOf(n.IPAddr())
-	return ok && slices.ContainsFunc(p.kept, func(r *relay) bool {
-		other, ok := siteOf(r.node.IPAddr())
-		return r != except && ok && other == network
+	ip := n.IPAddr()
+	if netaddr.Private(ip) {
+		return false
+	}
+	return slices.ContainsFunc(p.kept, func(r *relay) bool {
+		return r != except && netaddr.Network(r.node.IPAddr()) == netaddr.Network(ip)
 	})
-}
-
-// siteOf gives what counts as one network: an IPv4 /24, or an IPv6 /48, which is what a site commonly gets.
-// Where many nodes share few addresses by nature there is none.
-func siteOf(addr netip.Addr) (netip.Prefix, bool) {
-	if !addr.IsValid() || netutil.AddrIsLAN(addr) {
-		return netip.Prefix{}, false
-	}
-	bits := 24
-	if addr.Is6() {
-		bits = 48
-	}
-	return netip.PrefixFrom(addr.WithZone(""), bits).Masked(), true
 }
 
 // rested is true unless the neighbour has just been told.
