@@ -15,6 +15,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
 const (
@@ -185,7 +186,7 @@ func (m *mux) over() bool {
 // sort hands one packet to the port that it belongs to, or drops it, and counts which.
 func (m *mux) sort(hasher crypto.KeccakState, data []byte, from netip.AddrPort, tell func(any)) {
 	m.traffic.received.Add(1)
-	if m.sniff != nil && mayBeSTUN(data) && m.sniffed(data, from, tell) {
+	if m.sniff != nil && stun.HasHeader(data) && m.sniffed(data, from, tell) {
 		return
 	}
 	if len(data) < minPacket || len(data) > maxPacket {

@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
 // calling is the actor of one call of ours. What to do next is in caller; the actor does it,
@@ -118,7 +119,7 @@ func (a *calling) sendOpener(to netip.AddrPort) {
 	if !a.mayAt(a.sent, to.Addr(), a.cfg.Clock.Now()) {
 		return
 	}
-	if err := a.cfg.Line.Send(to, opener(a.newToken())); err != nil {
+	if err := a.cfg.Line.Send(to, stun.Indication(a.newToken())); err != nil {
 		a.cfg.Logger.Debug("opener not sent", "addr", to, "err", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
 // What others may make us do in a minute.
@@ -169,7 +170,8 @@ func (d *Desk) ring(by enode.ID, msg ring, now time.Time) status {
 	case !d.may(d.openersOf, by, now) || !d.mayAt(d.openers, at.Addr(), now):
 		return tooMuch
 	}
-	if err := d.cfg.Line.Send(at, opener(msg.Token)); err != nil {
+	// The opener is shorter than the RING that asks for it.
+	if err := d.cfg.Line.Send(at, stun.Indication(msg.Token)); err != nil {
 		d.cfg.Logger.Debug("opener not sent", "addr", at, "err", err)
 		return refused
 	}
@@ -201,10 +203,11 @@ func (d *Desk) open(from *enode.Node, at netip.AddrPort, msg open) openAnswer {
 
 // Sniff takes datagrams that are for us out of what came to the socket of discovery.
 func (d *Desk) Sniff(datagram []byte, from netip.AddrPort) bool {
-	t, ok := openerToken(datagram)
+	t, ok := stun.ParseIndication(datagram)
 	seen, by := from, netip.AddrPort{}
 	if !ok {
-		if t, seen, ok = bindingAnswer(datagram); !ok {
+		var err error
+		if t, seen, err = stun.ParseResponse(datagram); err != nil {
 			return false
 		}
 		by = from
@@ -250,6 +253,9 @@ func (d *Desk) allowed(at netip.AddrPort) bool {
 func (d *Desk) refuses(id enode.ID, addr netip.Addr) bool {
 	return d.cfg.Refuse != nil && d.cfg.Refuse(id, addr)
 }
+
+// token binds an opener to a call, and a STUN response to its request.
+type token = stun.ID
 
 // newToken draws a token that nobody can guess.
 func (d *Desk) newToken() (t token) {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
 // What comes to the socket is for those who wait for just that: an opener says where it came
@@ -14,7 +16,7 @@ import (
 func TestSniff(t *testing.T) {
 	asked, elsewhere := netip.MustParseAddrPort("30.1.1.10:50000"), netip.MustParseAddrPort("30.9.9.9:53")
 	answer := func(t token, seen netip.AddrPort) []byte {
-		b, ok := bindingResponse(bindingRequest(t), seen)
+		b, ok := stun.AnswerDatagram(stun.PaddedRequest(t), seen)
 		if !ok {
 			panic("no answer")
 		}
@@ -27,12 +29,12 @@ func TestSniff(t *testing.T) {
 		from     netip.AddrPort
 		want     netip.AddrPort // which is told; not valid: nothing
 	}{
-		{"an opener", opener(one), elsewhere, elsewhere},
+		{"an opener", stun.Indication(one), elsewhere, elsewhere},
 		{"an answer in an opener's place", answer(one, elsewhere), asked, netip.AddrPort{}},
 		{"an answer", answer(two, elsewhere), asked, elsewhere},
 		{"an answer from elsewhere", answer(two, elsewhere), elsewhere, netip.AddrPort{}},
-		{"an opener in an answer's place", opener(two), asked, netip.AddrPort{}},
-		{"an opener that nobody waits for", opener(token{3}), asked, netip.AddrPort{}},
+		{"an opener in an answer's place", stun.Indication(two), asked, netip.AddrPort{}},
+		{"an opener that nobody waits for", stun.Indication(token{3}), asked, netip.AddrPort{}},
 	} {
 		d := New(Config{})
 		var told netip.AddrPort

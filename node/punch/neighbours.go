@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
 const (
@@ -144,7 +146,7 @@ func (p *puncher) askOther(at netip.AddrPort) {
 	t := p.newToken()
 	p.await(t, awaited{by: at, tell: func(seen netip.AddrPort) { p.tell(&otherSaw{by: at, token: t, observed: seen}) }})
 	p.cfg.Clock.AfterFunc(otherTime, func() { p.forget(t) })
-	if err := p.cfg.Line.Send(at, bindingRequest(t)); err != nil {
+	if err := p.cfg.Line.Send(at, stun.PaddedRequest(t)); err != nil {
 		p.forget(t)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
 // otherPort is a second UDP port, which says to whom sends a STUN request there under which
@@ -62,7 +63,7 @@ func (o *otherPort) serve(d *Desk, conn net.PacketConn) {
 		if !d.allowed(at) || d.refuses(enode.ID{}, at.Addr()) || !limit.take(netaddr.Host(at.Addr()), d.cfg.Clock.Now()) {
 			continue
 		}
-		if answer, ok := bindingResponse(buf[:n], at); ok {
+		if answer, ok := stun.AnswerDatagram(buf[:n], at); ok {
 			_, _ = conn.WriteTo(answer, addr) // who asked asks again
 		}
 	}

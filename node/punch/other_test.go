@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
 // letter is a datagram to a [letterbox], or from it.
@@ -63,13 +65,13 @@ func TestOtherPort(t *testing.T) {
 		from    func(int) netip.Addr
 		want    int // answers to 50
 	}{
-		{"one address", bindingRequest(token{1}), always("30.1.1.10"), 30},
-		{"the same, as a dual-stack socket has it", bindingRequest(token{1}), always("::ffff:30.1.1.10"), 30},
-		{"one /64", bindingRequest(token{1}), v6, 30},
-		{"a private address", bindingRequest(token{1}), always("192.168.1.2"), 0},
-		{"the same, as a dual-stack socket has it", bindingRequest(token{1}), always("::ffff:192.168.1.2"), 0},
-		{"one that is banned", bindingRequest(token{1}), func(int) netip.Addr { return banned }, 0},
-		{"a request that is shorter than an answer", newSTUN(openerType, token{1}).Raw, always("30.1.1.10"), 0},
+		{"one address", stun.PaddedRequest(token{1}), always("30.1.1.10"), 30},
+		{"the same, as a dual-stack socket has it", stun.PaddedRequest(token{1}), always("::ffff:30.1.1.10"), 30},
+		{"one /64", stun.PaddedRequest(token{1}), v6, 30},
+		{"a private address", stun.PaddedRequest(token{1}), always("192.168.1.2"), 0},
+		{"the same, as a dual-stack socket has it", stun.PaddedRequest(token{1}), always("::ffff:192.168.1.2"), 0},
+		{"one that is banned", stun.PaddedRequest(token{1}), func(int) netip.Addr { return banned }, 0},
+		{"a request that is shorter than an answer", stun.Request(token{1}), always("30.1.1.10"), 0},
 	} {
 		box := &letterbox{read: make(chan struct{})}
 		for i := range 50 {
