@@ -10,7 +10,7 @@ import (
 const (
 	// observationLife is how long an observation counts: as long as an open node takes
 	// from one HELLO to the next, and the time for one that was lost.
-	observationLife = openEvery + time.Minute
+	observationLife = helloEveryOpen + time.Minute
 	// disagreementSpan is how far from now two observations may be to contradict each other. A NAT
 	// that is restarted, or gets another address, makes what was seen before wrong, not it address-dependent.
 	disagreementSpan = time.Minute
@@ -25,8 +25,8 @@ type belief struct {
 	open bool // others reach us, for what the operator or a router says
 	// views are those from the Internet by IPv4 and IPv6, and from networks near us by both. They have
 	// nothing to do with each other: to each we are somebody else.
-	views [4]view
-	told  struct {
+	views     [4]observations
+	announced struct {
 		nat NAT
 		at  netip.AddrPort
 	}
@@ -50,8 +50,8 @@ func (b *belief) observe(by, seen netip.AddrPort, own bool, now time.Time) (chan
 	}
 	b.views[i].observe(observation{by: by, seen: seen, own: own, near: netaddr.Private(by.Addr()), since: now, last: now}, now)
 	nat, at := b.nat(now), b.endpoint(now)
-	changed = nat != b.told.nat || at != b.told.at
-	b.told.nat, b.told.at = nat, at
+	changed = nat != b.announced.nat || at != b.announced.at
+	b.announced.nat, b.announced.at = nat, at
 	return changed
 }
 
@@ -67,21 +67,21 @@ func (b *belief) nat(now time.Time) NAT {
 	if b.open {
 		return Open
 	}
-	return b.view(now).nat(now)
+	return b.relevant(now).nat(now)
 }
 
 // endpoint is the UDP endpoint to announce, the one that most observers of late agree on; of
 // several, the one that was seen first. It is not valid while nobody has said what he sees.
 func (b *belief) endpoint(now time.Time) netip.AddrPort {
-	at, _ := b.view(now).leading(now)
+	at, _ := b.relevant(now).leading(now)
 	return at
 }
 
 // view is the one that counts: from the Internet if there is any from there, as a neighbour in
 // the same network sees nothing of the NAT; then the first that says something, IPv4
 // before IPv6, which seldom has NATs.
-func (b *belief) view(now time.Time) *view {
-	for _, views := range [][]view{b.views[:2], b.views[2:]} {
+func (b *belief) relevant(now time.Time) *observations {
+	for _, views := range [][]observations{b.views[:2], b.views[2:]} {
 		first := -1
 		for i := range views {
 			if _, ok := views[i].leading(now); !ok {

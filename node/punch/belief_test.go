@@ -131,7 +131,7 @@ func TestBeliefIsForgotten(t *testing.T) {
 	var b belief
 	b.observe(netip.MustParseAddrPort(r1), netip.MustParseAddrPort(x), false, noon)
 	b.observe(netip.MustParseAddrPort(r2), netip.MustParseAddrPort(x), false, noon)
-	if now := noon.Add(openEvery); b.nat(now) != EndpointIndependent || b.endpoint(now).String() != x {
+	if now := noon.Add(helloEveryOpen); b.nat(now) != EndpointIndependent || b.endpoint(now).String() != x {
 		t.Errorf("when an open node says the next HELLO: %v at %v", b.nat(now), b.endpoint(now))
 	}
 	if now := noon.Add(observationLife + 1); b.nat(now) != Unknown || b.endpoint(now).IsValid() {
@@ -148,17 +148,17 @@ func TestBeliefIsBounded(t *testing.T) {
 		now = now.Add(time.Second)
 		b.observe(netip.MustParseAddrPort(fmt.Sprintf("30.0.9.1:%d", port+1)), netip.MustParseAddrPort(y), false, now)
 	}
-	if n := len(b.views[0].seen); n != maxDestinations || b.endpoint(now).String() != x {
+	if n := len(b.views[0].list); n != maxDestinations || b.endpoint(now).String() != x {
 		t.Errorf("%d observations, endpoint %v", n, b.endpoint(now))
 	}
-	if !slices.ContainsFunc(b.views[0].seen, func(o observation) bool { return o.by.Port() == 100 }) {
+	if !slices.ContainsFunc(b.views[0].list, func(o observation) bool { return o.by.Port() == 100 }) {
 		t.Error("the newest was forgotten")
 	}
 	for host := range 100 {
 		now = now.Add(time.Second)
 		b.observe(netip.MustParseAddrPort(fmt.Sprintf("30.0.8.%d:1", host+1)), netip.MustParseAddrPort(z), false, now)
 	}
-	if n := len(b.views[0].seen); n != maxDestinations || b.endpoint(now).String() != z {
+	if n := len(b.views[0].list); n != maxDestinations || b.endpoint(now).String() != z {
 		t.Errorf("%d observations, endpoint %v", n, b.endpoint(now))
 	}
 }
@@ -188,7 +188,7 @@ func TestBeliefHolds(t *testing.T) {
 		}
 		honest := []string{r1, r2, r3}
 		last := map[string]time.Time{}
-		every := []time.Duration{helloEvery, openEvery}[seed/2%2]
+		every := []time.Duration{helloEvery, helloEveryOpen}[seed/2%2]
 		for range random.IntN(5) {
 			lie()
 		}

@@ -26,7 +26,7 @@ func (k *keeper) Receive(ctx actor.Context) {
 		return
 	}
 	if _, ok := ctx.Message().(*actor.Started); ok {
-		k.h.pid = ctx.Spawn(k.h.desk.Props())
+		k.h.pid = ctx.Spawn(k.h.service.Props())
 		k.Adopt(k.h.pid, &supervise.ServicePolicy) // not the pauses of the node: it is to crash more often
 		close(k.done)
 	}
@@ -155,7 +155,7 @@ func TestAskedWhileStopping(t *testing.T) {
 		if r := <-w.reach(b, a); !errors.Is(r.Err, punch.ErrDown) || time.Since(began) > 0 {
 			t.Errorf("a call ended with %v after %v", r.Err, time.Since(began))
 		}
-		if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(a.id(), a.desk.State().Observed, 1))); got != statusRefused {
+		if got := statusOf(t, b.service.Handle(relay.self(), relay.at(), ringRequest(a.id(), a.service.State().Observed, 1))); got != statusRefused {
 			t.Errorf("RING got status %d", got)
 		}
 		for range cap(b.in) {

@@ -23,13 +23,13 @@ const (
 type status uint8
 
 const (
-	yes         status = iota
-	unknownNode        // the target is not in the table
-	tooMuch            // over a limit, later
-	refused            // for another reason
-	notReady           // ask again in a moment
-	cannot             // address-dependent, so TCP can't be
-	otherWay           // a call of the answerer's own goes on
+	accepted      status = iota
+	unknownNode          // the target is not in the table
+	overLimit            // over a limit, later
+	refused              // for another reason
+	notReady             // ask again in a moment
+	tcpImpossible        // address-dependent, so TCP can't be
+	callsCrossed         // a call of the answerer's own goes on
 )
 
 // maxRequest bounds what is looked at. The longest is a HELLO, with a record of 300 bytes.
@@ -71,9 +71,9 @@ type hello struct {
 }
 
 type helloAnswer struct {
-	Observed  endpoint
-	OtherPort uint16
-	Rest      []rlp.RawValue `rlp:"tail"`
+	Observed   endpoint
+	SecondPort uint16
+	Rest       []rlp.RawValue `rlp:"tail"`
 }
 
 // call asks a neighbour to ring a node. The padding makes it no smaller than the ring.

@@ -18,13 +18,13 @@ type Config struct {
 	ID   enode.ID
 	Self func() *enode.Node
 	// Line is discovery. Door is the listening port; nil: UDP only.
-	Line Line
-	Door Door
+	Line    Line
+	TCPPort TCPPort
 	// OwnAddrs gives the machine's addresses: who is seen under one of them is behind no NAT.
 	OwnAddrs func() []netip.Addr
 	// OpenOther opens another UDP port beside that of discovery, for neighbours to tell their
 	// NAT's kind by. Nil: none is offered.
-	OpenOther func() (net.PacketConn, error)
+	OpenSecondPort func() (net.PacketConn, error)
 	// Private lets endpoints on loopback and private networks take part, which is for tests
 	// and networks without NAT between them.
 	Private bool

@@ -5,14 +5,14 @@
 //	dialer's handshake ── Reach ──▶ puncher ── Reached ──▶ handshake
 //	announcer ── Mapped, Renewed ──▶ puncher ── Config.Changed ──▶ announcer
 //	                                 │ ▲
-//	                                 │ └── asked ── Desk.Handle ◀── discovery v5's TALKREQ
-//	                                 │ └── opener ── Desk.Sniff ◀── the UDP socket
+//	                                 │ └── asked ── Service.Handle ◀── discovery v5's TALKREQ
+//	                                 │ └── opener ── Service.Sniff ◀── the UDP socket
 //	                                 ├─ call-<id>     one call of ours, until there is a connection or none
 //	                                 └─ answer-<id>   one call that we were rung for
 //
 // # Who talks to whom
 //
-// The node makes one [Desk], gives its methods to discovery, and spawns the actor from
+// The node makes one [Service], gives its methods to discovery, and spawns the actor from
 // [Props] (permanent). What blocks (TALKREQs, connections) runs in goroutines that
 // an actor started, whose panic is the actor's crash.
 //

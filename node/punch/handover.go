@@ -9,7 +9,7 @@ import (
 )
 
 // handoverTime is how long a connection waits for its taker.
-const handoverTime = 3 * time.Second
+const handoverTimeout = 3 * time.Second
 
 // Handover is a connection on its way from one actor to another. If the other is gone, or
 // too late, it is closed: a message to nobody must not keep it open.
@@ -24,7 +24,7 @@ func NewHandover(clock supervise.Clock, conn net.Conn) *Handover {
 	h := &Handover{conn: conn}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.timer = clock.AfterFunc(handoverTime, h.Drop)
+	h.timer = clock.AfterFunc(handoverTimeout, h.Drop)
 	return h
 }
 

@@ -79,26 +79,26 @@ func TestLyingNeighbour(t *testing.T) {
 		settle()
 		victim := netip.MustParseAddrPort("30.9.9.9:53")
 		for i := range 1000 {
-			b.desk.Handle(stranger.self(), stranger.at(), ringRequest(stranger.id(), victim, byte(i)))
+			b.service.Handle(stranger.self(), stranger.at(), ringRequest(stranger.id(), victim, byte(i)))
 		}
 		if n := b.strayed(); n != 0 {
 			t.Errorf("a node that was not chosen made us send %d datagrams", n)
 		}
 		for i := range 1000 {
-			b.desk.Handle(relay.self(), relay.at(), ringRequest(stranger.id(), victim, byte(i)))
+			b.service.Handle(relay.self(), relay.at(), ringRequest(stranger.id(), victim, byte(i)))
 		}
 		if n := b.strayed(); n == 0 || n > 20 {
 			t.Errorf("the victim got %d datagrams", n)
 		}
 		for i := range 1000 { // as many victims
-			b.desk.Handle(relay.self(), relay.at(), ringRequest(stranger.id(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{30, 9, byte(i >> 8), byte(i)}), 53), byte(i)))
+			b.service.Handle(relay.self(), relay.at(), ringRequest(stranger.id(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{30, 9, byte(i >> 8), byte(i)}), 53), byte(i)))
 		}
 		if n := b.strayed(); n > 60 {
 			t.Errorf("victims got %d datagrams", n)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if n := b.desk.State().Refused; n == 0 {
+		if n := b.service.State().Refused; n == 0 {
 			t.Error("nothing is counted as refused")
 		}
 	})
@@ -151,13 +151,13 @@ func TestRelayIsNoTool(t *testing.T) {
 			{"a node that takes no part", apart.id(), statusUnknown},
 			{"a node that told it where it is", b.id(), statusYes},
 		} {
-			if got := statusOf(t, relay.desk.Handle(caller.self(), caller.at(), callRequest(tc.target, 1))); got != tc.want {
+			if got := statusOf(t, relay.service.Handle(caller.self(), caller.at(), callRequest(tc.target, 1))); got != tc.want {
 				t.Errorf("%s: status %d, want %d", tc.name, got, tc.want)
 			}
 		}
 		rung := 0
 		for i := range 100 {
-			if statusOf(t, relay.desk.Handle(caller.self(), caller.at(), callRequest(b.id(), byte(i)))) == statusYes {
+			if statusOf(t, relay.service.Handle(caller.self(), caller.at(), callRequest(b.id(), byte(i)))) == statusYes {
 				rung++
 			}
 		}
@@ -165,7 +165,7 @@ func TestRelayIsNoTool(t *testing.T) {
 			t.Errorf("%d rings in a minute", rung)
 		}
 		short := request(2, b.id(), [12]byte{1}, []byte{})
-		if got := statusOf(t, relay.desk.Handle(caller.self(), caller.at(), short)); got != statusRefused {
+		if got := statusOf(t, relay.service.Handle(caller.self(), caller.at(), short)); got != statusRefused {
 			t.Errorf("a call smaller than the ring: status %d", got)
 		}
 		time.Sleep(time.Minute)
@@ -177,7 +177,7 @@ func TestPrivateEndpointsTakeNoPart(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay := w.add(public, "30.1.1.10")
 		for _, from := range []string{"127.0.0.1:30303", "192.168.1.2:30303", "10.1.1.1:30303", "100.64.1.1:30303", "[fe80::1]:30303", "0.0.0.0:1"} {
-			if got := relay.desk.Handle(relay.self(), netip.MustParseAddrPort(from), helloRequest(relay.self())); len(got) > 0 {
+			if got := relay.service.Handle(relay.self(), netip.MustParseAddrPort(from), helloRequest(relay.self())); len(got) > 0 {
 				t.Errorf("%s got an answer", from)
 			}
 		}
@@ -199,7 +199,7 @@ func TestPrivateEndpointsGetNothing(t *testing.T) {
 		nowhere, lies := netip.MustParseAddrPort("30.9.9.9:9"), 0
 		for _, to := range []string{"127.0.0.1:53", "192.168.1.2:53", "10.1.1.1:53", "100.64.1.1:53", "[fe80::1]:53", "255.255.255.255:53", "224.0.0.1:53", "240.0.0.1:53", "[64:ff9b::a01:101]:53", "[64:ff9b:1::a01:101]:53", "[::7f00:1]:53"} {
 			at := netip.MustParseAddrPort(to)
-			if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(caller.id(), at, 1))); got != statusRefused {
+			if got := statusOf(t, b.service.Handle(relay.self(), relay.at(), ringRequest(caller.id(), at, 1))); got != statusRefused {
 				t.Errorf("RING that names %s: status %d", to, got)
 			}
 			relay.mu.Lock()
@@ -208,7 +208,7 @@ func TestPrivateEndpointsGetNothing(t *testing.T) {
 					return nil
 				}
 				opener := append([]byte{0, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42}, tokenOf(request)...)
-				if !b.desk.Sniff(opener, at) {
+				if !b.service.Sniff(opener, at) {
 					t.Errorf("an opener from %v is left to discovery", at)
 				}
 				if lies++; lies%2 == 0 {
@@ -254,18 +254,18 @@ func TestBannedAreRefused(t *testing.T) {
 			h.banned = bad
 			h.mu.Unlock()
 		}
-		if got := relay.desk.Handle(bad.self(), bad.at(), helloRequest(bad.self())); len(got) > 0 {
+		if got := relay.service.Handle(bad.self(), bad.at(), helloRequest(bad.self())); len(got) > 0 {
 			t.Errorf("HELLO got %x", got)
 		}
-		if got := statusOf(t, relay.desk.Handle(good.self(), good.at(), callRequest(bad.id(), 1))); got != statusUnknown {
+		if got := statusOf(t, relay.service.Handle(good.self(), good.at(), callRequest(bad.id(), 1))); got != statusUnknown {
 			t.Errorf("CALL for it got status %d", got)
 		}
 		for _, at := range []netip.AddrPort{bad.at(), good.at()} { // it may be elsewhere by now
-			if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(bad.id(), at, 1))); got != statusRefused {
+			if got := statusOf(t, b.service.Handle(relay.self(), relay.at(), ringRequest(bad.id(), at, 1))); got != statusRefused {
 				t.Errorf("RING for it at %v got status %d", at, got)
 			}
 		}
-		if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(good.id(), bad.at(), 1))); got != statusRefused {
+		if got := statusOf(t, b.service.Handle(relay.self(), relay.at(), ringRequest(good.id(), bad.at(), 1))); got != statusRefused {
 			t.Errorf("RING for another at its address got status %d", got)
 		}
 	})
@@ -289,7 +289,7 @@ func TestHelloProvesTheEndpoint(t *testing.T) {
 			{"a record with another endpoint", liar, elsewhere, liar.self(), true, false},
 			{"a true one", honest, honest.at(), honest.self(), true, true},
 		} {
-			got := relay.desk.Handle(tc.from.self(), tc.at, helloRequest(tc.record))
+			got := relay.service.Handle(tc.from.self(), tc.at, helloRequest(tc.record))
 			if answers := len(got) > 0; answers != tc.answers {
 				t.Errorf("%s: answered: %v", tc.name, answers)
 			}
@@ -311,13 +311,13 @@ func TestFloodOfCalls(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 2000 {
 			all.Go(func() {
-				if got := relay.desk.Handle(caller.self(), caller.at(), callRequest(b.id(), byte(i))); len(got) > 64 {
+				if got := relay.service.Handle(caller.self(), caller.at(), callRequest(b.id(), byte(i))); len(got) > 64 {
 					t.Errorf("an answer of %d bytes", len(got))
 				}
 			})
 		}
 		all.Wait()
-		if s := relay.desk.State(); s.Relayed > 30 || s.Refused < 1900 {
+		if s := relay.service.State(); s.Relayed > 30 || s.Refused < 1900 {
 			t.Errorf("%d relayed, %d refused", s.Relayed, s.Refused)
 		}
 	})
@@ -332,9 +332,9 @@ func FuzzHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		w := &world{t: t}
 		h := w.host(public, "30.1.1.11")
-		if got := h.desk.Handle(h.self(), at, b); len(got) > 128 {
+		if got := h.service.Handle(h.self(), at, b); len(got) > 128 {
 			t.Errorf("%x: an answer of %d bytes", b, len(got))
 		}
-		h.desk.Sniff(b, at)
+		h.service.Sniff(b, at)
 	})
 }

@@ -30,7 +30,7 @@ func (c *counter) Talk(*enode.Node, string, []byte) ([]byte, error) {
 	if c.silence != nil {
 		<-c.silence
 	}
-	return encode(ringAnswer{Status: yes}), nil
+	return encode(ringAnswer{Status: accepted}), nil
 }
 
 func (c *counter) Send(netip.AddrPort, []byte) error {
@@ -106,21 +106,21 @@ func TestLimits(t *testing.T) {
 		}
 		return nodes
 	}
-	type try func(d *Desk, i int) (through bool)
-	ask := func(d *Desk, n *enode.Node, msg any) []byte {
+	type try func(d *Service, i int) (through bool)
+	ask := func(d *Service, n *enode.Node, msg any) []byte {
 		where, _ := n.UDPEndpoint()
 		return d.Handle(n, where, encodeRequest(msg))
 	}
 	calls := func(from, to [tries]*enode.Node) try {
-		return func(d *Desk, i int) bool {
+		return func(d *Service, i int) bool {
 			a, err := decode[callAnswer](ask(d, from[i], call{Target: to[i].ID(), Padding: make([]byte, callPadding)}))
-			return err == nil && a.Status == yes
+			return err == nil && a.Status == accepted
 		}
 	}
 	rings := func(from [tries]*enode.Node, to func(int) netip.Addr) try {
-		return func(d *Desk, i int) bool {
+		return func(d *Service, i int) bool {
 			a, err := decode[ringAnswer](ask(d, from[i], ring{Caller: enode.ID{9}, Endpoint: endpoint{netip.AddrPortFrom(to(i), 53)}}))
-			return err == nil && a.Status == yes
+			return err == nil && a.Status == accepted
 		}
 	}
 	for _, tc := range []struct {
@@ -128,7 +128,7 @@ func TestLimits(t *testing.T) {
 		try  try
 		want int
 	}{
-		{"requests of one node", func(d *Desk, i int) bool { return len(ask(d, apart[0], open{Port: 1})) > 0 }, 120},
+		{"requests of one node", func(d *Service, i int) bool { return len(ask(d, apart[0], open{Port: 1})) > 0 }, 120},
 		{"CALLs of one node", calls(one(apart), targets), 30},
 		{"CALLs of one address", calls(together, targets), 60},
 		{"CALLs of one /64", calls(house6, targets), 60},
@@ -137,10 +137,10 @@ func TestLimits(t *testing.T) {
 		{"openers for one relay", rings(one(apart), v4), 60},
 		{"openers to one address", rings(apart, same4), 20},
 		{"openers to one /64", rings(apart, v6), 20},
-		{"connections of one address to be let in", func(d *Desk, i int) bool {
-			before := d.cfg.Door.(*counter).awaited
+		{"connections of one address to be let in", func(d *Service, i int) bool {
+			before := d.cfg.TCPPort.(*counter).awaited
 			ask(d, together[i], hello{Record: together[i].Record(), TCP: true})
-			return d.cfg.Door.(*counter).awaited > before
+			return d.cfg.TCPPort.(*counter).awaited > before
 		}, 20},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -149,13 +149,13 @@ func TestLimits(t *testing.T) {
 			for i := range tries {
 				c.known[targets[i].ID()], c.known[housed[i].ID()] = targets[i], housed[i]
 			}
-			d := New(Config{Line: c, Door: c})
+			d := New(Config{Line: c, TCPPort: c})
 			nobody := system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 				if msg, ok := ctx.Message().(*openAsked); ok {
 					msg.reply <- openAnswer{}
 				}
 			}))
-			d.puncher.Store(&address{system.Root, nobody})
+			d.puncher.Store(&actorRef{system.Root, nobody})
 			chosen := func(enode.ID, time.Time) bool { return true }
 			d.chosen.Store(&chosen)
 			for minute := range 2 {

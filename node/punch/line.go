@@ -33,7 +33,7 @@ type Line interface {
 
 // Door is the listening TCP port as hole punching uses it. Its methods are safe from any
 // goroutine.
-type Door interface {
+type TCPPort interface {
 	// Observed connects from the listening port to a neighbour's TCP port and gives our
 	// endpoint as the neighbour sees it. The connection is kept until held is closed, so that the NAT
 	// keeps its binding.

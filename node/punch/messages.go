@@ -74,7 +74,7 @@ type rung struct {
 }
 
 // greeted says that a node said HELLO, while we don't know where we are ourselves.
-type greeted struct {
+type helloReceived struct {
 	supervise.Late
 	from *enode.Node
 	at   netip.AddrPort // where it is
@@ -96,7 +96,7 @@ type openAsked struct {
 type due struct{ supervise.Late }
 
 // helloed says what a neighbour sees, or why it doesn't say.
-type helloed struct {
+type helloAnswered struct {
 	supervise.Late
 	relay  *enode.Node
 	answer helloAnswer
@@ -104,7 +104,7 @@ type helloed struct {
 }
 
 // ponged is the same by a neighbour who does not take part.
-type ponged struct {
+type pingAnswered struct {
 	supervise.Late
 	by       netip.AddrPort
 	observed netip.AddrPort
@@ -112,7 +112,7 @@ type ponged struct {
 }
 
 // otherSaw is what the other port of a neighbour sees.
-type otherSaw struct {
+type secondPortSaw struct {
 	supervise.Late
 	by       netip.AddrPort
 	token    token
@@ -120,7 +120,7 @@ type otherSaw struct {
 }
 
 // introduced is a neighbour's record, for one of whom we had a URL only.
-type introduced struct {
+type recordReceived struct {
 	supervise.Late
 	id   enode.ID
 	node *enode.Node // nil: it didn't answer
@@ -154,13 +154,13 @@ type answerEnded struct {
 
 // crossing tells a call that its target calls us, and wants to connect. The call answers
 // OPEN if it goes on itself; else it ends, and has the puncher answer.
-type crossing struct {
+type crossCall struct {
 	supervise.Late
 	asked *openAsked
 }
 
 // gaveWay is the call's word for the latter.
-type gaveWay struct {
+type callYielded struct {
 	supervise.Late
 	asked *openAsked
 }
@@ -174,7 +174,7 @@ type (
 		target netip.AddrPort
 		err    error
 	}
-	heardOpener struct {
+	openerReceived struct {
 		supervise.Late
 		from netip.AddrPort
 	}
@@ -182,8 +182,8 @@ type (
 		supervise.Late
 		err error
 	}
-	paused  struct{ supervise.Late }
-	learned struct { // our TCP port
+	pauseOver struct{ supervise.Late }
+	learned   struct { // our TCP port
 		supervise.Late
 		port uint16
 		err  error
@@ -194,7 +194,7 @@ type (
 		trip   time.Duration
 		err    error
 	}
-	met struct {
+	connected struct {
 		supervise.Late
 		conn *Handover
 		err  error

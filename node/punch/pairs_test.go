@@ -90,7 +90,7 @@ func onePair(t *testing.T, w *world, a, b kind, limit time.Duration) {
 		case symmetric:
 			want = punch.AddressDependent
 		}
-		if s := h.desk.State(); s.Belief != want {
+		if s := h.service.State(); s.Belief != want {
 			t.Fatalf("%v believes %v of its NAT, want %v", h.kind, s.Belief, want)
 		}
 	}
@@ -113,7 +113,7 @@ func onePair(t *testing.T, w *world, a, b kind, limit time.Duration) {
 		t.Fatal(r.Err)
 	}
 	talk(t, r.Conn.Take(), <-target.in)
-	if n := caller.desk.State().Calls[punch.EndedLinked]; n != 1 {
+	if n := caller.service.State().Calls[punch.EndedLinked]; n != 1 {
 		t.Errorf("%d calls are counted", n)
 	}
 }

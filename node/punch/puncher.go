@@ -21,50 +21,50 @@ const (
 )
 
 // Props makes the puncher. It is to be spawned once, under a supervisor that restarts it.
-func (d *Desk) Props() *actor.Props {
-	return supervise.PropsOf(func() actor.Actor { return &puncher{Desk: d} }, d.cfg.Journal, actor.WithSupervisor(supervise.EndFailed{Journal: d.cfg.Journal}))
+func (s *Service) Props() *actor.Props {
+	return supervise.PropsOf(func() actor.Actor { return &puncher{Service: s} }, s.cfg.Journal, actor.WithSupervisor(supervise.EndFailed{Journal: s.cfg.Journal}))
 }
 
 // puncher is the actor that knows what NAT we are behind, keeps neighbours told of it, and
 // has an actor for each call.
 type puncher struct {
-	*Desk
+	*Service
 	root   *actor.RootContext
 	self   *actor.PID
 	ctx    context.Context // ends with the incarnation
 	cancel context.CancelFunc
 
-	plan    relayPlan
-	tcp     netip.AddrPort             // our TCP endpoint as a neighbour saw it
-	probing bool                       // that is being found out
-	probed  netip.AddrPort             // the UDP endpoint for which it was
-	again   time.Time                  // when to try again, after a failure
-	met     map[enode.ID]*acquaintance // neighbours that we have URLs of
-	pinged  time.Time                  // when neighbours that don't take part were pinged
-	asked   time.Time                  // when one was that had said HELLO
-	timer   supervise.Timer
+	plan          relayPlan
+	tcpEndpoint   netip.AddrPort             // our TCP endpoint as a neighbour saw it
+	portPending   bool                       // that is being found out
+	portFor       netip.AddrPort             // the UDP endpoint for which it was
+	portRetryAt   time.Time                  // when to try again, after a failure
+	urlNeighbours map[enode.ID]*urlNeighbour // neighbours that we have URLs of
+	lastPings     time.Time                  // when neighbours that don't take part were pinged
+	lastHelloPing time.Time                  // when one was that had said HELLO
+	timer         supervise.Timer
 
-	insisted int       // HELLOs that were said again soon
-	insistAt time.Time // when to say the next one; zero: no neighbour has answered yet
+	helloRepeats  int       // HELLOs that were said again soon
+	helloRepeatAt time.Time // when to say the next one; zero: no neighbour has answered yet
 
-	over    bool                   // there is nothing more to begin
-	calls   map[enode.ID]*underway // by target
-	came    map[enode.ID]time.Time // until when a caller is left to begin RLPx
-	answers map[enode.ID]*underway // by caller
-	shown   State
+	stopped   bool                     // there is nothing more to begin
+	calls     map[enode.ID]*activeCall // by target
+	connected map[enode.ID]time.Time   // until when a caller is left to begin RLPx
+	answers   map[enode.ID]*activeCall // by caller
+	published State
 }
 
 // underway is a call or an answer with its actor.
-type underway struct {
+type activeCall struct {
 	pid          *actor.PID
 	asker        *actor.PID // of a call, as what follows
 	ours, theirs NAT
 	token        token // of an answer, as what follows: the call's
-	asked        bool  // the caller wants to connect
+	openReceived bool  // the caller wants to connect
 }
 
 func (p *puncher) Receive(ctx actor.Context) {
-	if p.over {
+	if p.stopped {
 		p.decline(ctx.Message())
 		return
 	}
@@ -73,17 +73,17 @@ func (p *puncher) Receive(ctx actor.Context) {
 	case *actor.Started:
 		p.start(ctx)
 	case *due:
-	case *helloed:
-		p.helloed(msg, now)
-	case *ponged:
+	case *helloAnswered:
+		p.helloAnswered(msg, now)
+	case *pingAnswered:
 		if msg.err == nil {
 			p.observe(msg.by, msg.observed, now)
 		}
-	case *otherSaw:
+	case *secondPortSaw:
 		p.forget(msg.token)
 		p.observe(msg.by, msg.observed, now)
-	case *greeted:
-		p.greeted(msg, now)
+	case *helloReceived:
+		p.helloReceived(msg, now)
 		return // as after what follows: nothing is due because of what others send
 	case *rung:
 		p.rung(ctx, msg, now)
@@ -91,24 +91,24 @@ func (p *puncher) Receive(ctx actor.Context) {
 	case *openAsked:
 		p.openAsked(ctx, msg)
 		return
-	case *introduced:
-		p.introduced(msg, now)
+	case *recordReceived:
+		p.recordReceived(msg, now)
 	case *tcpSeen:
 		p.tcpSeen(msg)
 	case *Mapped:
 		p.belief.mapped(msg.Open)
 	case *Renewed:
-		p.plan.renewed()
+		p.plan.helloAll()
 	case *Reach:
 		p.reach(ctx, msg, now)
-	case *gaveWay:
+	case *callYielded:
 		p.answer(ctx, msg.asked)
 	case *callEnded:
 		p.callEnded(ctx, msg, now)
 	case *answerEnded:
 		p.answerEnded(ctx, msg)
 	case *actor.Terminated:
-		p.gone(msg.Who, now)
+		p.terminated(msg.Who, now)
 	case *actor.Restarting, *actor.Stopping:
 		p.end()
 		return
@@ -121,11 +121,11 @@ func (p *puncher) Receive(ctx actor.Context) {
 func (p *puncher) start(ctx actor.Context) {
 	p.root, p.self = ctx.ActorSystem().Root, ctx.Self()
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.calls, p.answers, p.came = map[enode.ID]*underway{}, map[enode.ID]*underway{}, map[enode.ID]time.Time{}
-	p.met = map[enode.ID]*acquaintance{}
-	p.shown = p.State()
-	p.other.open(p.Desk, p.spawn)
-	p.puncher.Store(&address{p.root, p.self})
+	p.calls, p.answers, p.connected = map[enode.ID]*activeCall{}, map[enode.ID]*activeCall{}, map[enode.ID]time.Time{}
+	p.urlNeighbours = map[enode.ID]*urlNeighbour{}
+	p.published = p.State()
+	p.secondPort.open(p.Service, p.spawn)
+	p.puncher.Store(&actorRef{p.root, p.self})
 }
 
 // decline answers what comes while the actors of calls are being stopped: what was begun
@@ -149,14 +149,14 @@ func (p *puncher) end() {
 	for id, u := range p.calls {
 		supervise.Send(p.root, u.asker, &Reached{ID: id, Err: ErrDown})
 	}
-	p.over = true
+	p.stopped = true
 	p.cancel()
 	p.puncher.Store(nil)
 	p.chosen.Store(nil)
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-	p.other.close()
+	p.secondPort.close()
 }
 
 func (p *puncher) tell(msg any) { supervise.Send(p.root, p.self, msg) }
@@ -166,15 +166,15 @@ func (p *puncher) spawn(f func()) { supervise.Go(p.root, p.self, f) }
 // proceed says HELLO to those whose turn it is, tells what is new, and sees to it that the
 // next turn comes.
 func (p *puncher) proceed(now time.Time) {
-	again := p.insist(now)
+	again := p.repeatHellos(now)
 	for _, n := range p.plan.next(now, p.neighbours(now), p.belief.nat(now) != Open) {
 		p.hello(n, false)
 	}
 	chosen := p.plan.choices()
 	p.chosen.Store(&chosen)
-	p.look(now)
+	p.pingNeighbours(now)
 	p.findPort()
-	p.show(now)
+	p.publishChange(now)
 	if p.timer != nil {
 		p.timer.Stop()
 	}
@@ -182,15 +182,15 @@ func (p *puncher) proceed(now time.Time) {
 }
 
 // show tells what is new.
-func (p *puncher) show(now time.Time) {
+func (p *puncher) publishChange(now time.Time) {
 	s := State{
-		Belief: p.belief.nat(now), Observed: p.belief.endpoint(now), TCP: p.tcp,
-		Calls: p.shown.Calls, Rung: p.shown.Rung,
+		Belief: p.belief.nat(now), Observed: p.belief.endpoint(now), TCP: p.tcpEndpoint,
+		Calls: p.published.Calls, Rung: p.published.Rung,
 	}
 	for _, n := range p.plan.relays(now) {
 		s.Relays = append(s.Relays, n.ID())
 	}
-	if s.Belief == p.shown.Belief && s.Observed == p.shown.Observed && s.TCP == p.shown.TCP && slices.Equal(s.Relays, p.shown.Relays) {
+	if s.Belief == p.published.Belief && s.Observed == p.published.Observed && s.TCP == p.published.TCP && slices.Equal(s.Relays, p.published.Relays) {
 		return
 	}
 	p.publish(s)
@@ -198,7 +198,7 @@ func (p *puncher) show(now time.Time) {
 
 // publish makes a state the one that others see. What it holds is never written to again.
 func (p *puncher) publish(s State) {
-	p.shown = s
+	p.published = s
 	p.state.Store(&s)
 	if p.cfg.Changed != nil {
 		p.cfg.Changed(p.State())

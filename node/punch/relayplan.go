@@ -13,38 +13,38 @@ import (
 
 const (
 	// planSize is how many neighbours are told where we are.
-	planSize = 3
+	maxChosen = 3
 	// helloEvery keeps our NAT's bindings, the shortest of which live 30 s, and openEvery
 	// tells that we are still there where there are none to keep. Up to a tenth of either is
 	// taken off at random.
-	helloEvery, openEvery = 20 * time.Second, 5 * time.Minute
+	helloEvery, helloEveryOpen = 20 * time.Second, 5 * time.Minute
 	// helloAgain is how long after the first failure the next HELLO goes out; then it doubles.
-	helloAgain = time.Second
+	helloRetry = time.Second
 	// helloLeast is the least between two HELLOs to one neighbour, however often our record changes.
-	helloLeast = 500 * time.Millisecond
+	helloMinGap = 500 * time.Millisecond
 	// helloFails is how many HELLOs in vain have a neighbour replaced, and helloRest for how
 	// long it is not taken again.
-	helloFails, helloRest = 3, 5 * time.Minute
+	maxHelloFails, helloExclusion = 3, 5 * time.Minute
 	// helloHolds is how long a neighbour that we said HELLO to may ring us, and a neighbour
 	// that answered is one to call through.
-	helloHolds = 2 * time.Minute
+	helloValidity = 2 * time.Minute
 	// While there are too few relays, neighbours are looked through every lookEarly for the
 	// first early, in which discovery fills its table, and every lookLate then.
-	lookEarly, lookLate, early = 500 * time.Millisecond, 5 * time.Second, 10 * time.Second
+	lookEarly, lookLate, earlyPhase = 500 * time.Millisecond, 5 * time.Second, 10 * time.Second
 )
 
 // relayPlan says which neighbours to tell where we are, and when. The zero value is ready.
 type relayPlan struct {
 	random func() float64 // from [0,1), for jitter; nil: math/rand
 
-	kept   []*relay // in the order in which they were chosen
-	eager  bool     // we are not open
-	born   time.Time
-	looked time.Time
+	chosen   []*relay // in the order in which they were chosen
+	notOpen  bool     // we are not open
+	started  time.Time
+	lastLook time.Time
 
 	// Both grow by a neighbour for each HELLO at most, and forget.
-	told    map[enode.ID]time.Time // when we last said HELLO
-	resting map[enode.ID]time.Time // until when a neighbour is not taken again
+	lastHello map[enode.ID]time.Time // when we last said HELLO
+	excluded  map[enode.ID]time.Time // until when a neighbour is not taken again
 }
 
 // relay is a neighbour that was chosen.
@@ -57,35 +57,35 @@ type relay struct {
 }
 
 // lost is true for one that is replaced as soon as there is another.
-func (r *relay) lost() bool { return r.fails >= helloFails }
+func (r *relay) replaceable() bool { return r.fails >= maxHelloFails }
 
 // next chooses among the neighbours, and gives those to whom HELLO is to be said now. eager is
 // true while we are not open. A neighbour that was chosen stays so when it is no longer
 // among the neighbours, as long as it answers.
 func (p *relayPlan) next(now time.Time, neighbours []*enode.Node, eager bool) (hello []*enode.Node) {
-	if p.born.IsZero() {
-		p.born = now
-		p.told, p.resting = map[enode.ID]time.Time{}, map[enode.ID]time.Time{}
+	if p.started.IsZero() {
+		p.started = now
+		p.lastHello, p.excluded = map[enode.ID]time.Time{}, map[enode.ID]time.Time{}
 	}
-	if eager && !p.eager {
-		p.renewed() // the bindings that we need from now on are not there
+	if eager && !p.notOpen {
+		p.helloAll() // the bindings that we need from now on are not there
 	}
-	p.looked, p.eager = now, eager
-	maps.DeleteFunc(p.told, func(_ enode.ID, at time.Time) bool { return now.Sub(at) > helloHolds })
-	maps.DeleteFunc(p.resting, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
+	p.lastLook, p.notOpen = now, eager
+	maps.DeleteFunc(p.lastHello, func(_ enode.ID, at time.Time) bool { return now.Sub(at) > helloValidity })
+	maps.DeleteFunc(p.excluded, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
 	p.refresh(neighbours, now)
 	p.replace(neighbours, now)
-	for len(p.kept) < planSize {
+	for len(p.chosen) < maxChosen {
 		n := p.pick(neighbours, nil)
 		if n == nil {
 			break
 		}
-		p.kept = append(p.kept, newRelay(n, now))
+		p.chosen = append(p.chosen, newRelay(n, now))
 	}
-	for _, r := range p.kept {
-		if !now.Before(r.due) && p.rested(r, now) {
+	for _, r := range p.chosen {
+		if !now.Before(r.due) && p.helloAllowed(r, now) {
 			hello = append(hello, r.node)
-			p.told[r.node.ID()] = now
+			p.lastHello[r.node.ID()] = now
 			r.due = now.Add(p.interval(r))
 		}
 	}
@@ -100,14 +100,14 @@ func (p *relayPlan) refresh(neighbours []*enode.Node, now time.Time) {
 			newest[n.ID()] = n
 		}
 	}
-	p.kept = slices.DeleteFunc(p.kept, func(r *relay) bool {
+	p.chosen = slices.DeleteFunc(p.chosen, func(r *relay) bool {
 		n := newest[r.node.ID()]
 		if n == nil || n.Seq() <= r.node.Seq() {
 			return false
 		}
 		nat, ok := relayable(n)
 		if !ok {
-			p.resting[n.ID()] = now.Add(helloRest) // or by a record that changes all the time it would get as many HELLOs
+			p.excluded[n.ID()] = now.Add(helloExclusion) // or by a record that changes all the time it would get as many HELLOs
 			return true
 		}
 		r.node, r.nat = n, nat
@@ -119,19 +119,19 @@ func (p *relayPlan) refresh(neighbours []*enode.Node, now time.Time) {
 // network with another if there is one in a network of its own: who has a network and was
 // there first is not to be all that we have.
 func (p *relayPlan) replace(neighbours []*enode.Node, now time.Time) {
-	for i, r := range slices.Backward(p.kept) {
+	for i, r := range slices.Backward(p.chosen) {
 		crowded := p.crowded(r.node, r)
-		if !r.lost() && !crowded {
+		if !r.replaceable() && !crowded {
 			continue
 		}
 		n := p.pick(neighbours, r)
 		switch {
 		case n == nil:
-		case r.lost():
-			p.resting[r.node.ID()] = now.Add(helloRest)
-			p.kept[i] = newRelay(n, now)
+		case r.replaceable():
+			p.excluded[r.node.ID()] = now.Add(helloExclusion)
+			p.chosen[i] = newRelay(n, now)
 		case !p.crowded(n, r):
-			p.kept[i] = newRelay(n, now)
+			p.chosen[i] = newRelay(n, now)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func (p *relayPlan) pick(neighbours []*enode.Node, instead *relay) (best *enode.
 	most := -1
 	for _, n := range neighbours {
 		nat, ok := relayable(n)
-		if _, resting := p.resting[n.ID()]; !ok || resting || p.has(n.ID()) {
+		if _, resting := p.excluded[n.ID()]; !ok || resting || p.has(n.ID()) {
 			continue
 		}
 		score := 0
@@ -177,22 +177,22 @@ func (p *relayPlan) crowded(n *enode.Node, except *relay) bool {
 	if netaddr.Private(ip) {
 		return false
 	}
-	return slices.ContainsFunc(p.kept, func(r *relay) bool {
+	return slices.ContainsFunc(p.chosen, func(r *relay) bool {
 		return r != except && netaddr.Network(r.node.IPAddr()) == netaddr.Network(ip)
 	})
 }
 
 // rested is true unless the neighbour has just been told.
-func (p *relayPlan) rested(r *relay, now time.Time) bool {
-	at, ok := p.told[r.node.ID()]
-	return !ok || now.Sub(at) >= helloLeast
+func (p *relayPlan) helloAllowed(r *relay, now time.Time) bool {
+	at, ok := p.lastHello[r.node.ID()]
+	return !ok || now.Sub(at) >= helloMinGap
 }
 
 // interval is the time until the HELLO after this one.
 func (p *relayPlan) interval(r *relay) time.Duration {
 	every := helloEvery
-	if !p.eager && r.fails == 0 {
-		every = openEvery
+	if !p.notOpen && r.fails == 0 {
+		every = helloEveryOpen
 	}
 	random := p.random
 	if random == nil {
@@ -204,7 +204,7 @@ func (p *relayPlan) interval(r *relay) time.Duration {
 func (p *relayPlan) has(id enode.ID) bool { return p.find(id) != nil }
 
 func (p *relayPlan) find(id enode.ID) *relay {
-	for _, r := range p.kept {
+	for _, r := range p.chosen {
 		if r.node.ID() == id {
 			return r
 		}
@@ -213,8 +213,8 @@ func (p *relayPlan) find(id enode.ID) *relay {
 }
 
 // renewed has all told at once: our record is another.
-func (p *relayPlan) renewed() {
-	for _, r := range p.kept {
+func (p *relayPlan) helloAll() {
+	for _, r := range p.chosen {
 		r.due = time.Time{}
 	}
 }
@@ -233,8 +233,8 @@ func (p *relayPlan) failed(id enode.ID, now time.Time) {
 		return
 	}
 	again := helloEvery
-	if r.fails++; !r.lost() {
-		again = helloAgain << (r.fails - 1)
+	if r.fails++; !r.replaceable() {
+		again = helloRetry << (r.fails - 1)
 	}
 	if at := now.Add(again); at.Before(r.due) {
 		r.due = at
@@ -244,12 +244,12 @@ func (p *relayPlan) failed(id enode.ID, now time.Time) {
 // relays gives those to call through, the best first: those that answered of late and didn't
 // fail since, then those that are open, then those chosen first.
 func (p *relayPlan) relays(now time.Time) []*enode.Node {
-	holds := helloHolds
-	if !p.eager {
-		holds += openEvery // as they are not asked more often
+	holds := helloValidity
+	if !p.notOpen {
+		holds += helloEveryOpen // as they are not asked more often
 	}
 	var good []*relay
-	for _, r := range p.kept {
+	for _, r := range p.chosen {
 		if !r.answered.IsZero() && now.Sub(r.answered) <= holds {
 			good = append(good, r)
 		}
@@ -273,38 +273,38 @@ func (p *relayPlan) chose(id enode.ID, now time.Time) bool { return p.choices()(
 
 // choices is chose for other goroutines, as things stand.
 func (p *relayPlan) choices() func(id enode.ID, now time.Time) bool {
-	told := maps.Clone(p.told)
+	told := maps.Clone(p.lastHello)
 	return func(id enode.ID, now time.Time) bool {
 		at, ok := told[id]
-		return ok && now.Sub(at) <= helloHolds
+		return ok && now.Sub(at) <= helloValidity
 	}
 }
 
 // wait is the time until next has something to do. After next it is never zero.
 func (p *relayPlan) wait(now time.Time) time.Duration {
-	if p.born.IsZero() {
+	if p.started.IsZero() {
 		return 0
 	}
-	at := p.looked.Add(openEvery)
+	at := p.lastLook.Add(helloEveryOpen)
 	healthy := 0
-	for _, r := range p.kept {
+	for _, r := range p.chosen {
 		due := r.due
-		if told, ok := p.told[r.node.ID()]; ok && due.Before(told.Add(helloLeast)) {
-			due = told.Add(helloLeast)
+		if told, ok := p.lastHello[r.node.ID()]; ok && due.Before(told.Add(helloMinGap)) {
+			due = told.Add(helloMinGap)
 		}
 		if due.Before(at) {
 			at = due
 		}
-		if !r.lost() {
+		if !r.replaceable() {
 			healthy++
 		}
 	}
-	if healthy < planSize {
+	if healthy < maxChosen {
 		look := lookLate
-		if now.Sub(p.born) < early {
+		if now.Sub(p.started) < earlyPhase {
 			look = lookEarly
 		}
-		if again := p.looked.Add(look); again.Before(at) {
+		if again := p.lastLook.Add(look); again.Before(at) {
 			at = again
 		}
 	}

@@ -163,12 +163,12 @@ func TestRelaysAreTold(t *testing.T) {
 func TestRelaysAreToldOfAnotherRecord(t *testing.T) {
 	p := newPlay(t, a1, b2)
 	p.until(7 * time.Second)
-	p.plan.renewed()
+	p.plan.helloAll()
 	if got := numbers(p.turn()); !slices.Equal(got, []int{1, 2}) {
 		t.Errorf("at once: %v", got)
 	}
-	p.plan.renewed()
-	if got, wait := p.turn(), p.plan.wait(p.now); len(got) > 0 || wait != helloLeast {
+	p.plan.helloAll()
+	if got, wait := p.turn(), p.plan.wait(p.now); len(got) > 0 || wait != helloMinGap {
 		t.Errorf("and at once again: %v, wait %v", numbers(got), wait)
 	}
 	p.until(28 * time.Second)
@@ -342,12 +342,12 @@ func TestRelayPlanHolds(t *testing.T) {
 				records[i] = neighbour(i, fmt.Sprintf("30.0.%d.%d", random.IntN(6), i+1), random.IntN(4), records[i].Seq()+1)
 			}
 			if random.IntN(100) == 0 {
-				p.renewed()
+				p.helloAll()
 				renewals++
 			}
 			for _, id := range numbers(p.next(now, records[:random.IntN(len(records)+1)], random.IntN(50) > 0)) {
 				hellos++
-				if at, ok := last[id]; ok && now.Sub(at) < helloLeast {
+				if at, ok := last[id]; ok && now.Sub(at) < helloMinGap {
 					t.Fatalf("seed %d, turn %d: %d is told twice within %v", seed, turn, id, now.Sub(at))
 				}
 				last[id] = now
@@ -360,16 +360,16 @@ func TestRelayPlanHolds(t *testing.T) {
 					p.answered(nodeID(id), now)
 				}
 			}
-			if len(p.kept) > planSize || len(p.told) > len(records) || len(p.resting) > len(records) {
-				t.Fatalf("seed %d, turn %d: %d relays, %d told, %d resting", seed, turn, len(p.kept), len(p.told), len(p.resting))
+			if len(p.chosen) > maxChosen || len(p.lastHello) > len(records) || len(p.excluded) > len(records) {
+				t.Fatalf("seed %d, turn %d: %d relays, %d told, %d resting", seed, turn, len(p.chosen), len(p.lastHello), len(p.excluded))
 			}
-			for i, r := range p.kept {
-				if r.nat > Open || p.find(r.node.ID()) != p.kept[i] {
+			for i, r := range p.chosen {
+				if r.nat > Open || p.find(r.node.ID()) != p.chosen[i] {
 					t.Fatalf("seed %d, turn %d: relay %v of NAT %v", seed, turn, r.node.ID(), r.nat)
 				}
 			}
 			wait := p.wait(now)
-			if failing := slices.ContainsFunc(p.kept, func(r *relay) bool { return r.fails > 0 }); wait <= 0 && !failing {
+			if failing := slices.ContainsFunc(p.chosen, func(r *relay) bool { return r.fails > 0 }); wait <= 0 && !failing {
 				t.Fatalf("seed %d, turn %d: wait %v", seed, turn, wait)
 			}
 			now = now.Add(max(wait, time.Millisecond))

@@ -24,10 +24,10 @@ func TestOpenWithoutRing(t *testing.T) {
 		b := w.add(portrestricted, "30.20.20.1", relay)
 		settle()
 		open := func(n byte) uint {
-			return statusOf(t, b.desk.Handle(caller.self(), caller.at(), openRequest(n)))
+			return statusOf(t, b.service.Handle(caller.self(), caller.at(), openRequest(n)))
 		}
 		ring := func(n byte) {
-			if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(caller.id(), caller.at(), n))); got != statusYes {
+			if got := statusOf(t, b.service.Handle(relay.self(), relay.at(), ringRequest(caller.id(), caller.at(), n))); got != statusYes {
 				t.Fatalf("RING: status %d", got)
 			}
 		}
@@ -37,7 +37,7 @@ func TestOpenWithoutRing(t *testing.T) {
 			}
 		}
 		expect("without RING", 1, statusRefused)
-		b.desk.Handle(caller.self(), caller.at(), ringRequest(caller.id(), caller.at(), 1))
+		b.service.Handle(caller.self(), caller.at(), ringRequest(caller.id(), caller.at(), 1))
 		expect("rung by itself", 1, statusRefused)
 		ring(1)
 		expect("with a token that it can't know", 2, statusRefused)
@@ -62,13 +62,13 @@ func TestAnswersAreBounded(t *testing.T) {
 		const most = 16
 		for i := range byte(most + 1) {
 			caller := w.host(public, "30.3.3."+string(rune('0'+i%10)))
-			b.desk.Handle(relay.self(), relay.at(), ringRequest(caller.id(), caller.at(), i))
+			b.service.Handle(relay.self(), relay.at(), ringRequest(caller.id(), caller.at(), i))
 			time.Sleep(time.Millisecond)
 			want := uint(statusNotReady)
 			if i == most {
 				want = statusTooMuch
 			}
-			if got := statusOf(t, b.desk.Handle(caller.self(), caller.at(), openRequest(i))); got != want {
+			if got := statusOf(t, b.service.Handle(caller.self(), caller.at(), openRequest(i))); got != want {
 				t.Errorf("caller %d: status %d, want %d", i, got, want)
 			}
 		}
@@ -83,7 +83,7 @@ func TestRelayThatRingsNobody(t *testing.T) {
 			relays := []*host{w.add(public, "30.1.1.10"), w.add(public, "30.2.2.10")}
 			a, b := w.add(portrestricted, "30.10.10.1", relays...), w.add(portrestricted, "30.20.20.1", relays...)
 			settle()
-			where := b.desk.State().Observed
+			where := b.service.State().Observed
 			relays[liar].mu.Lock()
 			relays[liar].lie = func(request []byte) []byte {
 				if request[0] != 2 {
@@ -109,7 +109,7 @@ func TestManyURLs(t *testing.T) {
 			other := w.host(public, "30.9.9.9")
 			h.table[other.id()] = enode.NewV4(&other.key.PublicKey, other.ip.AsSlice(), hostPort, hostPort)
 		}
-		h.pid = w.system.Root.Spawn(h.desk.Props())
+		h.pid = w.system.Root.Spawn(h.service.Props())
 		w.mu.Lock()
 		w.hosts[h.ip] = h
 		w.mu.Unlock()
@@ -130,7 +130,7 @@ func TestManyGreet(t *testing.T) {
 		for half := range 4 {
 			for range 50 {
 				other := w.host(public, "30.9.9.9")
-				h.desk.Handle(other.self(), other.at(), helloRequest(other.self()))
+				h.service.Handle(other.self(), other.at(), helloRequest(other.self()))
 			}
 			synctest.Wait()
 			h.mu.Lock()
@@ -200,9 +200,9 @@ func TestWhoseCallGoesOn(t *testing.T) {
 			b.mu.Unlock()
 			got := w.reach(a, b)
 			time.Sleep(time.Second)
-			from := b.desk.State().Observed
-			a.desk.Handle(relay.self(), relay.at(), ringRequest(b.id(), from, 1))
-			status := statusOf(t, a.desk.Handle(b.self(), from, openRequest(1)))
+			from := b.service.State().Observed
+			a.service.Handle(relay.self(), relay.at(), ringRequest(b.id(), from, 1))
+			status := statusOf(t, a.service.Handle(b.self(), from, openRequest(1)))
 			x, y := a.id(), b.id()
 			if bytes.Compare(x[:], y[:]) < 0 {
 				lower++
@@ -229,7 +229,7 @@ func TestNeighbourOutOfReach(t *testing.T) {
 		nowhere := w.host(public, "30.9.9.9")
 		h := w.host(portrestricted, "30.20.20.1")
 		h.table[nowhere.id()] = enode.NewV4(&nowhere.key.PublicKey, nil, 0, 0)
-		h.pid = w.system.Root.Spawn(h.desk.Props())
+		h.pid = w.system.Root.Spawn(h.service.Props())
 		w.mu.Lock()
 		w.hosts[h.ip] = h
 		w.mu.Unlock()

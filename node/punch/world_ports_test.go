@@ -148,7 +148,7 @@ func (s *socket) WriteTo(b []byte, to net.Addr) (int, error) {
 	data := append([]byte{}, b...)
 	go func() {
 		if other := s.h.w.cross("udp", netip.AddrPortFrom(s.h.ip, s.port), dst); other != nil {
-			other.desk.Sniff(data, netip.AddrPortFrom(s.h.ip, s.port))
+			other.service.Sniff(data, netip.AddrPortFrom(s.h.ip, s.port))
 		}
 	}()
 	return len(b), nil

@@ -75,8 +75,8 @@ func inWorld(t *testing.T, f func(w *world)) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, h := range w.hosts {
-			if h.desk.Awaited() > 0 || h.desk.Relaying() > 0 {
-				t.Errorf("%v waits for %d datagrams, and relays %d", h.ip, h.desk.Awaited(), h.desk.Relaying())
+			if h.service.Expected() > 0 || h.service.Relaying() > 0 {
+				t.Errorf("%v waits for %d datagrams, and relays %d", h.ip, h.service.Expected(), h.service.Relaying())
 			}
 		}
 		if w.held != 0 || w.ends != 0 {
@@ -87,13 +87,13 @@ func inWorld(t *testing.T, f func(w *world)) {
 
 // host is a node, with a NAT of its own.
 type host struct {
-	w    *world
-	kind kind
-	ip   netip.Addr // of the NAT
-	key  *ecdsa.PrivateKey
-	desk *punch.Desk
-	pid  *actor.PID
-	in   chan net.Conn // what callers brought
+	w       *world
+	kind    kind
+	ip      netip.Addr // of the NAT
+	key     *ecdsa.PrivateKey
+	service *punch.Service
+	pid     *actor.PID
+	in      chan net.Conn // what callers brought
 
 	mu     sync.Mutex
 	record *enode.Node
@@ -130,7 +130,7 @@ func (w *world) add(k kind, ip string, knows ...*host) *host {
 	for _, other := range knows {
 		h.table[other.id()] = other.self()
 	}
-	h.pid = w.system.Root.Spawn(h.desk.Props())
+	h.pid = w.system.Root.Spawn(h.service.Props())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.hosts[h.ip] = h
@@ -149,11 +149,11 @@ func (w *world) host(k kind, ip string) *host {
 		sent: map[flow]map[netip.AddrPort]bool{}, stray: map[netip.AddrPort]int{}, syns: map[netip.AddrPort]*syn{},
 	}
 	h.renew(punch.State{})
-	h.desk = punch.New(punch.Config{
-		ID: h.id(), Self: h.self, Line: h, Door: h, Clock: supervise.SystemClock,
-		OwnAddrs:  func() []netip.Addr { return h.own() },
-		OpenOther: h.openOther,
-		Inbound:   func(conn net.Conn) { h.in <- conn },
+	h.service = punch.New(punch.Config{
+		ID: h.id(), Self: h.self, Line: h, TCPPort: h, Clock: supervise.SystemClock,
+		OwnAddrs:       func() []netip.Addr { return h.own() },
+		OpenSecondPort: h.openOther,
+		Inbound:        func(conn net.Conn) { h.in <- conn },
 		Refuse: func(id enode.ID, addr netip.Addr) bool {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -310,7 +310,7 @@ func (h *host) Talk(to *enode.Node, protocol string, request []byte) ([]byte, er
 				return b
 			}
 		}
-		return at.desk.Handle(h.self(), from, request)
+		return at.service.Handle(h.self(), from, request)
 	})
 }
 
@@ -383,7 +383,7 @@ func (h *host) Send(to netip.AddrPort, datagram []byte) error {
 			socket.in <- packet{datagram, src}
 			return
 		}
-		other.desk.Sniff(datagram, src)
+		other.service.Sniff(datagram, src)
 	}()
 	return nil
 }

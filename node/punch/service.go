@@ -27,12 +27,12 @@ const (
 	callsFrom, ringsTo     = 30, 30
 	callsFromAt, ringsToAt = 60, 60
 	// awaitsAt is for the connections from one address that we let in to tell what we see.
-	awaitsAt = 20
+	connectionsAt = 20
 	// openersBy is for the openers that one neighbour makes us send, and openersTo for those
 	// that go to one address (an IPv6 /64), whoever asks.
 	openersBy, openersTo = 60, 20
 	// otherFrom is for the answers of the other port to one address.
-	otherFrom = 30
+	secondPortFrom = 30
 	// sentTo is for the datagrams to one address that our own calls are worth, wherever relays say
 	// that a target is.
 	sentTo = 60
@@ -41,39 +41,39 @@ const (
 	// the place of all others.
 	maxRelaying, maxRinging = 32, 4
 	// remembered is of how many nodes or addresses each limit knows.
-	remembered = 4096
+	maxKeys = 4096
 )
 
 // Desk is where hole punching and discovery meet, and what outlives the actor's
 // incarnations. Its methods are safe from any goroutine. What relays do is done here: it
 // needs no state but limits.
-type Desk struct {
-	cfg     Config
-	state   atomic.Pointer[State]
-	relayed atomic.Uint64
-	refused atomic.Uint64
-	puncher atomic.Pointer[address]                        // nil: it doesn't run
-	chosen  atomic.Pointer[func(enode.ID, time.Time) bool] // says whether we told a neighbour where we are
-	other   otherPort
-	belief  belief // owned by the puncher, as the memory is
-	memory  memory
+type Service struct {
+	cfg        Config
+	state      atomic.Pointer[State]
+	relayed    atomic.Uint64
+	refused    atomic.Uint64
+	puncher    atomic.Pointer[actorRef]                       // nil: it doesn't run
+	chosen     atomic.Pointer[func(enode.ID, time.Time) bool] // says whether we told a neighbour where we are
+	secondPort secondPort
+	belief     belief // owned by the puncher, as the memory is
+	backoff    backoff
 
-	mu                                      sync.Mutex // guards what follows
-	requests, calls, rings, openersOf       *budget[enode.ID]
-	callsAt, ringsAt, openers, awaits, sent *budget[netip.Prefix] // by host
-	relaying                                int
-	ringing                                 map[enode.ID]int // of relaying, those at each node
-	awaited                                 map[token]awaited
+	mu                                           sync.Mutex // guards what follows
+	requests, calls, rings, openersOf            *budget[enode.ID]
+	callsAt, ringsAt, openers, connections, sent *budget[netip.Prefix] // by host
+	relaying                                     int
+	ringing                                      map[enode.ID]int // of relaying, those at each node
+	expected                                     map[token]expectation
 }
 
 // address is an actor, and how to reach it.
-type address struct {
+type actorRef struct {
 	root *actor.RootContext
 	pid  *actor.PID
 }
 
 // New makes a desk. It opens nothing and starts nothing.
-func New(c Config) *Desk {
+func New(c Config) *Service {
 	if c.Clock == nil {
 		c.Clock = supervise.SystemClock
 	}
@@ -83,115 +83,117 @@ func New(c Config) *Desk {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{
-		cfg: c, awaited: map[token]awaited{},
-		requests: newBudget[enode.ID](requestsFrom, remembered), calls: newBudget[enode.ID](callsFrom, remembered),
-		rings: newBudget[enode.ID](ringsTo, remembered), openersOf: newBudget[enode.ID](openersBy, remembered),
-		callsAt: newBudget[netip.Prefix](callsFromAt, remembered), ringsAt: newBudget[netip.Prefix](ringsToAt, remembered),
-		openers: newBudget[netip.Prefix](openersTo, remembered), awaits: newBudget[netip.Prefix](awaitsAt, remembered),
-		sent:    newBudget[netip.Prefix](sentTo, remembered),
+	s := &Service{
+		cfg: c, expected: map[token]expectation{},
+		requests: newBudget[enode.ID](requestsFrom, maxKeys), calls: newBudget[enode.ID](callsFrom, maxKeys),
+		rings: newBudget[enode.ID](ringsTo, maxKeys), openersOf: newBudget[enode.ID](openersBy, maxKeys),
+		callsAt: newBudget[netip.Prefix](callsFromAt, maxKeys), ringsAt: newBudget[netip.Prefix](ringsToAt, maxKeys),
+		openers: newBudget[netip.Prefix](openersTo, maxKeys), connections: newBudget[netip.Prefix](connectionsAt, maxKeys),
+		sent:    newBudget[netip.Prefix](sentTo, maxKeys),
 		ringing: map[enode.ID]int{},
 	}
-	d.state.Store(&State{Calls: map[string]uint64{}, Rung: map[string]uint64{}})
-	return d
+	s.state.Store(&State{Calls: map[string]uint64{}, Rung: map[string]uint64{}})
+	return s
 }
 
 // State is how things stand.
-func (d *Desk) State() State {
-	s := *d.state.Load()
-	s.Relayed, s.Refused = d.relayed.Load(), d.refused.Load()
-	return s
+func (s *Service) State() State {
+	state := *s.state.Load()
+	state.Relayed, state.Refused = s.relayed.Load(), s.refused.Load()
+	return state
 }
 
 // Handle answers a TALKREQ. It runs in a goroutine of its caller's, and takes a round trip
 // for a CALL. from has proved who it is, and that it is at that endpoint.
-func (d *Desk) Handle(from *enode.Node, at netip.AddrPort, request []byte) []byte {
-	now := d.cfg.Clock.Now()
+func (s *Service) Handle(from *enode.Node, at netip.AddrPort, request []byte) []byte {
+	now := s.cfg.Clock.Now()
 	msg, err := decodeRequest(request)
-	if err != nil || !d.allowed(at) || d.refuses(from.ID(), at.Addr()) || !d.may(d.requests, from.ID(), now) {
+	if err != nil || !s.allowed(at) || s.refusesNode(from.ID(), at.Addr()) || !s.within(s.requests, from.ID(), now) {
 		return nil
 	}
 	switch msg := msg.(type) {
 	case hello:
-		return d.hello(from, at, msg)
+		return s.hello(from, at, msg)
 	case call:
-		return encode(d.relay(from.ID(), at, msg, now))
+		return encode(s.relay(from.ID(), at, msg, now))
 	case ring:
-		return encode(ringAnswer{Status: d.ring(from.ID(), msg, now)})
+		return encode(ringAnswer{Status: s.ring(from.ID(), msg, now)})
 	case open:
-		return encode(d.open(from, at, msg))
+		return encode(s.open(from, at, msg))
 	}
 	return nil
 }
 
 // may takes from a node's budget.
-func (d *Desk) may(b *budget[enode.ID], id enode.ID, now time.Time) bool { return take(d, b, id, now) }
-
-// mayAt takes from an address's budget.
-func (d *Desk) mayAt(b *budget[netip.Prefix], ip netip.Addr, now time.Time) bool {
-	return take(d, b, netaddr.Host(ip), now)
+func (s *Service) within(b *budget[enode.ID], id enode.ID, now time.Time) bool {
+	return take(s, b, id, now)
 }
 
-func take[K comparable](d *Desk, b *budget[K], key K, now time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// mayAt takes from an address's budget.
+func (s *Service) withinAt(b *budget[netip.Prefix], ip netip.Addr, now time.Time) bool {
+	return take(s, b, netaddr.Host(ip), now)
+}
+
+func take[K comparable](s *Service, b *budget[K], key K, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	ok := b.take(key, now)
 	if !ok {
-		d.refused.Add(1)
+		s.refused.Add(1)
 	}
 	return ok
 }
 
 // hello tells a neighbour what we see, and lists it.
-func (d *Desk) hello(from *enode.Node, at netip.AddrPort, msg hello) []byte {
+func (s *Service) hello(from *enode.Node, at netip.AddrPort, msg hello) []byte {
 	n, err := enode.New(enode.ValidSchemes, msg.Record)
 	if err != nil || n.ID() != from.ID() {
 		return nil
 	}
 	if where, ok := n.UDPEndpoint(); ok && where == at {
-		d.cfg.Line.Learn(n)
+		s.cfg.Line.Learn(n)
 	}
-	if to := d.puncher.Load(); to != nil && d.state.Load().Belief == Unknown {
-		supervise.Send(to.root, to.pid, &greeted{from: n, at: at})
+	if to := s.puncher.Load(); to != nil && s.state.Load().Belief == Unknown {
+		supervise.Send(to.root, to.pid, &helloReceived{from: n, at: at})
 	}
-	if msg.TCP && d.cfg.Door != nil && d.mayAt(d.awaits, at.Addr(), d.cfg.Clock.Now()) {
-		d.cfg.Door.Await(at.Addr())
+	if msg.TCP && s.cfg.TCPPort != nil && s.withinAt(s.connections, at.Addr(), s.cfg.Clock.Now()) {
+		s.cfg.TCPPort.Await(at.Addr())
 	}
-	return encode(helloAnswer{Observed: endpoint{at}, OtherPort: d.other.port()})
+	return encode(helloAnswer{Observed: endpoint{at}, SecondPort: s.secondPort.portNumber()})
 }
 
 // ring opens our NAT for a caller that a neighbour of our own choice names.
-func (d *Desk) ring(by enode.ID, msg ring, now time.Time) status {
+func (s *Service) ring(by enode.ID, msg ring, now time.Time) status {
 	at := msg.Endpoint.AddrPort
-	chosen, puncher := d.chosen.Load(), d.puncher.Load()
+	chosen, puncher := s.chosen.Load(), s.puncher.Load()
 	switch {
-	case puncher == nil || chosen == nil || !(*chosen)(by, now) || msg.Caller == d.cfg.ID || !d.allowed(at) || d.refuses(msg.Caller, at.Addr()):
+	case puncher == nil || chosen == nil || !(*chosen)(by, now) || msg.Caller == s.cfg.ID || !s.allowed(at) || s.refusesNode(msg.Caller, at.Addr()):
 		return refused
-	case !d.may(d.openersOf, by, now) || !d.mayAt(d.openers, at.Addr(), now):
-		return tooMuch
+	case !s.within(s.openersOf, by, now) || !s.withinAt(s.openers, at.Addr(), now):
+		return overLimit
 	}
 	// The opener is shorter than the RING that asks for it.
-	if err := d.cfg.Line.Send(at, stun.Indication(msg.Token)); err != nil {
-		d.cfg.Logger.Debug("opener not sent", "addr", at, "err", err)
+	if err := s.cfg.Line.Send(at, stun.Indication(msg.Token)); err != nil {
+		s.cfg.Logger.Debug("opener not sent", "addr", at, "err", err)
 		return refused
 	}
 	supervise.Send(puncher.root, puncher.pid, &rung{caller: msg.Caller, token: msg.Token})
-	return yes
+	return accepted
 }
 
 // openPatience is how long an OPEN waits for the actors. The caller asks again.
-const openPatience = 400 * time.Millisecond
+const openTimeout = 400 * time.Millisecond
 
 // open asks the actor that answers the call.
-func (d *Desk) open(from *enode.Node, at netip.AddrPort, msg open) openAnswer {
-	to := d.puncher.Load()
+func (s *Service) open(from *enode.Node, at netip.AddrPort, msg open) openAnswer {
+	to := s.puncher.Load()
 	if to == nil {
 		return openAnswer{Status: refused}
 	}
 	reply := make(chan openAnswer, 1)
 	supervise.Send(to.root, to.pid, &openAsked{from: from.ID(), at: at, msg: msg, reply: reply})
 	late := make(chan struct{})
-	timer := d.cfg.Clock.AfterFunc(openPatience, func() { close(late) })
+	timer := s.cfg.Clock.AfterFunc(openTimeout, func() { close(late) })
 	defer timer.Stop()
 	select {
 	case a := <-reply:
@@ -202,7 +204,7 @@ func (d *Desk) open(from *enode.Node, at netip.AddrPort, msg open) openAnswer {
 }
 
 // Sniff takes datagrams that are for us out of what came to the socket of discovery.
-func (d *Desk) Sniff(datagram []byte, from netip.AddrPort) bool {
+func (s *Service) Sniff(datagram []byte, from netip.AddrPort) bool {
 	t, ok := stun.ParseIndication(datagram)
 	seen, by := from, netip.AddrPort{}
 	if !ok {
@@ -212,9 +214,9 @@ func (d *Desk) Sniff(datagram []byte, from netip.AddrPort) bool {
 		}
 		by = from
 	}
-	d.mu.Lock()
-	w := d.awaited[t]
-	d.mu.Unlock()
+	s.mu.Lock()
+	w := s.expected[t]
+	s.mu.Unlock()
 	if w.tell != nil && w.by == by {
 		w.tell(seen)
 	}
@@ -222,44 +224,44 @@ func (d *Desk) Sniff(datagram []byte, from netip.AddrPort) bool {
 }
 
 // awaited is a datagram that may come.
-type awaited struct {
+type expectation struct {
 	by   netip.AddrPort       // an answer from there; not valid: an opener, from anywhere
 	tell func(netip.AddrPort) // what the answer says, or where the opener came from
 }
 
 // await waits for the datagrams with a token, until forget.
-func (d *Desk) await(t token, w awaited) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.awaited[t] = w
+func (s *Service) expect(t token, w expectation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expected[t] = w
 }
 
-func (d *Desk) forget(t token) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.awaited, t)
+func (s *Service) forget(t token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.expected, t)
 }
 
 // allowed says whether we send to an endpoint that others name.
-func (d *Desk) allowed(at netip.AddrPort) bool {
+func (s *Service) allowed(at netip.AddrPort) bool {
 	ip := at.Addr()
 	if !at.IsValid() || at.Port() == 0 || ip.IsUnspecified() || ip.IsMulticast() {
 		return false
 	}
-	return d.cfg.Private || netaddr.Public(ip)
+	return s.cfg.Private || netaddr.Public(ip)
 }
 
 // refuses says whether we have nothing to do with a node.
-func (d *Desk) refuses(id enode.ID, addr netip.Addr) bool {
-	return d.cfg.Refuse != nil && d.cfg.Refuse(id, addr)
+func (s *Service) refusesNode(id enode.ID, addr netip.Addr) bool {
+	return s.cfg.Refuse != nil && s.cfg.Refuse(id, addr)
 }
 
 // token binds an opener to a call, and a STUN response to its request.
 type token = stun.ID
 
 // newToken draws a token that nobody can guess.
-func (d *Desk) newToken() (t token) {
-	if _, err := io.ReadFull(d.cfg.Rand, t[:]); err != nil {
+func (s *Service) newToken() (t token) {
+	if _, err := io.ReadFull(s.cfg.Rand, t[:]); err != nil {
 		panic(err) // a source of randomness that fails is worse than none
 	}
 	return t

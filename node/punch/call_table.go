@@ -20,16 +20,16 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	ours := p.belief.nat(now)
 	switch {
 	case err != nil:
-	case p.answers[target.ID()] != nil && p.answers[target.ID()].asked:
+	case p.answers[target.ID()] != nil && p.answers[target.ID()].openReceived:
 		err = ErrCrossed // that node's own call comes to its end
-	case now.Before(p.came[target.ID()]):
+	case now.Before(p.connected[target.ID()]):
 		err = ErrCrossed // RLPx begins on what that call has brought
 	case p.calls[target.ID()] != nil || len(p.calls) >= maxCalls:
 		err = ErrBusy
 	case len(relays) == 0:
 		err = ErrNoNeighbour
 	default:
-		err = p.memory.may(target.ID(), ours, theirs, now)
+		err = p.backoff.check(target.ID(), ours, theirs, now)
 	}
 	if err != nil {
 		p.count(false, err)
@@ -41,12 +41,12 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	if !p.allowed(record) {
 		record = netip.AddrPort{}
 	}
-	c := &calling{
-		Desk: p.Desk, puncher: ctx.Self(), target: target,
-		machine: caller{ours: ours, theirs: theirs, relays: relays, record: record, canTCP: p.cfg.Door != nil},
+	c := &callActor{
+		Service: p.Service, puncher: ctx.Self(), target: target,
+		machine: callRules{ours: ours, theirs: theirs, relays: relays, record: record, canTCP: p.cfg.TCPPort != nil},
 	}
 	pid := ctx.SpawnPrefix(supervise.PropsOf(func() actor.Actor { return c }, p.cfg.Journal), name("call", target.ID()))
-	p.calls[target.ID()] = &underway{pid: pid, ours: ours, theirs: theirs, asker: msg.To}
+	p.calls[target.ID()] = &activeCall{pid: pid, ours: ours, theirs: theirs, asker: msg.To}
 }
 
 // callable gives the newest record of a node, which says whether it takes part. One that
@@ -85,9 +85,9 @@ func (p *puncher) callEnded(ctx actor.Context, msg *callEnded, now time.Time) {
 }
 
 // callOver remembers how a call ended before it tells the asker, who may ask again at once.
-func (p *puncher) callOver(id enode.ID, u *underway, how *Reached, now time.Time) {
+func (p *puncher) callOver(id enode.ID, u *activeCall, how *Reached, now time.Time) {
 	delete(p.calls, id)
-	p.memory.ended(id, u.ours, u.theirs, how.Err, now)
+	p.backoff.record(id, u.ours, u.theirs, how.Err, now)
 	p.count(false, how.Err)
 	supervise.Send(p.root, u.asker, how)
 }
@@ -102,50 +102,50 @@ func (p *puncher) rung(ctx actor.Context, msg *rung, now time.Time) {
 		u.token = msg.token
 		supervise.Send(ctx, u.pid, msg)
 	case len(p.answers) < maxAnswers:
-		a := &answering{
-			Desk: p.Desk, puncher: ctx.Self(), caller: msg.caller, relays: p.plan.relays(now),
-			machine: answerer{ours: p.belief.nat(now), canTCP: p.cfg.Door != nil && p.cfg.Inbound != nil},
+		a := &answerActor{
+			Service: p.Service, puncher: ctx.Self(), caller: msg.caller, relays: p.plan.relays(now),
+			machine: answerRules{ours: p.belief.nat(now), canTCP: p.cfg.TCPPort != nil && p.cfg.Inbound != nil},
 		}
 		pid := ctx.SpawnPrefix(supervise.PropsOf(func() actor.Actor { return a }, p.cfg.Journal), name("answer", msg.caller))
-		p.answers[msg.caller] = &underway{pid: pid, token: msg.token}
+		p.answers[msg.caller] = &activeCall{pid: pid, token: msg.token}
 	}
 }
 
 // openAsked passes OPEN on to whom it concerns: a call of ours to the same node first. For
 // whom no neighbour of ours rang, nothing is done.
 func (p *puncher) openAsked(ctx actor.Context, msg *openAsked) {
-	_, no := p.rangFor(msg)
+	_, no := p.answering(msg)
 	call := p.calls[msg.from]
 	switch {
-	case no != yes:
+	case no != accepted:
 		msg.reply <- openAnswer{Status: no}
 	case call != nil:
-		supervise.Send(ctx, call.pid, &crossing{asked: msg})
+		supervise.Send(ctx, call.pid, &crossCall{asked: msg})
 	default:
 		p.answer(ctx, msg)
 	}
 }
 
 func (p *puncher) answer(ctx actor.Context, asked *openAsked) {
-	u, no := p.rangFor(asked)
-	if no != yes {
+	u, no := p.answering(asked)
+	if no != accepted {
 		asked.reply <- openAnswer{Status: no}
 		return
 	}
-	u.asked = true
+	u.openReceived = true
 	supervise.Send(ctx, u.pid, asked)
 }
 
 // rangFor gives what answers the call that an OPEN belongs to: its token says which one.
-func (p *puncher) rangFor(msg *openAsked) (u *underway, no status) {
+func (p *puncher) answering(msg *openAsked) (u *activeCall, no status) {
 	u = p.answers[msg.from]
 	switch {
 	case u == nil && len(p.answers) >= maxAnswers:
-		return nil, tooMuch
+		return nil, overLimit
 	case u == nil || u.token != msg.msg.Token:
 		return nil, refused
 	}
-	return u, yes
+	return u, accepted
 }
 
 func (p *puncher) answerEnded(ctx actor.Context, msg *answerEnded) {
@@ -154,7 +154,7 @@ func (p *puncher) answerEnded(ctx actor.Context, msg *answerEnded) {
 			delete(p.answers, id)
 			p.count(true, msg.err)
 			if msg.err == nil {
-				p.hasCome(id)
+				p.markConnected(id)
 			}
 		}
 	}
@@ -163,17 +163,17 @@ func (p *puncher) answerEnded(ctx actor.Context, msg *answerEnded) {
 
 // cameTime is how long a caller whose connection is there may take to begin RLPx on it: it
 // may have the connection some seconds later.
-const cameTime = connectTime + 5*time.Second
+const connectedTime = connectTimeout + 5*time.Second
 
 // hasCome remembers whose call has brought a connection, for that time.
-func (p *puncher) hasCome(id enode.ID) {
+func (p *puncher) markConnected(id enode.ID) {
 	now := p.cfg.Clock.Now()
-	maps.DeleteFunc(p.came, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
-	p.came[id] = now.Add(cameTime)
+	maps.DeleteFunc(p.connected, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
+	p.connected[id] = now.Add(connectedTime)
 }
 
 // gone: an actor has stopped. Without a last word it crashed.
-func (p *puncher) gone(who *actor.PID, now time.Time) {
+func (p *puncher) terminated(who *actor.PID, now time.Time) {
 	for id, u := range p.calls {
 		if u.pid.Equal(who) {
 			p.callOver(id, u, &Reached{ID: id, Err: ErrDown}, now)
@@ -189,7 +189,7 @@ func (p *puncher) gone(who *actor.PID, now time.Time) {
 
 // count counts how a call of ours, or of another's, ended.
 func (p *puncher) count(rung bool, err error) {
-	s := p.shown
+	s := p.published
 	counts := &s.Calls
 	if rung {
 		counts = &s.Rung

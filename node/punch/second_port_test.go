@@ -78,12 +78,12 @@ func TestOtherPort(t *testing.T) {
 			box.in = append(box.in, letter{tc.request, netip.AddrPortFrom(tc.from(i), 30303)})
 		}
 		d := New(Config{
-			OpenOther: func() (net.PacketConn, error) { return box, nil },
-			Refuse:    func(_ enode.ID, addr netip.Addr) bool { return addr == banned },
+			OpenSecondPort: func() (net.PacketConn, error) { return box, nil },
+			Refuse:         func(_ enode.ID, addr netip.Addr) bool { return addr == banned },
 		})
-		d.other.open(d, func(f func()) { f() })
-		if d.other.port() != 50000 {
-			t.Errorf("%s: the port is %d", tc.name, d.other.port())
+		d.secondPort.open(d, func(f func()) { f() })
+		if d.secondPort.portNumber() != 50000 {
+			t.Errorf("%s: the port is %d", tc.name, d.secondPort.portNumber())
 		}
 		<-box.read
 		if len(box.out) != tc.want {
@@ -94,8 +94,8 @@ func TestOtherPort(t *testing.T) {
 				t.Errorf("%s: %d bytes get %d", tc.name, len(tc.request), len(l.data))
 			}
 		}
-		d.other.close()
-		if d.other.port() != 0 {
+		d.secondPort.close()
+		if d.secondPort.portNumber() != 0 {
 			t.Errorf("%s: a closed port has a number", tc.name)
 		}
 	}

@@ -7,10 +7,10 @@ import (
 )
 
 // view is what observers in one part of the world see.
-type view struct {
-	seen []observation // one for each destination
-	kind NAT           // Open where it is an address of our own
-	held time.Time     // when the observations last said so
+type observations struct {
+	list      []observation // one for each destination
+	kind      NAT           // Open where it is an address of our own
+	confirmed time.Time     // when the observations last said so
 }
 
 // observation is what a destination sees, from since to last without a break.
@@ -37,9 +37,9 @@ func (o observation) fresh(now time.Time) bool { return now.Sub(o.last) <= disag
 type observers map[netip.AddrPort]bool
 
 // by gives who is behind the observations for which is holds.
-func (v *view) by(is func(observation) bool) observers {
+func (s *observations) by(is func(observation) bool) observers {
 	set := observers{}
-	for _, o := range v.seen {
+	for _, o := range s.list {
 		if is(o) {
 			set[o.observer()] = true
 		}
@@ -47,69 +47,69 @@ func (v *view) by(is func(observation) bool) observers {
 	return set
 }
 
-func (v *view) observe(o observation, now time.Time) {
-	v.seen = slices.DeleteFunc(v.seen, func(old observation) bool { return !old.live(now) })
-	i := slices.IndexFunc(v.seen, func(old observation) bool { return old.by == o.by })
+func (s *observations) observe(o observation, now time.Time) {
+	s.list = slices.DeleteFunc(s.list, func(old observation) bool { return !old.live(now) })
+	i := slices.IndexFunc(s.list, func(old observation) bool { return old.by == o.by })
 	switch {
 	case i < 0:
-		if len(v.seen) >= maxDestinations {
-			v.forget()
+		if len(s.list) >= maxDestinations {
+			s.makeRoom()
 		}
-		v.seen = append(v.seen, o)
-	case v.seen[i].seen == o.seen:
-		v.seen[i].last, v.seen[i].own = now, o.own
+		s.list = append(s.list, o)
+	case s.list[i].seen == o.seen:
+		s.list[i].last, s.list[i].own = now, o.own
 	default:
-		o.was = v.seen[i].seen
-		v.seen[i] = o
-		v.moved(o)
+		o.was = s.list[i].seen
+		s.list[i] = o
+		s.moved(o)
 	}
-	v.judge(now)
+	s.judge(now)
 }
 
 // forget makes room: of the observer with the most destinations, the oldest goes. Otherwise
 // one that comes with port after port would push all others out.
-func (v *view) forget() {
+func (s *observations) makeRoom() {
 	count := map[netip.AddrPort]int{}
-	for _, o := range v.seen {
+	for _, o := range s.list {
 		count[o.observer()]++
 	}
 	worst := 0
-	for i, o := range v.seen {
-		a, b := count[o.observer()], count[v.seen[worst].observer()]
-		if a > b || a == b && o.last.Before(v.seen[worst].last) {
+	for i, o := range s.list {
+		a, b := count[o.observer()], count[s.list[worst].observer()]
+		if a > b || a == b && o.last.Before(s.list[worst].last) {
 			worst = i
 		}
 	}
-	v.seen = slices.Delete(v.seen, worst, worst+1)
+	s.list = slices.Delete(s.list, worst, worst+1)
 }
 
 // moved drops what others saw that saw the same as a destination did, which now sees us
 // elsewhere: our NAT has given us another endpoint. A second observer has to have moved in the
 // same way, if there is one, or who changes his story could silence all others.
-func (v *view) moved(now observation) {
-	same := v.by(func(o observation) bool { return o.was == now.was && o.seen == now.seen })
-	all := v.by(func(observation) bool { return true })
+func (s *observations) moved(now observation) {
+	same := s.by(func(o observation) bool { return o.was == now.was && o.seen == now.seen })
+	all := s.by(func(observation) bool { return true })
 	if len(same) >= min(2, len(all)) {
-		v.seen = slices.DeleteFunc(v.seen, func(o observation) bool { return o.seen == now.was })
+		s.list = slices.DeleteFunc(s.list, func(o observation) bool { return o.seen == now.was })
 	}
 }
 
 // leading gives the endpoint that most observers see: most of those of the last minute, if half of
 // all are among them, then of all; of several, the one that was seen first. An open node hears
 // from few in a minute, where one that lies would be alone.
-func (v *view) leading(now time.Time) (at netip.AddrPort, ok bool) {
+func (s *observations) leading(now time.Time) (at netip.AddrPort, ok bool) {
 	type votes struct {
 		fresh, live int
 		since       time.Time
 	}
-	fresh, live := v.by(func(o observation) bool { return o.fresh(now) }), v.by(func(o observation) bool { return o.live(now) })
+	fresh, live := s.by(func(o observation) bool { return o.fresh(now) }), s.by(func(o observation) bool { return o.live(now) })
 	quorum := 2*len(fresh) >= len(live)
 	var best votes
-	for _, candidate := range v.seen {
+	for _, candidate := range s.list {
 		is := func(o observation) bool { return o.seen == candidate.seen && o.live(now) }
-		mine := votes{live: len(v.by(is)), since: candidate.since}
+		mine := votes{live: len(s.by(is)), since: candidate.since}
 		if quorum {
-			mine.fresh = len(v.by(func(o observation) bool { return is(o) && o.fresh(now) }))
+			mine.fresh = len(s.by(func(o observation) bool { return is(o) && o.fresh(now) }))
 		}
 		if mine.live == 0 {
 			continue
@@ -130,11 +130,11 @@ func (v *view) leading(now time.Time) (at netip.AddrPort, ok bool) {
 }
 
 // nat is the kind that was found, for as long as observations hold it.
-func (v *view) nat(now time.Time) NAT {
-	if now.Sub(v.held) > observationLife {
+func (s *observations) nat(now time.Time) NAT {
+	if now.Sub(s.confirmed) > observationLife {
 		return Unknown
 	}
-	return v.kind
+	return s.kind
 }
 
 // evidence is what the observations say when they are held together.
@@ -150,19 +150,19 @@ type evidence struct {
 	crossed bool
 }
 
-func (v *view) weigh(at netip.AddrPort, now time.Time) (e evidence) {
+func (s *observations) weigh(at netip.AddrPort, now time.Time) (e evidence) {
 	leads := func(o observation) bool { return o.seen == at && o.live(now) }
 	dissents := func(o observation) bool { return o.seen != at && o.fresh(now) }
-	agree := v.by(leads)
-	disagree := v.by(dissents)
+	agree := s.by(leads)
+	disagree := s.by(dissents)
 	recent := false
-	for _, o := range v.seen {
+	for _, o := range s.list {
 		switch {
 		case leads(o):
 			e.destinations++
 			e.own = e.own || o.own
 			recent = recent || o.fresh(now)
-			for _, other := range v.seen {
+			for _, other := range s.list {
 				e.crossed = e.crossed || o.fresh(now) && dissents(other) && !o.last.Before(other.since) && !other.last.Before(o.since)
 			}
 		case dissents(o):
@@ -178,23 +178,23 @@ func (v *view) weigh(at netip.AddrPort, now time.Time) (e evidence) {
 }
 
 // judge settles the kind by the observations. What is settled stays so while they say nothing.
-func (v *view) judge(now time.Time) {
-	v.kind = v.nat(now)
-	at, _ := v.leading(now) // there is one: something has just been observed
-	e := v.weigh(at, now)
+func (s *observations) judge(now time.Time) {
+	s.kind = s.nat(now)
+	at, _ := s.leading(now) // there is one: something has just been observed
+	e := s.weigh(at, now)
 	switch {
 	case e.others > 0 && e.disagree >= e.agree:
 		// From what was settled it takes a second destination that sees another endpoint, or an
 		// observer that itself sees several; and both at the same time, as all see
 		// another one, one after the other, when the NAT gives us one.
-		if settled := v.kind == EndpointIndependent || v.kind == Open; !settled || e.crossed && (e.others >= 2 || e.agree == 0) {
-			v.kind, v.held = AddressDependent, now
+		if settled := s.kind == EndpointIndependent || s.kind == Open; !settled || e.crossed && (e.others >= 2 || e.agree == 0) {
+			s.kind, s.confirmed = AddressDependent, now
 		}
 	case e.own:
-		v.kind, v.held = Open, now
+		s.kind, s.confirmed = Open, now
 	case e.destinations >= 2:
-		v.kind, v.held = EndpointIndependent, now
-	case v.kind == Open:
-		v.kind = Unknown // the address is no longer ours
+		s.kind, s.confirmed = EndpointIndependent, now
+	case s.kind == Open:
+		s.kind = Unknown // the address is no longer ours
 	}
 }

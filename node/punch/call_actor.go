@@ -18,11 +18,11 @@ import (
 
 // calling is the actor of one call of ours. What to do next is in caller; the actor does it,
 // in goroutines, and tells the machine what came of it.
-type calling struct {
-	*Desk
+type callActor struct {
+	*Service
 	puncher *actor.PID
 	target  *enode.Node
-	machine caller
+	machine callRules
 
 	root   *actor.RootContext
 	self   *actor.PID
@@ -30,11 +30,11 @@ type calling struct {
 	ctx    context.Context // ends with the actor
 	cancel context.CancelFunc
 	timers []supervise.Timer
-	over   bool
+	ended  bool
 }
 
-func (a *calling) Receive(ctx actor.Context) {
-	if a.over {
+func (a *callActor) Receive(ctx actor.Context) {
+	if a.ended {
 		drop(ctx.Message())
 		return
 	}
@@ -43,20 +43,20 @@ func (a *calling) Receive(ctx actor.Context) {
 		a.start(ctx)
 	case *called:
 		a.perform(a.machine.called(msg.status, msg.target, msg.err))
-	case *heardOpener:
-		a.machine.heard(msg.from)
+	case *openerReceived:
+		a.machine.openerReceived(msg.from)
 	case *pong:
 		a.perform(a.machine.pong(msg.err))
-	case *paused:
-		a.perform(a.machine.paused())
+	case *pauseOver:
+		a.perform(a.machine.pauseOver())
 	case *learned:
 		a.perform(a.machine.learned(msg.port, msg.err))
 	case *opened:
 		a.perform(a.machine.opened(msg.answer, msg.trip, msg.err))
-	case *met:
-		a.met(msg)
-	case *crossing:
-		a.crossing(msg.asked)
+	case *connected:
+		a.connected(msg)
+	case *crossCall:
+		a.crossCall(msg.asked)
 	case *expired:
 		a.perform(a.machine.expired())
 	case *actor.Stopping:
@@ -66,35 +66,35 @@ func (a *calling) Receive(ctx actor.Context) {
 
 // drop closes what a message brings for an actor that needs it no more.
 func drop(msg any) {
-	if msg, ok := msg.(*met); ok && msg.conn != nil {
+	if msg, ok := msg.(*connected); ok && msg.conn != nil {
 		msg.conn.Drop()
 	}
 }
 
-func (a *calling) start(ctx actor.Context) {
+func (a *callActor) start(ctx actor.Context) {
 	a.root, a.self = ctx.ActorSystem().Root, ctx.Self()
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.token = a.newToken()
-	a.await(a.token, awaited{tell: func(from netip.AddrPort) {
+	a.expect(a.token, expectation{tell: func(from netip.AddrPort) {
 		if a.allowed(from) {
-			a.tell(&heardOpener{from: from})
+			a.tell(&openerReceived{from: from})
 		}
 	}})
-	a.after(callTime, &expired{})
+	a.after(callTimeout, &expired{})
 	a.learnPort(a.ctx, a.machine.ours, slices.Clone(a.machine.relays), a.spawn, a.tell)
 	a.perform(a.machine.begin())
 }
 
-func (a *calling) tell(msg any) { supervise.Send(a.root, a.self, msg) }
+func (a *callActor) tell(msg any) { supervise.Send(a.root, a.self, msg) }
 
-func (a *calling) spawn(f func()) { supervise.Go(a.root, a.self, f) }
+func (a *callActor) spawn(f func()) { supervise.Go(a.root, a.self, f) }
 
-func (a *calling) after(d time.Duration, msg any) {
+func (a *callActor) after(d time.Duration, msg any) {
 	a.timers = append(a.timers, a.cfg.Clock.AfterFunc(d, func() { a.tell(msg) }))
 }
 
 // perform does what the machine wants.
-func (a *calling) perform(todo []any) {
+func (a *callActor) perform(todo []any) {
 	for _, do := range todo {
 		switch do := do.(type) {
 		case sendOpener:
@@ -104,19 +104,19 @@ func (a *calling) perform(todo []any) {
 		case ping:
 			a.ping(do.at)
 		case pause:
-			a.after(do.d, &paused{})
+			a.after(do.d, &pauseOver{})
 		case askOpen:
 			a.open(do)
-		case meet:
-			a.meet(do)
+		case connect:
+			a.connect(do)
 		case finish:
 			a.end(nil, do.err)
 		}
 	}
 }
 
-func (a *calling) sendOpener(to netip.AddrPort) {
-	if !a.mayAt(a.sent, to.Addr(), a.cfg.Clock.Now()) {
+func (a *callActor) sendOpener(to netip.AddrPort) {
+	if !a.withinAt(a.sent, to.Addr(), a.cfg.Clock.Now()) {
 		return
 	}
 	if err := a.cfg.Line.Send(to, stun.Indication(a.newToken())); err != nil {
@@ -125,9 +125,9 @@ func (a *calling) sendOpener(to netip.AddrPort) {
 }
 
 // ping has discovery try for a session. The answer is a *pong.
-func (a *calling) ping(at netip.AddrPort) {
-	if !a.mayAt(a.sent, at.Addr(), a.cfg.Clock.Now()) {
-		a.tell(&pong{err: errOften})
+func (a *callActor) ping(at netip.AddrPort) {
+	if !a.withinAt(a.sent, at.Addr(), a.cfg.Clock.Now()) {
+		a.tell(&pong{err: errAddressLimit})
 		return
 	}
 	to := a.at(at)
@@ -138,15 +138,15 @@ func (a *calling) ping(at netip.AddrPort) {
 }
 
 // errOften is the end of what a relay would have us send to an address that got enough.
-var errOften = errors.New("hole punching: enough was sent to that address")
+var errAddressLimit = errors.New("hole punching: enough was sent to that address")
 
 // at is the target as a node at an endpoint where it is seen.
-func (a *calling) at(at netip.AddrPort) *enode.Node {
+func (a *callActor) at(at netip.AddrPort) *enode.Node {
 	return enode.NewV4(a.target.Pubkey(), at.Addr().AsSlice(), int(at.Port()), int(at.Port()))
 }
 
 // call asks a relay.
-func (a *calling) call(relay *enode.Node) {
+func (a *callActor) call(relay *enode.Node) {
 	request := encodeRequest(call{Target: a.target.ID(), Token: a.token, Padding: make([]byte, callPadding)})
 	a.spawn(func() {
 		b, err := a.cfg.Line.Talk(relay, Protocol, request)
@@ -163,7 +163,7 @@ func (a *calling) call(relay *enode.Node) {
 }
 
 // open sends OPEN.
-func (a *calling) open(do askOpen) {
+func (a *callActor) open(do askOpen) {
 	do.msg.Token = a.token
 	to := a.at(do.at)
 	a.spawn(func() {
@@ -178,23 +178,23 @@ func (a *calling) open(do askOpen) {
 }
 
 // meet connects when it is time.
-func (a *calling) meet(do meet) {
-	a.spawn(func() { a.tell(a.meetAt(a.ctx, do)) })
+func (a *callActor) connect(do connect) {
+	a.spawn(func() { a.tell(a.connectAt(a.ctx, do)) })
 }
 
 // meetAt has a connection made when it is the moment. It blocks.
-func (d *Desk) meetAt(ctx context.Context, do meet) *met {
-	ctx, cancel := context.WithTimeout(ctx, do.after+connectTime)
+func (s *Service) connectAt(ctx context.Context, do connect) *connected {
+	ctx, cancel := context.WithTimeout(ctx, do.after+connectTimeout)
 	defer cancel()
-	conn, err := d.cfg.Door.Open(ctx, do.at, do.after)
+	conn, err := s.cfg.TCPPort.Open(ctx, do.at, do.after)
 	if err != nil {
-		return &met{err: err}
+		return &connected{err: err}
 	}
-	return &met{conn: NewHandover(d.cfg.Clock, conn)}
+	return &connected{conn: NewHandover(s.cfg.Clock, conn)}
 }
 
-func (a *calling) met(msg *met) {
-	todo := a.machine.met(msg.err)
+func (a *callActor) connected(msg *connected) {
+	todo := a.machine.connected(msg.err)
 	if len(todo) == 0 {
 		drop(msg)
 		return
@@ -203,17 +203,17 @@ func (a *calling) met(msg *met) {
 }
 
 // crossing: the target calls us, too.
-func (a *calling) crossing(asked *openAsked) {
+func (a *callActor) crossCall(asked *openAsked) {
 	if a.machine.crossed(bytes.Compare(a.cfg.ID[:], asked.from[:]) < 0) {
-		supervise.Send(a.root, a.puncher, &gaveWay{asked: asked})
+		supervise.Send(a.root, a.puncher, &callYielded{asked: asked})
 		a.end(nil, ErrCrossed)
 		return
 	}
-	asked.reply <- openAnswer{Status: otherWay}
+	asked.reply <- openAnswer{Status: callsCrossed}
 }
 
 // end says how the call ended, and waits to be stopped.
-func (a *calling) end(conn *Handover, err error) {
+func (a *callActor) end(conn *Handover, err error) {
 	a.release()
 	a.cfg.Logger.Log(context.Background(), levelOf(err), "call through NATs ended", "id", a.target.ID().TerminalString(), "result", causeName(err), "reason", err,
 		"nat", a.machine.ours, "theirs", a.machine.theirs, "udp", a.machine.pinged, "rounds", a.machine.round)
@@ -223,15 +223,15 @@ func (a *calling) end(conn *Handover, err error) {
 // levelOf is how much an operator wants to know of how a call ended: that it worked, or that
 // it never will. The rest comes and goes.
 func levelOf(err error) slog.Level {
-	if err == nil || isOfNATs(err) && !errors.Is(err, ErrTried) {
+	if err == nil || causedByNAT(err) && !errors.Is(err, ErrTried) {
 		return slog.LevelInfo
 	}
 	return slog.LevelDebug
 }
 
 // release gives up what the call holds.
-func (a *calling) release() {
-	a.over = true
+func (a *callActor) release() {
+	a.ended = true
 	if a.cancel != nil {
 		a.cancel()
 	}

@@ -60,21 +60,21 @@ func TestMemory(t *testing.T) {
 		}},
 		{"the cause inside counts", []step{{0, ei, ei, fmt.Errorf("at 1.2.3.4: %w", ErrTCP), nil}, {1, ei, ei, nil, ErrTCP}}},
 	} {
-		var m memory
+		var m backoff
 		for i, s := range tt.steps {
 			now := noon.Add(s.after)
-			err := m.may(nodeID(1), s.ours, s.theirs, now)
+			err := m.check(nodeID(1), s.ours, s.theirs, now)
 			if !errors.Is(err, s.why) || s.why != nil && s.why != ErrImpossible && !errors.Is(err, ErrTried) {
 				t.Errorf("%s: step %d: %v", tt.name, i, err)
 			}
 			switch {
 			case err != nil || s.ended == nil:
 			case s.ended == success:
-				m.ended(nodeID(1), s.ours, s.theirs, nil, now)
+				m.record(nodeID(1), s.ours, s.theirs, nil, now)
 			default:
-				m.ended(nodeID(1), s.ours, s.theirs, s.ended, now)
+				m.record(nodeID(1), s.ours, s.theirs, s.ended, now)
 			}
-			if err := m.may(nodeID(2), EndpointIndependent, Open, now); err != nil {
+			if err := m.check(nodeID(2), EndpointIndependent, Open, now); err != nil {
 				t.Errorf("%s: step %d: of another node: %v", tt.name, i, err)
 			}
 		}
@@ -82,22 +82,22 @@ func TestMemory(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	var m memory
+	var m backoff
 	may := func(id int, now time.Time) bool {
-		return m.may(nodeID(id), EndpointIndependent, AddressDependent, now) == nil
+		return m.check(nodeID(id), EndpointIndependent, AddressDependent, now) == nil
 	}
 	ended := func(id int, err error, now time.Time) {
-		m.ended(nodeID(id), EndpointIndependent, AddressDependent, err, now)
+		m.record(nodeID(id), EndpointIndependent, AddressDependent, err, now)
 	}
-	for id := range memorySize {
+	for id := range backoffNodes {
 		ended(id, ErrFiltered, noon)
 	}
 	ended(7, ErrSilent, noon) // the soonest to be called again
-	ended(memorySize, ErrFiltered, noon)
-	if len(m.nodes) != memorySize || !may(7, noon) || may(8, noon) || may(memorySize, noon) {
-		t.Errorf("%d nodes; may call the soonest: %v, another: %v, the newest: %v", len(m.nodes), may(7, noon), may(8, noon), may(memorySize, noon))
+	ended(backoffNodes, ErrFiltered, noon)
+	if len(m.nodes) != backoffNodes || !may(7, noon) || may(8, noon) || may(backoffNodes, noon) {
+		t.Errorf("%d nodes; may call the soonest: %v, another: %v, the newest: %v", len(m.nodes), may(7, noon), may(8, noon), may(backoffNodes, noon))
 	}
-	later := noon.Add(2 * memoryRest)
+	later := noon.Add(2 * backoffMax)
 	ended(5000, ErrSilent, later)
 	if len(m.nodes) != 1 || may(5000, later) {
 		t.Errorf("%d nodes are remembered when all but one are long over", len(m.nodes))
@@ -105,8 +105,8 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 func TestCauseName(t *testing.T) {
-	var m memory
-	m.ended(nodeID(1), Open, Open, ErrSilent, noon)
+	var m backoff
+	m.record(nodeID(1), Open, Open, ErrSilent, noon)
 	for _, tt := range []struct {
 		err  error
 		want string
@@ -123,7 +123,7 @@ func TestCauseName(t *testing.T) {
 		{ErrCrossed, EndedCrossed},
 		{ErrBusy, EndedBusy},
 		{ErrDown, EndedDown},
-		{m.may(nodeID(1), Open, Open, noon), EndedTried},
+		{m.check(nodeID(1), Open, Open, noon), EndedTried},
 		{context.Canceled, EndedOther},
 	} {
 		if got := causeName(tt.err); got != tt.want {

@@ -39,8 +39,8 @@ func TestSniff(t *testing.T) {
 		d := New(Config{})
 		var told netip.AddrPort
 		tell := func(at netip.AddrPort) { told = at }
-		d.await(one, awaited{tell: tell})
-		d.await(two, awaited{by: asked, tell: tell})
+		d.expect(one, expectation{tell: tell})
+		d.expect(two, expectation{by: asked, tell: tell})
 		if !d.Sniff(tc.datagram, tc.from) {
 			t.Errorf("%s is left to discovery", tc.name)
 		}
@@ -49,8 +49,8 @@ func TestSniff(t *testing.T) {
 		}
 		d.forget(one)
 		d.forget(two)
-		if len(d.awaited) > 0 {
-			t.Errorf("%d are remembered", len(d.awaited))
+		if len(d.expected) > 0 {
+			t.Errorf("%d are remembered", len(d.expected))
 		}
 	}
 }
@@ -66,7 +66,7 @@ func TestCallable(t *testing.T) {
 		r.Set(NewEntry(Open))
 		return enode.SignNull(&r, enode.ID{1})
 	}
-	p := &puncher{Desk: New(Config{ID: us.ID(), Line: &counter{known: map[enode.ID]*enode.Node{known.ID(): known}}})}
+	p := &puncher{Service: New(Config{ID: us.ID(), Line: &counter{known: map[enode.ID]*enode.Node{known.ID(): known}}})}
 	for _, tc := range []struct {
 		name string
 		node *enode.Node
