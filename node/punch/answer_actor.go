@@ -10,7 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// answering is the actor of one call of another node's. What to do is in answerer.
+// answerActor answers one call of another node. answerRules decides what it does.
 type answerActor struct {
 	*Service
 	puncher *actor.PID
@@ -26,7 +26,7 @@ type answerActor struct {
 	ended  bool
 }
 
-// answerTime is how long a caller may take until both connect. A little longer than the call itself.
+// answerTimeout is how long an answer waits for OPEN. It is a little longer than the call itself.
 const answerTimeout = callTimeout + 2*time.Second
 
 func (a *answerActor) Receive(ctx actor.Context) {
@@ -37,7 +37,7 @@ func (a *answerActor) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		a.start(ctx)
-	case *rung: // the caller has begun anew
+	case *rung: // the caller began another call
 		a.arm()
 	case *openAsked:
 		answer, todo := a.machine.open(msg.msg, msg.at.Addr())
@@ -66,7 +66,7 @@ func (a *answerActor) start(ctx actor.Context) {
 	a.learnPort(a.ctx, a.machine.ours, a.relays, a.spawn, a.tell)
 }
 
-// arm gives the caller its time.
+// arm starts the timeout anew.
 func (a *answerActor) arm() {
 	if a.timer != nil {
 		a.timer.Stop()
@@ -89,7 +89,7 @@ func (a *answerActor) perform(todo []any) {
 	}
 }
 
-// end says how the call ended, and waits to be stopped.
+// end reports how the call ended. The puncher then stops the actor.
 func (a *answerActor) end(err error) {
 	a.release()
 	a.cfg.Logger.Debug("call of another node ended", "id", a.caller.TerminalString(), "result", causeName(err), "reason", err)
@@ -99,7 +99,7 @@ func (a *answerActor) end(err error) {
 func (a *answerActor) release() {
 	a.ended = true
 	if a.cancel == nil {
-		return // crashed before it began
+		return // it crashed before start
 	}
 	a.cancel()
 	a.timer.Stop()

@@ -6,34 +6,33 @@ import (
 	"time"
 )
 
-// answerer is what our side does of a call that another node makes. It is a plain value,
-// like caller.
+// answerRules decides what this node does about a call of another node. It is a plain value without
+// clock or network, like callRules.
 type answerRules struct {
 	ours       NAT
 	canTCP     bool   // there is a listening port
-	port       uint16 // our external TCP port; 0: not known yet
+	port       uint16 // the external TCP port; 0: not known yet
 	portErr    error
 	connecting bool
-	err        error // how it ended, once finish was said
+	err        error // how the call ended, after finish
 }
 
-// maxDelay is how late a caller may want to connect.
+// maxDelay is the longest delay until connecting that a caller gets.
 const maxDelay = 3 * time.Second
 
-// open: the caller wants to connect, and has sent that from an address. The answer goes back
-// at once.
+// open handles the caller's OPEN, which came from an address. The answer goes back at once.
 func (a *answerRules) open(msg open, from netip.Addr) (openAnswer, []any) {
 	answer := openAnswer{Port: a.port, NAT: a.ours}
 	at := netip.AddrPortFrom(from, msg.Port)
 	if msg.NAT == AddressDependent {
-		at = netip.AddrPortFrom(from, 0) // its port is for ours alone
+		at = netip.AddrPortFrom(from, 0) // its NAT maps another port for this node
 	}
 	switch {
 	case !a.canTCP || msg.Port == 0 && msg.NAT != AddressDependent:
 		answer.Status = refused
 	case a.ours == AddressDependent && msg.NAT != Open, msg.NAT == AddressDependent && a.ours != Open:
 		answer.Status = tcpImpossible
-	case a.connecting: // the answer before was lost
+	case a.connecting: // the previous answer was lost
 	case a.portErr != nil:
 		answer.Status = refused
 	case a.port == 0:
@@ -45,10 +44,10 @@ func (a *answerRules) open(msg open, from netip.Addr) (openAnswer, []any) {
 	return answer, nil
 }
 
-// learned: a neighbour has seen our TCP port, or err says why not.
+// learned records the external TCP port that a neighbour saw, or why none did.
 func (a *answerRules) learned(port uint16, err error) { a.port, a.portErr = port, err }
 
-// met: there is a connection, or err says why not.
+// connected ends the call: with a connection, or with the reason why there is none.
 func (a *answerRules) connected(err error) []any {
 	if err != nil {
 		err = errors.Join(ErrTCP, err)
@@ -57,11 +56,11 @@ func (a *answerRules) connected(err error) []any {
 	return []any{finish{err}}
 }
 
-// expired: the caller had time enough. Who only wanted a session by UDP sends no OPEN.
+// expired ends the call when its time is over. A caller that only wanted a UDP session sends no OPEN.
 func (a *answerRules) expired() []any {
 	a.err = ErrUDPOnly
 	switch {
-	case a.connecting: // which comes to its end by itself
+	case a.connecting: // connecting has its own timeout
 		return nil
 	case a.ours != AddressDependent && a.canTCP:
 		a.err = ErrSilent

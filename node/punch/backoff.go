@@ -9,30 +9,31 @@ import (
 )
 
 const (
-	// memoryRest is how long a node is left alone where its NAT or ours is in the way, and
-	// the longest where nothing is known to be.
+	// backoffMax is how long a node is not called again if a NAT prevented the call. It is also the
+	// longest pause after other failures.
 	backoffMax = 30 * time.Minute
-	// memoryFirst is how long after the first failure that says nothing of the NATs; it doubles.
+	// backoffFirst is the pause after the first failure that no NAT explains. It doubles with each one.
 	backoffFirst = 2 * time.Minute
-	// memorySize is how many nodes are remembered.
+	// backoffNodes bounds the nodes that are remembered.
 	backoffNodes = 1024
 )
 
-// memory knows whom not to call again for a while. The zero value is ready.
+// backoff records which nodes are not to be called again for a while. The zero value is ready.
 type backoff struct {
 	nodes map[enode.ID]*attempt
 }
 
-// tried is how it went with one node the last time.
+// attempt is the last call of one node that failed.
 type attempt struct {
 	reason       error
-	ours, theirs NAT // at that time
+	ours, theirs NAT // when the call began
 	until        time.Time
-	rest         time.Duration // the next failure's, if that says nothing of the NATs
+	rest         time.Duration // the pause after the next failure, if no NAT explains it
 }
 
-// may says why a node isn't to be called now, nil if it may be. The error is ErrImpossible where
-// the NATs alone say so, else ErrTried around how the last call ended.
+// check returns nil if a node may be called now. The error is ErrImpossible if the NATs alone rule it out;
+// otherwise it is ErrTried, which wraps the error of the last call. That error no longer counts if a NAT
+// explains it and either NAT is another one now.
 func (m *backoff) check(id enode.ID, ours, theirs NAT, now time.Time) error {
 	if ours == AddressDependent && theirs == AddressDependent {
 		return ErrImpossible
@@ -44,11 +45,11 @@ func (m *backoff) check(id enode.ID, ours, theirs NAT, now time.Time) error {
 	if causedByNAT(t.reason) && (t.ours != ours || t.theirs != theirs) {
 		return nil
 	}
-	return fmt.Errorf("%w, again in %v: %w", ErrTried, t.until.Sub(now).Round(time.Second), t.reason)
+	return fmt.Errorf("%w, next call in %v: %w", ErrTried, t.until.Sub(now).Round(time.Second), t.reason)
 }
 
-// ended takes in how a call ended, with what was believed of the NATs when it began. Only what
-// says something of the way there counts.
+// record records how a call ended, with what both sides believed of their NATs when it began. Only results
+// that say something about the path between the nodes count.
 func (m *backoff) record(id enode.ID, ours, theirs NAT, err error, now time.Time) {
 	last := m.nodes[id]
 	next := &attempt{reason: err, ours: ours, theirs: theirs, rest: backoffFirst}
@@ -73,14 +74,13 @@ func (m *backoff) record(id enode.ID, ours, theirs NAT, err error, now time.Time
 	m.nodes[id] = next
 }
 
-// isOfNATs is true for failures that stay the same as long as both NATs do.
+// causedByNAT reports whether a call fails in the same way again as long as both NATs stay the same.
 func causedByNAT(err error) bool {
 	return errors.Is(err, ErrImpossible) || errors.Is(err, ErrFiltered) || errors.Is(err, ErrUDPOnly)
 }
 
-// room makes room for one more: all are forgotten whose time has been over for as long as
-// the longest rest, by when a doubled one is no longer due; if there are none, the one that
-// may be called soonest.
+// makeRoom makes room for one more node. It forgets all nodes whose pause ended at least backoffMax ago, because
+// their doubled pause no longer matters. If there are none, it forgets the node that may be called soonest.
 func (m *backoff) makeRoom(now time.Time) {
 	if m.nodes == nil {
 		m.nodes = map[enode.ID]*attempt{}

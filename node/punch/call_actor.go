@@ -16,8 +16,8 @@ import (
 	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
-// calling is the actor of one call of ours. What to do next is in caller; the actor does it,
-// in goroutines, and tells the machine what came of it.
+// callActor makes one call of this node. callRules decides what to do next; the actor does it in
+// goroutines, and passes the results to callRules.
 type callActor struct {
 	*Service
 	puncher *actor.PID
@@ -60,11 +60,11 @@ func (a *callActor) Receive(ctx actor.Context) {
 	case *expired:
 		a.perform(a.machine.expired())
 	case *actor.Stopping:
-		a.release() // crashed, or cut off: the puncher knows which
+		a.release() // after a crash, or because the puncher stops
 	}
 }
 
-// drop closes what a message brings for an actor that needs it no more.
+// drop closes the connection in a message that comes after the end of its call.
 func drop(msg any) {
 	if msg, ok := msg.(*connected); ok && msg.conn != nil {
 		msg.conn.Drop()
@@ -93,7 +93,7 @@ func (a *callActor) after(d time.Duration, msg any) {
 	a.timers = append(a.timers, a.cfg.Clock.AfterFunc(d, func() { a.tell(msg) }))
 }
 
-// perform does what the machine wants.
+// perform does what callRules returned.
 func (a *callActor) perform(todo []any) {
 	for _, do := range todo {
 		switch do := do.(type) {
@@ -120,11 +120,11 @@ func (a *callActor) sendOpener(to netip.AddrPort) {
 		return
 	}
 	if err := a.cfg.Line.Send(to, stun.Indication(a.newToken())); err != nil {
-		a.cfg.Logger.Debug("opener not sent", "addr", to, "err", err)
+		a.cfg.Logger.Debug("sending an opener failed", "addr", to, "err", err)
 	}
 }
 
-// ping has discovery try for a session. The answer is a *pong.
+// ping makes discovery try to establish a session. The answer is a *pong.
 func (a *callActor) ping(at netip.AddrPort) {
 	if !a.withinAt(a.sent, at.Addr(), a.cfg.Clock.Now()) {
 		a.tell(&pong{err: errAddressLimit})
@@ -137,15 +137,15 @@ func (a *callActor) ping(at netip.AddrPort) {
 	})
 }
 
-// errOften is the end of what a relay would have us send to an address that got enough.
-var errAddressLimit = errors.New("hole punching: enough was sent to that address")
+// errAddressLimit bounds what a relay can make this node send to a victim.
+var errAddressLimit = errors.New("hole punching: limit of datagrams to that address reached")
 
-// at is the target as a node at an endpoint where it is seen.
+// at returns the target as a node at an endpoint at which it was seen.
 func (a *callActor) at(at netip.AddrPort) *enode.Node {
 	return enode.NewV4(a.target.Pubkey(), at.Addr().AsSlice(), int(at.Port()), int(at.Port()))
 }
 
-// call asks a relay.
+// call sends CALL to a relay.
 func (a *callActor) call(relay *enode.Node) {
 	request := encodeRequest(call{Target: a.target.ID(), Token: a.token, Padding: make([]byte, callPadding)})
 	a.spawn(func() {
@@ -177,12 +177,12 @@ func (a *callActor) open(do askOpen) {
 	})
 }
 
-// meet connects when it is time.
+// connect connects after a delay. The answer is a *connected.
 func (a *callActor) connect(do connect) {
 	a.spawn(func() { a.tell(a.connectAt(a.ctx, do)) })
 }
 
-// meetAt has a connection made when it is the moment. It blocks.
+// connectAt opens a connection after a delay. It blocks.
 func (s *Service) connectAt(ctx context.Context, do connect) *connected {
 	ctx, cancel := context.WithTimeout(ctx, do.after+connectTimeout)
 	defer cancel()
@@ -202,7 +202,7 @@ func (a *callActor) connected(msg *connected) {
 	a.end(msg.conn, a.machine.err)
 }
 
-// crossing: the target calls us, too.
+// crossCall handles the OPEN of a target that calls this node, too.
 func (a *callActor) crossCall(asked *openAsked) {
 	if a.machine.crossed(bytes.Compare(a.cfg.ID[:], asked.from[:]) < 0) {
 		supervise.Send(a.root, a.puncher, &callYielded{asked: asked})
@@ -212,7 +212,7 @@ func (a *callActor) crossCall(asked *openAsked) {
 	asked.reply <- openAnswer{Status: callsCrossed}
 }
 
-// end says how the call ended, and waits to be stopped.
+// end reports how the call ended. The puncher then stops the actor.
 func (a *callActor) end(conn *Handover, err error) {
 	a.release()
 	a.cfg.Logger.Log(context.Background(), levelOf(err), "call through NATs ended", "id", a.target.ID().TerminalString(), "result", causeName(err), "reason", err,
@@ -220,8 +220,8 @@ func (a *callActor) end(conn *Handover, err error) {
 	supervise.Send(a.root, a.puncher, &callEnded{by: a.self, conn: conn, err: err})
 }
 
-// levelOf is how much an operator wants to know of how a call ended: that it worked, or that
-// it never will. The rest comes and goes.
+// levelOf returns the log level for the end of a call. Operators want to know that a call succeeded, or
+// that it never will because of the NATs. Other failures are transient.
 func levelOf(err error) slog.Level {
 	if err == nil || causedByNAT(err) && !errors.Is(err, ErrTried) {
 		return slog.LevelInfo
@@ -229,7 +229,7 @@ func levelOf(err error) slog.Level {
 	return slog.LevelDebug
 }
 
-// release gives up what the call holds.
+// release frees the timers, the token and the context of the call.
 func (a *callActor) release() {
 	a.ended = true
 	if a.cancel != nil {

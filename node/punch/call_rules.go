@@ -11,52 +11,52 @@ import (
 )
 
 const (
-	// callTime is what a call may take until both sides connect.
+	// callTimeout bounds a call until both sides connect.
 	callTimeout = 12 * time.Second
-	// rounds is how often the neighbours are asked, and roundsMapped where one side maps by
-	// address: then it is likely that nothing helps.
+	// maxRounds is how often the neighbours are asked. It is maxRoundsMapped where one side is
+	// address-dependent, because such a call seldom succeeds.
 	maxRounds, maxRoundsMapped = 6, 3
-	// pings is how often discovery is tried after one ring: what opened the NATs lasts. Where one
-	// side maps by address, this is so for the first ring only.
+	// maxPings is how often the target is pinged after one ring: the NATs stay open for more than one
+	// try. Where one side is address-dependent, this holds for the first ring only.
 	maxPings = 2
-	// opens is how many OPENs in a row may go without an answer.
+	// maxOpens is how many OPENs in a row may remain without an answer.
 	maxOpens = 5
-	// blanks is how often neighbours are asked again of which none knows the target, and blankTime the
-	// pause before: a table may have dropped a node for a lost ping, and has it again with
-	// its next HELLO.
+	// maxUnknownRounds is how often the neighbours are asked again if none knows the target, and
+	// unknownPause the time before: a table may have dropped a node because one ping was lost, and has
+	// it again after the node's next HELLO.
 	maxUnknownRounds, unknownPause = 4, 2 * time.Second
-	// againTime is the pause before the next round, and before an OPEN is sent again that came too early.
+	// retryPause is the time before the next round, and before an OPEN that came too early is repeated.
 	retryPause = 300 * time.Millisecond
-	// meetDelay is from the answer to OPEN until both connect: longer than most round trips, so
-	// that neither side is late.
+	// connectDelay is the time from the answer to OPEN until both sides connect. It is longer than most
+	// round trips, so that neither side is late.
 	connectDelay = 300 * time.Millisecond
-	// connectTime is how long both try: a lost SYN goes out again after 1, 3 and 7 s.
+	// connectTimeout is how long both try to connect: a lost SYN is sent again after 1, 3 and 7 s.
 	connectTimeout = 8 * time.Second
 )
 
-// caller is what our side of a call does next. It is a plain value: it is told what happened,
-// and says what to do.
+// callRules decides what the caller's side of a call does next. It is a plain value without clock or
+// network: each method takes an event and returns what to do.
 type callRules struct {
 	ours, theirs NAT
-	relays       []*enode.Node  // to be asked, in this order; ours to change
-	record       netip.AddrPort // where the target is by its record; may not be valid
+	relays       []*enode.Node  // to be asked, in this order; owned by callRules
+	record       netip.AddrPort // the target's endpoint by its record; may be invalid
 	canTCP       bool           // there is a listening port
 
 	phase         phase
 	round         int
-	next          int  // of relays
-	undecided     bool // a relay of this round may know the target, but didn't say yes
-	unknown       bool // a relay of this round doesn't know it
-	unknownRounds int  // rounds in which none did
-	rung          int  // how often the target opened its NAT, as a relay says
+	next          int  // index of the relay to ask next
+	undecided     bool // a relay of this round may know the target, but did not say yes
+	unknown       bool // a relay of this round does not know it
+	unknownRounds int  // rounds in which no relay knew it
+	rung          int  // how often a relay said that the target opened its NAT
 	target        netip.AddrPort
 	openerFrom    netip.AddrPort // where its last opener came from
 	pinged        netip.AddrPort
 	pings         int
 	opens         int
-	port          uint16 // our external TCP port; 0: not known yet
+	port          uint16 // the external TCP port; 0: not known yet
 	portErr       error
-	openWaits     bool // OPEN is due as soon as port is known
+	openWaits     bool // OPEN is due when port is known
 	err           error
 }
 
@@ -65,26 +65,26 @@ type phase uint8
 const (
 	ringing phase = iota
 	pinging
-	opening // the UDP session is there
+	opening // the UDP session exists
 	connecting
 	over
 )
 
-// What a caller wants done. What comes of it is told by the method of that name.
+// What callRules returns to be done. The result goes to the method that the comment names.
 type (
 	sendOpener struct{ to netip.AddrPort }
 	callBy     struct{ relay *enode.Node } // called
 	ping       struct{ at netip.AddrPort } // pong
-	pause      struct{ d time.Duration }   // paused
+	pause      struct{ d time.Duration }   // pauseOver
 	askOpen    struct {                    // opened
 		at  netip.AddrPort
 		msg open
 	}
-	connect struct { // met
-		at    netip.AddrPort // with port 0: wait for it to connect
+	connect struct { // connected
+		at    netip.AddrPort // with port 0: wait until it connects
 		after time.Duration
 	}
-	finish struct{ err error } // without an err, met has brought a connection
+	finish struct{ err error } // without err, connected has a connection
 )
 
 // begin starts the first round.
@@ -95,7 +95,8 @@ func (c *callRules) begin() []any {
 	return c.nextRound(nil)
 }
 
-// anew starts a round, with an opener ahead, which lets the target's own in.
+// nextRound starts a round. It sends an opener first, so that the caller's NAT lets the target's opener in.
+// why is the reason for which the previous round failed.
 func (c *callRules) nextRound(why error) []any {
 	most := maxRounds
 	if c.mapped() {
@@ -117,10 +118,10 @@ func (c *callRules) nextRound(why error) []any {
 	return append(todo, c.askRelay()...)
 }
 
-// mapped says whether one side maps by address.
+// mapped reports whether one side is address-dependent.
 func (c *callRules) mapped() bool { return c.ours == AddressDependent || c.theirs == AddressDependent }
 
-// ask asks the next relay.
+// askRelay asks the next relay. After the last one it ends the round.
 func (c *callRules) askRelay() []any {
 	if c.next < len(c.relays) {
 		c.next++
@@ -131,13 +132,13 @@ func (c *callRules) askRelay() []any {
 		return []any{pause{retryPause}}
 	case c.unknown && c.unknownRounds < maxUnknownRounds:
 		c.unknownRounds++
-		c.round-- // nothing was tried
+		c.round-- // this round does not count: nothing was tried
 		return []any{pause{unknownPause}}
 	}
 	return c.end(ErrNoNeighbour)
 }
 
-// giveUp ends a call that had its rounds.
+// abort ends a call that used all its rounds.
 func (c *callRules) abort(why error) []any {
 	switch {
 	case c.rung == 0 && why != nil:
@@ -150,7 +151,7 @@ func (c *callRules) abort(why error) []any {
 	return c.end(ErrSilent)
 }
 
-// called: a relay has answered, or err says why not.
+// called handles a relay's answer to CALL; err says why there is none.
 func (c *callRules) called(s status, target netip.AddrPort, err error) []any {
 	if c.phase != ringing {
 		return nil
@@ -169,9 +170,9 @@ func (c *callRules) called(s status, target netip.AddrPort, err error) []any {
 	return c.askRelay()
 }
 
-// prefer orders the relays for the next round, after the one that was asked last has said yes. It knows
-// the target, so it is asked once more before the others. Then it had its chance: it may have rung
-// nobody. Those that it was asked after are of no use.
+// reorderRelays orders the relays for the next round, after the last one asked said yes. That relay knows
+// the target, so it is asked once more before the others. After two rounds in vain the others go first,
+// because it may not have rung the target at all. The relays asked before it go last: they did not help.
 func (c *callRules) reorderRelays() {
 	vain, by, unasked := c.relays[:c.next-1], c.relays[c.next-1:c.next], c.relays[c.next:]
 	if c.round%2 == 1 {
@@ -181,7 +182,7 @@ func (c *callRules) reorderRelays() {
 	}
 }
 
-// try pings the target where its opener came from, or else where the relay sees it.
+// pingTarget pings the target at the endpoint that its opener came from, or else at that which the relay sees.
 func (c *callRules) pingTarget() []any {
 	c.phase, c.pinged = pinging, c.target
 	if c.openerFrom.IsValid() {
@@ -191,14 +192,14 @@ func (c *callRules) pingTarget() []any {
 	return []any{ping{c.pinged}}
 }
 
-// heard: the target's opener came.
+// openerReceived records where the target's opener came from.
 func (c *callRules) openerReceived(from netip.AddrPort) {
 	if c.phase < opening {
 		c.openerFrom = from
 	}
 }
 
-// pong: discovery has a session with the target, or err says why not.
+// pong handles the result of a ping: discovery has a session with the target, or err says why not.
 func (c *callRules) pong(err error) []any {
 	switch {
 	case c.phase != pinging:
@@ -209,11 +210,11 @@ func (c *callRules) pong(err error) []any {
 	case c.pings < maxPings && !(c.mapped() && c.round > 1), c.openerFrom.IsValid() && c.openerFrom != c.pinged:
 		return c.pingTarget()
 	}
-	c.openerFrom = netip.AddrPort{} // it led nowhere
+	c.openerFrom = netip.AddrPort{} // that endpoint did not work
 	return c.nextRound(ErrSilent)
 }
 
-// paused: the pause is over.
+// pauseOver continues after a pause.
 func (c *callRules) pauseOver() []any {
 	switch c.phase {
 	case ringing:
@@ -224,7 +225,7 @@ func (c *callRules) pauseOver() []any {
 	return nil
 }
 
-// agree asks the target for a moment to connect, when our TCP port is known.
+// requestOpen sends OPEN, as soon as the external TCP port is known.
 func (c *callRules) requestOpen() []any {
 	switch {
 	case !c.canTCP || c.ours != Open && c.theirs != Open && c.mapped():
@@ -239,7 +240,7 @@ func (c *callRules) requestOpen() []any {
 	return []any{askOpen{c.pinged, open{Port: c.port, NAT: c.ours, Delay: uint16(connectDelay.Milliseconds())}}}
 }
 
-// learned: a neighbour has seen our TCP port, or err says why not.
+// learned records the external TCP port that a neighbour saw; err says why none did.
 func (c *callRules) learned(port uint16, err error) []any {
 	if c.port, c.portErr = port, err; c.openWaits {
 		return c.requestOpen()
@@ -247,7 +248,7 @@ func (c *callRules) learned(port uint16, err error) []any {
 	return nil
 }
 
-// opened: the target has answered to OPEN after the round trip, or err says why not.
+// opened handles the target's answer to OPEN, which took the round trip; err says why there is none.
 func (c *callRules) opened(a openAnswer, trip time.Duration, err error) []any {
 	if c.phase != opening {
 		return nil
@@ -266,19 +267,19 @@ func (c *callRules) opened(a openAnswer, trip time.Duration, err error) []any {
 	case a.Status == callsCrossed:
 		return c.end(ErrCrossed)
 	case a.Status != accepted, a.NAT != AddressDependent && a.Port == 0:
-		return c.end(fmt.Errorf("%w: the node answers %d", ErrTCP, a.Status))
+		return c.end(fmt.Errorf("%w: the node answered OPEN with status %d", ErrTCP, a.Status))
 	case a.NAT == AddressDependent && c.ours != Open:
 		return c.end(ErrUDPOnly)
 	}
 	c.phase = connecting
 	at := netip.AddrPortFrom(c.pinged.Addr(), a.Port)
 	if a.NAT == AddressDependent {
-		at = netip.AddrPortFrom(c.pinged.Addr(), 0) // nobody knows its port; ours is open
+		at = netip.AddrPortFrom(c.pinged.Addr(), 0) // its port is not known; this node is open
 	}
 	return []any{connect{at, max(0, connectDelay-trip/2)}}
 }
 
-// met: there is a connection, or err says why not.
+// connected ends the call: with a connection, or with the reason why there is none.
 func (c *callRules) connected(err error) []any {
 	if c.phase != connecting {
 		return nil
@@ -289,10 +290,10 @@ func (c *callRules) connected(err error) []any {
 	return c.end(nil)
 }
 
-// expired: the call's time is over.
+// expired ends the call when its time is over.
 func (c *callRules) expired() []any {
 	switch c.phase {
-	case connecting, over: // the former comes to its end by itself
+	case connecting, over: // connecting has its own timeout
 		return nil
 	case opening:
 		return c.end(ErrTCP)
@@ -300,8 +301,9 @@ func (c *callRules) expired() []any {
 	return c.abort(ErrSilent)
 }
 
-// crossed: the target calls us, and wants to connect. It says whether that call goes on in
-// place of this one. What the target agreed to goes on in any case.
+// crossed handles the target's own call to this node, for which OPEN came. It reports whether this call
+// ends in favour of that one; lower says that this node has the lower ID. A call whose OPEN the target has
+// accepted continues in any case.
 func (c *callRules) crossed(lower bool) (giveWay bool) {
 	return c.phase < opening || c.phase == opening && !lower
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// reach begins a call, or says why not.
+// reach begins a call, or answers at once with the reason why it does not.
 func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	target, theirs, err := p.callable(msg.Node)
 	relays := p.relays(now)
@@ -21,9 +21,9 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	switch {
 	case err != nil:
 	case p.answers[target.ID()] != nil && p.answers[target.ID()].openReceived:
-		err = ErrCrossed // that node's own call comes to its end
+		err = ErrCrossed // that node's own call continues
 	case now.Before(p.connected[target.ID()]):
-		err = ErrCrossed // RLPx begins on what that call has brought
+		err = ErrCrossed // RLPx is about to begin on that call's connection
 	case p.calls[target.ID()] != nil || len(p.calls) >= maxCalls:
 		err = ErrBusy
 	case len(relays) == 0:
@@ -49,8 +49,8 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	p.calls[target.ID()] = &activeCall{pid: pid, ours: ours, theirs: theirs, asker: msg.To}
 }
 
-// callable gives the newest record of a node, which says whether it takes part. One that
-// was given as a URL may be known by its record to discovery.
+// callable returns the newest record of a node, and what the node believes of its NAT. Discovery may know
+// the record of a node that was given as a URL. The error is ErrUnsupported for a node that cannot be called.
 func (p *puncher) callable(n *enode.Node) (target *enode.Node, theirs NAT, err error) {
 	if known := p.cfg.Line.Known(n.ID()); known != nil && known.Seq() > n.Seq() {
 		n = known
@@ -62,8 +62,8 @@ func (p *puncher) callable(n *enode.Node) (target *enode.Node, theirs NAT, err e
 	return n, theirs, nil
 }
 
-// relays gives the neighbours to ask for a call: those who are told where we are, and then
-// others who may know the target.
+// relays returns the neighbours to ask for a call: first those that receive HELLOs from this node, then
+// others that may know the target.
 func (p *puncher) relays(now time.Time) []*enode.Node {
 	list := p.plan.relays(now)
 	for _, n := range p.neighbours(now) {
@@ -84,7 +84,8 @@ func (p *puncher) callEnded(ctx actor.Context, msg *callEnded, now time.Time) {
 	ctx.Stop(msg.by)
 }
 
-// callOver remembers how a call ended before it tells the asker, who may ask again at once.
+// callOver records how a call ended. It does so before it answers Reach, because the asker may send the next
+// Reach at once.
 func (p *puncher) callOver(id enode.ID, u *activeCall, how *Reached, now time.Time) {
 	delete(p.calls, id)
 	p.backoff.record(id, u.ours, u.theirs, how.Err, now)
@@ -92,12 +93,12 @@ func (p *puncher) callOver(id enode.ID, u *activeCall, how *Reached, now time.Ti
 	supervise.Send(p.root, u.asker, how)
 }
 
-// rung has an actor answer a call. A node makes one call at a time to us, so the last one
-// counts.
+// rung starts an actor that answers a call, or notifies the one that exists. A node makes one call at a
+// time to this one, so the last token counts.
 func (p *puncher) rung(ctx actor.Context, msg *rung, now time.Time) {
 	u := p.answers[msg.caller]
 	switch {
-	case u != nil && u.token == msg.token: // its next round
+	case u != nil && u.token == msg.token: // the next round of the same call
 	case u != nil:
 		u.token = msg.token
 		supervise.Send(ctx, u.pid, msg)
@@ -111,10 +112,10 @@ func (p *puncher) rung(ctx actor.Context, msg *rung, now time.Time) {
 	}
 }
 
-// openAsked passes OPEN on to whom it concerns: a call of ours to the same node first. For
-// whom no neighbour of ours rang, nothing is done.
+// openAsked passes OPEN on: to a call of this node to the same node if there is one, else to the actor that
+// answers the call. An OPEN without a RING is refused.
 func (p *puncher) openAsked(ctx actor.Context, msg *openAsked) {
-	_, no := p.answering(msg)
+	_, no := p.findAnswer(msg)
 	call := p.calls[msg.from]
 	switch {
 	case no != accepted:
@@ -127,7 +128,7 @@ func (p *puncher) openAsked(ctx actor.Context, msg *openAsked) {
 }
 
 func (p *puncher) answer(ctx actor.Context, asked *openAsked) {
-	u, no := p.answering(asked)
+	u, no := p.findAnswer(asked)
 	if no != accepted {
 		asked.reply <- openAnswer{Status: no}
 		return
@@ -136,8 +137,9 @@ func (p *puncher) answer(ctx actor.Context, asked *openAsked) {
 	supervise.Send(ctx, u.pid, asked)
 }
 
-// rangFor gives what answers the call that an OPEN belongs to: its token says which one.
-func (p *puncher) answering(msg *openAsked) (u *activeCall, no status) {
+// findAnswer returns the answer that an OPEN belongs to, by its token. If there is none, no is the status to
+// reply with; otherwise it is accepted.
+func (p *puncher) findAnswer(msg *openAsked) (u *activeCall, no status) {
 	u = p.answers[msg.from]
 	switch {
 	case u == nil && len(p.answers) >= maxAnswers:
@@ -161,33 +163,33 @@ func (p *puncher) answerEnded(ctx actor.Context, msg *answerEnded) {
 	ctx.Stop(msg.by)
 }
 
-// cameTime is how long a caller whose connection is there may take to begin RLPx on it: it
-// may have the connection some seconds later.
+// connectedTime is how long a caller may take to begin RLPx on the connection: it may receive the
+// connection some seconds later than the target.
 const connectedTime = connectTimeout + 5*time.Second
 
-// hasCome remembers whose call has brought a connection, for that time.
+// markConnected records, for connectedTime, that a node's call brought a connection.
 func (p *puncher) markConnected(id enode.ID) {
 	now := p.cfg.Clock.Now()
 	maps.DeleteFunc(p.connected, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
 	p.connected[id] = now.Add(connectedTime)
 }
 
-// gone: an actor has stopped. Without a last word it crashed.
-func (p *puncher) terminated(who *actor.PID, now time.Time) {
+// terminated handles the end of an actor. One that is still in the table sent no last message: it crashed.
+func (p *puncher) terminated(pid *actor.PID, now time.Time) {
 	for id, u := range p.calls {
-		if u.pid.Equal(who) {
+		if u.pid.Equal(pid) {
 			p.callOver(id, u, &Reached{ID: id, Err: ErrDown}, now)
 		}
 	}
 	for id, u := range p.answers {
-		if u.pid.Equal(who) {
+		if u.pid.Equal(pid) {
 			delete(p.answers, id)
 			p.count(true, ErrDown)
 		}
 	}
 }
 
-// count counts how a call of ours, or of another's, ended.
+// count counts the result of a call: of this node's own, or, if rung is true, of another's.
 func (p *puncher) count(rung bool, err error) {
 	s := p.published
 	counts := &s.Calls

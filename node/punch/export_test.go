@@ -1,13 +1,13 @@
 package punch
 
-// Expected is how many datagrams are waited for.
+// Expected returns how many datagrams the Service waits for.
 func (s *Service) Expected() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.expected)
 }
 
-// Relaying is how many rings wait for an answer.
+// Relaying returns how many rings wait for an answer.
 func (s *Service) Relaying() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

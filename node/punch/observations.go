@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// view is what observers in one part of the world see.
+// observations is what the observers in one part of the network see, such as the IPv4 Internet.
 type observations struct {
 	list      []observation // one for each destination
-	kind      NAT           // Open where it is an address of our own
-	confirmed time.Time     // when the observations last said so
+	kind      NAT           // Open if the endpoint has an address of the machine
+	confirmed time.Time     // when the observations last supported kind
 }
 
-// observation is what a destination sees, from since to last without a break.
+// observation is the endpoint that a destination sees, without a change from since to last.
 type observation struct {
 	by, seen    netip.AddrPort
-	was         netip.AddrPort // what it saw before that
+	was         netip.AddrPort // the endpoint that it saw before
 	own, near   bool
 	since, last time.Time
 }
 
-// observer is who is behind a destination: who lies does so from all his ports. Near us, many
-// nodes share one address.
+// observer identifies the observer at a destination by its address alone, because a liar can use all its
+// ports. In private networks, many nodes share one address, so there the port counts.
 func (o observation) observer() netip.AddrPort {
 	if o.near {
 		return o.by
@@ -33,10 +33,10 @@ func (o observation) observer() netip.AddrPort {
 func (o observation) live(now time.Time) bool  { return now.Sub(o.last) <= observationLife }
 func (o observation) fresh(now time.Time) bool { return now.Sub(o.last) <= disagreementSpan }
 
-// observers is a set of those.
+// observers is a set of observers.
 type observers map[netip.AddrPort]bool
 
-// by gives who is behind the observations for which is holds.
+// by returns the observers of those observations for which is returns true.
 func (s *observations) by(is func(observation) bool) observers {
 	set := observers{}
 	for _, o := range s.list {
@@ -47,6 +47,7 @@ func (s *observations) by(is func(observation) bool) observers {
 	return set
 }
 
+// observe adds an observation, or updates the one of the same destination.
 func (s *observations) observe(o observation, now time.Time) {
 	s.list = slices.DeleteFunc(s.list, func(old observation) bool { return !old.live(now) })
 	i := slices.IndexFunc(s.list, func(old observation) bool { return old.by == o.by })
@@ -66,8 +67,8 @@ func (s *observations) observe(o observation, now time.Time) {
 	s.judge(now)
 }
 
-// forget makes room: of the observer with the most destinations, the oldest goes. Otherwise
-// one that comes with port after port would push all others out.
+// makeRoom removes the oldest observation of the observer with the most destinations. Otherwise one
+// observer could push out all others by using port after port.
 func (s *observations) makeRoom() {
 	count := map[netip.AddrPort]int{}
 	for _, o := range s.list {
@@ -83,9 +84,9 @@ func (s *observations) makeRoom() {
 	s.list = slices.Delete(s.list, worst, worst+1)
 }
 
-// moved drops what others saw that saw the same as a destination did, which now sees us
-// elsewhere: our NAT has given us another endpoint. A second observer has to have moved in the
-// same way, if there is one, or who changes his story could silence all others.
+// moved drops the observations of the endpoint that a destination no longer sees, because the NAT has
+// assigned another one. If there is more than one observer, two must have seen the same change; otherwise
+// one liar could silence all others by changing what it says.
 func (s *observations) moved(now observation) {
 	same := s.by(func(o observation) bool { return o.was == now.was && o.seen == now.seen })
 	all := s.by(func(observation) bool { return true })
@@ -94,9 +95,9 @@ func (s *observations) moved(now observation) {
 	}
 }
 
-// leading gives the endpoint that most observers see: most of those of the last minute, if half of
-// all are among them, then of all; of several, the one that was seen first. An open node hears
-// from few in a minute, where one that lies would be alone.
+// leading returns the endpoint that most observers see. Those of the last minute count first, if they are at
+// least half of all; then all count. Of several endpoints the one that was seen first wins. The condition is
+// for open nodes: they receive few observations in a minute, among which a liar could be alone.
 func (s *observations) leading(now time.Time) (at netip.AddrPort, ok bool) {
 	type votes struct {
 		fresh, live int
@@ -129,7 +130,7 @@ func (s *observations) leading(now time.Time) (at netip.AddrPort, ok bool) {
 	return at, at.IsValid()
 }
 
-// nat is the kind that was found, for as long as observations hold it.
+// nat returns the kind of NAT, or Unknown if no observation has supported it for observationLife.
 func (s *observations) nat(now time.Time) NAT {
 	if now.Sub(s.confirmed) > observationLife {
 		return Unknown
@@ -137,19 +138,20 @@ func (s *observations) nat(now time.Time) NAT {
 	return s.kind
 }
 
-// evidence is what the observations say when they are held together.
+// evidence is a summary of the observations, relative to the leading endpoint.
 type evidence struct {
-	own          bool // the leading endpoint is the machine's
-	destinations int  // that see it
-	agree        int  // observers that see it and nothing else
-	// Of the last minute, and not counted unless somebody saw the leading endpoint in that
-	// time, too: the destinations that see another one, and the observers behind them.
+	own          bool // the leading endpoint has an address of the machine
+	destinations int  // that see the leading endpoint
+	agree        int  // observers that see it and no other one
+	// others are the destinations that saw another endpoint in the last minute, and disagree their
+	// observers. They count only if the leading endpoint was seen in that time, too.
 	others, disagree int
-	// crossed is true if both were seen at the same time: one was still seen after the other
-	// was. An endpoint that followed on the other is not.
+	// crossed is true if two endpoints were seen at the same time: one was still seen after the other
+	// one was. It is false if one endpoint replaced the other.
 	crossed bool
 }
 
+// weigh summarises the observations relative to an endpoint.
 func (s *observations) weigh(at netip.AddrPort, now time.Time) (e evidence) {
 	leads := func(o observation) bool { return o.seen == at && o.live(now) }
 	dissents := func(o observation) bool { return o.seen != at && o.fresh(now) }
@@ -177,16 +179,16 @@ func (s *observations) weigh(at netip.AddrPort, now time.Time) (e evidence) {
 	return e
 }
 
-// judge settles the kind by the observations. What is settled stays so while they say nothing.
+// judge decides on the kind of NAT. The kind does not change while the observations are inconclusive.
 func (s *observations) judge(now time.Time) {
 	s.kind = s.nat(now)
-	at, _ := s.leading(now) // there is one: something has just been observed
+	at, _ := s.leading(now) // valid, because an observation has just been added
 	e := s.weigh(at, now)
 	switch {
 	case e.others > 0 && e.disagree >= e.agree:
-		// From what was settled it takes a second destination that sees another endpoint, or an
-		// observer that itself sees several; and both at the same time, as all see
-		// another one, one after the other, when the NAT gives us one.
+		// To change a decision, a second destination must see another endpoint, or one observer must
+		// see several. They must do so at the same time: when the NAT assigns a new endpoint, all
+		// destinations see another one, one after the other.
 		if settled := s.kind == EndpointIndependent || s.kind == Open; !settled || e.crossed && (e.others >= 2 || e.agree == 0) {
 			s.kind, s.confirmed = AddressDependent, now
 		}
@@ -195,6 +197,6 @@ func (s *observations) judge(now time.Time) {
 	case e.destinations >= 2:
 		s.kind, s.confirmed = EndpointIndependent, now
 	case s.kind == Open:
-		s.kind = Unknown // the address is no longer ours
+		s.kind = Unknown // the machine no longer has the address
 	}
 }

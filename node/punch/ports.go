@@ -11,16 +11,15 @@ import (
 )
 
 const (
-	// portTime is what one neighbour may take to say which TCP port of ours it sees.
+	// portTimeout is how long one neighbour may take to say which TCP port it sees.
 	portTimeout = 3 * time.Second
-	// portTries is how often all neighbours are asked: a datagram may be lost.
+	// portTries is how often all neighbours are asked, because a datagram may be lost.
 	portTries = 3
-	// portAgain is how soon they are asked again when none did say.
+	// portRetry is the time until they are asked again if none answered.
 	portRetry = time.Minute
 )
 
-// findPort finds out under which port others see our listening port, once for each UDP
-// endpoint that we get.
+// findPort finds out the external number of the listening port, once for each UDP endpoint that the NAT assigns.
 func (p *puncher) findPort() {
 	now := p.cfg.Clock.Now()
 	relays := p.plan.relays(now)
@@ -32,9 +31,9 @@ func (p *puncher) findPort() {
 	p.spawn(func() {
 		seen, held, err := p.askPorts(p.ctx, relays)
 		if err == nil {
-			_ = held.Close() // it was only to know
+			_ = held.Close() // only the number was needed
 		}
-		if p.ctx.Err() == nil { // else it is nothing that a successor asked for
+		if p.ctx.Err() == nil { // otherwise the incarnation has ended, and its successor did not ask
 			p.tell(&tcpSeen{observed: seen, err: err})
 		}
 	})
@@ -44,13 +43,13 @@ func (p *puncher) tcpSeen(msg *tcpSeen) {
 	p.portPending = false
 	if p.tcpEndpoint = msg.observed; msg.err != nil {
 		p.tcpEndpoint, p.portFor, p.portRetryAt = netip.AddrPort{}, netip.AddrPort{}, p.cfg.Clock.Now().Add(portRetry)
-		p.cfg.Logger.Debug("TCP port as seen from outside is not known", "err", msg.err)
+		p.cfg.Logger.Debug("finding the external TCP port failed", "err", msg.err)
 	}
 }
 
 var errNoTCP = errors.New("the neighbour has no TCP port")
 
-// askPort has a neighbour say under which endpoint it sees our listening port. It blocks.
+// askPort asks a neighbour under which endpoint it sees the listening port. It blocks.
 func (s *Service) askPort(ctx context.Context, relay *enode.Node) (seen netip.AddrPort, held io.Closer, err error) {
 	at, ok := relay.TCPEndpoint()
 	if !ok {
@@ -64,9 +63,9 @@ func (s *Service) askPort(ctx context.Context, relay *enode.Node) (seen netip.Ad
 	return s.cfg.TCPPort.Observed(ctx, at)
 }
 
-// learnPort has one of the neighbours say which TCP port of ours it sees; an open node
-// knows. The answer is a *learned. The port stays ours until ctx ends: a connection in a
-// message would stay open when that finds nobody.
+// learnPort asks the neighbours which TCP port they see; an open node uses the port of its record. The answer is
+// a *learned. The connection that keeps the port mapped stays open until ctx ends. It is not in the message,
+// because it would stay open if the actor had stopped.
 func (s *Service) learnPort(ctx context.Context, ours NAT, relays []*enode.Node, spawn func(func()), tell func(any)) {
 	switch {
 	case s.cfg.TCPPort == nil:
@@ -82,15 +81,15 @@ func (s *Service) learnPort(ctx context.Context, ours NAT, relays []*enode.Node,
 	spawn(func() {
 		seen, held, err := s.askPorts(ctx, relays)
 		if err == nil {
-			context.AfterFunc(ctx, func() { _ = held.Close() }) // it is only to keep our port
+			context.AfterFunc(ctx, func() { _ = held.Close() }) // it only keeps the port mapped
 		} else if before := s.state.Load().TCP; before.IsValid() {
-			seen, err = before, nil // what a neighbour saw earlier is better than nothing
+			seen, err = before, nil // fall back to what a neighbour saw earlier
 		}
 		tell(&learned{port: seen.Port(), err: err})
 	})
 }
 
-// askPorts asks one neighbour after the other. It blocks.
+// askPorts asks one neighbour after the other until one answers. It blocks.
 func (s *Service) askPorts(ctx context.Context, relays []*enode.Node) (seen netip.AddrPort, held io.Closer, err error) {
 	for range portTries {
 		for _, relay := range relays {

@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// maxCalls and maxAnswers are how many calls go on at the same time, ours and others'.
+	// maxCalls is how many calls of this node run at the same time, and maxAnswers how many of other nodes.
 	maxCalls, maxAnswers = 8, 16
 	// maxRelays is how many neighbours are asked for a call.
 	maxRelays = 6
 )
 
-// Props makes the puncher. It is to be spawned once, under a supervisor that restarts it.
+// Props returns the props of the puncher. Spawn it once, under a supervisor that restarts it.
 func (s *Service) Props() *actor.Props {
 	return supervise.PropsOf(func() actor.Actor { return &puncher{Service: s} }, s.cfg.Journal, actor.WithSupervisor(supervise.EndFailed{Journal: s.cfg.Journal}))
 }
 
-// puncher is the actor that knows what NAT we are behind, keeps neighbours told of it, and
-// has an actor for each call.
+// puncher is the actor that finds out which NAT the node is behind, says HELLO to neighbours, and has an actor for
+// each call.
 type puncher struct {
 	*Service
 	root   *actor.RootContext
@@ -35,32 +35,34 @@ type puncher struct {
 	cancel context.CancelFunc
 
 	plan          relayPlan
-	tcpEndpoint   netip.AddrPort             // our TCP endpoint as a neighbour saw it
-	portPending   bool                       // that is being found out
-	portFor       netip.AddrPort             // the UDP endpoint for which it was
-	portRetryAt   time.Time                  // when to try again, after a failure
-	urlNeighbours map[enode.ID]*urlNeighbour // neighbours that we have URLs of
-	lastPings     time.Time                  // when neighbours that don't take part were pinged
-	lastHelloPing time.Time                  // when one was that had said HELLO
+	tcpEndpoint   netip.AddrPort             // the node's TCP endpoint as a neighbour saw it
+	portPending   bool                       // findPort is under way
+	portFor       netip.AddrPort             // the UDP endpoint for which findPort ran
+	portRetryAt   time.Time                  // when findPort runs again, after a failure
+	urlNeighbours map[enode.ID]*urlNeighbour // neighbours of which discovery only knows a URL
+	lastPings     time.Time                  // when neighbours that do not take part were pinged
+	lastHelloPing time.Time                  // when a node was pinged because it said HELLO
 	timer         supervise.Timer
 
-	helloRepeats  int       // HELLOs that were said again soon
-	helloRepeatAt time.Time // when to say the next one; zero: no neighbour has answered yet
+	helloRepeats  int       // how often the first HELLOs were repeated
+	helloRepeatAt time.Time // when to repeat them next; zero: no neighbour has answered yet
 
-	stopped   bool                     // there is nothing more to begin
+	stopped   bool                     // begin nothing more
 	calls     map[enode.ID]*activeCall // by target
-	connected map[enode.ID]time.Time   // until when a caller is left to begin RLPx
+	connected map[enode.ID]time.Time   // by caller: until when it may begin RLPx on its connection
 	answers   map[enode.ID]*activeCall // by caller
 	published State
 }
 
-// underway is a call or an answer with its actor.
+// activeCall is a call or an answer that has an actor.
 type activeCall struct {
-	pid          *actor.PID
-	asker        *actor.PID // of a call, as what follows
+	pid *actor.PID
+	// Of a call:
+	asker        *actor.PID
 	ours, theirs NAT
-	token        token // of an answer, as what follows: the call's
-	openReceived bool  // the caller wants to connect
+	// Of an answer:
+	token        token // the call's
+	openReceived bool
 }
 
 func (p *puncher) Receive(ctx actor.Context) {
@@ -84,7 +86,7 @@ func (p *puncher) Receive(ctx actor.Context) {
 		p.observe(msg.by, msg.observed, now)
 	case *helloReceived:
 		p.helloReceived(msg, now)
-		return // as after what follows: nothing is due because of what others send
+		return // not proceed, here and below: what other nodes send makes nothing due
 	case *rung:
 		p.rung(ctx, msg, now)
 		return
@@ -118,6 +120,7 @@ func (p *puncher) Receive(ctx actor.Context) {
 	p.proceed(now)
 }
 
+// start begins an incarnation.
 func (p *puncher) start(ctx actor.Context) {
 	p.root, p.self = ctx.ActorSystem().Root, ctx.Self()
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -128,8 +131,8 @@ func (p *puncher) start(ctx actor.Context) {
 	p.puncher.Store(&actorRef{p.root, p.self})
 }
 
-// decline answers what comes while the actors of calls are being stopped: what was begun
-// then would stop with nobody.
+// decline answers the messages that come while the actors of calls stop. An actor that was started then would never
+// be stopped.
 func (p *puncher) decline(msg any) {
 	switch msg := msg.(type) {
 	case *Reach:
@@ -143,8 +146,8 @@ func (p *puncher) decline(msg any) {
 	}
 }
 
-// end leaves a successor, if there is one, nothing to clean up. The runtime stops the
-// actors of the calls.
+// end releases everything, so that a next incarnation has nothing to clean up. The runtime stops the actors of
+// the calls.
 func (p *puncher) end() {
 	for id, u := range p.calls {
 		supervise.Send(p.root, u.asker, &Reached{ID: id, Err: ErrDown})
@@ -163,8 +166,7 @@ func (p *puncher) tell(msg any) { supervise.Send(p.root, p.self, msg) }
 
 func (p *puncher) spawn(f func()) { supervise.Go(p.root, p.self, f) }
 
-// proceed says HELLO to those whose turn it is, tells what is new, and sees to it that the
-// next turn comes.
+// proceed says the HELLOs that are due, publishes changes, and sets the timer for the next turn.
 func (p *puncher) proceed(now time.Time) {
 	again := p.repeatHellos(now)
 	for _, n := range p.plan.next(now, p.neighbours(now), p.belief.nat(now) != Open) {
@@ -181,7 +183,7 @@ func (p *puncher) proceed(now time.Time) {
 	p.timer = p.cfg.Clock.AfterFunc(min(again, p.plan.wait(now)), func() { p.tell(&due{}) })
 }
 
-// show tells what is new.
+// publishChange publishes the state if it has changed.
 func (p *puncher) publishChange(now time.Time) {
 	s := State{
 		Belief: p.belief.nat(now), Observed: p.belief.endpoint(now), TCP: p.tcpEndpoint,
@@ -196,7 +198,7 @@ func (p *puncher) publishChange(now time.Time) {
 	p.publish(s)
 }
 
-// publish makes a state the one that others see. What it holds is never written to again.
+// publish makes a state visible to other goroutines. Its maps and slices are never written to again.
 func (p *puncher) publish(s State) {
 	p.published = s
 	p.state.Store(&s)
@@ -205,5 +207,5 @@ func (p *puncher) publish(s State) {
 	}
 }
 
-// name makes the name of a call's actor.
+// name returns the name of a call's actor.
 func name(kind string, id enode.ID) string { return kind + "-" + hex.EncodeToString(id[:4]) }

@@ -7,7 +7,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// relay rings a node for another, and tells where it is.
+// relay handles CALL: it rings the target, and returns the target's endpoint.
 func (s *Service) relay(caller enode.ID, at netip.AddrPort, msg call, now time.Time) callAnswer {
 	if len(msg.Padding) < callPadding {
 		return callAnswer{Status: refused}
@@ -30,7 +30,7 @@ func (s *Service) relay(caller enode.ID, at netip.AddrPort, msg call, now time.T
 	s.relayed.Add(1)
 	b, err := s.cfg.Line.Talk(target, Protocol, encodeRequest(ring{Caller: caller, Endpoint: endpoint{at}, Token: msg.Token}))
 	if err != nil {
-		return callAnswer{Status: notReady} // a datagram may be lost
+		return callAnswer{Status: notReady} // a datagram may have been lost
 	}
 	answer, err := decode[ringAnswer](b)
 	switch {
@@ -42,7 +42,7 @@ func (s *Service) relay(caller enode.ID, at netip.AddrPort, msg call, now time.T
 	return callAnswer{Status: accepted, Target: &endpoint{where}}
 }
 
-// beginRing says whether one more ring may be under way, at a node.
+// beginRing reports whether one more ring at a node may wait for its answer, and counts it until endRing.
 func (s *Service) beginRing(at enode.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,39 +12,39 @@ import (
 )
 
 const (
-	// planSize is how many neighbours are told where we are.
+	// maxChosen is how many neighbours receive HELLOs.
 	maxChosen = 3
-	// helloEvery keeps our NAT's bindings, the shortest of which live 30 s, and openEvery
-	// tells that we are still there where there are none to keep. Up to a tenth of either is
-	// taken off at random.
+	// helloEvery keeps the NAT's bindings, which some NATs keep for no more than 30 s. helloEveryOpen is for
+	// an open node, which has no bindings to keep and only shows that it is still there. Up to a tenth of
+	// either is taken off at random.
 	helloEvery, helloEveryOpen = 20 * time.Second, 5 * time.Minute
-	// helloAgain is how long after the first failure the next HELLO goes out; then it doubles.
+	// helloRetry is the time from the first failure to the next HELLO. It doubles with each failure.
 	helloRetry = time.Second
-	// helloLeast is the least between two HELLOs to one neighbour, however often our record changes.
+	// helloMinGap is the least time between two HELLOs to one neighbour, however often the record changes.
 	helloMinGap = 500 * time.Millisecond
-	// helloFails is how many HELLOs in vain have a neighbour replaced, and helloRest for how
-	// long it is not taken again.
+	// maxHelloFails is after how many HELLOs without an answer a neighbour is replaced, and helloExclusion how
+	// long it is not chosen again.
 	maxHelloFails, helloExclusion = 3, 5 * time.Minute
-	// helloHolds is how long a neighbour that we said HELLO to may ring us, and a neighbour
-	// that answered is one to call through.
+	// helloValidity is how long after a HELLO a neighbour may ring this node, and how long after an answer
+	// the neighbour is used as a relay.
 	helloValidity = 2 * time.Minute
-	// While there are too few relays, neighbours are looked through every lookEarly for the
-	// first early, in which discovery fills its table, and every lookLate then.
+	// While there are too few relays, the plan looks for more every lookEarly during the first earlyPhase, in
+	// which discovery fills its table, and every lookLate later.
 	lookEarly, lookLate, earlyPhase = 500 * time.Millisecond, 5 * time.Second, 10 * time.Second
 )
 
-// relayPlan says which neighbours to tell where we are, and when. The zero value is ready.
+// relayPlan decides which neighbours receive HELLOs, and when. The zero value is ready.
 type relayPlan struct {
-	random func() float64 // from [0,1), for jitter; nil: math/rand
+	random func() float64 // in [0,1), for jitter; nil: math/rand
 
 	chosen   []*relay // in the order in which they were chosen
-	notOpen  bool     // we are not open
+	notOpen  bool     // this node is not open
 	started  time.Time
 	lastLook time.Time
 
-	// Both grow by a neighbour for each HELLO at most, and forget.
-	lastHello map[enode.ID]time.Time // when we last said HELLO
-	excluded  map[enode.ID]time.Time // until when a neighbour is not taken again
+	// Both grow by at most one neighbour for each HELLO, and entries expire.
+	lastHello map[enode.ID]time.Time // when a neighbour last received one
+	excluded  map[enode.ID]time.Time // until when a neighbour is not chosen again
 }
 
 // relay is a neighbour that was chosen.
@@ -56,21 +56,20 @@ type relay struct {
 	answered time.Time
 }
 
-// lost is true for one that is replaced as soon as there is another.
+// replaceable reports whether the relay is replaced as soon as there is another neighbour.
 func (r *relay) replaceable() bool { return r.fails >= maxHelloFails }
 
-// next chooses among the neighbours, and gives those to whom HELLO is to be said now. eager is
-// true while we are not open. A neighbour that was chosen stays so when it is no longer
-// among the neighbours, as long as it answers.
-func (p *relayPlan) next(now time.Time, neighbours []*enode.Node, eager bool) (hello []*enode.Node) {
+// next chooses among the neighbours, and returns those that are to receive HELLO now. notOpen is true while this
+// node is not open. A chosen neighbour that leaves the table stays chosen as long as it answers.
+func (p *relayPlan) next(now time.Time, neighbours []*enode.Node, notOpen bool) (hello []*enode.Node) {
 	if p.started.IsZero() {
 		p.started = now
 		p.lastHello, p.excluded = map[enode.ID]time.Time{}, map[enode.ID]time.Time{}
 	}
-	if eager && !p.notOpen {
-		p.helloAll() // the bindings that we need from now on are not there
+	if notOpen && !p.notOpen {
+		p.helloAll() // the NAT has no bindings yet
 	}
-	p.lastLook, p.notOpen = now, eager
+	p.lastLook, p.notOpen = now, notOpen
 	maps.DeleteFunc(p.lastHello, func(_ enode.ID, at time.Time) bool { return now.Sub(at) > helloValidity })
 	maps.DeleteFunc(p.excluded, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
 	p.refresh(neighbours, now)
@@ -92,7 +91,7 @@ func (p *relayPlan) next(now time.Time, neighbours []*enode.Node, eager bool) (h
 	return hello
 }
 
-// refresh takes up newer records, and drops who says in his that he is no relay.
+// refresh adopts newer records, and drops relays whose records say that they are none any more.
 func (p *relayPlan) refresh(neighbours []*enode.Node, now time.Time) {
 	newest := make(map[enode.ID]*enode.Node, len(neighbours))
 	for _, n := range neighbours {
@@ -107,7 +106,7 @@ func (p *relayPlan) refresh(neighbours []*enode.Node, now time.Time) {
 		}
 		nat, ok := relayable(n)
 		if !ok {
-			p.excluded[n.ID()] = now.Add(helloExclusion) // or by a record that changes all the time it would get as many HELLOs
+			p.excluded[n.ID()] = now.Add(helloExclusion) // otherwise each change of its record would cause another HELLO
 			return true
 		}
 		r.node, r.nat = n, nat
@@ -115,9 +114,9 @@ func (p *relayPlan) refresh(neighbours []*enode.Node, now time.Time) {
 	})
 }
 
-// replace puts others in the place of those that don't answer, and of those that are in one
-// network with another if there is one in a network of its own: who has a network and was
-// there first is not to be all that we have.
+// replace replaces relays that do not answer. It also replaces relays that share a network with another one, if there
+// is a neighbour in a network of its own: the owner of one network must not control all relays because it was
+// there first.
 func (p *relayPlan) replace(neighbours []*enode.Node, now time.Time) {
 	for i, r := range slices.Backward(p.chosen) {
 		crowded := p.crowded(r.node, r)
@@ -136,8 +135,8 @@ func (p *relayPlan) replace(neighbours []*enode.Node, now time.Time) {
 	}
 }
 
-// pick gives the best of the neighbours that can still be chosen, in the place of instead if that is
-// not nil: one in a network of its own before others, then one that is open, then the first.
+// pick returns the best of the neighbours that are not chosen yet, or nil. If instead is not nil,
+// the neighbour is to take the place of that relay. A neighbour in a network of its own comes before others, then one that is open, then the first.
 func (p *relayPlan) pick(neighbours []*enode.Node, instead *relay) (best *enode.Node) {
 	most := -1
 	for _, n := range neighbours {
@@ -159,7 +158,7 @@ func (p *relayPlan) pick(neighbours []*enode.Node, instead *relay) (best *enode.
 	return best
 }
 
-// relayable says whether a node can be reached by all, for what its record says.
+// relayable reports whether every node can reach n by UDP, as far as its record says, and its kind of NAT.
 func relayable(n *enode.Node) (NAT, bool) {
 	nat, takes := Takes(n)
 	_, ok := n.UDPEndpoint()
@@ -171,7 +170,7 @@ func newRelay(n *enode.Node, now time.Time) *relay {
 	return &relay{node: n, nat: nat, due: now}
 }
 
-// crowded is true for a node that is in one network with a relay other than except.
+// crowded reports whether a node shares its network with a relay other than except. Private addresses share none.
 func (p *relayPlan) crowded(n *enode.Node, except *relay) bool {
 	ip := n.IPAddr()
 	if netaddr.Private(ip) {
@@ -182,13 +181,13 @@ func (p *relayPlan) crowded(n *enode.Node, except *relay) bool {
 	})
 }
 
-// rested is true unless the neighbour has just been told.
+// helloAllowed reports whether the last HELLO to a relay is long enough ago.
 func (p *relayPlan) helloAllowed(r *relay, now time.Time) bool {
 	at, ok := p.lastHello[r.node.ID()]
 	return !ok || now.Sub(at) >= helloMinGap
 }
 
-// interval is the time until the HELLO after this one.
+// interval returns the time until the HELLO after this one.
 func (p *relayPlan) interval(r *relay) time.Duration {
 	every := helloEvery
 	if !p.notOpen && r.fails == 0 {
@@ -212,21 +211,21 @@ func (p *relayPlan) find(id enode.ID) *relay {
 	return nil
 }
 
-// renewed has all told at once: our record is another.
+// helloAll makes all HELLOs due at once, because the record has changed.
 func (p *relayPlan) helloAll() {
 	for _, r := range p.chosen {
 		r.due = time.Time{}
 	}
 }
 
-// answered takes in that a neighbour answered a HELLO.
+// answered records that a neighbour answered a HELLO.
 func (p *relayPlan) answered(id enode.ID, now time.Time) {
 	if r := p.find(id); r != nil {
 		r.answered, r.fails = now, 0
 	}
 }
 
-// failed takes in that it didn't. It is asked again soon, as one datagram may be lost.
+// failed records that a neighbour did not answer a HELLO. The next HELLO is due soon, because a datagram may have been lost.
 func (p *relayPlan) failed(id enode.ID, now time.Time) {
 	r := p.find(id)
 	if r == nil {
@@ -241,12 +240,12 @@ func (p *relayPlan) failed(id enode.ID, now time.Time) {
 	}
 }
 
-// relays gives those to call through, the best first: those that answered of late and didn't
-// fail since, then those that are open, then those chosen first.
+// relays returns the relays that answered lately, the best first: those without a failure since, then those that are
+// open, then those chosen first.
 func (p *relayPlan) relays(now time.Time) []*enode.Node {
 	holds := helloValidity
 	if !p.notOpen {
-		holds += helloEveryOpen // as they are not asked more often
+		holds += helloEveryOpen // because HELLOs are as rare as that
 	}
 	var good []*relay
 	for _, r := range p.chosen {
@@ -258,7 +257,7 @@ func (p *relayPlan) relays(now time.Time) []*enode.Node {
 		if (a.fails == 0) != (b.fails == 0) {
 			return a.fails - b.fails
 		}
-		return int(b.nat) - int(a.nat) // open is more than unknown
+		return int(b.nat) - int(a.nat) // Open is greater than Unknown
 	})
 	nodes := make([]*enode.Node, len(good))
 	for i, r := range good {
@@ -267,20 +266,19 @@ func (p *relayPlan) relays(now time.Time) []*enode.Node {
 	return nodes
 }
 
-// chose says whether we said HELLO to a neighbour of late. Who rings us and is none of those
-// is not heeded.
+// chose reports whether a neighbour received a HELLO lately. RINGs from all other nodes are refused.
 func (p *relayPlan) chose(id enode.ID, now time.Time) bool { return p.choices()(id, now) }
 
-// choices is chose for other goroutines, as things stand.
+// choices returns chose with a copy of the current state, for use in other goroutines.
 func (p *relayPlan) choices() func(id enode.ID, now time.Time) bool {
-	told := maps.Clone(p.lastHello)
+	last := maps.Clone(p.lastHello)
 	return func(id enode.ID, now time.Time) bool {
-		at, ok := told[id]
+		at, ok := last[id]
 		return ok && now.Sub(at) <= helloValidity
 	}
 }
 
-// wait is the time until next has something to do. After next it is never zero.
+// wait returns the time until next has something to do. It is never zero right after next.
 func (p *relayPlan) wait(now time.Time) time.Duration {
 	if p.started.IsZero() {
 		return 0
@@ -289,8 +287,8 @@ func (p *relayPlan) wait(now time.Time) time.Duration {
 	healthy := 0
 	for _, r := range p.chosen {
 		due := r.due
-		if told, ok := p.lastHello[r.node.ID()]; ok && due.Before(told.Add(helloMinGap)) {
-			due = told.Add(helloMinGap)
+		if last, ok := p.lastHello[r.node.ID()]; ok && due.Before(last.Add(helloMinGap)) {
+			due = last.Add(helloMinGap)
 		}
 		if due.Before(at) {
 			at = due

@@ -13,26 +13,24 @@ import (
 	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
-// otherPort is a second UDP port, which says to whom sends a STUN request there under which
-// endpoint it is seen.
+// secondPort is a UDP port beside that of discovery. It answers STUN requests with the endpoint of their sender.
 type secondPort struct {
 	mu     sync.Mutex
 	conn   net.PacketConn // nil: closed
 	number atomic.Uint32  // 0: closed
 }
 
-// port is its number, 0 where there is none.
+// portNumber returns the number of the port, or 0 if it is closed.
 func (p *secondPort) portNumber() uint16 { return uint16(p.number.Load()) }
 
-// open opens the port if the configuration has one, and answers there, in a goroutine
-// started by spawn, until close.
+// open opens the port if the configuration has one. A goroutine started by spawn answers there until close.
 func (p *secondPort) open(s *Service, spawn func(func())) {
 	if s.cfg.OpenSecondPort == nil {
 		return
 	}
 	conn, err := s.cfg.OpenSecondPort()
 	if err != nil {
-		s.cfg.Logger.Debug("no other port for neighbours to tell their NAT by", "err", err)
+		s.cfg.Logger.Debug("opening the second UDP port failed", "err", err)
 		return
 	}
 	p.mu.Lock()
@@ -64,18 +62,18 @@ func (p *secondPort) serve(s *Service, conn net.PacketConn) {
 			continue
 		}
 		if answer, ok := stun.AnswerDatagram(buf[:n], at); ok {
-			_, _ = conn.WriteTo(answer, addr) // who asked asks again
+			_, _ = conn.WriteTo(answer, addr) // the sender repeats its request
 		}
 	}
-	s.cfg.Logger.Debug("the other port can't be read from")
+	s.cfg.Logger.Debug("reading from the second UDP port failed too often; it is closed")
 	p.close()
 }
 
-// maxFails is after how many errors in a row nobody answers any more. One now and then may
-// be about a datagram that was refused.
+// maxFails is after how many errors in a row the port closes. Single errors are normal: they may report that
+// a remote refused a datagram.
 const maxFails = 64
 
-// close may be called again.
+// close closes the port. It may be called more than once.
 func (p *secondPort) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -17,48 +17,48 @@ import (
 	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
-// What others may make us do in a minute.
+// Limits on what other nodes can make this node do in a minute.
 const (
 	// requestsFrom is for messages of any kind from one node.
 	requestsFrom = 120
-	// callsFrom is for the calls that we relay for one node, and ringsTo for the rings that one
-	// node gets from us. Whoever has one address (an IPv6 /64) may be many nodes, and name it in the
-	// records of many.
+	// callsFrom is for the calls that this node relays for one caller, and ringsTo for the rings that it
+	// sends to one target. callsFromAt and ringsToAt are for one address (IPv6: a /64), because the owner
+	// of an address can run many nodes there, and put it into the records of many.
 	callsFrom, ringsTo     = 30, 30
 	callsFromAt, ringsToAt = 60, 60
-	// awaitsAt is for the connections from one address that we let in to tell what we see.
+	// connectionsAt is for the connections from one address that are exempt from the limits for strangers, so
+	// that the remote learns its TCP endpoint.
 	connectionsAt = 20
-	// openersBy is for the openers that one neighbour makes us send, and openersTo for those
-	// that go to one address (an IPv6 /64), whoever asks.
+	// openersBy is for the openers that one neighbour asks for, and openersTo for those that go to one
+	// address (IPv6: a /64), whichever neighbour asks.
 	openersBy, openersTo = 60, 20
-	// otherFrom is for the answers of the other port to one address.
+	// secondPortFrom is for the answers of the second port to one address.
 	secondPortFrom = 30
-	// sentTo is for the datagrams to one address that our own calls are worth, wherever relays say
-	// that a target is.
+	// sentTo is for the datagrams of this node's own calls to one address, because a relay may lie about
+	// where a target is.
 	sentTo = 60
-	// maxRelaying is how many rings may wait for their answer at the same time, and maxRinging
-	// those at one node: the library asks it one thing at a time, and who is silent would take
-	// the place of all others.
+	// maxRelaying is how many rings may wait for an answer at the same time, and maxRinging how many of
+	// them at one node: the library sends a node one request at a time, so a silent node would take up
+	// the room of all others.
 	maxRelaying, maxRinging = 32, 4
-	// remembered is of how many nodes or addresses each limit knows.
+	// maxKeys is how many nodes or addresses each limit remembers.
 	maxKeys = 4096
 )
 
-// Desk is where hole punching and discovery meet, and what outlives the actor's
-// incarnations. Its methods are safe from any goroutine. What relays do is done here: it
-// needs no state but limits.
+// Service connects hole punching with discovery. It outlives the actor's incarnations. Its methods are safe
+// from any goroutine. It also does the work of a relay, which needs no state except limits.
 type Service struct {
 	cfg        Config
 	state      atomic.Pointer[State]
 	relayed    atomic.Uint64
 	refused    atomic.Uint64
-	puncher    atomic.Pointer[actorRef]                       // nil: it doesn't run
-	chosen     atomic.Pointer[func(enode.ID, time.Time) bool] // says whether we told a neighbour where we are
+	puncher    atomic.Pointer[actorRef]                       // nil: it does not run
+	chosen     atomic.Pointer[func(enode.ID, time.Time) bool] // reports whether this node said HELLO to a neighbour lately
 	secondPort secondPort
-	belief     belief // owned by the puncher, as the memory is
+	belief     belief // owned by the puncher, as is backoff
 	backoff    backoff
 
-	mu                                           sync.Mutex // guards what follows
+	mu                                           sync.Mutex // guards the fields below
 	requests, calls, rings, openersOf            *budget[enode.ID]
 	callsAt, ringsAt, openers, connections, sent *budget[netip.Prefix] // by host
 	relaying                                     int
@@ -66,13 +66,13 @@ type Service struct {
 	expected                                     map[token]expectation
 }
 
-// address is an actor, and how to reach it.
+// actorRef is an actor with the context to send to it.
 type actorRef struct {
 	root *actor.RootContext
 	pid  *actor.PID
 }
 
-// New makes a desk. It opens nothing and starts nothing.
+// New returns a Service. It opens no port and starts no goroutine.
 func New(c Config) *Service {
 	if c.Clock == nil {
 		c.Clock = supervise.SystemClock
@@ -96,15 +96,16 @@ func New(c Config) *Service {
 	return s
 }
 
-// State is how things stand.
+// State returns the current state.
 func (s *Service) State() State {
 	state := *s.state.Load()
 	state.Relayed, state.Refused = s.relayed.Load(), s.refused.Load()
 	return state
 }
 
-// Handle answers a TALKREQ. It runs in a goroutine of its caller's, and takes a round trip
-// for a CALL. from has proved who it is, and that it is at that endpoint.
+// Handle answers a TALKREQ. It runs in the caller's goroutine, and takes a round trip for a CALL. The
+// session has proved the identity of from, and that it is at that endpoint. The answer is empty for an
+// invalid request, and for a node that is refused or over its limits.
 func (s *Service) Handle(from *enode.Node, at netip.AddrPort, request []byte) []byte {
 	now := s.cfg.Clock.Now()
 	msg, err := decodeRequest(request)
@@ -124,16 +125,17 @@ func (s *Service) Handle(from *enode.Node, at netip.AddrPort, request []byte) []
 	return nil
 }
 
-// may takes from a node's budget.
+// within takes from a node's budget, and reports whether there was any left.
 func (s *Service) within(b *budget[enode.ID], id enode.ID, now time.Time) bool {
 	return take(s, b, id, now)
 }
 
-// mayAt takes from an address's budget.
+// withinAt takes from the budget of an address, and reports whether there was any left.
 func (s *Service) withinAt(b *budget[netip.Prefix], ip netip.Addr, now time.Time) bool {
 	return take(s, b, netaddr.Host(ip), now)
 }
 
+// take takes from a budget, and counts what is over it as refused.
 func take[K comparable](s *Service, b *budget[K], key K, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +146,7 @@ func take[K comparable](s *Service, b *budget[K], key K, now time.Time) bool {
 	return ok
 }
 
-// hello tells a neighbour what we see, and lists it.
+// hello answers HELLO with the endpoint of the sender, and lists the sender if its record is true.
 func (s *Service) hello(from *enode.Node, at netip.AddrPort, msg hello) []byte {
 	n, err := enode.New(enode.ValidSchemes, msg.Record)
 	if err != nil || n.ID() != from.ID() {
@@ -162,7 +164,7 @@ func (s *Service) hello(from *enode.Node, at netip.AddrPort, msg hello) []byte {
 	return encode(helloAnswer{Observed: endpoint{at}, SecondPort: s.secondPort.portNumber()})
 }
 
-// ring opens our NAT for a caller that a neighbour of our own choice names.
+// ring opens the NAT for a caller, if the neighbour that names it was chosen by this node.
 func (s *Service) ring(by enode.ID, msg ring, now time.Time) status {
 	at := msg.Endpoint.AddrPort
 	chosen, puncher := s.chosen.Load(), s.puncher.Load()
@@ -174,17 +176,17 @@ func (s *Service) ring(by enode.ID, msg ring, now time.Time) status {
 	}
 	// The opener is shorter than the RING that asks for it.
 	if err := s.cfg.Line.Send(at, stun.Indication(msg.Token)); err != nil {
-		s.cfg.Logger.Debug("opener not sent", "addr", at, "err", err)
+		s.cfg.Logger.Debug("sending an opener failed", "addr", at, "err", err)
 		return refused
 	}
 	supervise.Send(puncher.root, puncher.pid, &rung{caller: msg.Caller, token: msg.Token})
 	return accepted
 }
 
-// openPatience is how long an OPEN waits for the actors. The caller asks again.
+// openTimeout is how long an OPEN waits for the actors. Then the caller is asked to try again.
 const openTimeout = 400 * time.Millisecond
 
-// open asks the actor that answers the call.
+// open passes OPEN to the actor that answers the call, and returns its answer.
 func (s *Service) open(from *enode.Node, at netip.AddrPort, msg open) openAnswer {
 	to := s.puncher.Load()
 	if to == nil {
@@ -203,7 +205,7 @@ func (s *Service) open(from *enode.Node, at netip.AddrPort, msg open) openAnswer
 	}
 }
 
-// Sniff takes datagrams that are for us out of what came to the socket of discovery.
+// Sniff reports whether a datagram from the socket of discovery belongs to hole punching, and handles it if so.
 func (s *Service) Sniff(datagram []byte, from netip.AddrPort) bool {
 	t, ok := stun.ParseIndication(datagram)
 	seen, by := from, netip.AddrPort{}
@@ -220,29 +222,30 @@ func (s *Service) Sniff(datagram []byte, from netip.AddrPort) bool {
 	if w.tell != nil && w.by == by {
 		w.tell(seen)
 	}
-	return true // it is nothing that discovery could use
+	return true // discovery has no use for it in any case
 }
 
-// awaited is a datagram that may come.
+// expectation is a datagram that may come.
 type expectation struct {
-	by   netip.AddrPort       // an answer from there; not valid: an opener, from anywhere
-	tell func(netip.AddrPort) // what the answer says, or where the opener came from
+	by   netip.AddrPort       // a STUN response from there; invalid: an opener, from anywhere
+	tell func(netip.AddrPort) // receives what the response says, or where the opener came from
 }
 
-// await waits for the datagrams with a token, until forget.
+// expect handles the datagrams with a token, until forget.
 func (s *Service) expect(t token, w expectation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expected[t] = w
 }
 
+// forget ends expect.
 func (s *Service) forget(t token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.expected, t)
 }
 
-// allowed says whether we send to an endpoint that others name.
+// allowed reports whether this node sends to an endpoint that other nodes name.
 func (s *Service) allowed(at netip.AddrPort) bool {
 	ip := at.Addr()
 	if !at.IsValid() || at.Port() == 0 || ip.IsUnspecified() || ip.IsMulticast() {
@@ -251,7 +254,7 @@ func (s *Service) allowed(at netip.AddrPort) bool {
 	return s.cfg.Private || netaddr.Public(ip)
 }
 
-// refuses says whether we have nothing to do with a node.
+// refusesNode reports whether the configuration refuses a node.
 func (s *Service) refusesNode(id enode.ID, addr netip.Addr) bool {
 	return s.cfg.Refuse != nil && s.cfg.Refuse(id, addr)
 }
@@ -259,10 +262,10 @@ func (s *Service) refusesNode(id enode.ID, addr netip.Addr) bool {
 // token binds an opener to a call, and a STUN response to its request.
 type token = stun.ID
 
-// newToken draws a token that nobody can guess.
+// newToken draws a token that no other node can guess.
 func (s *Service) newToken() (t token) {
 	if _, err := io.ReadFull(s.cfg.Rand, t[:]); err != nil {
-		panic(err) // a source of randomness that fails is worse than none
+		panic(err) // no token is better than one that can be guessed
 	}
 	return t
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
-// What comes to the socket is for those who wait for just that: an opener says where it came
-// from by nothing but that, and an answer is one from where the question went.
+// A datagram goes only to the receiver that expects it: an opener may come from anywhere, and its source is what
+// counts; a STUN response must come from where the request went.
 func TestSniff(t *testing.T) {
 	asked, elsewhere := netip.MustParseAddrPort("30.1.1.10:50000"), netip.MustParseAddrPort("30.9.9.9:53")
 	answer := func(t token, seen netip.AddrPort) []byte {
@@ -27,39 +27,39 @@ func TestSniff(t *testing.T) {
 		name     string
 		datagram []byte
 		from     netip.AddrPort
-		want     netip.AddrPort // which is told; not valid: nothing
+		want     netip.AddrPort // what is passed on; invalid: nothing
 	}{
 		{"an opener", stun.Indication(one), elsewhere, elsewhere},
-		{"an answer in an opener's place", answer(one, elsewhere), asked, netip.AddrPort{}},
-		{"an answer", answer(two, elsewhere), asked, elsewhere},
-		{"an answer from elsewhere", answer(two, elsewhere), elsewhere, netip.AddrPort{}},
-		{"an opener in an answer's place", stun.Indication(two), asked, netip.AddrPort{}},
-		{"an opener that nobody waits for", stun.Indication(token{3}), asked, netip.AddrPort{}},
+		{"a response with the token of an opener", answer(one, elsewhere), asked, netip.AddrPort{}},
+		{"a response", answer(two, elsewhere), asked, elsewhere},
+		{"a response from elsewhere", answer(two, elsewhere), elsewhere, netip.AddrPort{}},
+		{"an opener with the token of a request", stun.Indication(two), asked, netip.AddrPort{}},
+		{"an opener that is not expected", stun.Indication(token{3}), asked, netip.AddrPort{}},
 	} {
 		d := New(Config{})
-		var told netip.AddrPort
-		tell := func(at netip.AddrPort) { told = at }
+		var got netip.AddrPort
+		tell := func(at netip.AddrPort) { got = at }
 		d.expect(one, expectation{tell: tell})
 		d.expect(two, expectation{by: asked, tell: tell})
 		if !d.Sniff(tc.datagram, tc.from) {
-			t.Errorf("%s is left to discovery", tc.name)
+			t.Errorf("%s: left to discovery", tc.name)
 		}
-		if told != tc.want {
-			t.Errorf("%s: %v is told, want %v", tc.name, told, tc.want)
+		if got != tc.want {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
 		}
 		d.forget(one)
 		d.forget(two)
 		if len(d.expected) > 0 {
-			t.Errorf("%d are remembered", len(d.expected))
+			t.Errorf("%d datagrams are still expected", len(d.expected))
 		}
 	}
 }
 
-// Who can be called takes part, by the newest record that there is, and isn't ourselves. Of some
-// nodes no key is known: those can't be asked for a session.
+// A node can be called if it takes part, by its newest record, and is not this node. A node whose key is not known
+// cannot be called: discovery could not establish a session with it.
 func TestCallable(t *testing.T) {
 	at := netip.MustParseAddr("30.1.1.10")
-	us, known, unknown := someone(t, at), someone(t, at), someone(t, at)
+	us, known, unknown := participant(t, at), participant(t, at), participant(t, at)
 	url := func(n *enode.Node) *enode.Node { return enode.NewV4(n.Pubkey(), at.AsSlice(), 30303, 30303) }
 	keyless := func() *enode.Node {
 		var r enr.Record
@@ -73,9 +73,9 @@ func TestCallable(t *testing.T) {
 		want error
 	}{
 		{"a record", unknown, nil},
-		{"a URL of one whose record is known", url(known), nil},
-		{"a URL of another", url(unknown), ErrUnsupported},
-		{"ourselves", us, ErrUnsupported},
+		{"the URL of a node whose record is known", url(known), nil},
+		{"the URL of another node", url(unknown), ErrUnsupported},
+		{"this node", us, ErrUnsupported},
 		{"a node without a key", keyless(), ErrUnsupported},
 	} {
 		n, nat, err := p.callable(tc.node)
