@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 const (
@@ -117,7 +119,7 @@ func (h *hunt) search() {
 		if h.listen.IsValid() && n.local.Addr() != h.listen {
 			continue
 		}
-		if h.spec.Method == "" && notPublic(n.local.Addr()) == "" {
+		if h.spec.Method == "" && netaddr.Public(n.local.Addr()) {
 			h.tell(newFixed(MethodInterface, n.local.Addr()))
 		}
 		if n.gateway.IsValid() {
@@ -240,7 +242,7 @@ func bestService(ctx context.Context, all []*upnpMapper) *upnpMapper {
 		return all[0]
 	}
 	for _, u := range all {
-		if r, err := u.External(ctx); err == nil && notPublic(r.IP) == "" {
+		if r, err := u.External(ctx); err == nil && netaddr.Public(r.IP) {
 			return u
 		}
 	}

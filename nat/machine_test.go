@@ -31,7 +31,7 @@ func TestFirstMapping(t *testing.T) {
 		{name: "one that refuses", routers: []*simRouter{{method: MethodUPnP, fail: refuse}}, state: Unmapped, says: "error 606: not allowed"},
 		{name: "one that refuses and one that serves", routers: []*simRouter{{method: MethodPCP, fail: refuse}, upnpRouter()}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 upnp"},
 		{name: "private address", routers: []*simRouter{{method: MethodUPnP, ip: &private}}, state: DoubleNAT, says: "double NAT: the router's own address 10.64.10.2 is a private address"},
-		{name: "carrier's NAT, by PCP", routers: []*simRouter{{method: MethodPCP, ip: &carrier}}, state: DoubleNAT, says: "100.64.3.4 is an address of a carrier's NAT"},
+		{name: "carrier's NAT, by PCP", routers: []*simRouter{{method: MethodPCP, ip: &carrier}}, state: DoubleNAT, says: "100.64.3.4 is an address of a carrier-grade NAT"},
 		{name: "no address", routers: []*simRouter{{method: MethodUPnP, ip: new(netip.IPv4Unspecified())}}, state: DoubleNAT, says: "no external address"},
 		{name: "double NAT here, a good router there", routers: []*simRouter{{method: MethodPCP, ip: &private}, pmpRouter()}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 nat-pmp"},
 		{name: "address only", routers: []*simRouter{{method: MethodSTUN, caps: &Caps{Tells: true}}}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 stun"},

@@ -3,11 +3,10 @@ package nat
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"time"
 
-	"github.com/pion/stun/v3"
+	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
 // stunServers are asked where the operator names none.
@@ -52,42 +51,15 @@ func (s *stunMapper) External(ctx context.Context) (Reading, error) {
 	return Reading{}, last
 }
 
-// askSTUN sends a binding request until it is answered or ctx ends.
+// askSTUN sends a Binding request until a response comes or ctx ends.
 func askSTUN(ctx context.Context, server string) (netip.Addr, error) {
-	request, err := stun.Build(stun.TransactionID, stun.BindingRequest)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	raw := func(netip.Addr) []byte { return request.Raw }
-	return exchange(ctx, nil, server, raw, func(b []byte) (netip.Addr, bool, error) {
-		ip, err := parseSTUN(b, request.TransactionID)
-		return ip, err == nil, err
-	})
-}
-
-// parseSTUN reads our address out of a binding response.
-func parseSTUN(b []byte, id [stun.TransactionIDSize]byte) (netip.Addr, error) {
-	m := &stun.Message{Raw: b}
-	if err := m.Decode(); err != nil {
-		return netip.Addr{}, err
-	}
-	if m.TransactionID != id || m.Type != stun.BindingSuccess {
-		return netip.Addr{}, errors.New("not the answer to our request")
-	}
-	var xored stun.XORMappedAddress
-	ip := net.IP(nil)
-	if err := xored.GetFrom(m); err == nil {
-		ip = xored.IP
-	} else {
-		var plain stun.MappedAddress // servers of RFC 3489
-		if err := plain.GetFrom(m); err != nil {
-			return netip.Addr{}, err
+	id := stun.NewID()
+	request := func(netip.Addr) []byte { return stun.Request(id) }
+	return exchange(ctx, nil, server, request, func(b []byte) (netip.Addr, bool, error) {
+		answered, seen, err := stun.ParseServerResponse(b)
+		if err == nil && answered != id {
+			err = errors.New("not the response to our request")
 		}
-		ip = plain.IP
-	}
-	a, ok := netip.AddrFromSlice(ip)
-	if !ok {
-		return netip.Addr{}, errors.New("no address in the answer")
-	}
-	return a.Unmap(), nil
+		return seen.Addr(), err == nil, err
+	})
 }

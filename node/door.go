@@ -45,7 +45,7 @@ type door struct {
 	sightings map[netip.AddrPort]*sighting
 }
 
-var _ punch.Door = (*door)(nil)
+var _ punch.TCPPort = (*door)(nil)
 
 // newDoor makes the door of a node, nil if it has none. A node's door opens when it listens.
 func (n *Node) newDoor() *door {

@@ -13,7 +13,6 @@ import (
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/offer"
-	"github.com/troupe-p2p/troupe/node/punch"
 )
 
 // portTries is how often a number is drawn that should be free for TCP and UDP.
@@ -195,7 +194,7 @@ func (n *Node) listening() endpoint {
 // riddle of who tells whom where he is, or else on loopback.
 func (n *Node) likely() netip.Addr {
 	for _, ip := range n.machineAddrs() {
-		if ip.Is4() && punch.Public(ip) {
+		if ip.Is4() && netaddr.Public(ip) {
 			return ip
 		}
 	}

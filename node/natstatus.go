@@ -32,7 +32,7 @@ type NATStatus struct {
 }
 
 // reachedNow says how the node is reached; desk is nil where it takes no part in hole punching.
-func (n *Node) reachedNow(desk *punch.Desk) (s NATStatus) {
+func (n *Node) reachedNow(desk *punch.Service) (s NATStatus) {
 	s.Status, _ = n.NAT()
 	if desk != nil {
 		state := desk.State()

@@ -71,7 +71,7 @@ type Node struct {
 	natGone   atomic.Bool                 // the NAT actor has given its mappings back
 	reach     atomic.Pointer[punch.State] // what the puncher said last; set by the announcer
 	line      *discovery.Line
-	desk      *punch.Desk     // nil: no hole punching; set before the actors start
+	desk      *punch.Service  // nil: no hole punching; set before the actors start
 	heard     [3]atomic.Int64 // when the NAT actor was last told that somebody came in, in Unix milliseconds, by nat.Protocol
 	acceptors []*acceptor     // set before the actors start
 	sockets   *admin.Sockets  // likewise; nil where nothing serves the admin API

@@ -54,10 +54,10 @@ func (n *Node) openDesk() {
 		Clock:   n.rt.Clock, Rand: n.cfg.Rand, Journal: n.rt.Journal, Logger: n.log.With("part", "hole punching"),
 	}
 	if n.door != nil {
-		c.Door = n.door
+		c.TCPPort = n.door
 	}
 	if n.cfg.Discovery.ListenFunc == nil {
-		c.OpenOther = n.openOther
+		c.OpenSecondPort = n.openOther
 	}
 	n.desk = punch.New(c)
 }
@@ -94,7 +94,7 @@ func (n *Node) HolePunching() (state punch.State, ok bool) {
 }
 
 // openedDesk is for those who may ask while the node starts; nil where there is none.
-func (n *Node) openedDesk() *punch.Desk {
+func (n *Node) openedDesk() *punch.Service {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.desk

@@ -11,9 +11,9 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
-	"github.com/ethereum/go-ethereum/p2p/netutil"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
@@ -112,7 +112,7 @@ func (c Config) limits() limits {
 // local says whether private networks and this machine are what is to be crawled.
 func (c Config) local() bool {
 	for _, n := range slices.Concat(c.Network.Bootnodes, c.Network.BootnodesV5) {
-		if netutil.AddrIsLAN(n.IPAddr().Unmap()) {
+		if private(n.IPAddr()) {
 			return true
 		}
 	}
@@ -125,10 +125,10 @@ func (h *shared) welcome(n *enode.Node) bool {
 	for _, ip := range addressesOf(n) {
 		switch {
 		case len(h.NetRestrict) > 0:
-			if !within(h.NetRestrict, ip) {
+			if !netaddr.Allowed(h.NetRestrict, ip) {
 				return false
 			}
-		case netutil.AddrIsLAN(ip) && !h.local:
+		case netaddr.Private(ip) && !h.local:
 			return false
 		case ip.IsUnspecified(), ip.IsMulticast():
 			return false
@@ -152,11 +152,6 @@ func addressesOf(n *enode.Node) (list []netip.Addr) {
 	return list
 }
 
-func within(networks []netip.Prefix, ip netip.Addr) bool {
-	for _, p := range networks {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return false
-}
+// private reports whether ip is an address of a private network or of this machine. A bootnode that has
+// a name instead of an address has none: private is false for an invalid address.
+func private(ip netip.Addr) bool { return ip.IsValid() && netaddr.Private(ip) }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // A node that has no room for peers says so in place of its Hello, as a rule. It is asked
@@ -178,18 +180,10 @@ func (p *plan) quietFor(now time.Time) time.Duration {
 	return now.Sub(p.news)
 }
 
-// hostOf gives the address that nodes may share up to a limit: not so loopback and
-// private ones.
+// hostOf returns the host of an address. shared is false for addresses that do not identify a host:
+// their number of nodes has no limit.
 func hostOf(ip netip.Addr) (host netip.Prefix, shared bool) {
-	ip = ip.Unmap()
-	if !ip.IsValid() || ip.IsLoopback() || ip.IsPrivate() {
-		return host, false
-	}
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	return netip.PrefixFrom(ip, bits).Masked(), true
+	return netaddr.Host(ip), !netaddr.Private(ip)
 }
 
 // queue is a heap of entries, the one that is due first on top.

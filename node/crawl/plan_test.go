@@ -110,6 +110,7 @@ func TestPlanIsBounded(t *testing.T) {
 		{"one public address", func(int) string { return "192.0.2.1" }, 5},
 		{"many addresses", func(i int) string { return fmt.Sprintf("192.0.2.%d", i) }, 20},
 		{"loopback", func(int) string { return "127.0.0.1" }, 20},
+		{"carrier-grade NAT", func(int) string { return "100.64.0.1" }, 20},
 	} {
 		l := wide
 		l.nodes, l.perHost = 20, 5

@@ -14,7 +14,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
-	"github.com/ethereum/go-ethereum/p2p/netutil"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
@@ -138,7 +137,7 @@ func (h *shared) resume() error {
 	h.plan.news = now
 	for _, s := range seeds {
 		// Nodes here are in the database only of a crawl that was to be here.
-		h.local = h.local || s.alive && netutil.AddrIsLAN(s.node.IPAddr().Unmap())
+		h.local = h.local || s.alive && private(s.node.IPAddr())
 	}
 	for _, s := range seeds {
 		if !h.welcome(s.node) {

@@ -116,7 +116,8 @@ func TestAsksForRecords(t *testing.T) {
 // TestLeavesAlone: consensus clients and nodes in our own network are not visited.
 func TestLeavesAlone(t *testing.T) {
 	nodes := []*enode.Node{
-		record4(t, "192.0.2.1"), record4(t, "10.0.0.1"), record4(t, "127.0.0.1"), record4(t, "0.0.0.0"), record4(t, "192.0.2.2", anyETH2{}),
+		record4(t, "192.0.2.1"), record4(t, "10.0.0.1"), record4(t, "127.0.0.1"), record4(t, "100.64.0.1"), record4(t, "0.0.0.0"),
+		record4(t, "192.0.2.2", anyETH2{}),
 	}
 	sum, _, err := play(t, &guide{nodes: nodes}, nil)
 	if err != nil || sum.Known != 2 || sum.Visited != 1 || sum.Consensus != 1 {

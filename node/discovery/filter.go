@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
-	"github.com/ethereum/go-ethereum/p2p/netutil"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // Why a node that was found is no candidate.
@@ -81,11 +82,11 @@ func (f *filter) pass(n *enode.Node, now time.Time) bool {
 	switch {
 	case !ok:
 		return f.refuse(RefusedNoTCP)
-	case ip.IsUnspecified() || netutil.AddrIsSpecialNetwork(ip):
+	case !netaddr.Public(ip) && !netaddr.Private(ip):
 		return f.refuse(RefusedAddress)
-	case !contains(f.restrict, ip):
+	case !netaddr.Allowed(f.restrict, ip):
 		return f.refuse(RefusedRestricted)
-	case netutil.AddrIsLAN(ip) && len(f.restrict) == 0 && public(f.address()):
+	case netaddr.Private(ip) && len(f.restrict) == 0 && netaddr.Public(f.address()):
 		// Sources are public. Who lives in the Internet would dial into his own LAN, or
 		// himself, because anybody said so.
 		return f.refuse(RefusedLocal)
@@ -115,17 +116,13 @@ type crowds struct {
 }
 
 func (c *crowds) admit(ip netip.Addr, now time.Time) bool {
-	if netutil.AddrIsLAN(ip) {
+	if netaddr.Private(ip) {
 		return true
-	}
-	bits := 48
-	if ip.Is4() {
-		bits = 24
 	}
 	if c.counts == nil || now.Sub(c.since) >= crowdSpan || len(c.counts) >= crowdLimit {
 		c.counts, c.since = map[netip.Prefix]int{}, now
 	}
-	network := netip.PrefixFrom(ip, bits).Masked()
+	network := netaddr.Network(ip)
 	if c.counts[network] >= crowdShare {
 		return false
 	}

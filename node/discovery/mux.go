@@ -14,6 +14,8 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
 const (
@@ -138,7 +140,7 @@ func (m *mux) read(s *socket, tell func(any)) {
 		switch {
 		case err == nil:
 			fails = 0
-			m.sort(hasher, buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), tell)
+			m.sort(hasher, buf[:n], netaddr.Unmap(from), tell)
 		case errors.Is(err, net.ErrClosed):
 			if !m.over() {
 				tell(&deaf{socket: s.name(), err: err, final: true})
@@ -184,14 +186,14 @@ func (m *mux) over() bool {
 // sort hands one packet to the port that it belongs to, or drops it, and counts which.
 func (m *mux) sort(hasher crypto.KeccakState, data []byte, from netip.AddrPort, tell func(any)) {
 	m.traffic.received.Add(1)
-	if m.sniff != nil && mayBeSTUN(data) && m.sniffed(data, from, tell) {
+	if m.sniff != nil && stun.HasHeader(data) && m.sniffed(data, from, tell) {
 		return
 	}
 	if len(data) < minPacket || len(data) > maxPacket {
 		m.traffic.size.Add(1)
 		return
 	}
-	if !contains(m.restrict, from.Addr()) {
+	if !netaddr.Allowed(m.restrict, from.Addr()) {
 		m.traffic.restricted.Add(1)
 		return
 	}
@@ -230,7 +232,7 @@ func (m *mux) consider(which protocol, from netip.AddrPort, tell func(any)) (kno
 	if m.contacts.has(from, now) {
 		return true, true
 	}
-	if public(from.Addr()) && !m.hosts.has(from.Addr(), now) && now.Sub(m.told) >= reachedEvery {
+	if netaddr.Public(from.Addr()) && !m.hosts.has(from.Addr(), now) && now.Sub(m.told) >= reachedEvery {
 		m.told = now
 		tell(&reached{from: from})
 	}
@@ -239,7 +241,7 @@ func (m *mux) consider(which protocol, from netip.AddrPort, tell func(any)) (kno
 
 // write sends a packet from the socket that can reach the address.
 func (m *mux) write(b []byte, to netip.AddrPort) (int, error) {
-	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	to = netaddr.Unmap(to)
 	s, err := m.route(to)
 	if err != nil {
 		return 0, err

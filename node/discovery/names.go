@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // lookupTime is what looking up the name of a bootnode may take.
@@ -26,7 +28,7 @@ func (h *shared) located(ctx context.Context, boot []*enode.Node) (nodes []*enod
 			}
 			n = enode.NewV4(n.Pubkey(), ip.AsSlice(), n.TCP(), n.UDP())
 		}
-		if !contains(h.NetRestrict, n.IPAddr()) {
+		if !netaddr.Allowed(h.NetRestrict, n.IPAddr()) {
 			missing = append(missing, fmt.Errorf("bootnode %s is outside of the networks to talk to", n.URLv4()))
 			continue
 		}

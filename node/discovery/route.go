@@ -4,18 +4,18 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/ethereum/go-ethereum/p2p/netutil"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // route gives the socket that reaches an address, if it is one that we talk to.
 func (m *mux) route(to netip.AddrPort) (best *socket, err error) {
 	ip := to.Addr().Unmap()
-	if !contains(m.restrict, ip) {
+	if !netaddr.Allowed(m.restrict, ip) {
 		return nil, fmt.Errorf("%v is outside of the networks to talk to", to)
 	}
 	rank := 0
 	for _, s := range m.sockets {
-		if r := reach(netutil.AddrAddr(s.conn.LocalAddr()), ip); r > rank {
+		if r := reach(netaddr.Of(s.conn.LocalAddr()).Addr(), ip); r > rank {
 			best, rank = s, r
 		}
 	}
@@ -43,19 +43,4 @@ func reach(bound, to netip.Addr) int {
 		return 1
 	}
 	return 0
-}
-
-// contains says whether the list has the address, or is empty.
-func contains(list []netip.Prefix, ip netip.Addr) bool {
-	for _, p := range list {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return len(list) == 0
-}
-
-// public says whether an address is one of the Internet's.
-func public(ip netip.Addr) bool {
-	return ip.IsValid() && !ip.IsUnspecified() && !netutil.AddrIsLAN(ip) && !netutil.AddrIsSpecialNetwork(ip)
 }

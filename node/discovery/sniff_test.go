@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// stun makes a datagram that looks like STUN, of a size, whose token begins with a byte.
-func stun(size int, first byte) []byte {
+// stunLike makes a datagram that looks like STUN, of a size, whose token begins with a byte.
+func stunLike(size int, first byte) []byte {
 	b := make([]byte, size)
 	copy(b, []byte{0x00, 0x11, 0, 0, 0x21, 0x12, 0xA4, 0x42, first})
 	return b
@@ -36,7 +36,7 @@ func (f *sniffer) all() []string {
 }
 
 func TestSniff(t *testing.T) {
-	noCookie, highBits := stun(20, 1), stun(20, 1)
+	noCookie, highBits := stunLike(20, 1), stunLike(20, 1)
 	noCookie[7]++
 	highBits[0] = 0x40
 	var f sniffer
@@ -53,14 +53,14 @@ func TestSniff(t *testing.T) {
 			sniffed uint64
 			dropped string // cause; empty: v5 has it, or Sniff
 		}{
-			{"taken", stun(20, 1), "8.8.8.1:1", true, 1, ""},
-			{"taken, long", stun(100, 1), "8.8.8.1:2", true, 1, ""},
-			{"not taken", stun(20, 2), "8.8.8.1:3", true, 0, DroppedSize},
-			{"not taken, for v5", stun(100, 2), "8.8.8.1:4", true, 0, ""},
-			{"too short", stun(19, 1), "8.8.8.1:5", false, 0, DroppedSize},
+			{"taken", stunLike(20, 1), "8.8.8.1:1", true, 1, ""},
+			{"taken, long", stunLike(100, 1), "8.8.8.1:2", true, 1, ""},
+			{"not taken", stunLike(20, 2), "8.8.8.1:3", true, 0, DroppedSize},
+			{"not taken, for v5", stunLike(100, 2), "8.8.8.1:4", true, 0, ""},
+			{"too short", stunLike(19, 1), "8.8.8.1:5", false, 0, DroppedSize},
 			{"no cookie", noCookie, "8.8.8.1:6", false, 0, DroppedSize},
 			{"type of more than 14 bits", highBits, "8.8.8.1:7", false, 0, DroppedSize},
-			{"outside of NetRestrict", stun(100, 1), "9.9.9.9:8", false, 0, DroppedRestricted},
+			{"outside of NetRestrict", stunLike(100, 1), "9.9.9.9:8", false, 0, DroppedRestricted},
 			{"empty", nil, "8.8.8.1:9", false, 0, DroppedSize},
 		} {
 			before, asked := s.status(), len(f.all())
@@ -90,11 +90,11 @@ func TestSniffFlood(t *testing.T) {
 	var f sniffer
 	onLine(t, func(_ *stage, c *Config) { c.Sniff = f.sniff }, func(s *stage, line *Line) {
 		friend, r := netip.MustParseAddrPort("9.9.9.9:9"), s.addV5("9.9.9.8:30303")
-		if err := line.Send(friend, stun(20, 1)); err != nil {
+		if err := line.Send(friend, stunLike(20, 1)); err != nil {
 			t.Fatal(err)
 		}
-		s.flood(packets, func(i int) ([]byte, netip.AddrPort) { return stun(20, 1), strangerNo(i) })
-		s.flood(1, func(int) ([]byte, netip.AddrPort) { return stun(20, 1), friend })
+		s.flood(packets, func(i int) ([]byte, netip.AddrPort) { return stunLike(20, 1), strangerNo(i) })
+		s.flood(1, func(int) ([]byte, netip.AddrPort) { return stunLike(20, 1), friend })
 		if _, err := r.v5.Ping(s.local.Node()); err != nil {
 			t.Errorf("a v5 node that we don't know yet gets no answer: %v", err)
 		}
@@ -121,7 +121,7 @@ func TestSniffPanics(t *testing.T) {
 		}
 	}, func(s *stage, _ *Line) {
 		for range 2 {
-			s.flood(1, func(i int) ([]byte, netip.AddrPort) { return stun(20, 1), strangerNo(i) })
+			s.flood(1, func(i int) ([]byte, netip.AddrPort) { return stunLike(20, 1), strangerNo(i) })
 			time.Sleep(5 * time.Second)
 		}
 		if n := s.restarts(); n != 1 || len(f.all()) != 1 {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // maxTalking is how many TALKREQs are being answered at the same time. The library has room
@@ -36,7 +38,7 @@ func (h *shared) talker(handle TalkHandler, spawn func(func())) discover.TalkReq
 		spawn(func() {
 			defer h.talking.Add(-1)
 			defer close(answer) // without an answer, after a panic
-			answer <- handle(from, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), request)
+			answer <- handle(from, netaddr.Unmap(at), request)
 		})
 		return <-answer
 	}

@@ -4,38 +4,38 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ethereum/go-ethereum/p2p/netutil"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 const (
-	// observationLife is how long an observation counts: as long as an open node takes
-	// from one HELLO to the next, and the time for one that was lost.
-	observationLife = openEvery + time.Minute
-	// disagreementSpan is how far from now two observations may be to contradict each other. A NAT
-	// that is restarted, or gets another address, makes what was seen before wrong, not it address-dependent.
+	// observationLife is how long an observation counts: the time between two HELLOs of an open node,
+	// and a minute in case one is lost.
+	observationLife = helloEveryOpen + time.Minute
+	// disagreementSpan is the age up to which two observations can contradict each other. A NAT that
+	// restarts, or gets another address, makes older observations wrong; it is not address-dependent.
 	disagreementSpan = time.Minute
-	// maxDestinations bounds the observations of one view.
+	// maxDestinations bounds the destinations in one set of observations.
 	maxDestinations = 16
 )
 
-// belief is what we believe of the NAT that we are behind, by what others see. Any of them may
-// lie: where three or more observers agree, what one says changes nothing, whatever it is and
-// however often it is another. The zero value is ready.
+// belief is what the node believes of the NAT that it is behind, based on what other nodes see. Any of them may
+// lie. If three or more observers agree, a single one that says something else changes nothing, whatever
+// it says and however often it changes it. The zero value is ready.
 type belief struct {
-	open bool // others reach us, for what the operator or a router says
-	// views are those from the Internet by IPv4 and IPv6, and from networks near us by both. They have
-	// nothing to do with each other: to each we are somebody else.
-	views [4]view
-	told  struct {
+	open bool // other nodes reach this one, according to the operator or a router
+	// views are the observations from the Internet by IPv4 and by IPv6, then those from private networks by
+	// both. They are independent: the node has another endpoint in each.
+	views     [4]observations
+	announced struct {
 		nat NAT
 		at  netip.AddrPort
 	}
 }
 
-// observe takes in that a destination saw us under an endpoint; own is true if its address is
-// one of the machine's. It says whether what we believe is another than after the observation before.
+// observe records that a destination saw the node under an endpoint; own is true if its address is one of the
+// machine's. It reports whether belief or endpoint have changed since the previous observation.
 func (b *belief) observe(by, seen netip.AddrPort, own bool, now time.Time) (changed bool) {
-	by, seen = unmap(by), unmap(seen)
+	by, seen = netaddr.Unmap(by), netaddr.Unmap(seen)
 	if !by.IsValid() || !seen.IsValid() || seen.Port() == 0 || by.Addr().Is4() != seen.Addr().Is4() {
 		return false
 	}
@@ -43,45 +43,45 @@ func (b *belief) observe(by, seen netip.AddrPort, own bool, now time.Time) (chan
 	if by.Addr().Is6() {
 		i++
 	}
-	if near(by.Addr()) {
+	if netaddr.Private(by.Addr()) {
 		i += 2
-	} else if near(seen.Addr()) {
-		return false // nobody on the Internet sees a private address
+	} else if netaddr.Private(seen.Addr()) {
+		return false // no node on the Internet sees a private address
 	}
-	b.views[i].observe(observation{by: by, seen: seen, own: own, near: near(by.Addr()), since: now, last: now}, now)
+	b.views[i].observe(observation{by: by, seen: seen, own: own, near: netaddr.Private(by.Addr()), since: now, last: now}, now)
 	nat, at := b.nat(now), b.endpoint(now)
-	changed = nat != b.told.nat || at != b.told.at
-	b.told.nat, b.told.at = nat, at
+	changed = nat != b.announced.nat || at != b.announced.at
+	b.announced.nat, b.announced.at = nat, at
 	return changed
 }
 
-// mapped takes in whether others reach us for another reason, and says whether that is new.
+// mapped records whether other nodes reach this one for another reason, and reports whether that is new.
 func (b *belief) mapped(open bool) (changed bool) {
 	changed = b.open != open
 	b.open = open
 	return changed
 }
 
-// nat is what we believe now.
+// nat returns the belief at a time.
 func (b *belief) nat(now time.Time) NAT {
 	if b.open {
 		return Open
 	}
-	return b.view(now).nat(now)
+	return b.relevant(now).nat(now)
 }
 
-// endpoint is the UDP endpoint to announce, the one that most observers of late agree on; of
-// several, the one that was seen first. It is not valid while nobody has said what he sees.
+// endpoint returns the UDP endpoint to announce: the one on which most recent observers agree, and of several
+// the one that was seen first. It is invalid while there are no observations.
 func (b *belief) endpoint(now time.Time) netip.AddrPort {
-	at, _ := b.view(now).leading(now)
+	at, _ := b.relevant(now).leading(now)
 	return at
 }
 
-// view is the one that counts: from the Internet if there is any from there, as a neighbour in
-// the same network sees nothing of the NAT; then the first that says something, IPv4
+// relevant returns the observations that count. Those from the Internet come first, because a neighbour in
+// the same network sees nothing of the NAT. Among them the first with a known kind of NAT counts, IPv4
 // before IPv6, which seldom has NATs.
-func (b *belief) view(now time.Time) *view {
-	for _, views := range [][]view{b.views[:2], b.views[2:]} {
+func (b *belief) relevant(now time.Time) *observations {
+	for _, views := range [][]observations{b.views[:2], b.views[2:]} {
 		first := -1
 		for i := range views {
 			if _, ok := views[i].leading(now); !ok {
@@ -100,10 +100,3 @@ func (b *belief) view(now time.Time) *view {
 	}
 	return &b.views[0]
 }
-
-func unmap(at netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-}
-
-// near is true for addresses of this machine and of private networks, a carrier's among them.
-func near(addr netip.Addr) bool { return netutil.AddrIsLAN(addr) || carriers.Contains(addr) }

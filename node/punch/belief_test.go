@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Destinations that observe us in the tests: three neighbours, of which most have another
-// port, and who they say that we are.
+// The destinations in the tests, three neighbours and a liar, most with a second port; and the endpoints under which
+// they see the node.
 const (
 	r1, r1other = "30.0.1.1:30303", "30.0.1.1:9"
 	r2, r2other = "30.0.2.1:30303", "30.0.2.1:9"
@@ -37,34 +37,34 @@ func TestBelief(t *testing.T) {
 		name   string
 		sights []sight
 	}{
-		{"one says nothing of the NAT, but where we are", []sight{{0, r1, x, unknown, x}, {20 * s, r1, x, unknown, x}}},
-		{"two see the same", []sight{{0, r1, x, unknown, x}, {0, r2, x, independent, x}}},
-		{"two ports see the same", []sight{{0, r1, x, unknown, x}, {0, r1other, x, independent, x}}},
-		{"two see different ones", []sight{{0, r1, x, unknown, x}, {s, r2, y, dependent, x}, {2 * s, r3, z, dependent, x}}},
-		{"two ports see different ones", []sight{{0, r1, x, unknown, x}, {s, r1other, y, dependent, x}, {20 * s, r1, x, dependent, x}}},
-		{"our own address", []sight{{0, r1, mine, open, mine}, {s, r2, mine, open, mine}}},
-		{"IPv4 by a socket for both", []sight{{0, r1, x, unknown, x}, {0, r2, "[::ffff:31.0.0.1]:1000", independent, x}}},
-		{"nothing that can be", []sight{{0, r1, "31.0.0.1:0", unknown, ""}, {0, r1, "[2a00::1]:1", unknown, ""}, {0, "[2a00::1]:1", x, unknown, ""}}},
-		{"a private address is a lie, if it is said on the Internet", []sight{{0, r1, mineNear, unknown, ""}, {0, r2, "100.64.0.1:1", unknown, ""}, {0, r1, x, unknown, x}}},
+		{"one neighbour tells the endpoint, not the kind of NAT", []sight{{0, r1, x, unknown, x}, {20 * s, r1, x, unknown, x}}},
+		{"two neighbours see the same", []sight{{0, r1, x, unknown, x}, {0, r2, x, independent, x}}},
+		{"two ports of one see the same", []sight{{0, r1, x, unknown, x}, {0, r1other, x, independent, x}}},
+		{"two neighbours see different endpoints", []sight{{0, r1, x, unknown, x}, {s, r2, y, dependent, x}, {2 * s, r3, z, dependent, x}}},
+		{"two ports of one see different endpoints", []sight{{0, r1, x, unknown, x}, {s, r1other, y, dependent, x}, {20 * s, r1, x, dependent, x}}},
+		{"an address of the machine", []sight{{0, r1, mine, open, mine}, {s, r2, mine, open, mine}}},
+		{"IPv4 on a dual-stack socket", []sight{{0, r1, x, unknown, x}, {0, r2, "[::ffff:31.0.0.1]:1000", independent, x}}},
+		{"impossible observations", []sight{{0, r1, "31.0.0.1:0", unknown, ""}, {0, r1, "[2a00::1]:1", unknown, ""}, {0, "[2a00::1]:1", x, unknown, ""}}},
+		{"a private address seen from the Internet is a lie", []sight{{0, r1, mineNear, unknown, ""}, {0, r2, "100.64.0.1:1", unknown, ""}, {0, r1, x, unknown, x}}},
 
-		{"a disagreement over more than a minute is none", []sight{{0, r1, x, unknown, x}, {61 * s, r2, y, unknown, y}, {62 * s, r2other, y, independent, y}}},
-		{"nor is one between many that are older", []sight{{0, r1, x, unknown, x}, {61 * s, r2, y, unknown, y}, {122 * s, r3, z, unknown, x}}},
-		{"what is long past settles nothing", []sight{{0, r1, x, unknown, x}, {0, r2, x, independent, x}, {400 * s, r1, y, unknown, y}, {401 * s, r2, z, dependent, y}}},
-		{"over a minute it is one", []sight{{0, r1, x, unknown, x}, {60 * s, r2, y, dependent, x}}},
+		{"observations more than a minute apart do not contradict each other", []sight{{0, r1, x, unknown, x}, {61 * s, r2, y, unknown, y}, {62 * s, r2other, y, independent, y}}},
+		{"nor do several older ones", []sight{{0, r1, x, unknown, x}, {61 * s, r2, y, unknown, y}, {122 * s, r3, z, unknown, x}}},
+		{"expired observations do not count", []sight{{0, r1, x, unknown, x}, {0, r2, x, independent, x}, {400 * s, r1, y, unknown, y}, {401 * s, r2, z, dependent, y}}},
+		{"observations a minute apart do", []sight{{0, r1, x, unknown, x}, {60 * s, r2, y, dependent, x}}},
 
-		{"one that disagrees changes nothing", []sight{
+		{"one neighbour that disagrees changes nothing", []sight{
 			{0, r1, x, unknown, x}, {0, r1other, x, independent, x}, {10 * s, r2, y, independent, x}, {20 * s, r1, x, independent, x}, {20 * s, r1other, x, independent, x}, {30 * s, r2, y, independent, x},
 		}},
-		{"a second one confirms it, when the first endpoint is still seen", []sight{
+		{"its second port confirms it, while the first endpoint is still seen", []sight{
 			{0, r1, x, unknown, x}, {0, r1other, x, independent, x}, {10 * s, r2, y, independent, x}, {11 * s, r2other, y, independent, x}, {20 * s, r1, x, dependent, x},
 		}},
-		{"of different neighbours", []sight{
+		{"so do different neighbours", []sight{
 			{0, r1, x, unknown, x}, {0, r2, x, independent, x}, {10 * s, r3, y, independent, x}, {11 * s, liar, z, independent, x}, {20 * s, r1, x, dependent, x}, {21 * s, r2, x, dependent, x},
 		}},
 		{"a NAT that becomes address-dependent, with one neighbour", []sight{
 			{0, r1, x, unknown, x}, {0, r1other, x, independent, x}, {20 * s, r1, y, independent, y}, {21 * s, r1other, z, independent, y}, {40 * s, r1, y, dependent, y},
 		}},
-		{"and back", []sight{
+		{"a NAT that becomes endpoint-independent", []sight{
 			{0, r1, x, unknown, x}, {s, r1other, y, dependent, x}, {20 * s, r1, z, dependent, y}, {21 * s, r1other, z, independent, z},
 		}},
 		{"a new endpoint, with one neighbour", []sight{
@@ -74,24 +74,24 @@ func TestBelief(t *testing.T) {
 			{0, r1, x, unknown, x}, {0, r1other, x, independent, x}, {s, r2, x, independent, x}, {s, r2other, x, independent, x},
 			{20 * s, r1, y, independent, x}, {20 * s, r1other, y, independent, x}, {21 * s, r2, y, independent, y}, {21 * s, r2other, y, independent, y}, {40 * s, r1, y, independent, y},
 		}},
-		{"a new endpoint, and some are gone who saw the old one", []sight{
+		{"a new endpoint, and some neighbours that saw the old one have left", []sight{
 			{0, r1, x, unknown, x}, {0, r2, x, independent, x}, {s, r3, x, independent, x}, {2 * s, liar, x, independent, x},
 			{20 * s, r1, y, independent, x}, {21 * s, r2, y, independent, y},
 		}},
-		{"the only one left sees a new endpoint", []sight{
+		{"the only remaining neighbour sees a new endpoint", []sight{
 			{0, r1, x, unknown, x}, {0, r2, x, independent, x}, {100 * s, r3, y, independent, x}, {300 * s, r3, y, independent, x}, {361 * s, r3, y, independent, y}, {400 * s, r3, y, independent, y}, {660 * s, r3, y, independent, y}, {661 * s, r3, y, unknown, y},
 		}},
 
-		{"who lies first is found out", []sight{{0, liar, y, unknown, y}, {s, r1, x, dependent, y}, {2 * s, r2, x, independent, x}, {3 * s, r3, x, independent, x}}},
-		{"with two ports, too", []sight{{0, liar, y, unknown, y}, {0, liarOther, y, independent, y}, {s, r1, x, independent, y}, {2 * s, r2, x, independent, x}, {3 * s, r3, x, independent, x}}},
-		{"a lie of our own address is one", []sight{{0, r1, x, unknown, x}, {0, r2, x, independent, x}, {s, liar, mine, independent, x}, {2 * s, liarOther, mine, independent, x}, {20 * s, r1, x, independent, x}}},
-		{"and so is a lie of another", []sight{{0, r1, mine, open, mine}, {0, r2, mine, open, mine}, {s, liar, x, open, mine}, {2 * s, liarOther, y, open, mine}, {20 * s, r1, mine, open, mine}}},
-		{"an address that is no longer ours", []sight{{0, r1, mine, open, mine}, {20 * s, r1, x, unknown, x}, {21 * s, r1other, x, independent, x}}},
+		{"a liar that comes first is outvoted", []sight{{0, liar, y, unknown, y}, {s, r1, x, dependent, y}, {2 * s, r2, x, independent, x}, {3 * s, r3, x, independent, x}}},
+		{"also if it uses two ports", []sight{{0, liar, y, unknown, y}, {0, liarOther, y, independent, y}, {s, r1, x, independent, y}, {2 * s, r2, x, independent, x}, {3 * s, r3, x, independent, x}}},
+		{"a liar that names an address of the machine is outvoted", []sight{{0, r1, x, unknown, x}, {0, r2, x, independent, x}, {s, liar, mine, independent, x}, {2 * s, liarOther, mine, independent, x}, {20 * s, r1, x, independent, x}}},
+		{"a liar that names another address is outvoted", []sight{{0, r1, mine, open, mine}, {0, r2, mine, open, mine}, {s, liar, x, open, mine}, {2 * s, liarOther, y, open, mine}, {20 * s, r1, mine, open, mine}}},
+		{"an address that the machine no longer has", []sight{{0, r1, mine, open, mine}, {20 * s, r1, x, unknown, x}, {21 * s, r1other, x, independent, x}}},
 
-		{"who is near sees nothing of the NAT", []sight{{0, "192.168.1.7:1", mineNear, open, mineNear}, {0, "192.168.1.8:1", mineNear, open, mineNear}, {0, r1, x, unknown, x}, {s, r1other, x, independent, x}}},
-		{"many nodes share the addresses near us", []sight{{0, "127.0.0.1:1", "127.0.0.1:9", unknown, "127.0.0.1:9"}, {0, "127.0.0.1:2", "127.0.0.1:9", independent, "127.0.0.1:9"}}},
-		{"and one of them may lie", []sight{{0, "127.0.0.1:1", "127.0.0.1:8", unknown, "127.0.0.1:8"}, {s, "127.0.0.1:2", "127.0.0.1:9", dependent, "127.0.0.1:8"}, {2 * s, "127.0.0.1:3", "127.0.0.1:9", independent, "127.0.0.1:9"}}},
-		{"IPv6 has to do with nothing else", []sight{{0, "[2a00::1]:1", "[2a00::9]:1", unknown, "[2a00::9]:1"}, {0, "[2a00::2]:1", "[2a00::9]:1", independent, "[2a00::9]:1"}, {s, r1, x, independent, "[2a00::9]:1"}, {s, r2, x, independent, x}}},
+		{"neighbours in the private network see nothing of the NAT", []sight{{0, "192.168.1.7:1", mineNear, open, mineNear}, {0, "192.168.1.8:1", mineNear, open, mineNear}, {0, r1, x, unknown, x}, {s, r1other, x, independent, x}}},
+		{"many nodes share a private address", []sight{{0, "127.0.0.1:1", "127.0.0.1:9", unknown, "127.0.0.1:9"}, {0, "127.0.0.1:2", "127.0.0.1:9", independent, "127.0.0.1:9"}}},
+		{"one of them may lie", []sight{{0, "127.0.0.1:1", "127.0.0.1:8", unknown, "127.0.0.1:8"}, {s, "127.0.0.1:2", "127.0.0.1:9", dependent, "127.0.0.1:8"}, {2 * s, "127.0.0.1:3", "127.0.0.1:9", independent, "127.0.0.1:9"}}},
+		{"IPv6 is independent of IPv4", []sight{{0, "[2a00::1]:1", "[2a00::9]:1", unknown, "[2a00::9]:1"}, {0, "[2a00::2]:1", "[2a00::9]:1", independent, "[2a00::9]:1"}, {s, r1, x, independent, "[2a00::9]:1"}, {s, r2, x, independent, x}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b belief
@@ -101,10 +101,10 @@ func TestBelief(t *testing.T) {
 				changed := b.observe(netip.MustParseAddrPort(s.by), netip.MustParseAddrPort(s.seen), s.seen == mine || s.seen == mineNear, now)
 				got := b.endpoint(now)
 				if b.nat(now) != s.want || s.end == "" && got.IsValid() || s.end != "" && got != netip.MustParseAddrPort(s.end) {
-					t.Errorf("%d: %v at %v, want %v at %v", i, b.nat(now), got, s.want, s.end)
+					t.Errorf("step %d: %v at %v, want %v at %v", i, b.nat(now), got, s.want, s.end)
 				}
 				if is := b.nat(now) != nat || got != end; changed != is {
-					t.Errorf("%d: changed %v", i, changed)
+					t.Errorf("step %d: changed is %v", i, changed)
 				}
 				nat, end = b.nat(now), got
 			}
@@ -127,12 +127,12 @@ func TestBeliefMapped(t *testing.T) {
 	}
 }
 
-func TestBeliefIsForgotten(t *testing.T) {
+func TestBeliefExpires(t *testing.T) {
 	var b belief
 	b.observe(netip.MustParseAddrPort(r1), netip.MustParseAddrPort(x), false, noon)
 	b.observe(netip.MustParseAddrPort(r2), netip.MustParseAddrPort(x), false, noon)
-	if now := noon.Add(openEvery); b.nat(now) != EndpointIndependent || b.endpoint(now).String() != x {
-		t.Errorf("when an open node says the next HELLO: %v at %v", b.nat(now), b.endpoint(now))
+	if now := noon.Add(helloEveryOpen); b.nat(now) != EndpointIndependent || b.endpoint(now).String() != x {
+		t.Errorf("at the next HELLO of an open node: %v at %v", b.nat(now), b.endpoint(now))
 	}
 	if now := noon.Add(observationLife + 1); b.nat(now) != Unknown || b.endpoint(now).IsValid() {
 		t.Errorf("later: %v at %v", b.nat(now), b.endpoint(now))
@@ -144,28 +144,28 @@ func TestBeliefIsBounded(t *testing.T) {
 	b.observe(netip.MustParseAddrPort(r1), netip.MustParseAddrPort(x), false, noon)
 	b.observe(netip.MustParseAddrPort(r2), netip.MustParseAddrPort(x), false, noon)
 	now := noon
-	for port := range 100 { // one observer with port after port
+	for port := range 100 { // one observer that uses port after port
 		now = now.Add(time.Second)
 		b.observe(netip.MustParseAddrPort(fmt.Sprintf("30.0.9.1:%d", port+1)), netip.MustParseAddrPort(y), false, now)
 	}
-	if n := len(b.views[0].seen); n != maxDestinations || b.endpoint(now).String() != x {
+	if n := len(b.views[0].list); n != maxDestinations || b.endpoint(now).String() != x {
 		t.Errorf("%d observations, endpoint %v", n, b.endpoint(now))
 	}
-	if !slices.ContainsFunc(b.views[0].seen, func(o observation) bool { return o.by.Port() == 100 }) {
-		t.Error("the newest was forgotten")
+	if !slices.ContainsFunc(b.views[0].list, func(o observation) bool { return o.by.Port() == 100 }) {
+		t.Error("the newest observation was dropped")
 	}
 	for host := range 100 {
 		now = now.Add(time.Second)
 		b.observe(netip.MustParseAddrPort(fmt.Sprintf("30.0.8.%d:1", host+1)), netip.MustParseAddrPort(z), false, now)
 	}
-	if n := len(b.views[0].seen); n != maxDestinations || b.endpoint(now).String() != z {
+	if n := len(b.views[0].list); n != maxDestinations || b.endpoint(now).String() != z {
 		t.Errorf("%d observations, endpoint %v", n, b.endpoint(now))
 	}
 }
 
-// TestBeliefHolds has one observer say whatever it likes, as often as it likes and from as many
-// ports, among three who see the same: once these have spoken nothing that it says
-// changes anything, as long as they are asked every five minutes.
+// TestBeliefHolds has one liar among three observers that agree. Once these were asked, nothing that the liar says
+// changes the belief, however often and from however many ports it lies, as long as the others are asked every
+// five minutes.
 func TestBeliefHolds(t *testing.T) {
 	said := []string{x, y, z, w, mine, "[2a00::1]:1", mineNear}
 	for seed := range uint64(12) {
@@ -188,7 +188,7 @@ func TestBeliefHolds(t *testing.T) {
 		}
 		honest := []string{r1, r2, r3}
 		last := map[string]time.Time{}
-		every := []time.Duration{helloEvery, openEvery}[seed/2%2]
+		every := []time.Duration{helloEvery, helloEveryOpen}[seed/2%2]
 		for range random.IntN(5) {
 			lie()
 		}
@@ -213,8 +213,8 @@ func TestBeliefHolds(t *testing.T) {
 	}
 }
 
-// TestBeliefFollows has the NAT give us another endpoint again and again, and neighbours be asked one after
-// the other: the belief stays, and once all have been asked twice the endpoint is the new one.
+// TestBeliefFollows lets the NAT assign another endpoint again and again while the neighbours are asked one after the
+// other. The belief stays, and once all have been asked twice the endpoint is the new one.
 func TestBeliefFollows(t *testing.T) {
 	for seed := range uint64(12) {
 		random := rand.New(rand.NewPCG(seed, 4))

@@ -5,27 +5,26 @@ import (
 	"time"
 )
 
-// budgetSpan is what a budget is for.
+// budgetSpan is the period of a budget.
 const budgetSpan = time.Minute
 
-// budget lets so many messages a minute through for each key: never more within any minute,
-// whoever else comes. It remembers a bounded number of keys. While all of them were used within the
-// minute, a key that is not among them gets nothing: were one forgotten, it would
-// have its budget again, and a flood of fresh keys is the way to bring that about.
+// budget limits the messages of each key to a number within any minute, whatever other keys do. It
+// remembers a bounded number of keys. While all of them were used within the last minute, a new key gets
+// nothing: if a key were forgotten, its budget would start anew, and a flood of new keys could cause that.
 //
 // It is not safe for concurrent use.
 type budget[K comparable] struct {
 	perMinute, maxKeys int
 
 	keys map[K]*list.Element // of *spent[K]
-	idle list.List           // the one that is idle longest is in front
+	idle list.List           // the key that is idle longest is in front
 }
 
-// spent is when a key was used: the last perMinute times, as a ring once there are so many.
+// spent records when a key was used: the last perMinute times. When it is full, times is a ring.
 type spent[K comparable] struct {
 	key    K
 	times  []time.Time
-	oldest int // where in times
+	oldest int // index in times
 	last   time.Time
 }
 
@@ -33,7 +32,7 @@ func newBudget[K comparable](perMinute, maxKeys int) *budget[K] {
 	return &budget[K]{perMinute: perMinute, maxKeys: maxKeys, keys: map[K]*list.Element{}}
 }
 
-// take says whether one more is within the budget, and takes it out if it is.
+// take reports whether one more message of a key is within its budget, and counts it if so.
 func (b *budget[K]) take(key K, now time.Time) bool {
 	if b.perMinute <= 0 {
 		return false
@@ -61,8 +60,8 @@ func (b *budget[K]) take(key K, now time.Time) bool {
 	return true
 }
 
-// room says whether there is room for one more key, and makes it by forgetting the one that is
-// idle longest, if nothing of its budget is used.
+// room reports whether there is room for one more key. If need be, it forgets the key that is idle longest,
+// unless that was used within the minute.
 func (b *budget[K]) room(now time.Time) bool {
 	if len(b.keys) < b.maxKeys {
 		return true

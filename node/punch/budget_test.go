@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// noon is when tests begin.
+// noon is the time at which tests begin.
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 func TestBudget(t *testing.T) {
@@ -20,22 +20,22 @@ func TestBudget(t *testing.T) {
 		perMinute, maxKeys int
 		takes              []take
 	}{
-		{"so many a minute", 2, 8, []take{{0, "a", true}, {1, "a", true}, {2, "a", false}, {time.Minute - 1, "a", false}}},
-		{"each for itself", 1, 8, []take{{0, "a", true}, {0, "b", true}, {1, "a", false}, {1, "b", false}}},
-		{"one comes back when its minute is over", 2, 8, []take{
+		{"two a minute", 2, 8, []take{{0, "a", true}, {1, "a", true}, {2, "a", false}, {time.Minute - 1, "a", false}}},
+		{"each key has its own budget", 1, 8, []take{{0, "a", true}, {0, "b", true}, {1, "a", false}, {1, "b", false}}},
+		{"a message counts for a minute", 2, 8, []take{
 			{0, "a", true}, {30 * time.Second, "a", true}, {time.Minute, "a", true}, {61 * time.Second, "a", false}, {90 * time.Second, "a", true},
 		}},
-		{"what was refused costs nothing", 1, 8, []take{{0, "a", true}, {59 * time.Second, "a", false}, {time.Minute, "a", true}}},
-		{"nothing at all", 0, 8, []take{{0, "a", false}, {time.Hour, "a", false}}},
-		{"a fresh key doesn't push out who used some", 2, 2, []take{
+		{"a refused message does not count", 1, 8, []take{{0, "a", true}, {59 * time.Second, "a", false}, {time.Minute, "a", true}}},
+		{"no budget", 0, 8, []take{{0, "a", false}, {time.Hour, "a", false}}},
+		{"a new key does not push out keys in use", 2, 2, []take{
 			{0, "a", true}, {1, "b", true}, {2, "c", false}, {3, "a", true}, {4, "a", false}, {5, "b", true},
 		}},
-		{"the one that is idle longest is forgotten", 1, 2, []take{
+		{"the key that is idle longest is forgotten", 1, 2, []take{
 			{0, "a", true}, {30 * time.Second, "b", true}, {time.Minute, "c", true}, {61 * time.Second, "a", false}, {90 * time.Second, "a", true}, {91 * time.Second, "c", false},
 		}},
-		{"who is refused doesn't stay for it", 1, 1, []take{{0, "a", true}, {59 * time.Second, "a", false}, {time.Minute, "b", true}}},
-		{"no room at all", 5, 0, []take{{0, "a", false}}},
-		{"a clock that goes back gives nothing away", 1, 8, []take{{time.Hour, "a", true}, {0, "a", false}}},
+		{"a refused message does not keep a key in memory", 1, 1, []take{{0, "a", true}, {59 * time.Second, "a", false}, {time.Minute, "b", true}}},
+		{"no room for keys", 5, 0, []take{{0, "a", false}}},
+		{"a clock that goes back frees no budget", 1, 8, []take{{time.Hour, "a", true}, {0, "a", false}}},
 	} {
 		b := newBudget[string](tt.perMinute, tt.maxKeys)
 		for i, take := range tt.takes {
@@ -46,9 +46,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestBudgetHolds takes at random, by a few keys among floods of fresh ones, and counts: no key
-// gets more than its budget in any minute, no more keys are known than may be, and
-// a key that comes when there is room gets all of its budget.
+// TestBudgetHolds takes at random, by a few keys among floods of new ones. No key gets more than its budget in any
+// minute, the number of keys stays bounded, and a key that comes while there is room gets all of its budget.
 func TestBudgetHolds(t *testing.T) {
 	const perMinute, maxKeys = 3, 16
 	for seed := range uint64(6) {
@@ -80,7 +79,7 @@ func TestBudgetHolds(t *testing.T) {
 				t.Fatalf("seed %d: key %d got %d in a minute", seed, key, recent+1)
 			}
 			if due := recent < perMinute && (active[key] || len(active) < maxKeys); ok != due {
-				t.Fatalf("seed %d: key %d with %d in the minute, one of %d: %v", seed, key, recent, len(active), ok)
+				t.Fatalf("seed %d: key %d, which took %d in the last minute, with %d active keys: %v", seed, key, recent, len(active), ok)
 			}
 			if ok {
 				took[key] = append(took[key], now)

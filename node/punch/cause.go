@@ -2,24 +2,24 @@ package punch
 
 import "errors"
 
-// How calls end, as the counters of [State] name it. They are meant for labels of metrics.
+// How calls end, as keys of the counters in [State]. They also serve as labels of metrics.
 const (
 	EndedLinked      = "linked"      // there is a connection
-	EndedUnsupported = "unsupported" // the node doesn't take part
+	EndedUnsupported = "unsupported" // the node does not take part
 	EndedUnrelayed   = "unrelayed"   // no neighbour in common
-	EndedImpossible  = "impossible"  // both NATs map by address
-	EndedFiltered    = "filtered"    // one maps by address, the other filters by port
-	EndedSilent      = "silent"      // nothing came through
-	EndedUDPOnly     = "udponly"     // UDP came through, and a NAT that maps by address is in the way of TCP
-	EndedTCP         = "tcp"         // UDP came through, TCP didn't, though no NAT is known to be in the way
-	EndedCrossed     = "crossed"     // the node's own call went on
+	EndedImpossible  = "impossible"  // both NATs are address-dependent
+	EndedFiltered    = "filtered"    // one NAT is address-dependent, the other filters by port
+	EndedSilent      = "silent"      // no packet came through
+	EndedUDPOnly     = "udponly"     // UDP came through, and an address-dependent NAT prevents TCP
+	EndedTCP         = "tcp"         // UDP came through, TCP did not, and no NAT is known to prevent it
+	EndedCrossed     = "crossed"     // the node's own call continued instead
 	EndedBusy        = "busy"        // too many calls
-	EndedTried       = "tried"       // not begun: in vain a while ago
+	EndedTried       = "tried"       // not begun: a recent call failed
 	EndedDown        = "down"        // hole punching was stopped
-	EndedOther       = "other"       // for a reason that has no name
+	EndedOther       = "other"       // for any other reason
 )
 
-// causes names the package's errors. ErrTried has another of them inside, so it is first.
+// causes names the package's errors. ErrTried is first because it wraps another one of them.
 var causes = []struct {
 	err  error
 	name string
@@ -37,7 +37,7 @@ var causes = []struct {
 	{ErrDown, EndedDown},
 }
 
-// causeName names how a call ended, by its error.
+// causeName returns the name of a call's result, by its error.
 func causeName(err error) string {
 	if err == nil {
 		return EndedLinked

@@ -14,25 +14,25 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// keeper supervises a puncher.
-type keeper struct {
+// supervisor supervises a puncher.
+type supervisor struct {
 	*supervise.Supervisor
 	h    *host
 	done chan struct{}
 }
 
-func (k *keeper) Receive(ctx actor.Context) {
+func (k *supervisor) Receive(ctx actor.Context) {
 	if k.Handle(ctx.Message()) {
 		return
 	}
 	if _, ok := ctx.Message().(*actor.Started); ok {
-		k.h.pid = ctx.Spawn(k.h.desk.Props())
-		k.Adopt(k.h.pid, &supervise.ServicePolicy) // not the pauses of the node: it is to crash more often
+		k.h.pid = ctx.Spawn(k.h.service.Props())
+		k.Adopt(k.h.pid, &supervise.ServicePolicy) // the pauses of the node's policy are too long for so many crashes
 		close(k.done)
 	}
 }
 
-// supervised is add with a supervisor, which is given.
+// supervised is add with a supervisor, which it returns.
 func (w *world) supervised(k kind, ip string, knows ...*host) (*host, *actor.PID) {
 	h := w.host(k, ip)
 	for _, other := range knows {
@@ -40,7 +40,7 @@ func (w *world) supervised(k kind, ip string, knows ...*host) (*host, *actor.PID
 	}
 	up := make(chan struct{})
 	top := w.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-		return &keeper{Supervisor: supervise.NewSupervisor(supervise.SystemClock, nil, nil), h: h, done: up}
+		return &supervisor{Supervisor: supervise.NewSupervisor(supervise.SystemClock, nil, nil), h: h, done: up}
 	}))
 	<-up
 	w.mu.Lock()
@@ -49,7 +49,7 @@ func (w *world) supervised(k kind, ip string, knows ...*host) (*host, *actor.PID
 	return h, top
 }
 
-// kill has all actors of calls panic, and says how many those were.
+// kill makes all actors of calls panic, and returns their number.
 func (w *world) kill() (n int) {
 	for _, bucket := range w.system.ProcessRegistry.LocalPIDs.LocalPIDs {
 		for _, id := range bucket.Keys() {
@@ -62,8 +62,8 @@ func (w *world) kill() (n int) {
 	return n
 }
 
-// While the puncher and the actors of calls crash all the time, who asked for a call is told how it ended,
-// once, and nothing is left of the calls: no connection, no token, no goroutine.
+// While the puncher and the actors of calls crash all the time, each Reach gets exactly one answer, and nothing
+// remains of the calls: no connection, no token, no goroutine.
 func TestCrashes(t *testing.T) {
 	for _, every := range []time.Duration{0, 200 * time.Millisecond} {
 		t.Run(fmt.Sprint(every), func(t *testing.T) {
@@ -74,14 +74,14 @@ func TestCrashes(t *testing.T) {
 				for i := range 8 {
 					others = append(others, w.add(restricted, fmt.Sprintf("30.20.20.%d", i+1), relay))
 				}
-				settle()
+				stabilise()
 				var calls []<-chan *punch.Reached
 				killed := 0
 				for i := range 30 {
 					other := others[i%len(others)]
 					calls = append(calls, w.reach(a, other), w.reach(other, a))
-					time.Sleep(time.Duration(i*i%23+1) * delay) // of a call's 25 or so
-					if i%5 == 4 {                               // alone, or it would have no call under way
+					time.Sleep(time.Duration(i*i%23+1) * delay) // a call takes about 25 delays
+					if i%5 == 4 {                               // not together with kill, or the puncher would have no call under way
 						w.system.Root.Send(a.pid, &supervise.Inject{})
 					} else {
 						killed += w.kill()
@@ -108,9 +108,9 @@ func TestCrashes(t *testing.T) {
 					}
 				}
 				if down == 0 {
-					t.Error("no call was cut off")
+					t.Error("no call ended because of a crash")
 				}
-				// Those that were taken are their takers'; those in Reached were waited for in vain.
+				// The connections in h.in belong to this test. Those in Reached have timed out.
 				for _, h := range append(others, a) {
 					for len(h.in) > 0 {
 						(<-h.in).Close()
@@ -121,7 +121,7 @@ func TestCrashes(t *testing.T) {
 					if r.Err == nil {
 						talk(t, r.Conn.Take(), <-other.in)
 					} else if !errors.Is(r.Err, punch.ErrTried) {
-						t.Errorf("afterwards: %v", r.Err)
+						t.Errorf("a call after the crashes: %v", r.Err)
 					}
 				}
 				if err := w.system.Root.StopFuture(top).Wait(); err != nil {
@@ -133,15 +133,15 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// What comes while the puncher stops, which may take as long as one of its actors does, begins
-// nothing, and is answered.
+// Requests that come while the puncher stops, which may take as long as one of its actors needs, start nothing and
+// are answered.
 func TestAskedWhileStopping(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay := w.add(public, "30.1.1.10")
 		a, b := w.add(portrestricted, "30.10.10.1", relay), w.add(portrestricted, "30.20.20.1", relay)
-		settle()
+		stabilise()
 		for len(b.in) < cap(b.in) {
-			b.in <- nil // the next one is not taken
+			b.in <- nil // Inbound blocks
 		}
 		first := <-w.reach(a, b)
 		if first.Err != nil {
@@ -155,7 +155,7 @@ func TestAskedWhileStopping(t *testing.T) {
 		if r := <-w.reach(b, a); !errors.Is(r.Err, punch.ErrDown) || time.Since(began) > 0 {
 			t.Errorf("a call ended with %v after %v", r.Err, time.Since(began))
 		}
-		if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(a.id(), a.desk.State().Observed, 1))); got != statusRefused {
+		if got := statusOf(t, b.service.Handle(relay.self(), relay.at(), ringRequest(a.id(), a.service.State().Observed, 1))); got != statusRefused {
 			t.Errorf("RING got status %d", got)
 		}
 		for range cap(b.in) {

@@ -19,23 +19,24 @@ const (
 	kindOpen
 )
 
-// status is how a request was taken.
+// status is the result of a request.
 type status uint8
 
 const (
-	yes         status = iota
-	unknownNode        // the target is not in the table
-	tooMuch            // over a limit, later
-	refused            // for another reason
-	notReady           // ask again in a moment
-	cannot             // address-dependent, so TCP can't be
-	otherWay           // a call of the answerer's own goes on
+	accepted      status = iota
+	unknownNode          // the target is not in the relay's table
+	overLimit            // over a limit; the sender may try again later
+	refused              // for another reason
+	notReady             // ask again in 300 ms
+	tcpImpossible        // a NAT is address-dependent, so TCP cannot work
+	callsCrossed         // a call of the answerer's own continues instead
 )
 
-// maxRequest bounds what is looked at. The longest is a HELLO, with a record of 300 bytes.
+// maxRequest is the size of the longest message that is decoded, in bytes. The longest real one is a HELLO,
+// with a record of 300 bytes.
 const maxRequest = 512
 
-// endpoint is an address as messages have it. What is decoded is valid.
+// endpoint is an endpoint in a message. A decoded one is valid.
 type endpoint struct{ netip.AddrPort }
 
 type rlpEndpoint struct {
@@ -57,13 +58,13 @@ func (e *endpoint) DecodeRLP(s *rlp.Stream) error {
 	}
 	ip, ok := netip.AddrFromSlice(r.IP)
 	if !ok || ip.Is4In6() || r.Port == 0 {
-		return errors.New("not an endpoint")
+		return errors.New("invalid endpoint")
 	}
 	e.AddrPort = netip.AddrPortFrom(ip, r.Port)
 	return nil
 }
 
-// hello asks what the neighbour sees, and to be listed.
+// hello asks a neighbour what it sees, and to list the sender.
 type hello struct {
 	Record *enr.Record
 	TCP    bool           // a connection from our listening port follows
@@ -71,12 +72,12 @@ type hello struct {
 }
 
 type helloAnswer struct {
-	Observed  endpoint
-	OtherPort uint16
-	Rest      []rlp.RawValue `rlp:"tail"`
+	Observed   endpoint
+	SecondPort uint16
+	Rest       []rlp.RawValue `rlp:"tail"`
 }
 
-// call asks a neighbour to ring a node. The padding makes it no smaller than the ring.
+// call asks a neighbour to ring a node. The padding makes it no smaller than the RING that follows.
 type call struct {
 	Target  enode.ID
 	Token   token
@@ -84,16 +85,16 @@ type call struct {
 	Rest    []rlp.RawValue `rlp:"tail"`
 }
 
-// callPadding is as long as an IPv6 endpoint is in RLP.
+// callPadding is the size of an IPv6 endpoint in RLP, in bytes.
 const callPadding = 24
 
 type callAnswer struct {
 	Status status
-	Target *endpoint      `rlp:"optional"` // only with yes
+	Target *endpoint      `rlp:"optional"` // only with accepted
 	Rest   []rlp.RawValue `rlp:"tail"`
 }
 
-// ring tells the target of a call.
+// ring notifies the target of a call.
 type ring struct {
 	Caller   enode.ID
 	Endpoint endpoint
@@ -106,7 +107,7 @@ type ringAnswer struct {
 	Rest   []rlp.RawValue `rlp:"tail"`
 }
 
-// open agrees on the moment for TCP.
+// open asks the target for the time at which both connect by TCP.
 type open struct {
 	Token token
 	Port  uint16
@@ -122,7 +123,7 @@ type openAnswer struct {
 	Rest   []rlp.RawValue `rlp:"tail"`
 }
 
-// encodeRequest gives the bytes of a request.
+// encodeRequest returns the bytes of a request. It panics if msg is none.
 func encodeRequest(msg any) []byte {
 	var kind byte
 	switch msg.(type) {
@@ -135,23 +136,23 @@ func encodeRequest(msg any) []byte {
 	case open:
 		kind = kindOpen
 	default:
-		panic(fmt.Sprintf("punch: %T is no request", msg))
+		panic(fmt.Sprintf("punch: %T is not a request", msg))
 	}
 	return append([]byte{kind}, encode(msg)...)
 }
 
-// encode gives the bytes of an answer, or of a request without its kind.
+// encode returns the bytes of an answer, or of a request without its kind.
 func encode(msg any) []byte {
 	b, err := rlp.EncodeToBytes(msg)
 	if err != nil {
-		panic(fmt.Sprintf("punch: %T: %v", msg, err)) // all that they hold can be encoded
+		panic(fmt.Sprintf("punch: encoding %T: %v", msg, err)) // a bug: every message can be encoded
 	}
 	return b
 }
 
-var errRequest = errors.New("not a request of hole punching")
+var errRequest = errors.New("hole punching: invalid message")
 
-// decodeRequest reads what a remote sent. The result is one of the request types, by value.
+// decodeRequest reads a remote's request. The result is one of the request types, by value.
 func decodeRequest(b []byte) (any, error) {
 	if len(b) < 2 || len(b) > maxRequest {
 		return nil, errRequest
@@ -169,7 +170,7 @@ func decodeRequest(b []byte) (any, error) {
 	return nil, errRequest
 }
 
-// decode reads a list of a remote's.
+// decode reads a remote's answer, or its request without the kind. An empty answer is ErrUnsupported.
 func decode[T any](b []byte) (msg T, err error) {
 	if len(b) == 0 {
 		return msg, ErrUnsupported

@@ -12,49 +12,48 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// Config is what hole punching needs to know and to reach.
+// Config is what hole punching needs from the node.
 type Config struct {
-	// ID is the node's, and Self its record by now.
+	// ID is the node's own. Self returns the node's current record.
 	ID   enode.ID
 	Self func() *enode.Node
-	// Line is discovery. Door is the listening port; nil: UDP only.
-	Line Line
-	Door Door
-	// OwnAddrs gives the machine's addresses: who is seen under one of them is behind no NAT.
+	// Line is discovery. TCPPort is the listening port; nil: calls connect by UDP only.
+	Line    Line
+	TCPPort TCPPort
+	// OwnAddrs returns the machine's addresses. A node that is seen under one of them is behind no NAT.
 	OwnAddrs func() []netip.Addr
-	// OpenOther opens another UDP port beside that of discovery, for neighbours to tell their
-	// NAT's kind by. Nil: none is offered.
-	OpenOther func() (net.PacketConn, error)
-	// Private lets endpoints on loopback and private networks take part, which is for tests
-	// and networks without NAT between them.
+	// OpenSecondPort opens a UDP port beside that of discovery. Neighbours use it to find out which kind
+	// of NAT they are behind. Nil: the node offers none.
+	OpenSecondPort func() (net.PacketConn, error)
+	// Private lets endpoints on loopback and private networks take part. It is for tests, and for
+	// networks without a NAT between the nodes.
 	Private bool
-	// Refuse says that a node has nothing to expect of us, for its address or itself: it is banned, or outside
-	// of the networks that we talk to. The ID is zero where it isn't known. Nil: there is none such. It is
-	// safe from any goroutine.
+	// Refuse reports whether hole punching ignores a node, because of its ID or its address: it is
+	// banned, or outside of the networks that this node talks to. The ID is zero where it is not known.
+	// Nil: no node is ignored. Refuse must be safe from any goroutine.
 	Refuse func(id enode.ID, addr netip.Addr) bool
-	// Inbound takes a connection of a caller, as one that was accepted. It must not block.
+	// Inbound takes the connection of a caller, like one that the listener accepted. It must not block.
 	Inbound func(net.Conn)
-	// Changed is told when there is something new to know. It runs in the actor's turn and
-	// must not block.
+	// Changed is called when the State changes. It runs in the actor's turn and must not block.
 	Changed func(State)
 
 	Clock   supervise.Clock    // nil: the system's
-	Rand    io.Reader          // nil: the system's; safe from any goroutine
+	Rand    io.Reader          // nil: the system's; must be safe from any goroutine
 	Journal *supervise.Journal // nil: lifecycles are not logged
 	Logger  *slog.Logger       // nil: nothing is logged
 }
 
-// Why a call came to nothing.
+// Why a call failed.
 var (
-	ErrUnsupported = errors.New("hole punching: the node doesn't take part")
+	ErrUnsupported = errors.New("hole punching: the node does not support it")
 	ErrNoNeighbour = errors.New("hole punching: no neighbour in common")
-	ErrImpossible  = errors.New("hole punching: the NATs of both sides map by address")
-	ErrFiltered    = errors.New("hole punching: one side's NAT maps by address, the other's filters by port")
-	ErrSilent      = errors.New("hole punching: nothing came through")
-	ErrUDPOnly     = errors.New("hole punching: UDP came through; a NAT that maps by address is in the way of TCP")
-	ErrTCP         = errors.New("hole punching: UDP came through, TCP didn't")
-	ErrCrossed     = errors.New("hole punching: the node's own call goes on")
-	ErrBusy        = errors.New("hole punching: too many calls")
-	ErrTried       = errors.New("hole punching: tried in vain a while ago")
+	ErrImpossible  = errors.New("hole punching: both NATs are address-dependent")
+	ErrFiltered    = errors.New("hole punching: one NAT is address-dependent, the other filters by port")
+	ErrSilent      = errors.New("hole punching: no packet from the node came through")
+	ErrUDPOnly     = errors.New("hole punching: UDP came through; an address-dependent NAT prevents TCP")
+	ErrTCP         = errors.New("hole punching: UDP came through, TCP did not")
+	ErrCrossed     = errors.New("hole punching: the node's own call continues instead")
+	ErrBusy        = errors.New("hole punching: too many calls in progress")
+	ErrTried       = errors.New("hole punching: a recent call failed")
 	ErrDown        = errors.New("hole punching: stopped")
 )

@@ -1,36 +1,36 @@
-// Package punch brings two nodes behind NATs together, with the help of a neighbour that both
-// can reach: first by UDP, for discovery v5, then by TCP, for a link. docs/hole-punching.md
-// is the protocol; this package is one side of it.
+// Package punch connects two nodes that are both behind NATs. A neighbour that both can reach, the
+// relay, helps: it connects them first by UDP, for discovery v5, then by TCP, for a link. The protocol
+// is docs/hole-punching.md; this package implements one side of it.
 //
 //	dialer's handshake ── Reach ──▶ puncher ── Reached ──▶ handshake
 //	announcer ── Mapped, Renewed ──▶ puncher ── Config.Changed ──▶ announcer
 //	                                 │ ▲
-//	                                 │ └── asked ── Desk.Handle ◀── discovery v5's TALKREQ
-//	                                 │ └── opener ── Desk.Sniff ◀── the UDP socket
-//	                                 ├─ call-<id>     one call of ours, until there is a connection or none
-//	                                 └─ answer-<id>   one call that we were rung for
+//	                                 │ └── openAsked ── Service.Handle ◀── discovery v5's TALKREQ
+//	                                 │ └── rung ─────── Service.Handle
+//	                                 ├─ call-<id>     a call of this node, until it has a connection or fails
+//	                                 │       ▲
+//	                                 │       └── openerReceived ── Service.Sniff ◀── the UDP socket
+//	                                 └─ answer-<id>   a call of another node for which a neighbour rang
 //
-// # Who talks to whom
+// # Messages
 //
-// The node makes one [Desk], gives its methods to discovery, and spawns the actor from
-// [Props] (permanent). What blocks (TALKREQs, connections) runs in goroutines that
-// an actor started, whose panic is the actor's crash.
+// The node makes one [Service], passes its methods to discovery, and spawns the actor from
+// [Service.Props] (permanent). What blocks (TALKREQs, connections) runs in goroutines that an actor
+// started. A panic in such a goroutine is a crash of its actor.
 //
 // # Invariants
 //
-//   - Whatever others send makes us send one datagram for each message at most, no larger than
-//     the message, never to an address that only they name unless it is public (see
-//     Config.Private), and no more of them than the limits say, for a node and for an address.
-//     Who is rung also asks neighbours of its own for its TCP port, once in a call.
-//   - A relay knows of a call no more than the limits need: what stands in the table of
-//     discovery is all that it goes by.
-//   - We open our NAT for those whom a neighbour names that we chose ourselves, and for nobody else. Nobody
-//     else has us connect, either: OPEN needs the token of that RING.
-//   - Connections on their way to an actor are closed if it is gone, and what only keeps a port
-//     ends with the context of its call.
-//   - A puncher that stops or restarts begins nothing more, and tells those who asked.
-//   - Calls are bounded in number and time; each ends with a connection or a reason, which is
-//     counted.
-//   - What we believe of our NAT comes from what neighbours observed, and changes when two of
-//     them say so.
+//   - A message from another node makes this node send at most one datagram. The datagram is no larger than
+//     the message. It never goes to an address that only the sender names, unless that address is public
+//     (see Config.Private). Limits for each node and each address bound the number of such datagrams. A
+//     node that is rung also asks neighbours of its own for its TCP port, once in a call.
+//   - A relay keeps nothing about a call except what the limits need. It uses only what is in
+//     discovery's table.
+//   - The node opens its NAT only for callers that a neighbour names, and only if the node chose that
+//     neighbour itself. Only such a caller can make the node connect: OPEN needs the token of that RING.
+//   - A connection in a message is closed if the actor that should receive it has stopped. A
+//     connection that only keeps a port open closes when the context of its call ends.
+//   - A puncher that stops or restarts begins no more calls, and notifies every actor that asked for one.
+//   - Calls are bounded in number and time. Each ends with a connection or a reason, which is counted.
+//   - The belief about the NAT is based on what neighbours observe. It changes when two of them agree.
 package punch

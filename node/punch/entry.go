@@ -13,20 +13,21 @@ const Protocol = "punch/1"
 
 const version = 1
 
-// Entry is what a node's record says of hole punching.
+// Entry is the entry for hole punching in a node's record.
 type Entry struct {
 	Versions []uint
 	NAT      NAT
-	Rest     []rlp.RawValue `rlp:"tail"` // of later versions
+	Rest     []rlp.RawValue `rlp:"tail"` // elements of later versions
 }
 
-// NewEntry is the entry of a node that speaks what this package speaks.
+// NewEntry returns the entry of a node that supports the version of this package.
 func NewEntry(n NAT) Entry { return Entry{Versions: []uint{version}, NAT: n} }
 
 // ENRKey implements enr.Entry.
 func (Entry) ENRKey() string { return "punch" }
 
-// Takes says whether a node takes part in hole punching as we do, and what it believes of its NAT.
+// Takes reports whether a node takes part in hole punching with a version of this package, and what it
+// believes of its NAT.
 func Takes(n *enode.Node) (nat NAT, ok bool) {
 	var e Entry
 	if n.Load(&e) != nil || !slices.Contains(e.Versions, version) {

@@ -1,15 +1,15 @@
 package punch
 
-// Awaited is how many datagrams are waited for.
-func (d *Desk) Awaited() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.awaited)
+// Expected returns how many datagrams the Service waits for.
+func (s *Service) Expected() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.expected)
 }
 
-// Relaying is how many rings wait for an answer.
-func (d *Desk) Relaying() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return max(d.relaying, len(d.ringing))
+// Relaying returns how many rings wait for an answer.
+func (s *Service) Relaying() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(s.relaying, len(s.ringing))
 }

@@ -8,27 +8,28 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// handoverTime is how long a connection waits for its taker.
-const handoverTime = 3 * time.Second
+// handoverTimeout is how long a connection waits to be taken.
+const handoverTimeout = 3 * time.Second
 
-// Handover is a connection on its way from one actor to another. If the other is gone, or
-// too late, it is closed: a message to nobody must not keep it open.
+// Handover is a connection on its way from one actor to another. It is closed if the other actor does not take
+// it in time, so that a message to a stopped actor does not keep it open.
 type Handover struct {
 	mu    sync.Mutex
 	conn  net.Conn
 	timer supervise.Timer
 }
 
-// NewHandover has a connection wait for its taker.
+// NewHandover returns a Handover that owns conn until it is taken. It closes conn after three seconds unless it is taken.
 func NewHandover(clock supervise.Clock, conn net.Conn) *Handover {
 	h := &Handover{conn: conn}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.timer = clock.AfterFunc(handoverTime, h.Drop)
+	h.timer = clock.AfterFunc(handoverTimeout, h.Drop)
 	return h
 }
 
-// Take gives the connection, once; nil: it is too late.
+// Take returns the connection to the first caller, which then owns it. It returns nil if the connection was
+// taken before, or closed.
 func (h *Handover) Take() net.Conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -41,6 +42,6 @@ func (h *Handover) Take() net.Conn {
 // Drop closes the connection unless it was taken.
 func (h *Handover) Drop() {
 	if conn := h.Take(); conn != nil {
-		_ = conn.Close() // it is of no use
+		_ = conn.Close() // the connection is not used any more
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// The messages as docs/hole-punching.md has them, written by somebody else.
+// The messages of docs/hole-punching.md, encoded independently of the package.
 
 func request(kind byte, list ...any) []byte {
 	b, err := rlp.EncodeToBytes(list)
@@ -22,7 +22,7 @@ func request(kind byte, list ...any) []byte {
 	return append([]byte{kind}, b...)
 }
 
-// answer makes an answer, which has no kind.
+// answer encodes an answer, which has no kind.
 func answer(list ...any) []byte { return request(0, list...)[1:] }
 
 func endpointOf(at netip.AddrPort) []any { return []any{at.Addr().AsSlice(), at.Port()} }
@@ -37,7 +37,7 @@ func ringRequest(caller enode.ID, at netip.AddrPort, n byte) []byte {
 	return request(3, caller, endpointOf(at), [12]byte{n})
 }
 
-// statusOf reads the answers whose first element is a status.
+// statusOf reads the status, the first element of an answer.
 func statusOf(t *testing.T, answer []byte) uint {
 	t.Helper()
 	var list struct {
@@ -60,51 +60,51 @@ const (
 	statusOtherWay
 )
 
-// at is where a host with a public address is.
+// at returns the endpoint of a host with a public address.
 func (h *host) at() netip.AddrPort { return netip.AddrPortFrom(h.ip, hostPort) }
 
 func TestRingIsNoLargerThanCall(t *testing.T) {
 	v6 := netip.MustParseAddrPort("[2001:db8::1]:65535")
 	if c, r := len(callRequest(enode.ID{1}, 1)), len(ringRequest(enode.ID{1}, v6, 1)); r > c {
-		t.Errorf("a call of %d bytes makes a ring of %d", c, r)
+		t.Errorf("a CALL of %d bytes causes a RING of %d", c, r)
 	}
 }
 
-// A neighbour that names a victim again and again makes us send no more than the document
-// says, and a node that we did not choose makes us send nothing.
+// A neighbour that names a victim again and again makes a node send no more datagrams than
+// docs/hole-punching.md says. A neighbour that the node did not choose makes it send nothing.
 func TestLyingNeighbour(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay, stranger := w.add(public, "30.1.1.10"), w.add(public, "30.3.3.10")
 		b := w.add(portrestricted, "30.20.20.1", relay)
-		settle()
+		stabilise()
 		victim := netip.MustParseAddrPort("30.9.9.9:53")
 		for i := range 1000 {
-			b.desk.Handle(stranger.self(), stranger.at(), ringRequest(stranger.id(), victim, byte(i)))
+			b.service.Handle(stranger.self(), stranger.at(), ringRequest(stranger.id(), victim, byte(i)))
 		}
 		if n := b.strayed(); n != 0 {
-			t.Errorf("a node that was not chosen made us send %d datagrams", n)
+			t.Errorf("a neighbour that was not chosen caused %d datagrams", n)
 		}
 		for i := range 1000 {
-			b.desk.Handle(relay.self(), relay.at(), ringRequest(stranger.id(), victim, byte(i)))
+			b.service.Handle(relay.self(), relay.at(), ringRequest(stranger.id(), victim, byte(i)))
 		}
 		if n := b.strayed(); n == 0 || n > 20 {
-			t.Errorf("the victim got %d datagrams", n)
+			t.Errorf("the victim got %d datagrams, want 1 to 20", n)
 		}
-		for i := range 1000 { // as many victims
-			b.desk.Handle(relay.self(), relay.at(), ringRequest(stranger.id(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{30, 9, byte(i >> 8), byte(i)}), 53), byte(i)))
+		for i := range 1000 { // another victim each time
+			b.service.Handle(relay.self(), relay.at(), ringRequest(stranger.id(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{30, 9, byte(i >> 8), byte(i)}), 53), byte(i)))
 		}
 		if n := b.strayed(); n > 60 {
-			t.Errorf("victims got %d datagrams", n)
+			t.Errorf("the victims got %d datagrams, want at most 60", n)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if n := b.desk.State().Refused; n == 0 {
-			t.Error("nothing is counted as refused")
+		if n := b.service.State().Refused; n == 0 {
+			t.Error("no message is counted as refused")
 		}
 	})
 }
 
-// tokenOf gives the token of a CALL.
+// tokenOf returns the token of a CALL.
 func tokenOf(request []byte) []byte {
 	var list struct {
 		Target enode.ID
@@ -117,7 +117,7 @@ func tokenOf(request []byte) []byte {
 	return list.Token
 }
 
-// strayed is how many datagrams went to addresses where nobody is.
+// strayed returns how many datagrams went to addresses without a host.
 func (h *host) strayed() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -128,14 +128,13 @@ func (h *host) strayed() int {
 	return n
 }
 
-// A relay names only endpoints that it sees itself, rings only whom it has in its table, and
-// nobody without limit.
+// A relay names only endpoints that it sees itself, rings only nodes in its table, and limits the rings to each.
 func TestRelayIsNoTool(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay := w.add(public, "30.1.1.10")
 		caller := w.add(public, "30.3.3.10", relay)
 		b := w.add(portrestricted, "30.20.20.1", relay)
-		settle()
+		stabilise()
 		private, apart := w.host(public, "192.168.1.10"), w.host(public, "30.5.5.10")
 		relay.Learn(private.self())
 		relay.Learn(enode.NewV4(&apart.key.PublicKey, apart.ip.AsSlice(), hostPort, hostPort))
@@ -144,62 +143,62 @@ func TestRelayIsNoTool(t *testing.T) {
 			target enode.ID
 			want   uint
 		}{
-			{"a node that it doesn't know", enode.ID{1}, statusUnknown},
+			{"a node that the relay does not know", enode.ID{1}, statusUnknown},
 			{"the caller", caller.id(), statusUnknown},
 			{"the relay", relay.id(), statusUnknown},
 			{"a node at a private address", private.id(), statusUnknown},
-			{"a node that takes no part", apart.id(), statusUnknown},
-			{"a node that told it where it is", b.id(), statusYes},
+			{"a node that does not take part", apart.id(), statusUnknown},
+			{"a node that said HELLO to the relay", b.id(), statusYes},
 		} {
-			if got := statusOf(t, relay.desk.Handle(caller.self(), caller.at(), callRequest(tc.target, 1))); got != tc.want {
+			if got := statusOf(t, relay.service.Handle(caller.self(), caller.at(), callRequest(tc.target, 1))); got != tc.want {
 				t.Errorf("%s: status %d, want %d", tc.name, got, tc.want)
 			}
 		}
 		rung := 0
 		for i := range 100 {
-			if statusOf(t, relay.desk.Handle(caller.self(), caller.at(), callRequest(b.id(), byte(i)))) == statusYes {
+			if statusOf(t, relay.service.Handle(caller.self(), caller.at(), callRequest(b.id(), byte(i)))) == statusYes {
 				rung++
 			}
 		}
 		if rung > 30 {
-			t.Errorf("%d rings in a minute", rung)
+			t.Errorf("%d rings in a minute, want at most 30", rung)
 		}
 		short := request(2, b.id(), [12]byte{1}, []byte{})
-		if got := statusOf(t, relay.desk.Handle(caller.self(), caller.at(), short)); got != statusRefused {
-			t.Errorf("a call smaller than the ring: status %d", got)
+		if got := statusOf(t, relay.service.Handle(caller.self(), caller.at(), short)); got != statusRefused {
+			t.Errorf("a CALL smaller than the RING: status %d", got)
 		}
 		time.Sleep(time.Minute)
 	})
 }
 
-// Endpoints that are not public take no part, unless the configuration says so.
+// A node at an endpoint that is not public gets no answer, unless Config.Private is set.
 func TestPrivateEndpointsTakeNoPart(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay := w.add(public, "30.1.1.10")
 		for _, from := range []string{"127.0.0.1:30303", "192.168.1.2:30303", "10.1.1.1:30303", "100.64.1.1:30303", "[fe80::1]:30303", "0.0.0.0:1"} {
-			if got := relay.desk.Handle(relay.self(), netip.MustParseAddrPort(from), helloRequest(relay.self())); len(got) > 0 {
-				t.Errorf("%s got an answer", from)
+			if got := relay.service.Handle(relay.self(), netip.MustParseAddrPort(from), helloRequest(relay.self())); len(got) > 0 {
+				t.Errorf("a request from %s got an answer", from)
 			}
 		}
 	})
 }
 
-// Nor are they sent to, whoever names them; an opener doesn't have us ping them.
+// Nothing is sent to an endpoint that is not public, whether a record, a RING, a relay's answer or an opener names it.
 func TestPrivateEndpointsGetNothing(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay, caller := w.add(public, "30.1.1.10"), w.add(public, "30.3.3.10")
 		b := w.add(portrestricted, "30.20.20.1", relay)
-		settle()
+		stabilise()
 		b.mu.Lock()
 		b.pinged = nil
 		b.mu.Unlock()
 		if r := <-w.reach(b, w.host(public, "192.168.1.10")); r.Conn != nil {
-			t.Error("there is a connection")
+			t.Error("the call has a connection")
 		}
 		nowhere, lies := netip.MustParseAddrPort("30.9.9.9:9"), 0
 		for _, to := range []string{"127.0.0.1:53", "192.168.1.2:53", "10.1.1.1:53", "100.64.1.1:53", "[fe80::1]:53", "255.255.255.255:53", "224.0.0.1:53", "240.0.0.1:53", "[64:ff9b::a01:101]:53", "[64:ff9b:1::a01:101]:53", "[::7f00:1]:53"} {
 			at := netip.MustParseAddrPort(to)
-			if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(caller.id(), at, 1))); got != statusRefused {
+			if got := statusOf(t, b.service.Handle(relay.self(), relay.at(), ringRequest(caller.id(), at, 1))); got != statusRefused {
 				t.Errorf("RING that names %s: status %d", to, got)
 			}
 			relay.mu.Lock()
@@ -208,8 +207,8 @@ func TestPrivateEndpointsGetNothing(t *testing.T) {
 					return nil
 				}
 				opener := append([]byte{0, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42}, tokenOf(request)...)
-				if !b.desk.Sniff(opener, at) {
-					t.Errorf("an opener from %v is left to discovery", at)
+				if !b.service.Sniff(opener, at) {
+					t.Errorf("an opener from %v was left to discovery", at)
 				}
 				if lies++; lies%2 == 0 {
 					return answer(uint8(0), endpointOf(nowhere))
@@ -218,7 +217,7 @@ func TestPrivateEndpointsGetNothing(t *testing.T) {
 			}
 			relay.mu.Unlock()
 			if r := <-w.reach(b, w.host(public, "30.5.5.10")); r.Conn != nil {
-				t.Error("there is a connection")
+				t.Error("the call has a connection")
 			}
 		}
 		b.mu.Lock()
@@ -227,7 +226,7 @@ func TestPrivateEndpointsGetNothing(t *testing.T) {
 		delete(stray, nowhere)
 		delete(stray, netip.MustParseAddrPort("30.5.5.10:30303")) // the target's record
 		if len(stray) != 0 {
-			t.Errorf("datagrams were sent: %v", stray)
+			t.Errorf("datagrams were sent to %v", stray)
 		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -242,36 +241,36 @@ func TestPrivateEndpointsGetNothing(t *testing.T) {
 	})
 }
 
-// Who is banned gets no answer, no call relayed, and no opener.
+// A banned node gets no answer, no relayed call, and no opener.
 func TestBannedAreRefused(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay := w.add(public, "30.1.1.10")
 		bad, good := w.add(public, "30.3.3.10", relay), w.add(public, "30.4.4.10", relay)
 		b := w.add(portrestricted, "30.20.20.1", relay)
-		settle()
+		stabilise()
 		for _, h := range []*host{relay, b} {
 			h.mu.Lock()
 			h.banned = bad
 			h.mu.Unlock()
 		}
-		if got := relay.desk.Handle(bad.self(), bad.at(), helloRequest(bad.self())); len(got) > 0 {
+		if got := relay.service.Handle(bad.self(), bad.at(), helloRequest(bad.self())); len(got) > 0 {
 			t.Errorf("HELLO got %x", got)
 		}
-		if got := statusOf(t, relay.desk.Handle(good.self(), good.at(), callRequest(bad.id(), 1))); got != statusUnknown {
-			t.Errorf("CALL for it got status %d", got)
+		if got := statusOf(t, relay.service.Handle(good.self(), good.at(), callRequest(bad.id(), 1))); got != statusUnknown {
+			t.Errorf("CALL for the banned node got status %d", got)
 		}
-		for _, at := range []netip.AddrPort{bad.at(), good.at()} { // it may be elsewhere by now
-			if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(bad.id(), at, 1))); got != statusRefused {
-				t.Errorf("RING for it at %v got status %d", at, got)
+		for _, at := range []netip.AddrPort{bad.at(), good.at()} { // the node may have moved
+			if got := statusOf(t, b.service.Handle(relay.self(), relay.at(), ringRequest(bad.id(), at, 1))); got != statusRefused {
+				t.Errorf("RING for the banned node at %v got status %d", at, got)
 			}
 		}
-		if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(good.id(), bad.at(), 1))); got != statusRefused {
-			t.Errorf("RING for another at its address got status %d", got)
+		if got := statusOf(t, b.service.Handle(relay.self(), relay.at(), ringRequest(good.id(), bad.at(), 1))); got != statusRefused {
+			t.Errorf("RING for another node at the banned address got status %d", got)
 		}
 	})
 }
 
-// Others' records are taken in only as they prove to be true.
+// The record in HELLO is added to the table only if the session proves it.
 func TestHelloProvesTheEndpoint(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay := w.add(public, "30.1.1.10")
@@ -285,11 +284,11 @@ func TestHelloProvesTheEndpoint(t *testing.T) {
 			answers bool
 			learned bool
 		}{
-			{"another's record", liar, liar.at(), honest.self(), false, false},
+			{"the record of another node", liar, liar.at(), honest.self(), false, false},
 			{"a record with another endpoint", liar, elsewhere, liar.self(), true, false},
-			{"a true one", honest, honest.at(), honest.self(), true, true},
+			{"a true record", honest, honest.at(), honest.self(), true, true},
 		} {
-			got := relay.desk.Handle(tc.from.self(), tc.at, helloRequest(tc.record))
+			got := relay.service.Handle(tc.from.self(), tc.at, helloRequest(tc.record))
 			if answers := len(got) > 0; answers != tc.answers {
 				t.Errorf("%s: answered: %v", tc.name, answers)
 			}
@@ -300,24 +299,23 @@ func TestHelloProvesTheEndpoint(t *testing.T) {
 	})
 }
 
-// A flood of calls from many nodes at once keeps no more rings under way than the limit, and
-// each gets its answer.
+// A flood of CALLs at the same time causes no more rings than the limit, and each CALL gets an answer.
 func TestFloodOfCalls(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay := w.add(public, "30.1.1.10")
 		caller := w.add(public, "30.3.3.10", relay)
 		b := w.add(portrestricted, "30.20.20.1", relay)
-		settle()
+		stabilise()
 		var all sync.WaitGroup
 		for i := range 2000 {
 			all.Go(func() {
-				if got := relay.desk.Handle(caller.self(), caller.at(), callRequest(b.id(), byte(i))); len(got) > 64 {
+				if got := relay.service.Handle(caller.self(), caller.at(), callRequest(b.id(), byte(i))); len(got) > 64 {
 					t.Errorf("an answer of %d bytes", len(got))
 				}
 			})
 		}
 		all.Wait()
-		if s := relay.desk.State(); s.Relayed > 30 || s.Refused < 1900 {
+		if s := relay.service.State(); s.Relayed > 30 || s.Refused < 1900 {
 			t.Errorf("%d relayed, %d refused", s.Relayed, s.Refused)
 		}
 	})
@@ -332,9 +330,9 @@ func FuzzHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		w := &world{t: t}
 		h := w.host(public, "30.1.1.11")
-		if got := h.desk.Handle(h.self(), at, b); len(got) > 128 {
+		if got := h.service.Handle(h.self(), at, b); len(got) > 128 {
 			t.Errorf("%x: an answer of %d bytes", b, len(got))
 		}
-		h.desk.Sniff(b, at)
+		h.service.Sniff(b, at)
 	})
 }

@@ -17,10 +17,10 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 )
 
-// counter is a line and a door that count what the desk has them do.
+// counter is a Line and a TCPPort that count how the Service uses them.
 type counter struct {
 	known   map[enode.ID]*enode.Node
-	silence chan struct{} // nodes answer when it is closed; nil: at once
+	silence chan struct{} // nodes answer after it is closed; nil: at once
 
 	mu            sync.Mutex
 	sent, awaited int
@@ -30,7 +30,7 @@ func (c *counter) Talk(*enode.Node, string, []byte) ([]byte, error) {
 	if c.silence != nil {
 		<-c.silence
 	}
-	return encode(ringAnswer{Status: yes}), nil
+	return encode(ringAnswer{Status: accepted}), nil
 }
 
 func (c *counter) Send(netip.AddrPort, []byte) error {
@@ -58,8 +58,8 @@ func (*counter) Open(context.Context, netip.AddrPort, time.Duration) (net.Conn, 
 	return nil, io.EOF
 }
 
-// someone makes a node at an address that takes part.
-func someone(t *testing.T, ip netip.Addr) *enode.Node {
+// participant returns a node that takes part, at an address.
+func participant(t *testing.T, ip netip.Addr) *enode.Node {
 	t.Helper()
 	key, err := crypto.GenerateKey()
 	if err != nil {
@@ -83,8 +83,8 @@ func someone(t *testing.T, ip netip.Addr) *enode.Node {
 	return n
 }
 
-// What limits let through of more than they do, whoever shares the work: many nodes at one
-// address, one node at many, and addresses of one owner.
+// The limits hold however an attacker spreads its messages: over many nodes at one address, over many addresses of one
+// node, and over the addresses of one /64.
 func TestLimits(t *testing.T) {
 	const tries = 130
 	var (
@@ -92,7 +92,7 @@ func TestLimits(t *testing.T) {
 		v6 = func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0x24, 0x08, 7: 1, 15: byte(i)}) }
 		at = func(f func(int) netip.Addr) (nodes [tries]*enode.Node) {
 			for i := range nodes {
-				nodes[i] = someone(t, f(i))
+				nodes[i] = participant(t, f(i))
 			}
 			return nodes
 		}
@@ -106,21 +106,21 @@ func TestLimits(t *testing.T) {
 		}
 		return nodes
 	}
-	type try func(d *Desk, i int) (through bool)
-	ask := func(d *Desk, n *enode.Node, msg any) []byte {
+	type try func(d *Service, i int) (through bool)
+	ask := func(d *Service, n *enode.Node, msg any) []byte {
 		where, _ := n.UDPEndpoint()
 		return d.Handle(n, where, encodeRequest(msg))
 	}
 	calls := func(from, to [tries]*enode.Node) try {
-		return func(d *Desk, i int) bool {
+		return func(d *Service, i int) bool {
 			a, err := decode[callAnswer](ask(d, from[i], call{Target: to[i].ID(), Padding: make([]byte, callPadding)}))
-			return err == nil && a.Status == yes
+			return err == nil && a.Status == accepted
 		}
 	}
 	rings := func(from [tries]*enode.Node, to func(int) netip.Addr) try {
-		return func(d *Desk, i int) bool {
+		return func(d *Service, i int) bool {
 			a, err := decode[ringAnswer](ask(d, from[i], ring{Caller: enode.ID{9}, Endpoint: endpoint{netip.AddrPortFrom(to(i), 53)}}))
-			return err == nil && a.Status == yes
+			return err == nil && a.Status == accepted
 		}
 	}
 	for _, tc := range []struct {
@@ -128,7 +128,7 @@ func TestLimits(t *testing.T) {
 		try  try
 		want int
 	}{
-		{"requests of one node", func(d *Desk, i int) bool { return len(ask(d, apart[0], open{Port: 1})) > 0 }, 120},
+		{"requests of one node", func(d *Service, i int) bool { return len(ask(d, apart[0], open{Port: 1})) > 0 }, 120},
 		{"CALLs of one node", calls(one(apart), targets), 30},
 		{"CALLs of one address", calls(together, targets), 60},
 		{"CALLs of one /64", calls(house6, targets), 60},
@@ -137,10 +137,10 @@ func TestLimits(t *testing.T) {
 		{"openers for one relay", rings(one(apart), v4), 60},
 		{"openers to one address", rings(apart, same4), 20},
 		{"openers to one /64", rings(apart, v6), 20},
-		{"connections of one address to be let in", func(d *Desk, i int) bool {
-			before := d.cfg.Door.(*counter).awaited
+		{"exempt connections of one address", func(d *Service, i int) bool {
+			before := d.cfg.TCPPort.(*counter).awaited
 			ask(d, together[i], hello{Record: together[i].Record(), TCP: true})
-			return d.cfg.Door.(*counter).awaited > before
+			return d.cfg.TCPPort.(*counter).awaited > before
 		}, 20},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -149,13 +149,13 @@ func TestLimits(t *testing.T) {
 			for i := range tries {
 				c.known[targets[i].ID()], c.known[housed[i].ID()] = targets[i], housed[i]
 			}
-			d := New(Config{Line: c, Door: c})
-			nobody := system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+			d := New(Config{Line: c, TCPPort: c})
+			stub := system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 				if msg, ok := ctx.Message().(*openAsked); ok {
 					msg.reply <- openAnswer{}
 				}
 			}))
-			d.puncher.Store(&address{system.Root, nobody})
+			d.puncher.Store(&actorRef{system.Root, stub})
 			chosen := func(enode.ID, time.Time) bool { return true }
 			d.chosen.Store(&chosen)
 			for minute := range 2 {
@@ -169,14 +169,14 @@ func TestLimits(t *testing.T) {
 					t.Errorf("%s: %d of %d in minute %d, want %d", tc.name, got, tries, minute, tc.want)
 				}
 				if d.State().Refused != uint64((minute+1)*(tries-tc.want)) {
-					t.Errorf("%s: %d are counted as refused", tc.name, d.State().Refused)
+					t.Errorf("%s: %d messages are counted as refused", tc.name, d.State().Refused)
 				}
 				time.Sleep(time.Minute)
 			}
 			if d.Relaying() > 0 {
 				t.Errorf("%s: %d rings stay under way", tc.name, d.Relaying())
 			}
-			if err := system.Root.StopFuture(nobody).Wait(); err != nil {
+			if err := system.Root.StopFuture(stub).Wait(); err != nil {
 				t.Error(err)
 			}
 			system.Shutdown()
@@ -184,7 +184,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// While targets are silent, so many rings wait for them, and few of those for one.
+// While targets do not answer, the rings under way are limited: in all, and for each target.
 func TestRingsUnderWay(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -195,13 +195,13 @@ func TestRingsUnderWay(t *testing.T) {
 			c := &counter{known: map[enode.ID]*enode.Node{}, silence: make(chan struct{})}
 			var targets []*enode.Node
 			for i := range tc.targets {
-				n := someone(t, netip.AddrFrom4([4]byte{30, 2, byte(i), 1}))
+				n := participant(t, netip.AddrFrom4([4]byte{30, 2, byte(i), 1}))
 				targets, c.known[n.ID()] = append(targets, n), n
 			}
 			d := New(Config{Line: c})
 			var all sync.WaitGroup
 			for i := range 50 {
-				caller := someone(t, netip.AddrFrom4([4]byte{30, 1, byte(i), 1}))
+				caller := participant(t, netip.AddrFrom4([4]byte{30, 1, byte(i), 1}))
 				all.Go(func() {
 					where, _ := caller.UDPEndpoint()
 					d.Handle(caller, where, encodeRequest(call{Target: targets[i%len(targets)].ID(), Padding: make([]byte, callPadding)}))

@@ -10,21 +10,20 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// This file is the whole vocabulary of the actors, by sender.
+// This file has all messages of the actors, grouped by sender.
 
-// To the puncher, from who wants a connection.
+// To the puncher, from an actor that wants a connection.
 
-// Reach asks for a TCP connection to a node that can't be dialed. To gets one *[Reached],
-// whatever happens.
+// Reach asks for a TCP connection to a node that cannot be dialed. To always receives exactly one
+// *[Reached].
 type Reach struct {
 	supervise.Late
 	Node *enode.Node
 	To   *actor.PID
 }
 
-// Reached answers [Reach]. Conn is to be taken by the receiver, who is the RLPx initiator on
-// it, whichever way the connection came; it is nil with an Err, which is one of this
-// package's.
+// Reached answers [Reach]. The receiver takes Conn and is the RLPx initiator on it, whichever side
+// opened the connection. Conn is nil if Err is set; Err is one of this package's errors.
 type Reached struct {
 	supervise.Late
 	ID   enode.ID
@@ -34,29 +33,30 @@ type Reached struct {
 
 // From the announcer.
 
-// Mapped says whether others reach the node without our help: the operator said so, or a
+// Mapped says whether other nodes reach this node without hole punching: the operator says so, or a
 // router maps its ports.
 type Mapped struct {
 	supervise.Late
 	Open bool
 }
 
-// Renewed says that the node's record is another than before.
+// Renewed says that the node's record has changed.
 type Renewed struct{ supervise.Late }
 
-// To the announcer, by way of Config.Changed.
+// To the announcer, through Config.Changed.
 
 // State is what the puncher knows.
 type State struct {
 	Belief NAT `json:"nat"`
-	// Observed is our UDP endpoint, and TCP our TCP endpoint, as neighbours see them; not
-	// valid while unknown.
+	// Observed is the node's UDP endpoint, and TCP its TCP endpoint, as neighbours see them. They are
+	// invalid while unknown.
 	Observed netip.AddrPort `json:"udp"`
 	TCP      netip.AddrPort `json:"tcp"`
-	// Relays are the neighbours that are told where we are.
+	// Relays are the neighbours that receive HELLOs from this node.
 	Relays []enode.ID `json:"relays"`
-	// Calls counts our calls by how they ended, see the Ended… constants, and Rung those that we were rung
-	// for. Relayed counts those of others that went through us, and Refused the messages over a limit.
+	// Calls counts this node's calls by result, see the Ended… constants. Rung counts in the same way the
+	// calls of other nodes to this one. Relayed counts calls between others that this node relayed, and
+	// Refused the messages over a limit.
 	Calls   map[string]uint64 `json:"calls"`
 	Rung    map[string]uint64 `json:"rung"`
 	Relayed uint64            `json:"relayed"`
@@ -65,23 +65,23 @@ type State struct {
 
 // To the puncher, from the goroutines of discovery.
 
-// rung says that a neighbour rang for a caller, and that our NAT is open for it. The puncher
-// passes it on to the actor that answers the caller, if that makes another call now.
+// rung says that a neighbour rang for a caller, and that the NAT is open for it now. The puncher
+// passes the message on to the actor that answers the caller if this is another call.
 type rung struct {
 	supervise.Late
 	caller enode.ID
 	token  token
 }
 
-// greeted says that a node said HELLO, while we don't know where we are ourselves.
-type greeted struct {
+// helloReceived says that a node said HELLO while this node does not know its own endpoint.
+type helloReceived struct {
 	supervise.Late
 	from *enode.Node
 	at   netip.AddrPort // where it is
 }
 
-// openAsked is a caller's OPEN. reply takes one answer without blocking; the puncher passes
-// the message on to the actor that answers the call.
+// openAsked is a caller's OPEN. reply takes one answer without blocking. The puncher passes the
+// message on to the actor that answers the call.
 type openAsked struct {
 	supervise.Late
 	from  enode.ID
@@ -92,75 +92,75 @@ type openAsked struct {
 
 // From the puncher's own goroutines and timers.
 
-// due is the puncher's timer to itself: there may be neighbours to talk to.
+// due is a timer of the puncher: a HELLO may be due.
 type due struct{ supervise.Late }
 
-// helloed says what a neighbour sees, or why it doesn't say.
-type helloed struct {
+// helloAnswered is a neighbour's answer to HELLO, or the reason why there is none.
+type helloAnswered struct {
 	supervise.Late
 	relay  *enode.Node
 	answer helloAnswer
 	err    error
 }
 
-// ponged is the same by a neighbour who does not take part.
-type ponged struct {
+// pingAnswered is what a node saw that was pinged instead, or the reason why it did not answer.
+type pingAnswered struct {
 	supervise.Late
 	by       netip.AddrPort
 	observed netip.AddrPort
 	err      error
 }
 
-// otherSaw is what the other port of a neighbour sees.
-type otherSaw struct {
+// secondPortSaw is what the second port of a neighbour sees.
+type secondPortSaw struct {
 	supervise.Late
 	by       netip.AddrPort
 	token    token
 	observed netip.AddrPort
 }
 
-// introduced is a neighbour's record, for one of whom we had a URL only.
-type introduced struct {
+// recordReceived is the record of a neighbour of which only a URL was known.
+type recordReceived struct {
 	supervise.Late
 	id   enode.ID
-	node *enode.Node // nil: it didn't answer
+	node *enode.Node // nil: it did not answer
 }
 
-// tcpSeen says under which TCP endpoint a neighbour sees our listening port.
+// tcpSeen says under which TCP endpoint a neighbour sees the listening port.
 type tcpSeen struct {
 	supervise.Late
 	observed netip.AddrPort
 	err      error
 }
 
-// From calls and answers to the puncher.
+// From the actors of calls and answers to the puncher.
 
-// callEnded is the last word of a call's actor. The puncher stops it, and answers the asker.
+// callEnded is the last message of a call's actor. The puncher stops the actor and answers Reach.
 type callEnded struct {
 	supervise.Late
 	by   *actor.PID
-	conn *Handover // nil with an err
+	conn *Handover // nil if err is set
 	err  error
 }
 
-// answerEnded is the last word of an answer's actor.
+// answerEnded is the last message of an answer's actor.
 type answerEnded struct {
 	supervise.Late
 	by  *actor.PID
 	err error
 }
 
-// To calls and answers.
+// To the actors of calls and answers.
 
-// crossing tells a call that its target calls us, and wants to connect. The call answers
-// OPEN if it goes on itself; else it ends, and has the puncher answer.
-type crossing struct {
+// crossCall tells a call that its target also calls this node and has sent OPEN. The call replies to OPEN
+// if it continues. Otherwise it ends with callYielded, and the puncher has the OPEN answered.
+type crossCall struct {
 	supervise.Late
 	asked *openAsked
 }
 
-// gaveWay is the call's word for the latter.
-type gaveWay struct {
+// callYielded says that a call ended in favour of the target's own.
+type callYielded struct {
 	supervise.Late
 	asked *openAsked
 }
@@ -168,13 +168,13 @@ type gaveWay struct {
 // From the goroutines and timers of calls and answers to themselves.
 
 type (
-	called struct { // by a relay
+	called struct { // a relay answered CALL
 		supervise.Late
 		status status
 		target netip.AddrPort
 		err    error
 	}
-	heardOpener struct {
+	openerReceived struct {
 		supervise.Late
 		from netip.AddrPort
 	}
@@ -182,19 +182,19 @@ type (
 		supervise.Late
 		err error
 	}
-	paused  struct{ supervise.Late }
-	learned struct { // our TCP port
+	pauseOver struct{ supervise.Late }
+	learned   struct { // this node's external TCP port
 		supervise.Late
 		port uint16
 		err  error
 	}
-	opened struct {
+	opened struct { // the target answered OPEN
 		supervise.Late
 		answer openAnswer
-		trip   time.Duration
+		trip   time.Duration // of OPEN and its answer
 		err    error
 	}
-	met struct {
+	connected struct {
 		supervise.Late
 		conn *Handover
 		err  error

@@ -2,15 +2,15 @@ package punch
 
 import "fmt"
 
-// NAT is what a node believes of the NAT it is behind, as its record says it.
+// NAT is what a node believes of the NAT that it is behind. The node's record has the same number.
 type NAT uint8
 
 // The kinds of NAT.
 const (
-	Unknown             NAT = iota // too few neighbours have said what they see
-	Open                           // none, or others reach the node in spite of it
-	EndpointIndependent            // all neighbours see the node under the same endpoint
-	AddressDependent               // each sees another one
+	Unknown             NAT = iota // too few observations
+	Open                           // no NAT, or other nodes reach the node in spite of it
+	EndpointIndependent            // all neighbours see the node under the same endpoint (RFC 4787, section 4.1)
+	AddressDependent               // each neighbour sees another endpoint
 )
 
 var natNames = [...]string{"unknown", "open", "endpoint-independent", "address-dependent"}
@@ -33,5 +33,5 @@ func (n *NAT) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("no such kind of NAT: %q", text)
+	return fmt.Errorf("unknown kind of NAT: %q", text)
 }

@@ -6,36 +6,37 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
 const (
-	// lookAround is how often neighbours that don't take part are pinged for what they see,
-	// while those that do are too few to know, and maxPinged how many of them.
-	lookAround, maxPinged = 30 * time.Second, 3
-	// insistEvery is how soon our first HELLOs are said again, and insistences how often.
-	insistEvery = 4 * time.Second
-	insistences = 5
+	// pingEvery is how often neighbours that do not take part are pinged for what they see, while too few
+	// neighbours take part to know the NAT. maxPinged is how many of them are pinged.
+	pingEvery, maxPinged = 30 * time.Second, 3
+	// helloRepeatEvery is how soon the first HELLOs are repeated, and maxHelloRepeats how often.
+	helloRepeatEvery = 4 * time.Second
+	maxHelloRepeats  = 5
 )
 
-// insist has neighbours told again soon where we are, while we are new to them: the table of
-// discovery drops a node of which it has just heard with the first ping that is lost. It
-// says when to look again.
-func (p *puncher) insist(now time.Time) time.Duration {
-	if p.insisted == insistences || p.belief.nat(now) == Open || len(p.plan.relays(now)) == 0 {
-		return openEvery
+// repeatHellos makes all HELLOs due again soon, while this node is new to its neighbours: discovery's table drops
+// a new node after the first ping that is lost. It returns the time until the next call.
+func (p *puncher) repeatHellos(now time.Time) time.Duration {
+	if p.helloRepeats == maxHelloRepeats || p.belief.nat(now) == Open || len(p.plan.relays(now)) == 0 {
+		return helloEveryOpen
 	}
-	if !now.Before(p.insistAt) {
-		if !p.insistAt.IsZero() {
-			p.plan.renewed()
+	if !now.Before(p.helloRepeatAt) {
+		if !p.helloRepeatAt.IsZero() {
+			p.plan.helloAll()
 		}
-		p.insistAt = now.Add(insistEvery)
-		p.insisted++
+		p.helloRepeatAt = now.Add(helloRepeatEvery)
+		p.helloRepeats++
 	}
-	return p.insistAt.Sub(now)
+	return p.helloRepeatAt.Sub(now)
 }
 
-// neighbours are the nodes in discovery's table, by their records. A bootnode is known by a
-// URL at first.
+// neighbours returns the nodes in discovery's table with their records. Of a bootnode, only a URL is known at
+// first; its record is requested.
 func (p *puncher) neighbours(now time.Time) []*enode.Node {
 	list := p.cfg.Line.Neighbours()
 	seen := make(map[enode.ID]bool, len(list))
@@ -44,85 +45,85 @@ func (p *puncher) neighbours(now time.Time) []*enode.Node {
 		if n.Seq() > 0 {
 			continue
 		}
-		a := p.met[n.ID()]
+		a := p.urlNeighbours[n.ID()]
 		switch {
-		case a == nil && len(p.met) >= maxIntroduced:
+		case a == nil && len(p.urlNeighbours) >= maxRecordRequests:
 		case a != nil && a.record != nil:
 			list[i] = a.record
 		case a == nil || !a.asking && !now.Before(a.again):
-			p.met[n.ID()] = &acquaintance{asking: true}
-			p.introduce(n)
+			p.urlNeighbours[n.ID()] = &urlNeighbour{asking: true}
+			p.requestRecord(n)
 		}
 	}
-	for id := range p.met {
+	for id := range p.urlNeighbours {
 		if !seen[id] {
-			delete(p.met, id)
+			delete(p.urlNeighbours, id)
 		}
 	}
 	return list
 }
 
-// acquaintance is a neighbour of whom we have no more than a URL.
-type acquaintance struct {
-	record *enode.Node // nil: it hasn't said
+// urlNeighbour is a neighbour of which discovery only knows a URL.
+type urlNeighbour struct {
+	record *enode.Node // nil: not received yet
 	asking bool
-	again  time.Time // when it is asked again
+	again  time.Time // when to ask again
 }
 
-// maxIntroduced bounds the neighbours without a record whom we ask for it.
-const maxIntroduced = 16
+// maxRecordRequests bounds the neighbours without a record that are asked for it.
+const maxRecordRequests = 16
 
-// introduce asks a neighbour for its record. If there is none that is of use (a node that
-// does not know its address yet says what only its own machine can use), HELLO tells
-// whether it takes part.
-func (p *puncher) introduce(n *enode.Node) {
+// requestRecord asks a neighbour for its record. If the record cannot be used (that of a node that does not know
+// its address yet has one that works on its own machine only), HELLO finds out whether it takes part.
+func (p *puncher) requestRecord(n *enode.Node) {
 	own := p.cfg.Self().Record()
 	p.spawn(func() {
 		known, err := p.cfg.Line.Record(n)
 		if err != nil {
-			known = nil // asked again
+			known = nil // it is asked again later
 			if _, err := p.askHello(n, hello{Record: own}); err == nil {
-				known = supposed(n)
+				known = assumeParticipant(n)
 			}
 		}
-		p.tell(&introduced{id: n.ID(), node: known})
+		p.tell(&recordReceived{id: n.ID(), node: known})
 	})
 }
 
-// supposed is a node of which we have a URL, with the word that it takes part.
-func supposed(n *enode.Node) *enode.Node {
+// assumeParticipant returns a node that is known by URL, with an entry that says that it takes part.
+func assumeParticipant(n *enode.Node) *enode.Node {
 	r := n.Record()
 	r.Set(NewEntry(Unknown))
 	return enode.SignNull(r, n.ID())
 }
 
-// introduced takes that in. Who didn't answer is asked again later: it may be out of our
-// reach, which is said at once.
-func (p *puncher) introduced(msg *introduced, now time.Time) {
-	if a := p.met[msg.id]; a != nil {
-		a.record, a.asking, a.again = msg.node, false, now.Add(helloLeast)
+// recordReceived stores the record. A node that did not answer is asked again, but not at once: if it cannot be
+// reached, the request fails immediately.
+func (p *puncher) recordReceived(msg *recordReceived, now time.Time) {
+	if a := p.urlNeighbours[msg.id]; a != nil {
+		a.record, a.asking, a.again = msg.node, false, now.Add(helloMinGap)
 	}
 }
 
-// hello asks a neighbour what it sees, by both its ports.
+// hello says HELLO to a neighbour. The answer is a *helloAnswered.
 func (p *puncher) hello(n *enode.Node, tcp bool) {
 	record := p.cfg.Self().Record()
 	p.spawn(func() {
 		answer, err := p.askHello(n, hello{Record: record, TCP: tcp})
-		p.tell(&helloed{relay: n, answer: answer, err: err})
+		p.tell(&helloAnswered{relay: n, answer: answer, err: err})
 	})
 }
 
-// askHello says HELLO and waits for the answer.
-func (d *Desk) askHello(n *enode.Node, msg hello) (helloAnswer, error) {
-	b, err := d.cfg.Line.Talk(n, Protocol, encodeRequest(msg))
+// askHello says HELLO and waits for the answer. It blocks.
+func (s *Service) askHello(n *enode.Node, msg hello) (helloAnswer, error) {
+	b, err := s.cfg.Line.Talk(n, Protocol, encodeRequest(msg))
 	if err != nil {
 		return helloAnswer{}, err
 	}
 	return decode[helloAnswer](b)
 }
 
-func (p *puncher) helloed(msg *helloed, now time.Time) {
+// helloAnswered records what a neighbour sees, and asks its second port.
+func (p *puncher) helloAnswered(msg *helloAnswered, now time.Time) {
 	if msg.err != nil {
 		p.plan.failed(msg.relay.ID(), now)
 		return
@@ -133,26 +134,26 @@ func (p *puncher) helloed(msg *helloed, now time.Time) {
 		return
 	}
 	p.observe(at, msg.answer.Observed.AddrPort, now)
-	if port := msg.answer.OtherPort; port != 0 && p.belief.nat(now) != Open {
-		p.askOther(netip.AddrPortFrom(at.Addr(), port))
+	if port := msg.answer.SecondPort; port != 0 && p.belief.nat(now) != Open {
+		p.askSecondPort(netip.AddrPortFrom(at.Addr(), port))
 	}
 }
 
-// askOther asks the other port of a neighbour what it sees. The answer comes by Sniff, if it
-// comes.
-func (p *puncher) askOther(at netip.AddrPort) {
+// askSecondPort asks the second port of a neighbour what it sees. The answer, if there is one, comes through Sniff
+// as a *secondPortSaw.
+func (p *puncher) askSecondPort(at netip.AddrPort) {
 	t := p.newToken()
-	p.await(t, awaited{by: at, tell: func(seen netip.AddrPort) { p.tell(&otherSaw{by: at, token: t, observed: seen}) }})
-	p.cfg.Clock.AfterFunc(otherTime, func() { p.forget(t) })
-	if err := p.cfg.Line.Send(at, bindingRequest(t)); err != nil {
+	p.expect(t, expectation{by: at, tell: func(seen netip.AddrPort) { p.tell(&secondPortSaw{by: at, token: t, observed: seen}) }})
+	p.cfg.Clock.AfterFunc(secondPortTimeout, func() { p.forget(t) })
+	if err := p.cfg.Line.Send(at, stun.PaddedRequest(t)); err != nil {
 		p.forget(t)
 	}
 }
 
-// otherTime is how long an answer of the other port is waited for.
-const otherTime = 2 * time.Second
+// secondPortTimeout is how long this node waits for the answer of a second port.
+const secondPortTimeout = 2 * time.Second
 
-// observe takes in what a neighbour sees.
+// observe adds what a neighbour sees to the belief.
 func (p *puncher) observe(by, seen netip.AddrPort, now time.Time) {
 	if !p.allowed(seen) {
 		return
@@ -161,29 +162,28 @@ func (p *puncher) observe(by, seen netip.AddrPort, now time.Time) {
 	p.belief.observe(by, seen, own, now)
 }
 
-// greeted asks a node that said HELLO what it sees of us, if we don't know: nobody but who
-// has our address from elsewhere can tell a node that knows nobody where it is.
-func (p *puncher) greeted(msg *greeted, now time.Time) {
-	if p.belief.nat(now) != Unknown || now.Before(p.asked.Add(helloLeast)) {
+// helloReceived pings a node that said HELLO, to learn this node's endpoint if it is not known yet. A node without
+// neighbours can learn its endpoint only from a node that got its address in another way.
+func (p *puncher) helloReceived(msg *helloReceived, now time.Time) {
+	if p.belief.nat(now) != Unknown || now.Before(p.lastHelloPing.Add(helloMinGap)) {
 		return
 	}
-	p.asked = now
+	p.lastHelloPing = now
 	n := enode.NewV4(msg.from.Pubkey(), msg.at.Addr().AsSlice(), 0, int(msg.at.Port()))
 	p.ping(n, msg.at)
 }
 
-// ping asks a node what it sees, in the way of discovery.
+// ping asks a node what it sees, by discovery's PING. The answer is a *pingAnswered.
 func (p *puncher) ping(n *enode.Node, at netip.AddrPort) {
 	p.spawn(func() {
 		seen, err := p.cfg.Line.Ping(n)
-		p.tell(&ponged{by: at, observed: seen, err: err})
+		p.tell(&pingAnswered{by: at, observed: seen, err: err})
 	})
 }
 
-// look asks some neighbours that don't take part what they see, while those that do are too
-// few to know.
-func (p *puncher) look(now time.Time) {
-	if p.belief.nat(now) != Unknown || !p.pinged.IsZero() && now.Sub(p.pinged) < lookAround {
+// pingNeighbours asks some neighbours that do not take part what they see, while too few take part to know the NAT.
+func (p *puncher) pingNeighbours(now time.Time) {
+	if p.belief.nat(now) != Unknown || !p.lastPings.IsZero() && now.Sub(p.lastPings) < pingEvery {
 		return
 	}
 	left := maxPinged
@@ -193,7 +193,7 @@ func (p *puncher) look(now time.Time) {
 			continue
 		}
 		left--
-		p.pinged = now
+		p.lastPings = now
 		p.ping(n, at)
 	}
 }

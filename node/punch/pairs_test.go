@@ -13,7 +13,7 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// asker asks a host's puncher for a connection, once, and tells what it got.
+// asker sends one Reach to a host's puncher, and passes on each answer.
 type asker struct {
 	from, to *host
 	got      chan *punch.Reached
@@ -28,29 +28,29 @@ func (a *asker) Receive(ctx actor.Context) {
 	}
 }
 
-// reach has from call to. The result comes later.
+// reach makes from call to. The result comes through the channel.
 func (w *world) reach(from, to *host) <-chan *punch.Reached {
 	got := make(chan *punch.Reached, 2)
 	w.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return &asker{from, to, got} }))
 	return got
 }
 
-// settle lets the hosts find out where they are.
-func settle() { time.Sleep(10 * time.Second); synctest.Wait() }
+// stabilise gives the hosts the time to find out their endpoints.
+func stabilise() { time.Sleep(10 * time.Second); synctest.Wait() }
 
-// talk says whether two ends of a connection are those of one.
+// talk checks that a and b are the two ends of one connection, and closes them.
 func talk(t *testing.T, a, b net.Conn) {
 	t.Helper()
 	go a.Write([]byte("hello"))
 	got := make([]byte, 5)
 	if _, err := b.Read(got); err != nil || string(got) != "hello" {
-		t.Errorf("the other end got %q, %v", got, err)
+		t.Errorf("the other end read %q, %v", got, err)
 	}
 	a.Close()
 	b.Close()
 }
 
-// expected is how a call between two kinds ends; nil: with a connection.
+// expected returns the error with which a call between two kinds of NAT ends; nil: it has a connection.
 func expected(a, b kind) error {
 	switch {
 	case a == symmetric && b == symmetric:
@@ -76,12 +76,12 @@ func TestEveryPairOfNATs(t *testing.T) {
 	}
 }
 
-// onePair has a call b.
+// onePair lets a host behind a call one behind b.
 func onePair(t *testing.T, w *world, a, b kind, limit time.Duration) {
 	t.Helper()
 	relay := w.add(public, "30.1.1.10")
 	caller, target := w.add(a, "30.10.10.1", relay), w.add(b, "30.20.20.1", relay)
-	settle()
+	stabilise()
 	for _, h := range []*host{caller, target} {
 		want := punch.EndpointIndependent
 		switch h.kind {
@@ -90,14 +90,14 @@ func onePair(t *testing.T, w *world, a, b kind, limit time.Duration) {
 		case symmetric:
 			want = punch.AddressDependent
 		}
-		if s := h.desk.State(); s.Belief != want {
+		if s := h.service.State(); s.Belief != want {
 			t.Fatalf("%v believes %v of its NAT, want %v", h.kind, s.Belief, want)
 		}
 	}
 	began := time.Now()
 	r := <-w.reach(caller, target)
 	if took := time.Since(began); took > limit {
-		t.Errorf("it took %v", took)
+		t.Errorf("the call took %v, want at most %v", took, limit)
 	}
 	if want := expected(a, b); want != nil {
 		if !errors.Is(r.Err, want) || r.Conn != nil {
@@ -105,7 +105,7 @@ func onePair(t *testing.T, w *world, a, b kind, limit time.Duration) {
 		}
 		again := <-w.reach(caller, target)
 		if took := time.Since(began); !errors.Is(again.Err, punch.ErrTried) && !errors.Is(again.Err, punch.ErrImpossible) {
-			t.Errorf("tried again after %v: %v", took, again.Err)
+			t.Errorf("another call after %v: %v", took, again.Err)
 		}
 		return
 	}
@@ -113,12 +113,12 @@ func onePair(t *testing.T, w *world, a, b kind, limit time.Duration) {
 		t.Fatal(r.Err)
 	}
 	talk(t, r.Conn.Take(), <-target.in)
-	if n := caller.desk.State().Calls[punch.EndedLinked]; n != 1 {
+	if n := caller.service.State().Calls[punch.EndedLinked]; n != 1 {
 		t.Errorf("%d calls are counted", n)
 	}
 }
 
-// With a datagram in ten lost, nearly all calls come through, and none hangs.
+// If one datagram in ten is lost, nearly all calls succeed, and none hangs.
 func TestLossyNetwork(t *testing.T) {
 	const tries = 20
 	linked := 0
@@ -132,7 +132,7 @@ func TestLossyNetwork(t *testing.T) {
 				w.random.Uint64()
 			}
 			w.mu.Unlock()
-			settle()
+			stabilise()
 			r := <-w.reach(a, b)
 			if r.Err != nil {
 				t.Logf("call %d: %v", i, r.Err)
@@ -142,20 +142,20 @@ func TestLossyNetwork(t *testing.T) {
 			talk(t, r.Conn.Take(), <-b.in)
 		})
 	}
-	t.Logf("%d of %d calls came through", linked, tries)
+	t.Logf("%d of %d calls succeeded", linked, tries)
 	if linked < tries-4 {
-		t.Errorf("%d of %d calls came through", linked, tries)
+		t.Errorf("%d of %d calls succeeded", linked, tries)
 	}
 }
 
-// Where both call each other, one connection comes of it, of which the ends agree who began.
+// If two nodes call each other, there is one connection, and the two ends agree on which node is the RLPx initiator.
 func TestBothCall(t *testing.T) {
-	for lead := range 30 { // until the first call is over
+	for lead := range 30 { // until the first call has ended
 		t.Run(fmt.Sprint(lead), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				relay := w.add(public, "30.1.1.10")
 				a, b := w.add(portrestricted, "30.10.10.1", relay), w.add(restricted, "30.20.20.1", relay)
-				settle()
+				stabilise()
 				first := w.reach(a, b)
 				time.Sleep(time.Duration(lead) * delay * 2 / 3)
 				second := w.reach(b, a)
@@ -170,19 +170,19 @@ func TestBothCall(t *testing.T) {
 					t.Fatalf("one got %v, the other %v", x.Err, y.Err)
 				}
 				if len(a.in)+len(b.in) > 0 {
-					t.Error("there is a connection too many")
+					t.Error("there is a second connection")
 				}
 			})
 		})
 	}
 }
 
-// A relay that dies amid it is no reason to fail where another one knows the target too.
+// A call succeeds if a relay fails, as long as another relay knows the target, too.
 func TestRelayDies(t *testing.T) {
 	inWorld(t, func(w *world) {
 		one, two := w.add(public, "30.1.1.10"), w.add(public, "30.2.2.10")
 		a, b := w.add(portrestricted, "30.10.10.1", one, two), w.add(portrestricted, "30.20.20.1", one, two)
-		settle()
+		stabilise()
 		w.mu.Lock()
 		delete(w.hosts, one.ip)
 		w.mu.Unlock()
@@ -197,27 +197,27 @@ func TestRelayDies(t *testing.T) {
 	})
 }
 
-// Nobody in common: said when that stays so.
+// A call without a neighbour in common fails, after the neighbours were asked several times.
 func TestNoWay(t *testing.T) {
 	inWorld(t, func(w *world) {
 		one, two := w.add(public, "30.1.1.10"), w.add(public, "30.2.2.10")
 		a, b := w.add(portrestricted, "30.10.10.1", one), w.add(portrestricted, "30.20.20.1", two)
-		settle()
+		stabilise()
 		began := time.Now()
 		if r := <-w.reach(a, b); !errors.Is(r.Err, punch.ErrNoNeighbour) {
 			t.Errorf("got %v", r.Err)
 		}
 		if took := time.Since(began); took > 9*time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("the call took %v", took)
 		}
 	})
 }
 
-// So many calls go on at a time.
+// The number of calls at a time is limited.
 func TestCallsAreBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add(portrestricted, "30.10.10.1", w.add(public, "30.1.1.10"))
-		settle()
+		stabilise()
 		var calls []<-chan *punch.Reached
 		for range 10 {
 			calls = append(calls, w.reach(a, w.host(public, "30.5.5.10")))
@@ -229,21 +229,21 @@ func TestCallsAreBounded(t *testing.T) {
 			}
 		}
 		if busy != 2 {
-			t.Errorf("%d calls of 10 were too many, want 2", busy)
+			t.Errorf("%d of 10 calls were refused, want 2", busy)
 		}
 	})
 }
 
-// A connection that nobody takes is closed.
-func TestNobodyTakes(t *testing.T) {
+// A connection that no actor takes is closed.
+func TestConnectionIsNotTaken(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay := w.add(public, "30.1.1.10")
 		a, b := w.add(portrestricted, "30.10.10.1", relay), w.add(portrestricted, "30.20.20.1", relay)
-		settle()
+		stabilise()
 		<-w.reach(a, b)
 		conn := <-b.in
 		if _, err := conn.Read(make([]byte, 1)); err == nil {
-			t.Error("the other end stays open")
+			t.Error("the other end is still open")
 		}
 		conn.Close()
 	})

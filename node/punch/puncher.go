@@ -14,57 +14,59 @@ import (
 )
 
 const (
-	// maxCalls and maxAnswers are how many calls go on at the same time, ours and others'.
+	// maxCalls is how many calls of this node run at the same time, and maxAnswers how many of other nodes.
 	maxCalls, maxAnswers = 8, 16
 	// maxRelays is how many neighbours are asked for a call.
 	maxRelays = 6
 )
 
-// Props makes the puncher. It is to be spawned once, under a supervisor that restarts it.
-func (d *Desk) Props() *actor.Props {
-	return supervise.PropsOf(func() actor.Actor { return &puncher{Desk: d} }, d.cfg.Journal, actor.WithSupervisor(supervise.EndFailed{Journal: d.cfg.Journal}))
+// Props returns the props of the puncher. Spawn it once, under a supervisor that restarts it.
+func (s *Service) Props() *actor.Props {
+	return supervise.PropsOf(func() actor.Actor { return &puncher{Service: s} }, s.cfg.Journal, actor.WithSupervisor(supervise.EndFailed{Journal: s.cfg.Journal}))
 }
 
-// puncher is the actor that knows what NAT we are behind, keeps neighbours told of it, and
-// has an actor for each call.
+// puncher is the actor that finds out which NAT the node is behind, says HELLO to neighbours, and has an actor for
+// each call.
 type puncher struct {
-	*Desk
+	*Service
 	root   *actor.RootContext
 	self   *actor.PID
 	ctx    context.Context // ends with the incarnation
 	cancel context.CancelFunc
 
-	plan    relayPlan
-	tcp     netip.AddrPort             // our TCP endpoint as a neighbour saw it
-	probing bool                       // that is being found out
-	probed  netip.AddrPort             // the UDP endpoint for which it was
-	again   time.Time                  // when to try again, after a failure
-	met     map[enode.ID]*acquaintance // neighbours that we have URLs of
-	pinged  time.Time                  // when neighbours that don't take part were pinged
-	asked   time.Time                  // when one was that had said HELLO
-	timer   supervise.Timer
+	plan          relayPlan
+	tcpEndpoint   netip.AddrPort             // the node's TCP endpoint as a neighbour saw it
+	portPending   bool                       // findPort is under way
+	portFor       netip.AddrPort             // the UDP endpoint for which findPort ran
+	portRetryAt   time.Time                  // when findPort runs again, after a failure
+	urlNeighbours map[enode.ID]*urlNeighbour // neighbours of which discovery only knows a URL
+	lastPings     time.Time                  // when neighbours that do not take part were pinged
+	lastHelloPing time.Time                  // when a node was pinged because it said HELLO
+	timer         supervise.Timer
 
-	insisted int       // HELLOs that were said again soon
-	insistAt time.Time // when to say the next one; zero: no neighbour has answered yet
+	helloRepeats  int       // how often the first HELLOs were repeated
+	helloRepeatAt time.Time // when to repeat them next; zero: no neighbour has answered yet
 
-	over    bool                   // there is nothing more to begin
-	calls   map[enode.ID]*underway // by target
-	came    map[enode.ID]time.Time // until when a caller is left to begin RLPx
-	answers map[enode.ID]*underway // by caller
-	shown   State
+	stopped   bool                     // begin nothing more
+	calls     map[enode.ID]*activeCall // by target
+	connected map[enode.ID]time.Time   // by caller: until when it may begin RLPx on its connection
+	answers   map[enode.ID]*activeCall // by caller
+	published State
 }
 
-// underway is a call or an answer with its actor.
-type underway struct {
-	pid          *actor.PID
-	asker        *actor.PID // of a call, as what follows
+// activeCall is a call or an answer that has an actor.
+type activeCall struct {
+	pid *actor.PID
+	// Of a call:
+	asker        *actor.PID
 	ours, theirs NAT
-	token        token // of an answer, as what follows: the call's
-	asked        bool  // the caller wants to connect
+	// Of an answer:
+	token        token // the call's
+	openReceived bool
 }
 
 func (p *puncher) Receive(ctx actor.Context) {
-	if p.over {
+	if p.stopped {
 		p.decline(ctx.Message())
 		return
 	}
@@ -73,42 +75,42 @@ func (p *puncher) Receive(ctx actor.Context) {
 	case *actor.Started:
 		p.start(ctx)
 	case *due:
-	case *helloed:
-		p.helloed(msg, now)
-	case *ponged:
+	case *helloAnswered:
+		p.helloAnswered(msg, now)
+	case *pingAnswered:
 		if msg.err == nil {
 			p.observe(msg.by, msg.observed, now)
 		}
-	case *otherSaw:
+	case *secondPortSaw:
 		p.forget(msg.token)
 		p.observe(msg.by, msg.observed, now)
-	case *greeted:
-		p.greeted(msg, now)
-		return // as after what follows: nothing is due because of what others send
+	case *helloReceived:
+		p.helloReceived(msg, now)
+		return // not proceed, here and below: what other nodes send makes nothing due
 	case *rung:
 		p.rung(ctx, msg, now)
 		return
 	case *openAsked:
 		p.openAsked(ctx, msg)
 		return
-	case *introduced:
-		p.introduced(msg, now)
+	case *recordReceived:
+		p.recordReceived(msg, now)
 	case *tcpSeen:
 		p.tcpSeen(msg)
 	case *Mapped:
 		p.belief.mapped(msg.Open)
 	case *Renewed:
-		p.plan.renewed()
+		p.plan.helloAll()
 	case *Reach:
 		p.reach(ctx, msg, now)
-	case *gaveWay:
+	case *callYielded:
 		p.answer(ctx, msg.asked)
 	case *callEnded:
 		p.callEnded(ctx, msg, now)
 	case *answerEnded:
 		p.answerEnded(ctx, msg)
 	case *actor.Terminated:
-		p.gone(msg.Who, now)
+		p.terminated(msg.Who, now)
 	case *actor.Restarting, *actor.Stopping:
 		p.end()
 		return
@@ -118,18 +120,19 @@ func (p *puncher) Receive(ctx actor.Context) {
 	p.proceed(now)
 }
 
+// start begins an incarnation.
 func (p *puncher) start(ctx actor.Context) {
 	p.root, p.self = ctx.ActorSystem().Root, ctx.Self()
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.calls, p.answers, p.came = map[enode.ID]*underway{}, map[enode.ID]*underway{}, map[enode.ID]time.Time{}
-	p.met = map[enode.ID]*acquaintance{}
-	p.shown = p.State()
-	p.other.open(p.Desk, p.spawn)
-	p.puncher.Store(&address{p.root, p.self})
+	p.calls, p.answers, p.connected = map[enode.ID]*activeCall{}, map[enode.ID]*activeCall{}, map[enode.ID]time.Time{}
+	p.urlNeighbours = map[enode.ID]*urlNeighbour{}
+	p.published = p.State()
+	p.secondPort.open(p.Service, p.spawn)
+	p.puncher.Store(&actorRef{p.root, p.self})
 }
 
-// decline answers what comes while the actors of calls are being stopped: what was begun
-// then would stop with nobody.
+// decline answers the messages that come while the actors of calls stop. An actor that was started then would never
+// be stopped.
 func (p *puncher) decline(msg any) {
 	switch msg := msg.(type) {
 	case *Reach:
@@ -143,67 +146,66 @@ func (p *puncher) decline(msg any) {
 	}
 }
 
-// end leaves a successor, if there is one, nothing to clean up. The runtime stops the
-// actors of the calls.
+// end releases everything, so that a next incarnation has nothing to clean up. The runtime stops the actors of
+// the calls.
 func (p *puncher) end() {
 	for id, u := range p.calls {
 		supervise.Send(p.root, u.asker, &Reached{ID: id, Err: ErrDown})
 	}
-	p.over = true
+	p.stopped = true
 	p.cancel()
 	p.puncher.Store(nil)
 	p.chosen.Store(nil)
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-	p.other.close()
+	p.secondPort.close()
 }
 
 func (p *puncher) tell(msg any) { supervise.Send(p.root, p.self, msg) }
 
 func (p *puncher) spawn(f func()) { supervise.Go(p.root, p.self, f) }
 
-// proceed says HELLO to those whose turn it is, tells what is new, and sees to it that the
-// next turn comes.
+// proceed says the HELLOs that are due, publishes changes, and sets the timer for the next turn.
 func (p *puncher) proceed(now time.Time) {
-	again := p.insist(now)
+	again := p.repeatHellos(now)
 	for _, n := range p.plan.next(now, p.neighbours(now), p.belief.nat(now) != Open) {
 		p.hello(n, false)
 	}
 	chosen := p.plan.choices()
 	p.chosen.Store(&chosen)
-	p.look(now)
+	p.pingNeighbours(now)
 	p.findPort()
-	p.show(now)
+	p.publishChange(now)
 	if p.timer != nil {
 		p.timer.Stop()
 	}
 	p.timer = p.cfg.Clock.AfterFunc(min(again, p.plan.wait(now)), func() { p.tell(&due{}) })
 }
 
-// show tells what is new.
-func (p *puncher) show(now time.Time) {
+// publishChange publishes the state if it has changed.
+func (p *puncher) publishChange(now time.Time) {
 	s := State{
-		Belief: p.belief.nat(now), Observed: p.belief.endpoint(now), TCP: p.tcp,
-		Calls: p.shown.Calls, Rung: p.shown.Rung,
+		Belief: p.belief.nat(now), Observed: p.belief.endpoint(now), TCP: p.tcpEndpoint,
+		Calls: p.published.Calls, Rung: p.published.Rung,
 	}
 	for _, n := range p.plan.relays(now) {
 		s.Relays = append(s.Relays, n.ID())
 	}
-	if s.Belief == p.shown.Belief && s.Observed == p.shown.Observed && s.TCP == p.shown.TCP && slices.Equal(s.Relays, p.shown.Relays) {
+	if s.Belief == p.published.Belief && s.Observed == p.published.Observed && s.TCP == p.published.TCP && slices.Equal(s.Relays, p.published.Relays) {
 		return
 	}
 	p.publish(s)
 }
 
-// publish makes a state the one that others see. What it holds is never written to again.
+// publish makes a state visible to other goroutines. Its maps and slices are never written to again.
 func (p *puncher) publish(s State) {
-	p.shown = s
+	p.published = s
 	p.state.Store(&s)
 	if p.cfg.Changed != nil {
 		p.cfg.Changed(p.State())
 	}
 }
 
-// name makes the name of a call's actor.
+// name returns the name of a call's actor.
 func name(kind string, id enode.ID) string { return kind + "-" + hex.EncodeToString(id[:4]) }

@@ -7,59 +7,59 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// relay rings a node for another, and tells where it is.
-func (d *Desk) relay(caller enode.ID, at netip.AddrPort, msg call, now time.Time) callAnswer {
+// relay handles CALL: it rings the target, and returns the target's endpoint.
+func (s *Service) relay(caller enode.ID, at netip.AddrPort, msg call, now time.Time) callAnswer {
 	if len(msg.Padding) < callPadding {
 		return callAnswer{Status: refused}
 	}
-	target := d.cfg.Line.Known(msg.Target)
-	if target == nil || msg.Target == caller || msg.Target == d.cfg.ID {
+	target := s.cfg.Line.Known(msg.Target)
+	if target == nil || msg.Target == caller || msg.Target == s.cfg.ID {
 		return callAnswer{Status: unknownNode}
 	}
 	where, ok := target.UDPEndpoint()
-	if _, takes := Takes(target); !takes || !ok || !d.allowed(where) || d.refuses(msg.Target, where.Addr()) {
+	if _, takes := Takes(target); !takes || !ok || !s.allowed(where) || s.refusesNode(msg.Target, where.Addr()) {
 		return callAnswer{Status: unknownNode}
 	}
-	if !d.may(d.calls, caller, now) || !d.mayAt(d.callsAt, at.Addr(), now) || !d.beginRing(msg.Target) {
-		return callAnswer{Status: tooMuch}
+	if !s.within(s.calls, caller, now) || !s.withinAt(s.callsAt, at.Addr(), now) || !s.beginRing(msg.Target) {
+		return callAnswer{Status: overLimit}
 	}
-	defer d.endRing(msg.Target)
-	if !d.may(d.rings, msg.Target, now) || !d.mayAt(d.ringsAt, where.Addr(), now) {
-		return callAnswer{Status: tooMuch}
+	defer s.endRing(msg.Target)
+	if !s.within(s.rings, msg.Target, now) || !s.withinAt(s.ringsAt, where.Addr(), now) {
+		return callAnswer{Status: overLimit}
 	}
-	d.relayed.Add(1)
-	b, err := d.cfg.Line.Talk(target, Protocol, encodeRequest(ring{Caller: caller, Endpoint: endpoint{at}, Token: msg.Token}))
+	s.relayed.Add(1)
+	b, err := s.cfg.Line.Talk(target, Protocol, encodeRequest(ring{Caller: caller, Endpoint: endpoint{at}, Token: msg.Token}))
 	if err != nil {
-		return callAnswer{Status: notReady} // a datagram may be lost
+		return callAnswer{Status: notReady} // a datagram may have been lost
 	}
 	answer, err := decode[ringAnswer](b)
 	switch {
 	case err != nil:
 		return callAnswer{Status: refused}
-	case answer.Status != yes:
+	case answer.Status != accepted:
 		return callAnswer{Status: answer.Status}
 	}
-	return callAnswer{Status: yes, Target: &endpoint{where}}
+	return callAnswer{Status: accepted, Target: &endpoint{where}}
 }
 
-// beginRing says whether one more ring may be under way, at a node.
-func (d *Desk) beginRing(at enode.ID) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.relaying >= maxRelaying || d.ringing[at] >= maxRinging {
-		d.refused.Add(1)
+// beginRing reports whether one more ring at a node may wait for its answer, and counts it until endRing.
+func (s *Service) beginRing(at enode.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.relaying >= maxRelaying || s.ringing[at] >= maxRinging {
+		s.refused.Add(1)
 		return false
 	}
-	d.relaying++
-	d.ringing[at]++
+	s.relaying++
+	s.ringing[at]++
 	return true
 }
 
-func (d *Desk) endRing(at enode.ID) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.relaying--
-	if d.ringing[at]--; d.ringing[at] == 0 {
-		delete(d.ringing, at)
+func (s *Service) endRing(at enode.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.relaying--
+	if s.ringing[at]--; s.ringing[at] == 0 {
+		delete(s.ringing, at)
 	}
 }

@@ -3,48 +3,48 @@ package punch
 import (
 	"maps"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
-	"github.com/ethereum/go-ethereum/p2p/netutil"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 const (
-	// planSize is how many neighbours are told where we are.
-	planSize = 3
-	// helloEvery keeps our NAT's bindings, the shortest of which live 30 s, and openEvery
-	// tells that we are still there where there are none to keep. Up to a tenth of either is
-	// taken off at random.
-	helloEvery, openEvery = 20 * time.Second, 5 * time.Minute
-	// helloAgain is how long after the first failure the next HELLO goes out; then it doubles.
-	helloAgain = time.Second
-	// helloLeast is the least between two HELLOs to one neighbour, however often our record changes.
-	helloLeast = 500 * time.Millisecond
-	// helloFails is how many HELLOs in vain have a neighbour replaced, and helloRest for how
-	// long it is not taken again.
-	helloFails, helloRest = 3, 5 * time.Minute
-	// helloHolds is how long a neighbour that we said HELLO to may ring us, and a neighbour
-	// that answered is one to call through.
-	helloHolds = 2 * time.Minute
-	// While there are too few relays, neighbours are looked through every lookEarly for the
-	// first early, in which discovery fills its table, and every lookLate then.
-	lookEarly, lookLate, early = 500 * time.Millisecond, 5 * time.Second, 10 * time.Second
+	// maxChosen is how many neighbours receive HELLOs.
+	maxChosen = 3
+	// helloEvery keeps the NAT's bindings, which some NATs keep for no more than 30 s. helloEveryOpen is for
+	// an open node, which has no bindings to keep and only shows that it is still there. Up to a tenth of
+	// either is taken off at random.
+	helloEvery, helloEveryOpen = 20 * time.Second, 5 * time.Minute
+	// helloRetry is the time from the first failure to the next HELLO. It doubles with each failure.
+	helloRetry = time.Second
+	// helloMinGap is the least time between two HELLOs to one neighbour, however often the record changes.
+	helloMinGap = 500 * time.Millisecond
+	// maxHelloFails is after how many HELLOs without an answer a neighbour is replaced, and helloExclusion how
+	// long it is not chosen again.
+	maxHelloFails, helloExclusion = 3, 5 * time.Minute
+	// helloValidity is how long after a HELLO a neighbour may ring this node, and how long after an answer
+	// the neighbour is used as a relay.
+	helloValidity = 2 * time.Minute
+	// While there are too few relays, the plan looks for more every lookEarly during the first earlyPhase, in
+	// which discovery fills its table, and every lookLate later.
+	lookEarly, lookLate, earlyPhase = 500 * time.Millisecond, 5 * time.Second, 10 * time.Second
 )
 
-// relayPlan says which neighbours to tell where we are, and when. The zero value is ready.
+// relayPlan decides which neighbours receive HELLOs, and when. The zero value is ready.
 type relayPlan struct {
-	random func() float64 // from [0,1), for jitter; nil: math/rand
+	random func() float64 // in [0,1), for jitter; nil: math/rand
 
-	kept   []*relay // in the order in which they were chosen
-	eager  bool     // we are not open
-	born   time.Time
-	looked time.Time
+	chosen   []*relay // in the order in which they were chosen
+	notOpen  bool     // this node is not open
+	started  time.Time
+	lastLook time.Time
 
-	// Both grow by a neighbour for each HELLO at most, and forget.
-	told    map[enode.ID]time.Time // when we last said HELLO
-	resting map[enode.ID]time.Time // until when a neighbour is not taken again
+	// Both grow by at most one neighbour for each HELLO, and entries expire.
+	lastHello map[enode.ID]time.Time // when a neighbour last received one
+	excluded  map[enode.ID]time.Time // until when a neighbour is not chosen again
 }
 
 // relay is a neighbour that was chosen.
@@ -56,43 +56,42 @@ type relay struct {
 	answered time.Time
 }
 
-// lost is true for one that is replaced as soon as there is another.
-func (r *relay) lost() bool { return r.fails >= helloFails }
+// replaceable reports whether the relay is replaced as soon as there is another neighbour.
+func (r *relay) replaceable() bool { return r.fails >= maxHelloFails }
 
-// next chooses among the neighbours, and gives those to whom HELLO is to be said now. eager is
-// true while we are not open. A neighbour that was chosen stays so when it is no longer
-// among the neighbours, as long as it answers.
-func (p *relayPlan) next(now time.Time, neighbours []*enode.Node, eager bool) (hello []*enode.Node) {
-	if p.born.IsZero() {
-		p.born = now
-		p.told, p.resting = map[enode.ID]time.Time{}, map[enode.ID]time.Time{}
+// next chooses among the neighbours, and returns those that are to receive HELLO now. notOpen is true while this
+// node is not open. A chosen neighbour that leaves the table stays chosen as long as it answers.
+func (p *relayPlan) next(now time.Time, neighbours []*enode.Node, notOpen bool) (hello []*enode.Node) {
+	if p.started.IsZero() {
+		p.started = now
+		p.lastHello, p.excluded = map[enode.ID]time.Time{}, map[enode.ID]time.Time{}
 	}
-	if eager && !p.eager {
-		p.renewed() // the bindings that we need from now on are not there
+	if notOpen && !p.notOpen {
+		p.helloAll() // the NAT has no bindings yet
 	}
-	p.looked, p.eager = now, eager
-	maps.DeleteFunc(p.told, func(_ enode.ID, at time.Time) bool { return now.Sub(at) > helloHolds })
-	maps.DeleteFunc(p.resting, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
+	p.lastLook, p.notOpen = now, notOpen
+	maps.DeleteFunc(p.lastHello, func(_ enode.ID, at time.Time) bool { return now.Sub(at) > helloValidity })
+	maps.DeleteFunc(p.excluded, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
 	p.refresh(neighbours, now)
 	p.replace(neighbours, now)
-	for len(p.kept) < planSize {
+	for len(p.chosen) < maxChosen {
 		n := p.pick(neighbours, nil)
 		if n == nil {
 			break
 		}
-		p.kept = append(p.kept, newRelay(n, now))
+		p.chosen = append(p.chosen, newRelay(n, now))
 	}
-	for _, r := range p.kept {
-		if !now.Before(r.due) && p.rested(r, now) {
+	for _, r := range p.chosen {
+		if !now.Before(r.due) && p.helloAllowed(r, now) {
 			hello = append(hello, r.node)
-			p.told[r.node.ID()] = now
+			p.lastHello[r.node.ID()] = now
 			r.due = now.Add(p.interval(r))
 		}
 	}
 	return hello
 }
 
-// refresh takes up newer records, and drops who says in his that he is no relay.
+// refresh adopts newer records, and drops relays whose records say that they are none any more.
 func (p *relayPlan) refresh(neighbours []*enode.Node, now time.Time) {
 	newest := make(map[enode.ID]*enode.Node, len(neighbours))
 	for _, n := range neighbours {
@@ -100,14 +99,14 @@ func (p *relayPlan) refresh(neighbours []*enode.Node, now time.Time) {
 			newest[n.ID()] = n
 		}
 	}
-	p.kept = slices.DeleteFunc(p.kept, func(r *relay) bool {
+	p.chosen = slices.DeleteFunc(p.chosen, func(r *relay) bool {
 		n := newest[r.node.ID()]
 		if n == nil || n.Seq() <= r.node.Seq() {
 			return false
 		}
 		nat, ok := relayable(n)
 		if !ok {
-			p.resting[n.ID()] = now.Add(helloRest) // or by a record that changes all the time it would get as many HELLOs
+			p.excluded[n.ID()] = now.Add(helloExclusion) // otherwise each change of its record would cause another HELLO
 			return true
 		}
 		r.node, r.nat = n, nat
@@ -115,34 +114,34 @@ func (p *relayPlan) refresh(neighbours []*enode.Node, now time.Time) {
 	})
 }
 
-// replace puts others in the place of those that don't answer, and of those that are in one
-// network with another if there is one in a network of its own: who has a network and was
-// there first is not to be all that we have.
+// replace replaces relays that do not answer. It also replaces relays that share a network with another one, if there
+// is a neighbour in a network of its own: the owner of one network must not control all relays because it was
+// there first.
 func (p *relayPlan) replace(neighbours []*enode.Node, now time.Time) {
-	for i, r := range slices.Backward(p.kept) {
+	for i, r := range slices.Backward(p.chosen) {
 		crowded := p.crowded(r.node, r)
-		if !r.lost() && !crowded {
+		if !r.replaceable() && !crowded {
 			continue
 		}
 		n := p.pick(neighbours, r)
 		switch {
 		case n == nil:
-		case r.lost():
-			p.resting[r.node.ID()] = now.Add(helloRest)
-			p.kept[i] = newRelay(n, now)
+		case r.replaceable():
+			p.excluded[r.node.ID()] = now.Add(helloExclusion)
+			p.chosen[i] = newRelay(n, now)
 		case !p.crowded(n, r):
-			p.kept[i] = newRelay(n, now)
+			p.chosen[i] = newRelay(n, now)
 		}
 	}
 }
 
-// pick gives the best of the neighbours that can still be chosen, in the place of instead if that is
-// not nil: one in a network of its own before others, then one that is open, then the first.
+// pick returns the best of the neighbours that are not chosen yet, or nil. If instead is not nil,
+// the neighbour is to take the place of that relay. A neighbour in a network of its own comes before others, then one that is open, then the first.
 func (p *relayPlan) pick(neighbours []*enode.Node, instead *relay) (best *enode.Node) {
 	most := -1
 	for _, n := range neighbours {
 		nat, ok := relayable(n)
-		if _, resting := p.resting[n.ID()]; !ok || resting || p.has(n.ID()) {
+		if _, resting := p.excluded[n.ID()]; !ok || resting || p.has(n.ID()) {
 			continue
 		}
 		score := 0
@@ -159,7 +158,7 @@ func (p *relayPlan) pick(neighbours []*enode.Node, instead *relay) (best *enode.
 	return best
 }
 
-// relayable says whether a node can be reached by all, for what its record says.
+// relayable reports whether every node can reach n by UDP, as far as its record says, and its kind of NAT.
 func relayable(n *enode.Node) (NAT, bool) {
 	nat, takes := Takes(n)
 	_, ok := n.UDPEndpoint()
@@ -171,39 +170,28 @@ func newRelay(n *enode.Node, now time.Time) *relay {
 	return &relay{node: n, nat: nat, due: now}
 }
 
-// crowded is true for a node that is in one network with a relay other than except.
+// crowded reports whether a node shares its network with a relay other than except. Private addresses share none.
 func (p *relayPlan) crowded(n *enode.Node, except *relay) bool {
-	network, ok := siteOf(n.IPAddr())
-	return ok && slices.ContainsFunc(p.kept, func(r *relay) bool {
-		other, ok := siteOf(r.node.IPAddr())
-		return r != except && ok && other == network
+	ip := n.IPAddr()
+	if netaddr.Private(ip) {
+		return false
+	}
+	return slices.ContainsFunc(p.chosen, func(r *relay) bool {
+		return r != except && netaddr.Network(r.node.IPAddr()) == netaddr.Network(ip)
 	})
 }
 
-// siteOf gives what counts as one network: an IPv4 /24, or an IPv6 /48, which is what a site commonly gets.
-// Where many nodes share few addresses by nature there is none.
-func siteOf(addr netip.Addr) (netip.Prefix, bool) {
-	if !addr.IsValid() || netutil.AddrIsLAN(addr) {
-		return netip.Prefix{}, false
-	}
-	bits := 24
-	if addr.Is6() {
-		bits = 48
-	}
-	return netip.PrefixFrom(addr.WithZone(""), bits).Masked(), true
+// helloAllowed reports whether the last HELLO to a relay is long enough ago.
+func (p *relayPlan) helloAllowed(r *relay, now time.Time) bool {
+	at, ok := p.lastHello[r.node.ID()]
+	return !ok || now.Sub(at) >= helloMinGap
 }
 
-// rested is true unless the neighbour has just been told.
-func (p *relayPlan) rested(r *relay, now time.Time) bool {
-	at, ok := p.told[r.node.ID()]
-	return !ok || now.Sub(at) >= helloLeast
-}
-
-// interval is the time until the HELLO after this one.
+// interval returns the time until the HELLO after this one.
 func (p *relayPlan) interval(r *relay) time.Duration {
 	every := helloEvery
-	if !p.eager && r.fails == 0 {
-		every = openEvery
+	if !p.notOpen && r.fails == 0 {
+		every = helloEveryOpen
 	}
 	random := p.random
 	if random == nil {
@@ -215,7 +203,7 @@ func (p *relayPlan) interval(r *relay) time.Duration {
 func (p *relayPlan) has(id enode.ID) bool { return p.find(id) != nil }
 
 func (p *relayPlan) find(id enode.ID) *relay {
-	for _, r := range p.kept {
+	for _, r := range p.chosen {
 		if r.node.ID() == id {
 			return r
 		}
@@ -223,44 +211,44 @@ func (p *relayPlan) find(id enode.ID) *relay {
 	return nil
 }
 
-// renewed has all told at once: our record is another.
-func (p *relayPlan) renewed() {
-	for _, r := range p.kept {
+// helloAll makes all HELLOs due at once, because the record has changed.
+func (p *relayPlan) helloAll() {
+	for _, r := range p.chosen {
 		r.due = time.Time{}
 	}
 }
 
-// answered takes in that a neighbour answered a HELLO.
+// answered records that a neighbour answered a HELLO.
 func (p *relayPlan) answered(id enode.ID, now time.Time) {
 	if r := p.find(id); r != nil {
 		r.answered, r.fails = now, 0
 	}
 }
 
-// failed takes in that it didn't. It is asked again soon, as one datagram may be lost.
+// failed records that a neighbour did not answer a HELLO. The next HELLO is due soon, because a datagram may have been lost.
 func (p *relayPlan) failed(id enode.ID, now time.Time) {
 	r := p.find(id)
 	if r == nil {
 		return
 	}
 	again := helloEvery
-	if r.fails++; !r.lost() {
-		again = helloAgain << (r.fails - 1)
+	if r.fails++; !r.replaceable() {
+		again = helloRetry << (r.fails - 1)
 	}
 	if at := now.Add(again); at.Before(r.due) {
 		r.due = at
 	}
 }
 
-// relays gives those to call through, the best first: those that answered of late and didn't
-// fail since, then those that are open, then those chosen first.
+// relays returns the relays that answered lately, the best first: those without a failure since, then those that are
+// open, then those chosen first.
 func (p *relayPlan) relays(now time.Time) []*enode.Node {
-	holds := helloHolds
-	if !p.eager {
-		holds += openEvery // as they are not asked more often
+	holds := helloValidity
+	if !p.notOpen {
+		holds += helloEveryOpen // because HELLOs are as rare as that
 	}
 	var good []*relay
-	for _, r := range p.kept {
+	for _, r := range p.chosen {
 		if !r.answered.IsZero() && now.Sub(r.answered) <= holds {
 			good = append(good, r)
 		}
@@ -269,7 +257,7 @@ func (p *relayPlan) relays(now time.Time) []*enode.Node {
 		if (a.fails == 0) != (b.fails == 0) {
 			return a.fails - b.fails
 		}
-		return int(b.nat) - int(a.nat) // open is more than unknown
+		return int(b.nat) - int(a.nat) // Open is greater than Unknown
 	})
 	nodes := make([]*enode.Node, len(good))
 	for i, r := range good {
@@ -278,44 +266,43 @@ func (p *relayPlan) relays(now time.Time) []*enode.Node {
 	return nodes
 }
 
-// chose says whether we said HELLO to a neighbour of late. Who rings us and is none of those
-// is not heeded.
+// chose reports whether a neighbour received a HELLO lately. RINGs from all other nodes are refused.
 func (p *relayPlan) chose(id enode.ID, now time.Time) bool { return p.choices()(id, now) }
 
-// choices is chose for other goroutines, as things stand.
+// choices returns chose with a copy of the current state, for use in other goroutines.
 func (p *relayPlan) choices() func(id enode.ID, now time.Time) bool {
-	told := maps.Clone(p.told)
+	last := maps.Clone(p.lastHello)
 	return func(id enode.ID, now time.Time) bool {
-		at, ok := told[id]
-		return ok && now.Sub(at) <= helloHolds
+		at, ok := last[id]
+		return ok && now.Sub(at) <= helloValidity
 	}
 }
 
-// wait is the time until next has something to do. After next it is never zero.
+// wait returns the time until next has something to do. It is never zero right after next.
 func (p *relayPlan) wait(now time.Time) time.Duration {
-	if p.born.IsZero() {
+	if p.started.IsZero() {
 		return 0
 	}
-	at := p.looked.Add(openEvery)
+	at := p.lastLook.Add(helloEveryOpen)
 	healthy := 0
-	for _, r := range p.kept {
+	for _, r := range p.chosen {
 		due := r.due
-		if told, ok := p.told[r.node.ID()]; ok && due.Before(told.Add(helloLeast)) {
-			due = told.Add(helloLeast)
+		if last, ok := p.lastHello[r.node.ID()]; ok && due.Before(last.Add(helloMinGap)) {
+			due = last.Add(helloMinGap)
 		}
 		if due.Before(at) {
 			at = due
 		}
-		if !r.lost() {
+		if !r.replaceable() {
 			healthy++
 		}
 	}
-	if healthy < planSize {
+	if healthy < maxChosen {
 		look := lookLate
-		if now.Sub(p.born) < early {
+		if now.Sub(p.started) < earlyPhase {
 			look = lookEarly
 		}
-		if again := p.looked.Add(look); again.Before(at) {
+		if again := p.lastLook.Add(look); again.Before(at) {
 			at = again
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 )
 
-// neighbour makes a node with an entry, or without one for a nat of -1.
+// neighbour returns a node with an entry for hole punching, or without one if nat is -1.
 func neighbour(id int, ip string, nat int, seq uint64) *enode.Node {
 	var r enr.Record
 	r.Set(enr.IP(netip.MustParseAddr(ip).AsSlice()))
@@ -26,7 +26,7 @@ func neighbour(id int, ip string, nat int, seq uint64) *enode.Node {
 	return enode.SignNull(&r, nodeID(id))
 }
 
-// numbers gives the nodes that neighbour made by their numbers.
+// numbers returns the IDs that neighbour gave the nodes.
 func numbers(nodes []*enode.Node) (list []int) {
 	for _, n := range nodes {
 		id := n.ID()
@@ -35,7 +35,7 @@ func numbers(nodes []*enode.Node) (list []int) {
 	return list
 }
 
-// steady is a plan without jitter.
+// steady returns a plan without jitter.
 func steady() *relayPlan { return &relayPlan{random: func() float64 { return 0 }} }
 
 func TestRelayChoice(t *testing.T) {
@@ -49,16 +49,16 @@ func TestRelayChoice(t *testing.T) {
 		neighbours []is
 		want       []int
 	}{
-		{"nobody", nil, nil},
-		{"who takes part and has no NAT", []is{{"30.0.1.1", none}, {"30.0.2.1", independent}, {"30.0.3.1", dependent}, {"30.0.4.1", unknown}, {"30.0.5.1", open}}, []int{4, 3}},
+		{"no neighbours", nil, nil},
+		{"those that take part and may be open", []is{{"30.0.1.1", none}, {"30.0.2.1", independent}, {"30.0.3.1", dependent}, {"30.0.4.1", unknown}, {"30.0.5.1", open}}, []int{4, 3}},
 		{"three at most", []is{{"30.0.1.1", open}, {"30.0.2.1", open}, {"30.0.3.1", open}, {"30.0.4.1", open}}, []int{0, 1, 2}},
 		{"open before unknown", []is{{"30.0.1.1", unknown}, {"30.0.2.1", open}, {"30.0.3.1", open}, {"30.0.4.1", open}}, []int{1, 2, 3}},
-		{"of different networks", []is{{"30.0.1.1", open}, {"30.0.1.2", open}, {"30.0.1.3", open}, {"30.0.2.1", unknown}}, []int{0, 3, 1}},
-		{"of one, where there is no choice", []is{{"30.0.1.1", open}, {"30.0.1.2", open}}, []int{0, 1}},
+		{"different networks", []is{{"30.0.1.1", open}, {"30.0.1.2", open}, {"30.0.1.3", open}, {"30.0.2.1", unknown}}, []int{0, 3, 1}},
+		{"one network, if there is no other", []is{{"30.0.1.1", open}, {"30.0.1.2", open}}, []int{0, 1}},
 		{"IPv6 by site", []is{{"2a00:1:2:3::1", open}, {"2a00:1:2:4::1", open}, {"2a00:1:3::1", open}, {"2a00:1:4::1", open}}, []int{0, 2, 3}},
-		{"a private network is all networks", []is{{"10.0.0.1", open}, {"10.0.0.2", open}, {"10.0.0.3", open}, {"30.0.1.1", open}}, []int{0, 1, 2}},
-		{"so is this machine", []is{{"127.0.0.1", open}, {"127.0.0.1", open}, {"127.0.0.1", open}}, []int{0, 1, 2}},
-		{"a number that is not known", []is{{"30.0.1.1", 9}}, []int{0}},
+		{"private addresses share no network", []is{{"10.0.0.1", open}, {"10.0.0.2", open}, {"10.0.0.3", open}, {"30.0.1.1", open}}, []int{0, 1, 2}},
+		{"loopback addresses share no network", []is{{"127.0.0.1", open}, {"127.0.0.1", open}, {"127.0.0.1", open}}, []int{0, 1, 2}},
+		{"an unknown kind of NAT", []is{{"30.0.1.1", 9}}, []int{0}},
 	} {
 		var list []*enode.Node
 		for i, n := range tt.neighbours {
@@ -75,30 +75,30 @@ func TestRelayChoice(t *testing.T) {
 	}
 }
 
-// play is a plan with what happens to it, by the second.
+// play drives a plan through a series of events.
 type play struct {
 	t          *testing.T
 	plan       *relayPlan
 	now        time.Time
 	neighbours []*enode.Node
-	eager      bool
-	dead       map[int]bool  // don't answer
-	told       map[int][]int // seconds since noon, by node
-	turns      int           // that wait was for
+	notOpen    bool
+	dead       map[int]bool  // neighbours that do not answer
+	hellos     map[int][]int // when each node received HELLO, in seconds since noon
+	turns      int           // of next, as wait demanded them
 }
 
 func newPlay(t *testing.T, neighbours ...*enode.Node) *play {
-	return &play{t: t, plan: steady(), now: noon, neighbours: neighbours, eager: true, dead: map[int]bool{}, told: map[int][]int{}}
+	return &play{t: t, plan: steady(), now: noon, neighbours: neighbours, notOpen: true, dead: map[int]bool{}, hellos: map[int][]int{}}
 }
 
-// until plays on, as the actor does: a turn whenever wait says so, and one after each answer.
+// until continues as the actor does: with a turn whenever wait demands it, and one after each answer.
 func (p *play) until(end time.Duration) {
 	p.t.Helper()
 	for {
 		p.turns++
-		for told := p.turn(); len(told) > 0; told = p.turn() {
-			for _, id := range numbers(told) {
-				p.told[id] = append(p.told[id], int(p.now.Sub(noon)/time.Second))
+		for to := p.turn(); len(to) > 0; to = p.turn() {
+			for _, id := range numbers(to) {
+				p.hellos[id] = append(p.hellos[id], int(p.now.Sub(noon)/time.Second))
 				if p.dead[id] {
 					p.plan.failed(nodeID(id), p.now)
 				} else {
@@ -108,7 +108,7 @@ func (p *play) until(end time.Duration) {
 		}
 		wait := p.plan.wait(p.now)
 		if wait <= 0 {
-			p.t.Fatalf("after %v: no wait", p.now.Sub(noon))
+			p.t.Fatalf("after %v: wait is not positive", p.now.Sub(noon))
 		}
 		if p.now.Add(wait).After(noon.Add(end)) {
 			p.now = noon.Add(end)
@@ -119,13 +119,13 @@ func (p *play) until(end time.Duration) {
 }
 
 func (p *play) turn() []*enode.Node {
-	return p.plan.next(p.now, p.neighbours, p.eager)
+	return p.plan.next(p.now, p.neighbours, p.notOpen)
 }
 
-func (p *play) wantTold(id int, seconds ...int) {
+func (p *play) wantHellos(id int, seconds ...int) {
 	p.t.Helper()
-	if !slices.Equal(p.told[id], seconds) {
-		p.t.Errorf("%d was told at %v, want %v", id, p.told[id], seconds)
+	if !slices.Equal(p.hellos[id], seconds) {
+		p.t.Errorf("%d received HELLO at %v, want %v", id, p.hellos[id], seconds)
 	}
 }
 
@@ -144,61 +144,61 @@ var (
 	e5 = neighbour(5, "30.0.1.5", int(Open), 1) // in the network of a1
 )
 
-func TestRelaysAreTold(t *testing.T) {
+func TestRelaysReceiveHellos(t *testing.T) {
 	p := newPlay(t, b2, a1, c3)
 	p.wantRelays()
 	p.until(59 * time.Second)
-	p.wantTold(1, 0, 20, 40)
-	p.wantTold(2, 0, 20, 40)
-	p.wantRelays(1, 3, 2) // open ones first
-	p.eager = false       // found to be open
+	p.wantHellos(1, 0, 20, 40)
+	p.wantHellos(2, 0, 20, 40)
+	p.wantRelays(1, 3, 2) // open relays first
+	p.notOpen = false     // the node turns out to be open
 	p.until(900 * time.Second)
-	p.wantTold(1, 0, 20, 40, 60, 360, 660)
+	p.wantHellos(1, 0, 20, 40, 60, 360, 660)
 	p.wantRelays(1, 3, 2)
-	p.eager = true
+	p.notOpen = true
 	p.until(925 * time.Second)
-	p.wantTold(1, 0, 20, 40, 60, 360, 660, 900, 920)
+	p.wantHellos(1, 0, 20, 40, 60, 360, 660, 900, 920)
 }
 
-func TestRelaysAreToldOfAnotherRecord(t *testing.T) {
+func TestRelaysReceiveHelloWithNewRecord(t *testing.T) {
 	p := newPlay(t, a1, b2)
 	p.until(7 * time.Second)
-	p.plan.renewed()
+	p.plan.helloAll()
 	if got := numbers(p.turn()); !slices.Equal(got, []int{1, 2}) {
-		t.Errorf("at once: %v", got)
+		t.Errorf("right after helloAll: %v", got)
 	}
-	p.plan.renewed()
-	if got, wait := p.turn(), p.plan.wait(p.now); len(got) > 0 || wait != helloLeast {
-		t.Errorf("and at once again: %v, wait %v", numbers(got), wait)
+	p.plan.helloAll()
+	if got, wait := p.turn(), p.plan.wait(p.now); len(got) > 0 || wait != helloMinGap {
+		t.Errorf("right after a second helloAll: %v, wait %v", numbers(got), wait)
 	}
 	p.until(28 * time.Second)
-	p.wantTold(1, 0, 7, 27)
+	p.wantHellos(1, 0, 7, 27)
 }
 
 func TestRelayThatDoesNotAnswer(t *testing.T) {
 	p := newPlay(t, a1, b2, c3, d4)
 	p.dead[3] = true
 	p.until(time.Minute)
-	p.wantTold(3, 0, 1, 3)
-	p.wantTold(2, 3, 23, 43)
+	p.wantHellos(3, 0, 1, 3)
+	p.wantHellos(2, 3, 23, 43)
 	p.wantRelays(1, 4, 2)
 	if !p.plan.chose(nodeID(3), p.now) || p.plan.chose(nodeID(3), noon.Add(124*time.Second)) {
-		t.Error("it may ring for two minutes from the last HELLO")
+		t.Error("a relay may ring for two minutes from the last HELLO")
 	}
-	// Five minutes later it is taken again, if another is gone.
+	// Five minutes later it is chosen again, if another one fails.
 	p.until(302 * time.Second)
 	p.dead[2], p.dead[3] = true, false
 	p.until(400 * time.Second)
-	p.wantTold(3, 0, 1, 3, 306, 326, 346, 366, 386)
+	p.wantHellos(3, 0, 1, 3, 306, 326, 346, 366, 386)
 	p.wantRelays(1, 3, 4)
 }
 
-func TestRelayThatDoesNotAnswerIsKeptWithoutAnother(t *testing.T) {
+func TestRelayThatDoesNotAnswerStaysWithoutAnother(t *testing.T) {
 	p := newPlay(t, a1)
 	p.until(15 * time.Second)
 	p.dead[1] = true
 	p.until(150 * time.Second)
-	p.wantTold(1, 0, 20, 21, 23, 43, 63, 83, 103, 123, 143)
+	p.wantHellos(1, 0, 20, 21, 23, 43, 63, 83, 103, 123, 143)
 	p.wantRelays()
 	p.dead[1] = false
 	p.until(170 * time.Second)
@@ -223,8 +223,8 @@ func TestRelayLeavesTheTable(t *testing.T) {
 	p.neighbours = []*enode.Node{d4}
 	p.until(50 * time.Second)
 	p.wantRelays(1, 3, 2)
-	p.wantTold(4)
-	p.wantTold(1, 0, 20, 40)
+	p.wantHellos(4)
+	p.wantHellos(1, 0, 20, 40)
 }
 
 func TestRelayHasAnotherRecord(t *testing.T) {
@@ -240,7 +240,7 @@ func TestRelayHasAnotherRecord(t *testing.T) {
 	p.wantRelays()
 	p.neighbours = []*enode.Node{neighbour(1, "30.0.9.9", int(Open), 4)}
 	p.until(299 * time.Second)
-	p.wantTold(1, 0, 20) // who changes his mind gets no more HELLOs for it
+	p.wantHellos(1, 0, 20) // a node that changes its record back and forth gets no additional HELLOs
 	p.until(400 * time.Second)
 	p.wantRelays(1)
 }
@@ -263,27 +263,27 @@ func TestRelayOfAnotherNetworkComes(t *testing.T) {
 func TestRelayPlanWaits(t *testing.T) {
 	p := newPlay(t)
 	if wait := p.plan.wait(noon); wait != 0 {
-		t.Errorf("before anything: %v", wait)
+		t.Errorf("wait before the first turn: %v", wait)
 	}
 	p.until(9800 * time.Millisecond)
 	if p.turns != 20 {
-		t.Errorf("%d turns in ten seconds with no neighbour", p.turns)
+		t.Errorf("%d turns in ten seconds without neighbours, want 20", p.turns)
 	}
 	p.until(61 * time.Second)
 	if p.turns != 32 {
-		t.Errorf("%d turns in a minute with no neighbour", p.turns)
+		t.Errorf("%d turns in a minute without neighbours, want 32", p.turns)
 	}
 	p.neighbours = []*enode.Node{a1, b2, c3}
 	p.until(70 * time.Second)
 	p.wantRelays(1, 3, 2)
 	turns := p.turns
 	p.until(85 * time.Second)
-	if p.turns != turns+2 { // one of them is where the play goes on
-		t.Errorf("%d turns in 15 s with three relays", p.turns-turns)
+	if p.turns != turns+2 { // one of them at the start of this call
+		t.Errorf("%d turns in 15 s with three relays, want 2", p.turns-turns)
 	}
 }
 
-func TestRelayChoicesAreThoseOfThatMoment(t *testing.T) {
+func TestRelayChoicesAreACopy(t *testing.T) {
 	p := newPlay(t, a1)
 	before := p.plan.choices()
 	p.until(time.Second)
@@ -298,8 +298,8 @@ func TestRelayChoicesAreThoseOfThatMoment(t *testing.T) {
 		{"before any HELLO", before, 1, 0, false},
 		{"after it", after, 1, time.Minute, true},
 		{"two minutes after it", after, 1, 2 * time.Minute, true},
-		{"later", after, 1, 2*time.Minute + 1, false},
-		{"another", after, 2, time.Minute, false},
+		{"more than two minutes after it", after, 1, 2*time.Minute + 1, false},
+		{"another node", after, 2, time.Minute, false},
 	} {
 		if got := tt.choice(nodeID(tt.id), noon.Add(tt.after)); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
@@ -315,16 +315,16 @@ func TestRelayJitter(t *testing.T) {
 			t.Errorf("%v: %v, want %v", random, wait, want)
 		}
 	}
-	var p relayPlan // without a source of its own
+	var p relayPlan // with math/rand
 	p.next(noon, []*enode.Node{a1, b2, c3}, true)
 	if wait := p.wait(noon); wait > 20*time.Second || wait < 18*time.Second {
 		t.Errorf("wait %v", wait)
 	}
 }
 
-// TestRelayPlanHolds has neighbours come, go, change their records and not answer, at random:
-// there are never more than three relays, nobody with a NAT among those newly told, no busy loop,
-// no more than a few HELLOs, and bounded memory.
+// TestRelayPlanHolds lets neighbours come, leave, change their records and not answer, at random. There are never more
+// than three relays and no relay that says that it has a NAT; there is no busy loop; no relay receives HELLOs too
+// often; and memory is bounded.
 func TestRelayPlanHolds(t *testing.T) {
 	for seed := range uint64(3) {
 		random := rand.New(rand.NewPCG(seed, 2))
@@ -342,17 +342,17 @@ func TestRelayPlanHolds(t *testing.T) {
 				records[i] = neighbour(i, fmt.Sprintf("30.0.%d.%d", random.IntN(6), i+1), random.IntN(4), records[i].Seq()+1)
 			}
 			if random.IntN(100) == 0 {
-				p.renewed()
+				p.helloAll()
 				renewals++
 			}
 			for _, id := range numbers(p.next(now, records[:random.IntN(len(records)+1)], random.IntN(50) > 0)) {
 				hellos++
-				if at, ok := last[id]; ok && now.Sub(at) < helloLeast {
-					t.Fatalf("seed %d, turn %d: %d is told twice within %v", seed, turn, id, now.Sub(at))
+				if at, ok := last[id]; ok && now.Sub(at) < helloMinGap {
+					t.Fatalf("seed %d, turn %d: %d received two HELLOs within %v", seed, turn, id, now.Sub(at))
 				}
 				last[id] = now
 				if !p.chose(nodeID(id), now) {
-					t.Fatalf("seed %d, turn %d: %d was told and may not ring", seed, turn, id)
+					t.Fatalf("seed %d, turn %d: %d received HELLO, but may not ring", seed, turn, id)
 				}
 				if random.IntN(3) == 0 {
 					p.failed(nodeID(id), now)
@@ -360,16 +360,16 @@ func TestRelayPlanHolds(t *testing.T) {
 					p.answered(nodeID(id), now)
 				}
 			}
-			if len(p.kept) > planSize || len(p.told) > len(records) || len(p.resting) > len(records) {
-				t.Fatalf("seed %d, turn %d: %d relays, %d told, %d resting", seed, turn, len(p.kept), len(p.told), len(p.resting))
+			if len(p.chosen) > maxChosen || len(p.lastHello) > len(records) || len(p.excluded) > len(records) {
+				t.Fatalf("seed %d, turn %d: %d relays, %d nodes in lastHello, %d excluded", seed, turn, len(p.chosen), len(p.lastHello), len(p.excluded))
 			}
-			for i, r := range p.kept {
-				if r.nat > Open || p.find(r.node.ID()) != p.kept[i] {
-					t.Fatalf("seed %d, turn %d: relay %v of NAT %v", seed, turn, r.node.ID(), r.nat)
+			for i, r := range p.chosen {
+				if r.nat > Open || p.find(r.node.ID()) != p.chosen[i] {
+					t.Fatalf("seed %d, turn %d: relay %v has NAT %v", seed, turn, r.node.ID(), r.nat)
 				}
 			}
 			wait := p.wait(now)
-			if failing := slices.ContainsFunc(p.kept, func(r *relay) bool { return r.fails > 0 }); wait <= 0 && !failing {
+			if failing := slices.ContainsFunc(p.chosen, func(r *relay) bool { return r.fails > 0 }); wait <= 0 && !failing {
 				t.Fatalf("seed %d, turn %d: wait %v", seed, turn, wait)
 			}
 			now = now.Add(max(wait, time.Millisecond))

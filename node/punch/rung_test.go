@@ -17,17 +17,17 @@ func openRequest(n byte) []byte {
 	return request(4, [12]byte{n}, uint16(hostPort), uint8(2), uint16(300))
 }
 
-// OPEN is for those whom a neighbour of ours rang us for, in the call that it is about.
+// OPEN is accepted only from a node for which a chosen neighbour rang, and only with the token of that RING.
 func TestOpenWithoutRing(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay, caller := w.add(public, "30.1.1.10"), w.add(public, "30.3.3.10")
 		b := w.add(portrestricted, "30.20.20.1", relay)
-		settle()
+		stabilise()
 		open := func(n byte) uint {
-			return statusOf(t, b.desk.Handle(caller.self(), caller.at(), openRequest(n)))
+			return statusOf(t, b.service.Handle(caller.self(), caller.at(), openRequest(n)))
 		}
 		ring := func(n byte) {
-			if got := statusOf(t, b.desk.Handle(relay.self(), relay.at(), ringRequest(caller.id(), caller.at(), n))); got != statusYes {
+			if got := statusOf(t, b.service.Handle(relay.self(), relay.at(), ringRequest(caller.id(), caller.at(), n))); got != statusYes {
 				t.Fatalf("RING: status %d", got)
 			}
 		}
@@ -37,53 +37,52 @@ func TestOpenWithoutRing(t *testing.T) {
 			}
 		}
 		expect("without RING", 1, statusRefused)
-		b.desk.Handle(caller.self(), caller.at(), ringRequest(caller.id(), caller.at(), 1))
-		expect("rung by itself", 1, statusRefused)
+		b.service.Handle(caller.self(), caller.at(), ringRequest(caller.id(), caller.at(), 1))
+		expect("after a RING from the caller itself", 1, statusRefused)
 		ring(1)
-		expect("with a token that it can't know", 2, statusRefused)
+		expect("with a wrong token", 2, statusRefused)
 		time.Sleep(10 * time.Second)
 		ring(2)
-		expect("of a call before", 1, statusRefused)
+		expect("with the token of an earlier call", 1, statusRefused)
 		time.Sleep(10 * time.Second)
 		expect("late in the second call", 2, statusYes)
-		expect("again, as the answer was lost", 2, statusYes)
+		expect("repeated because the answer was lost", 2, statusYes)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		expect("long after", 2, statusRefused)
+		expect("after the call has ended", 2, statusRefused)
 	})
 }
 
-// Answers are for so many at a time; more are told to come later.
+// The number of answers at a time is limited. More callers are asked to try again later.
 func TestAnswersAreBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay := w.add(public, "30.1.1.10")
 		b := w.add(portrestricted, "30.20.20.1", relay)
-		settle()
+		stabilise()
 		const most = 16
 		for i := range byte(most + 1) {
 			caller := w.host(public, "30.3.3."+string(rune('0'+i%10)))
-			b.desk.Handle(relay.self(), relay.at(), ringRequest(caller.id(), caller.at(), i))
+			b.service.Handle(relay.self(), relay.at(), ringRequest(caller.id(), caller.at(), i))
 			time.Sleep(time.Millisecond)
 			want := uint(statusNotReady)
 			if i == most {
 				want = statusTooMuch
 			}
-			if got := statusOf(t, b.desk.Handle(caller.self(), caller.at(), openRequest(i))); got != want {
+			if got := statusOf(t, b.service.Handle(caller.self(), caller.at(), openRequest(i))); got != want {
 				t.Errorf("caller %d: status %d, want %d", i, got, want)
 			}
 		}
 	})
 }
 
-// A relay that says yes and rings nobody keeps no call from coming through where another one is
-// honest, whichever is asked first.
-func TestRelayThatRingsNobody(t *testing.T) {
+// A relay that says yes without ringing does not prevent a call if another relay is honest, whichever is asked first.
+func TestRelayThatDoesNotRing(t *testing.T) {
 	for _, liar := range []int{0, 1} {
 		inWorld(t, func(w *world) {
 			relays := []*host{w.add(public, "30.1.1.10"), w.add(public, "30.2.2.10")}
 			a, b := w.add(portrestricted, "30.10.10.1", relays...), w.add(portrestricted, "30.20.20.1", relays...)
-			settle()
-			where := b.desk.State().Observed
+			stabilise()
+			where := b.service.State().Observed
 			relays[liar].mu.Lock()
 			relays[liar].lie = func(request []byte) []byte {
 				if request[0] != 2 {
@@ -101,7 +100,7 @@ func TestRelayThatRingsNobody(t *testing.T) {
 	}
 }
 
-// Of many such neighbours few are asked at a time.
+// Of many neighbours that are known by URL only, few are asked for their records at a time.
 func TestManyURLs(t *testing.T) {
 	inWorld(t, func(w *world) {
 		h := w.host(portrestricted, "30.20.20.1")
@@ -109,7 +108,7 @@ func TestManyURLs(t *testing.T) {
 			other := w.host(public, "30.9.9.9")
 			h.table[other.id()] = enode.NewV4(&other.key.PublicKey, other.ip.AsSlice(), hostPort, hostPort)
 		}
-		h.pid = w.system.Root.Spawn(h.desk.Props())
+		h.pid = w.system.Root.Spawn(h.service.Props())
 		w.mu.Lock()
 		w.hosts[h.ip] = h
 		w.mu.Unlock()
@@ -117,25 +116,25 @@ func TestManyURLs(t *testing.T) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if h.asked != 16 {
-			t.Errorf("%d are asked at the same time", h.asked)
+			t.Errorf("%d are asked at the same time, want 16", h.asked)
 		}
 	})
 }
 
-// A node that doesn't know where it is asks whoever says HELLO, but not all of them.
-func TestManyGreet(t *testing.T) {
+// A node that does not know its endpoint asks nodes that say HELLO, but not all of them.
+func TestManyHellos(t *testing.T) {
 	inWorld(t, func(w *world) {
 		h := w.add(portrestricted, "30.20.20.1")
-		settle()
+		stabilise()
 		for half := range 4 {
 			for range 50 {
 				other := w.host(public, "30.9.9.9")
-				h.desk.Handle(other.self(), other.at(), helloRequest(other.self()))
+				h.service.Handle(other.self(), other.at(), helloRequest(other.self()))
 			}
 			synctest.Wait()
 			h.mu.Lock()
 			if len(h.pinged) != half+1 {
-				t.Errorf("%d were asked in %d half seconds", len(h.pinged), half+1)
+				t.Errorf("%d nodes were asked in %d half seconds", len(h.pinged), half+1)
 			}
 			h.mu.Unlock()
 			time.Sleep(500 * time.Millisecond)
@@ -144,13 +143,13 @@ func TestManyGreet(t *testing.T) {
 	})
 }
 
-// A relay that says of all targets that they are at one address has our calls send no more there
-// than the document says.
+// A relay that names one address for all targets makes a node's calls send no more datagrams there than
+// docs/hole-punching.md says.
 func TestRelayNamesAVictim(t *testing.T) {
 	inWorld(t, func(w *world) {
 		relay := w.add(public, "30.1.1.10")
 		b := w.add(portrestricted, "30.20.20.1", relay)
-		settle()
+		stabilise()
 		victim := netip.MustParseAddrPort("30.9.9.9:53")
 		relay.mu.Lock()
 		relay.lie = func(request []byte) []byte {
@@ -182,54 +181,53 @@ func TestRelayNamesAVictim(t *testing.T) {
 	})
 }
 
-// Of two nodes whose calls cross when both have a session, that of the lower ID goes on.
-func TestWhoseCallGoesOn(t *testing.T) {
+// If two nodes call each other and both have a session, the call of the node with the lower ID continues.
+func TestWhichCallContinues(t *testing.T) {
 	lower, higher := 0, 0
 	for lower == 0 || higher == 0 {
 		inWorld(t, func(w *world) {
 			relay := w.add(public, "30.1.1.10")
 			a, b := w.add(restricted, "30.10.10.1", relay), w.add(restricted, "30.20.20.1", relay)
-			settle()
+			stabilise()
 			b.mu.Lock()
 			b.lie = func(request []byte) []byte {
 				if request[0] != 4 {
 					return nil
 				}
-				return answer(uint8(4), uint16(0), uint8(0)) // not ready: a's call waits
+				return answer(uint8(4), uint16(0), uint8(0)) // not ready, so that a's call waits
 			}
 			b.mu.Unlock()
 			got := w.reach(a, b)
 			time.Sleep(time.Second)
-			from := b.desk.State().Observed
-			a.desk.Handle(relay.self(), relay.at(), ringRequest(b.id(), from, 1))
-			status := statusOf(t, a.desk.Handle(b.self(), from, openRequest(1)))
+			from := b.service.State().Observed
+			a.service.Handle(relay.self(), relay.at(), ringRequest(b.id(), from, 1))
+			status := statusOf(t, a.service.Handle(b.self(), from, openRequest(1)))
 			x, y := a.id(), b.id()
 			if bytes.Compare(x[:], y[:]) < 0 {
 				lower++
 				if status != statusOtherWay {
-					t.Errorf("the lower ID answers OPEN with status %d", status)
+					t.Errorf("the node with the lower ID answered OPEN with status %d", status)
 				}
 				return
 			}
 			higher++
 			if status == statusOtherWay {
-				t.Error("the higher ID goes on")
+				t.Error("the call of the node with the higher ID continues")
 			}
 			if r := <-got; !errors.Is(r.Err, punch.ErrCrossed) {
-				t.Errorf("its call ended with %v", r.Err)
+				t.Errorf("the call of the node with the higher ID ended with %v", r.Err)
 			}
 		})
 	}
 }
 
-// A neighbour of which nothing but a URL is known, and which is out of reach, isn't asked
-// without end.
+// A neighbour that is known by URL only and cannot be reached is not asked for its record without limit.
 func TestNeighbourOutOfReach(t *testing.T) {
 	inWorld(t, func(w *world) {
 		nowhere := w.host(public, "30.9.9.9")
 		h := w.host(portrestricted, "30.20.20.1")
 		h.table[nowhere.id()] = enode.NewV4(&nowhere.key.PublicKey, nil, 0, 0)
-		h.pid = w.system.Root.Spawn(h.desk.Props())
+		h.pid = w.system.Root.Spawn(h.service.Props())
 		w.mu.Lock()
 		w.hosts[h.ip] = h
 		w.mu.Unlock()
@@ -238,7 +236,7 @@ func TestNeighbourOutOfReach(t *testing.T) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if h.asked < 2 || h.asked > 21 {
-			t.Errorf("asked for its record %d times in ten seconds", h.asked)
+			t.Errorf("the neighbour was asked for its record %d times in ten seconds, want 2 to 21", h.asked)
 		}
 	})
 }

@@ -14,7 +14,7 @@ type syn struct {
 	conn     chan net.Conn
 }
 
-// Observed implements punch.Door.
+// Observed implements punch.TCPPort.
 func (h *host) Observed(_ context.Context, neighbour netip.AddrPort) (netip.AddrPort, io.Closer, error) {
 	src := h.out("tcp", hostPort, neighbour)
 	h.mu.Lock()
@@ -27,7 +27,7 @@ func (h *host) Observed(_ context.Context, neighbour netip.AddrPort) (netip.Addr
 	return src, &held{w: h.w}, nil
 }
 
-// held is a connection that keeps a port.
+// held is a connection that keeps a port mapped.
 type held struct {
 	w    *world
 	once sync.Once
@@ -42,7 +42,7 @@ func (h *held) Close() error {
 	return nil
 }
 
-// Open implements punch.Door.
+// Open implements punch.TCPPort.
 func (h *host) Open(ctx context.Context, to netip.AddrPort, after time.Duration) (net.Conn, error) {
 	select {
 	case <-time.After(after):
@@ -89,7 +89,7 @@ func (h *host) Open(ctx context.Context, to netip.AddrPort, after time.Duration)
 	return conn, nil
 }
 
-// end is one of a connection.
+// end is one end of a connection.
 type end struct {
 	net.Conn
 	w    *world
@@ -105,7 +105,7 @@ func (e *end) Close() error {
 	return e.Conn.Close()
 }
 
-// Await implements punch.Door.
+// Await implements punch.TCPPort.
 func (h *host) Await(netip.Addr) {}
 
 type packet struct {
@@ -113,7 +113,7 @@ type packet struct {
 	from netip.AddrPort
 }
 
-// socket is a host's other port.
+// socket is a host's second port.
 type socket struct {
 	h    *host
 	port uint16
@@ -122,7 +122,7 @@ type socket struct {
 	done chan struct{}
 }
 
-func (h *host) openOther() (net.PacketConn, error) {
+func (h *host) openSecondPort() (net.PacketConn, error) {
 	if h.kind != public {
 		return nil, errSilence
 	}
@@ -148,7 +148,7 @@ func (s *socket) WriteTo(b []byte, to net.Addr) (int, error) {
 	data := append([]byte{}, b...)
 	go func() {
 		if other := s.h.w.cross("udp", netip.AddrPortFrom(s.h.ip, s.port), dst); other != nil {
-			other.desk.Sniff(data, netip.AddrPortFrom(s.h.ip, s.port))
+			other.service.Sniff(data, netip.AddrPortFrom(s.h.ip, s.port))
 		}
 	}()
 	return len(b), nil

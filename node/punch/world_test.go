@@ -21,7 +21,7 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// kind is what stands between a host and the Internet.
+// kind is the kind of NAT between a host and the Internet.
 type kind uint8
 
 const (
@@ -42,7 +42,7 @@ const (
 	patience = 700 * time.Millisecond
 )
 
-// world is an Internet of hosts behind NATs, in simulated time.
+// world is a network of hosts behind NATs, in simulated time.
 type world struct {
 	t      *testing.T
 	system *actor.ActorSystem
@@ -51,11 +51,11 @@ type world struct {
 	random *rand.Rand
 	loss   float64 // of each datagram
 	hosts  map[netip.Addr]*host
-	held   int // connections that keep ports
-	ends   int // of the other connections, those that are open
+	held   int // open connections that keep ports mapped
+	ends   int // open ends of the other connections
 }
 
-// inWorld runs f in a bubble.
+// inWorld runs f in a synctest bubble, and checks afterwards that nothing stays open.
 func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -71,52 +71,52 @@ func inWorld(t *testing.T, f func(w *world)) {
 			}
 		}
 		w.system.Shutdown()
-		time.Sleep(time.Minute) // what is under way comes to its end
+		time.Sleep(time.Minute) // everything under way ends
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, h := range w.hosts {
-			if h.desk.Awaited() > 0 || h.desk.Relaying() > 0 {
-				t.Errorf("%v waits for %d datagrams, and relays %d", h.ip, h.desk.Awaited(), h.desk.Relaying())
+			if h.service.Expected() > 0 || h.service.Relaying() > 0 {
+				t.Errorf("%v waits for %d datagrams, and relays %d rings", h.ip, h.service.Expected(), h.service.Relaying())
 			}
 		}
 		if w.held != 0 || w.ends != 0 {
-			t.Errorf("%d connections that kept ports stay open, and %d ends of others", w.held, w.ends)
+			t.Errorf("%d connections that keep ports mapped stay open, and %d ends of others", w.held, w.ends)
 		}
 	})
 }
 
 // host is a node, with a NAT of its own.
 type host struct {
-	w    *world
-	kind kind
-	ip   netip.Addr // of the NAT
-	key  *ecdsa.PrivateKey
-	desk *punch.Desk
-	pid  *actor.PID
-	in   chan net.Conn // what callers brought
+	w       *world
+	kind    kind
+	ip      netip.Addr // of the NAT
+	key     *ecdsa.PrivateKey
+	service *punch.Service
+	pid     *actor.PID
+	in      chan net.Conn // connections of callers
 
 	mu     sync.Mutex
 	record *enode.Node
 	table  map[enode.ID]*enode.Node
-	// The NAT: external ports by what they stand for, and back, and whom each has written to.
+	// The NAT: external ports by binding, the reverse, and the destinations of each.
 	ports  map[binding]uint16
 	inside map[flow]uint16
 	sent   map[flow]map[netip.AddrPort]bool
 	last   uint16
 	syns   map[netip.AddrPort]*syn     // by destination
-	other  *socket                     // nil: none
-	sight  time.Duration               // what a neighbour takes to say which TCP port it sees
-	asked  int                         // for records
-	pinged []netip.AddrPort            // whom it pinged
+	other  *socket                     // its second port; nil: none
+	sight  time.Duration               // how long a neighbour takes to say which TCP port it sees
+	asked  int                         // how many records the host asked for
+	pinged []netip.AddrPort            // endpoints that it pinged
 	stray  map[netip.AddrPort]int      // datagrams sent to addresses without a host
-	banned *host                       // nil: nobody
-	lie    func(request []byte) []byte // what it answers in place of the truth, if that is not nil
+	banned *host                       // nil: none
+	lie    func(request []byte) []byte // returns a false answer; nil: the host answers truthfully
 }
 
 type binding struct {
 	proto string
 	local uint16
-	to    netip.AddrPort // of a NAT that maps by address
+	to    netip.AddrPort // set for an address-dependent NAT
 }
 
 type flow struct {
@@ -124,20 +124,20 @@ type flow struct {
 	port  uint16 // the external one
 }
 
-// add puts a host into the world, which knows those others, and starts it.
+// add adds a host that knows some others to the world, and starts it.
 func (w *world) add(k kind, ip string, knows ...*host) *host {
 	h := w.host(k, ip)
 	for _, other := range knows {
 		h.table[other.id()] = other.self()
 	}
-	h.pid = w.system.Root.Spawn(h.desk.Props())
+	h.pid = w.system.Root.Spawn(h.service.Props())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.hosts[h.ip] = h
 	return h
 }
 
-// host makes a host whose actor doesn't run.
+// host returns a host whose actor does not run.
 func (w *world) host(k kind, ip string) *host {
 	key, err := crypto.GenerateKey()
 	if err != nil {
@@ -149,11 +149,11 @@ func (w *world) host(k kind, ip string) *host {
 		sent: map[flow]map[netip.AddrPort]bool{}, stray: map[netip.AddrPort]int{}, syns: map[netip.AddrPort]*syn{},
 	}
 	h.renew(punch.State{})
-	h.desk = punch.New(punch.Config{
-		ID: h.id(), Self: h.self, Line: h, Door: h, Clock: supervise.SystemClock,
-		OwnAddrs:  func() []netip.Addr { return h.own() },
-		OpenOther: h.openOther,
-		Inbound:   func(conn net.Conn) { h.in <- conn },
+	h.service = punch.New(punch.Config{
+		ID: h.id(), Self: h.self, Line: h, TCPPort: h, Clock: supervise.SystemClock,
+		OwnAddrs:       func() []netip.Addr { return h.own() },
+		OpenSecondPort: h.openSecondPort,
+		Inbound:        func(conn net.Conn) { h.in <- conn },
 		Refuse: func(id enode.ID, addr netip.Addr) bool {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -183,7 +183,7 @@ func (h *host) self() *enode.Node {
 	return h.record
 }
 
-// renew makes the host's record, as the announcer does, and says whether it is another.
+// renew makes the host's record, as the announcer does, and reports whether it changed.
 func (h *host) renew(s punch.State) bool {
 	var r enr.Record
 	r.Set(punch.NewEntry(s.Belief))
@@ -215,7 +215,7 @@ func (h *host) renew(s punch.State) bool {
 	return true
 }
 
-// out gives the endpoint under which a datagram leaves the host's NAT.
+// out returns the endpoint under which a datagram leaves the host's NAT.
 func (h *host) out(proto string, local uint16, to netip.AddrPort) netip.AddrPort {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -237,8 +237,8 @@ func (h *host) out(proto string, local uint16, to netip.AddrPort) netip.AddrPort
 	return netip.AddrPortFrom(h.ip, port)
 }
 
-// lets says whether the NAT lets a datagram in.
-func (h *host) lets(proto string, port uint16, from netip.AddrPort) bool {
+// admits reports whether the NAT lets a datagram in.
+func (h *host) admits(proto string, port uint16, from netip.AddrPort) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	sent, bound := h.sent[flow{proto, port}]
@@ -260,13 +260,13 @@ func (h *host) lets(proto string, port uint16, from netip.AddrPort) bool {
 	return sent[from]
 }
 
-// cross carries a datagram, or loses it: nil.
+// cross carries a datagram to a host. It returns nil if the datagram is lost.
 func (w *world) cross(proto string, from, to netip.AddrPort) *host {
 	time.Sleep(delay)
 	w.mu.Lock()
 	h, lost := w.hosts[to.Addr()], w.random.Float64() < w.loss
 	w.mu.Unlock()
-	if h == nil || lost || !h.lets(proto, to.Port(), from) {
+	if h == nil || lost || !h.admits(proto, to.Port(), from) {
 		return nil
 	}
 	return h
@@ -274,10 +274,10 @@ func (w *world) cross(proto string, from, to netip.AddrPort) *host {
 
 var (
 	errTimeout = errors.New("timeout")
-	errSilence = errors.New("nobody")
+	errSilence = errors.New("no host there")
 )
 
-// ask carries a request to a node and an answer back.
+// ask carries a request to a node and its answer back.
 func (h *host) ask(to *enode.Node, answer func(at *host, from netip.AddrPort) []byte) ([]byte, error) {
 	dst, ok := to.UDPEndpoint()
 	if !ok {
@@ -310,7 +310,7 @@ func (h *host) Talk(to *enode.Node, protocol string, request []byte) ([]byte, er
 				return b
 			}
 		}
-		return at.desk.Handle(h.self(), from, request)
+		return at.service.Handle(h.self(), from, request)
 	})
 }
 
@@ -332,7 +332,7 @@ func (h *host) Record(of *enode.Node) (n *enode.Node, err error) {
 	much := h.asked > 1000
 	h.mu.Unlock()
 	if much {
-		time.Sleep(time.Hour) // or a test in simulated time would never end
+		time.Sleep(time.Hour) // otherwise a test in simulated time would never end
 	}
 	_, err = h.ask(of, func(at *host, _ netip.AddrPort) []byte {
 		n = at.self()
@@ -383,7 +383,7 @@ func (h *host) Send(to netip.AddrPort, datagram []byte) error {
 			socket.in <- packet{datagram, src}
 			return
 		}
-		other.desk.Sniff(datagram, src)
+		other.service.Sniff(datagram, src)
 	}()
 	return nil
 }

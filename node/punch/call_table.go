@@ -13,23 +13,23 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// reach begins a call, or says why not.
+// reach begins a call, or answers at once with the reason why it does not.
 func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	target, theirs, err := p.callable(msg.Node)
 	relays := p.relays(now)
 	ours := p.belief.nat(now)
 	switch {
 	case err != nil:
-	case p.answers[target.ID()] != nil && p.answers[target.ID()].asked:
-		err = ErrCrossed // that node's own call comes to its end
-	case now.Before(p.came[target.ID()]):
-		err = ErrCrossed // RLPx begins on what that call has brought
+	case p.answers[target.ID()] != nil && p.answers[target.ID()].openReceived:
+		err = ErrCrossed // that node's own call continues
+	case now.Before(p.connected[target.ID()]):
+		err = ErrCrossed // RLPx is about to begin on that call's connection
 	case p.calls[target.ID()] != nil || len(p.calls) >= maxCalls:
 		err = ErrBusy
 	case len(relays) == 0:
 		err = ErrNoNeighbour
 	default:
-		err = p.memory.may(target.ID(), ours, theirs, now)
+		err = p.backoff.check(target.ID(), ours, theirs, now)
 	}
 	if err != nil {
 		p.count(false, err)
@@ -41,16 +41,16 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	if !p.allowed(record) {
 		record = netip.AddrPort{}
 	}
-	c := &calling{
-		Desk: p.Desk, puncher: ctx.Self(), target: target,
-		machine: caller{ours: ours, theirs: theirs, relays: relays, record: record, canTCP: p.cfg.Door != nil},
+	c := &callActor{
+		Service: p.Service, puncher: ctx.Self(), target: target,
+		machine: callRules{ours: ours, theirs: theirs, relays: relays, record: record, canTCP: p.cfg.TCPPort != nil},
 	}
 	pid := ctx.SpawnPrefix(supervise.PropsOf(func() actor.Actor { return c }, p.cfg.Journal), name("call", target.ID()))
-	p.calls[target.ID()] = &underway{pid: pid, ours: ours, theirs: theirs, asker: msg.To}
+	p.calls[target.ID()] = &activeCall{pid: pid, ours: ours, theirs: theirs, asker: msg.To}
 }
 
-// callable gives the newest record of a node, which says whether it takes part. One that
-// was given as a URL may be known by its record to discovery.
+// callable returns the newest record of a node, and what the node believes of its NAT. Discovery may know
+// the record of a node that was given as a URL. The error is ErrUnsupported for a node that cannot be called.
 func (p *puncher) callable(n *enode.Node) (target *enode.Node, theirs NAT, err error) {
 	if known := p.cfg.Line.Known(n.ID()); known != nil && known.Seq() > n.Seq() {
 		n = known
@@ -62,8 +62,8 @@ func (p *puncher) callable(n *enode.Node) (target *enode.Node, theirs NAT, err e
 	return n, theirs, nil
 }
 
-// relays gives the neighbours to ask for a call: those who are told where we are, and then
-// others who may know the target.
+// relays returns the neighbours to ask for a call: first those that receive HELLOs from this node, then
+// others that may know the target.
 func (p *puncher) relays(now time.Time) []*enode.Node {
 	list := p.plan.relays(now)
 	for _, n := range p.neighbours(now) {
@@ -84,68 +84,70 @@ func (p *puncher) callEnded(ctx actor.Context, msg *callEnded, now time.Time) {
 	ctx.Stop(msg.by)
 }
 
-// callOver remembers how a call ended before it tells the asker, who may ask again at once.
-func (p *puncher) callOver(id enode.ID, u *underway, how *Reached, now time.Time) {
+// callOver records how a call ended. It does so before it answers Reach, because the asker may send the next
+// Reach at once.
+func (p *puncher) callOver(id enode.ID, u *activeCall, how *Reached, now time.Time) {
 	delete(p.calls, id)
-	p.memory.ended(id, u.ours, u.theirs, how.Err, now)
+	p.backoff.record(id, u.ours, u.theirs, how.Err, now)
 	p.count(false, how.Err)
 	supervise.Send(p.root, u.asker, how)
 }
 
-// rung has an actor answer a call. A node makes one call at a time to us, so the last one
-// counts.
+// rung starts an actor that answers a call, or notifies the one that exists. A node makes one call at a
+// time to this one, so the last token counts.
 func (p *puncher) rung(ctx actor.Context, msg *rung, now time.Time) {
 	u := p.answers[msg.caller]
 	switch {
-	case u != nil && u.token == msg.token: // its next round
+	case u != nil && u.token == msg.token: // the next round of the same call
 	case u != nil:
 		u.token = msg.token
 		supervise.Send(ctx, u.pid, msg)
 	case len(p.answers) < maxAnswers:
-		a := &answering{
-			Desk: p.Desk, puncher: ctx.Self(), caller: msg.caller, relays: p.plan.relays(now),
-			machine: answerer{ours: p.belief.nat(now), canTCP: p.cfg.Door != nil && p.cfg.Inbound != nil},
+		a := &answerActor{
+			Service: p.Service, puncher: ctx.Self(), caller: msg.caller, relays: p.plan.relays(now),
+			machine: answerRules{ours: p.belief.nat(now), canTCP: p.cfg.TCPPort != nil && p.cfg.Inbound != nil},
 		}
 		pid := ctx.SpawnPrefix(supervise.PropsOf(func() actor.Actor { return a }, p.cfg.Journal), name("answer", msg.caller))
-		p.answers[msg.caller] = &underway{pid: pid, token: msg.token}
+		p.answers[msg.caller] = &activeCall{pid: pid, token: msg.token}
 	}
 }
 
-// openAsked passes OPEN on to whom it concerns: a call of ours to the same node first. For
-// whom no neighbour of ours rang, nothing is done.
+// openAsked passes OPEN on: to a call of this node to the same node if there is one, else to the actor that
+// answers the call. An OPEN without a RING is refused.
 func (p *puncher) openAsked(ctx actor.Context, msg *openAsked) {
-	_, no := p.rangFor(msg)
+	_, no := p.findAnswer(msg)
 	call := p.calls[msg.from]
 	switch {
-	case no != yes:
+	case no != accepted:
 		msg.reply <- openAnswer{Status: no}
 	case call != nil:
-		supervise.Send(ctx, call.pid, &crossing{asked: msg})
+		supervise.Send(ctx, call.pid, &crossCall{asked: msg})
 	default:
 		p.answer(ctx, msg)
 	}
 }
 
 func (p *puncher) answer(ctx actor.Context, asked *openAsked) {
-	u, no := p.rangFor(asked)
-	if no != yes {
+	u, no := p.findAnswer(asked)
+	if no != accepted {
 		asked.reply <- openAnswer{Status: no}
 		return
 	}
-	u.asked = true
+	u.openReceived = true
 	supervise.Send(ctx, u.pid, asked)
 }
 
-// rangFor gives what answers the call that an OPEN belongs to: its token says which one.
-func (p *puncher) rangFor(msg *openAsked) (u *underway, no status) {
+// findAnswer returns the answer that an OPEN belongs to, by its token. If there is none, no is the status to
+// reply with; otherwise it is accepted.
+func (p *puncher) findAnswer(msg *openAsked) (u *activeCall, no status) {
 	u = p.answers[msg.from]
 	switch {
 	case u == nil && len(p.answers) >= maxAnswers:
-		return nil, tooMuch
+		return nil, overLimit
 	case u == nil || u.token != msg.msg.Token:
 		return nil, refused
 	}
-	return u, yes
+	return u, accepted
 }
 
 func (p *puncher) answerEnded(ctx actor.Context, msg *answerEnded) {
@@ -154,42 +156,42 @@ func (p *puncher) answerEnded(ctx actor.Context, msg *answerEnded) {
 			delete(p.answers, id)
 			p.count(true, msg.err)
 			if msg.err == nil {
-				p.hasCome(id)
+				p.markConnected(id)
 			}
 		}
 	}
 	ctx.Stop(msg.by)
 }
 
-// cameTime is how long a caller whose connection is there may take to begin RLPx on it: it
-// may have the connection some seconds later.
-const cameTime = connectTime + 5*time.Second
+// connectedTime is how long a caller may take to begin RLPx on the connection: it may receive the
+// connection some seconds later than the target.
+const connectedTime = connectTimeout + 5*time.Second
 
-// hasCome remembers whose call has brought a connection, for that time.
-func (p *puncher) hasCome(id enode.ID) {
+// markConnected records, for connectedTime, that a node's call brought a connection.
+func (p *puncher) markConnected(id enode.ID) {
 	now := p.cfg.Clock.Now()
-	maps.DeleteFunc(p.came, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
-	p.came[id] = now.Add(cameTime)
+	maps.DeleteFunc(p.connected, func(_ enode.ID, until time.Time) bool { return !now.Before(until) })
+	p.connected[id] = now.Add(connectedTime)
 }
 
-// gone: an actor has stopped. Without a last word it crashed.
-func (p *puncher) gone(who *actor.PID, now time.Time) {
+// terminated handles the end of an actor. One that is still in the table sent no last message: it crashed.
+func (p *puncher) terminated(pid *actor.PID, now time.Time) {
 	for id, u := range p.calls {
-		if u.pid.Equal(who) {
+		if u.pid.Equal(pid) {
 			p.callOver(id, u, &Reached{ID: id, Err: ErrDown}, now)
 		}
 	}
 	for id, u := range p.answers {
-		if u.pid.Equal(who) {
+		if u.pid.Equal(pid) {
 			delete(p.answers, id)
 			p.count(true, ErrDown)
 		}
 	}
 }
 
-// count counts how a call of ours, or of another's, ended.
+// count counts the result of a call: of this node's own, or, if rung is true, of another's.
 func (p *puncher) count(rung bool, err error) {
-	s := p.shown
+	s := p.published
 	counts := &s.Calls
 	if rung {
 		counts = &s.Rung
