@@ -1,11 +1,9 @@
 package node
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/troupe-p2p/troupe/node/admin"
@@ -95,41 +93,10 @@ func (n *Node) Attach() (*rpc.Client, error) {
 	return rpc.DialInProc(server), nil
 }
 
-// AdminAddr is where HTTP or WebSocket is served, as host:port; empty if nowhere.
+// AdminAddr is the address of HTTP and WebSocket, as host:port; empty if they are not served.
 func (n *Node) AdminAddr() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.sockets == nil {
-		return ""
+	if sockets := started(n, func() *admin.Sockets { return n.adminSockets }); sockets != nil {
+		return sockets.Addr()
 	}
-	return n.sockets.Addr()
-}
-
-// openAdmin opens the sockets of the admin API.
-func (n *Node) openAdmin(ctx context.Context) (err error) {
-	if !n.cfg.Admin.serves() {
-		return nil
-	}
-	n.sockets, err = admin.Open(ctx, admin.Config{
-		IPC: n.cfg.Admin.IPC, HTTP: n.cfg.Admin.HTTP, APIs: n.apis, Log: n.log, Journal: n.rt.Journal,
-	})
-	if err != nil {
-		return fmt.Errorf("admin API: %w", err)
-	}
-	return nil
-}
-
-// closeAdmin closes the sockets where the actor has not come to do it.
-func (n *Node) closeAdmin() {
-	if n.sockets != nil {
-		n.sockets.Close()
-	}
-}
-
-// adminProps makes the Props of the admin actor; not ok where there is nothing to serve.
-func (n *Node) adminProps() (props *actor.Props, ok bool, err error) {
-	if n.sockets == nil {
-		return nil, false, nil
-	}
-	return admin.Props(n.sockets, actor.WithDispatcher(n.rt.Dispatcher)), true, nil
+	return ""
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/troupe-p2p/troupe/node/bans"
+	"github.com/troupe-p2p/troupe/node/record"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -23,9 +24,8 @@ import (
 var (
 	// ErrUnknownProtocol: the node has no protocol of that name to add.
 	ErrUnknownProtocol = errors.New("no such protocol")
-	// ErrNoNAT: the node takes no part in hole punching, and leaves routers alone or has not
-	// heard of one yet.
-	ErrNoNAT = errors.New("nothing is known of routers or neighbours: the node leaves them alone, or still looks for some")
+	// ErrNoNAT: port mapping and hole punching are disabled, or have no result yet.
+	ErrNoNAT = errors.New("no NAT information: port mapping and hole punching are disabled or have not finished")
 )
 
 // defaultBan is how long a ban lasts that is given no time.
@@ -117,13 +117,13 @@ func (a *adminAPI) PeerEvents(ctx context.Context) (*rpc.Subscription, error) {
 	if !ok {
 		return nil, rpc.ErrNotificationsUnsupported
 	}
-	if err := a.n.tell(func() {}); err != nil {
+	if err := a.n.ifRunning(func() {}); err != nil {
 		return nil, err
 	}
 	sub := notifier.CreateSubscription()
 	listening, cancel := context.WithCancel(context.Background())
 	events := a.n.Subscribe(listening)
-	a.n.rt.Go(a.n.admin, func() {
+	a.n.rt.Go(a.n.pids.admin, func() {
 		defer cancel()
 		tellPeerEvents(notifier, sub, events)
 	})
@@ -243,12 +243,17 @@ func (a *adminAPI) Unban(target bans.Target) bool { return a.n.Unban(target) }
 
 // Nat is admin_nat: how things stand with the router, and with hole punching.
 func (a *adminAPI) Nat() (NATStatus, error) {
-	s := a.n.reachedNow(a.n.openedDesk())
+	s := a.n.natStatus()
 	if s.Status.Since.IsZero() && s.HolePunching == nil {
 		return s, ErrNoNAT
 	}
 	s.Written = a.n.rt.Clock.Now().UTC()
 	return s, nil
+}
+
+// natStatus is how the node is reached now. Before Start it is zero.
+func (n *Node) natStatus() record.NATStatus {
+	return started(n, n.record.Status)
 }
 
 // netAPI is namespace net, as far as it means something for a node without a chain.

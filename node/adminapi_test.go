@@ -175,7 +175,7 @@ func TestPeersByTheAdminAPI(t *testing.T) {
 	refused(t, client, "address", "admin_addPeer", strings.Split(other.URL(), "@")[0])
 	refused(t, client, "want a node's URL", "admin_removePeer", "192.0.2.1")
 	refused(t, client, "trusted", "admin_addTrustedPeer", "nobody")
-	refused(t, client, "routers or neighbours", "admin_nat")
+	refused(t, client, "no NAT information", "admin_nat")
 }
 
 func TestBansByTheAdminAPI(t *testing.T) {

@@ -48,16 +48,6 @@ func (n *Node) nodeView() nodeView {
 	return v
 }
 
-// listenAddr is the first address that the node listens on.
-func (n *Node) listenAddr() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.acceptors) == 0 {
-		return ""
-	}
-	return n.acceptors[0].ln.Addr().String()
-}
-
 // peerView is an element of the result of admin_peers.
 type peerView struct {
 	Enode   string   `json:"enode"`

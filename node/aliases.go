@@ -8,6 +8,8 @@ import (
 
 	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/datadir"
+	"github.com/troupe-p2p/troupe/node/peers"
+	"github.com/troupe-p2p/troupe/node/record"
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
@@ -60,6 +62,19 @@ func BanIP(addr netip.Addr) BanTarget { return bans.ByIP(addr) }
 // ParseBanTarget reads a node (its URL, its record or its ID in hex), an IP address, or a
 // network in CIDR notation.
 func ParseBanTarget(s string) (BanTarget, error) { return bans.ParseTarget(s) }
+
+// NATStatus says how a node is reached, see [ReadNATStatus] and admin_nat.
+type NATStatus = record.NATStatus
+
+// ReadNATStatus reads what the node with this data directory has written of how it is
+// reached. The error is fs.ErrNotExist if no node runs there, or nothing is known yet.
+func ReadNATStatus(dataDir string) (NATStatus, error) { return record.ReadStatus(dataDir) }
+
+// ReadRecord reads the record that a node with this data directory keeps there.
+func ReadRecord(dataDir string) (*enode.Node, error) { return record.Read(dataDir) }
+
+// DefaultDialRatio is the share of the peers that a node dials itself: one in three.
+const DefaultDialRatio = peers.DefaultDialRatio
 
 // KeyFile is the file in which a node with this data directory keeps its private key.
 func KeyFile(dataDir string) string { return datadir.KeyFile(dataDir) }

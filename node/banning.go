@@ -6,8 +6,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/bans"
+	"github.com/troupe-p2p/troupe/node/peers"
 )
 
 // Ban keeps a node or a network out for a time of at least a second. With a DataDir the ban
@@ -21,12 +21,12 @@ func (n *Node) Ban(target BanTarget, d time.Duration, reason string) error {
 	if d < time.Second {
 		return fmt.Errorf("ban %v: for %v, want at least a second", target, d)
 	}
-	if n.roster.markOf(target.ID).protected() {
+	if n.table.KnownOf(target.ID).Protected() {
 		return fmt.Errorf("ban %v: %w", target, ErrProtected)
 	}
 	n.ledger.Ban(target, d, reason)
-	n.log.Info("banned", "target", target, "for", d, "reason", reason)
-	n.bansChanged(&dropBanned{})
+	n.cfg.Logger.Info("banned", "target", target, "for", d, "reason", reason)
+	n.bansChanged(&peers.DropBanned{})
 	return nil
 }
 
@@ -35,7 +35,7 @@ func (n *Node) Ban(target BanTarget, d time.Duration, reason string) error {
 func (n *Node) Unban(target BanTarget) bool {
 	lifted := n.ledger.Lift(target)
 	if lifted {
-		n.log.Info("ban lifted", "target", target)
+		n.cfg.Logger.Info("ban lifted", "target", target)
 	}
 	n.bansChanged()
 	return lifted
@@ -48,20 +48,17 @@ func (n *Node) Bans() []Ban { return n.ledger.List() }
 // next ban, or when the node stops.
 func (n *Node) pardon(id enode.ID) {
 	if n.ledger.Lift(bans.ByID(id)) {
-		n.log.Info("ban lifted: the node is static or trusted now", "target", id)
+		n.cfg.Logger.Info("ban lifted: the node is static or trusted now", "target", id)
 	}
 }
 
 // bansChanged notifies the actors, if the node runs. They see earlier changes when they
 // start.
 func (n *Node) bansChanged(toPeers ...any) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.state != stateRunning {
-		return
-	}
-	supervise.Send(n.rt.System.Root, n.bans, &bans.Changed{})
-	for _, msg := range toPeers {
-		supervise.Send(n.rt.System.Root, n.peers, msg)
-	}
+	_ = n.ifRunning(func() {
+		n.rt.Send(n.pids.bans, &bans.Changed{})
+		for _, msg := range toPeers {
+			n.rt.Send(n.pids.peers, msg)
+		}
+	})
 }

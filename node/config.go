@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime"
@@ -19,6 +21,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/listen"
+	"github.com/troupe-p2p/troupe/node/peers"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -155,7 +159,7 @@ func (c Config) withDefaults() Config {
 		c.MaxPending = DefaultMaxPending
 	}
 	if c.DialRatio <= 0 {
-		c.DialRatio = DefaultDialRatio
+		c.DialRatio = peers.DefaultDialRatio
 	}
 	if c.MaxDialRate <= 0 {
 		c.MaxDialRate = DefaultMaxDialRate
@@ -172,11 +176,11 @@ func (c Config) withDefaults() Config {
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
-	if c.DialFrom == nil && c.Dial == nil && c.ListenFunc == nil && reusable {
-		c.DialFrom = dialTCPFrom
+	if c.DialFrom == nil && c.Dial == nil && c.ListenFunc == nil && listen.Reusable {
+		c.DialFrom = listen.DialFrom
 	}
 	if c.Dial == nil {
-		c.Dial = dialTCP
+		c.Dial = listen.Dial
 	}
 	if c.OwnAddrs == nil && c.ListenFunc == nil {
 		c.OwnAddrs = interfaceAddrs
@@ -185,7 +189,7 @@ func (c Config) withDefaults() Config {
 		c.OwnAddrs = func() ([]netip.Addr, error) { return nil, nil }
 	}
 	if c.ListenFunc == nil {
-		c.ListenFunc = listenTCP
+		c.ListenFunc = listen.TCP
 	}
 	if c.LookupHost == nil {
 		c.LookupHost = func(ctx context.Context, host string) ([]netip.Addr, error) {
@@ -199,20 +203,20 @@ func (c Config) withDefaults() Config {
 func (c Config) looks() bool { return c.Candidates != nil || c.Discovery.on() }
 
 // limits translates MaxPeers and what goes with it.
-func (c Config) limits() limits {
-	l := limits{peers: max(c.MaxPeers, 0)}
+func (c Config) limits() peers.Limits {
+	l := peers.Limits{Peers: max(c.MaxPeers, 0)}
 	if c.MaxPeers == 0 {
-		l.peers, l.loopback = DefaultMaxPeers, defaultMaxLoopback
+		l.Peers, l.Loopback = DefaultMaxPeers, defaultMaxLoopback
 	}
 	if c.looks() {
-		l.outbound = dialShare(l.peers, c.DialRatio)
+		l.Outbound = peers.DialShare(l.Peers, c.DialRatio)
 	}
-	l.perHost, l.perNetwork = sharesFor(l.peers)
+	l.PerHost, l.PerNetwork = peers.SharesFor(l.Peers)
 	if c.MaxPeersPerIP != 0 {
-		l.perHost = c.MaxPeersPerIP
+		l.PerHost = c.MaxPeersPerIP
 	}
 	if c.MaxPeersPerNetwork != 0 {
-		l.perNetwork = c.MaxPeersPerNetwork
+		l.PerNetwork = c.MaxPeersPerNetwork
 	}
 	return l
 }
@@ -239,4 +243,29 @@ func (c Config) check() error {
 		}
 	}
 	return nil
+}
+
+// interfaceAddrs are the addresses of the machine's interfaces.
+func interfaceAddrs() ([]netip.Addr, error) {
+	interfaces, err := net.InterfaceAddrs()
+	var list []netip.Addr
+	for _, a := range interfaces {
+		if prefix, ok := a.(*net.IPNet); ok {
+			if ip, ok := netip.AddrFromSlice(prefix.IP); ok {
+				list = append(list, ip.Unmap())
+			}
+		}
+	}
+	return list, err
+}
+
+// randFrom makes a source of numbers in [0, 1) that is seeded once from r: a configured
+// source of randomness may be slow, or belong to a test. It is for one goroutine at a time.
+func randFrom(r io.Reader) func() float64 {
+	var seed [16]byte
+	if _, err := io.ReadFull(r, seed[:]); err != nil {
+		return mathrand.Float64
+	}
+	source := mathrand.New(mathrand.NewPCG(binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:])))
+	return source.Float64
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/node/peers"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -42,7 +43,7 @@ type PeerInfo struct {
 // Peers lists the peers, in no particular order. It asks no actor, so that it answers
 // also when they are busy.
 func (n *Node) Peers() []PeerInfo {
-	members := n.roster.snapshot()
+	members := n.table.Snapshot()
 	list := make([]PeerInfo, len(members))
 	for i, m := range members {
 		list[i] = n.peerInfo(m)
@@ -51,16 +52,16 @@ func (n *Node) Peers() []PeerInfo {
 }
 
 // PeerCount is the number of peers.
-func (n *Node) PeerCount() int { return n.roster.size() }
+func (n *Node) PeerCount() int { return n.table.Size() }
 
-func (n *Node) peerInfo(m *member) PeerInfo {
-	l := m.link
-	mark := n.roster.markOf(m.id)
+func (n *Node) peerInfo(m *peers.Member) PeerInfo {
+	l := m.Link
+	mark := n.table.KnownOf(m.ID)
 	stats := l.Stats()
 	info := PeerInfo{
-		ID: m.id, Enode: urlOf(l), Name: l.Hello().Name,
+		ID: m.ID, Enode: urlOf(l), Name: l.Hello().Name,
 		LocalAddr: netaddr.Of(l.LocalAddr()), RemoteAddr: netaddr.Of(l.RemoteAddr()),
-		Inbound: l.Inbound(), Punched: m.punched, Static: mark.static, Trusted: mark.trusted,
+		Inbound: l.Inbound(), Punched: m.Punched, Static: mark.Static, Trusted: mark.Trusted,
 		Since: l.Started(), RTT: l.RTT(),
 		BytesIn: stats.BytesIn, BytesOut: stats.BytesOut,
 		MessagesIn: stats.MsgsIn, MessagesOut: stats.MsgsOut,
@@ -123,10 +124,17 @@ func urlOf(l *actors.Link) string {
 	return enode.NewV4(key, at.Addr().AsSlice(), port, port).URLv4()
 }
 
-// publishPeer tells the subscribers that a peer came or went.
-func (n *Node) publishPeer(kind EventKind, m *member, cause *Cause) {
+// publishPeer publishes that a peer came or went.
+func (n *Node) publishPeer(kind EventKind, m *peers.Member, cause *Cause) {
 	if n.hub.listened() {
 		n.hub.publish(Event{Kind: kind, Time: n.rt.Clock.Now(), Peer: n.peerInfo(m), Cause: cause})
+	}
+}
+
+// publishFailure publishes that a connection became no link.
+func (n *Node) publishFailure(p PeerInfo, err error) {
+	if n.hub.listened() {
+		n.hub.publish(Event{Kind: SetupFailed, Time: n.rt.Clock.Now(), Err: err, Peer: p})
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/datadir"
+	"github.com/troupe-p2p/troupe/node/setup"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -48,11 +49,11 @@ func Ping(ctx context.Context, key *ecdsa.PrivateKey, target *enode.Node) (PingR
 		}
 	}
 	cfg := Config{}.withDefaults()
-	c := connector{dial: cfg.Dial, lookup: cfg.LookupHost, found: func(enode.ID, []netip.Addr) {}}
+	c := setup.Connector{Dial: cfg.Dial, Lookup: cfg.LookupHost}
 	begin := time.Now()
-	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
+	connecting, cancel := context.WithTimeout(ctx, setup.ConnectTimeout)
 	defer cancel()
-	conn, err := c.connect(connecting, target)
+	conn, err := c.Connect(connecting, target)
 	if err != nil {
 		return r, err
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/node/listen"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
@@ -21,10 +24,10 @@ func TestLinkThroughNeighbour(t *testing.T) {
 		return func(c *Config) {
 			c.Listen = []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr(ip), 0)}
 			c.HolePunching.Private, c.Discovery.BootnodesV5 = true, boot
-			c.DialFrom = dialTCPFrom
+			c.DialFrom = listen.DialFrom
 			c.Dial = func(context.Context, netip.AddrPort) (net.Conn, error) {
 				dialed.Add(1)
-				return nil, errUndialed
+				return nil, errors.New("the test dials no node directly")
 			}
 		}
 	}
@@ -32,7 +35,7 @@ func TestLinkThroughNeighbour(t *testing.T) {
 	a := punchingNode(t, edit("127.0.0.2", relay.Self()))
 	b := punchingNode(t, edit("127.0.0.3", relay.Self()))
 	for _, n := range []*Node{a, b} {
-		within(t, "the neighbour knows where it is", func() bool {
+		actortest.Eventually(t, "the neighbour knows where it is", func() bool {
 			s, _ := n.HolePunching()
 			return s.Belief == punch.Open && len(s.Relays) > 0
 		})
@@ -49,7 +52,7 @@ func TestLinkThroughNeighbour(t *testing.T) {
 		return peers[i], true
 	}
 	var atA, atB PeerInfo
-	within(t, "the link, by either's call", func() bool {
+	actortest.Eventually(t, "the link, by either's call", func() bool {
 		var okA, okB bool
 		atA, okA = link(a, b)
 		atB, okB = link(b, a)
@@ -67,7 +70,7 @@ func TestLinkThroughNeighbour(t *testing.T) {
 	if dialed.Load() == 0 {
 		t.Error("it was not dialed before it was called")
 	}
-	within(t, "the call is counted", func() bool {
+	actortest.Eventually(t, "the call is counted", func() bool {
 		s, _ := a.HolePunching()
 		return s.Calls[punch.EndedLinked] > 0
 	})

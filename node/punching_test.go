@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,9 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/rlp"
 
-	"github.com/troupe-p2p/troupe/actors/supervise"
-	"github.com/troupe-p2p/troupe/nat"
-	"github.com/troupe-p2p/troupe/node/bans"
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -90,9 +87,9 @@ func entryOf(t *testing.T, n *enode.Node) (belief punch.NAT) {
 func TestWhatNeighboursSeeIsSaid(t *testing.T) {
 	log := &beliefLog{Handler: slog.DiscardHandler}
 	n := punchingNode(t, func(c *Config) { c.Logger = slog.New(log) })
-	port := n.listenPort()
+	port := n.sockets.Port()
 	unknown := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
-	udp, tcp := addrPort("30.1.2.3:3001"), addrPort("30.1.2.3:3000")
+	udp, tcp := netip.MustParseAddrPort("30.1.2.3:3001"), netip.MustParseAddrPort("30.1.2.3:3000")
 	events := n.Subscribe(t.Context())
 	next := func(kind EventKind) Event {
 		t.Helper()
@@ -122,9 +119,9 @@ func TestWhatNeighboursSeeIsSaid(t *testing.T) {
 		{punch.State{Belief: punch.AddressDependent, Observed: udp, TCP: tcp}, udp, tcp},
 		{punch.State{}, unknown, unknown},
 	} {
-		n.toAnnouncer(&punchChanged{state: step.say})
+		n.record.PunchChanged(step.say)
 		step.say.Calls = map[string]uint64{"linked": 1}
-		n.toAnnouncer(&punchChanged{state: step.say}) // nothing to tell: what comes next shows it
+		n.record.PunchChanged(step.say) // nothing to tell: what comes next shows it
 		if got := next(ReachabilityChanged).HolePunching; got.Belief != step.say.Belief || got.Observed != step.say.Observed || got.TCP != step.say.TCP {
 			t.Errorf("told of %+v, want %+v", got, step.say)
 		}
@@ -142,9 +139,13 @@ func TestWhatNeighboursSeeIsSaid(t *testing.T) {
 		t.Errorf("its URL is %s, want %s", url, n.LocalURL())
 	}
 	halt(t, n)
-	for i, kind := range []punch.NAT{punch.EndpointIndependent, punch.AddressDependent, punch.Unknown} {
-		if len(log.lines) != 3 || log.lines[i] != beliefs[kind] {
-			t.Fatalf("the log says %q", log.lines)
+	want := []string{"behind a NAT with endpoint-independent mapping", "behind a NAT with address-dependent mapping", "NAT unknown"}
+	if len(log.lines) != len(want) {
+		t.Fatalf("the log says %q", log.lines)
+	}
+	for i, begin := range want {
+		if !strings.HasPrefix(log.lines[i], begin) {
+			t.Errorf("the log says %q, want %q", log.lines[i], begin)
 		}
 	}
 }
@@ -152,11 +153,11 @@ func TestWhatNeighboursSeeIsSaid(t *testing.T) {
 // TestWhoNeedsNoHelp: the operator's word makes the node open, and it says so itself.
 func TestWhoNeedsNoHelp(t *testing.T) {
 	n := punchingNode(t, func(c *Config) { c.NAT = "extip:30.1.2.3" })
-	within(t, "the record says that it is open", func() bool { return entryOf(t, n.Self()) == punch.Open })
+	actortest.Eventually(t, "the record says that it is open", func() bool { return entryOf(t, n.Self()) == punch.Open })
 	if s, ok := n.HolePunching(); !ok || s.Belief != punch.Open {
 		t.Errorf("it believes %+v, %v", s, ok)
 	}
-	if at, _ := n.Self().UDPEndpoint(); at != netip.AddrPortFrom(netip.MustParseAddr("30.1.2.3"), n.udpPort()) {
+	if at, _ := n.Self().UDPEndpoint(); at != netip.AddrPortFrom(netip.MustParseAddr("30.1.2.3"), n.sockets.UDPPort()) {
 		t.Errorf("the record says %v", at)
 	}
 }
@@ -165,7 +166,7 @@ func TestWhoNeedsNoHelp(t *testing.T) {
 func TestFileWithoutRouter(t *testing.T) {
 	dir := t.TempDir()
 	n := punchingNode(t, func(c *Config) { c.DataDir = dir })
-	within(t, "the file is there", func() bool {
+	actortest.Eventually(t, "the file is there", func() bool {
 		s, err := ReadNATStatus(dir)
 		return err == nil && s.HolePunching != nil && s.HolePunching.Belief == punch.Unknown && s.Status.Since.IsZero()
 	})
@@ -191,7 +192,7 @@ func TestWhoTakesNoPart(t *testing.T) {
 			if s, ok := n.HolePunching(); ok {
 				t.Errorf("%+v", s)
 			}
-			if _, ok := n.rt.System.ProcessRegistry.GetLocal(n.puncher.Id); ok {
+			if _, ok := n.rt.System.ProcessRegistry.GetLocal(n.pids.puncher.Id); ok {
 				t.Error("there is a puncher")
 			}
 		})
@@ -211,26 +212,11 @@ func TestOwnAddressOnTheInternet(t *testing.T) {
 	if at, _ := n.Self().UDPEndpoint(); at.Addr() != netip.MustParseAddr("30.1.1.1") {
 		t.Errorf("the record says %v", at)
 	}
-	n.toAnnouncer(&punchChanged{state: punch.State{Belief: punch.EndpointIndependent, Observed: addrPort("30.1.2.3:3001")}})
-	within(t, "the record says what neighbours see", func() bool {
+	n.record.PunchChanged(punch.State{Belief: punch.EndpointIndependent, Observed: netip.MustParseAddrPort("30.1.2.3:3001")})
+	actortest.Eventually(t, "the record says what neighbours see", func() bool {
 		at, _ := n.Self().UDPEndpoint()
-		return at == addrPort("30.1.2.3:3001")
+		return at == netip.MustParseAddrPort("30.1.2.3:3001")
 	})
-}
-
-// within waits for something that nobody tells.
-func within(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(time.Minute)
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatalf("did not come about: %s", what)
-		}
-	}
 }
 
 // TestNeighbourSaysWhereWeAre: two nodes on this machine, one of which knows the other.
@@ -241,12 +227,12 @@ func TestNeighbourSaysWhereWeAre(t *testing.T) {
 		private(c)
 		c.Discovery.BootnodesV5 = []*enode.Node{first.Self()}
 	})
-	want := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), second.udpPort())
-	within(t, "it knows what its neighbour sees", func() bool {
+	want := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), second.sockets.UDPPort())
+	actortest.Eventually(t, "it knows what its neighbour sees", func() bool {
 		s, ok := second.HolePunching()
 		return ok && s.Observed == want && s.Belief == punch.Open && len(s.Relays) == 1 && s.Relays[0] == first.ID()
 	})
-	within(t, "its record says so", func() bool { return entryOf(t, second.Self()) == punch.Open })
+	actortest.Eventually(t, "its record says so", func() bool { return entryOf(t, second.Self()) == punch.Open })
 }
 
 // TestWhoIsShunned: who is banned, or outside of the networks that the node talks to, says HELLO in vain.
@@ -260,18 +246,18 @@ func TestWhoIsShunned(t *testing.T) {
 		t.Fatal(err)
 	}
 	answered := func(from string) bool {
-		return len(n.desk.Handle(other, netip.MustParseAddrPort(from), append([]byte{1}, hello...))) > 0
+		return len(n.punch.Handle(other, netip.MustParseAddrPort(from), append([]byte{1}, hello...))) > 0
 	}
 	if !answered("30.1.1.10:30303") || answered("31.1.1.10:30303") {
 		t.Error("the networks don't say who is answered")
 	}
-	if err := n.Ban(bans.ByIP(netip.MustParseAddr("30.1.1.11")), time.Hour, ""); err != nil {
+	if err := n.Ban(BanIP(netip.MustParseAddr("30.1.1.11")), time.Hour, ""); err != nil {
 		t.Fatal(err)
 	}
 	if !answered("30.1.1.10:30303") || answered("30.1.1.11:30303") {
 		t.Error("a banned address is answered")
 	}
-	if err := n.Ban(bans.ByID(other.ID()), time.Hour, ""); err != nil {
+	if err := n.Ban(BanID(other.ID()), time.Hour, ""); err != nil {
 		t.Fatal(err)
 	}
 	if answered("30.1.1.10:30303") {
@@ -290,49 +276,5 @@ func TestOwnAddresses(t *testing.T) {
 	}
 	if slices.ContainsFunc(own, netip.Addr.IsUnspecified) {
 		t.Errorf("no machine is at one of %v", own)
-	}
-}
-
-// fromOutside is a connection from the Internet, as far as its address tells.
-type fromOutside struct {
-	net.Conn
-	ip    net.IP
-	taken func() // somebody reads from it
-}
-
-func (c *fromOutside) RemoteAddr() net.Addr { return &net.TCPAddr{IP: c.ip, Port: 30303} }
-
-func (c *fromOutside) Read(b []byte) (int, error) {
-	c.taken()
-	return c.Conn.Read(b)
-}
-
-// TestHolesProveNoMapping: who comes in through a hole is let in like anybody else, but says
-// nothing of what a router maps.
-func TestHolesProveNoMapping(t *testing.T) {
-	n := punchingNode(t, func(c *Config) { c.NAT = "extip:30.1.2.3" })
-	for i, tt := range []struct {
-		name   string
-		take   func(net.Conn)
-		proves bool
-	}{
-		{"a hole", n.takeIn, false},
-		{"the listener", func(conn net.Conn) {
-			n.intake <- struct{}{}
-			supervise.Send(n.rt.System.Root, n.handshakes, &accepted{conn: conn})
-		}, true},
-	} {
-		near, far := net.Pipe()
-		defer far.Close()
-		taken := make(chan struct{})
-		tt.take(&fromOutside{Conn: near, ip: net.IPv4(30, 9, byte(i), 9), taken: sync.OnceFunc(func() { close(taken) })})
-		select {
-		case <-taken:
-		case <-time.After(time.Minute):
-			t.Fatalf("%s: nobody takes the connection", tt.name)
-		}
-		if proved := n.heard[nat.TCP].Load() != 0; proved != tt.proves {
-			t.Errorf("%s: taken for a mapping is %v", tt.name, proved)
-		}
 	}
 }

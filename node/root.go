@@ -9,38 +9,26 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
-	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/discovery"
-)
-
-// The names of the root's children.
-const (
-	bansName       = "bans"
-	announcerName  = "announcer"
-	natName        = "nat"
-	discoveryName  = "discovery"
-	puncherName    = "puncher"
-	peersName      = "peers"
-	handshakesName = "handshakes"
-	candidatesName = "candidates"
-	dialerName     = "dialer"
-	listenerName   = "listener"
+	"github.com/troupe-p2p/troupe/node/peers"
+	"github.com/troupe-p2p/troupe/node/record"
+	"github.com/troupe-p2p/troupe/node/setup"
 )
 
 const (
 	// stepTimeout is what each child gets to stop.
 	stepTimeout = 500 * time.Millisecond
-	// drainTimeout is what peers get: a link has one second for its farewell, and two
-	// more for the remote to close.
+	// drainTimeout is what peers gets: a link has one second for its Disconnect, and two more
+	// for the remote to close.
 	drainTimeout = 3300 * time.Millisecond
-	// leaveTimeout is what the NAT actor gets to delete its mappings, and discovery to end
-	// the library's goroutines. They begin at once, so that this passes beside the farewell
-	// of peers.
+	// leaveTimeout is what the NAT actor gets to delete its mappings, and discovery to end the
+	// library's goroutines. They begin at once, so that this passes beside the Disconnects of
+	// peers.
 	leaveTimeout = 3200 * time.Millisecond
 )
 
-// root starts the node's actors, restarts those that fail, and stops them in reverse. It
-// stands in a keeper, and its state outside: see tree.
+// root starts the node's actors, restarts those that fail, and stops them in reverse order. A
+// crash replaces it while its children live; its state is in tree.
 type root struct {
 	n    *Node
 	tree *tree
@@ -80,35 +68,35 @@ func (r *root) Receive(ctx actor.Context) {
 	case *stepOverdue:
 		r.skip(ctx, msg.child)
 	case *actor.Stopping:
-		r.quiet()
+		r.stopTimers()
 	case *actor.Stopped:
 		r.record(ctx.Self(), supervise.Stopped, "")
 		r.n.stopped()
 	}
 }
 
-// start brings up the children, so that each finds those it talks to. The order is kept
-// for the way back.
+// start starts the children. Each comes after those that it sends messages to. They stop in
+// the reverse order.
 func (r *root) start(ctx actor.Context) {
 	n := r.n
 	r.record(ctx.Self(), supervise.Started, "")
-	r.spawn(ctx, bansName, bans.Props(bans.Config{Runtime: n.rt, Ledger: n.ledger, File: bans.File(n.cfg.DataDir), Logger: n.log}))
-	r.spawn(ctx, announcerName, n.rt.Props(func() actor.Actor { return &announcer{n: n} }))
-	r.startUnless(ctx, natName, n.natProps)
-	r.startUnless(ctx, discoveryName, n.discoveryProps)
-	r.startUnless(ctx, puncherName, n.puncherProps)
-	supervise.Send(ctx, n.announcer, &puncherUp{})
+	r.spawn(ctx, bansName, n.bansProps())
+	r.spawn(ctx, announcerName, n.record.Props())
+	r.spawnIfNeeded(ctx, natName, n.natProps)
+	r.spawnIfNeeded(ctx, discoveryName, n.discoveryProps)
+	r.spawnIfNeeded(ctx, puncherName, n.puncherProps)
+	supervise.Send(ctx, n.pids.announcer, &record.PuncherUp{})
 	for _, m := range n.offer.Load().Mounted {
 		r.spawnService(ctx, m)
 	}
 	r.spawn(ctx, peersName, n.peersProps())
-	r.spawn(ctx, handshakesName, n.handshakesProps())
+	r.spawn(ctx, handshakesName, n.setup.Props())
 	if n.cfg.Candidates != nil {
-		r.spawn(ctx, candidatesName, n.candidatesProps())
+		r.spawn(ctx, candidatesName, n.dialer.IteratorProps())
 	}
-	r.spawn(ctx, dialerName, n.rt.Props(func() actor.Actor { return &dialer{n: n} }))
-	r.spawn(ctx, listenerName, n.rt.Props(func() actor.Actor { return &listener{n: n} }))
-	r.startUnless(ctx, adminName, n.adminProps)
+	r.spawn(ctx, dialerName, n.dialer.Props())
+	r.spawn(ctx, listenerName, n.listenerProps())
+	r.spawnIfNeeded(ctx, adminName, n.adminProps)
 	r.tree.chaos = make([]Timer, len(n.cfg.Chaos))
 	for i := range n.cfg.Chaos {
 		r.armChaos(ctx, i)
@@ -116,8 +104,8 @@ func (r *root) start(ctx actor.Context) {
 	close(n.up)
 }
 
-// startUnless starts a child that not every node has, unless this one has no use for it.
-func (r *root) startUnless(ctx actor.Context, name string, make func() (*actor.Props, bool, error)) {
+// spawnIfNeeded starts a child that not every node has, if make returns true.
+func (r *root) spawnIfNeeded(ctx actor.Context, name string, make func() (*actor.Props, bool, error)) {
 	props, ok, err := make()
 	if err != nil {
 		panic(fmt.Errorf("%s: %w", name, err)) // the configuration was checked
@@ -134,29 +122,28 @@ func (r *root) spawn(ctx actor.Context, name string, props *actor.Props) {
 func (r *root) spawnAs(ctx actor.Context, name string, props *actor.Props, policy *supervise.Policy) {
 	pid, err := ctx.SpawnNamed(props, name)
 	if err != nil {
-		panic(fmt.Errorf("spawn %s: %w", name, err)) // the names are ours alone
+		panic(fmt.Errorf("spawn %s: %w", name, err)) // no other actor uses these names
 	}
 	r.tree.children = append(r.tree.children, pid)
 	r.tree.Adopt(pid, policy)
 	r.record(pid, supervise.Started, "")
 }
 
-// stop begins the way back; a second call changes nothing.
+// stop begins to stop the children. A second call changes nothing.
 func (r *root) stop(ctx actor.Context) {
 	if !r.tree.stopping {
 		r.tree.stopping = true
-		r.n.roster.close()
-		r.quiet()
-		r.tree.Release(r.n.nat)
-		r.tree.Release(r.n.discovery)
-		supervise.Send(ctx, r.n.nat, &nat.Leave{})
-		supervise.Send(ctx, r.n.discovery, &discovery.Leave{})
+		r.n.table.Close()
+		r.stopTimers()
+		r.tree.Release(r.n.pids.nat)
+		r.tree.Release(r.n.pids.discovery)
+		supervise.Send(ctx, r.n.pids.nat, &nat.Leave{})
+		supervise.Send(ctx, r.n.pids.discovery, &discovery.Leave{})
 		r.stopLast(ctx)
 	}
 }
 
-// quiet ends the timers.
-func (r *root) quiet() {
+func (r *root) stopTimers() {
 	for _, t := range r.tree.chaos {
 		t.Stop()
 	}
@@ -175,39 +162,38 @@ func (r *root) stopLast(ctx actor.Context) {
 	child := t.children[len(t.children)-1]
 	timeout := stepTimeout
 	switch child.Id {
-	case r.n.nat.Id, r.n.discovery.Id: // were told at the beginning
+	case r.n.pids.nat.Id, r.n.pids.discovery.Id: // stop was sent them at the beginning
 		timeout = leaveTimeout
-	case r.n.peers.Id:
+	case r.n.pids.peers.Id:
 		timeout = drainTimeout
-		supervise.Send(ctx, child, &drain{})
-	case r.n.handshakes.Id:
-		supervise.Send(ctx, child, &drain{})
+		supervise.Send(ctx, child, &peers.Drain{})
+	case r.n.pids.handshakes.Id:
+		supervise.Send(ctx, child, &setup.Drain{})
 	default:
 		t.Release(child)
 		ctx.Stop(child)
 	}
-	self, system := ctx.Self(), ctx.ActorSystem()
-	t.overdue = r.n.rt.Clock.AfterFunc(timeout, func() { supervise.Send(system.Root, self, &stepOverdue{child: child}) })
+	t.overdue = r.n.rt.After(timeout, ctx.Self(), &stepOverdue{child: child})
 }
 
 func (r *root) childGone(ctx actor.Context, who *actor.PID) {
 	r.record(who, supervise.Stopped, "")
-	if same(who, r.n.nat) {
-		r.n.natGone.Store(true)
+	if supervise.Same(who, r.n.pids.nat) {
+		r.n.record.NATGone()
 	}
 	if r.current(who) {
 		r.tree.overdue.Stop()
 		r.next(ctx)
-	} else { // one that was told before its turn, or whose protocol was removed
-		r.tree.children = slices.DeleteFunc(r.tree.children, func(c *actor.PID) bool { return same(c, who) })
+	} else { // it stopped before its turn, or its protocol was removed
+		r.tree.children = slices.DeleteFunc(r.tree.children, func(c *actor.PID) bool { return supervise.Same(c, who) })
 	}
 }
 
-// skip goes on without a child that doesn't stop. It is stopped the hard way, and the
-// root waits for it at the very end.
+// skip goes on without a child that does not stop. The child is stopped by the runtime, and
+// the root waits for it at the very end.
 func (r *root) skip(ctx actor.Context, child *actor.PID) {
 	if r.current(child) {
-		r.n.log.Warn("actor has not stopped in time", "actor", supervise.Path(child))
+		r.n.cfg.Logger.Warn("actor did not stop in time", "actor", supervise.Path(child))
 		r.tree.Release(child)
 		ctx.Stop(child)
 		r.next(ctx)
@@ -217,7 +203,7 @@ func (r *root) skip(ctx actor.Context, child *actor.PID) {
 // current says whether a child is the one that is being stopped.
 func (r *root) current(child *actor.PID) bool {
 	c := r.tree.children
-	return r.tree.stopping && len(c) > 0 && same(c[len(c)-1], child)
+	return r.tree.stopping && len(c) > 0 && supervise.Same(c[len(c)-1], child)
 }
 
 func (r *root) next(ctx actor.Context) {
@@ -230,10 +216,7 @@ func (r *root) record(pid *actor.PID, event, reason string) {
 }
 
 func (r *root) armChaos(ctx actor.Context, i int) {
-	self, system := ctx.Self(), ctx.ActorSystem()
-	r.tree.chaos[i] = r.n.rt.Clock.AfterFunc(r.n.cfg.Chaos[i].Interval, func() {
-		supervise.Send(system.Root, self, &chaosDue{index: i})
-	})
+	r.tree.chaos[i] = r.n.rt.After(r.n.cfg.Chaos[i].Interval, ctx.Self(), &chaosDue{index: i})
 }
 
 // inject makes the actors of this node that match panic, each in its own turn.

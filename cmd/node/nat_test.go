@@ -62,7 +62,7 @@ func TestNATCommandReadsWhatTheNodeWrote(t *testing.T) {
 	if err := os.WriteFile(file, text[1:], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stdout, _ := shell(nil, "nat", "--datadir", dir, "--nat", "none"); !strings.Contains(stdout, "Search problems:\n  - how the node is reached") {
+	if _, stdout, _ := shell(nil, "nat", "--datadir", dir, "--nat", "none"); !strings.Contains(stdout, "Search problems:\n  - NAT status ") {
 		t.Errorf("with an invalid file: %s", stdout)
 	}
 }

@@ -1,0 +1,59 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/ethereum/go-ethereum/p2p/discover"
+	"github.com/ethereum/go-ethereum/p2p/dnsdisc"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+// Discovery says how a node finds other nodes, and is found. discovery.Preset has the values
+// for public networks.
+type Discovery struct {
+	// V4 and V5 are the versions of the node discovery protocol to speak.
+	V4, V5 bool
+	// Port is the UDP port. Zero: the number of the TCP port, on each listening address.
+	Port uint16
+	// Bootnodes are the nodes that v4 asks first, BootnodesV5 those of v5.
+	Bootnodes, BootnodesV5 []*enode.Node
+	// DNS are lists of nodes to read, enrtree:// URLs (EIP-1459).
+	DNS []string
+
+	// ListenFunc opens a UDP socket. Nil: a real one.
+	ListenFunc func(ctx context.Context, on netip.AddrPort) (discover.UDPConn, error)
+	// Resolver reads the lists. Nil: the system's.
+	Resolver dnsdisc.Resolver
+}
+
+func (d *Discovery) speaks() bool { return d != nil && (d.V4 || d.V5) }
+
+// on says whether there is any source of nodes.
+func (d *Discovery) on() bool { return d.speaks() || d != nil && len(d.DNS) > 0 }
+
+// check returns an error for a bootnode or a list that is wrong.
+func (d *Discovery) check() error {
+	if d == nil {
+		return nil
+	}
+	for _, n := range append(append([]*enode.Node{}, d.Bootnodes...), d.BootnodesV5...) {
+		if n == nil {
+			return errors.New("node config: a bootnode is missing")
+		}
+		if n.Hostname() != "" {
+			continue // checked when it is looked up
+		}
+		if err := n.ValidateComplete(); err != nil {
+			return fmt.Errorf("node config: bootnode %v: %w", n, err)
+		}
+	}
+	for _, list := range d.DNS {
+		if _, _, err := dnsdisc.ParseURL(list); err != nil {
+			return fmt.Errorf("node config: list of nodes %q: %w", list, err)
+		}
+	}
+	return nil
+}

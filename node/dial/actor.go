@@ -1,0 +1,187 @@
+package dial
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/node/discovery"
+	"github.com/troupe-p2p/troupe/node/peers"
+	"github.com/troupe-p2p/troupe/node/setup"
+)
+
+// maxPause is how long the dialer sleeps at most.
+const maxPause = time.Hour
+
+// dialer is the actor around the plan.
+type dialer struct {
+	*Dialer
+	timer supervise.Timer
+	// lastErr is what was logged of a static node, so that each reason is logged once.
+	lastErr map[enode.ID]string
+
+	sources []*source
+	report  reporter
+}
+
+func (d *dialer) Receive(ctx actor.Context) {
+	now := d.Runtime.Clock.Now()
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		d.start(ctx, now)
+	case *AddStatic:
+		d.plan.add(msg.Node, d.Table.Member(msg.Node.ID()) != nil, now)
+	case *RemoveStatic:
+		d.remove(ctx, msg.ID)
+	case *peers.LinkUp:
+		d.plan.linked(msg.ID, msg.Inbound, now)
+		delete(d.lastErr, msg.ID)
+	case *peers.LinkDown:
+		d.plan.unlinked(msg, now)
+	case *peers.SetupEnded:
+		d.plan.ended(msg.Ticket, outcomeOfDial(msg.Err), now)
+		if msg.Punched && msg.Err == nil {
+			d.plan.stats.addPunched()
+		}
+		d.explain(msg)
+	case *discovery.Candidate:
+		d.consider(msg, now)
+	case *discovery.Resolved:
+		d.relocate(msg, now)
+	case *due:
+	case *actor.Stopping, *actor.Restarting:
+		d.timer.Stop()
+		return
+	default:
+		return
+	}
+	d.proceed(ctx, now)
+}
+
+func (d *dialer) start(ctx actor.Context, now time.Time) {
+	d.lastErr = map[enode.ID]string{}
+	d.plan.began(now)
+	if d.Candidates != nil {
+		d.sources = append(d.sources, &source{pid: d.Iterator, own: true})
+	}
+	if d.Discovery != nil {
+		d.sources = append(d.sources, &source{pid: d.Discovery})
+	}
+	for _, s := range d.sources {
+		s.withdraw(ctx) // what an earlier incarnation asked for
+	}
+}
+
+// proceed does what is due now, and sets the timer for what comes next.
+func (d *dialer) proceed(ctx actor.Context, now time.Time) {
+	room := d.Table.DialRoom(d.plan.starved(now))
+	for _, next := range d.plan.start(now, room.Dials()) {
+		supervise.Send(ctx, d.Setup, &setup.StartDial{Node: next.node, Ticket: next.ticket})
+	}
+	if d.Resolves {
+		for _, n := range d.plan.lost(now) {
+			supervise.Send(ctx, d.Discovery, &discovery.Resolve{Node: n, To: ctx.Self()})
+		}
+	}
+	wait := maxPause // there always is a timer, which spares the cases without one
+	if starved := d.plan.starvesIn(now); starved > 0 {
+		wait = min(wait, starved)
+	}
+	if dials, ok := d.plan.wait(now, room.Dials()); ok {
+		wait = min(wait, dials)
+	}
+	if d.looks() {
+		wait = min(wait, d.ask(ctx, room, now), d.reportSearch(room, now))
+	}
+	d.plan.stats.setGauges(len(d.plan.active), len(d.plan.waiting), len(d.plan.targets))
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.timer = d.Runtime.After(wait, ctx.Self(), &due{})
+}
+
+// ask asks the sources for candidates if there is room for peers. It returns the time until
+// the next look.
+func (d *dialer) ask(ctx actor.Context, room peers.Room, now time.Time) time.Duration {
+	missing := maxCandidates - len(d.plan.waiting)
+	if room.Free() <= 0 || missing <= 0 {
+		// Otherwise the sources would go on searching for nodes that are not dialed.
+		for _, s := range d.sources {
+			if s.outstanding > 0 {
+				s.withdraw(ctx)
+			}
+		}
+		return maxPause
+	}
+	again := maxPause
+	for _, s := range d.sources {
+		if wait := s.wait(now); wait > 0 {
+			again = min(again, wait)
+			continue
+		}
+		s.ask(ctx, (missing+len(d.sources)-1)/len(d.sources), now)
+		again = min(again, s.wait(now))
+	}
+	return again
+}
+
+// consider offers a candidate to the plan.
+func (d *dialer) consider(msg *discovery.Candidate, now time.Time) {
+	useful := d.plan.offer(msg.Node, now) == nil
+	for _, s := range d.sources {
+		if s.own == (msg.Source == sourceConfig) {
+			s.received(useful)
+		}
+	}
+}
+
+// relocate takes the newest record of a static node.
+func (d *dialer) relocate(msg *discovery.Resolved, now time.Time) {
+	if msg.Node == nil {
+		return
+	}
+	if addrs := d.plan.relocate(msg.Node, now); addrs != nil {
+		d.Table.Locate(msg.ID, addrs)
+		d.Logger.Info("static node has another address", "id", msg.ID.TerminalString(), "addr", netaddr.Endpoints(msg.Node))
+	}
+}
+
+// reportSearch logs from time to time how the search goes, while there are few peers. It
+// returns the time until the next look.
+func (d *dialer) reportSearch(room peers.Room, now time.Time) time.Duration {
+	looking := room.Free() > 0 && room.Outbound < fewPeers
+	if d.report.due(looking, now) {
+		d.Logger.Info("looking for peers", append([]any{
+			"peers", d.Table.Size(), "under_way", len(d.plan.active), "waiting", len(d.plan.waiting),
+		}, d.plan.stats.snapshot().since(d.report.base).attrs()...)...)
+	}
+	if !looking {
+		d.report.base = d.plan.stats.snapshot()
+		return maxPause
+	}
+	return d.report.next.Sub(now)
+}
+
+func (d *dialer) remove(ctx actor.Context, id enode.ID) {
+	delete(d.lastErr, id)
+	if ticket := d.plan.remove(id); ticket != 0 {
+		supervise.Send(ctx, d.Setup, &setup.CancelDial{Ticket: ticket})
+	}
+}
+
+// explain logs why a static node has no link: the first time, and when the reason changes. A
+// dial that crossed one of the other side is no failure.
+func (d *dialer) explain(msg *peers.SetupEnded) {
+	if msg.Err == nil || !d.Table.KnownOf(msg.ID).Static || d.Table.Member(msg.ID) != nil {
+		return
+	}
+	text := msg.Err.Error()
+	if d.lastErr[msg.ID] == text {
+		return
+	}
+	d.lastErr[msg.ID] = text
+	d.Logger.Info("static node not reached, will try again", "id", msg.ID.TerminalString(), "reason", text)
+}

@@ -1,0 +1,31 @@
+// Package dial decides which nodes to dial, and when: the static nodes until there is a link
+// to each, and candidates from discovery and Config.Candidates while there is room.
+//
+// [plan] is a plain value. It is told what happened and what time it is, and says what to dial
+// now, why a candidate is not dialed, and when to look again. The dialer is the actor around
+// it.
+//
+// # Who talks to whom
+//
+//   - The dialer asks its sources (the discovery actor, and the iterator actor that reads
+//     Config.Candidates) for nodes by *discovery.Request, as many as it has use for, and gets
+//     *discovery.Candidate.
+//   - It sends setup *setup.StartDial and *setup.CancelDial, and gets *peers.LinkUp,
+//     *peers.LinkDown and, for each dial, *peers.SetupEnded from peers.
+//   - It asks discovery by *discovery.Resolve where a static node is that does not answer.
+//   - Node's methods send *[AddStatic] and *[RemoveStatic].
+//
+// # Invariants
+//
+//   - D1: at most one dial at a time to a node, and to an endpoint. At most Config.PerSecond
+//     dials begin within any second. A quarter of the dials under way is kept for static nodes.
+//   - D2: static nodes are dialed until there is a link: after 1 s, doubling to a minute.
+//   - D3: at most 64 candidates wait.
+//   - D4: after a dial or a link, a node is not dialed for a pause that depends on the outcome
+//     (see outcome), and where nothing answered, neither is its address. 8192 nodes and as many
+//     places are remembered.
+//   - D5: a third of the peers is for dials; more when no node has dialed us for three minutes.
+//   - D6: 'looking for peers' is logged while fewer than three were found.
+//   - D7: a dial that fails is followed by one call through NATs (package setup).
+//   - The plan outlives the dialer. A crash of either actor ends no link and forgets nothing.
+package dial

@@ -1,0 +1,78 @@
+package dial
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/discovery"
+)
+
+// sourceConfig is the source of candidates from Config.Candidates.
+const sourceConfig = "config"
+
+// iterator reads Config.Candidates as fast as the dialer asks for nodes. It speaks the
+// messages of the discovery actor. Reading blocks, so that a goroutine does it, one node at a
+// time; Dialer.reading excludes the goroutine of an earlier incarnation.
+type iterator struct {
+	*Dialer
+	to      *actor.PID
+	credit  int
+	reading bool // a goroutine of this incarnation reads
+	ended   bool // there are no more nodes
+}
+
+// IteratorProps makes the actor that reads Config.Candidates.
+func (d *Dialer) IteratorProps() *actor.Props {
+	return d.Runtime.Props(func() actor.Actor { return &iterator{Dialer: d} })
+}
+
+func (i *iterator) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *discovery.Request:
+		i.request(msg)
+	case *nextNode:
+		i.next(ctx, msg.node)
+	case *actor.Stopping:
+		i.Candidates.Close() // which ends the goroutine
+		return
+	default:
+		return
+	}
+	i.read(ctx)
+}
+
+func (i *iterator) request(msg *discovery.Request) {
+	if i.to = msg.To; msg.N <= 0 {
+		i.credit = 0
+		return
+	}
+	i.credit = min(i.credit+msg.N, discovery.MaxCredit)
+}
+
+// next passes a node on. It drops a node that the dialer has no use for any more.
+func (i *iterator) next(ctx actor.Context, found *enode.Node) {
+	i.reading, i.ended = false, found == nil
+	if !i.ended && i.credit > 0 {
+		i.credit--
+		supervise.Send(ctx, i.to, &discovery.Candidate{Node: found, Source: sourceConfig})
+	}
+}
+
+// read begins to read the next node, if the dialer has asked for one.
+func (i *iterator) read(ctx actor.Context) {
+	if i.credit <= 0 || i.reading || i.ended {
+		return
+	}
+	i.reading = true
+	d, self := i.Dialer, ctx.Self()
+	d.Runtime.Go(self, func() {
+		d.reading.Lock()
+		defer d.reading.Unlock()
+		next := &nextNode{}
+		if d.Candidates.Next() {
+			next.node = d.Candidates.Node()
+		}
+		d.Runtime.Send(self, next)
+	})
+}

@@ -1,0 +1,230 @@
+package peers
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/node/bans"
+	"github.com/troupe-p2p/troupe/node/offer"
+	"github.com/troupe-p2p/troupe/node/refusal"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// owner is the peers actor: it owns the links. It keeps no state of its own, so that a crash
+// replaces it while the links live.
+type owner struct{ *shared }
+
+func (o *owner) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		o.armRotation(ctx)
+	case *Establish:
+		o.establish(ctx, msg)
+	case *SetupEnded:
+		o.setupEnded(ctx, msg)
+	case *actors.LinkEnded:
+		o.linkEnded(ctx, msg)
+	case *Drop:
+		if m := o.Table.Member(msg.ID); m != nil {
+			m.Link.Disconnect(wire.DiscRequested, nil)
+		}
+	case *DropProtocol:
+		o.dropProtocol(msg.Mounted)
+	case *DropBanned:
+		o.dropBanned()
+	case *rotationDue:
+		o.armRotation(ctx)
+		o.rotate()
+	case *Drain:
+		o.drain(ctx)
+	case *disconnected:
+		o.stopIfEmpty(ctx)
+	case *actor.Stopping:
+		o.timer.Stop()
+	}
+}
+
+// establish makes a link of a session, or disconnects the remote.
+func (o *owner) establish(ctx actor.Context, msg *Establish) {
+	m := &Member{
+		Remote: Remote{ID: msg.ID, Addr: netaddr.Of(msg.Conn.RemoteAddr()).Addr(), Inbound: msg.Inbound},
+		Offer:  msg.Offer, Punched: msg.Punched,
+	}
+	err := o.Table.clear(m.Remote, msg.By)
+	if err == nil {
+		err = msg.Offer.Stands(o.Offer(), msg.Session.RemoteHello.Caps)
+	}
+	if err != nil {
+		o.refuse(ctx, msg, err)
+		return
+	}
+	link, err := actors.Spawn(ctx, actors.Config{
+		System: o.Runtime.System, Name: "peer-" + hex.EncodeToString(m.ID[:4]),
+		Conn: msg.Conn, Session: msg.Session, Protocols: msg.Offer.Protocols, Inbound: msg.Inbound,
+		Pool: o.Pool, Journal: o.Runtime.Journal, Clock: o.Runtime.Clock, Feed: o.Feed, Dispatcher: o.Runtime.Dispatcher,
+	})
+	if err != nil {
+		_ = msg.Conn.Close() // the crash says why
+		panic(fmt.Errorf("spawn link: %w", err))
+	}
+	m.Link = link
+	o.Table.add(m)
+	supervise.Send(ctx, o.Dialer, &LinkUp{ID: m.ID, Inbound: m.Inbound})
+	o.Added(m)
+}
+
+// Refused is a finished session that did not become a link.
+type Refused struct {
+	Remote
+	Name string         // of the remote's Hello
+	At   netip.AddrPort // of the remote
+	Err  error
+}
+
+// refuse tells the remote why its session becomes no link, in a goroutine: that may take
+// two seconds.
+func (o *owner) refuse(ctx actor.Context, msg *Establish, why error) {
+	at := netaddr.Of(msg.Conn.RemoteAddr())
+	o.Logger.Debug("session refused", "id", msg.ID.TerminalString(), "addr", at, "reason", why)
+	s, self := o.shared, ctx.Self()
+	s.refusing.Add(1)
+	s.Runtime.Go(self, func() {
+		defer func() {
+			s.refusing.Add(-1)
+			s.Runtime.Send(self, &disconnected{})
+		}()
+		err := refusal.DisconnectAndClose(msg.Conn, msg.Session, why)
+		s.Refused(Refused{
+			Remote: Remote{ID: msg.ID, Addr: at.Addr(), Inbound: msg.Inbound},
+			Name:   msg.Session.RemoteHello.Name, At: at, Err: err,
+		})
+	})
+}
+
+func (o *owner) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
+	id := enode.ID(wire.NodeID(msg.Link.RemoteID()))
+	m := o.Table.Member(id)
+	if m == nil || m.Link != msg.Link {
+		return
+	}
+	o.Table.remove(m)
+	supervise.Send(ctx, o.Dialer, &LinkDown{
+		Remote: m.Remote, Lived: o.Runtime.Clock.Now().Sub(m.Link.Started()), Cause: msg.Cause,
+	})
+	o.Dropped(m, msg.Cause)
+	o.judge(ctx, id, m.Addr, bans.OfLink(msg.Cause))
+	o.stopIfEmpty(ctx)
+}
+
+// setupEnded frees the place of a handshake, and records the remote's offence if it ended by
+// one.
+func (o *owner) setupEnded(ctx actor.Context, msg *SetupEnded) {
+	if !msg.Inbound {
+		supervise.Send(ctx, o.Dialer, msg)
+	}
+	o.Table.abandon(msg.ID, msg.By)
+	if msg.Inbound {
+		o.judge(ctx, msg.ID, msg.Addr, bans.OfSetup(msg.Err))
+	}
+}
+
+// judge records an offence, and enforces the bans that it leads to. Static and trusted
+// nodes, and addresses they share, are never penalised; otherwise a neighbour could get them
+// banned.
+func (o *owner) judge(ctx actor.Context, id enode.ID, addr netip.Addr, offence bans.Offence) {
+	if offence == bans.Harmless || o.Table.KnownOf(id).Protected() {
+		return
+	}
+	if o.Table.Knows(addr) {
+		addr = netip.Addr{}
+	}
+	made := o.Ledger.Offend(id, addr, offence)
+	if len(made) == 0 {
+		return
+	}
+	for _, b := range made {
+		o.Logger.Info("banned", "target", b.Target, "until", b.Until, "reason", b.Reason)
+	}
+	supervise.Send(ctx, o.Bans, &bans.Changed{})
+	o.dropBanned()
+}
+
+func (o *owner) armRotation(ctx actor.Context) {
+	o.timer = o.Runtime.After(rotationLook, ctx.Self(), &rotationDue{})
+}
+
+// rotate evicts the least useful peer if it is time for that.
+func (o *owner) rotate() {
+	now := o.Runtime.Clock.Now()
+	full, refusals := o.Table.crowded()
+	if !o.rotation.due(full, refusals, o.Rand(), now) {
+		return
+	}
+	id, ok := leastUseful(o.Table.evictable(now), o.Rand())
+	if !ok {
+		return
+	}
+	if m := o.Table.Member(id); m != nil {
+		o.Logger.Debug("peer evicted to make room for others", "id", id.TerminalString())
+		o.Table.evicted()
+		m.Link.Disconnect(wire.DiscTooManyPeers, refusal.ErrMadeRoom)
+	}
+}
+
+// dropBanned ends the links to nodes that are banned.
+func (o *owner) dropBanned() {
+	for _, m := range o.Table.Snapshot() {
+		if err := o.Table.Banned(m.Remote); err != nil {
+			m.Link.Disconnect(wire.DiscUselessPeer, err)
+		}
+	}
+}
+
+// dropProtocol ends the links that run nothing that the node still offers. No link that runs
+// the removed protocol comes after: establish refuses it.
+func (o *owner) dropProtocol(removed *protocols.Mounted) {
+	now := o.Offer()
+	for _, m := range o.Table.Snapshot() {
+		if m.Offer.Find(removed.Spec.Name) == removed && m.Link.Host(removed.Spec.Name) != nil && !m.serves(now) {
+			m.Link.Disconnect(wire.DiscUselessPeer, refusal.ErrProtocolRemoved)
+		}
+	}
+	if service := removed.Service(); service != nil {
+		unused := o.ServiceUnused
+		removed.Retire(func() { unused(service) })
+	}
+}
+
+// serves says whether a link runs anything that the node offers now.
+func (m *Member) serves(now *offer.Offer) bool {
+	for _, c := range m.Link.Caps() {
+		if now.Has(m.Offer.Find(c.Name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// drain ends all links as 'client quitting'. setup has stopped by then, so that no link
+// comes after.
+func (o *owner) drain(ctx actor.Context) {
+	o.draining.Store(true)
+	for _, m := range o.Table.Snapshot() {
+		m.Link.Disconnect(wire.DiscQuitting, refusal.ErrStopping)
+	}
+	o.stopIfEmpty(ctx)
+}
+
+func (o *owner) stopIfEmpty(ctx actor.Context) {
+	if o.draining.Load() && o.Table.Size() == 0 && o.refusing.Load() == 0 {
+		ctx.Stop(ctx.Self())
+	}
+}

@@ -1,0 +1,54 @@
+package peers
+
+import (
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/bans"
+	"github.com/troupe-p2p/troupe/node/offer"
+)
+
+// Config is what the actor needs.
+type Config struct {
+	Runtime supervise.Runtime
+	Table   *Table
+	Ledger  *bans.Ledger
+	// Offer returns what the node offers now.
+	Offer func() *offer.Offer
+	Pool  *actors.Pool // of the bytes that all links hold
+	Feed  *actors.Feed
+
+	Dialer *actor.PID // receives LinkUp, LinkDown and SetupEnded
+	Bans   *actor.PID // receives bans.Changed
+
+	// Added, Dropped and Refused are called in the actor's turn for each link that came and
+	// went, and in a goroutine for each session that was refused. They must not block.
+	Added   func(*Member)
+	Dropped func(*Member, *actors.Cause)
+	Refused func(r Refused)
+	// ServiceUnused is called when no link runs a removed protocol any more.
+	ServiceUnused func(service *actor.PID)
+
+	// Rand returns numbers in [0, 1).
+	Rand   func() float64
+	Logger *slog.Logger
+}
+
+// shared is what outlives the actor's incarnations, beside the table.
+type shared struct {
+	Config
+	rotation rotation
+	timer    supervise.Timer
+	draining atomic.Bool
+	refusing atomic.Int32 // goroutines that tell a refused remote why
+}
+
+// Props makes the actor. A crash replaces it, while its links live.
+func Props(c Config) *actor.Props {
+	s := &shared{Config: c}
+	return c.Runtime.Kept(supervise.EndFailed{Journal: c.Runtime.Journal}, func() actor.Actor { return &owner{s} })
+}

@@ -1,0 +1,89 @@
+package peers
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/offer"
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// From setup.
+
+// Establish asks for a link of a finished session. A handshake sends it. The connection
+// belongs to the peers actor from then on.
+type Establish struct {
+	By      *actor.PID // the handshake, as Table.Admit knows it
+	ID      enode.ID
+	Conn    net.Conn
+	Session *wire.Session
+	Offer   *offer.Offer // of which our Hello was made
+	Inbound bool
+	Punched bool // the connection came through a hole in NATs
+}
+
+// SetupEnded says that a handshake is over, for whatever reason. It goes on to the dialer if
+// it was a dial.
+type SetupEnded struct {
+	supervise.Late
+	By      *actor.PID
+	ID      enode.ID   // zero if the remote never proved its identity
+	Addr    netip.Addr // of the remote; invalid if there was no connection
+	Inbound bool
+	Ticket  uint64 // of the dial; 0 for inbound connections
+	Punched bool   // the connection came through a hole in NATs
+	Err     error  // nil: an Establish was sent
+}
+
+// From Node's methods and the root.
+
+// Drop ends the link to a node, if there is one.
+type Drop struct {
+	supervise.Late
+	ID enode.ID
+}
+
+// DropProtocol ends the links that run nothing that the node still offers, after a protocol
+// was removed. Once no link runs the protocol, Config.ServiceUnused is called.
+type DropProtocol struct {
+	supervise.Late
+	Mounted *protocols.Mounted
+}
+
+// DropBanned ends the links to nodes that are banned.
+type DropBanned struct{ supervise.Late }
+
+// Drain ends all links with 'client quitting', and then the actor.
+type Drain struct{ supervise.Late }
+
+// To the dialer.
+
+// LinkUp says that there is a link.
+type LinkUp struct {
+	supervise.Late
+	ID      enode.ID
+	Inbound bool
+}
+
+// LinkDown says that a link has ended.
+type LinkDown struct {
+	supervise.Late
+	Remote
+	Lived time.Duration
+	Cause *actors.Cause
+}
+
+// From the actor to itself.
+
+// rotationDue is the timer's message: a peer may have to make room.
+type rotationDue struct{ supervise.Late }
+
+// disconnected says that a goroutine has told a refused remote the reason.
+type disconnected struct{ supervise.Late }

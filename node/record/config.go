@@ -1,0 +1,154 @@
+package record
+
+import (
+	"crypto/ecdsa"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/listen"
+	"github.com/troupe-p2p/troupe/node/punch"
+)
+
+// Config is what a record is made of.
+type Config struct {
+	Runtime supervise.Runtime
+	Key     *ecdsa.PrivateKey
+	// DataDir keeps the record and nat.json over restarts. Empty: they are not kept.
+	DataDir string
+	Sockets *listen.Sockets
+	// Discovery says that the record learns from peers, by go-ethereum's LocalNode.
+	Discovery bool
+	// Fixed is the address that the operator gave; its IP is invalid if there is none.
+	Fixed nat.ExternalAddress
+	// Machine returns the addresses of the machine. It may be nil.
+	Machine func() []netip.Addr
+	// Attributes returns what protocols and hole punching add to the record now.
+	Attributes func() ([]enr.Entry, error)
+
+	Self    *actor.PID // the announcer
+	Puncher *actor.PID // receives punch.Mapped and punch.Renewed
+	// Punch is nil without hole punching.
+	Punch *punch.Service
+
+	// Changed is called in the announcer's turn for each new record, and Reachable for each
+	// change of what neighbours observe. They must not block.
+	Changed   func(*enode.Node)
+	Reachable func(punch.State)
+	Logger    *slog.Logger
+}
+
+// Record is a node's record.
+type Record struct {
+	Config
+	current atomic.Pointer[enode.Node]
+	local   *enode.LocalNode // makes the record with discovery; else nil
+	told    told             // what local was told
+	db      *enode.DB        // nil without discovery
+	outside nat.ExternalAddress
+
+	natStatus atomic.Pointer[nat.Status]
+	natGone   atomic.Bool                 // the NAT actor has deleted its mappings
+	reach     atomic.Pointer[punch.State] // the puncher's latest state
+	counters  counters
+}
+
+type counters struct{ renewed, failed, wrote atomic.Uint64 }
+
+// State is what the announcer has counted. The counters only grow.
+type State struct {
+	Renewed uint64 // new records
+	Failed  uint64 // records that could not be made or kept
+	Written uint64 // files written
+}
+
+// State returns the counters.
+func (r *Record) State() State {
+	return State{Renewed: r.counters.renewed.Load(), Failed: r.counters.failed.Load(), Written: r.counters.wrote.Load()}
+}
+
+// New makes a record without addresses, for a node that does not run yet.
+func New(key *ecdsa.PrivateKey) (*Record, error) {
+	n, err := sign(key, endpoint{}.entries(), 0)
+	if err != nil {
+		return nil, err
+	}
+	r := &Record{Config: Config{Key: key}}
+	r.current.Store(n)
+	return r, nil
+}
+
+// Open makes the first record of a node that listens. It continues the record that the data
+// directory keeps.
+func (r *Record) Open(c Config) error {
+	r.Config = c
+	r.outside = c.Fixed // no actor has to be asked, so that the first record is right already
+	kept, unreadable := last(c.DataDir)
+	if unreadable != nil {
+		c.Logger.Warn("previous node record replaced", "err", unreadable)
+	}
+	if err := r.openLocal(kept); err != nil {
+		return err
+	}
+	_, err := r.renew(kept)
+	return err
+}
+
+// Close closes the node database.
+func (r *Record) Close() {
+	if r.db != nil {
+		r.db.Close()
+		r.db = nil
+	}
+}
+
+// Props makes the announcer.
+func (r *Record) Props() *actor.Props {
+	return r.Runtime.Props(func() actor.Actor { return &announcer{Record: r} })
+}
+
+// Node returns the current record.
+func (r *Record) Node() *enode.Node { return r.current.Load() }
+
+// NATGone says that the NAT actor has stopped, and has deleted its mappings.
+func (r *Record) NATGone() { r.natGone.Store(true) }
+
+// Local is the record that discovery works with; nil without discovery.
+func (r *Record) Local() *enode.LocalNode { return r.local }
+
+// NAT returns the latest status of the NAT actor. ok is false if there is none yet.
+func (r *Record) NAT() (status nat.Status, ok bool) {
+	if s := r.natStatus.Load(); s != nil {
+		return *s, true
+	}
+	return nat.Status{}, false
+}
+
+// Belief is what the node believes of its NAT.
+func (r *Record) Belief() punch.NAT {
+	if s := r.reach.Load(); s != nil {
+		return s.Belief
+	}
+	return punch.Unknown
+}
+
+// AddressFound tells the announcer where the node is reached from outside. The NAT actor
+// calls it.
+func (r *Record) AddressFound(a nat.ExternalAddress) {
+	r.Runtime.Send(r.Config.Self, &addressFound{address: a})
+}
+
+// NATChanged tells the announcer a new status of the NAT actor.
+func (r *Record) NATChanged(s nat.Status) { r.Runtime.Send(r.Config.Self, &natChanged{status: s}) }
+
+// PunchChanged tells the announcer a new state of the puncher.
+func (r *Record) PunchChanged(s punch.State) { r.Runtime.Send(r.Config.Self, &punchChanged{state: s}) }
+
+func (c Config) file(name string) string { return filepath.Join(c.DataDir, name) }

@@ -1,0 +1,77 @@
+package record
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/datadir"
+	"github.com/troupe-p2p/troupe/node/punch"
+)
+
+// natFile is the file of a data directory in which a running node says how it is reached. A
+// node that stops in order removes it. Where it is found and no node runs, the mappings that
+// it lists may be left at a router.
+const natFile = "nat.json"
+
+// NATStatus says how a node is reached. nat.json and admin_nat have it.
+type NATStatus struct {
+	Written time.Time `json:"written"` // or answered
+	// Status is of the router. It is zero if port mapping is disabled, or has not begun yet.
+	Status nat.Status `json:"status,omitzero"`
+	// HolePunching is nil for a node that takes no part in it.
+	HolePunching *punch.State `json:"hole_punching,omitempty"`
+}
+
+// Status returns how the node is reached now. Written is zero.
+func (r *Record) Status() (s NATStatus) {
+	s.Status, _ = r.NAT()
+	if r.Punch != nil {
+		state := r.Punch.State()
+		if state.Relays == nil {
+			state.Relays = []enode.ID{} // an empty list in JSON
+		}
+		s.HolePunching = &state
+	}
+	return s
+}
+
+// ReadStatus reads what a node with this data directory has written. The error is
+// fs.ErrNotExist if no node runs there, or nothing is known yet.
+func ReadStatus(dataDir string) (NATStatus, error) {
+	var s NATStatus
+	file := filepath.Join(dataDir, natFile)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return s, fmt.Errorf("NAT status: %w", err)
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("NAT status %s: %w", file, err)
+	}
+	return s, nil
+}
+
+// writeStatus replaces the file.
+func writeStatus(dataDir string, s NATStatus) error {
+	s.Written = time.Now().UTC().Truncate(time.Second)
+	text, err := json.MarshalIndent(s, "", "\t")
+	if err == nil {
+		err = datadir.Write(filepath.Join(dataDir, natFile), append(text, '\n'))
+	}
+	return err
+}
+
+// removeStatus removes the file of a node that has deleted its mappings.
+func removeStatus(dataDir string) error {
+	if err := os.Remove(filepath.Join(dataDir, natFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

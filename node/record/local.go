@@ -1,0 +1,114 @@
+package record
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+)
+
+// nodesDir is the folder of a data directory that has the nodes that discovery has met.
+const nodesDir = "nodes"
+
+// openLocal makes the record that learns from peers, with the database of the nodes that
+// discovery has met. It continues the sequence numbers of the kept record: the node may have
+// run without discovery meanwhile, and have signed that record itself.
+func (r *Record) openLocal(kept *enode.Node) error {
+	if !r.Discovery {
+		return nil
+	}
+	var dir string // none: in memory
+	if r.DataDir != "" {
+		dir = r.file(nodesDir)
+	}
+	db, err := enode.OpenDB(dir)
+	if err != nil {
+		return fmt.Errorf("node database (does another node run with this data directory?): %w", err)
+	}
+	r.db, r.local = db, enode.NewLocalNode(db, r.Key)
+	if kept != nil && kept.ID() == enode.PubkeyToIDV4(&r.Key.PublicKey) {
+		if err := overtake(r.local, kept.Seq()); err != nil {
+			r.Logger.Warn("other nodes may take an older record for newer", "err", err)
+		}
+	}
+	return nil
+}
+
+// told is what a LocalNode was told, because LocalNode does not return it.
+type told struct {
+	attributes []enr.Entry
+	// pinned4 and pinned6: an address was certain once. LocalNode ignores peers from then on,
+	// and has no way to withdraw such an address.
+	pinned4, pinned6 bool
+}
+
+// tell passes what is known to a LocalNode.
+func (t *told) tell(local *enode.LocalNode, e endpoint, attributes []enr.Entry) {
+	t.pinned4 = tellAddress(local, e.ip4, netip.IPv4Unspecified(), e.sure4, t.pinned4)
+	t.pinned6 = tellAddress(local, e.ip6, netip.IPv6Unspecified(), e.sure6, t.pinned6)
+	local.SetFallbackUDP(int(e.udp))
+	var tcp, tcp6 bool
+	for _, entry := range e.entries() {
+		switch entry.(type) {
+		case enr.TCP:
+			local.Set(entry)
+			tcp = true
+		case enr.TCP6:
+			local.Set(entry)
+			tcp6 = true
+		}
+	}
+	if !tcp {
+		local.Delete(enr.TCP(0))
+	}
+	if !tcp6 {
+		local.Delete(enr.TCP6(0))
+	}
+	current := map[string]bool{}
+	for _, entry := range attributes {
+		local.Set(entry)
+		current[entry.ENRKey()] = true
+	}
+	for _, entry := range t.attributes {
+		if !current[entry.ENRKey()] {
+			local.Delete(entry)
+		}
+	}
+	t.attributes = attributes
+}
+
+// tellAddress passes the address of one family. none stands for no address. An address that
+// is not certain gives way to what ten peers observe, unless an address was pinned: then what
+// one neighbour observes replaces the pinned address.
+func tellAddress(local *enode.LocalNode, ip, none netip.Addr, sure surety, pinned bool) (nowPinned bool) {
+	switch {
+	case ip.IsValid() && (sure == certain || pinned && sure == observed):
+		local.SetStaticIP(ip.AsSlice())
+		return true
+	case pinned:
+		local.SetStaticIP(none.AsSlice())
+	case ip.IsValid():
+		local.SetFallbackIP(ip.AsSlice())
+	default:
+		local.SetFallbackIP(none.AsSlice())
+	}
+	return pinned
+}
+
+// overtake gives the node's record a sequence number of at least seq. Each number costs a
+// signature and a millisecond. The gap is the number of changes that the node signed without
+// a database; a gap of more than a thousand is a wrong clock, and an error.
+func overtake(local *enode.LocalNode, seq uint64) error {
+	const most = 1000
+	key := enr.WithEntry("n", uint(0))
+	for i := range most {
+		if local.Seq() >= seq {
+			local.Delete(key)
+			return nil
+		}
+		local.Set(enr.WithEntry("n", uint(i)))
+		local.Node()
+	}
+	return fmt.Errorf("node record: sequence number %d is far behind %d of the data directory", local.Seq(), seq)
+}

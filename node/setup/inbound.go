@@ -1,0 +1,105 @@
+package setup
+
+import (
+	"errors"
+	"io"
+	"net"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/nat/stun"
+	"github.com/troupe-p2p/troupe/node/punch"
+	"github.com/troupe-p2p/troupe/node/refusal"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// accepted gives a connection from the listener a slot, lets it wait for one, or rejects it.
+func (p *pool) accepted(ctx actor.Context, conn net.Conn) {
+	p.counters.accepted.Add(1)
+	at := netaddr.Of(conn.RemoteAddr()).Addr()
+	known := p.Table.Knows(at)
+	announced := p.Announced != nil && p.Announced(at)
+	class := slotStranger
+	switch {
+	case known:
+		class = slotKnown
+	case announced:
+		class = slotAnnounced
+	}
+	p.CameIn(at)
+	switch {
+	case p.stopping:
+		p.reject(conn, p.cutOff)
+	case !netaddr.Allowed(p.NetRestrict, at):
+		p.reject(conn, refusal.ErrNotAllowed)
+	case !known && p.Ledger.Check(enode.ID{}, at) != nil:
+		p.reject(conn, refusal.ErrBanned)
+	case class == slotStranger && !p.throttle.allow(at, p.Runtime.Clock.Now()):
+		p.reject(conn, refusal.ErrThrottled)
+	case p.slots.take(class):
+		p.begin(ctx, conn, class)
+	case class == slotStranger && len(p.waiting[class]) >= maxStrangers && !netaddr.Private(at):
+		p.reject(conn, refusal.ErrPendingFull)
+	default:
+		p.wait(ctx, conn, class)
+	}
+}
+
+// acceptPunched does the same for the connection of a node that called through NATs. Such a
+// connection was agreed on, so that it is not throttled. It is no evidence that our router
+// forwards the port, so that Config.CameIn is not called.
+func (p *pool) acceptPunched(ctx actor.Context, handover *punch.Handover) {
+	conn := handover.Take()
+	if conn == nil {
+		p.Intake.GiveBack() // it was closed, because the pool took it too late
+		return
+	}
+	p.counters.accepted.Add(1)
+	at := netaddr.Of(conn.RemoteAddr()).Addr()
+	switch {
+	case p.stopping:
+		p.reject(conn, p.cutOff)
+	case !netaddr.Allowed(p.NetRestrict, at):
+		p.reject(conn, refusal.ErrNotAllowed)
+	case !p.Table.Knows(at) && p.Ledger.Check(enode.ID{}, at) != nil:
+		p.reject(conn, refusal.ErrBanned)
+	case p.slots.take(slotCalled):
+		p.begin(ctx, conn, slotCalled)
+	default:
+		p.wait(ctx, conn, slotCalled)
+	}
+}
+
+// readAuth reads the remote's auth. A neighbour may send a STUN request in its place
+// (docs/hole-punching.md): it is answered, and the error is refusal.ErrObserved.
+func (h *handshake) readAuth(conn net.Conn) (*wire.Recipient, error) {
+	r, err := wire.AcceptAuth(conn, h.Key, h.options())
+	var other *wire.NoPacketError
+	if errors.As(err, &other) && answerSTUN(conn, other.Read) {
+		err = refusal.ErrObserved
+	}
+	return r, err
+}
+
+// answerSTUN answers a STUN Binding request whose beginning was read. It returns false if it
+// is none, or answering failed. An auth can't be taken for one: its first two bytes are its
+// size. The request is read to its end, so that the answer is not lost when the connection is
+// closed.
+func answerSTUN(conn net.Conn, began []byte) bool {
+	request := make([]byte, stun.HeaderSize)
+	if len(began) > len(request) || began[0] != 0 || began[1] != 1 {
+		return false
+	}
+	copy(request, began)
+	if _, err := io.ReadFull(conn, request[len(began):]); err != nil {
+		return false
+	}
+	answer, ok := stun.AnswerStream(request, netaddr.Of(conn.RemoteAddr()))
+	if !ok {
+		return false
+	}
+	_, err := conn.Write(answer)
+	return err == nil
+}
