@@ -84,6 +84,10 @@ func (i incarnate) Down(ctx actor.Context, cause *Cause) {
 	}
 }
 
+// Send uses the behaviour's own handle. Tests that send as every other sender does use
+// the Host's Send.
+func (s *script) Send(code uint64, payload []byte) error { return s.Answer(code, payload) }
+
 // tell runs f in the protocol's turn.
 func (s *script) tell(f func(ctx actor.Context)) { s.link.root.Send(s.PID(), f) }
 

@@ -31,8 +31,8 @@ type Handshake struct {
 
 // Exchange makes the handshake in which a T, one of the version's Messages, goes each
 // way. Ours makes this side's. Check says why the remote's is not accepted; without
-// it all are. Both run in the turn of the link's actor, but before it has the link,
-// so that they are functions and not methods of it.
+// it all are. Both run in the turn of the link's actor and get its own handle, but before
+// the actor has the link, so that they are functions and not methods of it.
 //
 // An error of check ends the link. The reason that the remote is told is the
 // [DiscReason] that the error wraps, or else [DiscUselessPeer]:

@@ -17,7 +17,7 @@ import (
 // link's actor, and is guarded by Whisper.mu.
 type peer struct {
 	told   told
-	link   *protocols.Link // nil before the handshake is done
+	link   *protocols.Link // the shared handle; nil before the handshake is done
 	id     string
 	minPoW float64
 	bloom  Bloom
@@ -125,7 +125,7 @@ func (w *Whisper) enter(l *protocols.Link) *peer {
 		return p // the actor is another one, the link is not
 	}
 	s := protocols.StatusOf[Status](l)
-	p.link, p.id, p.light, p.limit = l, l.Peer().ID, s.Light, newAllowance(w.rate, time.Now())
+	p.link, p.id, p.light, p.limit = l.Shared(), l.Peer().ID, s.Light, newAllowance(w.rate, time.Now())
 	p.minPoW, _ = s.MinPoW.value() // checkStatus found both to be good
 	p.bloom, _ = bloomOf(s.Bloom)
 	w.peers[p] = struct{}{}
