@@ -146,8 +146,8 @@ func TestR2LinksThatForwardToEachOther(t *testing.T) {
 
 func forwardToEachOther(t *testing.T, loud [2]bool) {
 	const (
-		size = 10_000
-		pace = 100 * time.Millisecond // from one read to the next: the outboxes stay full
+		size         = 10_000
+		readInterval = 100 * time.Millisecond // from one read to the next: the outboxes stay full
 	)
 	var links [2]*script
 	var remotes [2]*remote
@@ -164,7 +164,7 @@ func forwardToEachOther(t *testing.T, loud [2]bool) {
 		remotes[i] = meet(t, links[i].protocol("a"))
 	}
 	for i, r := range remotes {
-		r.readOn(pace)
+		r.readOn(readInterval)
 		r.aside(func() {
 			payload := noise(size)
 			for {

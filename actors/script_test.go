@@ -137,14 +137,14 @@ func (r *remote) aside(f func()) {
 	r.t.Cleanup(func() { r.conn.Close(); <-done })
 }
 
-// readOn reads and forgets all that comes, at some pace.
-func (r *remote) readOn(pace time.Duration) {
+// readOn reads and forgets all that comes, one message per interval.
+func (r *remote) readOn(interval time.Duration) {
 	r.aside(func() {
 		for {
 			if _, err := r.read(); err != nil {
 				return
 			}
-			<-time.After(pace)
+			<-time.After(interval)
 		}
 	})
 }

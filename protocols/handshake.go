@@ -101,7 +101,7 @@ type greeting struct {
 }
 
 const (
-	awaited int32 = iota
+	waiting int32 = iota
 	accepted
 	overdue
 )
@@ -125,7 +125,7 @@ func (g *greeting) begin(l *Link) {
 
 // expire is called by the timer, in a goroutine of its own.
 func (g *greeting) expire(l *Link) {
-	if g.state.CompareAndSwap(awaited, overdue) {
+	if g.state.CompareAndSwap(waiting, overdue) {
 		l.DisconnectWithError(DiscReadTimeout, fmt.Errorf("%w: waited %v", ErrHandshakeTimeout, g.timeout))
 	}
 }
@@ -149,7 +149,7 @@ func (g *greeting) judge(l *Link) bool {
 		l.DisconnectWithError(reason, err)
 		return false
 	}
-	return g.state.CompareAndSwap(awaited, accepted) && g.end()
+	return g.state.CompareAndSwap(waiting, accepted) && g.end()
 }
 
 // end stops the time-out and says whether the handshake was done.

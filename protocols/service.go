@@ -185,7 +185,7 @@ func (m *Mounted) ServeAt(root *actor.RootContext, pid *actor.PID) {
 // NewService makes the service's actor, as often as it is started. Its supervisor's policy
 // is [actors.ServicePolicy].
 func (m *Mounted) NewService() actor.Actor {
-	return &servant{service: m.service}
+	return &serviceActor{service: m.service}
 }
 
 // Retire calls unused when there is no link any more that runs the protocol, which may be
