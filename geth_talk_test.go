@@ -147,7 +147,7 @@ type talk struct {
 func (t *talk) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *protocols.LinkUp:
-		go func() { t.sent <- t.speak(msg.Link) }()
+		go func() { t.sent <- t.speak(msg.Link.Shared()) }()
 		t.expect()
 	case *protocols.Drained:
 		t.room <- struct{}{}

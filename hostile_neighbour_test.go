@@ -26,7 +26,7 @@ func meet(t testing.TB, v *victim) *neighbour {
 		return behave(func(ctx actor.Context) {
 			switch msg := ctx.Message().(type) {
 			case *protocols.LinkUp:
-				up <- msg.Link
+				up <- msg.Link.Shared()
 			case *bench.EchoReply:
 				nb.answers <- msg.ID
 			}

@@ -44,7 +44,7 @@ type talker struct {
 func (k *talker) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *protocols.LinkUp:
-		go k.talk(msg.Link)
+		go k.talk(msg.Link.Shared())
 	case *protocols.Drained:
 		k.room <- struct{}{}
 	case *Line:

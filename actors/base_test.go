@@ -52,9 +52,9 @@ func TestPingFlood(t *testing.T) {
 	})
 }
 
-// TestDeafPingFlood: when the pongs can't be written for 20 s the reader is held back still,
+// TestPingFloodNotReading: when the pongs can't be written for 20 s the reader is held back still,
 // so that the cause is the same as for a protocol's answers.
-func TestDeafPingFlood(t *testing.T) {
+func TestPingFloodNotReading(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		ours, theirs := memPipe(1 << 10)
 		r := meetOver(t, newNode(t), ours, theirs, new(script).protocol("a"))

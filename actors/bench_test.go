@@ -68,8 +68,8 @@ func BenchmarkLinkEcho(b *testing.B) {
 	}
 }
 
-// BenchmarkLinkChurn makes and breaks links, handshake included.
-func BenchmarkLinkChurn(b *testing.B) {
+// BenchmarkLinkUpDown makes and breaks links, handshake included.
+func BenchmarkLinkUpDown(b *testing.B) {
 	n, m := newNode(b), newNode(b)
 	for b.Loop() {
 		s := &script{}

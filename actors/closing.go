@@ -28,7 +28,7 @@ func (p *peer) close(ctx actor.Context) {
 		return
 	}
 	p.closing = true
-	p.link.hurry(time.Now().Add(farewellTimeout))
+	p.link.setFinalDeadline(time.Now().Add(farewellTimeout))
 	writerFree := p.tokens.close()
 	p.stopChild(ctx, p.pinger)
 	for i := len(p.hosts) - 1; i >= 0; i-- {
@@ -110,10 +110,10 @@ func (p *peer) closed(ctx actor.Context) {
 }
 
 func (p *peer) tellOwner(ctx actor.Context) {
-	if p.told {
+	if p.announced {
 		return
 	}
-	p.told = true
+	p.announced = true
 	close(p.link.done)
 	supervise.Send(ctx, p.owner, &LinkEnded{Link: p.link, Cause: p.link.Cause()})
 }

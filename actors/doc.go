@@ -42,7 +42,8 @@
 //   - R1: what is read and not handled stays within a budget for each protocol and
 //     a pool for the node; beyond it the reader stops reading.
 //   - R2: a host is not fed while the answers in its outbox are over high water, or
-//     one was refused. What other goroutines send is bounded by R7 alone.
+//     one was refused. Answers are what the behaviour's own handle (Host.Answer) sends
+//     while a handler is at work; what others send (Host.Send) is bounded by R7 alone.
 //   - R3: the messages of a protocol are handled in the order of their arrival.
 //   - R4: a panic loses the message being handled, and nothing else.
 //   - R5: a payload belongs to the handler until it returns; an idle link holds no

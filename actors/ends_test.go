@@ -79,10 +79,10 @@ func TestLinkEnds(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
-				var told []*Cause
+				var causes []*Cause
 				s := &script{}
 				s.message = sayAndDo
-				s.down = func(_ actor.Context, c *Cause) { told = append(told, c) }
+				s.down = func(_ actor.Context, c *Cause) { causes = append(causes, c) }
 				var change []func(*Protocol)
 				if tt.change != nil {
 					change = append(change, tt.change)
@@ -112,11 +112,11 @@ func TestLinkEnds(t *testing.T) {
 				r.node.waitGone(r.link)
 				synctest.Wait()
 				// A protocol that stopped alone was told so before there was a cause.
-				if len(told) != 1 || told[0] != c && !errors.Is(told[0], ErrReturned) && tt.stack == "" {
-					t.Errorf("the protocol was told %v", told)
+				if len(causes) != 1 || causes[0] != c && !errors.Is(causes[0], ErrReturned) && tt.stack == "" {
+					t.Errorf("the protocol was told %v", causes)
 				}
-				if !isDone(r.link.Done()) || r.node.told.Load() != 1 {
-					t.Errorf("done: %v, the owner was told %d times", isDone(r.link.Done()), r.node.told.Load())
+				if !isDone(r.link.Done()) || r.node.announced.Load() != 1 {
+					t.Errorf("done: %v, the owner was told %d times", isDone(r.link.Done()), r.node.announced.Load())
 				}
 				if list := r.node.book.Of("peer", supervise.Stopped); len(list) != 1 || list[0].Reason != c.Error() {
 					t.Errorf("the journal says %+v", list)

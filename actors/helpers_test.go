@@ -15,15 +15,15 @@ func noBuffersLost(t testing.TB) {
 	}
 	watched = t
 	before := buffersOut.Load()
-	t.Cleanup(func() { settles(t, "buffers left over", func() int64 { return buffersOut.Load() - before }) })
+	t.Cleanup(func() { becomesZero(t, "buffers left over", func() int64 { return buffersOut.Load() - before }) })
 }
 
 // watched is the test whose buffers are looked after.
 var watched testing.TB
 
-// settles fails the test if a number does not come down to zero: what ends a link
+// becomesZero fails the test if a number does not come down to zero: what ends a link
 // may be a step ahead of what cleans up behind it.
-func settles(t testing.TB, what string, number func() int64) {
+func becomesZero(t testing.TB, what string, number func() int64) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

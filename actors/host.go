@@ -18,6 +18,13 @@ var ErrSeqActive = errors.New("a sequence is being sent already")
 // Host is one protocol on one link. It stands above the incarnations of its
 // behaviour: what was read and not handled, and what was sent and not written,
 // outlives a crash (R4). Its exported methods are safe from any goroutine.
+//
+// Messages are sent by two handles. Answer and AnswerPrepared are the behaviour's own:
+// while a handler is at work (Message or Drained), what they queue counts as answers, for
+// which the remote is held back (R2). Send and SendPrepared are for every other sender,
+// such as goroutines and handlers of other links; what they queue never holds a remote
+// back. An own handle that another goroutine uses counts as well while a handler is at
+// work: that can only hold the remote back too much, never grow memory.
 type Host struct {
 	link     *Link
 	protocol Protocol
@@ -105,14 +112,21 @@ func (h *Host) Context() context.Context { return h.link.ctx }
 // Send queues one message; payload is copied. It never waits. The error is
 // ErrOutboxFull, ErrLinkDown, a *CodeError, or one of wire's for a message that
 // can't fit a frame; nothing is queued then, and the link goes on.
-func (h *Host) Send(code uint64, payload []byte) error { return h.send(code, payload, true) }
+func (h *Host) Send(code uint64, payload []byte) error {
+	return h.send(code, payload, sendMode{owed: true})
+}
 
-// send is Send, where owed says whether a refusal is to be answered by a Drained.
-func (h *Host) send(code uint64, payload []byte, owed bool) error {
+// Answer is Send by the behaviour itself, from one of its methods.
+func (h *Host) Answer(code uint64, payload []byte) error {
+	return h.send(code, payload, sendMode{owed: true, own: true})
+}
+
+func (h *Host) send(code uint64, payload []byte, mode sendMode) error {
 	if err := h.checkCode(code); err != nil {
 		return err
 	}
-	request, err := h.outbox.offer(h.offset+code, payload, h.isUrgent(code), owed)
+	mode.urgent = h.isUrgent(code)
+	request, err := h.outbox.offer(h.offset+code, payload, mode)
 	if err != nil {
 		return err
 	}
@@ -124,10 +138,20 @@ func (h *Host) send(code uint64, payload []byte, owed bool) error {
 // nor compressed for this one. Full says what becomes of it when there is no room.
 // Errors are those of Send.
 func (h *Host) SendPrepared(code uint64, p *Prepared, full Full) error {
+	return h.sendPrepared(code, p, full, false)
+}
+
+// AnswerPrepared is SendPrepared with [Refuse] by the behaviour itself, from one of its
+// methods.
+func (h *Host) AnswerPrepared(code uint64, p *Prepared) error {
+	return h.sendPrepared(code, p, Refuse, true)
+}
+
+func (h *Host) sendPrepared(code uint64, p *Prepared, full Full, own bool) error {
 	if err := h.checkCode(code); err != nil {
 		return err
 	}
-	request, err := h.outbox.offerPrepared(h.offset+code, p, h.isUrgent(code), full)
+	request, err := h.outbox.offerPrepared(h.offset+code, p, full, sendMode{urgent: h.isUrgent(code), own: own})
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"reflect"
-	"runtime"
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -203,30 +201,6 @@ func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
 	return true
 }
 
-// The calls below which a handler answers.
-var answerCalls = [...]string{nameOf((*incarnation).deliver), nameOf((*incarnation).drained)}
-
-func nameOf(method any) string { return runtime.FuncForPC(reflect.ValueOf(method).Pointer()).Name() }
-
-// inHandler says whether the caller is a handler at its work, and not a goroutine that
-// sends while one is: only the stack tells them apart. It takes about a microsecond.
-func inHandler() bool {
-	var stack [32]uintptr
-	for skip := 2; ; skip += len(stack) {
-		n := runtime.Callers(skip, stack[:])
-		if n == 0 {
-			return false
-		}
-		frames := runtime.CallersFrames(stack[:n])
-		for more := true; more; {
-			var frame runtime.Frame
-			if frame, more = frames.Next(); slices.Contains(answerCalls[:], frame.Function) {
-				return true
-			}
-		}
-	}
-}
-
 // handle gives one message to the behaviour, and its credit back, also when the
 // behaviour panics.
 func (i *incarnation) handle(ctx actor.Context, b *batch, it *item) error {
@@ -262,7 +236,7 @@ func (i *incarnation) pull() bool {
 				return true
 			}
 		}
-		switch err := i.send(i.seq.code, i.seq.payload, false); err {
+		switch err := i.send(i.seq.code, i.seq.payload, sendMode{}); err {
 		case nil:
 			i.seq.held = false
 		case ErrOutboxFull: // others have filled it; the payload is good until the next pull

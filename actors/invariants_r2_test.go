@@ -52,37 +52,47 @@ func TestR2UnreadAnswersHoldBackQuestions(t *testing.T) {
 	}
 }
 
-// TestR2OthersSendNoAnswers: what goroutines send while a handler is at work holds nobody
-// back, however much it is: two nodes that write to each other without end would both stop
-// reading. What the handler sends does, however deep in its calls.
+// TestR2OthersSendNoAnswers: only what the behaviour's own handle sends while its handler is at
+// work holds the remote back. What other senders queue meanwhile does not, however much it is:
+// two nodes that write to each other without end would both stop reading.
 func TestR2OthersSendNoAnswers(t *testing.T) {
-	fill := func(s *script) {
-		for s.Send(1, noise(10_000)) == nil {
+	fill := func(send func(code uint64, payload []byte) error) {
+		for send(1, noise(10_000)) == nil {
 		}
+	}
+	elsewhere := func(f func()) {
+		done := make(chan struct{})
+		go func() { defer close(done); f() }()
+		<-done
 	}
 	for _, tt := range []struct {
 		name string
-		fill func(s *script)
+		fill func(s *script, inAnotherLink func(f func()))
 		over bool
 	}{
-		{"another goroutine", func(s *script) {
-			done := make(chan struct{})
-			go func() { defer close(done); fill(s) }()
-			<-done
-		}, false},
-		{"the handler", fill, true},
-		{"the handler, deep down", func(s *script) { deep(100, func() { fill(s) }) }, true},
+		{"another goroutine", func(s *script, _ func(func())) { elsewhere(func() { fill(s.Host.Send) }) }, false},
+		{"another link's handler", func(s *script, there func(func())) { there(func() { fill(s.Host.Send) }) }, false},
+		{"the handler, by the handle of others", func(s *script, _ func(func())) { fill(s.Host.Send) }, false},
+		{"the handler", func(s *script, _ func(func())) { fill(s.Answer) }, true},
+		{"the own handle on another goroutine", func(s *script, _ func(func())) { elsewhere(func() { fill(s.Answer) }) }, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
 				s, filled, goOn := &script{}, make(chan struct{}), make(chan struct{})
+				other, work := &script{}, make(chan func(), 1)
+				other.message = func(actor.Context, Inbound) error { (<-work)(); return nil }
 				s.message = func(actor.Context, Inbound) error {
-					tt.fill(s)
+					tt.fill(s, func(f func()) {
+						done := make(chan struct{})
+						work <- func() { f(); close(done) }
+						<-done
+					})
 					close(filled)
 					<-goOn
 					return nil
 				}
-				r := meet(t, s.protocol("a"))
+				r, o := meet(t, s.protocol("a")), meet(t, other.protocol("b"))
+				o.send(16, nil)
 				r.send(16, nil)
 				<-filled
 				if over := s.outbox.over(); over != tt.over {
@@ -90,18 +100,111 @@ func TestR2OthersSendNoAnswers(t *testing.T) {
 						over, s.outbox.answers.Load(), s.outbox.answerOwed.Load())
 				}
 				close(goOn)
+				close(work)
 				r.conn.Close()
 			})
 		})
 	}
 }
 
-func deep(calls int, f func()) {
-	if calls == 0 {
-		f()
-		return
+// Outside of a handler the own handle sends no answers either: nothing of the remote led to them.
+func TestR2OwnHandleOutsideOfAHandler(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
+		s, filled := &script{}, make(chan struct{})
+		r := meet(t, s.protocol("a"))
+		s.tell(func(actor.Context) {
+			defer close(filled)
+			for s.Answer(1, noise(10_000)) == nil {
+			}
+		})
+		<-filled
+		if s.outbox.over() {
+			t.Errorf("the remote is held back: %d bytes of answers wait", s.outbox.answers.Load())
+		}
+		r.conn.Close()
+	})
+}
+
+// TestR2LinksThatForwardToEachOther: each of two links sends what it receives on the other one,
+// as gossip does, and drops what finds no room. Both remotes write without end and read slowly,
+// and the node itself writes as much as both outboxes take. Neither remote is kept from being
+// heard by what the other link's handler sends, and memory stays within the limits.
+func TestR2LinksThatForwardToEachOther(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		loud [2]bool // whether the remote writes without end, or one small message a second
+	}{
+		{"the first remote writes without end", [2]bool{true, false}},
+		{"the second remote writes without end", [2]bool{false, true}},
+		{"both remotes write without end", [2]bool{true, true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			actortest.Bubble(t, func(t *testing.T) { forwardToEachOther(t, tt.loud) })
+		})
 	}
-	deep(calls-1, f)
+}
+
+func forwardToEachOther(t *testing.T, loud [2]bool) {
+	const (
+		size         = 10_000
+		readInterval = 100 * time.Millisecond // from one read to the next: the outboxes stay full
+	)
+	var links [2]*script
+	var remotes [2]*remote
+	var handled [2]atomic.Int64
+	for i := range links {
+		links[i] = &script{}
+		links[i].message = func(_ actor.Context, in Inbound) error {
+			handled[i].Add(1)
+			_ = links[1-i].Host.Send(1, in.Payload)
+			<-time.After(time.Duration(30+17*i) * time.Millisecond) // so that the handlers overlap
+			_ = links[1-i].Host.Send(1, in.Payload)
+			return nil
+		}
+		remotes[i] = meet(t, links[i].protocol("a"))
+	}
+	for i, r := range remotes {
+		r.readOn(readInterval)
+		r.aside(func() {
+			payload := noise(size)
+			for {
+				if !loud[i] {
+					payload = payload[:1]
+					<-time.After(time.Second)
+				}
+				if _, err := r.conn.Write(r.seal(16, payload)); err != nil {
+					return
+				}
+			}
+		})
+		r.aside(func() {
+			payload := noise(size)
+			for links[i].Host.Send(2, payload) != ErrLinkDown {
+				<-time.After(20 * time.Millisecond)
+			}
+		})
+	}
+	var before [2]int64
+	for range 4 {
+		actortest.After(15 * time.Second)
+		for i, s := range links {
+			now := handled[i].Load()
+			if now < before[i]+5 {
+				t.Errorf("link %d handled %d messages of its remote in 15 s", i, now-before[i])
+			}
+			before[i] = now
+			// A batch may pin a read buffer and one of decompressed payloads beside its messages.
+			if fill, used := s.outbox.fill(), s.credit.used.Load(); fill > DefaultOutboxLimit || used > DefaultBudget+2*largeBuffer {
+				t.Errorf("link %d holds %d bytes to write and %d to handle", i, fill, used)
+			}
+			if cause := remotes[i].link.Cause(); cause != nil {
+				t.Fatalf("link %d has ended: %v", i, cause)
+			}
+		}
+	}
+	for _, r := range remotes {
+		r.conn.Close()
+	}
 }
 
 // And one that reads in time gets all of them, however slowly.

@@ -67,8 +67,8 @@ func TestR5IdleLinkHoldsNoBuffer(t *testing.T) {
 		}
 		<-answers
 	}
-	settles(t, "buffers held by idle links", func() int64 { return buffersOut.Load() - before })
-	settles(t, "bytes charged to idle links", func() int64 { return r.a.pool.Used() + r.b.pool.Used() })
+	becomesZero(t, "buffers held by idle links", func() int64 { return buffersOut.Load() - before })
+	becomesZero(t, "bytes charged to idle links", func() int64 { return r.a.pool.Used() + r.b.pool.Used() })
 	if r.la.Cause() != nil || r.lb.Cause() != nil {
 		t.Error("the links are not even up")
 	}

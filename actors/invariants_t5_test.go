@@ -217,8 +217,8 @@ func TestT6FirstCauseStays(t *testing.T) {
 		if len(downs) != 1 || downs[0] != c || c.Protocol != "a/1" {
 			t.Errorf("the protocol was told %v, the owner %v", downs, c)
 		}
-		if r.node.told.Load() != 1 {
-			t.Errorf("the owner was told %d times", r.node.told.Load())
+		if r.node.announced.Load() != 1 {
+			t.Errorf("the owner was told %d times", r.node.announced.Load())
 		}
 	})
 }

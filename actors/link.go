@@ -229,8 +229,8 @@ func (l *Link) setWriteDeadline(t time.Time) {
 	}
 }
 
-// hurry bounds every write from now on, also one that is under way.
-func (l *Link) hurry(t time.Time) {
+// setFinalDeadline bounds every write from now on, also one that is under way.
+func (l *Link) setFinalDeadline(t time.Time) {
 	l.finalDeadline.Store(t.UnixNano())
 	_ = l.conn.SetWriteDeadline(t)
 }

@@ -28,9 +28,9 @@ type node struct {
 	clock      supervise.Clock
 	dispatcher actor.Dispatcher
 
-	ended chan *LinkEnded
-	gone  chan *actor.PID // peers that have terminated
-	told  atomic.Int64    // how many LinkEnded came
+	ended     chan *LinkEnded
+	gone      chan *actor.PID // peers that have terminated
+	announced atomic.Int64    // how many LinkEnded came
 }
 
 // newNode makes a node that checks at the end of the test that nothing of its
@@ -53,8 +53,8 @@ func newNode(t testing.TB) *node {
 	}
 	actors := n.actors()
 	t.Cleanup(func() {
-		settles(t, "actors left over", func() int64 { return int64(n.actors() - actors) })
-		settles(t, "bytes of the pool still charged", n.pool.Used)
+		becomesZero(t, "actors left over", func() int64 { return int64(n.actors() - actors) })
+		becomesZero(t, "bytes of the pool still charged", n.pool.Used)
 		stopped := make(chan struct{})
 		n.system.Root.Send(n.pid, func(ctx actor.Context) { ctx.Stop(ctx.Self()); close(stopped) })
 		<-stopped
@@ -77,7 +77,7 @@ func (o owner) Receive(ctx actor.Context) {
 	case func(actor.Context):
 		msg(ctx)
 	case *LinkEnded:
-		o.told.Add(1)
+		o.announced.Add(1)
 		o.ended <- msg
 	case *actor.Terminated:
 		o.gone <- msg.Who

@@ -31,9 +31,9 @@ type pongsDue struct{}
 // inbox that was empty.
 type batchDue struct{}
 
-// graceOver is sent by the peer's timer to the peer: a grant that was not begun
+// grantTimeoutOver is sent by the peer's timer to the peer: a grant that was not begun
 // by now is taken back if somebody waits for it (T7).
-type graceOver struct {
+type grantTimeoutOver struct {
 	token *WriteToken
 }
 

@@ -29,9 +29,9 @@ type outbox struct {
 	urgent []chunk      // likewise, and they go first
 	queued atomic.Int64 // bytes in both; changed with mu held, read without
 
-	// What a handler sends while it handles a message counts as an answer, because
-	// the remote can make it more and more; what other goroutines send meanwhile does not
-	// where it matters, see answersMore.
+	// What the behaviour's own handle sends while a handler is at work counts as an
+	// answer (R2), because the remote can make it more and more. What every other handle
+	// sends does not.
 	answering  atomic.Bool  // a handler is at work
 	answers    atomic.Int64 // bytes in chunks that are answers; like queued
 	answerOwed atomic.Bool  // an answer was refused and its Drained has not come yet
@@ -62,14 +62,16 @@ type chunk struct {
 
 func (c chunk) frames() []byte { return c.buf.b[:c.n] }
 
-// add lays out one message. request says that the caller must ask the peer for
-// the token. A refusal is answered by one Drained.
-func (o *outbox) add(code uint64, payload []byte) (request bool, err error) {
-	return o.offer(code, payload, false, true)
+// sendMode says how the outbox treats one message.
+type sendMode struct {
+	urgent bool // it goes ahead of the others
+	owed   bool // one Drained follows a refusal
+	own    bool // the behaviour's own handle sends it
 }
 
-// offer is add, where owed says whether a refusal is to be answered by a Drained.
-func (o *outbox) offer(code uint64, payload []byte, urgent, owed bool) (request bool, err error) {
+// offer lays out one message. request says that the caller must ask the peer for
+// the token.
+func (o *outbox) offer(code uint64, payload []byte, mode sendMode) (request bool, err error) {
 	if len(payload) > wire.MaxPayload {
 		return false, wire.ErrMessageTooLarge
 	}
@@ -78,10 +80,10 @@ func (o *outbox) offer(code uint64, payload []byte, urgent, owed bool) (request 
 	// The check comes before the work, so it takes the worst case of the
 	// compression. A message larger than the limit goes through alone.
 	room := frameBound(len(payload))
-	if err := o.admit(room, o.limitOf(urgent), owed); err != nil {
+	if err := o.admit(room, o.limitOf(mode.urgent), mode); err != nil {
 		return false, err
 	}
-	line := o.line(urgent)
+	line := o.line(mode.urgent)
 	c := tail(line, room)
 	dst := c.buf.b[:c.n]
 	if o.snappy {
@@ -93,7 +95,7 @@ func (o *outbox) offer(code uint64, payload []byte, urgent, owed bool) (request 
 		dropEmptyTail(line)
 		return false, err
 	}
-	return o.added(c, len(dst)-c.n), nil
+	return o.added(c, len(dst)-c.n, mode.own), nil
 }
 
 // line is where a message waits.
@@ -112,7 +114,7 @@ func (o *outbox) limitOf(urgent bool) int {
 }
 
 // admit says why so many bytes more can't be queued, with mu held.
-func (o *outbox) admit(room, limit int, owed bool) error {
+func (o *outbox) admit(room, limit int, mode sendMode) error {
 	if o.closed {
 		return ErrLinkDown
 	}
@@ -120,8 +122,8 @@ func (o *outbox) admit(room, limit int, owed bool) error {
 	if queued == 0 || queued+room <= limit {
 		return nil
 	}
-	if owed {
-		if o.answering.Load() && inHandler() {
+	if mode.owed {
+		if mode.own && o.answering.Load() {
 			o.answerOwed.Store(true)
 		}
 		o.refused.Store(max(o.refused.Load(), int64(room)))
@@ -130,10 +132,10 @@ func (o *outbox) admit(room, limit int, owed bool) error {
 }
 
 // added takes note of so many bytes more in a chunk, with mu held.
-func (o *outbox) added(c *chunk, size int) (request bool) {
+func (o *outbox) added(c *chunk, size int, own bool) (request bool) {
 	c.n += size
 	o.queued.Add(int64(size))
-	if o.answersMore(size) {
+	if own && o.answering.Load() {
 		c.answers += size
 		o.answers.Add(int64(size))
 	}
@@ -142,13 +144,6 @@ func (o *outbox) added(c *chunk, size int) (request bool) {
 	}
 	o.requested = true
 	return true
-}
-
-// answersMore says whether so many bytes more count as an answer, with mu held. Who sent
-// them is looked up only where it decides: up to high water nothing follows from it, and
-// beyond it only the handler's own may hold the remote back.
-func (o *outbox) answersMore(size int) bool {
-	return o.answering.Load() && (o.answers.Load()+int64(size) <= int64(o.high) || inHandler())
 }
 
 // frameBound is the most that a payload takes as a frame: header, code, snappy's
@@ -249,9 +244,9 @@ func (o *outbox) forgetRequest() {
 }
 
 // over says whether more than high water of answers is queued (R2), or one was
-// refused: who keeps it must not be given more to answer meanwhile. What other
-// goroutines send doesn't count, or two nodes that write to each other without end
-// would both stop listening.
+// refused: a behaviour that keeps a refused answer must not be given more to answer
+// meanwhile. What other handles send doesn't count, or two nodes that write to each
+// other without end would both stop listening.
 func (o *outbox) over() bool { return o.answers.Load() > int64(o.high) || o.answerOwed.Load() }
 
 // isClosed says whether the link has ended, for this protocol at least.

@@ -11,6 +11,11 @@ import (
 
 func newOutbox(limit, high int) *outbox { return &outbox{limit: limit, high: high} }
 
+// add offers one message as a Host's Send does.
+func (o *outbox) add(code uint64, payload []byte) (request bool, err error) {
+	return o.offer(code, payload, sendMode{owed: true})
+}
+
 // noise gives n bytes that don't compress.
 func noise(n int) []byte {
 	b := make([]byte, n)

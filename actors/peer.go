@@ -12,9 +12,9 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// grace is how long a grant may go unused while somebody waits (T7). It is long
+// grantTimeout is how long a grant may go unused while another child waits (T7). It is long
 // enough for a busy scheduler and short enough for a sibling.
-const grace = 2 * time.Millisecond
+const grantTimeout = 2 * time.Millisecond
 
 // peer is one link: it supervises the children, and mints and grants the write
 // token. It never writes in its own turn and waits for nobody, so that it can end
@@ -25,15 +25,15 @@ type peer struct {
 	owner  *actor.PID
 	tokens arbiter
 
-	ask       RequestWrite // the peer's own, for pongs
-	graceOn   bool         // a timer for graceOver runs
-	reader    *actor.PID
-	pinger    *actor.PID
-	hosts     []*actor.PID // nil: stopped
-	closing   bool
-	parting   bool // the farewell has begun; the frame writer is its
-	told      bool // the owner has got its LinkEnded
-	stopTimer supervise.Timer
+	ask          RequestWrite // the peer's own, for pongs
+	grantTimerOn bool         // a timer for grantTimeoutOver runs
+	reader       *actor.PID
+	pinger       *actor.PID
+	hosts        []*actor.PID // nil: stopped
+	closing      bool
+	parting      bool // the farewell has begun; the frame writer is its
+	announced    bool // the owner has got its LinkEnded
+	stopTimer    supervise.Timer
 }
 
 func newPeer(l *Link, owner *actor.PID, w *frameWriter) *peer {
@@ -60,8 +60,8 @@ func (p *peer) Receive(ctx actor.Context) {
 		p.grantNext()
 	case *ReturnToken:
 		p.takeBack(ctx, msg)
-	case *graceOver:
-		p.graceIsOver(ctx, msg)
+	case *grantTimeoutOver:
+		p.grantTimedOut(ctx, msg)
 	case *pongsDue:
 		p.tokens.request(peerSlot)
 		p.grantNext()
@@ -138,17 +138,17 @@ func (p *peer) grantNext() {
 // watchGrant sets the timer that takes an unused grant back (T7). One timer is
 // enough: when it fires and the grant is another one, it is set anew.
 func (p *peer) watchGrant() {
-	if p.graceOn || !p.tokens.contested() {
+	if p.grantTimerOn || !p.tokens.contested() {
 		return
 	}
-	p.graceOn = true
-	due := &graceOver{token: p.tokens.out}
+	p.grantTimerOn = true
+	due := &grantTimeoutOver{token: p.tokens.out}
 	self, root := p.link.pid, p.link.root
-	p.link.clock.AfterFunc(grace, func() { supervise.Send(root, self, due) })
+	p.link.clock.AfterFunc(grantTimeout, func() { supervise.Send(root, self, due) })
 }
 
-func (p *peer) graceIsOver(ctx actor.Context, msg *graceOver) {
-	p.graceOn = false
+func (p *peer) grantTimedOut(ctx actor.Context, msg *grantTimeoutOver) {
+	p.grantTimerOn = false
 	if p.tokens.contested() && p.tokens.out == msg.token {
 		p.tokens.reclaim()
 	}

@@ -68,7 +68,7 @@ const (
 const smallPrepared = 16 << 10
 
 // offerPrepared queues a shared payload, as offer does one of the link's own.
-func (o *outbox) offerPrepared(code uint64, p *Prepared, urgent bool, full Full) (request bool, err error) {
+func (o *outbox) offerPrepared(code uint64, p *Prepared, full Full, mode sendMode) (request bool, err error) {
 	data := p.data(o.snappy)
 	size, err := wire.SizeOf(code, data)
 	if err != nil {
@@ -76,24 +76,25 @@ func (o *outbox) offerPrepared(code uint64, p *Prepared, urgent bool, full Full)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	limit := o.limitOf(urgent)
+	limit := o.limitOf(mode.urgent)
 	if full == Wait {
 		limit += o.limit
 	}
-	if err := o.admit(size, limit, full == Refuse); err != nil {
+	mode.owed = full == Refuse
+	if err := o.admit(size, limit, mode); err != nil {
 		return false, err
 	}
-	line := o.line(urgent)
+	line := o.line(mode.urgent)
 	if size > smallPrepared {
 		*line = append(*line, chunk{shared: p, code: code})
-		return o.added(&(*line)[len(*line)-1], size), nil
+		return o.added(&(*line)[len(*line)-1], size, mode.own), nil
 	}
 	c := tail(line, size+layoutSlack)
 	if _, err := wire.AppendFrame(c.buf.b[:c.n], code, data); err != nil {
 		dropEmptyTail(line)
 		return false, err
 	}
-	return o.added(c, size), nil
+	return o.added(c, size, mode.own), nil
 }
 
 // layoutSlack is how much more room than the frame takes wire wants to lay it out in

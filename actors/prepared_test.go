@@ -21,7 +21,7 @@ func mustPrepare(t *testing.T, payload []byte) *Prepared {
 
 func mustOffer(t *testing.T, o *outbox, code uint64, p *Prepared) {
 	t.Helper()
-	if _, err := o.offerPrepared(code, p, false, Refuse); err != nil {
+	if _, err := o.offerPrepared(code, p, Refuse, sendMode{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -80,7 +80,7 @@ func TestPreparedIsCompressedOnce(t *testing.T) {
 		wg.Go(func() {
 			o := newOutbox(1<<20, 1<<18)
 			o.snappy = true
-			if _, err := o.offerPrepared(16, p, false, Drop); err != nil {
+			if _, err := o.offerPrepared(16, p, Drop, sendMode{}); err != nil {
 				t.Error(err)
 			}
 			if c, ok := o.take(); !ok || count(c.frames()) != 1 {
@@ -112,7 +112,7 @@ func TestPreparedTakesNoMemory(t *testing.T) {
 	}
 	for _, o := range boxes {
 		o.close()
-		if _, err := o.offerPrepared(16, p, false, Wait); err != ErrLinkDown {
+		if _, err := o.offerPrepared(16, p, Wait, sendMode{}); err != ErrLinkDown {
 			t.Errorf("after the end: %v", err)
 		}
 	}
@@ -135,7 +135,7 @@ func TestPreparedWithoutRoom(t *testing.T) {
 			p := mustPrepare(t, noise(100<<10))
 			taken := 0
 			for {
-				_, err := o.offerPrepared(16, p, false, c.full)
+				_, err := o.offerPrepared(16, p, c.full, sendMode{})
 				if errors.Is(err, ErrOutboxFull) {
 					break
 				}
@@ -166,7 +166,7 @@ func TestPreparedTooLarge(t *testing.T) {
 	}
 	o := newOutbox(1<<20, 1<<18)
 	o.snappy = true
-	if _, err := o.offerPrepared(16, mustPrepare(t, noise(wire.MaxPayload)), false, Drop); !errors.Is(err, wire.ErrFrameTooLarge) {
+	if _, err := o.offerPrepared(16, mustPrepare(t, noise(wire.MaxPayload)), Drop, sendMode{}); !errors.Is(err, wire.ErrFrameTooLarge) {
 		t.Errorf("too large a frame: %v", err)
 	}
 	if o.fill() != 0 {
@@ -186,7 +186,7 @@ func TestUrgentGoesFirst(t *testing.T) {
 		t.Fatalf("the outbox is not full: %v", err)
 	}
 	for n := range uint64(1000) {
-		_, err := o.offer(30+n, noise(1000), true, true)
+		_, err := o.offer(30+n, noise(1000), sendMode{urgent: true, owed: true})
 		if err == ErrOutboxFull {
 			if n < 30 || n > 80 {
 				t.Errorf("%d urgent messages of a kilobyte found room beside a full outbox, which keeps 64 KiB for them", n)

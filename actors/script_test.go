@@ -84,6 +84,10 @@ func (i incarnate) Down(ctx actor.Context, cause *Cause) {
 	}
 }
 
+// Send uses the behaviour's own handle. Tests that send as every other sender does use
+// the Host's Send.
+func (s *script) Send(code uint64, payload []byte) error { return s.Answer(code, payload) }
+
 // tell runs f in the protocol's turn.
 func (s *script) tell(f func(ctx actor.Context)) { s.link.root.Send(s.PID(), f) }
 
@@ -133,14 +137,14 @@ func (r *remote) aside(f func()) {
 	r.t.Cleanup(func() { r.conn.Close(); <-done })
 }
 
-// readOn reads and forgets all that comes, at some pace.
-func (r *remote) readOn(pace time.Duration) {
+// readOn reads and forgets all that comes, one message per interval.
+func (r *remote) readOn(interval time.Duration) {
 	r.aside(func() {
 		for {
 			if _, err := r.read(); err != nil {
 				return
 			}
-			<-time.After(pace)
+			<-time.After(interval)
 		}
 	})
 }

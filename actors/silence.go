@@ -26,19 +26,19 @@ func (s silence) next() (dead, ping bool, again time.Duration) {
 	if s.heldSince != 0 {
 		heard = s.heldSince
 	}
-	unheard := time.Duration(heard - s.lastReceived)
-	if unheard >= silenceLimit {
+	sinceReceived := time.Duration(heard - s.lastReceived)
+	if sinceReceived >= silenceLimit {
 		return true, false, 0
 	}
-	untold := time.Duration(s.now - s.lastSent)
+	sinceSent := time.Duration(s.now - s.lastSent)
 	sincePing := time.Duration(s.now - s.lastPing)
 	if s.lastPing == 0 {
 		sincePing = time.Duration(s.now)
 	}
-	quiet := max(unheard, untold)
+	quiet := max(sinceReceived, sinceSent)
 	if quiet >= pingInterval && sincePing >= pingInterval {
 		ping, sincePing = true, 0
 	}
 	again = max(pingInterval-quiet, pingInterval-sincePing)
-	return false, ping, max(time.Millisecond, min(again, silenceLimit-unheard))
+	return false, ping, max(time.Millisecond, min(again, silenceLimit-sinceReceived))
 }

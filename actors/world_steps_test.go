@@ -138,8 +138,8 @@ func (w *world) end() {
 	}
 }
 
-func (w *world) graceFires(*modelChild) error {
-	w.mailbox = append(w.mailbox, mail{kind: "grace", token: w.timerFor})
+func (w *world) grantTimerFires(*modelChild) error {
+	w.mailbox = append(w.mailbox, mail{kind: "grant timeout", token: w.timerFor})
 	w.timer, w.timerFor = false, none
 	return nil
 }
@@ -159,8 +159,8 @@ func (w *world) peerTurn() error {
 		return w.grantNext()
 	case "return":
 		return w.takeBack(m)
-	case "grace":
-		return w.graceIsOver(m)
+	case "grant timeout":
+		return w.grantTimedOut(m)
 	case "close":
 		return w.close()
 	case "failure":
@@ -181,7 +181,7 @@ func (w *world) peerTurn() error {
 func (w *world) close() error {
 	w.closing, w.line = true, nil
 	w.timer, w.timerFor = false, none
-	w.mailbox = slices.DeleteFunc(slices.Clone(w.mailbox), func(m mail) bool { return m.kind == "request" || m.kind == "grace" })
+	w.mailbox = slices.DeleteFunc(slices.Clone(w.mailbox), func(m mail) bool { return m.kind == "request" || m.kind == "grant timeout" })
 	for i := range w.children {
 		w.children[i].work, w.children[i].sends = 0, 0
 	}
@@ -191,7 +191,7 @@ func (w *world) close() error {
 	return nil
 }
 
-func (w *world) graceIsOver(m mail) error {
+func (w *world) grantTimedOut(m mail) error {
 	late := w.tokens[m.token]
 	if w.arb.contested() && w.arb.out == late {
 		w.arb.reclaim()
@@ -287,7 +287,7 @@ func (w *world) grantNext() error {
 			}
 		}
 	}
-	if !w.timer && !slices.ContainsFunc(w.mailbox, func(m mail) bool { return m.kind == "grace" }) && w.arb.contested() {
+	if !w.timer && !slices.ContainsFunc(w.mailbox, func(m mail) bool { return m.kind == "grant timeout" }) && w.arb.contested() {
 		w.timer, w.timerFor = true, w.name(w.arb.out)
 	}
 	return nil

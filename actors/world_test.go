@@ -8,7 +8,7 @@ import (
 )
 
 // world is a model of a link around the production arbiter and its tokens: three
-// children, their mailboxes and the peer's, the grace timer and the farewell. What
+// children, their mailboxes and the peer's, the grant timer and the farewell. What
 // may happen next is a list of steps; the explorer takes each of them in turn.
 type world struct {
 	arb      arbiter
@@ -17,7 +17,7 @@ type world struct {
 	mailbox  []mail // the peer's user messages, in their order
 	system   []mail // the peer's system messages, which overtake those
 
-	timer     bool // the grace timer runs
+	timer     bool // the grant timer runs
 	timerFor  int  // for which token
 	cause     bool // the link's cause is set; closeLink is on its way or was handled
 	closing   bool
@@ -161,7 +161,7 @@ func (w *world) steps() (next []step, quiet bool) {
 		must("peer", peerSlot, func(w *world, _ *modelChild) error { return w.peerTurn() })
 	}
 	if w.timer {
-		must("grace", peerSlot, (*world).graceFires)
+		must("grant timeout", peerSlot, (*world).grantTimerFires)
 	}
 	if w.disconnects > 0 && !w.cause {
 		may("disconnect", peerSlot, (*world).disconnect)

@@ -68,8 +68,8 @@ func (w *frameWriter) flush(patience, slice time.Duration) error {
 		l.bytesOut.Add(uint64(n))
 		if idle += slice; n > 0 {
 			idle = 0
-			told := l.now()
-			w.quiet = time.Duration(told-l.lastSent.Swap(told)) > coldAfter
+			sent := l.now()
+			w.quiet = time.Duration(sent-l.lastSent.Swap(sent)) > coldAfter
 		}
 		if err == nil {
 			continue

@@ -56,11 +56,11 @@ func AskThen[A any](l *Link, request any, then func(answer *A, err error), opts 
 }
 
 // Call is an Ask that waits for the answer, for goroutines that are no actors: an
-// actor would wait for itself. Errors beyond those of [Link.Ask] are [ErrAskTimeout],
+// actor would wait for itself. It sends by [Link.Shared]. Errors beyond those of [Link.Ask] are [ErrAskTimeout],
 // [ErrLinkDown], and the cause of ctx, whose end cancels the request.
 func Call[A any](ctx context.Context, l *Link, request any, opts ...AskOption) (*A, error) {
 	p := &pending{done: make(chan result, 1)}
-	id, err := l.ask(request, new(A), p, opts)
+	id, err := l.Shared().ask(request, new(A), p, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -48,19 +48,19 @@ func askedByHand() protocols.Spec { return protocoltest.ByHand(asking(idle)) }
 // so that they have a lock.
 type notes struct {
 	mu   sync.Mutex
-	told []string
+	seen []string
 }
 
 func (n *notes) add(format string, args ...any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.told = append(n.told, fmt.Sprintf(format, args...))
+	n.seen = append(n.seen, fmt.Sprintf(format, args...))
 }
 
 func (n *notes) String() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return fmt.Sprint(n.told)
+	return fmt.Sprint(n.seen)
 }
 
 // outcomes notes what an actor gets to hear of its requests.
@@ -100,8 +100,8 @@ func expect(t *testing.T, what string, got, want any) {
 // request is not touched.
 func TestAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := new(notes)
-		p := protocoltest.NewPair(t, asking(outcomes(told)), askedByHand())
+		seen := new(notes)
+		p := protocoltest.NewPair(t, asking(outcomes(seen)), askedByHand())
 		q := &getBlocks{ID: 77, From: 5}
 		first, second := mustAsk(t, p, q), mustAsk(t, p, getRoots{})
 		if first == second || q.ID != 77 {
@@ -119,7 +119,7 @@ func TestAsk(t *testing.T) {
 		time.Sleep(80 * time.Millisecond)
 		send(t, p.B, &blocks{ID: first, Data: []byte("five")})
 		synctest.Wait()
-		expect(t, "told", told, []string{"LinkUp", fmt.Sprint("roots ", second), fmt.Sprintf("blocks %d five", first)})
+		expect(t, "told", seen, []string{"LinkUp", fmt.Sprint("roots ", second), fmt.Sprintf("blocks %d five", first)})
 		expect(t, "stats", p.A.AskStats(), protocols.AskStats{
 			Asked: 2, Answered: 2, LastLatency: 160 * time.Millisecond, Latency: 90 * time.Millisecond,
 		})
@@ -131,8 +131,8 @@ func TestAsk(t *testing.T) {
 // counted, as is what was never asked for and what comes twice.
 func TestAskTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := new(notes)
-		p := protocoltest.NewPair(t, asking(outcomes(told)), askedByHand())
+		seen := new(notes)
+		p := protocoltest.NewPair(t, asking(outcomes(seen)), askedByHand())
 		slow := mustAsk(t, p, &getBlocks{From: 9})
 		short := mustAsk(t, p, &getRoots{}, protocols.Within(time.Second))
 		twice := mustAsk(t, p, &getRoots{})
@@ -141,7 +141,7 @@ func TestAskTimeout(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		want := []string{"LinkUp", fmt.Sprint("roots ", twice), fmt.Sprintf("failed %d &{ID:%d}: no answer in time: waited 1s", short, short)}
-		expect(t, "told after a second", told, want)
+		expect(t, "told after a second", seen, want)
 		time.Sleep(protocols.DefaultAskTimeout - time.Second)
 		synctest.Wait()
 		want = append(want, fmt.Sprintf("failed %d &{ID:%d From:9}: no answer in time: waited 15s", slow, slow))
@@ -150,7 +150,7 @@ func TestAskTimeout(t *testing.T) {
 		send(t, p.B, &roots{ID: twice + 1})
 		send(t, p.B, &roots{ID: 0})
 		synctest.Wait()
-		expect(t, "told", told, want)
+		expect(t, "told", seen, want)
 		s := p.A.AskStats()
 		s.Latency, s.LastLatency = 0, 0
 		expect(t, "stats", s, protocols.AskStats{Asked: 3, Answered: 1, TimedOut: 2, Late: 3, Unasked: 2})
@@ -228,11 +228,11 @@ func TestWrongAnswers(t *testing.T) {
 // LinkDown.
 func TestAskEndsWithTheLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := new(notes)
-		p := protocoltest.NewPair(t, asking(outcomes(told)), askedByHand())
+		seen := new(notes)
+		p := protocoltest.NewPair(t, asking(outcomes(seen)), askedByHand())
 		mustAsk(t, p, &getRoots{})
 		if _, err := protocols.AskThen(p.A.Link, &getRoots{}, func(r *roots, err error) {
-			told.add("then %v %v", r, err)
+			seen.add("then %v %v", r, err)
 		}); err != nil {
 			t.Error(err)
 		}
@@ -245,7 +245,7 @@ func TestAskEndsWithTheLink(t *testing.T) {
 		p.Cut()
 		p.A.Wait()
 		synctest.Wait()
-		expect(t, "told", told, []string{"LinkUp", "failed 1 &{ID:1}: link is down", "then <nil> link is down", "LinkDown"})
+		expect(t, "told", seen, []string{"LinkUp", "failed 1 &{ID:1}: link is down", "then <nil> link is down", "LinkDown"})
 		expect(t, "the call", <-called, protocols.ErrLinkDown)
 		_, err := p.A.Ask(&getRoots{})
 		expect(t, "an ask after it", err, protocols.ErrLinkDown)
@@ -257,8 +257,8 @@ func TestAskEndsWithTheLink(t *testing.T) {
 // times out; a continuation is its actor's and is never called.
 func TestAskOverRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := new(notes)
-		p := protocoltest.NewPair(t, asking(outcomes(told)), askedByHand())
+		seen := new(notes)
+		p := protocoltest.NewPair(t, asking(outcomes(seen)), askedByHand())
 		kept := mustAsk(t, p, &getBlocks{})
 		mustAsk(t, p, &getRoots{}, protocols.Within(time.Minute))
 		dropped, err := protocols.AskThen(p.A.Link, &getBlocks{}, func(*blocks, error) { t.Error("called over a restart") })
@@ -270,7 +270,7 @@ func TestAskOverRestart(t *testing.T) {
 		send(t, p.B, &blocks{ID: kept})
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		expect(t, "told", told, []string{"LinkUp", "LinkUp", fmt.Sprintf("blocks %d ", kept), "failed 2 &{ID:2}: no answer in time: waited 1m0s"})
+		expect(t, "told", seen, []string{"LinkUp", "LinkUp", fmt.Sprintf("blocks %d ", kept), "failed 2 &{ID:2}: no answer in time: waited 1m0s"})
 		expect(t, "late", p.A.AskStats().Late, 1)
 	})
 }
@@ -286,14 +286,14 @@ func TestAskThen(t *testing.T) {
 			now  any
 			at   bool
 		}
-		var told []outcome
+		var seen []outcome
 		p := protocoltest.NewPair(t, asking(func(ctx actor.Context, link *protocols.Link) {
 			up, ok := ctx.Message().(*protocols.LinkUp)
 			if !ok || up.Restarted {
 				return
 			}
 			note := func(got *blocks, err error) {
-				told = append(told, outcome{got, err, ctx.Self().Equal(link.Self()), ctx.Message(), !protocols.ReceivedAt(ctx).IsZero()})
+				seen = append(seen, outcome{got, err, ctx.Self().Equal(link.Self()), ctx.Message(), !protocols.ReceivedAt(ctx).IsZero()})
 				if got != nil && got.ID == 3 {
 					panic("three is too much")
 				}
@@ -311,8 +311,8 @@ func TestAskThen(t *testing.T) {
 		expect(t, "restarts", p.A.Restarts(), 1)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(told) != 2 || told[0].got.ID != 2 || told[0].err != nil || !told[0].self || told[0].now != any(told[0].got) || !told[0].at || told[1].got.ID != 3 {
-			t.Errorf("told %+v", told)
+		if len(seen) != 2 || seen[0].got.ID != 2 || seen[0].err != nil || !seen[0].self || seen[0].now != any(seen[0].got) || !seen[0].at || seen[1].got.ID != 3 {
+			t.Errorf("told %+v", seen)
 		}
 	})
 }

@@ -75,7 +75,7 @@ func (b *behaviour) Up(ctx actor.Context) {
 
 // greet tells the actor that the link is there.
 func (b *behaviour) greet(ctx actor.Context) {
-	b.link.service.join(b.link)
+	b.link.service.join(b.link.Shared())
 	up := &LinkUp{Link: b.link, Restarted: b.link.greeted}
 	b.link.greeted = true
 	b.deliver(ctx, up, time.Time{})
@@ -138,7 +138,7 @@ func (b *behaviour) Drained(ctx actor.Context) {
 
 func (b *behaviour) Down(ctx actor.Context, cause *actors.Cause) {
 	if b.link.greeting.end() {
-		defer b.link.service.leave(b.link, cause)                  // after the actor's last words
+		defer b.link.service.leave(b.link.Shared(), cause)         // after the actor's last words
 		defer b.deliver(ctx, &LinkDown{Cause: cause}, time.Time{}) // whatever happens before it
 		b.failAll(ctx)
 	}

@@ -98,7 +98,8 @@ type Delivery struct {
 
 // Broadcast sends one message to many links, which may run different versions. It is
 // encoded once, and compressed once. No link waits for another, nor does the caller for
-// any; a refusal owes no *[Drained]. Msg is what [Encode] takes, or an *[Encoded]. The
+// any; a refusal owes no *[Drained]. No link counts it as an answer, whichever of its
+// handles is given: see [Link]. Msg is what [Encode] takes, or an *[Encoded]. The
 // error is that of Encode; then no link has the message.
 func Broadcast(links iter.Seq[*Link], msg any, full WhenFull) (Delivery, error) {
 	var d Delivery
@@ -113,7 +114,7 @@ func Broadcast(links iter.Seq[*Link], msg any, full WhenFull) (Delivery, error) 
 		}
 	}
 	for l := range links {
-		switch err := l.sendEncoded(e, full); err {
+		switch err := l.Shared().sendEncoded(e, full); err {
 		case nil:
 			d.Queued++
 		case ErrOutboxFull:
@@ -127,10 +128,15 @@ func Broadcast(links iter.Seq[*Link], msg any, full WhenFull) (Delivery, error) 
 	return d, nil
 }
 
+// sendEncoded queues a prepared message. The own handle has no use for a policy: a
+// Broadcast never sends by it.
 func (l *Link) sendEncoded(e *Encoded, full WhenFull) error {
 	code, err := l.set.codeOf(e)
 	if err != nil {
 		return err
+	}
+	if l.own {
+		return l.host.AnswerPrepared(code, e.prepared)
 	}
 	return l.host.SendPrepared(code, e.prepared, full)
 }

@@ -98,7 +98,7 @@ func TestBroadcastToMany(t *testing.T) {
 // no such message and whose link has ended.
 func TestBroadcastArrives(t *testing.T) {
 	both := oldAndNew(1, 2)
-	both.New = func() actor.Actor { return deaf{} }
+	both.New = func() actor.Actor { return idleActor{} }
 	old := protocoltest.NewPair(t, both, protocoltest.ByHand(oldAndNew(1)))
 	fresh := protocoltest.NewPair(t, both, protocoltest.ByHand(oldAndNew(2)))
 	gone := protocoltest.NewPair(t, both, protocoltest.ByHand(oldAndNew(2)))

@@ -28,7 +28,7 @@ func TestSenderOfTheTurn(t *testing.T) {
 	turn := asked{by: actor.NewPID("local", "somebody")}
 	var sender *actor.PID
 	var said any
-	b := &behaviour{link: &Link{set: costSet()}, actor: actor.ReceiveFunc(func(ctx actor.Context) {
+	b := &behaviour{link: linkOf(costSet()), actor: actor.ReceiveFunc(func(ctx actor.Context) {
 		sender, said = ctx.Sender(), ctx.Message()
 	})}
 	b.Other(turn)
@@ -45,7 +45,7 @@ func TestSenderOfTheTurn(t *testing.T) {
 func TestForwardedRawIsACopy(t *testing.T) {
 	other := actor.NewPID("local", "other")
 	turn := asked{sent: map[*actor.PID]any{}}
-	b := &behaviour{link: &Link{set: costSet()}, actor: actor.ReceiveFunc(func(ctx actor.Context) { ctx.Forward(other) })}
+	b := &behaviour{link: linkOf(costSet()), actor: actor.ReceiveFunc(func(ctx actor.Context) { ctx.Forward(other) })}
 	buffer, at := []byte("first"), time.Unix(1, 0)
 	if err := b.Message(turn, actors.Inbound{Code: costRaw, Payload: buffer, ReceivedAt: at}); err != nil {
 		t.Fatal(err)

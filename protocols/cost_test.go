@@ -38,9 +38,12 @@ func costSet() *messageSet {
 	return newMessageSet("cost/1", Version{Length: 2, Messages: []Message{Raw(), Type[small]()}})
 }
 
+// linkOf is a link without a host.
+func linkOf(set *messageSet) *Link { return &Link{linkCore: &linkCore{set: set}, own: true} }
+
 func costBehaviour() (*behaviour, *sink) {
 	s := new(sink)
-	return &behaviour{link: &Link{set: costSet()}, actor: s}, s
+	return &behaviour{link: linkOf(costSet()), actor: s}, s
 }
 
 func encoded(tb testing.TB, body int) []byte {

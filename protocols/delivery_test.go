@@ -239,7 +239,7 @@ func TestNewFails(t *testing.T) {
 // TestDisconnect: the one cause is what the actor, the link's context and the remote
 // are told.
 func TestDisconnect(t *testing.T) {
-	told := make(chan *protocols.Cause, 1)
+	causes := make(chan *protocols.Cause, 1)
 	why := errors.New("genesis 1, want 2")
 	p := protocoltest.NewPair(t, talk(func(ctx actor.Context, link *protocols.Link) {
 		switch msg := ctx.Message().(type) {
@@ -250,7 +250,7 @@ func TestDisconnect(t *testing.T) {
 			if err := link.Send(&answer{}); err != protocols.ErrLinkDown {
 				t.Errorf("Send at LinkDown: %v", err)
 			}
-			told <- msg.Cause
+			causes <- msg.Cause
 		}
 	}), byHand())
 	send(t, p.B, &ask{})
@@ -258,7 +258,7 @@ func TestDisconnect(t *testing.T) {
 	if cause.Side != protocols.Local || cause.Reason != protocols.DiscUselessPeer || !errors.Is(cause, why) || cause.Code != askCode {
 		t.Errorf("ended with %v", cause)
 	}
-	if got := <-told; got != cause {
+	if got := <-causes; got != cause {
 		t.Errorf("the actor was told %v", got)
 	}
 	<-p.A.Context().Done()

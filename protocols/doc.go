@@ -13,6 +13,9 @@
 //
 // A version may begin with a handshake, see [Exchange]: LinkUp comes when it is done.
 //
+// A link has two handles: the own one of its actor, which LinkUp brings, and [Link.Shared]
+// for every other sender. See [Link] for the difference.
+//
 // The actor sends with [Link.Send], answers at length with [Link.SendSeq], and ends the
 // link with [Link.Disconnect]. What the remote is to answer it sends with [Link.Ask],
 // [AskThen] or [Call], which tie the answer to it by a request ID. What goes to many

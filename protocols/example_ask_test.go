@@ -122,7 +122,7 @@ func ExampleAskThen() {
 // Code that is no actor waits for its answer.
 func ExampleCall() {
 	p, err := protocoltest.Connect(
-		SumSpec(func() actor.Actor { return deaf{} }),
+		SumSpec(func() actor.Actor { return idleActor{} }),
 		SumSpec(func() actor.Actor { return new(calculator) }))
 	if err != nil {
 		fmt.Println(err)

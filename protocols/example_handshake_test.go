@@ -63,7 +63,7 @@ func ExampleExchange() {
 		Versions: []protocols.Version{{
 			Number: 1, Length: 1, Messages: []protocols.Message{protocols.Type[Status]()},
 		}},
-		New: func() actor.Actor { return deaf{} },
+		New: func() actor.Actor { return idleActor{} },
 	}))
 	if err != nil {
 		fmt.Println(err)

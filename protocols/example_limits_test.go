@@ -25,7 +25,7 @@ func ExampleMaxSize() {
 			Versions: []protocols.Version{{
 				Number: 1, Length: 1, Messages: []protocols.Message{protocols.Type[Note](opts...)},
 			}},
-			New: func() actor.Actor { return deaf{} },
+			New: func() actor.Actor { return idleActor{} },
 		}
 	}
 	p, err := protocoltest.Connect(notes(protocols.MaxSize(1024), protocols.MaxItems(20)), notes())

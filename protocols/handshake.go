@@ -31,8 +31,8 @@ type Handshake struct {
 
 // Exchange makes the handshake in which a T, one of the version's Messages, goes each
 // way. Ours makes this side's. Check says why the remote's is not accepted; without
-// it all are. Both run in the turn of the link's actor, but before it has the link,
-// so that they are functions and not methods of it.
+// it all are. Both run in the turn of the link's actor and get its own handle, but before
+// the actor has the link, so that they are functions and not methods of it.
 //
 // An error of check ends the link. The reason that the remote is told is the
 // [DiscReason] that the error wraps, or else [DiscUselessPeer]:
@@ -101,7 +101,7 @@ type greeting struct {
 }
 
 const (
-	awaited int32 = iota
+	waiting int32 = iota
 	accepted
 	overdue
 )
@@ -125,7 +125,7 @@ func (g *greeting) begin(l *Link) {
 
 // expire is called by the timer, in a goroutine of its own.
 func (g *greeting) expire(l *Link) {
-	if g.state.CompareAndSwap(awaited, overdue) {
+	if g.state.CompareAndSwap(waiting, overdue) {
 		l.DisconnectWithError(DiscReadTimeout, fmt.Errorf("%w: waited %v", ErrHandshakeTimeout, g.timeout))
 	}
 }
@@ -149,7 +149,7 @@ func (g *greeting) judge(l *Link) bool {
 		l.DisconnectWithError(reason, err)
 		return false
 	}
-	return g.state.CompareAndSwap(awaited, accepted) && g.end()
+	return g.state.CompareAndSwap(waiting, accepted) && g.end()
 }
 
 // end stops the time-out and says whether the handshake was done.

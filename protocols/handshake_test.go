@@ -49,8 +49,8 @@ func journalOf(into *[]string, then func(actor.Context, *protocols.Link)) func(a
 // LinkUp on, in the next life as well, and it happens once.
 func TestHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
-		p := protocoltest.NewPair(t, greeted(journalOf(&told, idle), nil), hostile())
+		var delivered []string
+		p := protocoltest.NewPair(t, greeted(journalOf(&delivered, idle), nil), hostile())
 		if got := p.A.PeerInfo(); got != "handshake" || protocols.StatusOf[status](p.A.Link) != nil {
 			t.Errorf("before it, the peer's info is %v, its status %v", got, protocols.StatusOf[status](p.A.Link))
 		}
@@ -61,8 +61,8 @@ func TestHandshake(t *testing.T) {
 		}
 		time.Sleep(protocols.DefaultHandshakeTimeout - 1)
 		synctest.Wait()
-		if len(told) > 0 {
-			t.Errorf("told %v before the remote's status", told)
+		if len(delivered) > 0 {
+			t.Errorf("told %v before the remote's status", delivered)
 		}
 		send(t, p.B, &protocols.RawMessage{Code: statusCode, Payload: encode(t, &status{Network: 9})})
 		send(t, p.B, &protocols.RawMessage{Code: askCode, Payload: encode(t, &ask{})})
@@ -70,7 +70,7 @@ func TestHandshake(t *testing.T) {
 		p.A.Crash()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if got := fmt.Sprint(told); got != "[up false 9 *protocols_test.ask up true 9]" || p.A.Cause() != nil {
+		if got := fmt.Sprint(delivered); got != "[up false 9 *protocols_test.ask up true 9]" || p.A.Cause() != nil {
 			t.Errorf("told %s, cause %v", got, p.A.Cause())
 		}
 		if got := p.A.PeerInfo(); got != uint64(9) {
@@ -98,10 +98,10 @@ func TestHandshakeEnds(t *testing.T) {
 		return nil
 	}
 	for name, c := range map[string]struct {
-		send   func(t *testing.T, b *protocoltest.End)
-		reason protocols.DiscReason
-		want   string
-		told   string
+		send      func(t *testing.T, b *protocoltest.End)
+		reason    protocols.DiscReason
+		want      string
+		delivered string
 	}{
 		"silence": {func(*testing.T, *protocoltest.End) {}, protocols.DiscReadTimeout, "no status from the remote in time: waited 5s", "[]"},
 		"something else first": {func(t *testing.T, b *protocoltest.End) {
@@ -118,8 +118,8 @@ func TestHandshakeEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var told []string
-				p := protocoltest.NewPair(t, greeted(journalOf(&told, idle), check), hostile())
+				var delivered []string
+				p := protocoltest.NewPair(t, greeted(journalOf(&delivered, idle), check), hostile())
 				begin := time.Now()
 				c.send(t, p.B)
 				cause := p.A.Wait()
@@ -129,8 +129,8 @@ func TestHandshakeEnds(t *testing.T) {
 				if took := time.Since(begin); name == "silence" && (took < 5*time.Second || !errors.Is(cause, protocols.ErrHandshakeTimeout)) {
 					t.Errorf("took %v", took)
 				}
-				if got := fmt.Sprint(told); got != c.told {
-					t.Errorf("the actor was told %s, want %s", got, c.told)
+				if got := fmt.Sprint(delivered); got != c.delivered {
+					t.Errorf("the actor was told %s, want %s", got, c.delivered)
 				}
 			})
 		})
@@ -141,9 +141,9 @@ func TestHandshakeEnds(t *testing.T) {
 // goes out once, and theirs is not lost.
 func TestHandshakeCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
+		var delivered []string
 		made, judged := 0, 0
-		spec := greeted(journalOf(&told, idle), nil)
+		spec := greeted(journalOf(&delivered, idle), nil)
 		spec.Versions[0].Handshake = protocols.Exchange(func(*protocols.Link) status {
 			if made++; made < 3 {
 				panic("can't say")
@@ -161,7 +161,7 @@ func TestHandshakeCrash(t *testing.T) {
 		send(t, p.B, &protocols.RawMessage{Code: statusCode, Payload: encode(t, &status{Network: 9})})
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if got := fmt.Sprint(told); made != 3 || judged != 3 || got != "[up false 9]" || p.A.Restarts() != 4 {
+		if got := fmt.Sprint(delivered); made != 3 || judged != 3 || got != "[up false 9]" || p.A.Restarts() != 4 {
 			t.Errorf("said %d times, judged %d times, told %s, %d restarts", made, judged, got, p.A.Restarts())
 		}
 		protocoltest.Next[protocols.RawMessage](p.B)

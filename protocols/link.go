@@ -14,9 +14,32 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 )
 
-// Link is one protocol on one link to a remote node. It comes with [LinkUp], stays
-// the same over restarts of the actor, and is safe from any goroutine.
+// Link is a handle of one protocol on one link to a remote node. It stays the same over
+// restarts of the actor, and is safe from any goroutine. Each link has two handles, which
+// differ in one thing: who sends.
+//
+// [LinkUp] brings the own handle of the link's actor. What the actor sends with it while it
+// handles a message of the remote counts as an answer to the remote: while more of that
+// than [Limits].HighWater waits to be written, or some of it was refused, the actor gets no
+// further message of the remote. So a remote that asks and does not read stalls itself.
+//
+// [Link.Shared] is the handle of every other sender: goroutines, services, and actors of
+// other links. [LinkJoined], [LinkLeft], [Broadcast], [Call] and [ReadWriter] use it too.
+// What is sent with it fills the outbox like everything else, but never keeps the remote's
+// messages from the actor.
+//
+// Keep the own handle in the link's actor. Another goroutine that uses it while the actor
+// handles a message sends answers as well, and so can hold the remote back without need.
 type Link struct {
+	*linkCore
+	own bool
+}
+
+// linkCore is what the handles of one protocol on one link have in common. It holds both.
+type linkCore struct {
+	ownHandle    Link
+	sharedHandle Link
+
 	host     *actors.Host
 	set      *messageSet
 	peerInfo func(*Link) any
@@ -30,8 +53,11 @@ type Link struct {
 	states map[reflect.Type]any
 }
 
+// newLink makes a link's handles, and returns the own one.
 func newLink(h *actors.Host, set *messageSet, peerInfo func(*Link) any, shake *Handshake, asks int) *Link {
-	l := &Link{host: h, set: set, peerInfo: peerInfo}
+	c := &linkCore{host: h, set: set, peerInfo: peerInfo}
+	c.ownHandle, c.sharedHandle = Link{linkCore: c, own: true}, Link{linkCore: c}
+	l := &c.ownHandle
 	if shake != nil {
 		l.greeting = &greeting{Handshake: shake, code: set.codes[shake.typ]}
 	}
@@ -40,6 +66,16 @@ func newLink(h *actors.Host, set *messageSet, peerInfo func(*Link) any, shake *H
 	}
 	return l
 }
+
+// Shared returns the link's handle for every sender but the link's own actor. It is one
+// pointer for the link's life, also in [LinkJoined] and [LinkLeft], so that it can be
+// compared and be the key of a map. Shared of a shared handle returns that handle.
+func (l *Link) Shared() *Link { return &l.sharedHandle }
+
+// Go runs f in a goroutine whose panic is a crash of the link's actor, and not the end of
+// the process. The goroutine outlives a restart of the actor, and the link; f returns when
+// [Link.Context] ends, and sends by [Link.Shared].
+func (l *Link) Go(f func()) { l.host.Go(f) }
 
 // Send queues a message: a value, or a pointer to one, of a type in the running
 // version's Messages, a *RawMessage, or an *[Encoded]. It is encoded before Send
@@ -54,7 +90,11 @@ func (l *Link) Send(msg any) error {
 	if err != nil {
 		return err
 	}
-	err = l.host.Send(code, payload)
+	if l.own {
+		err = l.host.Answer(code, payload)
+	} else {
+		err = l.host.Send(code, payload)
+	}
 	if e != nil {
 		e.free()
 	}
@@ -169,7 +209,7 @@ func PeerInfo(h *actors.Host) (info any) {
 			info = fmt.Sprintf("PeerInfo of %s panicked: %v", l.set.label, value)
 		}
 	}()
-	info = l.peerInfo(l)
+	info = l.peerInfo(l.Shared())
 	if v := reflect.ValueOf(info); info == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return "handshake"
 	}

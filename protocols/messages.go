@@ -8,8 +8,8 @@ import "time"
 // LinkUp tells that the link is there, after *actor.Started and before anything
 // else. Where the version has a Handshake, it comes when that is done.
 type LinkUp struct {
-	Link      *Link
-	Restarted bool // an earlier actor of this link had got its LinkUp
+	Link      *Link // the actor's own handle; for other senders there is [Link.Shared]
+	Restarted bool  // an earlier actor of this link had got its LinkUp
 }
 
 // LinkDown tells that the link has ended, before *actor.Stopping. Nothing can be

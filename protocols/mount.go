@@ -60,8 +60,8 @@ func (m *Mounted) offer(v Version) actors.Protocol {
 			if link.service = m.service; m.service != nil {
 				link.onward = &onward{limit: limits.Inbound}
 			}
-			h.Attach(link)
-			m.service.enter(link)
+			h.Attach(link.Shared())
+			m.service.enter(link.Shared())
 			return func() actors.Behaviour { return &behaviour{link: link, produce: s.New} }
 		},
 	}

@@ -29,10 +29,10 @@ type readable struct {
 }
 
 func newReadWriter(l *Link) *ReadWriter {
-	return &ReadWriter{link: l, arrived: make(chan struct{}, 1), room: make(chan struct{})}
+	return &ReadWriter{link: l.Shared(), arrived: make(chan struct{}, 1), room: make(chan struct{})}
 }
 
-// Link is what the messages go over. [Call] on it asks and waits; meanwhile what has
+// Link is the shared handle of the link that the messages go over. [Call] on it asks and waits; meanwhile what has
 // come before the answer waits to be read, up to 64 KiB of it.
 func (rw *ReadWriter) Link() *Link { return rw.link }
 

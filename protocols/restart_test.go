@@ -89,10 +89,10 @@ func stepsOf(e *protocoltest.End, without ...string) (steps []protocoltest.Step)
 // that the actor is told; before that each crash costs one message and more time.
 func TestGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told *protocols.Cause
+		var reported *protocols.Cause
 		spec := talk(func(ctx actor.Context, link *protocols.Link) {
 			if down, ok := ctx.Message().(*protocols.LinkDown); ok {
-				told = down.Cause
+				reported = down.Cause
 			}
 			fragile(ctx, link)
 		})
@@ -116,8 +116,8 @@ func TestGaveUp(t *testing.T) {
 			!cause.HasCode || cause.Code != askCode || !strings.Contains(string(cause.Stack), "fragile") {
 			t.Errorf("ended with %v and stack\n%s", cause, cause.Stack)
 		}
-		if told != cause {
-			t.Errorf("the actor was told %v", told)
+		if reported != cause {
+			t.Errorf("the actor was told %v", reported)
 		}
 		var events []string
 		for _, s := range stepsOf(p.A) {

@@ -33,12 +33,12 @@ func TestSequence(t *testing.T) {
 		const n, size = 2000, 1000
 		release := make(chan struct{})
 		pulled, arrived := 0, 0
-		var told []string
+		var delivered []string
 		spec := talk(func(ctx actor.Context, link *protocols.Link) {
 			switch msg := ctx.Message().(type) {
 			case *ask:
 				if msg.N == 0 {
-					told = append(told, "sequence")
+					delivered = append(delivered, "sequence")
 					if err := link.SendSeq(upTo(n, size, &pulled)); err != nil {
 						t.Error(err)
 					}
@@ -47,7 +47,7 @@ func TestSequence(t *testing.T) {
 					}
 					return
 				}
-				told = append(told, "ask")
+				delivered = append(delivered, "ask")
 				if err := link.Send(&answer{N: msg.N}); err != nil {
 					t.Error(err)
 				}
@@ -59,7 +59,7 @@ func TestSequence(t *testing.T) {
 				arrived++
 				<-release
 			case *answer:
-				told = append(told, "answer") // the other actor is at rest by then
+				delivered = append(delivered, "answer") // the other actor is at rest by then
 			}
 		})
 		reader.Limits = protocols.Limits{Inbound: 10_000}
@@ -70,7 +70,7 @@ func TestSequence(t *testing.T) {
 		if ahead := pulled * size; ahead > 300_000 {
 			t.Errorf("%d bytes were pulled while nobody read", ahead)
 		}
-		if got := strings.Join(told, " "); got != "sequence" {
+		if got := strings.Join(delivered, " "); got != "sequence" {
 			t.Errorf("the actor was told %q during its sequence", got)
 		}
 		close(release)
@@ -78,7 +78,7 @@ func TestSequence(t *testing.T) {
 		if pulled != n || arrived != n {
 			t.Errorf("%d pulled and %d arrived, want %d", pulled, arrived, n)
 		}
-		if got := strings.Join(told, " "); got != "sequence ask answer" {
+		if got := strings.Join(delivered, " "); got != "sequence ask answer" {
 			t.Errorf("the order was %q", got)
 		}
 	})

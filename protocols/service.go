@@ -22,15 +22,15 @@ import (
 // once, then after 10 ms, doubling to 1 s. Nothing bounds what waits in its mailbox, so
 // that what remotes send goes to it by [Link.PassOn], which counts.
 type LinkJoined struct {
-	Link      *Link
-	Restarted bool // an earlier service had been told of this link
+	Link      *Link // the shared handle, the same that [Link.Shared] gives
+	Restarted bool  // an earlier service had been told of this link
 }
 
 // LinkLeft tells a protocol's service that a link has ended. Nothing of the link's own actor
 // comes after it. When a node stops, the service hears it of all links before its
 // *actor.Stopping.
 type LinkLeft struct {
-	Link  *Link
+	Link  *Link // the shared handle, the same that LinkJoined brought
 	Cause *Cause
 }
 
@@ -60,7 +60,7 @@ type service struct {
 
 // guest is one link, from its beginning.
 type guest struct {
-	link   *Link
+	link   *Link  // the shared handle
 	joined bool   // the service is to know of it
 	known  bool   // some life of the service was told; the service's turn alone
 	cause  *Cause // why it has left; nil: it has not
@@ -185,7 +185,7 @@ func (m *Mounted) ServeAt(root *actor.RootContext, pid *actor.PID) {
 // NewService makes the service's actor, as often as it is started. Its supervisor's policy
 // is [actors.ServicePolicy].
 func (m *Mounted) NewService() actor.Actor {
-	return &servant{service: m.service}
+	return &serviceActor{service: m.service}
 }
 
 // Retire calls unused when there is no link any more that runs the protocol, which may be

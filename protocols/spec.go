@@ -31,7 +31,7 @@ type Spec struct {
 
 	// PeerInfo, if set, says something about the protocol's state on a link, for
 	// lists of peers: anything that encodes as JSON. It is called from any
-	// goroutine. Nil stands for a handshake that is not finished.
+	// goroutine, with the shared handle. Nil stands for a handshake that is not finished.
 	PeerInfo func(*Link) any
 	// NodeInfo, if set, says something about the protocol's state on this node,
 	// likewise.

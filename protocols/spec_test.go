@@ -65,16 +65,16 @@ func (v *byValue) DecodeRLP(from *rlp.Stream) error {
 func (s *sealed) EncodeRLP(w io.Writer) error      { return rlp.Encode(w, uint64(len(s.inner))) }
 func (s *sealed) DecodeRLP(from *rlp.Stream) error { _, err := from.Uint64(); return err }
 
-type deaf struct{}
+type idleActor struct{}
 
-func (deaf) Receive(actor.Context) {}
+func (idleActor) Receive(actor.Context) {}
 
 // specOf is a good Spec to start from.
 func specOf(messages ...protocols.Message) protocols.Spec {
 	return protocols.Spec{
 		Name:     "talk",
 		Versions: []protocols.Version{{Number: 7, Length: 8, Messages: messages}},
-		New:      func() actor.Actor { return deaf{} },
+		New:      func() actor.Actor { return idleActor{} },
 	}
 }
 

@@ -91,7 +91,7 @@ func newHistory(p Policy) history {
 
 // failed records a failure and says what follows: a restart after backoff, or
 // the end of the supervisor's patience.
-func (h *history) failed(now time.Time) (backoff time.Duration, giveUp bool) {
+func (h *history) failed(now time.Time) (backoff time.Duration, exhausted bool) {
 	p := h.policy
 	if p.Restart == Temporary {
 		return 0, true

@@ -8,9 +8,9 @@ import (
 
 // failure is one failure of a child, and what the supervisor is to make of it.
 type failure struct {
-	after   time.Duration // since the failure before it, or since the beginning
-	backoff time.Duration
-	giveUp  bool
+	after     time.Duration // since the failure before it, or since the beginning
+	backoff   time.Duration
+	exhausted bool
 }
 
 func TestRestartHistory(t *testing.T) {
@@ -42,13 +42,13 @@ func TestRestartHistory(t *testing.T) {
 			slices.Concat(storm(0, 10*ms, 20*ms, 40*ms, 80*ms, 160*ms, 320*ms, 640*ms, time.Second),
 				[]failure{{after: 10*time.Second + 999*ms, backoff: time.Second}, {after: 11 * time.Second}})},
 		{"five restarts a minute unless said otherwise", LinkChild(Transient, Intensity{}),
-			slices.Concat(storm(0, 10*ms, 20*ms, 40*ms, 80*ms), []failure{{after: 100 * ms, giveUp: true}})},
+			slices.Concat(storm(0, 10*ms, 20*ms, 40*ms, 80*ms), []failure{{after: 100 * ms, exhausted: true}})},
 		{"failures leave the window one by one", LinkChild(Transient, Intensity{Restarts: 2, Within: time.Minute}),
-			[]failure{{}, {after: 40 * time.Second}, {after: 20 * time.Second}, {after: 19 * time.Second, giveUp: true}}},
-		{"no restart is allowed", LinkChild(Transient, Intensity{Within: time.Minute}), []failure{{giveUp: true}}},
+			[]failure{{}, {after: 40 * time.Second}, {after: 20 * time.Second}, {after: 19 * time.Second, exhausted: true}}},
+		{"no restart is allowed", LinkChild(Transient, Intensity{Within: time.Minute}), []failure{{exhausted: true}}},
 		{"a permanent child has its limit, too", LinkChild(Permanent, Intensity{Restarts: 1, Within: time.Second}),
-			[]failure{{}, {after: ms, giveUp: true}}},
-		{"a temporary child is never restarted", LinkChild(Temporary, unlimited), []failure{{giveUp: true}}},
+			[]failure{{}, {after: ms, exhausted: true}}},
+		{"a temporary child is never restarted", LinkChild(Temporary, unlimited), []failure{{exhausted: true}}},
 		{"a resident one always is", &Resident,
 			slices.Concat(storm(time.Second, 2*time.Second, 4*time.Second, 8*time.Second, 16*time.Second, 32*time.Second, time.Minute, time.Minute),
 				[]failure{{after: 3 * time.Minute, backoff: time.Second}})},
@@ -57,9 +57,9 @@ func TestRestartHistory(t *testing.T) {
 			h, now := newHistory(*tt.policy), time.Unix(1e9, 0)
 			for i, f := range tt.failures {
 				now = now.Add(f.after)
-				backoff, giveUp := h.failed(now)
-				if giveUp != f.giveUp || !giveUp && backoff != f.backoff {
-					t.Fatalf("failure %d: backoff %v, give up %v; want %v, %v", i, backoff, giveUp, f.backoff, f.giveUp)
+				backoff, exhausted := h.failed(now)
+				if exhausted != f.exhausted || !exhausted && backoff != f.backoff {
+					t.Fatalf("failure %d: backoff %v, give up %v; want %v, %v", i, backoff, exhausted, f.backoff, f.exhausted)
 				}
 			}
 		})
@@ -72,7 +72,7 @@ func TestRestartHistoryIsBounded(t *testing.T) {
 	h, now := newHistory(*LinkChild(Transient, Intensity{Restarts: 5, Within: time.Minute})), time.Unix(1e9, 0)
 	for range 10_000 {
 		now = now.Add(20 * time.Second)
-		if _, giveUp := h.failed(now); giveUp {
+		if _, exhausted := h.failed(now); exhausted {
 			t.Fatal("gave up on a child that fails three times a minute")
 		}
 	}

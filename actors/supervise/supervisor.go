@@ -106,7 +106,7 @@ func (s *Supervisor) Ended(pid *actor.PID) bool {
 	if w == nil || w.policy.Restart != Permanent {
 		return false
 	}
-	if _, giveUp := w.history.failed(s.clock.Now()); giveUp {
+	if _, exhausted := w.history.failed(s.clock.Now()); exhausted {
 		return false
 	}
 	w.waiting = false
@@ -131,13 +131,13 @@ func (s *Supervisor) HandleFailure(system *actor.ActorSystem, by actor.Superviso
 	}
 	w.failure++
 	allowed := s.guardian == nil || s.guardian.ChildFailed(child, crash)
-	backoff, giveUp := time.Duration(0), w.policy.Restart == Temporary
+	backoff, exhausted := time.Duration(0), w.policy.Restart == Temporary
 	if !crash.Injected {
-		backoff, giveUp = w.history.failed(s.clock.Now())
+		backoff, exhausted = w.history.failed(s.clock.Now())
 	}
 	s.recordFailure(w, Failed, crash, backoff)
-	if giveUp || !allowed {
-		s.giveUp(by, w, crash, allowed)
+	if exhausted || !allowed {
+		s.abort(by, w, crash, allowed)
 		return
 	}
 	if backoff == 0 {
@@ -150,7 +150,7 @@ func (s *Supervisor) HandleFailure(system *actor.ActorSystem, by actor.Superviso
 	s.clock.AfterFunc(backoff, func() { Send(system.Root, self, due) })
 }
 
-func (s *Supervisor) giveUp(by actor.Supervisor, w *ward, crash *Crash, allowed bool) {
+func (s *Supervisor) abort(by actor.Supervisor, w *ward, crash *Crash, allowed bool) {
 	if allowed && w.policy.Restart != Temporary {
 		s.recordFailure(w, GaveUp, crash, 0)
 	}

@@ -300,11 +300,11 @@ func TestGuardSwallowsPanicsOfTheEnd(t *testing.T) {
 					t.Errorf("started %d times, want 2", len(w.starts))
 				}
 				o.close(t)
-				var told bool
+				var reported bool
 				for _, e := range o.book.Of("worker", supervise.Failed) {
-					told = told || strings.Contains(e.Reason, "while stopping") && strings.Contains(e.Stack, "worker.Receive")
+					reported = reported || strings.Contains(e.Reason, "while stopping") && strings.Contains(e.Stack, "worker.Receive")
 				}
-				if !told {
+				if !reported {
 					t.Errorf("the journal does not tell: %+v", o.book.Of("worker", supervise.Failed))
 				}
 			})

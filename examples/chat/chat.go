@@ -46,9 +46,9 @@ func (g *guest) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *protocols.LinkUp:
 		g.link = msg.Link
-		g.room.links.Store(g.link, true)
+		g.room.links.Store(g.link.Shared(), true)
 	case *protocols.LinkDown:
-		g.room.links.Delete(g.link)
+		g.room.links.Delete(g.link.Shared())
 	case *Say:
 		g.room.hear(g.link.Peer(), msg.Line)
 	}

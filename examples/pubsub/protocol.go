@@ -59,7 +59,7 @@ type neighbour struct{ link *protocols.Link }
 
 // arrived is the message to the hub with a post from a remote.
 type arrived struct {
-	from *protocols.Link
+	from *protocols.Link // the shared handle, as the hub knows it
 	post *Post
 }
 
@@ -68,6 +68,6 @@ func (n *neighbour) Receive(ctx actor.Context) {
 	case *protocols.LinkUp:
 		n.link = msg.Link
 	case *Post:
-		n.link.PassOn(&arrived{from: n.link, post: msg})
+		n.link.PassOn(&arrived{from: n.link.Shared(), post: msg})
 	}
 }

@@ -77,7 +77,7 @@ func (l *relayLink) Receive(ctx actor.Context) {
 	case *protocols.LinkUp:
 		l.link = msg.Link
 	case *Note:
-		l.link.PassOn(&note{msg, l.link})
+		l.link.PassOn(&note{msg, l.link.Shared()})
 	}
 }
 

@@ -47,7 +47,7 @@ type Line struct {
 // Room holds the links of one node that chat. It is safe from any goroutine.
 type Room struct {
 	mu      sync.Mutex
-	links   map[*protocols.Link]struct{}
+	links   map[*protocols.Link]struct{} // shared handles
 	hearers map[chan Line]struct{}
 	arrived chan struct{} // closes when a link comes; then it is replaced
 
@@ -215,9 +215,9 @@ func (m *member) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *protocols.LinkUp:
 		m.link = msg.Link
-		m.room.enter(m.link)
+		m.room.enter(m.link.Shared())
 	case *protocols.LinkDown:
-		m.room.leave(m.link)
+		m.room.leave(m.link.Shared())
 	case *Say:
 		m.say(ctx, msg)
 	}

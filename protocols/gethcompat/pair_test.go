@@ -123,15 +123,15 @@ func TestPeer(t *testing.T) {
 		link  *protocols.Link
 		peer  *p2p.Peer
 	}
-	told := make(chan seen, 1)
+	result := make(chan seen, 1)
 	p := protocoltest.NewPair(t, one(t, func(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
-		told <- seen{
+		result <- seen{
 			peer.ID(), peer.Fullname(), fmt.Sprint(peer.Caps()),
 			peer.RunningCap("tally", []uint{1}), peer.RunningCap("tally", []uint{2}), gethcompat.LinkOf(peer), peer,
 		}
 		return silent(peer, rw)
 	}), protocoltest.ByHand(one(t, silent)))
-	got := <-told
+	got := <-result
 	if got.name != "protocoltest B" || got.caps != "[tally/1]" || !got.runs || got.other {
 		t.Errorf("the peer is %+v", got)
 	}

@@ -99,7 +99,7 @@ func testVerdicts(t *testing.T) {
 	o := startOriginal(t)
 	o.call(nil, "test_setMinPoWNow", cfg.MinPoW)
 	o.call(nil, "shh_setMaxMessageSize", cfg.MaxMessageSize)
-	o.call(nil, "test_settleBloom", hexutil.Bytes(asked[:]))
+	o.call(nil, "test_setBloomAndWait", hexutil.Bytes(asked[:]))
 	for _, c := range verdictCases(t) {
 		t.Run(c.name, func(t *testing.T) {
 			o.t = t

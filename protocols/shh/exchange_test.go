@@ -305,6 +305,28 @@ func TestFullOutbox(t *testing.T) {
 	})
 }
 
+// TestTwoFullPools: two nodes that meet send each other all that they hold, at the same time. It
+// is more than connection, outboxes and what is read ahead take, and none of it is an answer: both
+// go on listening.
+func TestTwoFullPools(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each = 60
+		a, b := newWhisper(t, easy), newWhisper(t, easy)
+		for i := range each {
+			for name, w := range map[string]*shh.Whisper{"a": a, "b": b} {
+				if err := w.Send(large(t, fmt.Sprint(name, i))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		p := protocoltest.NewPair(t, a.Spec(), b.Spec(), protocoltest.Buffer(10_000))
+		synctest.Wait()
+		if atA, atB := a.Info().Messages, b.Info().Messages; atA != 2*each || atB != 2*each {
+			t.Errorf("A holds %d envelopes and B %d, want %d; the link has ended: %v", atA, atB, 2*each, p.A.Cause())
+		}
+	})
+}
+
 // large makes an envelope that fills much of an outbox.
 func large(t *testing.T, text string) *shh.Envelope {
 	l := shh.Letter{SymKey: symKey, Topic: topic, Payload: []byte(text), Padding: make([]byte, 100_000), TTL: 5}

@@ -54,7 +54,9 @@ func (w *Whisper) forward(fresh []*parcel) {
 	}
 }
 
-// send sends parcels in bundles, as many as the outbox takes.
+// send sends parcels in bundles, as many as the outbox takes. It uses the link's shared
+// handle: parcels are no answers, whichever message led to them, or two nodes that send each
+// other their pools would both stop listening.
 func (w *Whisper) send(p *peer, parcels []*parcel, bundles bundles) {
 	for len(parcels) > 0 && !p.behind {
 		n := fitting(parcels)

@@ -16,24 +16,24 @@ import (
 // peer is what a node knows of the other end of one link. It outlives crashes of the
 // link's actor, and is guarded by Whisper.mu.
 type peer struct {
-	told   told
-	link   *protocols.Link // nil before the handshake is done
-	id     string
-	minPoW float64
-	bloom  Bloom
-	light  bool
+	announced announced
+	link      *protocols.Link // the shared handle; nil before the handshake is done
+	id        string
+	minPoW    float64
+	bloom     Bloom
+	light     bool
 
-	known   marks      // envelopes that it has
-	behind  bool       // its outbox was full, and a Drained will come
-	untold  bool       // it does not know what this node demands, likewise
-	limit   *allowance // a crash does not fill it again
-	sent    uint64
-	taken   uint64
-	dropped uint64
+	known       slotSet    // envelopes that it has
+	behind      bool       // its outbox was full, and a Drained will come
+	unannounced bool       // it does not know what this node demands, likewise
+	limit       *allowance // a crash does not fill it again
+	sent        uint64
+	taken       uint64
+	dropped     uint64
 }
 
-// told is what a status has told a peer of this node's demand.
-type told struct {
+// announced is this node's demand as its status told it to a peer.
+type announced struct {
 	minPoW float64
 	bloom  Bloom
 }
@@ -93,8 +93,8 @@ func (w *Whisper) ourStatus(l *protocols.Link) Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := protocols.State[peer](l)
-	p.told = told{w.demand.minPoW, w.demand.bloom}
-	return Status{Version: version, MinPoW: powRequirement(p.told.minPoW), Bloom: p.told.bloom[:], Light: w.light}
+	p.announced = announced{w.demand.minPoW, w.demand.bloom}
+	return Status{Version: version, MinPoW: powRequirement(p.announced.minPoW), Bloom: p.announced.bloom[:], Light: w.light}
 }
 
 // checkStatus says why there is no talking to a remote.
@@ -125,13 +125,13 @@ func (w *Whisper) enter(l *protocols.Link) *peer {
 		return p // the actor is another one, the link is not
 	}
 	s := protocols.StatusOf[Status](l)
-	p.link, p.id, p.light, p.limit = l, l.Peer().ID, s.Light, newAllowance(w.rate, time.Now())
+	p.link, p.id, p.light, p.limit = l.Shared(), l.Peer().ID, s.Light, newAllowance(w.rate, time.Now())
 	p.minPoW, _ = s.MinPoW.value() // checkStatus found both to be good
 	p.bloom, _ = bloomOf(s.Bloom)
 	w.peers[p] = struct{}{}
 	close(w.arrived)
 	w.arrived = make(chan struct{})
-	if p.told != (told{w.demand.minPoW, w.demand.bloom}) {
+	if p.announced != (announced{w.demand.minPoW, w.demand.bloom}) {
 		w.tell(p) // it changed while the handshake was under way
 	}
 	w.catchUp(p)
@@ -150,7 +150,7 @@ func (w *Whisper) leave(p *peer) {
 // tellPeers sends a new demand to all peers.
 func (w *Whisper) tellPeers(msg any) {
 	for p := range w.peers {
-		if !p.untold {
+		if !p.unannounced {
 			w.try(p, p.link.Send(msg))
 		}
 	}
@@ -159,13 +159,13 @@ func (w *Whisper) tellPeers(msg any) {
 // try notes that a peer does not know what this node demands, because its outbox is full.
 func (w *Whisper) try(p *peer, err error) {
 	if errors.Is(err, protocols.ErrOutboxFull) {
-		p.untold = true
+		p.unannounced = true
 	}
 }
 
 // tell sends a peer all that this node demands.
 func (w *Whisper) tell(p *peer) {
-	p.untold = false
+	p.unannounced = false
 	w.try(p, p.link.Send(powRequirement(w.demand.minPoW)))
 	w.try(p, p.link.Send(BloomFilter(w.demand.bloom[:])))
 }
@@ -175,7 +175,7 @@ func (w *Whisper) drained(p *peer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p.behind = false
-	if p.untold {
+	if p.unannounced {
 		w.tell(p)
 	}
 	w.catchUp(p)

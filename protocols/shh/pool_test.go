@@ -118,8 +118,8 @@ func TestPoolAtRandom(t *testing.T) {
 	}
 }
 
-func TestMarks(t *testing.T) {
-	var m marks
+func TestSlotSet(t *testing.T) {
+	var m slotSet
 	for _, slot := range []int{0, 63, 64, 1000} {
 		if m.has(slot) {
 			t.Errorf("%d is set", slot)

@@ -65,19 +65,19 @@ func (a *allowance) take(envelopes, bytes float64, now time.Time) (ok, flooder b
 	return true, false
 }
 
-// marks is a set of the pool's slots.
-type marks []uint64
+// slotSet is a set of the pool's slots.
+type slotSet []uint64
 
-func (m *marks) set(slot int) {
+func (m *slotSet) set(slot int) {
 	for slot/64 >= len(*m) {
 		*m = append(*m, 0)
 	}
 	(*m)[slot/64] |= 1 << (slot % 64)
 }
 
-func (m marks) has(slot int) bool { return slot/64 < len(m) && m[slot/64]&(1<<(slot%64)) != 0 }
+func (m slotSet) has(slot int) bool { return slot/64 < len(m) && m[slot/64]&(1<<(slot%64)) != 0 }
 
-func (m marks) clear(slot int) {
+func (m slotSet) clear(slot int) {
 	if slot/64 < len(m) {
 		m[slot/64] &^= 1 << (slot % 64)
 	}

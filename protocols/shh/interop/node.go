@@ -94,7 +94,7 @@ func (a *testAPI) Pooled(hash common.Hash) bool { return a.w.GetEnvelope(hash) !
 func (a *testAPI) SetMinPoWNow(pow float64) { a.w.SetMinimumPowTest(pow) }
 
 // SettleBloom is shh_setBloomFilter, and waits until the former filter is tolerated no more.
-func (a *testAPI) SettleBloom(bloom hexutil.Bytes) error {
+func (a *testAPI) SetBloomAndWait(bloom hexutil.Bytes) error {
 	if err := a.w.SetBloomFilter(bloom); err != nil {
 		return err
 	}

@@ -7,13 +7,13 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// servant is one life of an author's service. It sees to it that each link comes to that
+// serviceActor is one life of an author's service. It sees to it that each link comes to that
 // life once and goes once, whatever of it the life before had heard.
-type servant struct {
-	service *service
-	actor   actor.Actor // nil if making it failed
-	told    []*guest
-	ctx     serviceContext
+type serviceActor struct {
+	service   *service
+	actor     actor.Actor // nil if making it failed
+	announced []*guest
+	ctx       serviceContext
 }
 
 // serviceContext is the service's context with the author's message in it.
@@ -38,7 +38,7 @@ func (c *serviceContext) check(pid *actor.PID) {
 	}
 }
 
-func (v *servant) Receive(ctx actor.Context) {
+func (v *serviceActor) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		v.start(ctx)
@@ -53,7 +53,7 @@ func (v *servant) Receive(ctx actor.Context) {
 	}
 }
 
-func (v *servant) start(ctx actor.Context) {
+func (v *serviceActor) start(ctx actor.Context) {
 	if v.actor = v.service.produce(); v.actor == nil {
 		panic(fmt.Errorf("protocol %s: Service returned nil", v.service.name))
 	}
@@ -65,50 +65,50 @@ func (v *servant) start(ctx actor.Context) {
 
 // news passes on what this life has not heard yet. Of a link that went while there was none
 // it hears nothing.
-func (v *servant) news(ctx actor.Context, msg *linkNews) {
-	told := slices.Contains(v.told, msg.guest)
+func (v *serviceActor) news(ctx actor.Context, msg *linkNews) {
+	announced := slices.Contains(v.announced, msg.guest)
 	switch {
-	case !msg.left && !told:
+	case !msg.left && !announced:
 		v.join(ctx, msg.guest)
-	case msg.left && told:
+	case msg.left && announced:
 		v.leave(ctx, msg.guest)
 	}
 }
 
 // stop is the end, before which all that waits in the mailbox is lost. What there is of
 // links that left is found where it was written down.
-func (v *servant) stop(ctx actor.Context) {
+func (v *serviceActor) stop(ctx actor.Context) {
 	defer v.pass(ctx) // whatever happens before it
-	for _, g := range slices.Clone(v.told) {
+	for _, g := range slices.Clone(v.announced) {
 		if v.service.hasLeft(g) {
 			v.leave(ctx, g)
 		}
 	}
 }
 
-func (v *servant) join(ctx actor.Context, g *guest) {
+func (v *serviceActor) join(ctx actor.Context, g *guest) {
 	joined := &LinkJoined{Link: g.link, Restarted: g.known}
 	g.known = true
-	v.told = append(v.told, g)
+	v.announced = append(v.announced, g)
 	v.deliver(ctx, joined)
 }
 
-func (v *servant) leave(ctx actor.Context, g *guest) {
-	v.told = slices.DeleteFunc(v.told, func(other *guest) bool { return other == g })
+func (v *serviceActor) leave(ctx actor.Context, g *guest) {
+	v.announced = slices.DeleteFunc(v.announced, func(other *guest) bool { return other == g })
 	v.deliver(ctx, &LinkLeft{Link: g.link, Cause: g.cause})
 }
 
 // pass gives the actor the message as it is.
-func (v *servant) pass(ctx actor.Context) {
+func (v *serviceActor) pass(ctx actor.Context) {
 	v.receive(messageContext{Context: ctx, message: ctx.Message()})
 }
 
 // deliver gives the actor what comes from no actor that it could answer.
-func (v *servant) deliver(ctx actor.Context, msg any) {
+func (v *serviceActor) deliver(ctx actor.Context, msg any) {
 	v.receive(messageContext{Context: ctx, message: msg, ofLink: true})
 }
 
-func (v *servant) receive(ctx messageContext) {
+func (v *serviceActor) receive(ctx messageContext) {
 	if v.actor == nil {
 		return
 	}

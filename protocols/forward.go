@@ -7,9 +7,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// passOnCost is what a message is counted with beside its bytes, for the memory that it
+// forwardCost is what a message is counted with beside its bytes, for the memory that it
 // takes while it waits.
-const passOnCost = 64
+const forwardCost = 64
 
 // PassOn gives a message to the protocol's service, which gets it as it is, with the link's
 // actor as its sender: ctx.Respond in the service answers that. While the service lags so
@@ -50,7 +50,7 @@ func (*passedOn) IgnoreDeadLetterLogging() {}
 type serviceCaughtUp struct{}
 
 func (o *onward) pass(l *Link, msg any) {
-	p := &passedOn{link: l, message: msg, cost: int64(o.size + passOnCost)}
+	p := &passedOn{link: l, message: msg, cost: int64(o.size + forwardCost)}
 	if o.waiting.Add(p.cost) >= o.limit {
 		l.host.Hold(true)
 	}
@@ -76,7 +76,7 @@ func (o *onward) caughtUp(l *Link) {
 }
 
 // passedOn gives the service what a link's actor passed on.
-func (v *servant) passedOn(ctx actor.Context, msg *passedOn) {
+func (v *serviceActor) passedOn(ctx actor.Context, msg *passedOn) {
 	defer msg.handled()
 	v.receive(messageContext{Context: ctx, message: msg.message})
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// TestChurn makes and breaks links over TCP, in all ways and with traffic under
+// TestManyLinks makes and breaks links over TCP, in all ways and with traffic under
 // way, and looks that goroutines come back to where they were; newNode looks for
 // actors, buffers and memory.
-func TestChurn(t *testing.T) {
+func TestManyLinks(t *testing.T) {
 	const links, atOnce = 200, 10
 	a, b := newNode(t), newNode(t)
 	before := runtime.NumGoroutine()
@@ -59,8 +59,8 @@ func TestChurn(t *testing.T) {
 			b.wait()
 		}
 	}
-	settles(t, "goroutines too many", func() int64 { return int64(max(0, runtime.NumGoroutine()-before)) })
-	if got := fmt.Sprint(a.told.Load(), b.told.Load()); got != fmt.Sprint(links, links) {
+	becomesZero(t, "goroutines too many", func() int64 { return int64(max(0, runtime.NumGoroutine()-before)) })
+	if got := fmt.Sprint(a.announced.Load(), b.announced.Load()); got != fmt.Sprint(links, links) {
 		t.Errorf("the owners were told of %s ends, want %d each", got, links)
 	}
 }

@@ -18,10 +18,10 @@ import (
 // lagging is talk/7 whose links pass on all texts to a service that takes them one at a
 // time, as handle says.
 type lagging struct {
-	passed  atomic.Int64 // by the link's actor
-	handled []string     // by the service
-	told    atomic.Int64 // messages of other actors that the link's actor got
-	handle  func(*text)
+	passed     atomic.Int64 // by the link's actor
+	handled    []string     // by the service
+	fromOthers atomic.Int64 // messages of other actors that the link's actor got
+	handle     func(*text)
 }
 
 // nudge is such a message.
@@ -34,7 +34,7 @@ func (l *lagging) spec() protocols.Spec {
 			l.passed.Add(1)
 			link.PassOn(msg)
 		case nudge:
-			l.told.Add(1)
+			l.fromOthers.Add(1)
 		case *answer:
 			if err := link.Send(msg); err != nil {
 				panic(err)
@@ -75,8 +75,8 @@ func TestPassOn(t *testing.T) {
 		}
 		p.A.Tell(p.A.Self(), nudge{})
 		synctest.Wait()
-		if l.told.Load() != 1 || l.passed.Load() != 10 {
-			t.Errorf("another actor's message: got %d; %d were passed on then", l.told.Load(), l.passed.Load())
+		if l.fromOthers.Load() != 1 || l.passed.Load() != 10 {
+			t.Errorf("another actor's message: got %d; %d were passed on then", l.fromOthers.Load(), l.passed.Load())
 		}
 		for range 5 {
 			goOn <- struct{}{}
