@@ -25,7 +25,7 @@ type simSearch struct {
 	searches int
 }
 
-func (s *simSearch) find(ctx context.Context, spawn func(func()), tell func(Mapper)) []error {
+func (s *simSearch) find(ctx context.Context, spawn func(func()), report func(Mapper)) []error {
 	s.mu.Lock()
 	s.searches++
 	crash := s.crash
@@ -39,7 +39,7 @@ func (s *simSearch) find(ctx context.Context, spawn func(func()), tell func(Mapp
 		defer close(done)
 		for _, r := range s.routers {
 			if pause(ctx, simDelay) {
-				tell(r.mapper())
+				report(r.mapper())
 			}
 		}
 	})

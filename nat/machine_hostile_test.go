@@ -82,11 +82,11 @@ func TestSaneGrants(t *testing.T) {
 	} {
 		l := &lease{protocol: TCP, internal: 30303}
 		m := Mapping{Protocol: TCP, Internal: 30303, External: 30303, Lifetime: time.Hour}
-		if err := sane(&simMapper{upnpRouter()}, l, m); err != nil {
+		if err := checkGrant(&simMapper{upnpRouter()}, l, m); err != nil {
 			t.Errorf("refuses a good grant: %v", err)
 		}
 		change(&m)
-		if err := sane(&simMapper{upnpRouter()}, l, m); causeOf(err) != Garbage {
+		if err := checkGrant(&simMapper{upnpRouter()}, l, m); causeOf(err) != Garbage {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

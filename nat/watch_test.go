@@ -18,7 +18,7 @@ func TestHear(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	got, done := make(chan *disturbed, 16), make(chan error, 1)
 	go func() {
-		done <- hear(ctx, conn, parseNotify, func(msg any) { got <- msg.(*disturbed) })
+		done <- receive(ctx, conn, parseNotify, func(msg any) { got <- msg.(*disturbed) })
 	}()
 	from, err := net.Dial("udp4", conn.LocalAddr().String())
 	if err != nil {
@@ -61,7 +61,7 @@ func TestWatchIsDeafWhereItCantListen(t *testing.T) {
 		t.Fatalf("%d messages", len(got))
 	}
 	for range 2 {
-		if d, ok := (<-got).(*deaf); !ok || d.err == nil {
+		if d, ok := (<-got).(*listenFailed); !ok || d.err == nil {
 			t.Errorf("%+v", d)
 		}
 	}
