@@ -159,7 +159,7 @@ func (s *stage) status() *Status {
 	return got.(*Status)
 }
 
-func (s *stage) told(event string) (n int) {
+func (s *stage) logged(event string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.journal {
@@ -196,8 +196,8 @@ func TestActorMapsPublishesAndLeaves(t *testing.T) {
 		if shown := s.shown[len(s.shown)-1]; !reflect.DeepEqual(shown, *s.status()) || len(s.shown) > 30 {
 			t.Errorf("%d snapshots, the last is %+v, the status is %+v", len(s.shown), shown, s.status())
 		}
-		if s.told(eventMapped) != 2 || s.told(eventRenewed) < 6 {
-			t.Errorf("%d mapped, %d renewed", s.told(eventMapped), s.told(eventRenewed))
+		if s.logged(eventMapped) != 2 || s.logged(eventRenewed) < 6 {
+			t.Errorf("%d mapped, %d renewed", s.logged(eventMapped), s.logged(eventRenewed))
 		}
 		began := time.Now()
 		supervise.Send(s.root, s.pid, &Leave{})
@@ -276,8 +276,8 @@ func TestPanicInEachCall(t *testing.T) {
 						failed++
 					}
 				}
-				if failed != 1 || s.told(supervise.Restarted) != 1 {
-					t.Errorf("%d crashes, %d restarts, want one each", failed, s.told(supervise.Restarted))
+				if failed != 1 || s.logged(supervise.Restarted) != 1 {
+					t.Errorf("%d crashes, %d restarts, want one each", failed, s.logged(supervise.Restarted))
 				}
 			}, nil, r)
 		})
@@ -291,8 +291,8 @@ func TestActorWithoutRouter(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 		after(24 * time.Hour)
-		if s.told(eventNoRouter) != 1 || len(s.news) != 0 || s.find.searches > 75 {
-			t.Errorf("no_router logged %d times, published %v, %d searches", s.told(eventNoRouter), s.news, s.find.searches)
+		if s.logged(eventNoRouter) != 1 || len(s.news) != 0 || s.find.searches > 75 {
+			t.Errorf("no_router logged %d times, published %v, %d searches", s.logged(eventNoRouter), s.news, s.find.searches)
 		}
 	}, nil)
 }

@@ -6,7 +6,7 @@
 //	                           ▼ │ found, read, mapped, verified, disturbed
 //	              goroutines with deadlines: search, one call each, watch
 //
-// # Who talks to whom
+// # Messages
 //
 // The node spawns one actor from [Props] and supervises it (permanent). The node sends [Inbound]
 // when a remote reached it from outside, and [StatusRequest] for a snapshot. The actor reports each

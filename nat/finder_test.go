@@ -46,7 +46,7 @@ func findAll(t *testing.T, f *finder) (methods []Method, found []Mapper, problem
 
 func TestFinder(t *testing.T) {
 	box, igd := newFakeUDP(t, "127.5.3.1"), newFakeIGD(t, "127.5.3.2")
-	nobody := netip.MustParseAddr("127.5.3.3")
+	absent := netip.MustParseAddr("127.5.3.3")
 	for _, tt := range []struct {
 		name    string
 		spec    Spec
@@ -57,14 +57,14 @@ func TestFinder(t *testing.T) {
 		quick   bool
 	}{
 		{name: "all", gateway: box.addr, igd: igd, want: []Method{MethodPMP, MethodPCP, MethodUPnP}},
-		{name: "version 2", gateway: nobody, igd: igd, want: []Method{MethodUPnP}, change: func() { igd.set(func(f *fakeIGD) { f.version = 2 }) }},
+		{name: "version 2", gateway: absent, igd: igd, want: []Method{MethodUPnP}, change: func() { igd.set(func(f *fakeIGD) { f.version = 2 }) }},
 		{name: "NAT-PMP only", gateway: box.addr, want: []Method{MethodPMP}, change: func() { box.set(func(f *fakeUDP) { f.pcp = false }) }},
-		{name: "none", gateway: nobody},
+		{name: "none", gateway: absent},
 		{name: "pcp", spec: Spec{Method: MethodPCP}, gateway: box.addr, igd: igd, want: []Method{MethodPCP}, quick: true},
-		{name: "pmp at an address", spec: Spec{Method: MethodPMP, IP: box.addr}, gateway: nobody, igd: igd, want: []Method{MethodPMP}, quick: true},
+		{name: "pmp at an address", spec: Spec{Method: MethodPMP, IP: box.addr}, gateway: absent, igd: igd, want: []Method{MethodPMP}, quick: true},
 		{name: "upnp", spec: Spec{Method: MethodUPnP}, gateway: box.addr, igd: igd, want: []Method{MethodUPnP}},
-		{name: "location elsewhere", spec: Spec{Method: MethodUPnP}, gateway: nobody, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.location = "http://127.5.3.9:1/desc.xml" }) }},
-		{name: "malformed description", spec: Spec{Method: MethodUPnP}, gateway: nobody, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.garbage["desc"] = "<root" }) }},
+		{name: "location elsewhere", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.location = "http://127.5.3.9:1/desc.xml" }) }},
+		{name: "malformed description", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.garbage["desc"] = "<root" }) }},
 		{name: "extip", spec: Spec{Method: MethodFixed, IP: wan}, want: []Method{MethodFixed}, quick: true},
 		{name: "stun", spec: Spec{Method: MethodSTUN}, want: []Method{MethodSTUN}, quick: true},
 	} {

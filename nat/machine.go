@@ -140,7 +140,7 @@ func (m *machine) do(action any) { m.out = append(m.out, action) }
 // calls may still arrive.
 func (m *machine) op() uint64 { m.memory.lastOp++; return m.memory.lastOp }
 
-func (m *machine) say(event string, by Mapper, words string, err error) {
+func (m *machine) log(event string, by Mapper, words string, err error) {
 	r := record{event: event, words: words, err: err}
 	if by != nil {
 		r.method, r.router = by.Method(), by.Router()
@@ -208,7 +208,7 @@ func (m *machine) firstEnd() (at time.Time) {
 func (m *machine) expire() {
 	for _, l := range m.leases {
 		if l.ended(m.now) {
-			m.say(eventLost, l.by, describe(l.held)+" expired", l.err)
+			m.log(eventLost, l.by, describe(l.held)+" expired", l.err)
 			l.drop()
 		}
 	}

@@ -63,7 +63,7 @@ func (m *machine) callFailed(err error) {
 // lose starts a search because the router that serves us may be lost. The mappings stay announced
 // until they are known to be gone.
 func (m *machine) lose(why string, err error) {
-	m.say(eventLost, m.router, why, err)
+	m.log(eventLost, m.router, why, err)
 	m.searchNow()
 }
 
@@ -126,9 +126,9 @@ func (m *machine) renewed(l *lease, same bool) {
 		return
 	}
 	if same {
-		m.say(eventRenewed, l.by, describe(l.held), nil)
+		m.log(eventRenewed, l.by, describe(l.held), nil)
 	} else {
-		m.say(eventMapped, l.by, describe(l.held), nil)
+		m.log(eventMapped, l.by, describe(l.held), nil)
 	}
 	if ip := l.held.IP; ip.IsValid() {
 		m.checkAddress(ip)
@@ -163,13 +163,13 @@ func (m *machine) onVerified(now time.Time, op uint64, got Mapping, err error) {
 			m.lose("the router restarted: its clock was reset", nil)
 		} else if got.External != l.held.External {
 			l.granted(now, m.router, got, m.random())
-			m.say(eventMapped, m.router, describe(got)+": the router moved it", nil)
+			m.log(eventMapped, m.router, describe(got)+": the router moved it", nil)
 		}
 		if got.IP.IsValid() && m.router != nil {
 			m.checkAddress(got.IP)
 		}
 	case causeOf(err) == NoMapping:
-		m.say(eventLost, m.router, describe(l.held)+" is gone from the router's list", err)
+		m.log(eventLost, m.router, describe(l.held)+" is gone from the router's list", err)
 		m.ask(l, m.router)
 	case causeOf(err) == Unsupported:
 		l.verifyAt = time.Time{}
@@ -219,7 +219,7 @@ func (m *machine) onNotice(now time.Time, from netip.Addr, n notice) {
 	case noticeLocal:
 		m.here = n.place
 		if m.router != nil {
-			m.say(eventLost, m.router, "a local route or address changed", nil)
+			m.log(eventLost, m.router, "a local route or address changed", nil)
 		}
 		m.searchNow()
 	case noticeAlive:
@@ -263,14 +263,14 @@ func (m *machine) news(from netip.Addr, n notice, ours bool) bool {
 			return false
 		}
 		if ours {
-			m.say(eventLost, m.router, "the router announces that it restarted", nil)
+			m.log(eventLost, m.router, "the router announces that it restarted", nil)
 		}
 		return ours || m.router == nil
 	}
 	if ours && m.router.Router().ID == n.id && m.router.Method() == MethodUPnP {
 		r := m.router.Router()
 		if r.Boot != "" && r.Boot != n.boot || r.Place != n.place {
-			m.say(eventLost, m.router, "the router announces that it restarted", nil)
+			m.log(eventLost, m.router, "the router announces that it restarted", nil)
 			return true
 		}
 	}

@@ -61,14 +61,14 @@ func TestMalformedAnswerIsAnAnswer(t *testing.T) {
 			m.onSearched(m.now, m.search, []error{errors.New("eth1 is down"), problem})
 			m.tick(m.nextSearch)
 		}
-		var told []record
+		var logged []record
 		for _, action := range m.out {
 			if r, ok := action.(doRecord); ok {
-				told = append(told, record(r))
+				logged = append(logged, record(r))
 			}
 		}
-		if len(told) != 1 || told[0].event != tt.event || !errors.Is(told[0].err, problem) {
-			t.Errorf("cause %v: logged %+v", tt.cause, told)
+		if len(logged) != 1 || logged[0].event != tt.event || !errors.Is(logged[0].err, problem) {
+			t.Errorf("cause %v: logged %+v", tt.cause, logged)
 		}
 	}
 }

@@ -191,10 +191,10 @@ func (m *machine) adopt() {
 	for _, l := range m.leases {
 		if l.by == t.mapper {
 			m.deleteOld(l)
-			m.say(eventMapped, l.by, describe(l.held)+" at "+m.external.String(), nil)
+			m.log(eventMapped, l.by, describe(l.held)+" at "+m.external.String(), nil)
 			continue
 		}
-		m.say(eventLost, t.mapper, fmt.Sprintf("%s port %d is not mapped", l.protocol, l.internal), l.err)
+		m.log(eventLost, t.mapper, fmt.Sprintf("%s port %d is not mapped", l.protocol, l.internal), l.err)
 		if l.by != nil && l.by.Router().Addr == t.mapper.Router().Addr && m.memory.external == m.external {
 			l.by, l.renewAt = t.mapper, l.retryAt // probably the port is granted again soon
 		} else {
@@ -238,7 +238,7 @@ func (m *machine) trialFailed(err error) {
 		for _, l := range m.leases {
 			if l.by != nil && l.by.Router().Addr == m.trial.mapper.Router().Addr {
 				m.do(doUnmap{mapper: l.by, mapping: l.held})
-				m.say(eventLost, l.by, describe(l.held)+" is no longer usable", err)
+				m.log(eventLost, l.by, describe(l.held)+" is no longer usable", err)
 				l.drop()
 			}
 		}
@@ -275,7 +275,7 @@ func (m *machine) searchFailed() {
 func (m *machine) dropForeign() {
 	for _, l := range m.leases {
 		if l.by != nil {
-			m.say(eventLost, l.by, describe(l.held)+" belongs to a network that this host left", nil)
+			m.log(eventLost, l.by, describe(l.held)+" belongs to a network that this host left", nil)
 			l.drop()
 		}
 	}
@@ -301,7 +301,7 @@ func (m *machine) logFailure(double bool) {
 		return
 	}
 	m.memory.gaveUp = why
-	m.say(event, nil, why, first)
+	m.log(event, nil, why, first)
 }
 
 // describe returns the mapping as text.

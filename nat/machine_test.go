@@ -51,9 +51,9 @@ func TestFirstMapping(t *testing.T) {
 					t.Errorf("a mapping is left in the router: %v", r.table)
 				}
 			}
-			told := len(s.log)
+			logged := len(s.log)
 			s.run(time.Hour)
-			if tt.state != Mapped && len(s.log) != told {
+			if tt.state != Mapped && len(s.log) != logged {
 				t.Errorf("the same failure is logged again:\n%s", s.story())
 			}
 		})

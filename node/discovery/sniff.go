@@ -5,26 +5,26 @@ import (
 	"net/netip"
 )
 
-// What every STUN message begins with (RFC 8489, section 5): two bits of zero, and after
-// its type and length this number.
+// Every STUN message begins with two zero bits, and contains this number after its type and length
+// (RFC 8489 §5).
 const (
 	stunHeader = 20
 	stunCookie = 0x2112A442
 )
 
-// mayBeSTUN says whether a datagram looks like STUN. One of discovery's own does by chance,
-// once in 2^34.
+// mayBeSTUN reports whether a datagram looks like STUN. A discovery packet does so by chance once
+// in 2^34.
 func mayBeSTUN(data []byte) bool {
 	return len(data) >= stunHeader && data[0]&0xc0 == 0 && binary.BigEndian.Uint32(data[4:]) == stunCookie
 }
 
-// sniffed says whether a datagram that may be STUN needs no further look: because
-// Config.Sniff took it, or because there are too many of them.
-func (m *mux) sniffed(data []byte, from netip.AddrPort, tell func(any)) bool {
+// sniffed reports whether a datagram that may be STUN is finished: Config.Sniff consumed it, or it
+// exceeds the rate limit.
+func (m *mux) sniffed(data []byte, from netip.AddrPort, send func(any)) bool {
 	if !contains(m.restrict, from.Addr()) {
 		return false
 	}
-	if _, patient := m.consider(others, from, tell); !patient {
+	if _, allowed := m.classify(others, from, send); !allowed {
 		m.traffic.strangers.Add(1)
 		return true
 	}
