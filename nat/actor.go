@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// leaveTime is what deleting our mappings may take when we stop.
+	// leaveTime bounds the deletion of the mappings when the actor stops.
 	leaveTime = 3 * time.Second
-	// lookEvery is how often our own routes and addresses are looked at.
+	// lookEvery is the interval at which this host's routes and addresses are read.
 	lookEvery = 5 * time.Second
 )
 
-// deadline bounds a call: routers with UPnP may take seconds for an answer, the others
+// deadline returns the timeout of a call. UPnP routers may need seconds for an answer; the others
 // answer at once or never.
 func deadline(m Mapper) time.Duration {
 	switch m.Method() {
@@ -27,28 +27,28 @@ func deadline(m Mapper) time.Duration {
 	return 8 * time.Second
 }
 
-// searcher is what the actor sees of a [finder].
+// searcher is the part of [finder] that the actor uses.
 type searcher interface {
-	// find tells of each router as it answers, and returns what went wrong besides.
-	// It starts goroutines with spawn.
-	find(ctx context.Context, spawn func(func()), tell func(Mapper)) []error
-	// networks lists our own networks.
+	// find reports each router when it answers, and returns the other problems. It starts its
+	// goroutines with spawn.
+	find(ctx context.Context, spawn func(func()), report func(Mapper)) []error
+	// networks returns this host's networks.
 	networks() ([]network, error)
-	// watch listens to what routers announce there until ctx ends, and sends the actor
-	// *disturbed and *deaf.
+	// watch receives router announcements on these networks until ctx ends, and sends *disturbed
+	// and *listenFailed to the actor.
 	watch(ctx context.Context, all []network, spawn func(func()), send func(msg any))
 }
 
-// shared outlives the actor's incarnations.
+// shared survives restarts of the actor.
 type shared struct {
 	Config
 	finder  searcher
 	memory  memory
-	shown   Status // what Changed got last
+	shown   Status // the last snapshot given to Changed
 	leaving bool
 }
 
-// leaser is the actor. It performs what its machine asks for, and tells it what came.
+// leaser is the actor. It performs the machine's actions and passes their results to the machine.
 type leaser struct {
 	*shared
 	root    *actor.RootContext
@@ -58,9 +58,9 @@ type leaser struct {
 	machine *machine
 	timer   supervise.Timer // for the machine's next step
 	looking supervise.Timer
-	watch   context.CancelFunc // ends the watcher; nil: there is none
-	around  string             // our surroundings when they were last looked at
-	pending int                // deletions under way, after Leave
+	watch   context.CancelFunc // stops the watcher; nil: no watcher is running
+	around  string             // the local networks at the last look
+	pending int                // running deletions, after Leave
 }
 
 func (a *leaser) Receive(ctx actor.Context) {
@@ -95,8 +95,8 @@ func (a *leaser) Receive(ctx actor.Context) {
 		a.lookAround()
 	case *surroundings:
 		a.looked(msg.networks)
-	case *deaf:
-		a.record(record{event: eventDeaf, words: msg.err.Error()})
+	case *listenFailed:
+		a.record(record{event: eventListenFailed, words: msg.err.Error()})
 	case *StatusRequest:
 		ctx.Respond(a.status())
 	case *Leave:
@@ -121,7 +121,7 @@ func (a *leaser) start(ctx actor.Context) {
 	}
 }
 
-// end lets go of what belongs to this incarnation.
+// end releases the resources of this incarnation.
 func (a *leaser) end() {
 	if a.cancel != nil {
 		a.cancel()
@@ -133,7 +133,7 @@ func (a *leaser) end() {
 	}
 }
 
-// perform does what the machine asks for, and sees to it that it is woken.
+// perform executes the machine's actions and schedules the next tick.
 func (a *leaser) perform() {
 	if a.machine == nil || a.ctx.Err() != nil {
 		return
@@ -182,7 +182,7 @@ func (a *leaser) do(action any) {
 	}
 }
 
-// call runs what may take long, and sends what comes of it.
+// call runs f in a goroutine with a deadline and sends its result to the actor.
 func (a *leaser) call(m Mapper, f func(context.Context) any) {
 	parent := a.ctx
 	supervise.Go(a.root, a.self, func() {
@@ -192,7 +192,7 @@ func (a *leaser) call(m Mapper, f func(context.Context) any) {
 	})
 }
 
-// spawn starts a goroutine whose panic is ours.
+// spawn starts a goroutine whose panic counts as a crash of this actor.
 func (a *leaser) spawn(f func()) { supervise.Go(a.root, a.self, f) }
 
 func (a *leaser) search(number uint64) {
@@ -205,23 +205,22 @@ func (a *leaser) search(number uint64) {
 	})
 }
 
-// lookAround looks at our own routes and addresses, and sees to it that this is done
-// again.
+// lookAround reads this host's routes and addresses, and schedules the next look.
 func (a *leaser) lookAround() {
 	supervise.Go(a.root, a.self, func() {
-		// What can't be read is told by the search; here it means no change.
+		// The search reports a read error; here an error means no change.
 		if all, err := a.finder.networks(); err == nil {
 			supervise.Send(a.root, a.self, &surroundings{networks: all})
 		}
 	})
 	if a.looking != nil {
-		a.looking.Stop() // what an incarnation before asked for may have come
+		a.looking.Stop() // a message that an earlier incarnation requested may have arrived
 	}
 	a.looking = a.Clock.AfterFunc(lookEvery, func() { supervise.Send(a.root, a.self, &look{}) })
 }
 
-// looked compares with what was there before. The watcher listens on interfaces, so it
-// follows.
+// looked compares the networks with those of the last look. If they changed, it restarts the
+// watcher, which listens on interfaces.
 func (a *leaser) looked(all []network) {
 	now := surroundingsOf(all)
 	first := a.watch == nil
@@ -238,7 +237,7 @@ func (a *leaser) looked(all []network) {
 	a.finder.watch(ctx, all, a.spawn, func(msg any) { supervise.Send(a.root, a.self, msg) })
 }
 
-// show passes on what is new to see.
+// show passes a changed status to Config.Changed.
 func (a *leaser) show() {
 	if a.Changed == nil {
 		return
@@ -249,16 +248,16 @@ func (a *leaser) show() {
 	}
 }
 
-// status is what StatusRequest asks for.
+// status returns the response to StatusRequest.
 func (a *leaser) status() *Status {
 	s := a.machine.status()
 	if a.Spec.Off {
-		s.State, s.Problems = Unmapped, []string{"port mapping is switched off (--nat none)"}
+		s.State, s.Problems = Unmapped, []string{"port mapping is disabled (--nat none)"}
 	}
 	return s
 }
 
-// leave deletes our mappings. From now on nothing else is done.
+// leave deletes the mappings. The actor does nothing else from then on.
 func (a *leaser) leave(ctx actor.Context) {
 	a.shared.leaving = true
 	a.end()
@@ -277,22 +276,22 @@ func (a *leaser) leave(ctx actor.Context) {
 	}
 }
 
-// depart is what the actor does after Leave: wait for the deletions, and stop.
+// depart handles messages after Leave: it waits for the deletions and stops.
 func (a *leaser) depart(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
-	case *actor.Started: // after a crash: what was not deleted runs out
+	case *actor.Started: // after a crash: mappings that are not deleted expire
 		ctx.Stop(ctx.Self())
 	case *actor.Restarting, *actor.Stopping:
 		a.end()
 	case *left:
 		if msg.err != nil {
-			a.record(record{event: eventLost, words: "could not delete a mapping", err: msg.err})
+			a.record(record{event: eventLost, words: "deleting a mapping failed", err: msg.err})
 		}
 		if a.pending--; a.pending == 0 {
 			ctx.Stop(a.self)
 		}
 	case *leaveOverdue:
-		a.record(record{event: eventLost, words: "the router doesn't answer; our mappings will run out"})
+		a.record(record{event: eventLost, words: "the router doesn't answer; the mappings will expire"})
 		ctx.Stop(a.self)
 	}
 }

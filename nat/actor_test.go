@@ -16,7 +16,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// simSearch finds simulated routers, for the actor.
+// simSearch is a searcher that finds simulated routers.
 type simSearch struct {
 	mu       sync.Mutex
 	routers  []*simRouter
@@ -25,7 +25,7 @@ type simSearch struct {
 	searches int
 }
 
-func (s *simSearch) find(ctx context.Context, spawn func(func()), tell func(Mapper)) []error {
+func (s *simSearch) find(ctx context.Context, spawn func(func()), report func(Mapper)) []error {
 	s.mu.Lock()
 	s.searches++
 	crash := s.crash
@@ -39,7 +39,7 @@ func (s *simSearch) find(ctx context.Context, spawn func(func()), tell func(Mapp
 		defer close(done)
 		for _, r := range s.routers {
 			if pause(ctx, simDelay) {
-				tell(r.mapper())
+				report(r.mapper())
 			}
 		}
 	})
@@ -56,7 +56,8 @@ func (s *simSearch) networks() ([]network, error) {
 
 func (s *simSearch) watch(context.Context, []network, func(func()), func(any)) {}
 
-// stage is an actor in a bubble, under a supervisor, with all that it said.
+// stage is an actor in a synctest bubble, under a supervisor, with everything that it published and
+// logged.
 type stage struct {
 	t    *testing.T
 	root *actor.RootContext
@@ -76,7 +77,7 @@ type parent struct {
 	*supervise.Supervisor
 	stage   *stage
 	props   *actor.Props
-	spawned chan struct{} // closed when the actor is there; nil: nobody waits
+	spawned chan struct{} // closed when the actor is spawned; nil: no test waits for it
 }
 
 func (p *parent) Receive(ctx actor.Context) {
@@ -95,7 +96,7 @@ func (p *parent) Receive(ctx actor.Context) {
 	}
 }
 
-// perform runs f with the actor on stage, in simulated time.
+// perform runs f with an actor in simulated time.
 func perform(t *testing.T, f func(s *stage), edit func(*Config), routers ...*simRouter) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -145,7 +146,7 @@ func perform(t *testing.T, f func(s *stage), edit func(*Config), routers ...*sim
 		f(s)
 		s.root.Stop(s.top)
 		<-s.stopped
-		time.Sleep(15 * time.Second) // calls under way end with their deadlines
+		time.Sleep(15 * time.Second) // pending calls end with their deadlines
 	})
 }
 
@@ -158,7 +159,7 @@ func (s *stage) status() *Status {
 	return got.(*Status)
 }
 
-func (s *stage) told(event string) (n int) {
+func (s *stage) logged(event string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.journal {
@@ -169,7 +170,7 @@ func (s *stage) told(event string) (n int) {
 	return n
 }
 
-// after lets time pass.
+// after advances the simulated time.
 func after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -190,13 +191,13 @@ func TestActorMapsPublishesAndLeaves(t *testing.T) {
 		supervise.Send(s.root, s.pid, &Inbound{Protocol: UDP})
 		after(2 * time.Hour)
 		if st := s.status(); len(s.news) != 1 || st.External.Confidence != Granted && st.External.Confidence != Proved {
-			t.Errorf("published %+v, now %v", s.news, st.External.Confidence)
+			t.Errorf("published %+v, confidence now %v", s.news, st.External.Confidence)
 		}
 		if shown := s.shown[len(s.shown)-1]; !reflect.DeepEqual(shown, *s.status()) || len(s.shown) > 30 {
-			t.Errorf("%d snapshots, the last one %+v, now %+v", len(s.shown), shown, s.status())
+			t.Errorf("%d snapshots, the last is %+v, the status is %+v", len(s.shown), shown, s.status())
 		}
-		if s.told(eventMapped) != 2 || s.told(eventRenewed) < 6 {
-			t.Errorf("%d mapped, %d renewed", s.told(eventMapped), s.told(eventRenewed))
+		if s.logged(eventMapped) != 2 || s.logged(eventRenewed) < 6 {
+			t.Errorf("%d mapped, %d renewed", s.logged(eventMapped), s.logged(eventRenewed))
 		}
 		began := time.Now()
 		supervise.Send(s.root, s.pid, &Leave{})
@@ -213,7 +214,7 @@ func TestActorLeavesInTimeWhereTheRouterIsSilent(t *testing.T) {
 	r := upnpRouter()
 	perform(t, func(s *stage) {
 		after(2 * time.Second)
-		r.hangs = true // nobody calls it until we leave
+		r.hangs = true // no call before Leave
 		began := time.Now()
 		supervise.Send(s.root, s.pid, &Leave{})
 		<-s.stopped
@@ -226,8 +227,8 @@ func TestActorLeavesInTimeWhereTheRouterIsSilent(t *testing.T) {
 	}, nil, r)
 }
 
-// TestPanicInEachCall: a bug in a library is a restart, and changes nothing that was
-// announced.
+// TestPanicInEachCall: a panic in a library call restarts the actor and does not change the
+// announcement.
 func TestPanicInEachCall(t *testing.T) {
 	for _, op := range []string{"search", "read", "map", "verify", "unmap"} {
 		t.Run(op, func(t *testing.T) {
@@ -240,7 +241,7 @@ func TestPanicInEachCall(t *testing.T) {
 				s.find.mu.Unlock()
 				r.locked(func() {
 					if op == "search" || op == "map" {
-						r.reboot() // so that there is a search, and a request
+						r.reboot() // so that there is a search and a request
 						r.fail = func(got string) error {
 							if got == "verify" {
 								return &Error{Cause: Unreachable}
@@ -275,8 +276,8 @@ func TestPanicInEachCall(t *testing.T) {
 						failed++
 					}
 				}
-				if failed != 1 || s.told(supervise.Restarted) != 1 {
-					t.Errorf("%d crashes, %d restarts, want one each", failed, s.told(supervise.Restarted))
+				if failed != 1 || s.logged(supervise.Restarted) != 1 {
+					t.Errorf("%d crashes, %d restarts, want one each", failed, s.logged(supervise.Restarted))
 				}
 			}, nil, r)
 		})
@@ -290,8 +291,8 @@ func TestActorWithoutRouter(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 		after(24 * time.Hour)
-		if s.told(eventNoRouter) != 1 || len(s.news) != 0 || s.find.searches > 75 {
-			t.Errorf("said %d times, published %v, %d searches", s.told(eventNoRouter), s.news, s.find.searches)
+		if s.logged(eventNoRouter) != 1 || len(s.news) != 0 || s.find.searches > 75 {
+			t.Errorf("no_router logged %d times, published %v, %d searches", s.logged(eventNoRouter), s.news, s.find.searches)
 		}
 	}, nil)
 }
@@ -300,7 +301,7 @@ func TestActorMovesWithTheHost(t *testing.T) {
 	r := pmpRouter()
 	perform(t, func(s *stage) {
 		after(8 * time.Second)
-		// An address without a gateway is no change; a new default route is.
+		// An address without a gateway is not a change; a new default route is.
 		for i, change := range []struct {
 			gateway  string
 			searches int
@@ -357,9 +358,9 @@ func TestConfigWithoutRouter(t *testing.T) {
 		})
 	}
 	if _, err := Props(Config{TCPPort: 1}); err == nil {
-		t.Error("nobody would be told")
+		t.Error("a Config without Publish is accepted")
 	}
 	if _, err := Props(Config{Publish: func(ExternalAddress) {}}); err == nil {
-		t.Error("no ports")
+		t.Error("a Config without ports is accepted")
 	}
 }

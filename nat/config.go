@@ -10,39 +10,37 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// Config is what the actor needs to know and to reach.
+// Config contains the actor's settings and its connections to the node.
 type Config struct {
-	// Spec is what the operator wants, see Parse. The zero value is any.
+	// Spec is the operator's choice, see Parse. The zero value means any.
 	Spec Spec
-	// NodeID gives the ports that are asked for where the wanted one is taken.
+	// NodeID determines the alternative ports that are requested if the wanted port is taken.
 	NodeID [32]byte
-	// Secret is known to this node alone and stays over restarts: with it a node that
-	// was killed renews by PCP what it had before. It is not the node's key, but may be
-	// derived from it.
+	// Secret is known to this node alone and is the same after a restart: with it a node that was
+	// killed can renew its earlier PCP mappings. It is not the node's key, but may be derived from
+	// it.
 	Secret [32]byte
-	// TCPPort and UDPPort are the ports on which the node listens; 0: none.
+	// TCPPort and UDPPort are the ports on which the node listens; 0 means none.
 	TCPPort, UDPPort InternalPort
-	// Listen is the one address that the node listens on. Not valid or unspecified: all of
-	// them. Where the Spec is any or none, that address is announced as it is, a
-	// loopback one included.
+	// Listen is the one address that the node listens on. An invalid or unspecified address means
+	// all addresses. If Spec is any or none, that address is announced unchanged, even a loopback
+	// address.
 	Listen netip.Addr
-	// Description is what routers show beside our mappings. Empty: "Troupe".
+	// Description is the text that routers show for our mappings. Empty means "Troupe".
 	Description string
-	// Publish gets each new ExternalAddress. It runs in the actor's turn: it must not
-	// block.
+	// Publish receives each new ExternalAddress. It runs in the actor's turn and must not block.
 	Publish func(ExternalAddress)
-	// Changed, if not nil, gets a snapshot whenever there is something new to show:
-	// renewals and errors included, which are no news to Publish. It runs in the
-	// actor's turn, too.
+	// Changed, if not nil, receives a snapshot whenever the status changes, also for renewals and
+	// errors, which Publish does not report. It runs in the actor's turn and must not block.
 	Changed func(Status)
 
-	Clock   supervise.Clock    // nil: the system's
-	Journal *supervise.Journal // nil: nothing is logged
+	Clock   supervise.Clock    // nil: the system clock
+	Journal *supervise.Journal // nil: no log
 	Random  func() float64     // from [0,1), for jitter; nil: math/rand
 }
 
-// Props makes the actor. It is to be spawned once, under a supervisor that restarts it
-// (actors.Resident), and ended with [Leave].
+// Props returns the actor's props. Spawn it once, under a supervisor that restarts it
+// (actors.Resident), and end it with [Leave].
 func Props(c Config) (*actor.Props, error) {
 	c, err := c.complete()
 	if err != nil {
@@ -59,9 +57,9 @@ func (c Config) props(f searcher) *actor.Props {
 func (c Config) complete() (Config, error) {
 	switch {
 	case c.Publish == nil:
-		return c, errors.New("nat: Config.Publish is missing: nobody would learn the address")
+		return c, errors.New("nat: Config.Publish is missing")
 	case c.TCPPort == 0 && c.UDPPort == 0:
-		return c, errors.New("nat: there is neither a TCP nor a UDP port to make reachable")
+		return c, errors.New("nat: Config.TCPPort and Config.UDPPort are both 0: no port to map")
 	}
 	if c.Description == "" {
 		c.Description = "Troupe"
@@ -78,7 +76,8 @@ func (c Config) complete() (Config, error) {
 	return c, nil
 }
 
-// bound is the one address that we listen on, not valid if there are more.
+// bound returns the one address that the node listens on. It is invalid if the node listens on all
+// addresses.
 func (c Config) bound() netip.Addr {
 	if c.Listen.IsUnspecified() {
 		return netip.Addr{}

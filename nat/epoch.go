@@ -2,14 +2,14 @@ package nat
 
 import "time"
 
-// epochClock watches a router's clock for signs that it has lost its mappings: RFC 6887
-// §8.5, which serves NAT-PMP (RFC 6886 §3.6) as well.
+// epochClock detects in a router's clock that the router lost its mappings: RFC 6887 §8.5, which
+// also applies to NAT-PMP (RFC 6886 §3.6).
 type epochClock struct {
 	last Epoch
 	at   time.Time
 }
 
-// reset says whether the clock started over since it was last seen.
+// reset records a reading and reports whether the clock was reset since the last one.
 func (c *epochClock) reset(now time.Time, e Epoch) bool {
 	if !e.Known {
 		return false
@@ -23,7 +23,7 @@ func (c *epochClock) reset(now time.Time, e Epoch) bool {
 		return true
 	}
 	if e.Loose || e.Seconds == before.Seconds {
-		return false // there are routers whose clock stands still; a reboot doesn't hit the same second
+		return false // some routers have a clock that stands still; a reboot doesn't reach the same second
 	}
 	ours, theirs := now.Sub(at).Seconds(), float64(e.Seconds)-float64(before.Seconds)
 	return ours+2 < theirs-theirs/16 || theirs+2 < ours-ours/16

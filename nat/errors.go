@@ -10,32 +10,32 @@ import (
 	"syscall"
 )
 
-// Cause is what an [Error] means to us, whatever number the protocol has for it.
+// Cause is the meaning of an [Error], independent of the protocol's own number for it.
 type Cause uint8
 
 const (
 	Other         Cause = iota
-	NoAnswer            // nothing came before the deadline
-	Unreachable         // the router's port is closed, or there is no way to it
-	Garbage             // an answer that doesn't parse
-	Refused             // the router says no, and will say it again
-	Busy                // the router says not now
-	PortInUse           // the port is somebody else's
-	OnlyPermanent       // leases that end are not known here
-	NoMapping           // the router has no such mapping, or it is somebody else's
+	NoAnswer            // no answer before the deadline
+	Unreachable         // the router's port is closed, or there is no route to it
+	Garbage             // an answer that does not parse
+	Refused             // the router refuses, and will refuse again
+	Busy                // the router refuses for now
+	PortInUse           // the port belongs to another host
+	OnlyPermanent       // the router supports no leases that end
+	NoMapping           // the router has no such mapping, or it belongs to another host
 	NotPublic           // the router's own address can't be reached from the Internet
-	Unsupported         // the router doesn't know this call
+	Unsupported         // the router does not support this call
 )
 
-// Error is what went wrong with a router, in words that an operator understands.
+// Error is a failed operation at a router, with a text that an operator understands.
 type Error struct {
 	Method Method
 	Router string
-	Op     string // what we wanted: "map TCP 30303", "external address", …
+	Op     string // the operation: "map TCP 30303", "external address", …
 	Code   int    // the protocol's number; 0 if the router gave none
 	Cause  Cause
 	Words  string
-	Err    error // what the library said, if that is where it comes from
+	Err    error // the library's error, if there is one
 }
 
 func (e *Error) Error() string {
@@ -56,10 +56,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the library's error.
+// Unwrap returns the library's error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// causeOf is the cause of any error.
+// causeOf returns the Cause of err, which is Other if err contains no *Error.
 func causeOf(err error) Cause {
 	if e, ok := asError(err); ok {
 		return e.Cause
@@ -67,29 +67,30 @@ func causeOf(err error) Cause {
 	return Other
 }
 
-// asError finds our own error in any.
+// asError returns the *Error in err's chain.
 func asError(err error) (*Error, bool) { return errors.AsType[*Error](err) }
 
-// ioError describes an error of the network, which is the same for all protocols.
+// ioError returns cause and text of a network error. They are the same for all protocols.
 func ioError(err error) (Cause, string) {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
-		return NoAnswer, "given up"
+		return NoAnswer, "cancelled"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return NoAnswer, "no answer"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Unreachable, "connection refused"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ENETDOWN):
-		return Unreachable, "no way to it: " + line(err.Error())
+		return Unreachable, "no route to the router: " + line(err.Error())
 	}
 	return Other, line(err.Error())
 }
 
-// maxLine bounds what a router's words can do to a log.
+// maxLine bounds the length, in characters, of a text that comes from a router.
 const maxLine = 120
 
-// line makes text from outside fit to print: one line, no control characters, not long.
+// line makes an untrusted text safe to print: one line, no control characters, at most maxLine
+// characters.
 func line(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffd || r == 0x2028 || r == 0x2029 {
@@ -110,7 +111,8 @@ type words map[int]struct {
 	text  string
 }
 
-// explain gives cause and words for a result code.
+// explain returns cause and text for a result code. said is the router's own text, used for an
+// unknown code.
 func (w words) explain(code int, said string) (Cause, string) {
 	if e, ok := w[code]; ok {
 		return e.cause, e.text
@@ -118,59 +120,58 @@ func (w words) explain(code int, said string) (Cause, string) {
 	if said = line(said); said != "" {
 		return Other, said
 	}
-	return Other, "unknown to us"
+	return Other, "unknown error code"
 }
 
-// upnpWords are the errors of UPnP Device Architecture §3.3.2 and of WANIPConnection:1
-// and :2.
+// upnpWords contains the errors of UPnP Device Architecture §3.3.2 and of WANIPConnection:1 and :2.
 var upnpWords = words{
-	401: {Unsupported, "the router doesn't know this action"},
-	402: {Refused, "the router doesn't like the arguments"},
-	501: {Busy, "the router says that the action failed"},
-	600: {Refused, "the router doesn't like an argument's value"},
+	401: {Unsupported, "the router doesn't support this action"},
+	402: {Refused, "the router rejects the arguments"},
+	501: {Busy, "the action failed in the router"},
+	600: {Refused, "the router rejects the value of an argument"},
 	601: {Refused, "an argument is out of the router's range"},
 	602: {Unsupported, "the router doesn't have this action"},
 	603: {Busy, "the router is out of memory"},
-	604: {Refused, "the router wants a person to confirm"},
+	604: {Refused, "the router requires confirmation by a person"},
 	605: {Refused, "a string is too long for the router"},
-	606: {Refused, "the router doesn't allow us to do this"},
+	606: {Refused, "the router doesn't allow this action"},
 	701: {Busy, "the router's connection is not up"},
 	713: {NoMapping, "no such entry in the router's list"},
 	714: {NoMapping, "the router has no such mapping"},
-	715: {Refused, "the router wants a source address for each mapping"},
-	716: {Refused, "the router doesn't let the external port be chosen"},
+	715: {Refused, "the router requires a source address for each mapping"},
+	716: {Refused, "the router accepts no wildcard for the external port"},
 	718: {PortInUse, "the port is in use by another host or service"},
-	724: {Refused, "the router wants external and internal port to be equal"},
-	725: {OnlyPermanent, "the router knows permanent mappings only"},
-	726: {Refused, "the router wants no source address"},
-	727: {Refused, "the router wants no external port"},
+	724: {Refused, "the router requires external and internal port to be equal"},
+	725: {OnlyPermanent, "the router supports permanent mappings only"},
+	726: {Refused, "the router accepts no source address"},
+	727: {Refused, "the router accepts no specific external port"},
 	728: {Busy, "the router's table of mappings is full"},
-	729: {PortInUse, "the port belongs to another mechanism of the router"},
-	732: {Refused, "the router doesn't take a wildcard for the internal port"},
+	729: {PortInUse, "the port is used by another mechanism of the router"},
+	732: {Refused, "the router accepts no wildcard for the internal port"},
 }
 
-// pmpWords are the result codes of RFC 6886 §3.5.
+// pmpWords contains the result codes of RFC 6886 §3.5.
 var pmpWords = words{
-	1: {Unsupported, "the router doesn't speak this version"},
-	2: {Refused, "mapping is switched off in the router, or refused to us"},
+	1: {Unsupported, "the router doesn't support this version"},
+	2: {Refused, "mapping is disabled in the router, or this host is not allowed to map"},
 	3: {Busy, "the router has no connection to the Internet"},
 	4: {Busy, "the router is out of resources"},
-	5: {Unsupported, "the router doesn't know this request"},
+	5: {Unsupported, "the router doesn't support this request"},
 }
 
-// pcpWords are the result codes of RFC 6887 §7.4.
+// pcpWords contains the result codes of RFC 6887 §7.4.
 var pcpWords = words{
-	1:  {Unsupported, "the router doesn't speak this version"},
-	2:  {Refused, "mapping is switched off in the router, or refused to us"},
+	1:  {Unsupported, "the router doesn't support this version"},
+	2:  {Refused, "mapping is disabled in the router, or this host is not allowed to map"},
 	3:  {Refused, "the router can't parse the request"},
-	4:  {Unsupported, "the router doesn't know this request"},
-	5:  {Unsupported, "the router doesn't know an option"},
+	4:  {Unsupported, "the router doesn't support this request"},
+	5:  {Unsupported, "the router doesn't support an option"},
 	6:  {Refused, "the router can't parse an option"},
 	7:  {Busy, "the router has no connection to the Internet"},
 	8:  {Busy, "the router is out of resources"},
 	9:  {Refused, "the router doesn't map this protocol"},
-	10: {Busy, "we have as many mappings as the router allows"},
-	11: {PortInUse, "the router can't give the port that was asked for"},
-	12: {Refused, "another NAT stands between us and the router"},
+	10: {Busy, "this host has reached the router's limit of mappings"},
+	11: {PortInUse, "the router can't provide the requested external port"},
+	12: {Refused, "there is another NAT between this node and the router"},
 	13: {Refused, "too many filters"},
 }

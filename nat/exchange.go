@@ -9,22 +9,23 @@ import (
 )
 
 const (
-	// firstWait is the wait before a request is sent again; it doubles. The protocols'
-	// own figures (3 s for PCP) are for networks that aren't a home's.
+	// firstWait is the wait before a request is sent again; it doubles. The protocols' own figures
+	// (3 s for PCP) are not made for home networks.
 	firstWait = 250 * time.Millisecond
-	// maxDatagram bounds an answer.
+	// maxDatagram is the maximum size of an answer.
 	maxDatagram = 1500
 )
 
-// garbageError is an answer that doesn't parse. It counts only if none comes that does:
-// anybody can send to an open port.
+// garbageError is an answer that does not parse. It counts only if no valid answer arrives, because
+// any host can send to an open port.
 type garbageError struct{ err error }
 
-func (g *garbageError) Error() string { return "the answer is garbage: " + line(g.err.Error()) }
+func (g *garbageError) Error() string { return "malformed answer: " + line(g.err.Error()) }
 func (g *garbageError) Unwrap() error { return g.err }
 
-// exchange sends a datagram, again and again, until parse says that the answer has come,
-// with or without an error, or ctx ends. The request may depend on our own address.
+// exchange sends a datagram repeatedly until parse reports that the answer has arrived, with or
+// without an error, or ctx ends. request receives the local address because some requests contain
+// it.
 func exchange[T any](ctx context.Context, local net.Addr, to string, request func(own netip.Addr) []byte,
 	parse func([]byte) (answer T, done bool, err error)) (none T, err error) {
 	conn, err := (&net.Dialer{LocalAddr: local}).DialContext(ctx, "udp4", to)
@@ -44,7 +45,7 @@ func exchange[T any](ctx context.Context, local net.Addr, to string, request fun
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(wait))
 		if ctx.Err() != nil {
-			break // its end may have come before our deadline was set, and be undone by it
+			break // ctx may have ended before SetReadDeadline, which then undid its effect
 		}
 		for {
 			n, err := conn.Read(buf)
@@ -70,7 +71,7 @@ func exchange[T any](ctx context.Context, local net.Addr, to string, request fun
 	return none, ctx.Err()
 }
 
-// localUDP is the address to send from; nil leaves it to the system.
+// localUDP returns the address to send from; nil lets the system choose.
 func localUDP(ip netip.Addr) net.Addr {
 	if !ip.IsValid() {
 		return nil

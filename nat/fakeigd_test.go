@@ -16,8 +16,7 @@ import (
 	"time"
 )
 
-// fakeIGD is a UPnP router on a loopback address of its own, with faults that a test
-// programs.
+// fakeIGD is a UPnP router on a loopback address of its own, with programmable faults.
 type fakeIGD struct {
 	addr netip.Addr
 	ssdp netip.AddrPort
@@ -27,14 +26,14 @@ type fakeIGD struct {
 	mu        sync.Mutex
 	version   int               // of IGD
 	ip        string            // external address
-	errors    map[string][]int  // codes for the next calls of an action; the last one stays if negative
-	garbage   map[string]string // answers of an action, "desc" among them, in place of the right ones
+	errors    map[string][]int  // codes for the next calls of an action; a negative code is repeated
+	garbage   map[string]string // answers of an action, or of "desc", that replace the correct ones
 	hang      map[string]bool
 	taken     map[string]bool // "TCP 30303"
 	permanent bool
 	forget    bool
 	max       int
-	location  string // in place of the right one
+	location  string // replaces the correct one
 	boot      string
 	maps      map[string]fakeMapping // "TCP 30303"
 	release   chan struct{}
@@ -64,7 +63,7 @@ func newFakeIGD(t *testing.T, addr string) *fakeIGD {
 	}
 	own, ok := conn.LocalAddr().(*net.UDPAddr)
 	if !ok {
-		t.Fatal("no UDP address")
+		t.Fatal("the socket has no UDP address")
 	}
 	f.ssdp = own.AddrPort()
 	var done sync.WaitGroup
@@ -106,7 +105,7 @@ func (f *fakeIGD) answerSearches(conn *net.UDPConn) {
 		if location == "" {
 			location = f.base + "/desc.xml"
 		}
-		// A router of version 1 doesn't answer a search for version 2, and the other way round.
+		// A router of version 1 doesn't answer a search for version 2, and vice versa.
 		if target == nil || !strings.HasSuffix(string(target[1]), fmt.Sprintf("InternetGatewayDevice:%d", version)) {
 			continue
 		}
@@ -162,7 +161,7 @@ func (f *fakeIGD) reply(w io.Writer, action, out string, code int) {
 	_, _ = fmt.Fprintf(w, envelope, inner)
 }
 
-// act does what an action asks for.
+// act performs a SOAP action.
 func (f *fakeIGD) act(action string, args map[string]string) (out string, code int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

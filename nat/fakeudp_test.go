@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// fakeUDP is a router that speaks PCP and NAT-PMP on a loopback address of its own,
-// with faults that a test programs.
+// fakeUDP is a router that speaks PCP and NAT-PMP on a loopback address of its own, with
+// programmable faults.
 type fakeUDP struct {
 	t    *testing.T
 	addr netip.Addr
 	conn *net.UDPConn
 
 	mu       sync.Mutex
-	pcp      bool // speaks it; else says so, as RFC 6887 appendix A wants
-	mutePCP  bool // drops it instead
+	pcp      bool // speaks PCP; if false, it answers as RFC 6887 appendix A requires
+	mutePCP  bool // drops PCP requests instead
 	mutePMP  bool
 	code     byte // result of each MAP request
 	garbage  bool
-	drop     int // so many datagrams to come
+	drop     int // number of datagrams to drop
 	ip       [4]byte
 	max      uint32 // of leases, seconds
 	wrong    ExternalPort
@@ -46,7 +46,7 @@ type fakeEntry struct {
 func newFakeUDP(t *testing.T, addr string) *fakeUDP {
 	f := &fakeUDP{t: t, addr: netip.MustParseAddr(addr), pcp: true, ip: [4]byte{30, 10, 10, 1}, booted: time.Now().Add(-time.Hour), maps: map[fakeKey]fakeEntry{}}
 	conn, err := listenUDP(f.addr)
-	for tries := 0; errors.Is(err, syscall.EADDRINUSE) && tries < 20; tries++ { // by the same test, run beside this one
+	for tries := 0; errors.Is(err, syscall.EADDRINUSE) && tries < 20; tries++ { // the same test may run in parallel
 		other := f.addr.As4()
 		other[1] += 10
 		f.addr = netip.AddrFrom4(other)

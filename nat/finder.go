@@ -13,34 +13,34 @@ import (
 )
 
 const (
-	// searchTime is how long a search listens for answers. UPnP devices may take a
-	// second (MX), and searches get lost.
+	// searchTime is how long a search waits for answers. UPnP devices may take a second (MX), and
+	// search datagrams get lost.
 	searchTime = 2500 * time.Millisecond
-	// describeTime is for fetching a description and asking its services.
+	// describeTime is the timeout for fetching a device description and calling its services.
 	describeTime = 8 * time.Second
-	// maxFinders bounds the interfaces that are searched: some hosts have a thousand.
+	// maxFinders bounds the number of interfaces that are searched; some hosts have a thousand.
 	maxFinders = 64
 )
 
-// finder looks for routers with everything at the same time.
+// finder searches for routers with all methods at the same time.
 type finder struct {
 	spec        Spec
-	listen      netip.Addr // the one address that we listen on; not valid: all
+	listen      netip.Addr // the one address that the node listens on; invalid: all
 	seed        [32]byte
 	description string
 	list        func() ([]network, error)
-	ssdp        []netip.AddrPort // where searches go, beside the gateway
-	ssdpPort    uint16           // of a gateway that is asked directly
+	ssdp        []netip.AddrPort // destinations of searches, besides the gateway
+	ssdpPort    uint16           // port of a gateway that is searched directly
 	pcpPort     uint16
-	time        time.Duration // how long to listen for answers
+	time        time.Duration // how long to wait for answers
 
 	mu   sync.Mutex
-	last []sighting // UPnP devices of the last search that found any
+	last []foundDevice // UPnP devices of the last search that found any
 }
 
-// sighting is where a UPnP device described itself. It is asked there again at the next
-// search: multicast is filtered in some networks, now and then or for good.
-type sighting struct {
+// foundDevice is a UPnP device whose description was found. The next search fetches it from there
+// again, because some networks filter multicast, at times or always.
+type foundDevice struct {
 	network network
 	message ssdpMessage
 	place   *url.URL
@@ -54,31 +54,31 @@ func newFinder(spec Spec, listen netip.Addr, seed [32]byte, description string) 
 	}
 }
 
-// hunt is one search.
-type hunt struct {
+// searchRun is one search.
+type searchRun struct {
 	*finder
-	ctx   context.Context
-	tell  func(Mapper)
-	spawn func(f func())
-	wait  sync.WaitGroup
+	ctx    context.Context
+	report func(Mapper)
+	spawn  func(f func())
+	wait   sync.WaitGroup
 
-	mu       sync.Mutex // not the finder's: of what follows
+	mu       sync.Mutex // protects the fields below; not the finder's mutex
 	problems []error
-	known    map[string]bool // places and services that were told of: v1 and v2 of one router, two ways to it
-	seen     []sighting
+	known    map[string]bool // services already reported: versions 1 and 2 of one router, or two paths to it
+	seen     []foundDevice
 }
 
-// find tells of each router as it answers, and returns what went wrong besides. It takes
-// searchTime and what slow answers need beyond, at most describeTime. Its goroutines have
-// ended when it returns; spawn starts them, and is who hears of a panic.
-func (f *finder) find(ctx context.Context, spawn func(func()), tell func(Mapper)) []error {
-	h := &hunt{finder: f, ctx: ctx, tell: tell, spawn: spawn, known: map[string]bool{}}
+// find reports each router when it answers, and returns the other problems. It takes searchTime,
+// plus at most describeTime for slow answers. Its goroutines have ended when it returns; spawn
+// starts them and handles their panics.
+func (f *finder) find(ctx context.Context, spawn func(func()), report func(Mapper)) []error {
+	h := &searchRun{finder: f, ctx: ctx, report: report, spawn: spawn, known: map[string]bool{}}
 	switch f.spec.Method {
 	case MethodFixed, MethodListen:
-		tell(newFixed(f.spec.Method, f.spec.IP))
+		report(newFixed(f.spec.Method, f.spec.IP))
 		return nil
 	case MethodSTUN:
-		tell(newSTUN(f.spec.Server))
+		report(newSTUN(f.spec.Server))
 		return nil
 	}
 	f.mu.Lock()
@@ -99,19 +99,19 @@ func (f *finder) find(ctx context.Context, spawn func(func()), tell func(Mapper)
 	return h.problems
 }
 
-// networks lists our networks.
+// networks returns this host's networks.
 func (f *finder) networks() ([]network, error) { return f.list() }
 
-// wants says whether a method is to be tried.
+// wants reports whether the spec allows the method.
 func (f *finder) wants(m Method) bool { return f.spec.Method == "" || f.spec.Method == m }
 
-func (h *hunt) search() {
+func (h *searchRun) search() {
 	all, err := h.networks()
 	if err != nil {
 		h.problem(err)
 	}
 	if h.spec.IP.IsValid() {
-		h.ask(h.spec.IP, h.listen) // the system knows the way
+		h.ask(h.spec.IP, h.listen) // the system selects the interface
 		return
 	}
 	gateways := 0
@@ -120,35 +120,35 @@ func (h *hunt) search() {
 			continue
 		}
 		if h.spec.Method == "" && netaddr.Public(n.local.Addr()) {
-			h.tell(newFixed(MethodInterface, n.local.Addr()))
+			h.report(newFixed(MethodInterface, n.local.Addr()))
 		}
 		if n.gateway.IsValid() {
 			gateways++
 			h.ask(n.gateway, n.local.Addr())
 		}
 		if h.wants(MethodUPnP) {
-			h.goUPnP(n)
+			h.searchUPnP(n)
 		}
 	}
 	if gateways == 0 && !h.wants(MethodUPnP) {
-		h.problem(errors.New("there is no default route, and so no router to ask"))
+		h.problem(errors.New("no default route: no router to ask"))
 	}
 }
 
-// ask probes a gateway by the protocols that need to know its address.
-func (h *hunt) ask(gateway, local netip.Addr) {
+// ask probes a gateway with the protocols that need its address.
+func (h *searchRun) ask(gateway, local netip.Addr) {
 	h.probe(MethodPCP, newPCP(netip.AddrPortFrom(gateway, h.pcpPort), local, h.seed))
 	h.probe(MethodPMP, newPMP(gateway, local))
 }
 
-func (h *hunt) problem(err error) {
+func (h *searchRun) problem(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.problems = append(h.problems, err)
 }
 
-// start runs f in a goroutine that find waits for.
-func (h *hunt) start(f func()) {
+// start runs f in a goroutine for which find waits.
+func (h *searchRun) start(f func()) {
 	h.wait.Add(1)
 	h.spawn(func() {
 		defer h.wait.Done()
@@ -156,9 +156,9 @@ func (h *hunt) start(f func()) {
 	})
 }
 
-// probe asks one router whether it is there. Silence and closed ports are no problem to
-// tell of: most routers don't speak all protocols.
-func (h *hunt) probe(method Method, m Mapper) {
+// probe checks whether one router answers. No answer and a closed port are not reported as problems
+// unless the operator chose the method: most routers don't support all protocols.
+func (h *searchRun) probe(method Method, m Mapper) {
 	if !h.wants(method) {
 		return
 	}
@@ -176,13 +176,13 @@ func (h *hunt) probe(method Method, m Mapper) {
 			h.problem(err)
 			return
 		}
-		h.tell(m) // what speaks the protocol is a router, even if it has only errors to tell
+		h.report(m) // a router that answers with errors speaks the protocol, too
 	})
 }
 
-// goUPnP searches one interface. One that can't (a tunnel, a container's bridge) is no
-// problem of the others.
-func (h *hunt) goUPnP(n network) {
+// searchUPnP searches one interface. A failure on an interface without gateway (a tunnel, a
+// container's bridge) is not reported.
+func (h *searchRun) searchUPnP(n network) {
 	h.start(func() {
 		ctx, cancel := context.WithTimeout(h.ctx, h.time)
 		defer cancel()
@@ -191,7 +191,7 @@ func (h *hunt) goUPnP(n network) {
 			to = append(to[:len(to):len(to)], netip.AddrPortFrom(n.gateway, h.ssdpPort))
 		}
 		err := searchSSDP(ctx, n.local.Addr(), to, func(m ssdpMessage, place *url.URL, from netip.Addr) {
-			h.start(func() { h.describe(sighting{n, m, place, from}, true) })
+			h.start(func() { h.describe(foundDevice{n, m, place, from}, true) })
 		})
 		if err != nil && n.gateway.IsValid() {
 			h.problem(err)
@@ -199,10 +199,10 @@ func (h *hunt) goUPnP(n network) {
 	})
 }
 
-// describe fetches a device's description and tells of its best service: the first one
-// with a public address, else the first. Of what was only remembered nothing is said
-// where it is gone.
-func (h *hunt) describe(s sighting, answered bool) {
+// describe fetches a device's description and reports its best service: the first one with a public
+// address, else the first. answered is false for a device known from an earlier search: if it is
+// gone, describe reports no problem.
+func (h *searchRun) describe(s foundDevice, answered bool) {
 	ctx, cancel := context.WithTimeout(h.ctx, describeTime)
 	defer cancel()
 	way := newRouterHTTP(s.from, s.network.local.Addr())
@@ -219,7 +219,7 @@ func (h *hunt) describe(s sighting, answered bool) {
 	}
 	all := services(root, way)
 	if len(all) == 0 {
-		h.problem(&Error{Method: MethodUPnP, Router: s.from.String(), Op: "description", Cause: Unsupported, Words: "the router has no connection to map ports on"})
+		h.problem(&Error{Method: MethodUPnP, Router: s.from.String(), Op: "description", Cause: Unsupported, Words: "the router has no WAN connection service"})
 		return
 	}
 	name := line(root.Device.FriendlyName)
@@ -232,11 +232,11 @@ func (h *hunt) describe(s sighting, answered bool) {
 	}
 	best := bestService(ctx, all)
 	if h.first(fmt.Sprint(s.from, best.router.ID, best.kind), s) {
-		h.tell(best)
+		h.report(best)
 	}
 }
 
-// bestService asks the services of one router for their addresses, if there is a choice.
+// bestService returns the service to use. If there are several, it asks each for its address.
 func bestService(ctx context.Context, all []*upnpMapper) *upnpMapper {
 	if len(all) == 1 {
 		return all[0]
@@ -249,8 +249,8 @@ func bestService(ctx context.Context, all []*upnpMapper) *upnpMapper {
 	return all[0]
 }
 
-// first says whether a service was not told of before.
-func (h *hunt) first(key string, s sighting) bool {
+// first reports whether the service has not been reported yet.
+func (h *searchRun) first(key string, s foundDevice) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.known[key] {

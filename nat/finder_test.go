@@ -12,13 +12,13 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// home makes a finder for a host on loopback behind the routers at gateway.
+// home returns a finder for a host on loopback behind the routers at gateway.
 func home(spec Spec, gateway netip.Addr, igd *fakeIGD) *finder {
 	f := newFinder(spec, netip.Addr{}, secret, "Troupe")
 	f.list = func() ([]network, error) {
 		return []network{
 			{name: "lo", local: netip.PrefixFrom(loopback, 8), gateway: gateway},
-			// A tunnel whose address is not ours: nothing can be sent from it.
+			// The address of a tunnel, which this host does not have: nothing can be sent from it.
 			{name: "broken", local: netip.MustParsePrefix("192.0.2.7/32")},
 		}, nil
 	}
@@ -26,12 +26,12 @@ func home(spec Spec, gateway netip.Addr, igd *fakeIGD) *finder {
 	if igd != nil {
 		f.ssdp = []netip.AddrPort{igd.ssdp}
 	}
-	f.ssdpPort = 1 // nobody
+	f.ssdpPort = 1 // nothing listens there
 	f.time = 400 * time.Millisecond
 	return f
 }
 
-// findAll runs a search to its end.
+// findAll runs a complete search.
 func findAll(t *testing.T, f *finder) (methods []Method, found []Mapper, problems []error) {
 	t.Helper()
 	var mu sync.Mutex
@@ -46,7 +46,7 @@ func findAll(t *testing.T, f *finder) (methods []Method, found []Mapper, problem
 
 func TestFinder(t *testing.T) {
 	box, igd := newFakeUDP(t, "127.5.3.1"), newFakeIGD(t, "127.5.3.2")
-	nobody := netip.MustParseAddr("127.5.3.3")
+	absent := netip.MustParseAddr("127.5.3.3")
 	for _, tt := range []struct {
 		name    string
 		spec    Spec
@@ -57,14 +57,14 @@ func TestFinder(t *testing.T) {
 		quick   bool
 	}{
 		{name: "all", gateway: box.addr, igd: igd, want: []Method{MethodPMP, MethodPCP, MethodUPnP}},
-		{name: "version 2", gateway: nobody, igd: igd, want: []Method{MethodUPnP}, change: func() { igd.set(func(f *fakeIGD) { f.version = 2 }) }},
+		{name: "version 2", gateway: absent, igd: igd, want: []Method{MethodUPnP}, change: func() { igd.set(func(f *fakeIGD) { f.version = 2 }) }},
 		{name: "NAT-PMP only", gateway: box.addr, want: []Method{MethodPMP}, change: func() { box.set(func(f *fakeUDP) { f.pcp = false }) }},
-		{name: "none", gateway: nobody},
+		{name: "none", gateway: absent},
 		{name: "pcp", spec: Spec{Method: MethodPCP}, gateway: box.addr, igd: igd, want: []Method{MethodPCP}, quick: true},
-		{name: "pmp at an address", spec: Spec{Method: MethodPMP, IP: box.addr}, gateway: nobody, igd: igd, want: []Method{MethodPMP}, quick: true},
+		{name: "pmp at an address", spec: Spec{Method: MethodPMP, IP: box.addr}, gateway: absent, igd: igd, want: []Method{MethodPMP}, quick: true},
 		{name: "upnp", spec: Spec{Method: MethodUPnP}, gateway: box.addr, igd: igd, want: []Method{MethodUPnP}},
-		{name: "location elsewhere", spec: Spec{Method: MethodUPnP}, gateway: nobody, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.location = "http://127.5.3.9:1/desc.xml" }) }},
-		{name: "description is garbage", spec: Spec{Method: MethodUPnP}, gateway: nobody, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.garbage["desc"] = "<root" }) }},
+		{name: "location elsewhere", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.location = "http://127.5.3.9:1/desc.xml" }) }},
+		{name: "malformed description", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.garbage["desc"] = "<root" }) }},
 		{name: "extip", spec: Spec{Method: MethodFixed, IP: wan}, want: []Method{MethodFixed}, quick: true},
 		{name: "stun", spec: Spec{Method: MethodSTUN}, want: []Method{MethodSTUN}, quick: true},
 	} {
@@ -76,7 +76,7 @@ func TestFinder(t *testing.T) {
 			}
 			f := home(tt.spec, tt.gateway, tt.igd)
 			if tt.quick {
-				f.time = 20 * time.Second // for which it is not to wait
+				f.time = 20 * time.Second // a quick search must not wait for this long
 			}
 			began := time.Now()
 			got, found, problems := findAll(t, f)
@@ -86,20 +86,20 @@ func TestFinder(t *testing.T) {
 			if took := time.Since(began); took > describeTime {
 				t.Errorf("took %v", took)
 			}
-			if (len(problems) > 0) != (tt.name == "description is garbage") {
+			if (len(problems) > 0) != (tt.name == "malformed description") {
 				t.Errorf("problems: %v", problems)
 			}
 			for _, m := range found {
 				if r := m.Router(); m.Method() == MethodUPnP && (r.Name != "Fake [31m box (F1)" || r.Addr != igd.addr || r.Local != loopback || r.Boot != "1" || r.ID != "uuid:fake") {
-					t.Errorf("router %+v", r)
+					t.Errorf("wrong router %+v", r)
 				}
 			}
 		})
 	}
 }
 
-// TestFinderRemembers: a router that was found once is found where multicast is filtered,
-// and one that is gone from its place is no problem.
+// TestFinderRemembers: a router that was found once is found again if multicast is filtered, and a
+// router that is gone causes no problem report.
 func TestFinderRemembers(t *testing.T) {
 	igd := newFakeIGD(t, "127.5.3.6")
 	f := home(Spec{Method: MethodUPnP}, netip.Addr{}, igd)

@@ -3,68 +3,68 @@ package nat
 import "time"
 
 const (
-	// lifetime is what we ask for. Long enough that a router's restart matters more
-	// than renewals, short enough that a killed node's rules do not stay for long.
+	// lifetime is the requested lease time. It is long enough that a router's restart matters more
+	// than renewals, and short enough that the rules of a killed node expire soon.
 	lifetime = time.Hour
-	// minRenewal and maxRenewal bound what a router can make of a lease: one second
-	// would have us ask without pause, 2³² seconds never.
+	// minRenewal and maxRenewal bound the renewal time, whatever lease a router grants: one second
+	// would cause requests without pause, 2³² seconds would cause none at all.
 	minRenewal = 2 * time.Second
 	maxRenewal = 12 * time.Hour
-	// portTries is how many ports of its own a node asks for where its first is taken.
+	// portTries is how many derived ports a node requests if its first port is taken.
 	portTries = 4
-	// doubtFirst is how long a mapping may go without proof before it is made anew;
-	// each time in vain doubles that, up to doubtMax.
+	// doubtFirst is how long a mapping may stay without proof before it is made again. Each
+	// unsuccessful attempt doubles that, up to doubtMax.
 	doubtFirst = 2 * time.Minute
 	doubtMax   = 30 * time.Minute
-	// verifyEvery is how often the router's own list is asked.
+	// verifyEvery is the interval of lookups in the router's own list.
 	verifyEvery = time.Minute
 )
 
-// leaseRetry is the wait before a port that a router refused is asked for again there.
+// leaseRetry is the wait before a refused port is requested again at the same router.
 var leaseRetry = backoff{first: time.Second, cap: 5 * time.Minute}
 
-// lease is one port of ours at one router.
+// lease is one local port at one router.
 type lease struct {
-	node     [32]byte // whose derived ports to try
+	node     [32]byte // the node ID, for derived ports
 	protocol Protocol
 	internal InternalPort
 
-	// What to ask for.
-	ask       ExternalPort // the last one that was granted; at first our own
-	any       bool         // the router may choose: it said that ask is in use
-	permanent bool         // the router knows nothing else
-	tried     int          // derived ports asked for since the last fresh start
+	// The next request.
+	ask       ExternalPort // the last granted port; at first the local port
+	any       bool         // the router may choose: it reported that ask is in use
+	permanent bool         // the router supports only permanent mappings
+	tried     int          // derived ports requested since the last call of fresh
 
-	// What we have.
-	by      Mapper // who granted it; nil: nothing
+	// The mapping.
+	by      Mapper // the router that granted it; nil: there is no mapping
 	held    Mapping
 	since   time.Time // of the last grant
 	renewAt time.Time
-	endsAt  time.Time // zero: never, because it isn't the router that gave it
-	proved  bool      // somebody has come in since it was made
+	endsAt  time.Time // zero: never, because no router granted it
+	proved  bool      // a remote has connected since it was made
 
-	// What is planned.
+	// Planned actions.
 	verifyAt time.Time     // zero: the router has no list
-	doubtAt  time.Time     // make it anew then, unless proved
-	doubt    time.Duration // and wait for so long
+	doubtAt  time.Time     // make the mapping again at this time, unless proved
+	doubt    time.Duration // the wait until then
 
-	// What failed.
+	// Failures.
 	failures int
 	retryAt  time.Time
 	err      error
 
-	op uint64 // the call under way; 0: none
+	op uint64 // the pending call; 0: none
 }
 
-// fresh forgets what was learned about a router, because another one may answer now.
-// The port stays.
+// fresh clears everything learned about the router, because another one may answer next. The port
+// is kept.
 func (l *lease) fresh() {
 	l.any, l.permanent, l.tried = false, false, 0
 	l.failures, l.retryAt, l.err = 0, time.Time{}, nil
 	l.op = 0
 }
 
-// request is what to ask the router for next.
+// request returns the next request to the router.
 func (l *lease) request() Request {
 	r := Request{Protocol: l.protocol, Internal: l.internal, External: l.ask, Any: l.any, Lifetime: lifetime}
 	if l.permanent {
@@ -73,7 +73,7 @@ func (l *lease) request() Request {
 	return r
 }
 
-// granted takes in what the router gave. random is from [0,1).
+// granted records a grant. random is from [0,1).
 func (l *lease) granted(now time.Time, by Mapper, m Mapping, random float64) {
 	anew := l.by != by || l.held.External != m.External || l.held.IP != m.IP
 	l.by, l.held, l.ask, l.since = by, m, m.External, now
@@ -85,7 +85,7 @@ func (l *lease) granted(now time.Time, by Mapper, m Mapping, random float64) {
 	}
 	term := m.Lifetime
 	if m.Permanent {
-		term = lifetime // it doesn't end, but we look after it as if it did
+		term = lifetime // it doesn't end, but is renewed as if it did
 	}
 	l.endsAt = now.Add(term)
 	l.renewAt = now.Add(renewal(term, random))
@@ -98,15 +98,16 @@ func (l *lease) granted(now time.Time, by Mapper, m Mapping, random float64) {
 	}
 }
 
-// renewal is half of the time granted, less up to a tenth of that at random.
+// renewal returns the wait until the renewal: half of the granted time, less up to a tenth of that
+// at random.
 func renewal(term time.Duration, random float64) time.Duration {
 	half := term / 2
 	half -= time.Duration(random * float64(half) / 10)
 	return min(max(half, minRenewal), maxRenewal)
 }
 
-// refused takes in a failure and says whether to ask again at once, with what was
-// learned from it.
+// refused records a failure. It returns true if the request, changed by what the failure showed,
+// must be repeated at once.
 func (l *lease) refused(now time.Time, by Mapper, err error, random float64) (again bool) {
 	l.err = err
 	switch causeOf(err) {
@@ -126,7 +127,7 @@ func (l *lease) refused(now time.Time, by Mapper, err error, random float64) (ag
 		}
 		l.ask = ExternalPort(l.internal)
 	case Unsupported:
-		if l.any { // the description promised a call that isn't there
+		if l.any { // the device description promised a call that doesn't exist
 			l.any = false
 			l.ask, l.tried = derivedPort(l.node, l.tried), l.tried+1
 			return l.tried <= portTries
@@ -140,22 +141,22 @@ func (l *lease) refused(now time.Time, by Mapper, err error, random float64) (ag
 	return false
 }
 
-// drop forgets the mapping, not its port.
+// drop removes the mapping but keeps its port.
 func (l *lease) drop() {
 	l.by, l.held = nil, Mapping{}
 	l.renewAt, l.endsAt, l.verifyAt, l.doubtAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	l.proved = false
 }
 
-// ended says whether the mapping's time is over.
+// ended reports whether the lease has ended.
 func (l *lease) ended(now time.Time) bool {
 	return l.by != nil && !l.endsAt.IsZero() && !now.Before(l.endsAt)
 }
 
-// seen takes in the router's view of a mapping that it still has.
+// seen records the router's own entry for a mapping that still exists.
 func (l *lease) seen(now time.Time, m Mapping) {
-	// A router may have cut the lease short. Its list says how much is left, in
-	// seconds, so a difference of a few means nothing.
+	// A router may have shortened the lease. Its list gives the remaining time in seconds, so a
+	// difference of a few seconds means nothing.
 	if left := m.Lifetime; !m.Permanent && left > 0 && left+5*time.Second < l.endsAt.Sub(now) {
 		l.endsAt = now.Add(left)
 		if at := now.Add(renewal(left, 0)); at.Before(l.renewAt) {
@@ -164,7 +165,7 @@ func (l *lease) seen(now time.Time, m Mapping) {
 	}
 }
 
-// inbound takes in the proof that the mapping carries something.
+// inbound records that a remote connected through the mapping.
 func (l *lease) inbound(now time.Time) {
 	if l.by == nil {
 		return
@@ -173,14 +174,14 @@ func (l *lease) inbound(now time.Time) {
 	l.doubt, l.doubtAt = doubtFirst, now.Add(doubtFirst)
 }
 
-// doubted says that the mapping is being made anew for want of proof.
+// doubted records that the mapping is being made again because it has no proof.
 func (l *lease) doubted(now time.Time) {
 	l.proved = false
 	l.doubt = min(2*l.doubt, doubtMax)
 	l.doubtAt = now.Add(l.doubt)
 }
 
-// renewSoon brings the next renewal forward, to so long after the last one at the earliest.
+// renewSoon moves the next renewal forward to now, or to gap after the last grant if that is later.
 func (l *lease) renewSoon(now time.Time, gap time.Duration) {
 	if l.by == nil || l.renewAt.IsZero() {
 		return
@@ -191,7 +192,7 @@ func (l *lease) renewSoon(now time.Time, gap time.Duration) {
 	l.renewAt = earliest(l.renewAt, now)
 }
 
-// next is when this lease wants attention, zero if never.
+// next returns the time at which this lease needs an action; zero means never.
 func (l *lease) next() time.Time {
 	if l.op != 0 {
 		return time.Time{}
@@ -202,7 +203,7 @@ func (l *lease) next() time.Time {
 	return earliest(l.renewAt, l.verifyAt, l.doubtAt, l.retryAt, l.endsAt)
 }
 
-// earliest is the first of the times that are not zero.
+// earliest returns the earliest of the nonzero times.
 func earliest(times ...time.Time) (first time.Time) {
 	for _, t := range times {
 		if !t.IsZero() && (first.IsZero() || t.Before(first)) {

@@ -56,7 +56,7 @@ func TestDerivedPorts(t *testing.T) {
 		}
 	}
 	if len(seen) < 9000 {
-		t.Errorf("only %d different ports for 10000 questions", len(seen))
+		t.Errorf("only %d different ports in 10000 calls", len(seen))
 	}
 }
 
@@ -69,13 +69,13 @@ func TestEpoch(t *testing.T) {
 		unknown         bool
 		loose, rebooted bool
 	}{
-		{name: "as time goes", after: 100, before: 1000, now: 1100},
+		{name: "in step", after: 100, before: 1000, now: 1100},
 		{name: "a second back", after: 0, before: 1000, now: 999},
 		{name: "goes back", after: 100, before: 1000, now: 5, rebooted: true},
 		{name: "too slow", after: 100, before: 1000, now: 1050, rebooted: true},
 		{name: "too fast", after: 10, before: 1000, now: 1100, rebooted: true},
 		{name: "a little slow", after: 160, before: 1000, now: 1149},
-		{name: "young router rebooted between two questions", after: 15, before: 10, now: 12, rebooted: true},
+		{name: "young router rebooted between two readings", after: 15, before: 10, now: 12, rebooted: true},
 		{name: "stands still", after: 100, before: 1000, now: 1000},
 		{name: "uptime is late", after: 100, before: 1000, now: 1010, loose: true},
 		{name: "uptime goes back", after: 100, before: 1000, now: 10, loose: true, rebooted: true},
@@ -85,7 +85,7 @@ func TestEpoch(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var c epochClock
 			if c.reset(at(0), Epoch{Seconds: tt.before, Known: true, Loose: tt.loose}) {
-				t.Error("the first reading is a reset")
+				t.Error("the first reading counts as a reset")
 			}
 			if got := c.reset(at(tt.after), Epoch{Seconds: tt.now, Known: !tt.unknown, Loose: tt.loose}); got != tt.rebooted {
 				t.Errorf("reset %v, want %v", got, tt.rebooted)
@@ -113,6 +113,6 @@ func TestErrorWords(t *testing.T) {
 		t.Errorf("%v %q", cause, text)
 	}
 	if _, text := pcpWords.explain(99, ""); text == "" {
-		t.Error("no words for an unknown code")
+		t.Error("no text for an unknown code")
 	}
 }

@@ -7,24 +7,25 @@ import (
 )
 
 const (
-	// readEvery is how often a router is asked for its address and clock, readSoon how
-	// soon again after a failure.
+	// readEvery is the interval at which a router is asked for its address and clock. readSoon is
+	// the interval after a failed reading.
 	readEvery = 10 * time.Second
 	readSoon  = 3 * time.Second
-	// readSlowly is the interval for what others pay for: STUN servers.
+	// readSlowly is the interval for STUN servers, which others pay for.
 	readSlowly = 2 * time.Minute
-	// readTries is how many readings may fail before a new search.
+	// readTries is the number of failed readings in a row that starts a new search.
 	readTries = 2
-	// searchGap is the least time between the beginnings of two searches.
+	// searchGap is the minimum time between the starts of two searches.
 	searchGap = 3 * time.Second
-	// memoryOfRouter is how long after losing a router it is looked for often.
+	// memoryOfRouter is how long searches stay frequent after a router was lost.
 	memoryOfRouter = 10 * time.Minute
-	// maxSeen bounds what is remembered of devices that announce themselves.
+	// maxSeen bounds the number of announcing devices that are remembered.
 	maxSeen = 32
 )
 
-// grace is how long a router that answered waits for one that we like better. Those that
-// speak NAT-PMP speak PCP on the same port, if they do, and so answer at the same time.
+// grace is how long a router that answered waits for one with a preferred method. A router that
+// speaks both NAT-PMP and PCP speaks them on the same port, so both answers arrive at the same
+// time.
 func grace(m Method) time.Duration {
 	switch m {
 	case MethodPCP:
@@ -35,16 +36,16 @@ func grace(m Method) time.Duration {
 	return 200 * time.Millisecond
 }
 
-// The waits between searches that brought nothing, by what is to be expected.
+// The waits between unsuccessful searches. The reason for the failure selects one.
 var (
-	searchLost    = backoff{first: time.Second, cap: 5 * time.Second}       // we had one a moment ago
-	searchRefused = backoff{first: 2 * time.Second, cap: 5 * time.Minute}   // there is one that refuses
-	searchDouble  = backoff{first: 30 * time.Second, cap: 30 * time.Minute} // there is one of no use
-	searchNothing = backoff{first: time.Minute, cap: 30 * time.Minute}      // there is none
+	searchLost    = backoff{first: time.Second, cap: 5 * time.Second}       // a router served us recently
+	searchRefused = backoff{first: 2 * time.Second, cap: 5 * time.Minute}   // a router answers but refuses
+	searchDouble  = backoff{first: 30 * time.Second, cap: 30 * time.Minute} // a router answers but its address is not public
+	searchNothing = backoff{first: time.Minute, cap: 30 * time.Minute}      // no router answers
 )
 
-// machine decides what to do next. Its methods are told what happened and when, and
-// leave actions in out. It is used by one goroutine, and survives nothing: see memory.
+// machine decides what to do next. Its methods receive events with their time, and append actions
+// to out. One goroutine uses it. It does not survive a crash; memory does.
 type machine struct {
 	random func() float64
 	now    time.Time
@@ -55,18 +56,18 @@ type machine struct {
 	leases []*lease
 
 	// Searching.
-	search     uint64 // its number
-	searching  bool   // it is under way
-	again      bool   // something happened meanwhile
+	search     uint64 // number of the current or last search
+	searching  bool   // a search is running
+	again      bool   // an event during the search requires another one
 	found      []Mapper
 	graceUntil time.Time
 	trial      *trial
-	problems   []error // of the search under way, or the last one
-	failures   int     // searches in a row that brought nothing, for the same reason
-	waiting    backoff // which is that of this backoff
+	problems   []error // of the current or last search
+	failures   int     // unsuccessful searches in a row, for the same reason
+	waiting    backoff // the backoff for that reason
 	nextSearch time.Time
 	lastSearch time.Time
-	answered   bool // somebody answered the search under way
+	answered   bool // a router answered the current search
 
 	// Holding.
 	router       Mapper // nil: none
@@ -75,14 +76,14 @@ type machine struct {
 	readOp       uint64
 	readAt       time.Time
 	readFailures int
-	lastHeld     time.Time // when a router served us last
-	here, heldAt string    // our surroundings, now and when the router was adopted
+	lastHeld     time.Time // when a router last served us
+	here, heldAt string    // the local networks, now and when the router was adopted
 	seen         map[device]string
 
 	memory *memory
 }
 
-// trial is a router that answered and now shows what it can do.
+// trial is a router that answered and is being tested.
 type trial struct {
 	mapper   Mapper
 	readOp   uint64
@@ -91,14 +92,14 @@ type trial struct {
 	at       time.Time // when the clock was read
 }
 
-// device is who announced itself.
+// device identifies the sender of an announcement.
 type device struct {
 	addr netip.Addr
 	id   string
 }
 
-// memory outlives a crash of the actor: what was announced, and what was had from whom.
-// It is written where everything is settled.
+// memory survives a crash of the actor. It contains what was announced, and what each router
+// granted. It is written when no operation is pending.
 type memory struct {
 	lastOp    uint64
 	published ExternalAddress
@@ -115,7 +116,7 @@ type remembered struct {
 	endsAt time.Time
 }
 
-// port is a port to be mapped.
+// port is a local port to be mapped.
 type port struct {
 	protocol Protocol
 	internal InternalPort
@@ -135,11 +136,11 @@ func newMachine(node [32]byte, ports []port, random func() float64, mem *memory)
 
 func (m *machine) do(action any) { m.out = append(m.out, action) }
 
-// op numbers a call. The numbers go on over crashes, because answers to calls of before
-// still come.
+// op returns the next call number. The numbers continue after a crash, because results of earlier
+// calls may still arrive.
 func (m *machine) op() uint64 { m.memory.lastOp++; return m.memory.lastOp }
 
-func (m *machine) say(event string, by Mapper, words string, err error) {
+func (m *machine) log(event string, by Mapper, words string, err error) {
 	r := record{event: event, words: words, err: err}
 	if by != nil {
 		r.method, r.router = by.Method(), by.Router()
@@ -147,13 +148,13 @@ func (m *machine) say(event string, by Mapper, words string, err error) {
 	m.do(doRecord(r))
 }
 
-// start begins the first search.
+// start starts the first search.
 func (m *machine) start(now time.Time) {
 	m.now, m.since = now, now
 	m.beginSearch()
 }
 
-// tick does what is due.
+// tick performs all actions that are due.
 func (m *machine) tick(now time.Time) {
 	m.now = now
 	m.expire()
@@ -166,12 +167,12 @@ func (m *machine) tick(now time.Time) {
 	case !m.nextSearch.IsZero() && !now.Before(m.nextSearch):
 		m.beginSearch()
 	case m.router != nil:
-		m.tend()
+		m.maintain()
 	}
 	m.settle()
 }
 
-// next is when tick wants to be called, zero if never.
+// next returns the time at which tick must be called; zero means never.
 func (m *machine) next() time.Time {
 	switch {
 	case m.trial != nil:
@@ -203,19 +204,19 @@ func (m *machine) firstEnd() (at time.Time) {
 	return at
 }
 
-// expire drops the mappings whose time is over.
+// expire drops the mappings whose lease has ended.
 func (m *machine) expire() {
 	for _, l := range m.leases {
 		if l.ended(m.now) {
-			m.say(eventLost, l.by, describe(l.held)+" ran out", l.err)
+			m.log(eventLost, l.by, describe(l.held)+" expired", l.err)
 			l.drop()
 		}
 	}
 }
 
-// tend looks after the router that serves us: address and clock, renewals, the router's
-// list, and mappings that nothing has come through.
-func (m *machine) tend() {
+// maintain performs the due work at the router that serves us: readings of address and clock,
+// renewals, lookups in the router's list, and the replacement of mappings that no remote has used.
+func (m *machine) maintain() {
 	if m.readOp == 0 && !m.readAt.IsZero() && !m.now.Before(m.readAt) {
 		m.readOp = m.op()
 		m.do(doRead{op: m.readOp, mapper: m.router})
@@ -244,8 +245,7 @@ func (m *machine) ask(l *lease, to Mapper) {
 	m.do(doMap{op: l.op, mapper: to, request: l.request()})
 }
 
-// settle is the end of every step: where nothing is under way, the state follows from
-// what we have, and is announced if it is news.
+// settle ends every step. If no operation is pending, it publishes the address if that changed.
 func (m *machine) settle() {
 	if !m.searching && m.trial == nil && m.again {
 		m.again = false
@@ -258,11 +258,11 @@ func (m *machine) settle() {
 	m.setState()
 }
 
-// settleTries is how many failures of a port are waited out before the others are
-// announced without it: a few seconds of patience save a second announcement.
+// settleTries is how many failures of a port are awaited before the other ports are announced
+// without it. Waiting a few seconds saves a second announcement.
 const settleTries = 3
 
-// settled says that nothing is under way that is about to change what we announce.
+// settled reports whether no pending operation is about to change the announcement.
 func (m *machine) settled() bool {
 	return !m.searching && m.trial == nil && !slices.ContainsFunc(m.leases, func(l *lease) bool {
 		return l.op != 0 || m.router != nil && l.by == nil && l.failures > 0 && l.failures <= settleTries
@@ -284,7 +284,7 @@ func (m *machine) setState() {
 	case held > 0:
 		s = Degraded
 	case m.searching || m.trial != nil:
-		// A state that was found out stands while we look again.
+		// Keep the last result while a new search runs.
 		if s == Mapped || s == Degraded {
 			s = Searching
 		}
@@ -298,8 +298,8 @@ func (m *machine) setState() {
 	}
 }
 
-// publish announces what we have if it differs from what was announced. The confidence
-// alone makes no news: it would have the node's record written anew for nothing.
+// publish announces the address if it differs from the last announcement. A change of the
+// confidence alone is not announced: the node would rewrite its record without need.
 func (m *machine) publish() {
 	a := m.address()
 	old := m.memory.published
@@ -310,7 +310,7 @@ func (m *machine) publish() {
 	}
 }
 
-// address is what may be announced.
+// address returns the address that may be announced.
 func (m *machine) address() ExternalAddress {
 	var a ExternalAddress
 	if !m.external.IsValid() {

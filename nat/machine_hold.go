@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// onReading takes in a router's address and clock.
+// onReading handles a router's address and clock.
 func (m *machine) onReading(now time.Time, op uint64, r Reading, err error) {
 	m.now = now
 	switch {
@@ -21,7 +21,7 @@ func (m *machine) onReading(now time.Time, op uint64, r Reading, err error) {
 	m.settle()
 }
 
-// read takes in a reading of the router that serves us.
+// read handles a reading of the router that serves us.
 func (m *machine) read(r Reading, err error) {
 	m.planReading()
 	if err != nil {
@@ -29,7 +29,7 @@ func (m *machine) read(r Reading, err error) {
 		return
 	}
 	if m.clock.reset(m.now, r.Epoch) {
-		m.lose("the router has started over: its clock says so", nil)
+		m.lose("the router restarted: its clock was reset", nil)
 		return
 	}
 	m.checkAddress(r.IP)
@@ -42,7 +42,7 @@ func (m *machine) checkAddress(ip netip.Addr) {
 		return
 	}
 	if ip.IsUnspecified() || !ip.IsValid() {
-		// A connection that is dialed anew has no address for a moment.
+		// A connection that is being redialed has no address for a moment.
 		m.callFailed(&Error{Method: m.router.Method(), Router: m.router.Router().String(), Op: "external address",
 			Cause: Busy, Words: "the router has no external address"})
 		return
@@ -50,24 +50,24 @@ func (m *machine) checkAddress(ip netip.Addr) {
 	m.lose(fmt.Sprintf("the router's address is %v now, was %v", ip, m.external), nil)
 }
 
-// callFailed takes in that a question, not a request for a port, had no good answer.
+// callFailed handles a failed call other than a mapping request.
 func (m *machine) callFailed(err error) {
 	m.readFailures++
 	if causeOf(err) == Unreachable || m.readFailures >= readTries {
-		m.lose("the router doesn't answer as it should", err)
+		m.lose("the router doesn't answer correctly", err)
 		return
 	}
 	m.readAt = earliest(m.readAt, m.now.Add(readSoon))
 }
 
-// lose begins a search because the router that serves us may serve us no longer.
-// The mappings stay announced until it is certain that they are gone.
+// lose starts a search because the router that serves us may be lost. The mappings stay announced
+// until they are known to be gone.
 func (m *machine) lose(why string, err error) {
-	m.say(eventLost, m.router, why, err)
+	m.log(eventLost, m.router, why, err)
 	m.searchNow()
 }
 
-// onMapped takes in the answer to a request for a port.
+// onMapped handles the result of a mapping request.
 func (m *machine) onMapped(now time.Time, op uint64, got Mapping, err error) {
 	m.now = now
 	l := m.leaseOf(op)
@@ -80,7 +80,7 @@ func (m *machine) onMapped(now time.Time, op uint64, got Mapping, err error) {
 		by = m.trial.mapper
 	}
 	if err == nil {
-		err = sane(by, l, got)
+		err = checkGrant(by, l, got)
 	}
 	if err != nil && l.refused(now, by, err, m.random()) {
 		m.ask(l, by)
@@ -102,8 +102,8 @@ func (m *machine) onMapped(now time.Time, op uint64, got Mapping, err error) {
 	m.settle()
 }
 
-// sane refuses what no router may grant.
-func sane(by Mapper, l *lease, got Mapping) error {
+// checkGrant returns an error for a grant that no correct router gives.
+func checkGrant(by Mapper, l *lease, got Mapping) error {
 	e := &Error{Method: by.Method(), Router: by.Router().String(), Op: fmt.Sprintf("map %s %d", l.protocol, l.internal), Cause: Garbage}
 	switch {
 	case got.External == 0:
@@ -111,43 +111,43 @@ func sane(by Mapper, l *lease, got Mapping) error {
 	case got.Internal != l.internal || got.Protocol != l.protocol:
 		e.Words = fmt.Sprintf("asked for %s %d, the router granted %s %d", l.protocol, l.internal, got.Protocol, got.Internal)
 	case got.Lifetime <= 0 && !got.Permanent:
-		e.Words = "the router granted a lease of no time"
+		e.Words = "the router granted a lease of 0 seconds"
 	default:
 		return nil
 	}
 	return e
 }
 
-// renewed takes in a grant outside of a trial.
+// renewed handles a grant outside of a trial.
 func (m *machine) renewed(l *lease, same bool) {
 	m.lastHeld = m.now
 	if m.clock.reset(m.now, l.held.Epoch) {
-		m.lose("the router has started over: its clock says so", nil)
+		m.lose("the router restarted: its clock was reset", nil)
 		return
 	}
 	if same {
-		m.say(eventRenewed, l.by, describe(l.held), nil)
+		m.log(eventRenewed, l.by, describe(l.held), nil)
 	} else {
-		m.say(eventMapped, l.by, describe(l.held), nil)
+		m.log(eventMapped, l.by, describe(l.held), nil)
 	}
 	if ip := l.held.IP; ip.IsValid() {
 		m.checkAddress(ip)
 	}
 }
 
-// renewalFailed takes in that the router that serves us refused a port. Where we had it,
-// that is a reason to look around; where we hadn't, to try again later.
+// renewalFailed handles a refusal by the router that serves us. If the port was mapped, it starts a
+// search; if not, the request is repeated later.
 func (m *machine) renewalFailed(l *lease, err error) {
 	if l.by == nil {
 		if causeOf(err) == Unreachable {
-			m.lose("the router can't be reached", err)
+			m.lose("the router is unreachable", err)
 		}
 		return
 	}
 	m.lose("could not renew "+describe(l.held), err)
 }
 
-// onVerified takes in what the router's own list says of a mapping.
+// onVerified handles the result of a lookup in the router's own list.
 func (m *machine) onVerified(now time.Time, op uint64, got Mapping, err error) {
 	m.now = now
 	l := m.leaseOf(op)
@@ -160,16 +160,16 @@ func (m *machine) onVerified(now time.Time, op uint64, got Mapping, err error) {
 	case err == nil:
 		l.seen(now, got)
 		if m.clock.reset(now, got.Epoch) {
-			m.lose("the router has started over: its clock says so", nil)
+			m.lose("the router restarted: its clock was reset", nil)
 		} else if got.External != l.held.External {
 			l.granted(now, m.router, got, m.random())
-			m.say(eventMapped, m.router, describe(got)+": the router moved it", nil)
+			m.log(eventMapped, m.router, describe(got)+": the router moved it", nil)
 		}
 		if got.IP.IsValid() && m.router != nil {
 			m.checkAddress(got.IP)
 		}
 	case causeOf(err) == NoMapping:
-		m.say(eventLost, m.router, describe(l.held)+" is gone from the router's list", err)
+		m.log(eventLost, m.router, describe(l.held)+" is gone from the router's list", err)
 		m.ask(l, m.router)
 	case causeOf(err) == Unsupported:
 		l.verifyAt = time.Time{}
@@ -179,8 +179,8 @@ func (m *machine) onVerified(now time.Time, op uint64, got Mapping, err error) {
 	m.settle()
 }
 
-// onUnmapped takes in that a mapping without proof was deleted, or could not be: it is
-// added again in any case.
+// onUnmapped handles the end of the deletion of an unproved mapping. The mapping is requested again
+// even if the deletion failed.
 func (m *machine) onUnmapped(now time.Time, op uint64, _ error) {
 	m.now = now
 	l := m.leaseOf(op)
@@ -200,7 +200,7 @@ func (m *machine) leaseOf(op uint64) *lease {
 	return nil
 }
 
-// onInbound takes in the proof that others reach us.
+// onInbound records that a remote reached this node.
 func (m *machine) onInbound(now time.Time, p Protocol) {
 	m.now = now
 	for _, l := range m.leases {
@@ -211,8 +211,7 @@ func (m *machine) onInbound(now time.Time, p Protocol) {
 	m.settle()
 }
 
-// onNotice takes in what the watcher saw. from is not valid for what concerns
-// ourselves.
+// onNotice handles an event from the watcher. from is invalid for events of this host itself.
 func (m *machine) onNotice(now time.Time, from netip.Addr, n notice) {
 	m.now = now
 	ours := m.router != nil && m.router.Router().Addr == from
@@ -220,7 +219,7 @@ func (m *machine) onNotice(now time.Time, from netip.Addr, n notice) {
 	case noticeLocal:
 		m.here = n.place
 		if m.router != nil {
-			m.say(eventLost, m.router, "our own route or address changed", nil)
+			m.log(eventLost, m.router, "a local route or address changed", nil)
 		}
 		m.searchNow()
 	case noticeAlive:
@@ -229,19 +228,19 @@ func (m *machine) onNotice(now time.Time, from netip.Addr, n notice) {
 		}
 	case noticeBye:
 		if ours {
-			m.lose("the router says that it leaves", nil)
+			m.lose("the router announces its departure", nil)
 		}
 	case noticeAnnounce:
 		switch {
 		case m.router == nil && !m.searching:
 			m.searchNow()
 		case ours && m.router.Method() != MethodUPnP && m.clock.reset(now, n.epoch):
-			m.lose("the router announces that it has started over", nil)
+			m.lose("the router announces that it restarted", nil)
 		case ours && n.ip.IsValid() && n.ip != m.external:
 			m.lose(fmt.Sprintf("the router announces the address %v, was %v", n.ip, m.external), nil)
 		case ours && m.router.Method() != MethodUPnP:
-			// Routers announce what they have lost. One that restarts twice in a moment has a clock
-			// that shows nothing.
+			// Routers announce the loss of their mappings. If a router restarts twice in quick
+			// succession, its clock does not show it.
 			for _, l := range m.leases {
 				l.renewSoon(now, searchGap)
 			}
@@ -250,13 +249,13 @@ func (m *machine) onNotice(now time.Time, from netip.Addr, n notice) {
 	m.settle()
 }
 
-// news says whether a gateway's sign of life is a reason to search: it has started
-// over, or it is new and we have none.
+// news reports whether a gateway's announcement is a reason to search: the gateway restarted, or it
+// is new and no router serves us.
 func (m *machine) news(from netip.Addr, n notice, ours bool) bool {
 	key, now := device{from, n.id}, n.boot+" "+n.place
 	before, known := m.seen[key]
 	if !known && len(m.seen) >= maxSeen {
-		clear(m.seen) // somebody makes up devices; that must not hide the real one
+		clear(m.seen) // a host may invent devices; they must not hide the real one
 	}
 	m.seen[key] = now
 	if known {
@@ -264,22 +263,22 @@ func (m *machine) news(from netip.Addr, n notice, ours bool) bool {
 			return false
 		}
 		if ours {
-			m.say(eventLost, m.router, "the router announces that it has started over", nil)
+			m.log(eventLost, m.router, "the router announces that it restarted", nil)
 		}
 		return ours || m.router == nil
 	}
 	if ours && m.router.Router().ID == n.id && m.router.Method() == MethodUPnP {
 		r := m.router.Router()
 		if r.Boot != "" && r.Boot != n.boot || r.Place != n.place {
-			m.say(eventLost, m.router, "the router announces that it has started over", nil)
+			m.log(eventLost, m.router, "the router announces that it restarted", nil)
 			return true
 		}
 	}
 	return m.router == nil
 }
 
-// leaving are the mappings to be deleted when we stop, those included that a router may
-// be about to grant.
+// leaving returns the mappings to delete when the actor stops, including those that a router may be
+// about to grant.
 func (m *machine) leaving() (all []doUnmap) {
 	for _, l := range m.leases {
 		by, mapping := l.by, l.held
@@ -296,7 +295,7 @@ func (m *machine) leaving() (all []doUnmap) {
 	return all
 }
 
-// status is a snapshot.
+// status returns a snapshot.
 func (m *machine) status() *Status {
 	s := &Status{State: m.state, Since: m.since, External: m.address(), NextTry: m.nextSearch}
 	if m.router != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// beginSearch starts looking for routers. What we hold stays ours until it ends, or
-// until somebody grants it anew.
+// beginSearch starts a search for routers. Existing mappings are kept until they end or are granted
+// again.
 func (m *machine) beginSearch() {
 	if m.router != nil {
 		m.lastHeld = m.now
@@ -25,10 +25,11 @@ func (m *machine) beginSearch() {
 	m.do(doSearch{m.search})
 }
 
-// planSearch sees to it that a search begins at that time or before.
+// planSearch schedules a search at the given time, unless one is scheduled earlier.
 func (m *machine) planSearch(at time.Time) { m.nextSearch = earliest(m.nextSearch, at) }
 
-// searchNow begins a search, unless one is under way or the last one was a moment ago.
+// searchNow starts a search. If a search or a trial is running, it requests another one; if the
+// last search was less than searchGap ago, it schedules one.
 func (m *machine) searchNow() {
 	switch at := m.lastSearch.Add(searchGap); {
 	case m.searching || m.trial != nil:
@@ -40,7 +41,7 @@ func (m *machine) searchNow() {
 	}
 }
 
-// onFound takes in a router that answered the search.
+// onFound handles a router that answered the search.
 func (m *machine) onFound(now time.Time, search uint64, mapper Mapper) {
 	m.now = now
 	if search != m.search || !m.searching {
@@ -59,7 +60,7 @@ func (m *machine) onFound(now time.Time, search uint64, mapper Mapper) {
 	m.settle()
 }
 
-// onSearched takes in that nobody else will answer.
+// onSearched handles the end of a search: no other router will answer.
 func (m *machine) onSearched(now time.Time, search uint64, problems []error) {
 	m.now = now
 	if search != m.search || !m.searching {
@@ -68,7 +69,7 @@ func (m *machine) onSearched(now time.Time, search uint64, problems []error) {
 	m.searching = false
 	m.problems = append(m.problems, problems...)
 	for _, err := range problems {
-		// Who answers with nonsense is there, too.
+		// A router with a malformed answer exists, too.
 		if e, ok := asError(err); ok && e.Cause != NoAnswer && e.Cause != Unreachable {
 			m.answered = true
 		}
@@ -79,8 +80,8 @@ func (m *machine) onSearched(now time.Time, search uint64, problems []error) {
 	m.settle()
 }
 
-// tryNext takes the best router that is left. The address comes first: a router of no
-// use gets no rule.
+// tryNext tests the best router that is left. It reads the external address first, so that an
+// unusable router gets no rule.
 func (m *machine) tryNext() {
 	if len(m.found) == 0 {
 		m.trial = nil
@@ -97,7 +98,7 @@ func (m *machine) tryNext() {
 	m.do(doRead{op: t.readOp, mapper: t.mapper})
 }
 
-// tried takes in the first reading of the router on trial.
+// tried handles the first reading of the router on trial.
 func (m *machine) tried(r Reading, err error) {
 	t := m.trial
 	t.readOp = 0
@@ -107,7 +108,7 @@ func (m *machine) tried(r Reading, err error) {
 	}
 	t.external, t.epoch, t.at = r.IP, r.Epoch, m.now
 	if t.mapper.Caps().Tells {
-		if err := unfit(t.mapper, t.external); err != nil {
+		if err := checkPublic(t.mapper, t.external); err != nil {
 			m.trialFailed(err)
 			return
 		}
@@ -124,10 +125,10 @@ func (m *machine) tried(r Reading, err error) {
 	}
 }
 
-// unfit is the error of a router whose own address is not public.
-func unfit(by Mapper, external netip.Addr) error {
+// checkPublic returns an error if the router's own address is not public.
+func checkPublic(by Mapper, external netip.Addr) error {
 	if by.Method() == MethodFixed || by.Method() == MethodListen {
-		return nil // the operator knows
+		return nil // the operator set it
 	}
 	words := doubleNAT(external)
 	if words == "" {
@@ -136,7 +137,7 @@ func unfit(by Mapper, external netip.Addr) error {
 	return &Error{Method: by.Method(), Router: by.Router().String(), Cause: NotPublic, Words: words}
 }
 
-// mappedOnTrial takes in the answer for one port, and ends the trial with the last.
+// mappedOnTrial handles the result for one port, and ends the trial after the last one.
 func (m *machine) mappedOnTrial() {
 	t := m.trial
 	var first error
@@ -158,7 +159,7 @@ func (m *machine) mappedOnTrial() {
 		m.trialFailed(first)
 		return
 	}
-	if err := unfit(t.mapper, t.external); err != nil {
+	if err := checkPublic(t.mapper, t.external); err != nil {
 		for _, l := range m.leases {
 			if l.by == t.mapper {
 				m.do(doUnmap{mapper: l.by, mapping: l.held})
@@ -171,10 +172,10 @@ func (m *machine) mappedOnTrial() {
 	m.adopt()
 }
 
-// adopt makes the router on trial ours.
+// adopt makes the router on trial the one that serves us.
 func (m *machine) adopt() {
 	t := m.trial
-	m.searching = false // whoever answers now is not needed
+	m.searching = false // further answers are not needed
 	m.trial, m.router, m.found = nil, t.mapper, nil
 	m.failures, m.readFailures = 0, 0
 	m.memory.gaveUp = ""
@@ -184,27 +185,27 @@ func (m *machine) adopt() {
 	m.heldAt = m.here
 	m.planReading()
 	if old := m.memory.published.IP; old.IsValid() && old != t.external {
-		m.do(doRecord{event: eventMoved, method: t.mapper.Method(), router: t.mapper.Router(), words: "our address is another one", from: old, to: t.external})
+		m.do(doRecord{event: eventMoved, method: t.mapper.Method(), router: t.mapper.Router(), words: "the external address changed", from: old, to: t.external})
 	}
 	m.external = t.external
 	for _, l := range m.leases {
 		if l.by == t.mapper {
-			m.giveBack(l)
-			m.say(eventMapped, l.by, describe(l.held)+" at "+m.external.String(), nil)
+			m.deleteOld(l)
+			m.log(eventMapped, l.by, describe(l.held)+" at "+m.external.String(), nil)
 			continue
 		}
-		m.say(eventLost, t.mapper, fmt.Sprintf("%s port %d is not mapped", l.protocol, l.internal), l.err)
+		m.log(eventLost, t.mapper, fmt.Sprintf("%s port %d is not mapped", l.protocol, l.internal), l.err)
 		if l.by != nil && l.by.Router().Addr == t.mapper.Router().Addr && m.memory.external == m.external {
-			l.by, l.renewAt = t.mapper, l.retryAt // as likely as not we get it back in a moment
+			l.by, l.renewAt = t.mapper, l.retryAt // probably the port is granted again soon
 		} else {
-			l.drop() // what another router gave is at another address
+			l.drop() // a mapping of another router has another address
 		}
 	}
 }
 
-// giveBack deletes what another router, or the same one, gave for this port before
-// under another number. The same number at the same router is the mapping that we use.
-func (m *machine) giveBack(l *lease) {
+// deleteOld deletes the port's earlier mapping if it has another number or is at another router.
+// The same number at the same router is the mapping in use.
+func (m *machine) deleteOld(l *lease) {
 	old, ok := m.memory.ports[l.protocol]
 	if !ok || old.by == nil || !old.by.Caps().Maps {
 		return
@@ -215,8 +216,8 @@ func (m *machine) giveBack(l *lease) {
 	m.do(doUnmap{mapper: old.by, mapping: old.held})
 }
 
-// planReading says when the router is asked for its address next: never, where there is
-// nobody to ask.
+// planReading schedules the next reading of the router's address. Fixed, listen and interface
+// addresses are never read again.
 func (m *machine) planReading() {
 	every := readEvery
 	switch m.router.Method() {
@@ -229,15 +230,15 @@ func (m *machine) planReading() {
 	m.readAt = m.now.Add(every - time.Duration(m.random()*float64(every)/10))
 }
 
-// trialFailed goes on to the next router.
+// trialFailed continues with the next router.
 func (m *machine) trialFailed(err error) {
 	m.problems = append(m.problems, err)
 	if causeOf(err) == NotPublic {
-		// What this router gave before is as useless.
+		// An earlier mapping of this router is equally unusable.
 		for _, l := range m.leases {
 			if l.by != nil && l.by.Router().Addr == m.trial.mapper.Router().Addr {
 				m.do(doUnmap{mapper: l.by, mapping: l.held})
-				m.say(eventLost, l.by, describe(l.held)+" is of no use any more", err)
+				m.log(eventLost, l.by, describe(l.held)+" is no longer usable", err)
 				l.drop()
 			}
 		}
@@ -246,10 +247,10 @@ func (m *machine) trialFailed(err error) {
 	m.tryNext()
 }
 
-// searchFailed plans the next search and says, once, why there is nothing.
+// searchFailed schedules the next search and logs the reason once.
 func (m *machine) searchFailed() {
 	if m.here != "" && m.here != m.heldAt {
-		m.forsake()
+		m.dropForeign()
 	}
 	wait := searchNothing
 	double := slices.ContainsFunc(m.problems, func(err error) bool { return causeOf(err) == NotPublic })
@@ -266,22 +267,22 @@ func (m *machine) searchFailed() {
 	}
 	m.failures++
 	m.planSearch(m.now.Add(wait.after(m.failures, m.random())))
-	m.complain(double)
+	m.logFailure(double)
 }
 
-// forsake drops what a router gave in a network that we have left for another one,
-// where there is none. A link that is down for a moment is no other network.
-func (m *machine) forsake() {
+// dropForeign drops the mappings of a network that this host left for another one without a router.
+// An interface that is down for a moment does not count as another network.
+func (m *machine) dropForeign() {
 	for _, l := range m.leases {
 		if l.by != nil {
-			m.say(eventLost, l.by, describe(l.held)+" belongs to a network that we left", nil)
+			m.log(eventLost, l.by, describe(l.held)+" belongs to a network that this host left", nil)
 			l.drop()
 		}
 	}
 }
 
-// complain logs a fruitless search, unless the last one failed in the same way.
-func (m *machine) complain(double bool) {
+// logFailure logs an unsuccessful search, unless the last one failed for the same reason.
+func (m *machine) logFailure(double bool) {
 	var all []string
 	var first error // of a router, if there is one
 	for _, err := range m.problems {
@@ -294,16 +295,16 @@ func (m *machine) complain(double bool) {
 	}
 	event, why := eventGaveUp, strings.Join(slices.Compact(slices.Sorted(slices.Values(all))), "; ")
 	if !m.answered {
-		event, why = eventNoRouter, "no router answered; looking again now and then"
+		event, why = eventNoRouter, "no router answered; searches continue at intervals"
 	}
 	if m.memory.gaveUp == why {
 		return
 	}
 	m.memory.gaveUp = why
-	m.say(event, nil, why, first)
+	m.log(event, nil, why, first)
 }
 
-// describe is a mapping in words.
+// describe returns the mapping as text.
 func describe(m Mapping) string {
 	return fmt.Sprintf("%s port %d as %d", m.Protocol, m.Internal, m.External)
 }

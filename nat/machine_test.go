@@ -21,10 +21,10 @@ func TestFirstMapping(t *testing.T) {
 		state   State
 		news    int
 		last    string
-		says    string // in the log
+		says    string // expected in the log
 	}{
 		{name: "UPnP", routers: []*simRouter{upnpRouter()}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 upnp", says: "TCP port 30303 as 30303 at 30.10.10.1"},
-		{name: "PCP, which tells its address with a mapping", routers: []*simRouter{pcpRouter()}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 pcp"},
+		{name: "PCP, which reports its address with a mapping", routers: []*simRouter{pcpRouter()}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 pcp"},
 		{name: "all at once: PCP is preferred", routers: []*simRouter{upnpRouter(), pmpRouter(), pcpRouter()}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 pcp"},
 		{name: "NAT-PMP before UPnP", routers: []*simRouter{upnpRouter(), pmpRouter()}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 nat-pmp"},
 		{name: "none", state: Unmapped, says: "no router answered"},
@@ -33,10 +33,10 @@ func TestFirstMapping(t *testing.T) {
 		{name: "private address", routers: []*simRouter{{method: MethodUPnP, ip: &private}}, state: DoubleNAT, says: "double NAT: the router's own address 10.64.10.2 is a private address"},
 		{name: "carrier's NAT, by PCP", routers: []*simRouter{{method: MethodPCP, ip: &carrier}}, state: DoubleNAT, says: "100.64.3.4 is an address of a carrier-grade NAT"},
 		{name: "no address", routers: []*simRouter{{method: MethodUPnP, ip: new(netip.IPv4Unspecified())}}, state: DoubleNAT, says: "no external address"},
-		{name: "double NAT here, a good router there", routers: []*simRouter{{method: MethodPCP, ip: &private}, pmpRouter()}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 nat-pmp"},
+		{name: "one double NAT, one good router", routers: []*simRouter{{method: MethodPCP, ip: &private}, pmpRouter()}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 nat-pmp"},
 		{name: "address only", routers: []*simRouter{{method: MethodSTUN, caps: &Caps{Tells: true}}}, state: Mapped, news: 1, last: "30.10.10.1 30303/30303 stun"},
 		{name: "address only, and a private one", routers: []*simRouter{{method: MethodSTUN, caps: &Caps{Tells: true}, ip: &private}}, state: DoubleNAT},
-		{name: "the operator may say what he likes", routers: []*simRouter{{method: MethodFixed, caps: &Caps{Tells: true}, ip: &private}}, state: Mapped, news: 1, last: "10.64.10.2 30303/30303 extip"},
+		{name: "private address set by the operator", routers: []*simRouter{{method: MethodFixed, caps: &Caps{Tells: true}, ip: &private}}, state: Mapped, news: 1, last: "10.64.10.2 30303/30303 extip"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSim(t, tt.routers...)
@@ -44,28 +44,28 @@ func TestFirstMapping(t *testing.T) {
 			s.state(tt.state)
 			s.announced(tt.news, tt.last)
 			if !strings.Contains(s.story(), tt.says) {
-				t.Errorf("log says nothing of %q:\n%s", tt.says, s.story())
+				t.Errorf("the log does not contain %q:\n%s", tt.says, s.story())
 			}
 			for _, r := range tt.routers {
 				if tt.state == DoubleNAT && len(r.table) > 0 {
-					t.Errorf("a rule stays behind: %v", r.table)
+					t.Errorf("a mapping is left in the router: %v", r.table)
 				}
 			}
-			told := len(s.log)
+			logged := len(s.log)
 			s.run(time.Hour)
-			if tt.state != Mapped && len(s.log) != told {
-				t.Errorf("says the same again:\n%s", s.story())
+			if tt.state != Mapped && len(s.log) != logged {
+				t.Errorf("the same failure is logged again:\n%s", s.story())
 			}
 		})
 	}
 }
 
-// TestOnePortLate: a port that comes a moment later makes no second announcement, one
-// that doesn't come doesn't hold back the other.
+// TestOnePortLate: a port that is mapped a moment later causes no second announcement, and a port
+// that is never mapped does not delay the other one.
 func TestOnePortLate(t *testing.T) {
 	busy := &Error{Code: 501, Cause: Busy}
 	for name, tt := range map[string]struct {
-		fails int // the last request that fails
+		fails int // number of the last request that fails
 		last  string
 		state State
 	}{
@@ -96,12 +96,12 @@ func TestOnePortLate(t *testing.T) {
 func TestSearchesLessAndLessWhereThereIsNoRouter(t *testing.T) {
 	s := newSim(t)
 	s.run(24 * time.Hour)
-	// One minute doubling to half an hour: about 50 searches a day.
+	// The wait doubles from one minute to half an hour: about 50 searches a day.
 	if n := s.searches; n < 40 || n > 75 {
 		t.Errorf("%d searches in 24 h", n)
 	}
 	if len(s.log) != 1 {
-		t.Errorf("says more than once that there is none:\n%s", s.story())
+		t.Errorf("the missing router is logged more than once:\n%s", s.story())
 	}
 }
 
@@ -118,7 +118,8 @@ func TestLateRouterIsFoundAtOnceWhenItAnnouncesItself(t *testing.T) {
 	s.state(Mapped)
 }
 
-// A day of renewals: mapped at every moment, nothing grows, and nothing is told twice.
+// TestADayOfRenewals: the ports are mapped at every moment, nothing grows, and nothing is announced
+// twice.
 func TestADayOfRenewals(t *testing.T) {
 	for name, change := range map[string]func(r *simRouter){
 		"hour":       func(*simRouter) {},
@@ -155,10 +156,10 @@ func TestADayOfRenewals(t *testing.T) {
 				if r.max != 0 {
 					term = r.max
 				}
-				// Both ports, at half of the time granted, jittered by up to a tenth.
+				// Both ports are renewed at half of the granted time, less up to a tenth of that.
 				most, least := 2*int(24*time.Hour/(term/2*9/10))+4, 2*int(24*time.Hour/(term/2))-4
 				if n := len(r.mapCalls); n < least || n > most {
-					t.Errorf("asked %d times in a day, want %d to %d", n, least, most)
+					t.Errorf("%d mapping requests in a day, want %d to %d", n, least, most)
 				}
 			})
 		}
@@ -199,7 +200,7 @@ func TestPortsAndLeases(t *testing.T) {
 	}
 }
 
-// failing makes the next n calls of one kind fail.
+// failing returns a fault that makes the next n calls of op fail.
 func failing(op string, err error, n int) func(string) error {
 	return func(got string) error {
 		if got == op && n > 0 {
@@ -235,14 +236,14 @@ func TestRecovers(t *testing.T) {
 			}
 		}},
 		{name: "reboot, announced", method: MethodUPnP, within: time.Second, news: 1, cause: func(s *sim, r *simRouter) {
-			s.machine.onNotice(s.now, r.addr, notice{kind: noticeAlive, id: "u", boot: "1"}) // known from before
+			s.machine.onNotice(s.now, r.addr, notice{kind: noticeAlive, id: "u", boot: "1"}) // already known
 			r.reboot()
 			s.machine.onNotice(s.now, r.addr, notice{kind: noticeAlive, id: "u", boot: "2"})
 			s.perform()
 		}},
 		{name: "reboot, seen by the list", method: MethodUPnP, within: 61 * time.Second, news: 1,
 			cause: func(_ *sim, r *simRouter) { r.reboot() }},
-		{name: "address changed, asked", method: MethodUPnP, within: 11 * time.Second, news: 2, last: "30.10.10.77 30303/30303 upnp",
+		{name: "address changed, seen by a reading", method: MethodUPnP, within: 11 * time.Second, news: 2, last: "30.10.10.77 30303/30303 upnp",
 			cause: func(_ *sim, r *simRouter) { r.ip = &other; r.table = nil }},
 		{name: "address changed, announced", method: MethodPMP, within: time.Second, news: 2, last: "30.10.10.77 30303/30303 nat-pmp", cause: func(s *sim, r *simRouter) {
 			r.ip, r.table = &other, nil
@@ -251,7 +252,7 @@ func TestRecovers(t *testing.T) {
 		}},
 		{name: "address changed, PCP", method: MethodPCP, within: 62 * time.Second, news: 2, last: "30.10.10.77 30303/30303 pcp",
 			cause: func(_ *sim, r *simRouter) { r.ip = &other }},
-		{name: "expires silently, no list", method: MethodPMP, within: 3 * time.Minute, news: 1,
+		{name: "mapping vanishes silently, no list", method: MethodPMP, within: 3 * time.Minute, news: 1,
 			cause: func(_ *sim, r *simRouter) { r.table = nil }},
 		{name: "own address changed", method: MethodPMP, within: time.Second, news: 1, cause: func(s *sim, r *simRouter) {
 			r.table = nil
@@ -289,7 +290,7 @@ func TestRecovers(t *testing.T) {
 			s.run(tt.within)
 			s.state(Mapped)
 			if !r.maps(TCP, 30303) || !r.maps(UDP, 30303) {
-				t.Errorf("not mapped %v later: %v\n%s", tt.within, r.table, s.story())
+				t.Errorf("not mapped after %v: %v\n%s", tt.within, r.table, s.story())
 			}
 			if tt.last == "" {
 				tt.last = "30.10.10.1 30303/30303 " + string(tt.method)
@@ -312,25 +313,25 @@ func TestDoubt(t *testing.T) {
 	}
 	s.run(2*time.Minute - time.Second)
 	if made() != 2 || unmaps != 0 {
-		t.Fatalf("after almost 2 min: made %d, deleted %d", made(), unmaps)
+		t.Fatalf("after almost 2 min: %d mapping requests, %d deletions", made(), unmaps)
 	}
 	s.run(3 * time.Second)
 	if made() != 4 || unmaps != 2 {
-		t.Fatalf("after 2 min without proof: made %d, deleted %d", made(), unmaps)
+		t.Fatalf("after 2 min without proof: %d mapping requests, %d deletions", made(), unmaps)
 	}
-	// 4, 8, 16 and 30 minutes later, and each 30 from then on.
+	// Deletions follow 4, 8, 16 and 30 minutes later, and then every 30 minutes.
 	unmaps = 0
 	s.run(4*time.Hour - 2*time.Minute)
 	if unmaps != 2*(3+7) {
-		t.Errorf("deleted %d times in the next hours, want 20", unmaps)
+		t.Errorf("%d deletions in the next hours, want 20", unmaps)
 	}
 	unmaps = 0
 	for range 120 {
 		s.machine.onInbound(s.now, TCP)
 		s.run(time.Minute)
 	}
-	if unmaps != 4 && unmaps != 5 { // UDP alone, each 30 minutes
-		t.Errorf("with proof for TCP deleted %d times in 2 h", unmaps)
+	if unmaps != 4 && unmaps != 5 { // only UDP, every 30 minutes
+		t.Errorf("with proof for TCP: %d deletions in 2 h, want 4 or 5", unmaps)
 	}
 	s.announced(1, "30.10.10.1 30303/30303 upnp")
 	if s.machine.address().Confidence != Proved {
@@ -338,7 +339,7 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
-func TestWhatIsFalseIsTakenBack(t *testing.T) {
+func TestWrongAddressIsWithdrawn(t *testing.T) {
 	private := netip.MustParseAddr("192.168.1.2")
 	none := netip.IPv4Unspecified()
 	gone := "invalid IP 0/0 "

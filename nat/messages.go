@@ -6,30 +6,29 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// This file is the whole vocabulary of the actor, by sender.
+// This file contains all messages of the actor, grouped by sender.
 
 // From the node.
 
-// Inbound tells the actor that somebody reached us from outside: a TCP connection was
-// accepted, or a packet came from an address that we had sent nothing to. The node
-// sends it for public addresses only, and need not send it more often than every few
-// seconds.
+// Inbound notifies the actor that a remote reached this node from outside: a TCP connection was
+// accepted, or a packet came from an address to which this node had sent nothing. The node sends it
+// for public addresses only, and at most once every few seconds.
 type Inbound struct {
 	supervise.Late
 	Protocol Protocol
 }
 
-// Leave ends the actor: it deletes its mappings, for leaveTime at the most, and stops. To be
-// sent in place of a stop, which would leave the mappings to run out.
+// Leave ends the actor: it deletes its mappings, for leaveTime at most, and stops. Send it instead
+// of a stop, which would leave the mappings in the router until they expire.
 type Leave struct{ supervise.Late }
 
-// StatusRequest asks for a *[Status], which comes as the response.
+// StatusRequest requests a *[Status], which is sent as the response.
 type StatusRequest struct{ supervise.Late }
 
 // To the node, by Config.Publish.
 
-// ExternalAddress is where others reach the node. IP is not valid when nothing is known
-// any more: the node then takes its address out of its record.
+// ExternalAddress is the address at which others reach the node. IP is invalid if no address is
+// known any more: the node then removes its address from its record.
 type ExternalAddress struct {
 	IP         netip.Addr   `json:"ip"`
 	TCPPort    ExternalPort `json:"tcp"` // 0: not reachable
@@ -41,10 +40,10 @@ type ExternalAddress struct {
 
 // From the actor's own goroutines and timers.
 
-// wake is the actor's timer to itself: something may be due.
+// wake is sent by the actor's timer: an action of the machine may be due.
 type wake struct{ supervise.Late }
 
-// found tells of a router that answered a search, searched of the search's end.
+// found reports a router that answered a search; searched reports the end of the search.
 type (
 	found struct {
 		supervise.Late
@@ -58,8 +57,8 @@ type (
 	}
 )
 
-// The answers to one call each. op is the call's number: an answer that nobody waits
-// for any more is recognised by it.
+// The results of single calls. op is the number of the call; the actor uses it to recognise a
+// result that is no longer expected.
 type (
 	readingDone struct {
 		supervise.Late
@@ -86,31 +85,31 @@ type (
 	}
 )
 
-// disturbed comes from the watcher: a router, or something that says so, announced
-// itself.
+// disturbed comes from the watcher: a device that claims to be a router announced itself. The claim
+// is not verified.
 type disturbed struct {
 	supervise.Late
 	from netip.Addr
 	notice
 }
 
-// surroundings comes from the goroutine that looks at routes and interfaces.
+// surroundings comes from the goroutine that reads routes and interfaces.
 type surroundings struct {
 	supervise.Late
 	networks []network
 }
 
-// look is the actor's timer to itself: look at routes and interfaces.
+// look is sent by the actor's timer: read routes and interfaces again.
 type look struct{ supervise.Late }
 
-// deaf comes from the watcher: it can't listen to announcements there.
-type deaf struct {
+// listenFailed comes from the watcher: it can't listen to the announcements on one interface.
+type listenFailed struct {
 	supervise.Late
 	err error
 }
 
-// left comes when a mapping was deleted, or couldn't be, after Leave; leaveOverdue when
-// that takes too long.
+// left reports, after Leave, that a mapping was deleted or that its deletion failed. leaveOverdue
+// is sent when the deletions take too long.
 type (
 	left struct {
 		supervise.Late

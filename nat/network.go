@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// network is one of our interfaces, with its IPv4 address.
+// network is one interface of this host with its IPv4 address.
 type network struct {
 	name    string
-	local   netip.Prefix // our address, and how far the network goes
-	gateway netip.Addr   // default gateway; not valid where there is none, or none known
+	local   netip.Prefix // the local address and its prefix length
+	gateway netip.Addr   // default gateway; invalid if there is none or it is unknown
 	index   int          // of the interface
 }
 
-// route is a default route as the operating system knows it.
+// route is a default route of the operating system.
 type route struct {
 	device  string
 	gateway netip.Addr
 	metric  int
 }
 
-// networks lists the interfaces that are up and have an IPv4 address, those with a
-// default gateway first, loopback left out. One that can't be read is passed over. The
-// error is that of the routing table: UPnP works without.
+// networks returns the interfaces that are up and have an IPv4 address, those with a default
+// gateway first, without loopback. It skips an interface that can't be read. The error is that of
+// the routing table: UPnP works without the table.
 func networks() ([]network, error) {
 	devices, err := net.Interfaces()
 	if err != nil {
@@ -55,8 +55,8 @@ func networks() ([]network, error) {
 	return all, err
 }
 
-// networksOf lists the networks of one interface. A gateway belongs to the address on
-// whose network it is, else to the first.
+// networksOf returns the networks of one interface. A gateway is assigned to the address whose
+// network contains it, else to the first address.
 func networksOf(d net.Interface, addrs []net.Addr, routes []route) (all []network) {
 	for _, a := range addrs {
 		p, err := netip.ParsePrefix(a.String())
@@ -77,8 +77,8 @@ func networksOf(d net.Interface, addrs []net.Addr, routes []route) (all []networ
 	return all
 }
 
-// surroundingsOf is a text that differs when our way out does. Networks without one
-// (containers come and go) don't matter.
+// surroundingsOf returns a text that changes when a network with a gateway changes. Networks
+// without a gateway (containers come and go) are left out.
 func surroundingsOf(all []network) string {
 	var b strings.Builder
 	for _, n := range all {

@@ -21,7 +21,7 @@ func TestParseRoutes(t *testing.T) {
 	if len(got) != 2 || got[0].device != "eth0" || got[1].device != "wlan0" {
 		t.Fatalf("%v", got)
 	}
-	// The table above is a little-endian machine's; the tests' machines are.
+	// The table above is from a little-endian machine; the tests run on little-endian machines.
 	if got[0].gateway != netip.MustParseAddr("192.168.10.1") {
 		t.Errorf("gateway %v", got[0].gateway)
 	}
@@ -48,11 +48,11 @@ func TestNetworksOf(t *testing.T) {
 	a := surroundingsOf(got)
 	got[0].local = netip.MustParsePrefix("10.9.9.9/8")
 	if a == "" || surroundingsOf(got) != a {
-		t.Error("a network without a way out counts")
+		t.Error("a network without a gateway changes the surroundings")
 	}
 	got[1].local = netip.MustParsePrefix("192.168.10.12/24")
 	if surroundingsOf(got) == a {
-		t.Error("another address of ours doesn't count")
+		t.Error("another local address does not change the surroundings")
 	}
 }
 
@@ -66,7 +66,7 @@ func TestNetworks(t *testing.T) {
 			t.Errorf("%+v", n)
 		}
 		if i > 0 && n.gateway.IsValid() && !all[i-1].gateway.IsValid() {
-			t.Error("a network with a gateway comes late")
+			t.Error("a network with a gateway follows one without")
 		}
 	}
 }

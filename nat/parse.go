@@ -7,25 +7,25 @@ import (
 	"strings"
 )
 
-// Spec says how an external address is to be come by: what --nat was set to.
+// Spec is the parsed value of --nat: how to obtain an external address.
 type Spec struct {
 	Off    bool       // none
 	Method Method     // empty: any
-	IP     netip.Addr // of extip; of the router, for pmp and pcp, where the operator names it
-	Server string     // host:port, for stun; empty: servers of our choice
+	IP     netip.Addr // the address for extip; the router's for pmp and pcp, if the operator names it
+	Server string     // host:port, for stun; empty: the default servers
 }
 
-// defaultSTUNPort is STUN's own (RFC 8489 §18.6).
+// defaultSTUNPort is STUN's default port (RFC 8489 §18.6).
 const defaultSTUNPort = "3478"
 
-// Parse reads a value of --nat: any, none, upnp, pmp, pmp:IP, pcp, pcp:IP, extip:IP, stun
-// or stun:HOST:PORT, in go-ethereum's spelling. "" and "off" mean none; "auto" and "on", any,
-// as there.
+// Parse parses a value of --nat: any, none, upnp, pmp, pmp:IP, pcp, pcp:IP, extip:IP, stun or
+// stun:HOST:PORT, spelled as in go-ethereum. As there, "" and "off" mean none; "auto" and "on" mean
+// any.
 func Parse(text string) (Spec, error) {
 	name, rest, given := strings.Cut(text, ":")
 	bare := func(s Spec) (Spec, error) {
 		if given {
-			return Spec{}, fmt.Errorf("--nat %s takes nothing after it, got %q", name, rest)
+			return Spec{}, fmt.Errorf("--nat %s takes no value after a colon, got %q", name, rest)
 		}
 		return s, nil
 	}
@@ -57,7 +57,7 @@ func Parse(text string) (Spec, error) {
 			host, port = strings.Trim(rest, "[]"), defaultSTUNPort
 		}
 		if host == "" || port == "" {
-			return Spec{}, fmt.Errorf("--nat stun:HOST:PORT wants a host, got %q", rest)
+			return Spec{}, fmt.Errorf("--nat stun:HOST:PORT needs a host, got %q", rest)
 		}
 		s.Server = net.JoinHostPort(host, port)
 		return s, nil
@@ -68,13 +68,13 @@ func Parse(text string) (Spec, error) {
 func withIP(s Spec, name, text string) (Spec, error) {
 	ip, err := netip.ParseAddr(text)
 	if err != nil || ip.IsUnspecified() || ip.IsMulticast() || ip.Zone() != "" {
-		return Spec{}, fmt.Errorf("--nat %s:IP wants the address of a host, got %q", name, text)
+		return Spec{}, fmt.Errorf("--nat %s:IP needs the IP address of a host, got %q", name, text)
 	}
 	s.IP = ip.Unmap()
 	return s, nil
 }
 
-// String is the value that Parse reads.
+// String returns the value that Parse accepts.
 func (s Spec) String() string {
 	switch {
 	case s.Off:

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// portPMP is where routers speak PCP and NAT-PMP.
+// portPMP is the port on which routers speak PCP and NAT-PMP.
 const portPMP = 5351
 
 // pcpMapper speaks PCP (RFC 6887) with one router.
@@ -20,9 +20,8 @@ type pcpMapper struct {
 	seed    [32]byte
 }
 
-// newPCP makes a mapper for a gateway. seed is a secret of the node: nonces come from
-// it, so that a node that was killed can renew what it left behind, and nobody
-// else can.
+// newPCP returns a mapper for a gateway. seed is a secret of the node. Nonces are derived from it,
+// so that a node that was killed can renew its earlier mappings and no other node can.
 func newPCP(gateway netip.AddrPort, local netip.Addr, seed [32]byte) *pcpMapper {
 	return &pcpMapper{router: Router{Name: "PCP router", Addr: gateway.Addr(), Local: local}, gateway: gateway, seed: seed}
 }
@@ -30,22 +29,22 @@ func newPCP(gateway netip.AddrPort, local netip.Addr, seed [32]byte) *pcpMapper 
 func (p *pcpMapper) Method() Method { return MethodPCP }
 func (p *pcpMapper) Router() Router { return p.router }
 
-// Caps: a MAP request that repeats what we have is answered with what the router has,
-// which serves as a list.
+// Caps implements Mapper. A router answers a MAP request for an existing mapping with that mapping,
+// which serves as a lookup in its list.
 func (p *pcpMapper) Caps() Caps { return Caps{Maps: true, List: true} }
 
-// External asks for the router's clock with an ANNOUNCE: PCP tells the address with a
-// mapping only.
+// External requests the router's clock with an ANNOUNCE. PCP reports the address only with a
+// mapping.
 func (p *pcpMapper) External(ctx context.Context) (Reading, error) {
 	a, err := p.call(ctx, pcpRequest{}, "clock")
 	if err != nil && a.epoch == 0 {
 		return Reading{}, err
 	}
-	// A router that doesn't know ANNOUNCE tells its clock all the same.
+	// A router that doesn't support ANNOUNCE still reports its clock.
 	return Reading{Epoch: Epoch{Seconds: a.epoch, Known: true}}, nil
 }
 
-// Map implements Mapper. PCP always takes another port where the one suggested is taken.
+// Map implements Mapper. PCP always grants another port if the suggested one is taken.
 func (p *pcpMapper) Map(ctx context.Context, r Request) (Mapping, error) {
 	return p.mapFor(ctx, r, netip.Addr{})
 }
@@ -72,14 +71,14 @@ func (p *pcpMapper) Unmap(ctx context.Context, m Mapping) error {
 	return err
 }
 
-// Verify implements Mapper: it asks for the mapping that we have, and the router says
-// what it has, having made it anew if need be.
+// Verify implements Mapper. It requests the existing mapping, and the router answers with its
+// mapping, which it creates again if necessary.
 func (p *pcpMapper) Verify(ctx context.Context, m Mapping) (Mapping, error) {
 	return p.mapFor(ctx, Request{Protocol: m.Protocol, Internal: m.Internal, External: m.External, Lifetime: lifetime}, m.IP)
 }
 
-// nonce is the same for the same port at the same router for as long as the node has
-// its key.
+// nonce returns the nonce of a mapping. It is the same for the same port at the same router as long
+// as seed is the same.
 func (p *pcpMapper) nonce(proto Protocol, port InternalPort) (n pcpNonce) {
 	h := hmac.New(sha256.New, p.seed[:])
 	fmt.Fprintf(h, "pcp nonce %v %v %d", p.router.Addr, proto, port)
@@ -91,8 +90,8 @@ func (p *pcpMapper) fail(op string, code int, cause Cause, text string, err erro
 	return &Error{Method: MethodPCP, Router: p.router.String(), Op: op, Code: code, Cause: cause, Words: text, Err: err}
 }
 
-// call sends a request until it is answered or ctx ends. Of an error response the
-// answer is returned, too.
+// call sends a request until it is answered or ctx ends. For an error response it returns both the
+// answer and an error.
 func (p *pcpMapper) call(ctx context.Context, q pcpRequest, op string) (pcpAnswer, error) {
 	a, err := p.exchange(ctx, q)
 	var garbage *garbageError
@@ -126,8 +125,8 @@ func (p *pcpMapper) exchange(ctx context.Context, q pcpRequest) (pcpAnswer, erro
 	})
 }
 
-// answers says whether a is about q. Nonce, protocol and port tell (RFC 6887 §11.4); a
-// short error has none of them.
+// answers reports whether a answers q. It compares nonce, protocol and port (RFC 6887 §11.4); a
+// short error response contains none of them.
 func answers(a pcpAnswer, q pcpRequest) bool {
 	if q.protocol == 0 {
 		return a.op == pcpAnnounce

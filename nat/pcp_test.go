@@ -21,7 +21,7 @@ func soon(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// TestUDPMappers runs the same life of a mapping by PCP and by NAT-PMP.
+// TestUDPMappers runs the complete life of a mapping by PCP and by NAT-PMP.
 func TestUDPMappers(t *testing.T) {
 	f := newFakeUDP(t, "127.5.1.1")
 	for _, m := range []Mapper{newPCP(netip.AddrPortFrom(f.addr, portPMP), loopback, secret), newPMP(f.addr, loopback)} {
@@ -37,7 +37,7 @@ func TestUDPMappers(t *testing.T) {
 				t.Fatalf("mapping %+v, %v", got, err)
 			}
 			if e, ok := f.mapped(UDP, 30303); !ok || e != 30303 {
-				t.Error("the router has no mapping")
+				t.Error("the mapping is missing in the router")
 			}
 			f.set(func(f *fakeUDP) { f.max, f.wrong = 120, 40001 })
 			q.Protocol = TCP
@@ -109,8 +109,8 @@ func TestUDPMapperErrors(t *testing.T) {
 	}
 }
 
-// TestPCPTakesOverAfterAKill: a node that lost its memory has the same nonces, another
-// one hasn't.
+// TestPCPTakesOverAfterAKill: a node that lost its memory has the same nonces as before; another
+// node has different ones.
 func TestPCPTakesOverAfterAKill(t *testing.T) {
 	f := newFakeUDP(t, "127.5.1.4")
 	ctx := soon(t, 20*time.Second)
@@ -128,7 +128,7 @@ func TestPCPTakesOverAfterAKill(t *testing.T) {
 }
 
 func TestPCPBytes(t *testing.T) {
-	// Written down after RFC 6887 §7.1 and §11.1.
+	// Written from RFC 6887 §7.1 and §11.1.
 	got := pcpRequest{
 		client: netip.MustParseAddr("192.168.10.11"), lifetime: 3600, nonce: pcpNonce{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
 		protocol: TCP, internal: 30303, external: 30304,
@@ -182,10 +182,10 @@ func FuzzParsePCP(f *testing.F) {
 			return
 		}
 		if len(b) < pcpHeader || b[0] != pcpVersion || b[1]&pcpResponse == 0 {
-			t.Errorf("accepts %x", b)
+			t.Errorf("invalid packet %x is accepted", b)
 		}
 		if answers(a, q) && a.code == 0 && a.internal != q.internal {
-			t.Errorf("takes another port's answer: %+v", a)
+			t.Errorf("an answer for another port is accepted: %+v", a)
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The layout of PCP: RFC 6887 §7.1, §7.2, §11.1, §14.1.
+// The layout of PCP messages: RFC 6887 §7.1, §7.2, §11.1, §14.1.
 const (
 	pcpVersion    = 2
 	pcpAnnounce   = 0
@@ -18,18 +18,19 @@ const (
 	pcpMaxPacket  = 1100
 )
 
-// pcpNonce says that two requests are about the same mapping of the same client.
+// pcpNonce identifies a mapping: requests with the same nonce are about the same mapping of the
+// same client.
 type pcpNonce [12]byte
 
-// pcpRequest is a MAP request, or an ANNOUNCE where protocol is 0.
+// pcpRequest is a MAP request, or an ANNOUNCE if protocol is 0.
 type pcpRequest struct {
-	client   netip.Addr // our address as the router sees it
+	client   netip.Addr // our address, as seen by the router
 	lifetime uint32     // seconds; 0 deletes
 	nonce    pcpNonce
 	protocol Protocol
 	internal InternalPort
 	external ExternalPort // 0: any
-	ip       netip.Addr   // external address that we'd like; not valid: any
+	ip       netip.Addr   // preferred external address; invalid: any
 }
 
 func (r pcpRequest) append(b []byte) []byte {
@@ -54,14 +55,14 @@ func (r pcpRequest) append(b []byte) []byte {
 	return append16(b, ip)
 }
 
-// append16 writes an address as IPv6, IPv4 mapped.
+// append16 appends an address as IPv6; IPv4 addresses are IPv4-mapped.
 func append16(b []byte, ip netip.Addr) []byte {
 	a := ip.As16()
 	return append(b, a[:]...)
 }
 
-// pcpAnswer is a response to MAP or ANNOUNCE. Fields of MAP are zero in an ANNOUNCE, and
-// in an error that came without them.
+// pcpAnswer is a response to MAP or ANNOUNCE. The MAP fields are zero in an ANNOUNCE, and in an
+// error response without them.
 type pcpAnswer struct {
 	op       byte
 	code     int
@@ -78,22 +79,22 @@ type pcpAnswer struct {
 type errNotPCP struct{ version byte }
 
 func (e errNotPCP) Error() string {
-	return fmt.Sprintf("the router answers in version %d, not in PCP's", e.version)
+	return fmt.Sprintf("the router answers with version %d, which is not PCP's", e.version)
 }
 
-// parsePCP reads a response. Whatever the bytes are, it returns.
+// parsePCP parses a response. It never panics, whatever the bytes are.
 func parsePCP(b []byte) (a pcpAnswer, err error) {
 	if len(b) >= 2 && b[0] != pcpVersion && b[1]&pcpResponse != 0 {
 		return a, errNotPCP{b[0]}
 	}
 	if len(b) < pcpHeader || len(b) > pcpMaxPacket || len(b)%4 != 0 {
-		return a, fmt.Errorf("a response of %d bytes", len(b))
+		return a, fmt.Errorf("response of %d bytes", len(b))
 	}
 	if b[0] != pcpVersion {
 		return a, errNotPCP{b[0]}
 	}
 	if b[1]&pcpResponse == 0 {
-		return a, fmt.Errorf("a request where a response was expected")
+		return a, fmt.Errorf("got a request instead of a response")
 	}
 	a.op, a.code = b[1]&^pcpResponse, int(b[3])
 	a.lifetime = time.Duration(binary.BigEndian.Uint32(b[4:])) * time.Second
@@ -103,9 +104,9 @@ func parsePCP(b []byte) (a pcpAnswer, err error) {
 	case a.op != pcpMap:
 		return a, nil
 	case len(b) < pcpMapPayload && a.code == 0:
-		return a, fmt.Errorf("a MAP response with %d bytes of payload", len(b))
+		return a, fmt.Errorf("MAP response with %d bytes of payload", len(b))
 	case len(b) < pcpMapPayload:
-		return a, nil // an error in short
+		return a, nil // a short error response
 	}
 	copy(a.nonce[:], b)
 	a.protocol = b[12]

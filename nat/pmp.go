@@ -21,14 +21,14 @@ func (p *pmpMapper) Method() Method { return MethodPMP }
 func (p *pmpMapper) Router() Router { return p.router }
 func (p *pmpMapper) Caps() Caps     { return Caps{Maps: true, Tells: true} }
 
-// pmpTimeout is for calls whose context has no deadline: the library's own is 128 s.
+// pmpTimeout is the timeout of calls whose context has no deadline; the library's default is 128 s.
 const pmpTimeout = 5 * time.Second
 
-// client makes a client that returns at ctx's deadline. It can't be cancelled before.
+// client returns a client that gives up at ctx's deadline. Cancelling ctx earlier has no effect.
 func (p *pmpMapper) client(ctx context.Context) *natpmp.Client {
 	left := pmpTimeout
 	if deadline, ok := ctx.Deadline(); ok {
-		left = max(time.Until(deadline), time.Millisecond) // 0 would mean for ever
+		left = max(time.Until(deadline), time.Millisecond) // 0 would mean no timeout
 	}
 	gateway := p.router.Addr.AsSlice()
 	if p.router.Local.IsValid() {
@@ -46,8 +46,7 @@ func (p *pmpMapper) External(ctx context.Context) (Reading, error) {
 	return Reading{IP: netip.AddrFrom4(r.ExternalIPAddress), Epoch: Epoch{Seconds: r.SecondsSinceStartOfEpoc, Known: true}}, nil
 }
 
-// Map implements Mapper. The router takes another port by itself where the one that we
-// suggest is in use.
+// Map implements Mapper. The router chooses another port itself if the suggested one is in use.
 func (p *pmpMapper) Map(ctx context.Context, r Request) (Mapping, error) {
 	seconds := int(max(r.Lifetime, time.Second) / time.Second)
 	got, err := p.client(ctx).AddPortMapping(strings.ToLower(r.Protocol.String()), int(r.Internal), int(r.External), seconds)
@@ -70,12 +69,12 @@ func (p *pmpMapper) Unmap(ctx context.Context, m Mapping) error {
 	return nil
 }
 
-// Verify implements Mapper: NAT-PMP has no list.
+// Verify implements Mapper. It always fails, because NAT-PMP has no list of mappings.
 func (p *pmpMapper) Verify(context.Context, Mapping) (Mapping, error) {
 	return Mapping{}, &Error{Method: MethodPMP, Router: p.router.String(), Op: "list", Cause: Unsupported, Words: "NAT-PMP has no list of mappings"}
 }
 
-// fail gives the library's errors their types back: it has texts only.
+// fail converts the library's errors to *Error. The library distinguishes them by text only.
 func (p *pmpMapper) fail(op string, err error) error {
 	e := &Error{Method: MethodPMP, Router: p.router.String(), Op: op, Err: err}
 	switch text := err.Error(); {
@@ -88,7 +87,7 @@ func (p *pmpMapper) fail(op string, err error) error {
 	case strings.HasPrefix(text, "Timed out"):
 		e.Cause, e.Words = NoAnswer, "no answer"
 	case strings.HasPrefix(text, "unexpected result size"), strings.HasPrefix(text, "Unexpected opcode"), strings.HasPrefix(text, "unknown protocol version"):
-		e.Cause, e.Words = Garbage, "the answer is garbage: "+line(text)
+		e.Cause, e.Words = Garbage, "malformed answer: "+line(text)
 	default:
 		e.Cause, e.Words = ioError(err)
 	}

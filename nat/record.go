@@ -7,15 +7,15 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// The events of the actor's log, beside those of every actor.
+// The event names in the actor's log, in addition to those of every actor.
 const (
-	eventMapped   = "mapped"
-	eventRenewed  = "renewed"
-	eventLost     = "lost"
-	eventMoved    = "moved"
-	eventGaveUp   = supervise.GaveUp
-	eventNoRouter = "no_router" // not an error: many nodes need none
-	eventDeaf     = "deaf"      // announcements of routers can't be heard; all else works
+	eventMapped       = "mapped"
+	eventRenewed      = "renewed"
+	eventLost         = "lost"
+	eventMoved        = "moved"
+	eventGaveUp       = supervise.GaveUp
+	eventNoRouter     = "no_router"     // not an error: many nodes need no router
+	eventListenFailed = "listen_failed" // router announcements can't be received; everything else works
 )
 
 // record is one line of the actor's log.
@@ -24,14 +24,14 @@ type record struct {
 	method   Method
 	router   Router
 	words    string     // what happened
-	err      error      // why: carries the router's code, and words for it
+	err      error      // why; carries the router's code and its meaning
 	from, to netip.Addr // of moved
 }
 
-// logged is how a record stands in the log: what happened is its reason, and what
-// somebody may look for (the router, its code) has fields of its own.
+// logged returns r as a journal step. The text is its reason; the values that an operator may
+// search for (router, code) are attributes.
 func (r record) logged() supervise.Step {
-	e := supervise.Step{Event: r.event, Reason: r.words, Outside: true, Quiet: r.event == eventRenewed || r.event == eventDeaf}
+	e := supervise.Step{Event: r.event, Reason: r.words, Outside: true, Quiet: r.event == eventRenewed || r.event == eventListenFailed}
 	router, words := r.router.String(), ""
 	if r.err != nil {
 		words = r.err.Error()
@@ -66,7 +66,7 @@ func (r record) logged() supervise.Step {
 	return e
 }
 
-// record writes to the actor log.
+// record writes r to the actor's log.
 func (a *leaser) record(r record) {
 	e := r.logged()
 	e.Time, e.Actor = a.Clock.Now(), supervise.Path(a.self)

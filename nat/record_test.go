@@ -11,8 +11,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// TestRecordInTheLog: an operator can look for a router or a code, and nothing that a
-// router does is an error of ours.
+// TestRecordInTheLog: an operator can search the log for a router or a code. A router's failure is
+// never logged as an error of this node.
 func TestRecordInTheLog(t *testing.T) {
 	box := Router{Name: "box", Addr: netip.MustParseAddr("192.168.10.1")}
 	refusal := &Error{Method: MethodUPnP, Router: "box at 192.168.10.1", Op: "map TCP 1", Code: 718, Cause: PortInUse, Words: "the port is in use"}
@@ -31,8 +31,8 @@ func TestRecordInTheLog(t *testing.T) {
 			`level=INFO msg="actor lost" actor=n/nat event=lost reason=x words="wire cut"`},
 		{"moved", record{event: eventMoved, method: MethodPMP, words: "moved", from: wan, to: netip.MustParseAddr("30.10.10.2")},
 			`level=INFO msg="actor moved" actor=n/nat event=moved reason=moved method=nat-pmp from=30.10.10.1 to=30.10.10.2`},
-		{"gave up", record{event: eventGaveUp, words: "nobody serves us", err: refusal},
-			`level=WARN msg="actor gave_up" actor=n/nat event=gave_up reason="nobody serves us" method=upnp router="box at 192.168.10.1" code=718 words="map TCP 1: the port is in use"`},
+		{"gave up", record{event: eventGaveUp, words: "no router serves us", err: refusal},
+			`level=WARN msg="actor gave_up" actor=n/nat event=gave_up reason="no router serves us" method=upnp router="box at 192.168.10.1" code=718 words="map TCP 1: the port is in use"`},
 		{"no router", record{event: eventNoRouter, words: "none"},
 			`level=INFO msg="actor no_router" actor=n/nat event=no_router reason=none`},
 	} {

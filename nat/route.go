@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// parseRoutes reads the default routes out of Linux' /proc/net/route, the preferred ones
-// first. Its columns are: interface, destination, gateway, flags, reference count, use,
-// metric, mask, …; addresses are in hex, in the byte order of the machine.
+// parseRoutes parses the default routes in Linux's /proc/net/route, the preferred ones first. Its
+// columns are: interface, destination, gateway, flags, reference count, use, metric, mask, …;
+// addresses are in hexadecimal, in the byte order of the machine.
 func parseRoutes(table string) (routes []route) {
 	const up, viaGateway = 1, 2
 	for text := range strings.Lines(table) {
@@ -25,7 +25,7 @@ func parseRoutes(table string) (routes []route) {
 		metric, err4 := strconv.Atoi(f[6])
 		mask, err5 := strconv.ParseUint(f[7], 16, 32)
 		if cmp.Or(err1, err2, err3, err4, err5) != nil {
-			continue // the heading, for one
+			continue // for example the heading
 		}
 		if destination != 0 || mask != 0 || gateway == 0 || flags&(up|viaGateway) != up|viaGateway {
 			continue

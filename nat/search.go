@@ -13,16 +13,16 @@ type Found struct {
 	Method   Method       `json:"method"`
 	Kind     string       `json:"kind,omitempty"` // of the UPnP service
 	Router   Router       `json:"router"`
-	External netip.Addr   `json:"external,omitzero"`  // not valid where the method tells with a mapping only
-	Warning  string       `json:"warning,omitempty"`  // what is wrong with the address
-	Error    string       `json:"error,omitempty"`    // what the router answered instead of one
-	Mappings []PortStatus `json:"mappings,omitempty"` // to this host, where the router has a list
+	External netip.Addr   `json:"external,omitzero"`  // invalid if the method reports it only with a mapping
+	Warning  string       `json:"warning,omitempty"`  // why the address is not usable
+	Error    string       `json:"error,omitempty"`    // the router's error, if it returned no address
+	Mappings []PortStatus `json:"mappings,omitempty"` // to this host, if the router has a list
 }
 
-// Search looks for routers with every method that spec allows, and asks each what it
-// has. It makes no mapping. It takes about three seconds, more where routers are slow, and
-// ends with ctx. The errors are those of the search itself. With port mapping switched off
-// there is nothing to look for.
+// Search searches for routers with every method that spec allows, and queries each router's address
+// and mappings. It makes no mapping. It takes about three seconds, longer with slow routers, and
+// ends with ctx. The errors are those of the search itself. If port mapping is disabled, Search
+// returns nothing.
 func Search(ctx context.Context, spec Spec) ([]Found, []error) {
 	if spec.Off {
 		return nil, nil
@@ -36,7 +36,7 @@ func Search(ctx context.Context, spec Spec) ([]Found, []error) {
 			defer func() {
 				if v := recover(); v != nil {
 					select {
-					case crashes <- fmt.Errorf("crashed: %v", v):
+					case crashes <- fmt.Errorf("search crashed: %v", v):
 					default:
 					}
 				}
@@ -64,7 +64,7 @@ func Search(ctx context.Context, spec Spec) ([]Found, []error) {
 	return all, problems
 }
 
-// examine asks one router what it has.
+// examine queries one router's address and mappings.
 func examine(ctx context.Context, m Mapper) Found {
 	ctx, cancel := context.WithTimeout(ctx, describeTime)
 	defer cancel()

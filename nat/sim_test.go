@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// sim runs a machine against routers in simulated time: it performs the machine's
-// actions after a short delay and wakes it when it wants to be woken.
+// sim runs a machine against routers in simulated time: it performs the machine's actions after a
+// short delay and ticks it when that is due.
 type sim struct {
 	t        *testing.T
 	now      time.Time
 	machine  *machine
 	memory   *memory
-	world    *[]*simRouter // what answers a search, in this order
+	world    *[]*simRouter // answer a search, in this order
 	queue    []simEvent
 	news     []ExternalAddress
 	log      []record
@@ -49,7 +49,7 @@ func newSim(t *testing.T, routers ...*simRouter) *sim {
 	return s
 }
 
-// begin starts a machine, as the actor does, again after a crash.
+// begin starts a machine as the actor does; it is called again after a simulated crash.
 func (s *sim) begin() {
 	n := 0
 	s.machine = newMachine(simNode, both, func() float64 { n++; return float64(n*7%10) / 10 }, s.memory)
@@ -62,7 +62,7 @@ func (s *sim) after(d time.Duration, do func()) {
 	slices.SortStableFunc(s.queue, func(a, b simEvent) int { return a.at.Compare(b.at) })
 }
 
-// then runs a step of the machine later, unless the machine was replaced meanwhile.
+// then runs a step of the machine later, unless the machine has been replaced.
 func (s *sim) then(d time.Duration, step func(m *machine)) {
 	m := s.machine
 	s.after(d, func() {
@@ -112,11 +112,11 @@ func (s *sim) perform() {
 	}
 	s.calls++
 	if s.calls > 1_000_000 {
-		s.t.Fatal("the machine runs hot")
+		s.t.Fatal("the machine does not come to rest")
 	}
 }
 
-// run lets time pass. each, if given, is called at every step.
+// run advances the time by d. It calls each, if given, after every step.
 func (s *sim) run(d time.Duration, each ...func()) {
 	s.t.Helper()
 	end, steps := s.now.Add(d), 0
@@ -135,7 +135,7 @@ func (s *sim) run(d time.Duration, each ...func()) {
 		}
 		if at.Equal(s.now) {
 			if steps++; steps > 1000 {
-				s.t.Fatalf("a thousand steps at %v: state %v", s.now.Sub(simStart), s.machine.state)
+				s.t.Fatalf("more than 1000 steps at %v: state %v", s.now.Sub(simStart), s.machine.state)
 			}
 		} else {
 			steps = 0
@@ -155,7 +155,7 @@ func (s *sim) run(d time.Duration, each ...func()) {
 	}
 }
 
-// state checks how things stand.
+// state checks the machine's state.
 func (s *sim) state(want State) {
 	s.t.Helper()
 	if s.machine.state != want {
@@ -163,7 +163,7 @@ func (s *sim) state(want State) {
 	}
 }
 
-// announced checks the last announcement and how many there were.
+// announced checks the last announcement and the number of announcements.
 func (s *sim) announced(times int, want string) {
 	s.t.Helper()
 	got := ""
@@ -193,7 +193,7 @@ func (s *sim) count(event string) (n int) {
 	return n
 }
 
-// simRouter is a router in simulated time. Zero values are a healthy one.
+// simRouter is a router in simulated time. The zero value is a healthy router.
 type simRouter struct {
 	mu           sync.Mutex
 	now          func() time.Time
@@ -205,8 +205,8 @@ type simRouter struct {
 	ip           *netip.Addr
 	booted       time.Time
 	max          time.Duration // of leases
-	permanent    bool          // knows no others
-	mute         bool          // says OK and keeps nothing
+	permanent    bool          // refuses all other leases
+	mute         bool          // answers OK but stores nothing
 	taken        map[ExternalPort]bool
 	fail         func(op string) error // "read", "map", "unmap", "verify"
 	table        map[Protocol]simEntry
@@ -228,13 +228,13 @@ func (r *simRouter) mapper() Mapper {
 	return &simMapper{r}
 }
 
-// maps says whether a packet from outside would come to us now.
+// maps reports whether a packet to the external port would reach this node now.
 func (r *simRouter) maps(p Protocol, e ExternalPort) bool {
 	m, ok := r.table[p]
 	return ok && !r.down && m.external == e && (m.ends.IsZero() || r.now().Before(m.ends))
 }
 
-// locked runs f while no call is under way.
+// locked runs f while no call is running.
 func (r *simRouter) locked(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// ssdpGroup is where UPnP devices listen and announce themselves.
+// ssdpGroup is the multicast group in which UPnP devices receive searches and announce themselves.
 var ssdpGroup = netip.MustParseAddrPort("239.255.255.250:1900")
 
-// ssdpTargets are what a search asks for. Routers that know version 1 only do not answer
-// a search for version 2, and some that know version 2 answer the search for version 1
-// with it. A few announce the service and not the device.
+// ssdpTargets are the search targets. Routers with version 1 do not answer a search for version 2,
+// and some routers with version 2 answer a search for version 1 with version 2. A few announce only
+// the service and not the device.
 var ssdpTargets = []string{
 	"urn:schemas-upnp-org:device:InternetGatewayDevice:1",
 	"urn:schemas-upnp-org:device:InternetGatewayDevice:2",
@@ -25,19 +25,21 @@ var ssdpTargets = []string{
 }
 
 const (
-	// maxLocations bounds what one search fetches: a host could answer with thousands.
+	// maxLocations bounds how many descriptions one search fetches, because a host could answer
+	// with thousands.
 	maxLocations = 8
-	// ssdpAnswers bounds what one search reads.
+	// ssdpAnswers bounds how many answers one search reads.
 	ssdpAnswers = 256
 )
 
-// ssdpWaits are the pauses between the rounds of a search; datagrams get lost.
+// ssdpWaits are the pauses between the rounds of a search. There are several rounds because
+// datagrams get lost.
 var ssdpWaits = []time.Duration{0, 300 * time.Millisecond, 700 * time.Millisecond}
 
-// ssdpMessage is an answer to a search, or an announcement.
+// ssdpMessage is an answer to a search or an announcement.
 type ssdpMessage struct {
 	notify   bool
-	alive    bool   // of an announcement: alive or updated, else it leaves
+	alive    bool   // for an announcement: alive or update; false: byebye
 	kind     string // ST or NT
 	usn      string
 	location string
@@ -45,19 +47,19 @@ type ssdpMessage struct {
 	server   string
 }
 
-// gateway says whether the message is about a router.
+// gateway reports whether the message is about a router.
 func (m ssdpMessage) gateway() bool {
 	return strings.Contains(m.kind, ":InternetGatewayDevice:") || strings.Contains(m.kind, ":WANIPConnection:") || strings.Contains(m.kind, ":WANPPPConnection:")
 }
 
-// device is the unique name of the device, without the part of it that is meant.
+// device returns the unique name of the device, without the part that names the service.
 func (m ssdpMessage) device() string {
 	name, _, _ := strings.Cut(m.usn, "::")
 	return line(name)
 }
 
-// parseSSDP reads one datagram. Routers are careless with blanks and line ends, so this
-// is not left to a parser of HTTP.
+// parseSSDP parses one datagram. It uses no HTTP parser, because routers are careless with blanks
+// and line ends.
 func parseSSDP(b []byte) (m ssdpMessage, err error) {
 	first, rest, _ := strings.Cut(string(b), "\n")
 	first = strings.ToUpper(strings.TrimSpace(first))
@@ -66,7 +68,7 @@ func parseSSDP(b []byte) (m ssdpMessage, err error) {
 		m.notify = true
 	case strings.HasPrefix(first, "HTTP/") && strings.Contains(first, " 200"):
 	default:
-		return m, fmt.Errorf("neither answer nor announcement: %q", line(first))
+		return m, fmt.Errorf("neither an answer nor an announcement: %q", line(first))
 	}
 	for text := range strings.Lines(rest) {
 		key, value, ok := strings.Cut(text, ":")
@@ -92,8 +94,8 @@ func parseSSDP(b []byte) (m ssdpMessage, err error) {
 	return m, nil
 }
 
-// place checks that a device describes itself: the URL must be at the host that sent
-// the message, by its address, so that nobody makes us fetch from elsewhere.
+// place returns the URL of the device description. The URL must name, by its address, the host that
+// sent the message, so that no host can make this node fetch from another one.
 func (m ssdpMessage) place(from netip.Addr) (*url.URL, error) {
 	return placeAt(m.location, from)
 }
@@ -105,18 +107,18 @@ func placeAt(text string, host netip.Addr) (*url.URL, error) {
 	}
 	ip, err := netip.ParseAddr(u.Hostname())
 	if u.Scheme != "http" || err != nil || ip.Unmap() != host.Unmap() || u.User != nil {
-		return nil, fmt.Errorf("the URL %q is not at %v, which sent it", line(text), host)
+		return nil, fmt.Errorf("the URL %q is not at its sender %v", line(text), host)
 	}
 	return u, nil
 }
 
-// searchSSDP asks from one of our addresses and tells of each device that answers, once
-// for each place, until ctx ends. to are the multicast group and the gateway itself,
-// which answers where multicast is filtered.
-func searchSSDP(ctx context.Context, local netip.Addr, to []netip.AddrPort, tell func(m ssdpMessage, place *url.URL, from netip.Addr)) error {
+// searchSSDP sends searches from one local address and reports each device that answers, once for
+// each URL, until ctx ends. to contains the multicast group and the gateway itself, which answers
+// if multicast is filtered.
+func searchSSDP(ctx context.Context, local netip.Addr, to []netip.AddrPort, report func(m ssdpMessage, place *url.URL, from netip.Addr)) error {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: local.AsSlice()})
 	if err != nil {
-		return fmt.Errorf("can't search from %v: %w", local, err)
+		return fmt.Errorf("SSDP search from %v: %w", local, err)
 	}
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
@@ -127,7 +129,7 @@ func searchSSDP(ctx context.Context, local netip.Addr, to []netip.AddrPort, tell
 		wait := 3 * time.Second
 		if round < len(ssdpWaits) {
 			if err := askSSDP(conn, to); err != nil {
-				return fmt.Errorf("can't search from %v: %w", local, err)
+				return fmt.Errorf("SSDP search from %v: %w", local, err)
 			}
 			wait = ssdpWaits[min(round+1, len(ssdpWaits)-1)]
 			round++
@@ -143,7 +145,7 @@ func searchSSDP(ctx context.Context, local netip.Addr, to []netip.AddrPort, tell
 				break
 			}
 			if err != nil {
-				return fmt.Errorf("can't search from %v: %w", local, err)
+				return fmt.Errorf("SSDP search from %v: %w", local, err)
 			}
 			answers++
 			m, err := parseSSDP(buf[:n])
@@ -156,13 +158,13 @@ func searchSSDP(ctx context.Context, local netip.Addr, to []netip.AddrPort, tell
 				continue
 			}
 			seen[place.String()] = true
-			tell(m, place, host)
+			report(m, place, host)
 		}
 	}
 	return nil
 }
 
-// askSSDP sends one round of searches. It fails if none could be sent.
+// askSSDP sends one round of searches. It fails if it could send none.
 func askSSDP(conn *net.UDPConn, to []netip.AddrPort) (err error) {
 	sent := false
 	for _, addr := range to {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// State is how things stand, see the package's documentation.
+// State is the state of the port mapping; the package documentation lists the states.
 type State uint8
 
 const (
@@ -39,7 +39,7 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *State) UnmarshalText(text []byte) error { return byName(s, DoubleNAT, text) }
 
-// byName finds the value, up to the last one, that calls itself so.
+// byName sets *to to the value, up to and including last, whose String is text.
 func byName[T interface {
 	~uint8
 	fmt.Stringer
@@ -50,7 +50,7 @@ func byName[T interface {
 			return nil
 		}
 	}
-	return fmt.Errorf("nat: %T %q is not one that we know", *to, line(string(text)))
+	return fmt.Errorf("nat: unknown %T %q", *to, line(string(text)))
 }
 
 // Status is a snapshot of the actor, for people and for JSON.
@@ -61,23 +61,23 @@ type Status struct {
 	Router   Router          `json:"router"`
 	External ExternalAddress `json:"external"`
 	Ports    []PortStatus    `json:"ports"`
-	Problems []string        `json:"problems,omitempty"` // what kept routers from serving us, in words
-	NextTry  time.Time       `json:"next_try,omitzero"`  // when a search is planned
+	Problems []string        `json:"problems,omitempty"` // why no router serves this node
+	NextTry  time.Time       `json:"next_try,omitzero"`  // when the next search is planned
 }
 
-// PortStatus is one port of ours.
+// PortStatus is the state of one local port.
 type PortStatus struct {
 	Protocol  string       `json:"protocol"`
 	Internal  InternalPort `json:"internal"`
 	External  ExternalPort `json:"external,omitempty"` // 0: not mapped
 	Ends      time.Time    `json:"ends,omitzero"`      // of the lease
 	Permanent bool         `json:"permanent,omitempty"`
-	Proved    bool         `json:"proved"` // somebody came in through it
+	Proved    bool         `json:"proved"` // a remote connected through it
 	LastError string       `json:"last_error,omitempty"`
 }
 
-// The actions that a machine asks of its actor. op is the number under which the
-// answer is expected.
+// The actions that a machine requests from its actor. op is the number of the call; the result
+// carries the same number.
 type (
 	doSearch struct{ search uint64 }
 	doRead   struct {
@@ -95,7 +95,7 @@ type (
 		mapping Mapping
 	}
 	doUnmap struct {
-		op      uint64 // 0: nobody waits for it
+		op      uint64 // 0: no result is expected
 		mapper  Mapper
 		mapping Mapping
 	}
@@ -103,21 +103,21 @@ type (
 	doRecord  record
 )
 
-// notice is what the watcher saw.
+// notice is an event that the watcher observed.
 type notice struct {
 	kind  noticeKind
 	id    string // UPnP unique device name
 	boot  string // SSDP boot id
 	place string // SSDP LOCATION
 	epoch Epoch
-	ip    netip.Addr // external address that a NAT-PMP announcement tells
+	ip    netip.Addr // external address in a NAT-PMP announcement
 }
 
 type noticeKind uint8
 
 const (
-	noticeAlive    noticeKind = iota + 1 // SSDP: a gateway says that it is there
-	noticeBye                            // SSDP: a gateway says that it leaves
+	noticeAlive    noticeKind = iota + 1 // SSDP: a gateway announces that it is present
+	noticeBye                            // SSDP: a gateway announces its departure
 	noticeAnnounce                       // NAT-PMP or PCP: address or clock changed
-	noticeLocal                          // our own routes or addresses changed
+	noticeLocal                          // this host's routes or addresses changed
 )

@@ -24,7 +24,7 @@ func (p Protocol) String() string {
 	return "unknown"
 }
 
-// iana is the protocol's number in the IP header, which PCP uses.
+// iana returns the protocol's number in the IP header, which PCP uses.
 func (p Protocol) iana() byte {
 	if p == TCP {
 		return 6
@@ -32,13 +32,13 @@ func (p Protocol) iana() byte {
 	return 17
 }
 
-// InternalPort is a port on which we listen.
+// InternalPort is a port on which this node listens.
 type InternalPort uint16
 
-// ExternalPort is a port of the router, under which others reach us.
+// ExternalPort is a port of the router, at which others reach this node.
 type ExternalPort uint16
 
-// Method is how an external address was come by.
+// Method is the way in which an external address was obtained.
 type Method string
 
 const (
@@ -46,12 +46,12 @@ const (
 	MethodPMP       Method = "nat-pmp"   // RFC 6886
 	MethodUPnP      Method = "upnp"      // UPnP IGD, version 1 or 2
 	MethodFixed     Method = "extip"     // given by the operator
-	MethodSTUN      Method = "stun"      // RFC 8489; tells the address, maps nothing
-	MethodListen    Method = "listen"    // the one address that we listen on
-	MethodInterface Method = "interface" // our own interface has a public address
+	MethodSTUN      Method = "stun"      // RFC 8489; reports the address, maps nothing
+	MethodListen    Method = "listen"    // the one address that this node listens on
+	MethodInterface Method = "interface" // an interface of this host has a public address
 )
 
-// rank orders methods by how much we like them, best first.
+// rank returns the order of preference among methods; 0 is the best.
 func (m Method) rank() int {
 	switch m {
 	case MethodPCP:
@@ -64,15 +64,15 @@ func (m Method) rank() int {
 	return 3
 }
 
-// Confidence says what speaks for an external address.
+// Confidence is the evidence for an external address.
 type Confidence uint8
 
 const (
 	Unknown    Confidence = iota
-	Assumed               // the address is known, whether the ports are open is not
-	Granted               // the router says that it forwards
-	Proved                // somebody came in from outside
-	Configured            // the operator says so
+	Assumed               // the address is known; it is unknown whether the ports are open
+	Granted               // the router confirmed the mapping
+	Proved                // a remote connected from outside
+	Configured            // set by the operator
 )
 
 func (c Confidence) String() string {
@@ -95,10 +95,10 @@ func (c Confidence) MarshalText() ([]byte, error) { return []byte(c.String()), n
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (c *Confidence) UnmarshalText(text []byte) error { return byName(c, Configured, text) }
 
-// Router is who answered. Its strings come from the router: they are cut to a line.
+// Router is a router that answered. Its strings come from the router and are cut to one line.
 type Router struct {
 	Name  string     `json:"name"`
-	Addr  netip.Addr `json:"addr"`            // where it was found
+	Addr  netip.Addr `json:"addr"`            // address at which it was found
 	Local netip.Addr `json:"local"`           // our address on its network
 	Boot  string     `json:"boot,omitempty"`  // SSDP boot id at the time of the search
 	ID    string     `json:"id,omitempty"`    // UPnP unique device name
@@ -117,13 +117,13 @@ func (r Router) String() string {
 	return r.Name + " at " + r.Addr.String()
 }
 
-// Request asks for one port.
+// Request is a request to map one port.
 type Request struct {
 	Protocol Protocol
 	Internal InternalPort
-	External ExternalPort  // the port that we'd like
-	Lifetime time.Duration // 0: without end, which is for routers that know nothing else
-	Any      bool          // take another port if this one is in use
+	External ExternalPort  // the preferred port
+	Lifetime time.Duration // 0: permanent, for routers that support nothing else
+	Any      bool          // accept another port if this one is in use
 }
 
 // Mapping is what a router granted.
@@ -131,48 +131,47 @@ type Mapping struct {
 	Protocol  Protocol
 	Internal  InternalPort
 	External  ExternalPort
-	IP        netip.Addr    // external address; not valid where the method doesn't tell
-	Lifetime  time.Duration // as granted; nothing to do with what was asked for
-	Permanent bool          // the router forgets it only when told to
+	IP        netip.Addr    // external address; invalid if the method doesn't report it
+	Lifetime  time.Duration // as granted; may differ from the requested lifetime
+	Permanent bool          // the router keeps it until it is deleted
 	Epoch     Epoch
 }
 
-// Epoch is a router's own clock, in seconds since it lost its mappings.
+// Epoch is a router's clock: the seconds since it lost its mappings.
 type Epoch struct {
 	Seconds uint32
 	Known   bool
-	// Loose marks a clock that may run unevenly (UPnP's uptime): only going back
-	// means something.
+	// Loose marks a clock that may run unevenly (UPnP's uptime): only a decrease is meaningful.
 	Loose bool
 }
 
-// Reading is a router's answer to the question for its external address.
+// Reading is a router's answer to a request for its external address.
 type Reading struct {
-	IP    netip.Addr // not valid where the method doesn't tell
+	IP    netip.Addr // invalid if the method doesn't report it
 	Epoch Epoch
 }
 
-// Caps says what a mapper can do.
+// Caps describes what a mapper can do.
 type Caps struct {
-	Maps  bool // false: the address is all there is, and ports are taken to be open
-	Tells bool // External tells the address; else a mapping does
+	Maps  bool // false: it only knows the address, and ports are assumed to be open
+	Tells bool // External returns the address; if false, only a mapping does
 	Any   bool // a request may let the router choose the port
-	List  bool // Verify asks what the router has
+	List  bool // Verify can look up a mapping in the router
 }
 
-// Mapper is one way to one router. Calls return when ctx ends, are made from any
-// goroutine, one or more at a time, and fail with an *Error.
+// Mapper is one method at one router. Calls return when ctx ends, may come from any goroutine, also
+// concurrently, and fail with an *Error.
 type Mapper interface {
 	Method() Method
 	Router() Router
 	Caps() Caps
-	// External asks for the router's external address and clock.
+	// External requests the router's external address and clock.
 	External(ctx context.Context) (Reading, error)
 	// Map adds a mapping or renews it.
 	Map(ctx context.Context, r Request) (Mapping, error)
-	// Unmap deletes a mapping. One that isn't there is no error.
+	// Unmap deletes a mapping. A mapping that does not exist is no error.
 	Unmap(ctx context.Context, m Mapping) error
-	// Verify asks the router whether it has this mapping, for us. It returns the
-	// mapping as the router sees it.
+	// Verify asks the router whether it has this mapping for this host. It returns the mapping as
+	// the router reports it.
 	Verify(ctx context.Context, m Mapping) (Mapping, error)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/huin/goupnp/soap"
 )
 
-// igd is what WANIPConnection:1, :2 and WANPPPConnection:1 have in common.
+// igd contains the calls that WANIPConnection:1, :2 and WANPPPConnection:1 have in common.
 type igd interface {
 	AddPortMappingCtx(ctx context.Context, remote string, external uint16, protocol string, internal uint16, client string, enabled bool, description string, seconds uint32) error
 	DeletePortMappingCtx(ctx context.Context, remote string, external uint16, protocol string) error
@@ -24,35 +24,34 @@ type igd interface {
 	GetStatusInfoCtx(ctx context.Context) (status, lastError string, uptime uint32, err error)
 }
 
-// anyIGD is what WANIPConnection:2 has in addition.
+// anyIGD contains the additional call of WANIPConnection:2.
 type anyIGD interface {
 	AddAnyPortMappingCtx(ctx context.Context, remote string, external uint16, protocol string, internal uint16, client string, enabled bool, description string, seconds uint32) (uint16, error)
 }
 
-// upnpMapper speaks UPnP with one connection service of one router.
+// upnpMapper uses one connection service of one router by UPnP.
 type upnpMapper struct {
 	router      Router
 	service     igd
 	kind        string // of the service, such as "WANIPConnection:2"
-	description string // what the router's own pages show beside our mappings
+	description string // shown by the router for our mappings
 }
 
-// besides is the time for a question that may stay without an answer: a router that takes
-// seconds for each would have us wait too long. Where the question before took so long,
-// this one is not asked.
-const besides = time.Second
+// optionalTimeout bounds a call whose result is optional: a router that takes seconds for each call
+// would delay us too long. If the call before took longer, the optional one is skipped.
+const optionalTimeout = time.Second
 
-// ask puts such a question, unless the router has been slow since then.
-func (u *upnpMapper) ask(ctx context.Context, since time.Time, f func(context.Context)) {
-	if time.Since(since) >= besides {
+// optional makes an optional call, unless optionalTimeout has passed since the given time.
+func (u *upnpMapper) optional(ctx context.Context, since time.Time, f func(context.Context)) {
+	if time.Since(since) >= optionalTimeout {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, besides)
+	ctx, cancel := context.WithTimeout(ctx, optionalTimeout)
 	defer cancel()
 	f(ctx)
 }
 
-// services lists the connection services of a device, the best first.
+// services returns the connection services of a device, the best first.
 func services(root *goupnp.RootDevice, h *routerHTTP) (all []*upnpMapper) {
 	for _, kind := range []string{internetgateway2.URN_WANIPConnection_2, internetgateway2.URN_WANIPConnection_1, internetgateway2.URN_WANPPPConnection_1} {
 		for _, s := range root.Device.FindService(kind) {
@@ -107,8 +106,8 @@ func (u *upnpMapper) External(ctx context.Context) (r Reading, err error) {
 	if err != nil {
 		return r, err
 	}
-	// Not all routers tell; those that don't are looked after by other means.
-	u.ask(ctx, began, func(ctx context.Context) {
+	// Not all routers report an uptime. Lookups and renewals watch the others.
+	u.optional(ctx, began, func(ctx context.Context) {
 		_ = u.call(ctx, "status", func(ctx context.Context) error {
 			_, _, uptime, err := u.service.GetStatusInfoCtx(ctx)
 			if err == nil && uptime > 0 {
@@ -120,8 +119,8 @@ func (u *upnpMapper) External(ctx context.Context) (r Reading, err error) {
 	return r, nil
 }
 
-// Map implements Mapper. UPnP doesn't say what was granted, so the router is asked
-// for the entry; one that said OK and has none is no router for us.
+// Map implements Mapper. UPnP does not report what was granted, so Map looks up the entry. A router
+// that answered OK but has no entry counts as refusing.
 func (u *upnpMapper) Map(ctx context.Context, q Request) (Mapping, error) {
 	op := fmt.Sprintf("map %s %d as %d", q.Protocol, q.Internal, q.External)
 	m := Mapping{Protocol: q.Protocol, Internal: q.Internal, External: q.External, Lifetime: q.Lifetime, Permanent: q.Lifetime == 0}
@@ -139,15 +138,15 @@ func (u *upnpMapper) Map(ctx context.Context, q Request) (Mapping, error) {
 		return Mapping{}, err
 	}
 	if m.External == 0 {
-		return m, nil // the caller refuses it
+		return m, nil // the caller rejects it
 	}
-	u.ask(ctx, began, func(ctx context.Context) {
+	u.optional(ctx, began, func(ctx context.Context) {
 		entry, verr := u.Verify(ctx, m)
 		switch {
 		case verr == nil && !m.Permanent && entry.Lifetime > 0:
 			m.Lifetime = min(m.Lifetime, entry.Lifetime)
 		case causeOf(verr) == NoMapping:
-			err = &Error{Method: MethodUPnP, Router: u.router.String(), Op: op, Cause: Refused, Words: "the router said OK, and has no such mapping", Err: verr}
+			err = &Error{Method: MethodUPnP, Router: u.router.String(), Op: op, Cause: Refused, Words: "the router answered OK but has no such mapping", Err: verr}
 		}
 	})
 	return m, err
@@ -164,8 +163,8 @@ func (u *upnpMapper) Unmap(ctx context.Context, m Mapping) error {
 	return err
 }
 
-// Verify implements Mapper. Lifetime of what it returns is what is left; 0 where the
-// router doesn't say.
+// Verify implements Mapper. Lifetime in the result is the remaining time; 0 if the router does not
+// report it.
 func (u *upnpMapper) Verify(ctx context.Context, m Mapping) (Mapping, error) {
 	op := fmt.Sprintf("look up %s %d", m.Protocol, m.External)
 	err := u.call(ctx, op, func(ctx context.Context) error {
@@ -173,10 +172,10 @@ func (u *upnpMapper) Verify(ctx context.Context, m Mapping) (Mapping, error) {
 		if err != nil {
 			return err
 		}
-		// Some routers show a host's name where its address should be.
+		// Some routers show a host name instead of the address.
 		if ip, perr := netip.ParseAddr(client); perr == nil && ip != u.router.Local || InternalPort(internal) != m.Internal || !enabled {
 			return &Error{Method: MethodUPnP, Router: u.router.String(), Op: op, Cause: NoMapping,
-				Words: fmt.Sprintf("the router forwards it to %s port %d, enabled: %v", line(client), internal, enabled)}
+				Words: fmt.Sprintf("the router forwards the port to %s port %d, enabled: %v", line(client), internal, enabled)}
 		}
 		m.Lifetime = time.Duration(seconds) * time.Second
 		return nil
@@ -184,11 +183,11 @@ func (u *upnpMapper) Verify(ctx context.Context, m Mapping) (Mapping, error) {
 	return m, err
 }
 
-// maxEntries bounds how much of a router's list is read.
+// maxEntries bounds how many entries of a router's list are read.
 const maxEntries = 128
 
-// list gives the router's mappings to us. It ends at the first error, which is how the
-// end of the list looks.
+// list returns the router's mappings to this host. It stops at the first error, which is how UPnP
+// marks the end of the list.
 func (u *upnpMapper) list(ctx context.Context) (all []Mapping) {
 	for i := range uint16(maxEntries) {
 		var m Mapping
@@ -212,7 +211,7 @@ func (u *upnpMapper) list(ctx context.Context) (all []Mapping) {
 	return all
 }
 
-// call makes one call and gives its error a type.
+// call makes one call and converts its error to an *Error.
 func (u *upnpMapper) call(ctx context.Context, op string, f func(context.Context) error) error {
 	var at failure
 	err := f(context.WithValue(ctx, failureKey{}, &at))
@@ -236,8 +235,8 @@ func (u *upnpMapper) call(ctx context.Context, op string, f func(context.Context
 		e.Cause, e.Words = Garbage, "the router closed the connection without an answer"
 	case at.err != nil:
 		e.Cause, e.Words = ioError(at.err)
-	default: // what came was no answer that goupnp could read
-		e.Cause, e.Words = Garbage, "the answer is garbage: "+line(strings.TrimPrefix(err.Error(), "goupnp: "))
+	default: // an answer that goupnp could not parse
+		e.Cause, e.Words = Garbage, "malformed answer: "+line(strings.TrimPrefix(err.Error(), "goupnp: "))
 	}
 	return e
 }

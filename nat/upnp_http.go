@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// maxBody bounds a description or a SOAP answer. Large descriptions have 20 kB.
+	// maxBody bounds a description or a SOAP answer, in bytes. Large descriptions have 20 kB.
 	maxBody = 128 << 10
-	// maxHeader bounds the HTTP header of an answer.
+	// maxHeader bounds the HTTP header of an answer, in bytes.
 	maxHeader = 16 << 10
 )
 
-// routerHTTP is the way to one router over HTTP: to this host alone, without proxy and
-// redirection, and with bounded answers.
+// routerHTTP makes HTTP requests to one router only, without proxy and redirection, and with
+// bounded answers.
 type routerHTTP struct {
 	host      netip.Addr
 	transport *http.Transport
@@ -35,8 +35,8 @@ func newRouterHTTP(host, local netip.Addr) *routerHTTP {
 	}
 	return &routerHTTP{host: host.Unmap(), transport: &http.Transport{
 		DialContext: dialer.DialContext,
-		// The small servers in routers are bad at keeping connections, and we'd have
-		// to look after idle ones.
+		// The small servers in routers handle keep-alive badly, and idle connections would need
+		// care.
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeader,
@@ -48,8 +48,7 @@ func (r *routerHTTP) client() http.Client {
 	return http.Client{Transport: r, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// failure is where an error of the transport is left for the caller: goupnp makes texts
-// of them.
+// failure carries an error of the transport to the caller, because goupnp converts errors to texts.
 type failure struct{ err error }
 
 type failureKey struct{}
@@ -65,7 +64,7 @@ func (r *routerHTTP) RoundTrip(q *http.Request) (*http.Response, error) {
 
 func (r *routerHTTP) roundTrip(q *http.Request) (*http.Response, error) {
 	if ip, err := netip.ParseAddr(q.URL.Hostname()); err != nil || ip.Unmap() != r.host || q.URL.Scheme != "http" {
-		return nil, fmt.Errorf("won't ask %q: it is not the router %v", line(q.URL.Host), r.host)
+		return nil, fmt.Errorf("refused request to %q: not the router %v", line(q.URL.Host), r.host)
 	}
 	a, err := r.transport.RoundTrip(q)
 	if err != nil {
@@ -75,8 +74,7 @@ func (r *routerHTTP) roundTrip(q *http.Request) (*http.Response, error) {
 	return a, nil
 }
 
-// boundedBody fails where a router says more than it should, and leaves a read error
-// for the caller, too.
+// boundedBody fails if an answer is longer than allowed, and records read errors for the caller.
 type boundedBody struct {
 	io.ReadCloser
 	left int
@@ -85,7 +83,7 @@ type boundedBody struct {
 
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, b.failed(&garbageError{fmt.Errorf("longer than %d bytes", maxBody)})
+		return 0, b.failed(&garbageError{fmt.Errorf("answer longer than %d bytes", maxBody)})
 	}
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
 	b.left -= n
@@ -102,7 +100,7 @@ func (b *boundedBody) failed(err error) error {
 	return err
 }
 
-// describeDevice fetches and reads the description of a device.
+// describeDevice fetches and parses the description of a device.
 func (r *routerHTTP) describeDevice(ctx context.Context, place *url.URL) (*goupnp.RootDevice, error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, place.String(), nil)
 	if err != nil {
@@ -120,9 +118,8 @@ func (r *routerHTTP) describeDevice(ctx context.Context, place *url.URL) (*goupn
 	return parseDevice(a.Body, place)
 }
 
-// parseDevice reads a description. Its control URLs are made absolute, against the
-// place it came from: a base that a description gives for itself is obsolete, and
-// wrong in many routers.
+// parseDevice parses a description. Its control URLs are resolved against the URL that it came
+// from. The URLBase in a description is obsolete and wrong in many routers.
 func parseDevice(body io.Reader, place *url.URL) (*goupnp.RootDevice, error) {
 	root := new(goupnp.RootDevice)
 	d := xml.NewDecoder(body)

@@ -15,7 +15,7 @@ import (
 	"github.com/huin/goupnp/dcps/internetgateway2"
 )
 
-// upnpAt finds the one service of a fake router.
+// upnpAt returns the one service of a fake router.
 func upnpAt(t *testing.T, f *fakeIGD) *upnpMapper {
 	t.Helper()
 	place, err := url.Parse(f.base + "/desc.xml")
@@ -29,7 +29,7 @@ func upnpAt(t *testing.T, f *fakeIGD) *upnpMapper {
 	}
 	all := services(root, h)
 	if len(all) != 1 {
-		t.Fatalf("%d services", len(all))
+		t.Fatalf("%d services, want 1", len(all))
 	}
 	all[0].router = Router{Name: "fake", Addr: f.addr, Local: loopback}
 	all[0].description = "Troupe"
@@ -54,14 +54,14 @@ func TestUPnP(t *testing.T) {
 			t.Errorf("mapping %+v, %v", got, err)
 		}
 		if e, _ := f.mapping("TCP 30304"); e != (fakeMapping{30303, "127.0.0.1", 3600}) {
-			t.Errorf("the router has %+v", e)
+			t.Errorf("the router's entry is %+v", e)
 		}
 		if all := m.list(ctx); len(all) != 1 || all[0] != got {
 			t.Errorf("list %+v", all)
 		}
 		f.set(func(f *fakeIGD) { f.max = 60 })
 		if got, err = m.Map(ctx, q); err != nil || got.Lifetime != time.Minute {
-			t.Errorf("a lease cut short: %+v, %v", got, err)
+			t.Errorf("a shortened lease: %+v, %v", got, err)
 		}
 		if got, err = m.Map(ctx, Request{Protocol: UDP, Internal: 1, External: 2}); err != nil || !got.Permanent {
 			t.Errorf("permanent: %+v, %v", got, err)
@@ -72,13 +72,13 @@ func TestUPnP(t *testing.T) {
 		if version == 2 && (err != nil || got.External != 41000) || version == 1 && causeOf(err) != PortInUse {
 			t.Errorf("any port, version %d: %+v, %v", version, got, err)
 		}
-		for range 2 { // deleting what isn't there is no error
+		for range 2 { // deleting a missing mapping is no error
 			if err := m.Unmap(ctx, Mapping{Protocol: TCP, External: 30304}); err != nil {
 				t.Error(err)
 			}
 		}
 		if _, ok := f.mapping("TCP 30304"); ok {
-			t.Error("still mapped")
+			t.Error("the mapping still exists")
 		}
 	}
 }
@@ -109,11 +109,11 @@ func TestUPnPErrors(t *testing.T) {
 		}, cause: Garbage, words: "longer than"},
 		{name: "no answer", fault: func(f *fakeIGD) { f.hang["AddPortMapping"] = true }, cause: NoAnswer},
 		{name: "no address", fault: func(f *fakeIGD) { f.ip = "" }, call: "read", cause: Other},
-		{name: "no address at all", fault: func(f *fakeIGD) { f.ip = "ten dot one" }, call: "read", cause: Garbage},
+		{name: "malformed address", fault: func(f *fakeIGD) { f.ip = "ten dot one" }, call: "read", cause: Garbage},
 		{name: "address in an odd form", fault: func(f *fakeIGD) { f.ip = " 30.10.10.1\n" }, call: "read", cause: Other},
 		{name: "not there", fault: func(*fakeIGD) {}, call: "verify", cause: NoMapping, code: 714},
-		{name: "somebody else's", fault: func(f *fakeIGD) { f.maps["TCP 30303"] = fakeMapping{30303, "192.168.1.77", 60} }, call: "verify", cause: NoMapping, words: "192.168.1.77"},
-		{name: "by its host name", fault: func(f *fakeIGD) { f.maps["TCP 30303"] = fakeMapping{30303, "my-host", 60} }, call: "verify", cause: Other},
+		{name: "of another host", fault: func(f *fakeIGD) { f.maps["TCP 30303"] = fakeMapping{30303, "192.168.1.77", 60} }, call: "verify", cause: NoMapping, words: "192.168.1.77"},
+		{name: "with a host name", fault: func(f *fakeIGD) { f.maps["TCP 30303"] = fakeMapping{30303, "my-host", 60} }, call: "verify", cause: Other},
 		{name: "gone", fault: func(f *fakeIGD) { _ = f.http.Close() }, call: "read", cause: Unreachable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,7 +141,8 @@ func TestUPnPErrors(t *testing.T) {
 	}
 }
 
-// TestHTTPStaysAtTheRouter: neither a redirection nor a control URL leads elsewhere.
+// TestHTTPStaysAtTheRouter: requests follow neither a redirection nor a control URL to another
+// host.
 func TestHTTPStaysAtTheRouter(t *testing.T) {
 	asked := make(chan string, 8)
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
@@ -152,7 +153,7 @@ func TestHTTPStaysAtTheRouter(t *testing.T) {
 	})
 	m := upnpAt(t, f)
 	if _, err := m.External(t.Context()); err == nil || !strings.Contains(err.Error(), "not the router") {
-		t.Errorf("a control URL elsewhere: %v", err)
+		t.Errorf("a control URL at another host: %v", err)
 	}
 	moved := http.NewServeMux()
 	moved.Handle("/", http.RedirectHandler(elsewhere.URL+"/moved", http.StatusFound))
@@ -163,10 +164,10 @@ func TestHTTPStaysAtTheRouter(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := newRouterHTTP(loopback, netip.Addr{}).describeDevice(t.Context(), place); err == nil {
-		t.Error("follows a redirection")
+		t.Error("a redirection is followed")
 	}
 	if len(asked) > 0 {
-		t.Errorf("asked elsewhere: %s", <-asked)
+		t.Errorf("another host was asked: %s", <-asked)
 	}
 }
 
@@ -190,7 +191,7 @@ func TestParseSSDP(t *testing.T) {
 	}
 	for _, b := range []string{"", "M-SEARCH * HTTP/1.1\r\n\r\n", "HTTP/1.1 404 Not Found\r\n\r\n", "\x00\xff"} {
 		if _, err := parseSSDP([]byte(b)); err == nil {
-			t.Errorf("accepts %q", b)
+			t.Errorf("invalid message %q is accepted", b)
 		}
 	}
 	router := netip.MustParseAddr("192.168.1.1")
@@ -204,10 +205,10 @@ func TestParseSSDP(t *testing.T) {
 		t.Errorf("%+v %v", n, ok)
 	}
 	if _, ok := parseNotify(notify("192.168.1.1", "192.168.1.2"), router); ok {
-		t.Error("takes an announcement for another host")
+		t.Error("an announcement for another host is accepted")
 	}
 	if _, ok := parseNotify(notify("InternetGatewayDevice", "MediaServer"), router); ok {
-		t.Error("takes a media server for a router")
+		t.Error("a media server is accepted as a router")
 	}
 }
 
@@ -220,10 +221,10 @@ func FuzzParseSSDP(f *testing.F) {
 			return
 		}
 		if strings.ContainsAny(m.server+m.boot+m.kind+m.device(), "\r\n\x1b\x00") {
-			t.Errorf("lets control characters through: %+v", m)
+			t.Errorf("control characters are not removed: %+v", m)
 		}
 		if u, err := m.place(loopback); err == nil && u.Hostname() == "" {
-			t.Errorf("a place without a host: %v", u)
+			t.Errorf("a URL without a host: %v", u)
 		}
 	})
 }
@@ -238,7 +239,7 @@ func (c canned) RoundTrip(q *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: c.status, Status: http.StatusText(c.status), Body: io.NopCloser(strings.NewReader(c.body)), Header: http.Header{}, ContentLength: int64(len(c.body)), Request: q}, nil
 }
 
-// FuzzSOAP gives every call of a UPnP router, and the description, the same hostile bytes.
+// FuzzSOAP answers every call of a UPnP router, and the description, with the same hostile bytes.
 func FuzzSOAP(f *testing.F) {
 	const envelope = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" s:encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"><s:Body>`
 	f.Add(200, envelope+`<u:R xmlns:u="x"><NewExternalIPAddress>1.2.3.4</NewExternalIPAddress><NewReservedPort>65536</NewReservedPort></u:R></s:Body></s:Envelope>`)
@@ -266,7 +267,7 @@ func FuzzSOAP(f *testing.F) {
 		for _, any := range []bool{false, true} {
 			got, err := m.Map(ctx, Request{Protocol: TCP, Internal: 1, External: 2, Lifetime: time.Hour, Any: any})
 			if err == nil && (got.Lifetime <= 0 || got.Lifetime > time.Hour) {
-				t.Errorf("a lease of %v", got.Lifetime)
+				t.Errorf("a lease of %v, want more than 0 and at most 1 h", got.Lifetime)
 			}
 			isTyped(t, err)
 		}
@@ -276,7 +277,7 @@ func FuzzSOAP(f *testing.F) {
 		isTyped(t, err)
 		isTyped(t, m.Unmap(ctx, Mapping{Protocol: TCP, External: 2}))
 		if n := len(m.list(ctx)); n > maxEntries {
-			t.Errorf("%d entries", n)
+			t.Errorf("%d entries, want at most %d", n, maxEntries)
 		}
 	})
 }
@@ -285,7 +286,7 @@ func isTyped(t *testing.T, err error) {
 	t.Helper()
 	if err != nil && causeOf(err) == Other {
 		if e, ok := errors.AsType[*Error](err); !ok || e.Code == 0 && e.Words == "" {
-			t.Errorf("an error without words: %#v", err)
+			t.Errorf("an error without a text: %#v", err)
 		}
 	}
 	if err != nil && strings.ContainsAny(err.Error(), "\n\x1b\x00") {

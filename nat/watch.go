@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// announceGroup is where routers announce, by NAT-PMP (RFC 6886 §3.2.1) and by PCP (RFC
-// 6887 §14.1), that their address changed or that they have started over.
+// announceGroup is the multicast group in which routers announce, by NAT-PMP (RFC 6886 §3.2.1) and
+// by PCP (RFC 6887 §14.1), a changed address or a restart.
 var announceGroup = netip.MustParseAddrPort("224.0.0.1:5350")
 
-// noAddr is the sender of what we saw ourselves.
+// noAddr is the sender of events that this host observed itself.
 var noAddr netip.Addr
 
 const (
-	// maxWatched bounds the interfaces that are listened on.
+	// maxWatched bounds the number of interfaces that are listened on.
 	maxWatched = 16
-	// newsGap is the least time between two messages of one listener to the actor, for
-	// anybody on the network can send to it.
+	// newsGap is the minimum time between two messages from one listener to the actor, because any
+	// host on the network can send to the listener.
 	newsGap = 50 * time.Millisecond
 )
 
-// watch listens, in goroutines of its own, to what routers announce, until ctx ends. It
-// listens on the networks that have a gateway, and says where it can't.
+// watch receives, in goroutines of its own, router announcements until ctx ends. It listens on the
+// networks that have a gateway, and reports those on which it can't.
 func (f *finder) watch(ctx context.Context, all []network, spawn func(func()), send func(msg any)) {
 	for _, n := range all[:min(len(all), maxWatched)] {
 		if !n.gateway.IsValid() {
@@ -40,7 +40,7 @@ func (f *finder) watch(ctx context.Context, all []network, spawn func(func()), s
 func listen(ctx context.Context, n network, group netip.AddrPort, send func(msg any)) {
 	conn, err := net.ListenMulticastUDP("udp4", &net.Interface{Index: n.index, Name: n.name}, net.UDPAddrFromAddrPort(group))
 	if err != nil {
-		send(&deaf{err: fmt.Errorf("can't listen to announcements (%v on %s): %w", group, n.name, err)})
+		send(&listenFailed{err: fmt.Errorf("listening to announcements failed (%v on %s): %w", group, n.name, err)})
 		return
 	}
 	defer func() { _ = conn.Close() }()
@@ -50,13 +50,13 @@ func listen(ctx context.Context, n network, group netip.AddrPort, send func(msg 
 	if group == ssdpGroup {
 		parse = parseNotify
 	}
-	if err := hear(ctx, conn, parse, send); err != nil && ctx.Err() == nil {
-		send(&deaf{err: fmt.Errorf("stopped listening to announcements (%v on %s): %w", group, n.name, err)})
+	if err := receive(ctx, conn, parse, send); err != nil && ctx.Err() == nil {
+		send(&listenFailed{err: fmt.Errorf("listening to announcements stopped (%v on %s): %w", group, n.name, err)})
 	}
 }
 
-// hear passes on what is news: the same from the same sender is told once.
-func hear(ctx context.Context, conn *net.UDPConn, parse func([]byte, netip.Addr) (notice, bool), send func(msg any)) error {
+// receive reports new announcements. It reports a repeated announcement of the same sender once.
+func receive(ctx context.Context, conn *net.UDPConn, parse func([]byte, netip.Addr) (notice, bool), send func(msg any)) error {
 	type sender struct {
 		addr netip.Addr
 		id   string
@@ -91,7 +91,7 @@ func hear(ctx context.Context, conn *net.UDPConn, parse func([]byte, netip.Addr)
 	}
 }
 
-// pause waits, unless ctx ends first.
+// pause waits for d. It returns false if ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -103,7 +103,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// parseNotify reads an SSDP announcement of a gateway.
+// parseNotify parses an SSDP announcement of a gateway. The second result is false for any other
+// message.
 func parseNotify(b []byte, from netip.Addr) (notice, bool) {
 	m, err := parseSSDP(b)
 	if err != nil || !m.notify || !m.gateway() {
@@ -119,7 +120,7 @@ func parseNotify(b []byte, from netip.Addr) (notice, bool) {
 	return notice{kind: noticeAlive, id: m.device(), boot: m.boot, place: place.String()}, true
 }
 
-// parseAnnouncement reads what NAT-PMP or PCP announce.
+// parseAnnouncement parses an announcement of NAT-PMP or PCP.
 func parseAnnouncement(b []byte, _ netip.Addr) (notice, bool) {
 	n := notice{kind: noticeAnnounce}
 	if len(b) == 12 && b[0] == 0 && b[1] == 0x80 {

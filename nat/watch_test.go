@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestHear: what routers announce reaches the actor once, and nothing else does.
-func TestHear(t *testing.T) {
+// TestReceive: a router's announcement reaches the actor once, and other datagrams do not reach it.
+func TestReceive(t *testing.T) {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -18,7 +18,7 @@ func TestHear(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	got, done := make(chan *disturbed, 16), make(chan error, 1)
 	go func() {
-		done <- hear(ctx, conn, parseNotify, func(msg any) { got <- msg.(*disturbed) })
+		done <- receive(ctx, conn, parseNotify, func(msg any) { got <- msg.(*disturbed) })
 	}()
 	from, err := net.Dial("udp4", conn.LocalAddr().String())
 	if err != nil {
@@ -40,28 +40,29 @@ func TestHear(t *testing.T) {
 				t.Errorf("%+v, want boot id %s", d, boot)
 			}
 		case <-time.After(30 * time.Second):
-			t.Fatalf("boot id %s is not told of", boot)
+			t.Fatalf("boot id %s is not reported", boot)
 		}
 	}
 	cancel()
 	_ = conn.SetReadDeadline(time.Unix(1, 0)) // as listen does
 	if err := <-done; err != nil || len(got) > 0 {
-		t.Errorf("%v, %d more", err, len(got))
+		t.Errorf("error %v, %d more messages", err, len(got))
 	}
 }
 
-// TestWatchIsDeafWhereItCantListen: an interface that is gone is told of, no more.
-func TestWatchIsDeafWhereItCantListen(t *testing.T) {
+// TestWatchReportsListenError: an interface that is gone is reported; one without gateway is
+// ignored.
+func TestWatchReportsListenError(t *testing.T) {
 	got := make(chan any, 4)
 	f := newFinder(Spec{}, netip.Addr{}, secret, "")
 	gone := network{name: "gone", index: 1 << 20, local: netip.MustParsePrefix("192.168.7.7/24"), gateway: netip.MustParseAddr("192.168.7.1")}
 	quiet := network{name: "no gateway", index: 1 << 20, local: gone.local}
 	f.watch(t.Context(), []network{gone, quiet}, func(run func()) { run() }, func(msg any) { got <- msg })
 	if len(got) != 2 {
-		t.Fatalf("%d messages", len(got))
+		t.Fatalf("%d messages, want 2", len(got))
 	}
 	for range 2 {
-		if d, ok := (<-got).(*deaf); !ok || d.err == nil {
+		if d, ok := (<-got).(*listenFailed); !ok || d.err == nil {
 			t.Errorf("%+v", d)
 		}
 	}

@@ -13,18 +13,17 @@ import (
 )
 
 const (
-	// leaveTime is what the library's goroutines get to end when we stop.
+	// leaveTime is how long the actor waits for the library's goroutines after Leave.
 	leaveTime = 3 * time.Second
-	// maxResolving is how many searches for Resolve run at the same time, and
-	// maxResolveQueue how many more may wait.
+	// maxResolving is how many searches for Resolve run at the same time. maxResolveQueue is how
+	// many more may wait.
 	maxResolving    = 8
 	maxResolveQueue = 256
-	// lookAgainEvery is how often the names of bootnodes are looked up that we have to do
-	// without.
+	// lookAgainEvery is the interval of lookups of bootnode names that could not be resolved.
 	lookAgainEvery = 30 * time.Second
 )
 
-// shared outlives the actor's incarnations.
+// shared survives restarts of the actor.
 type shared struct {
 	Config
 	mux     *mux
@@ -32,10 +31,10 @@ type shared struct {
 	filter  *filter
 	ledger  ledger
 	tallies map[string]*tally
-	waiting []*Resolve      // for their turn
-	missing map[string]bool // what was said about bootnodes
+	waiting []*Resolve      // searches that wait for their turn
+	missing map[string]bool // reports about bootnodes that were already logged
 	alive   sync.WaitGroup  // goroutines and sessions of all incarnations
-	talking atomic.Int32    // TALKREQs that are being answered
+	talking atomic.Int32    // TALKREQs being answered
 	leaving bool
 }
 
@@ -50,8 +49,8 @@ func newShared(c Config) *shared {
 	return h
 }
 
-// finder is the actor. It opens a session, asks its sources for nodes as long as somebody
-// wants some, and gives those that pass the filter.
+// finder is the actor. It opens a session, searches its sources for nodes while candidates are
+// requested, and delivers those that pass the filter.
 type finder struct {
 	*shared
 	root      *actor.RootContext
@@ -60,9 +59,9 @@ type finder struct {
 	up        bool // the session is open
 	mix       mix
 	resolving int
-	again     supervise.Timer // looks for missing bootnodes; nil: none was
-	rested    supervise.Timer // ends the rest of a source; nil: none did
-	overdue   supervise.Timer // ends our patience, after Leave
+	again     supervise.Timer // looks up missing bootnodes again; nil: none is missing
+	rested    supervise.Timer // ends the rest of a source; nil: no source rests
+	overdue   supervise.Timer // ends the wait for goroutines after Leave
 }
 
 func (a *finder) Receive(ctx actor.Context) {
@@ -94,7 +93,7 @@ func (a *finder) Receive(ctx actor.Context) {
 		a.learned(msg)
 	case *exhausted:
 		if msg.session == a.session {
-			panic(fmt.Errorf("discovery: the source %s ended by itself", msg.lane.name))
+			panic(fmt.Errorf("discovery: source %s ended unexpectedly", msg.lane.name))
 		}
 	case *Resolve:
 		a.enqueue(msg)
@@ -106,10 +105,10 @@ func (a *finder) Receive(ctx actor.Context) {
 		if a.Inbound != nil {
 			a.Inbound(msg.from)
 		}
-	case *deaf:
-		a.deaf(msg)
-	case *unlisted:
-		a.Logger.Warn("DNS node list can't be read", "domain", msg.domain, "err", msg.err)
+	case *socketFailed:
+		a.reportSocket(msg)
+	case *listFailed:
+		a.Logger.Warn("reading a DNS node list failed", "domain", msg.domain, "err", msg.err)
 	case *Leave:
 		a.leave(ctx)
 		return
@@ -117,20 +116,20 @@ func (a *finder) Receive(ctx actor.Context) {
 	a.proceed()
 }
 
-// start opens a session.
+// start starts the mux and opens a session.
 func (a *finder) start(ctx actor.Context) {
 	a.root, a.self = ctx.ActorSystem().Root, ctx.Self()
-	if a.lists.tell == nil {
-		a.lists.tell = a.tell
+	if a.lists.send == nil {
+		a.lists.send = a.send
 	}
 	for _, owed := range a.ledger.accounts {
 		ctx.Watch(owed.to)
 	}
-	a.mux.start(a.spawn, a.tell)
+	a.mux.start(a.spawn, a.send)
 	a.open()
 }
 
-// open begins a session.
+// open starts a new session.
 func (a *finder) open() {
 	var lanes []*lane
 	for _, name := range []string{SourceV4, SourceV5, SourceDNS} {
@@ -140,12 +139,12 @@ func (a *finder) open() {
 	}
 	s := newSession(lanes)
 	a.session, a.mix = s, mix{lanes: lanes}
-	a.spawn(func() { a.tell(s.open(a.shared, a.spawn)) })
+	a.spawn(func() { a.send(s.open(a.shared, a.spawn)) })
 }
 
-func (a *finder) tell(msg any) { supervise.Send(a.root, a.self, msg) }
+func (a *finder) send(msg any) { supervise.Send(a.root, a.self, msg) }
 
-// spawn starts a goroutine whose panic is ours, and which Leave waits for.
+// spawn starts a goroutine whose panic counts as a crash of this actor. Leave waits for it.
 func (a *finder) spawn(f func()) {
 	a.alive.Add(1)
 	supervise.Go(a.root, a.self, func() {
@@ -156,7 +155,7 @@ func (a *finder) spawn(f func()) {
 
 func (a *finder) opened(msg *opened) {
 	if msg.session != a.session {
-		return // of an incarnation before, whose end closes it
+		return // of an earlier incarnation, which closes it when it ends
 	}
 	if msg.err != nil {
 		panic(msg.err)
@@ -166,19 +165,18 @@ func (a *finder) opened(msg *opened) {
 	for _, why := range msg.missing {
 		if text := why.Error(); !a.missing[text] {
 			a.missing[text] = true
-			a.Logger.Warn("discovery has to do without a bootnode", "reason", text)
+			a.Logger.Warn("discovery skips a bootnode", "reason", text)
 		}
 	}
 	if msg.lookAgain {
-		a.again = a.Clock.AfterFunc(lookAgainEvery, func() { a.tell(&reopen{session: msg.session}) })
+		a.again = a.Clock.AfterFunc(lookAgainEvery, func() { a.send(&reopen{session: msg.session}) })
 	}
 	for i, l := range msg.session.lanes {
-		a.spawn(func() { msg.session.run(l, msg.session.its[i], a.tell) })
+		a.spawn(func() { msg.session.run(l, msg.session.its[i], a.send) })
 	}
 }
 
-// reopen begins a new session if the bootnodes that were missing may be the reason why we
-// know nobody.
+// reopen starts a new session, to look up the missing bootnodes again, if both tables are empty.
 func (a *finder) reopen(msg *reopen) {
 	if msg.session != a.session {
 		return
@@ -191,8 +189,8 @@ func (a *finder) reopen(msg *reopen) {
 	a.open()
 }
 
-// proceed gives what is there to those who want it, and searches for more if they want
-// more.
+// proceed delivers the candidates that are available, starts searches if more are requested, and
+// starts waiting Resolves.
 func (a *finder) proceed() {
 	if !a.up {
 		return
@@ -213,7 +211,7 @@ func (a *finder) proceed() {
 	}
 }
 
-// search has all sources search that have room, and sees to it that those are asked later
+// search starts a search on every source that has room, and schedules another call for the sources
 // that rest.
 func (a *finder) search() {
 	now, rest := a.Clock.Now(), time.Duration(0)
@@ -226,7 +224,7 @@ func (a *finder) search() {
 		a.rested.Stop()
 	}
 	if rest > 0 {
-		a.rested = a.Clock.AfterFunc(rest, func() { a.tell(&rested{}) })
+		a.rested = a.Clock.AfterFunc(rest, func() { a.send(&rested{}) })
 	}
 }
 
@@ -238,15 +236,15 @@ func (a *finder) yielded(msg *yielded) {
 	l.busy = false
 	l.tally.found++
 	switch {
-	case !a.filter.glance(n, now):
+	case !a.filter.precheck(n, now):
 		l.repeated(now)
 	case a.filter.needsRecord(n):
 		l.asking++
 		a.spawn(func() {
-			a.tell(&learned{session: msg.session, lane: l, node: msg.session.record(l, n)})
+			a.send(&learned{session: msg.session, lane: l, node: msg.session.record(l, n)})
 		})
 	default:
-		a.sift(l, n)
+		a.keepCandidate(l, n)
 	}
 }
 
@@ -259,10 +257,10 @@ func (a *finder) learned(msg *learned) {
 		a.filter.refuse(RefusedNoRecord)
 		return
 	}
-	a.sift(msg.lane, msg.node)
+	a.keepCandidate(msg.lane, msg.node)
 }
 
-func (a *finder) sift(l *lane, n *enode.Node) {
+func (a *finder) keepCandidate(l *lane, n *enode.Node) {
 	if now := a.Clock.Now(); a.filter.pass(n, now) {
 		l.keep(n, now)
 	}
@@ -276,14 +274,13 @@ func (a *finder) enqueue(msg *Resolve) {
 	a.waiting = append(a.waiting, msg)
 }
 
-// resolve searches for a node. The answer comes by way of the actor, also if the search
-// panics.
+// resolve searches for a node. The answer passes through the actor, even if the search panics.
 func (a *finder) resolve(msg *Resolve) {
 	a.resolving++
 	s := a.session
 	a.spawn(func() {
 		answer := &Resolved{ID: msg.Node.ID()}
-		defer func() { a.tell(&resolved{session: s, answer: answer, to: msg.To}) }()
+		defer func() { a.send(&resolved{session: s, answer: answer, to: msg.To}) }()
 		answer.Node = s.resolve(msg.Node)
 	})
 }
@@ -295,16 +292,16 @@ func (a *finder) answer(msg *resolved) {
 	supervise.Send(a.root, msg.to, msg.answer)
 }
 
-// deaf tells the operator about a socket. He has to do something about it, if anybody can.
-func (a *finder) deaf(msg *deaf) {
+// reportSocket logs a socket error. Only the operator may be able to repair it.
+func (a *finder) reportSocket(msg *socketFailed) {
 	if msg.final {
-		a.Logger.Error("discovery hears nothing any more: the socket was closed", "socket", msg.socket)
+		a.Logger.Error("discovery stopped receiving: the UDP socket was closed", "socket", msg.socket)
 		return
 	}
-	a.Logger.Warn("discovery has trouble with its socket", "socket", msg.socket, "err", msg.err)
+	a.Logger.Warn("discovery UDP socket error", "socket", msg.socket, "err", msg.err)
 }
 
-// end closes the session, without waiting.
+// end closes the session without waiting for it.
 func (a *finder) end() {
 	a.up = false
 	a.Line.v5.Store(nil)
@@ -321,23 +318,23 @@ func (a *finder) end() {
 
 func (a *finder) closeSockets() {
 	if err := a.mux.close(); err != nil {
-		a.Logger.Warn("closing the UDP socket", "err", err)
+		a.Logger.Warn("closing the UDP socket failed", "err", err)
 	}
 }
 
-// leave closes everything, and has the actor stop when that is done.
+// leave closes the session and the sockets, and stops the actor when that is done.
 func (a *finder) leave(ctx actor.Context) {
 	a.shared.leaving = true
 	a.end()
 	a.closeSockets()
-	a.overdue = a.Clock.AfterFunc(leaveTime, func() { a.tell(&leaveOverdue{}) })
+	a.overdue = a.Clock.AfterFunc(leaveTime, func() { a.send(&leaveOverdue{}) })
 	supervise.Go(a.root, a.self, func() {
 		a.alive.Wait()
-		a.tell(&left{})
+		a.send(&left{})
 	})
 }
 
-// depart is what the actor does after Leave: wait, and stop.
+// depart handles messages after Leave: it waits for the goroutines to end and stops.
 func (a *finder) depart(ctx actor.Context) {
 	switch ctx.Message().(type) {
 	case *actor.Stopping:
@@ -345,7 +342,7 @@ func (a *finder) depart(ctx actor.Context) {
 			a.overdue.Stop()
 		}
 	case *leaveOverdue:
-		a.Logger.Warn("discovery has not ended in time", "time", leaveTime)
+		a.Logger.Warn("discovery did not stop in time", "time", leaveTime)
 		ctx.Stop(ctx.Self())
 	case *left, *actor.Started: // Started: after a crash
 		ctx.Stop(ctx.Self())

@@ -12,12 +12,13 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// We find a v4 node and a v5 node of go-ethereum, and they find us.
+// TestFindsAndIsFound: the actor finds a v4 node and a v5 node of go-ethereum, and they find the
+// actor's node.
 func TestFindsAndIsFound(t *testing.T) {
 	var v4, v5 *remote
 	perform(t, func(s *stage, c *Config) {
 		v4, v5 = s.addV4("10.0.0.4:30303"), s.addV5("10.0.0.5:30303")
-		synctest.Wait() // they list nobody who comes before their first search has ended
+		synctest.Wait() // they do not list nodes that come before their first search has ended
 		c.V4, c.V5 = true, true
 		c.Bootnodes, c.BootnodesV5 = append(c.Bootnodes, v4.node()), append(c.BootnodesV5, v5.node())
 	}, func(s *stage) {
@@ -37,10 +38,10 @@ func TestFindsAndIsFound(t *testing.T) {
 			return slices.ContainsFunc(slices.Concat(buckets...), func(n discover.BucketNode) bool { return n.Node.ID() == s.local.ID() })
 		}
 		if !knows(v4.v4.TableBuckets()) {
-			t.Error("the v4 node doesn't know us")
+			t.Error("the v4 node doesn't know this node")
 		}
 		if !knows(v5.v5.Nodes()) {
-			t.Error("the v5 node doesn't know us")
+			t.Error("the v5 node doesn't know this node")
 		}
 		if st := s.status(); st.V4.Nodes != 1 || st.V5.Nodes != 1 || st.Wanted != 0 {
 			t.Errorf("status %+v, v4 %+v, v5 %+v", st, st.V4, st.V5)
@@ -48,14 +49,15 @@ func TestFindsAndIsFound(t *testing.T) {
 	})
 }
 
-// A crash costs no socket, and whoever is owed candidates gets them afterwards.
+// TestCrashKeepsSocketAndCredit: a crash closes no socket, and outstanding candidates are delivered
+// after it.
 func TestCrashKeepsSocketAndCredit(t *testing.T) {
 	var v4 *remote
 	perform(t, func(s *stage, c *Config) {
 		v4 = s.addV4("10.0.0.4:30303")
 		c.V4, c.V5, c.Bootnodes = true, true, []*enode.Node{v4.node()}
 	}, func(s *stage) {
-		s.ask(2) // there is but one node
+		s.ask(2) // there is only one node
 		s.candidates(1)
 		s.root.Send(s.pid, &supervise.Inject{})
 		s.candidates(2)

@@ -2,7 +2,7 @@ package discovery
 
 import "time"
 
-// allowance is a token bucket: rate a second, and up to burst at once.
+// allowance is a token bucket with the given rate per second and burst.
 type allowance struct {
 	rate  float64
 	burst float64
@@ -14,7 +14,7 @@ func newAllowance(rate, burst float64) *allowance {
 	return &allowance{rate: rate, burst: burst, left: burst}
 }
 
-// take says whether one more is within the allowance.
+// take takes one token. It returns false if there is none.
 func (a *allowance) take(now time.Time) bool {
 	if !a.last.IsZero() {
 		a.left = min(a.burst, a.left+a.rate*now.Sub(a.last).Seconds())

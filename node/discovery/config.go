@@ -17,56 +17,56 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// Config is what the actor needs to know and to reach.
+// Config contains the actor's settings and its connections to the node.
 type Config struct {
-	// Key is the node's identity, and Local its record, which says the same.
+	// Key is the node's identity. Local is its record, which must have the same identity.
 	Key   *ecdsa.PrivateKey
 	Local *enode.LocalNode
-	// Conns are the UDP sockets, one as a rule: more than one where the node listens on
-	// addresses that one socket can't serve. From a successful [Props] on they belong to
-	// the actor, which closes them when it stops for good. None is needed if neither V4 nor
-	// V5 is on.
+	// Conns are the UDP sockets. There is usually one, and more if the node listens on addresses
+	// that one socket can't serve. After a successful [Props] they belong to the actor, which
+	// closes them when it stops for good. None is needed if V4 and V5 are both off.
 	Conns []discover.UDPConn
-	// V4 and V5 say which versions of discovery to run.
+	// V4 and V5 select the versions of discovery to run.
 	V4, V5 bool
-	// Bootnodes are the nodes that v4 asks first, BootnodesV5 those that v5 does. One may
-	// have a DNS name in place of an address; it is looked up at the start, and left out
-	// with a warning if it can't be.
+	// Bootnodes are the first nodes for v4, BootnodesV5 those for v5. A bootnode may have a DNS
+	// name instead of an address. The name is looked up at the start; if that fails, the bootnode
+	// is skipped with a warning.
 	Bootnodes, BootnodesV5 []*enode.Node
-	// DNS are the node lists to read, as enrtree:// URLs (EIP-1459).
+	// DNS contains the node lists to read, as enrtree:// URLs (EIP-1459).
 	DNS []string
-	// NetRestrict lists the networks to talk to. Empty: all.
+	// NetRestrict lists the allowed networks. Empty means all.
 	NetRestrict []netip.Prefix
-	// Want gives what says whether a node is of use to the protocols that run now, by its
-	// record. Where that is nil, all are, and nodes found by v4 are not asked for their record
-	// first. Both run in the actor's turn: they must not block. Nil: all are at any time.
+	// Want returns a predicate that reports from a node's record whether the running protocols can
+	// use the node. If Want or the predicate is nil, all nodes are accepted, and nodes found by v4
+	// are not asked for their record first. Both run in the actor's turn and must not block.
 	Want func() func(*enode.Node) bool
-	// Inbound is told of a packet from a public address that we had sent nothing to, at most
-	// every few seconds: proof that we can be reached. It runs in the actor's turn. May be nil.
+	// Inbound is called when a packet arrives from a public address to which this node had sent
+	// nothing, at most once every few seconds. Such a packet proves that the node is reachable.
+	// Inbound runs in the actor's turn. It may be nil.
 	Inbound func(from netip.AddrPort)
-	// Line is for others to use v5 by. Nil: nobody does.
+	// Line gives other code access to v5. It may be nil.
 	Line *Line
-	// Talk has what answers TALKREQs, by protocol.
+	// Talk contains the handlers of TALKREQs, by protocol.
 	Talk map[string]TalkHandler
-	// Sniff is asked about each datagram that looks like STUN, before anything else is done
-	// with it, and true takes it. It runs in the socket's goroutine: it must be quick, and
-	// keep no part of the datagram. Strangers get 128 of them a second through, 1024 at once. May
-	// be nil.
+	// Sniff is called for each datagram that looks like STUN, before any other processing. If it
+	// returns true, it has consumed the datagram. It runs in the socket's goroutine: it must be
+	// quick and must not retain the datagram. Datagrams from unknown senders are limited to 128 per
+	// second, with a burst of 1024. It may be nil.
 	Sniff func(datagram []byte, from netip.AddrPort) bool
 
-	// Resolver reads the DNS lists, and LookupHost the bootnodes' names. Both must return when
-	// their context ends. Nil: the system's.
+	// Resolver reads the DNS lists, and LookupHost resolves the bootnodes' names. Both must return
+	// when their context ends. Nil means the system's resolver.
 	Resolver   dnsdisc.Resolver
 	LookupHost func(ctx context.Context, host string) ([]netip.Addr, error)
 
-	Clock   supervise.Clock    // nil: the system's; go-ethereum's library uses that one anyway
-	Journal *supervise.Journal // nil: nothing is logged
-	Logger  *slog.Logger       // takes the library's own log, at debug level; nil: nothing
+	Clock   supervise.Clock    // nil: the system clock, which go-ethereum's library partly uses in any case
+	Journal *supervise.Journal // nil: no log
+	Logger  *slog.Logger       // also receives the library's log, at debug level; nil: no log
 }
 
-// Props makes the actor. It is to be spawned once, under a supervisor that restarts it
-// (actors.Resident), and ended with [Leave]. The node database is the one of Config.Local;
-// it must stay open until the actor has stopped.
+// Props returns the actor's props. Spawn it once, under a supervisor that restarts it
+// (actors.Resident), and end it with [Leave]. The actor uses the node database of Config.Local,
+// which must stay open until the actor has stopped.
 func Props(c Config) (*actor.Props, error) {
 	c, err := c.complete()
 	if err != nil {
@@ -74,7 +74,7 @@ func Props(c Config) (*actor.Props, error) {
 	}
 	s := newShared(c)
 	if !c.Line.mux.CompareAndSwap(nil, s.mux) {
-		return nil, errors.New("discovery: Config.Line belongs to another Props")
+		return nil, errors.New("discovery: Config.Line is already used by another Props")
 	}
 	return supervise.PropsOf(func() actor.Actor { return &finder{shared: s} }, c.Journal), nil
 }
@@ -82,11 +82,11 @@ func Props(c Config) (*actor.Props, error) {
 func (c Config) complete() (Config, error) {
 	switch {
 	case c.Key == nil || c.Local == nil:
-		return c, errors.New("discovery: neither Config.Key nor Config.Local may be missing")
+		return c, errors.New("discovery: Config.Key and Config.Local are required")
 	case c.Local.ID() != enode.PubkeyToIDV4(&c.Key.PublicKey):
 		return c, errors.New("discovery: Config.Local is the record of another key")
 	case !c.V4 && !c.V5 && len(c.DNS) == 0:
-		return c, errors.New("discovery: there is nothing to search with: no v4, no v5 and no DNS list")
+		return c, errors.New("discovery: no source is configured: no v4, no v5 and no DNS list")
 	case (c.V4 || c.V5) && len(c.Conns) == 0:
 		return c, errors.New("discovery: Config.Conns is empty: v4 and v5 need a UDP socket")
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// TALKREQs at full speed through the kernel, of more sessions than the queue has shares: how
-// many pings of a node that we know are answered meanwhile, how many of ever new ones, and
-// what it does to the memory.
+// TestConformanceTalkAtFullSpeed sends TALKREQs at full speed through the kernel, from more
+// sessions than the queue has shares. It measures how many pings of a known node and of new nodes
+// are answered meanwhile, and the memory.
 func TestConformanceTalkAtFullSpeed(t *testing.T) {
 	conn := listenLoopback(t, "udp4", "127.0.0.1")
 	key := newKey(t)
@@ -92,10 +92,10 @@ func TestConformanceTalkAtFullSpeed(t *testing.T) {
 	}
 	over.Store(true)
 	total, after, st := <-sent, heap(), s.status()
-	t.Logf("%d TALKREQs in %v, %d packets read, dropped %v, %d refused; %d of %d pings answered, the longest in %v; %d of %d strangers met; heap %d KiB before, %d KiB after",
+	t.Logf("%d TALKREQs in %v, %d packets read, dropped %v, %d refused; %d of %d pings answered, the longest in %v; %d of %d strangers answered; heap %d KiB before, %d KiB after",
 		total, lasts, st.Packets, st.Dropped, st.TalksRefused, answered, pings, longest, met, strangers, before>>10, after>>10)
 	if answered < pings*9/10 || met < strangers*9/10 || after-before > 16<<20 {
-		t.Error("TALKREQs have stopped us, or made us grow")
+		t.Error("the flood of TALKREQs stops the node or makes its heap grow")
 	}
 	supervise.Send(system.Root, s.pid, &Leave{})
 	<-s.stopped

@@ -15,8 +15,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// Junk at full speed through the kernel: how much of it there is, how much of it is read,
-// how many pings from outside are answered meanwhile, and what it does to the memory.
+// TestConformanceJunkAtFullSpeed sends junk at full speed through the kernel. It measures how many
+// packets are sent and read, how many pings from outside are answered meanwhile, and the memory.
 func TestConformanceJunkAtFullSpeed(t *testing.T) {
 	key4 := newKey(t)
 	conn4 := listenLoopback(t, "udp4", "127.0.0.1")
@@ -57,7 +57,7 @@ func TestConformanceJunkAtFullSpeed(t *testing.T) {
 	go func() {
 		n := 0
 		for end := time.Now().Add(lasts); time.Now().Before(end); n++ {
-			// A refused write is a packet less.
+			// A failed write is one packet less.
 			_, _ = flooder.Write(kinds[n%len(kinds)])
 		}
 		sent <- n
@@ -78,7 +78,7 @@ func TestConformanceJunkAtFullSpeed(t *testing.T) {
 	t.Logf("%d packets of junk in %v, %d read, dropped %v; %d of %d pings answered; v4 %+v; %d found; heap %d KiB before, %d KiB after",
 		total, lasts, st.Packets, st.Dropped, answered, pings, st.V4, st.Sources[SourceV4].Found, before>>10, after>>10)
 	if answered == 0 || st.V4.Live != 1 || after-before > 16<<20 {
-		t.Error("junk has stopped us, or made us grow")
+		t.Error("the flood of junk stops the node or makes its heap grow")
 	}
 	supervise.Send(system.Root, s.pid, &Leave{})
 	<-s.stopped

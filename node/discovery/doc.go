@@ -1,6 +1,6 @@
-// Package discovery is the actor that finds nodes: by discovery v4 and v5.1 on the same
-// UDP port, and in DNS lists (EIP-1459). Packets, node tables and the node database are
-// those of go-ethereum's packages p2p/discover, p2p/dnsdisc and p2p/enode.
+// Package discovery contains the actor that finds nodes: by discovery v4 and v5.1 on the same UDP
+// port, and in DNS lists (EIP-1459). Packets, node tables and the node database are those of
+// go-ethereum's packages p2p/discover, p2p/dnsdisc and p2p/enode.
 //
 //	dialer, crawl ── Request, Resolve ──▶ discovery ── Candidate, Resolved ──▶ dialer, crawl
 //	                                      │ ▲
@@ -9,70 +9,70 @@
 //	                   short ones for opening, closing, records and searches
 //
 //	UDP socket ──▶ mux ─┬─▶ port ──▶ discover.UDPv4 ──▶ filter, lane ─┐
-//	            ▲       ├─▶ port ──▶ discover.UDPv5 ──▶ filter, lane ─┼─▶ mix ──▶ whoever asked
+//	            ▲       ├─▶ port ──▶ discover.UDPv5 ──▶ filter, lane ─┼─▶ mix ──▶ the requester
 //	            │       │   DNS ───▶ dnsdisc.Client ──▶ filter, lane ─┘
-//	            │       └─▶ Config.Sniff: what looks like STUN
+//	            │       └─▶ Config.Sniff: datagrams that look like STUN
 //	            │
 //	hole punching ── Line ──▶ discover.UDPv5 ── TALKREQ ──▶ Config.Talk
 //
-// # Who talks to whom
+// # Messages
 //
-// The node opens sockets and node database, spawns one actor from [Props] and supervises
-// it (permanent). Whoever wants nodes sends [Request] and gets as many [Candidate]s as it
-// asked for, in the order in which they are found. [Resolve] searches for one node's newest
-// record. [StatusRequest] says how it goes. [Leave] ends the actor.
+// The node opens the sockets and the node database, spawns one actor from [Props] and supervises it
+// (permanent). An actor that needs nodes sends [Request] and receives the requested number of
+// [Candidate]s, in the order in which they are found. [Resolve] searches for the newest record of
+// one node. [StatusRequest] requests a snapshot. [Leave] ends the actor.
 //
-// Hole punching uses the socket and v5 itself, without the actor's mailbox between: it asks
-// single nodes and sends datagrams by a [Line], answers TALKREQs by [TalkHandler]s, and gets
-// what Config.Sniff takes. The actor sets the line to its session when that is up and
-// clears it at the end, in its own turns, so that no incarnation sets it for another.
+// Hole punching uses the socket and v5 directly, without the actor's mailbox: through a [Line] it
+// sends requests to single nodes and sends datagrams, [TalkHandler]s answer TALKREQs, and
+// Config.Sniff receives STUN datagrams. The actor connects the line to its session when the session
+// is up, and disconnects it at the end, both in its own turns, so that no incarnation changes the
+// line of another.
 //
 // # Invariants
 //
-//   - The actor never waits: what blocks (opening and closing the library's transports,
-//     their iterators, records, searches, names) runs in goroutines that it started, whose
-//     panic is its crash.
-//   - Nobody gets more candidates than asked for, and nothing is searched for while nobody
-//     asks. What is owed outlives a crash.
-//   - Sources have their turn, one candidate each; one that has nothing is passed over, never
-//     waited for.
-//   - A source has at most laneDepth nodes on their way, and rests a little when all that it
-//     finds was found a moment ago.
+//   - The actor never waits. Blocking work (opening and closing the library's transports, their
+//     iterators, records, searches, names) runs in goroutines that it started. A panic there is a
+//     crash of the actor.
+//   - No requester receives more candidates than it requested, and no source is searched without a
+//     request. Outstanding requests survive a crash.
+//   - Sources take turns, one candidate each. A source without a candidate is skipped, never
+//     awaited.
+//   - At most laneDepth nodes of one source are pending. A source that finds only recently found
+//     nodes rests for a short time.
 //   - No network of addresses (/24, for IPv6 /48) has more than its share of the candidates.
-//   - A crash closes no socket: the mux stands outside the incarnations, and the next
-//     transports get ports of the same sockets.
-//   - What others send is bounded before the library sees it. Each protocol has two queues,
-//     for endpoints that we have written to and for strangers; both have a length, and a
-//     share and a turn for each endpoint: whoever floods us loses his own packets. Strangers
-//     have a rate besides (not on loopback), because each of their packets may cost a
-//     signature check, an entry in maps that the library prunes after ten minutes, and one
-//     in the node database, which forgets after a day. What looks like STUN has such a rate
-//     of its own.
-//   - TALKREQs are answered by 256 goroutines at most, and all beyond at once by nothing. The
-//     library stops for up to 0.4 s at a time when 1024 are being answered.
-//   - A socket that can't be read from is told to the operator. The library would go silent.
+//   - A crash closes no socket: the mux is shared by the incarnations, and the next transports get
+//     new ports on the same sockets.
+//   - Incoming packets are limited before the library processes them. Each protocol has two queues,
+//     one for endpoints to which this node has written and one for strangers. Both have a maximum
+//     length, and a share and a turn for each endpoint: an endpoint that floods the node loses its
+//     own packets. Strangers also have a rate limit (except on loopback), because each of their
+//     packets may cost a signature check, an entry in maps that the library prunes after ten
+//     minutes, and one in the node database, which expires after a day. Datagrams that look like
+//     STUN have a rate limit of their own.
+//   - At most 256 goroutines answer TALKREQs; further TALKREQs get an empty answer at once. The
+//     library blocks for up to 0.4 s at a time when 1024 are being answered.
+//   - The actor logs a socket that can't be read. The library would stop without a message.
 //
-// # What can't be caught
+// # Panics that can't be caught
 //
-// The library starts goroutines of its own: each transport has a reader, a loop for its
-// table and one for what it waits for, and short ones for each query. A panic in one of
-// them ends the process; no recover of ours runs there. What bounds this: packets that
-// are too short or too long, those from outside of NetRestrict and floods don't get there;
-// the library's decoders are fuzzed by their authors and are what most of the network
-// runs; and everything of ours (iterators, records, searches, what answers TALKREQs) runs
-// in goroutines of ours.
+// The library starts goroutines of its own: each transport has a reader, a loop for its table, one
+// for its pending queries, and short ones for each query. A panic in one of them ends the process,
+// because no recover of this package runs there. The risk is limited: packets that are too short or
+// too long, packets from outside of NetRestrict and floods do not reach those goroutines; the
+// library's authors fuzz its decoders, and most of the network runs them; and everything of this
+// package (iterators, records, searches, TALKREQ handlers) runs in goroutines of this package.
 //
-// Its tables have a data race of a few nanoseconds (go-ethereum issue 31460, open at
-// v1.17.10): a refresh that puts lost bootnodes back into the table doesn't wait for the
-// loop that picks the next one to ping. The race detector sees it.
+// Its tables have a data race of a few nanoseconds (go-ethereum issue 31460, open at v1.17.10): a
+// refresh that puts lost bootnodes back into the table doesn't wait for the loop that picks the
+// next node to ping. The race detector reports it.
 //
-// It also asks the time of pool.ntp.org when 32 of its queries in a row had no answer, to
-// warn of a wrong clock. Its log is ours at debug level.
+// After 32 unanswered queries in a row the library also asks pool.ntp.org for the time, to warn of
+// a wrong clock. Its log goes to this package's log at debug level.
 //
 // # Addresses
 //
-// The library tells [enode.LocalNode] what peers say of our UDP endpoint; ten of them in
-// five minutes, from different addresses, and the record has it, unless a static address was
-// set there. Its tables take at most two nodes of a bucket and ten in all from the same
-// /24; loopback and LAN addresses are exempt.
+// The library reports to [enode.LocalNode] the UDP endpoint at which peers see this node. After ten
+// such reports within five minutes, from different addresses, the endpoint is entered in the
+// record, unless a static address was set there. Its tables accept from one /24 at most two nodes
+// in a bucket and ten in all; loopback and LAN addresses are exempt.
 package discovery

@@ -11,8 +11,8 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// crowd is many nodes of v4 at addresses of one /24, all of one mind: they answer every ping,
-// and whoever asks them for nodes hears of them alone.
+// crowd is a group of colluding v4 nodes at addresses of one /24: they answer every ping, and to
+// every request for nodes they name only one another.
 type crowd struct {
 	s     *stage
 	ends  []*simEnd
@@ -73,8 +73,8 @@ func (c *crowd) answer(i int) {
 	}
 }
 
-// A thousand node IDs at addresses of one /24 get no more than a network's share of the
-// table and of the candidates, and the honest few are found.
+// TestEclipse: a thousand node IDs at addresses of one /24 get no more than a network's share of
+// the table and of the candidates, and the few honest nodes are found.
 func TestEclipse(t *testing.T) {
 	const ids = 1000
 	honest := []string{"20.1.0.1:30303", "30.2.0.1:30303", "40.3.0.1:30303", "50.4.0.1:30303"}
@@ -101,15 +101,15 @@ func TestEclipse(t *testing.T) {
 		}
 		st := s.status()
 		inTable := st.V4.Nodes - len(honest)
-		t.Logf("of %d IDs %d are in the table of %d; candidates: %d theirs, %d honest; refused %v", ids, inTable, st.V4.Nodes, counts[true], counts[false], st.Refused)
+		t.Logf("of %d IDs %d are in the table of %d; candidates: %d of the crowd, %d honest; refused %v", ids, inTable, st.V4.Nodes, counts[true], counts[false], st.Refused)
 		if inTable < 1 || inTable > 10 {
-			t.Errorf("%d of the crowd are in the table, want up to 10", inTable)
+			t.Errorf("%d nodes of the crowd are in the table, want 1 to 10", inTable)
 		}
 		if counts[true] == 0 || counts[true] > crowdShare {
-			t.Errorf("%d of the crowd became candidates, want up to %d", counts[true], crowdShare)
+			t.Errorf("%d nodes of the crowd became candidates, want 1 to %d", counts[true], crowdShare)
 		}
-		if counts[false] < len(honest) { // each comes again after 20 s at the latest
-			t.Errorf("%d honest candidates: they are not found any more", counts[false])
+		if counts[false] < len(honest) { // each is found again after at most 20 s
+			t.Errorf("%d honest candidates: they are no longer found", counts[false])
 		}
 	})
 }

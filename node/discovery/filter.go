@@ -9,38 +9,38 @@ import (
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
-// Why a node that was found is no candidate.
+// The reasons for refusing a node that was found.
 const (
 	RefusedSelf       = "self"
-	RefusedRepeated   = "repeated"    // found a moment ago, by whatever source
-	RefusedNoRecord   = "no record"   // it didn't give its record, which says what it is good for
+	RefusedRepeated   = "repeated"    // found recently, by any source
+	RefusedNoRecord   = "no record"   // it did not send its record, which is needed to judge it
 	RefusedNoTCP      = "no tcp"      // it accepts no connections
-	RefusedAddress    = "address"     // nobody can have that address
-	RefusedLocal      = "local"       // a LAN or loopback address, heard of by a public node
-	RefusedRestricted = "netrestrict" // an address that we don't talk to
-	RefusedUnwanted   = "unwanted"    // of no use to the running protocols
-	RefusedCrowded    = "crowded"     // too many of its network (/24, for IPv6 /48) in a short time
+	RefusedAddress    = "address"     // no host can have this address
+	RefusedLocal      = "local"       // a LAN or loopback address, learned by a public node
+	RefusedRestricted = "netrestrict" // an address outside of the allowed networks
+	RefusedUnwanted   = "unwanted"    // the running protocols can't use it
+	RefusedCrowded    = "crowded"     // too many candidates of its network (/24, for IPv6 /48) in a short time
 )
 
 const (
-	// repeatAfter is how long a node is not looked at again, up to twice that. In a small network walks find
-	// the same few all the time.
+	// repeatAfter is the minimum time before a node is considered again; it may take twice that. In
+	// a small network, walks find the same few nodes all the time.
 	repeatAfter = 10 * time.Second
 	repeatLimit = 4096
 
-	// crowdShare is how many candidates may come from one network within crowdSpan. The
-	// library's tables have such limits, but a walk yields whatever somebody answers.
+	// crowdShare is how many candidates may come from one network within crowdSpan. The library's
+	// tables have such limits, but a walk yields every node that a remote sends.
 	crowdShare = 10
 	crowdSpan  = 5 * time.Minute
 	crowdLimit = 4096
 )
 
-// filter decides which nodes are candidates.
+// filter decides which nodes become candidates.
 type filter struct {
 	self     enode.ID
 	restrict []netip.Prefix
-	address  func() netip.Addr             // our own, as our record says it; not valid: not known
-	want     func() func(*enode.Node) bool // what it gives may be nil
+	address  func() netip.Addr             // this node's address in its record; invalid: unknown
+	want     func() func(*enode.Node) bool // the predicate may be nil
 	lately   *recent[enode.ID]
 	crowds   crowds
 	refused  map[string]uint64
@@ -59,12 +59,11 @@ func newFilter(c Config) *filter {
 	}
 }
 
-// needsRecord says whether a node must be asked for its record before anything can be
-// said about it.
+// needsRecord reports whether a node must be asked for its record before it can be judged.
 func (f *filter) needsRecord(n *enode.Node) bool { return n.Seq() == 0 && f.want() != nil }
 
-// glance passes nodes that are worth a closer look.
-func (f *filter) glance(n *enode.Node, now time.Time) bool {
+// precheck refuses this node itself and nodes found recently. It returns true for the others.
+func (f *filter) precheck(n *enode.Node, now time.Time) bool {
 	switch {
 	case n.ID() == f.self:
 		return f.refuse(RefusedSelf)
@@ -75,7 +74,7 @@ func (f *filter) glance(n *enode.Node, now time.Time) bool {
 	return true
 }
 
-// pass passes candidates.
+// pass reports whether a node becomes a candidate.
 func (f *filter) pass(n *enode.Node, now time.Time) bool {
 	at, ok := n.TCPEndpoint()
 	ip := at.Addr().Unmap()
@@ -87,8 +86,8 @@ func (f *filter) pass(n *enode.Node, now time.Time) bool {
 	case !netaddr.Allowed(f.restrict, ip):
 		return f.refuse(RefusedRestricted)
 	case netaddr.Private(ip) && len(f.restrict) == 0 && netaddr.Public(f.address()):
-		// Sources are public. Who lives in the Internet would dial into his own LAN, or
-		// himself, because anybody said so.
+		// Discovery data is untrusted: a public node must not dial LAN or loopback addresses that
+		// strangers advertise.
 		return f.refuse(RefusedLocal)
 	case !f.wanted(n):
 		return f.refuse(RefusedUnwanted)
@@ -108,8 +107,8 @@ func (f *filter) refuse(cause string) bool {
 	return false
 }
 
-// crowds counts candidates by network, for crowdSpan. Local networks have no limit. With
-// more than crowdLimit networks the count begins anew.
+// crowds counts candidates by network, for crowdSpan. Local networks have no limit. With more than
+// crowdLimit networks, the count is reset.
 type crowds struct {
 	counts map[netip.Prefix]int
 	since  time.Time

@@ -9,7 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 )
 
-// nodeAt makes a node with a record; no port, no tcp entry.
+// nodeAt returns a node with a signed record. A tcp of 0 means no tcp entry.
 func nodeAt(t *testing.T, ip string, tcp uint16) *enode.Node {
 	t.Helper()
 	r := new(enr.Record)
@@ -47,26 +47,26 @@ func TestFilter(t *testing.T) {
 		tcp      uint16
 		own      string
 		restrict []netip.Prefix
-		want     string // the cause of the refusal
+		want     string // the expected cause of refusal
 	}{
 		{"public", "8.8.8.8", 30303, publicIP, nil, ""},
-		{"public, we not", "8.8.8.8", 30303, lanIP, nil, ""},
+		{"public, own address on a LAN", "8.8.8.8", 30303, lanIP, nil, ""},
 		{"public IPv6", "2a00:1450::1", 30303, publicIP, nil, ""},
 		{"no port", "8.8.8.8", 0, publicIP, nil, RefusedNoTCP},
 		{"multicast", "224.0.0.1", 30303, noIP, nil, RefusedNoTCP},
 		{"documentation", "192.0.2.1", 30303, noIP, nil, RefusedAddress},
 		{"broadcast", "255.255.255.255", 30303, noIP, nil, RefusedAddress},
-		{"loopback, we public", "127.0.0.1", 22, publicIP, nil, RefusedLocal},
-		{"loopback IPv6, we public", "::1", 22, publicIP, nil, RefusedLocal},
-		{"mapped loopback, we public", "::ffff:127.0.0.1", 22, publicIP, nil, RefusedLocal},
-		{"LAN, we public", "10.1.2.3", 22, publicIP, nil, RefusedLocal},
-		{"carrier-grade NAT, we public", "100.64.0.9", 30303, publicIP, nil, RefusedLocal},
-		{"carrier-grade NAT, we not", "100.64.0.9", 30303, lanIP, nil, ""},
+		{"loopback, own address public", "127.0.0.1", 22, publicIP, nil, RefusedLocal},
+		{"loopback IPv6, own address public", "::1", 22, publicIP, nil, RefusedLocal},
+		{"mapped loopback, own address public", "::ffff:127.0.0.1", 22, publicIP, nil, RefusedLocal},
+		{"LAN, own address public", "10.1.2.3", 22, publicIP, nil, RefusedLocal},
+		{"LAN, own address on a LAN", "192.168.0.8", 30303, lanIP, nil, ""},
+		{"loopback, own address unknown", "127.0.0.1", 30303, noIP, nil, ""},
+		{"LAN, own address public, but restricted to the LAN", "10.1.2.3", 30303, publicIP, prefixes("10.0.0.0/8"), ""},
+		{"carrier-grade NAT, own address public", "100.64.0.9", 30303, publicIP, nil, RefusedLocal},
+		{"carrier-grade NAT, own address on a LAN", "100.64.0.9", 30303, lanIP, nil, ""},
 		{"reserved", "240.0.0.1", 30303, publicIP, nil, RefusedAddress},
 		{"a LAN address in an IPv6 one", "64:ff9b::a01:203", 30303, publicIP, nil, RefusedAddress},
-		{"LAN, we too", "192.168.0.8", 30303, lanIP, nil, ""},
-		{"loopback, we nowhere", "127.0.0.1", 30303, noIP, nil, ""},
-		{"LAN, we public, but restricted to it", "10.1.2.3", 30303, publicIP, prefixes("10.0.0.0/8"), ""},
 		{"restricted", "8.8.8.8", 30303, publicIP, prefixes("10.0.0.0/8"), RefusedRestricted},
 		{"within", "8.8.8.8", 30303, publicIP, prefixes("10.0.0.0/8", "8.8.0.0/16"), ""},
 		{"unwanted", "8.8.4.4", 30303, publicIP, nil, RefusedUnwanted},
@@ -93,27 +93,27 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-func TestFilterGlance(t *testing.T) {
+func TestFilterPrecheck(t *testing.T) {
 	n := nodeAt(t, "8.8.8.8", 30303)
 	f := &filter{lately: newRecent[enode.ID](repeatAfter, repeatLimit), refused: map[string]uint64{}}
 	for _, step := range []struct {
 		after time.Duration
 		want  bool
 	}{{0, true}, {time.Second, false}, {2 * repeatAfter, true}} {
-		if got := f.glance(n, noon.Add(step.after)); got != step.want {
+		if got := f.precheck(n, noon.Add(step.after)); got != step.want {
 			t.Errorf("after %v: %v, want %v", step.after, got, step.want)
 		}
 	}
 	f.self = n.ID()
-	if f.glance(n, noon.Add(time.Hour)) || f.refused[RefusedSelf] != 1 || f.refused[RefusedRepeated] != 1 {
+	if f.precheck(n, noon.Add(time.Hour)) || f.refused[RefusedSelf] != 1 || f.refused[RefusedRepeated] != 1 {
 		t.Errorf("refusals %v, want one of each", f.refused)
 	}
 }
 
 func TestFilterNeedsRecord(t *testing.T) {
 	signed := nodeAt(t, "8.8.8.8", 30303)
-	heardOf := enode.NewV4(signed.Pubkey(), signed.IP(), 30303, 30303)
-	var choosy func(*enode.Node) bool // what the protocols want may change
+	unsigned := enode.NewV4(signed.Pubkey(), signed.IP(), 30303, 30303)
+	var choosy func(*enode.Node) bool // the wanted predicate may change
 	f := &filter{want: func() func(*enode.Node) bool { return choosy }}
 	for _, step := range []struct {
 		choosy, want bool
@@ -122,8 +122,8 @@ func TestFilterNeedsRecord(t *testing.T) {
 		if step.choosy {
 			choosy = func(*enode.Node) bool { return true }
 		}
-		if f.needsRecord(heardOf) != step.want || f.needsRecord(signed) || !f.wanted(signed) {
-			t.Error("a record is asked for where somebody wants to see it and it isn't there, and only then")
+		if f.needsRecord(unsigned) != step.want || f.needsRecord(signed) || !f.wanted(signed) {
+			t.Error("needsRecord is not true exactly for a node without record while there is a predicate")
 		}
 	}
 }
@@ -160,6 +160,6 @@ func TestCrowds(t *testing.T) {
 		c.admit(netip.AddrFrom4([4]byte{8, byte(i >> 8), byte(i), 1}), noon)
 	}
 	if len(c.counts) > crowdLimit {
-		t.Errorf("%d networks in memory", len(c.counts))
+		t.Errorf("%d networks in memory, want at most %d", len(c.counts), crowdLimit)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// flooder is a remote that keeps to no one-at-a-time.
+// flooder is a remote that sends many requests at the same time, unlike the library.
 type flooder struct {
 	t     *testing.T
 	codec *v5wire.Codec
@@ -33,17 +33,17 @@ func newFlooder(t *testing.T, conn discover.UDPConn, to *enode.Node) *flooder {
 	f.send(f.encode(ping, nil))
 	challenge, ok := f.receive().(*v5wire.Whoareyou)
 	if !ok {
-		t.Fatal("no challenge")
+		t.Fatal("the node sent no challenge")
 	}
 	challenge.Node = to
 	f.send(f.encode(ping, challenge))
 	if _, ok := f.receive().(*v5wire.Pong); !ok {
-		t.Fatal("no session")
+		t.Fatal("the node did not accept the session")
 	}
 	return f
 }
 
-// encode gives a packet that belongs to the session, or begins it.
+// encode returns a packet that belongs to the session or starts it.
 func (f *flooder) encode(p v5wire.Packet, challenge *v5wire.Whoareyou) []byte {
 	f.t.Helper()
 	b, _, err := f.codec.Encode(f.to.ID(), f.where.String(), p, challenge)

@@ -28,12 +28,12 @@ func (s *stage) flood(n int, next func(i int) ([]byte, netip.AddrPort)) {
 	}
 }
 
-// send lets one packet of junk come from an address.
+// send sends one packet of junk to the actor from an address.
 func (s *stage) send(from string) {
 	s.flood(1, func(int) ([]byte, netip.AddrPort) { return junk(100), netip.MustParseAddrPort(from) })
 }
 
-// strangerNo gives the i-th public address.
+// strangerNo returns the i-th public address.
 func strangerNo(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{8, byte(i >> 16), byte(i >> 8), byte(i)}), 30303)
 }
@@ -53,9 +53,9 @@ func junk(size int) []byte {
 	return b
 }
 
-// v4Signed makes a packet of v4 whose signature is right, which is what costs most to find
-// out, and whose type nobody knows. (A ping would have us ping back, and after 32 of
-// those without answer the library asks pool.ntp.org.)
+// v4Signed returns a v4 packet with a valid signature, which is the most expensive part to check,
+// and an unknown type. (A ping would make the node ping back, and after 32 unanswered queries the
+// library asks pool.ntp.org.)
 func v4Signed(t *testing.T) []byte {
 	t.Helper()
 	body := append([]byte{0x99}, junk(64)...)
@@ -67,7 +67,7 @@ func v4Signed(t *testing.T) []byte {
 	return append(crypto.Keccak256(signed), signed...)
 }
 
-// v5Unknown makes a packet of v5 whose sender we don't know, which we would answer with a
+// v5Unknown returns a v5 packet from an unknown sender, which the node would answer with a
 // challenge.
 func v5Unknown(t *testing.T, to *enode.LocalNode) []byte {
 	t.Helper()
@@ -82,8 +82,8 @@ func v5Unknown(t *testing.T, to *enode.LocalNode) []byte {
 	return b
 }
 
-// Junk and well-formed packets of ever new strangers, 60,000 in a minute, leave lookups
-// alone, and the memory.
+// TestFloodStopsNoLookup: 60,000 packets in a minute, junk and well-formed ones, always from new
+// strangers, affect neither lookups nor memory.
 func TestFloodStopsNoLookup(t *testing.T) {
 	const ticks, each = 600, 100
 	var v4, v5 *remote
@@ -110,18 +110,18 @@ func TestFloodStopsNoLookup(t *testing.T) {
 		if grown := after - before; grown > 16<<20 {
 			t.Errorf("the heap grew by %d KiB", grown>>10)
 		}
-		if meanwhile < 4 { // two nodes, each again after 20 s at the latest
-			t.Errorf("%d candidates in a minute, want 4 at least", meanwhile)
+		if meanwhile < 4 { // two nodes, each found again after at most 20 s
+			t.Errorf("%d candidates in a minute, want at least 4", meanwhile)
 		}
-		// Who doesn't answer is out of the table within that minute.
+		// A node that doesn't answer is removed from the table within that minute.
 		if st.V4.Live < 1 || st.V5.Live < 1 {
 			t.Errorf("live nodes: %d of v4, %d of v5", st.V4.Live, st.V5.Live)
 		}
 		if _, err := v4.v4.Ping(s.local.Node()); err != nil {
-			t.Errorf("a v4 node that knows us gets no answer: %v", err)
+			t.Errorf("a known v4 node gets no answer: %v", err)
 		}
 		if _, err := v5.v5.Ping(s.local.Node()); err != nil {
-			t.Errorf("a v5 node that knows us gets no answer: %v", err)
+			t.Errorf("a known v5 node gets no answer: %v", err)
 		}
 		if st.Dropped[DroppedSize] != ticks*each*2/5 || st.Dropped[DroppedStrangers] == 0 {
 			t.Errorf("dropped %v", st.Dropped)
@@ -129,8 +129,9 @@ func TestFloodStopsNoLookup(t *testing.T) {
 	})
 }
 
-// A packet from a public address that we had sent nothing to is proof that we are reached.
-func TestInboundIsTold(t *testing.T) {
+// TestInboundIsReported: a packet from a public address to which this node had sent nothing proves
+// that the node is reachable.
+func TestInboundIsReported(t *testing.T) {
 	perform(t, func(s *stage, c *Config) { c.V4, c.V5 = true, true }, func(s *stage) {
 		send := func(from string) {
 			s.send(from)
@@ -148,12 +149,12 @@ func TestInboundIsTold(t *testing.T) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if len(s.inbound) != 2 || s.inbound[0].Addr().String() != "8.8.8.1" || s.inbound[1].Addr().String() != "8.8.8.3" {
-			t.Errorf("told of %v, want 8.8.8.1 and 8.8.8.3", s.inbound)
+			t.Errorf("reported %v, want 8.8.8.1 and 8.8.8.3", s.inbound)
 		}
 	})
 }
 
-// An address that we have written to proves nothing.
+// TestInboundIsNotAnAnswer: a packet from an address to which this node has written proves nothing.
 func TestInboundIsNotAnAnswer(t *testing.T) {
 	perform(t, func(s *stage, c *Config) {
 		boot := s.addV4("8.8.8.8:30303")
@@ -165,12 +166,12 @@ func TestInboundIsNotAnAnswer(t *testing.T) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if len(s.inbound) != 0 {
-			t.Errorf("told of %v, which answered us", s.inbound)
+			t.Errorf("reported %v, which only answered", s.inbound)
 		}
 	})
 }
 
-// badConn fails to read a number of times.
+// badConn fails the first reads.
 type badConn struct {
 	*simEnd
 	mu   sync.Mutex
@@ -191,21 +192,21 @@ func (c *badConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	return c.simEnd.ReadFromUDPAddrPort(b)
 }
 
-// Reads that fail don't end it, also not with v5, and are told once.
+// TestSocketTrouble: failed reads do not stop the reader, also not with v5, and are logged once.
 func TestSocketTrouble(t *testing.T) {
 	var log logBook
 	perform(t, func(s *stage, c *Config) {
 		boot := s.addV5("10.0.0.5:30303")
 		c.V5, c.BootnodesV5, c.Logger = true, []*enode.Node{boot.node()}, log.logger()
-		c.Conns = []discover.UDPConn{&badConn{simEnd: c.Conns[0].(*simEnd), left: readPatience + 2}}
+		c.Conns = []discover.UDPConn{&badConn{simEnd: c.Conns[0].(*simEnd), left: readFailureLimit + 2}}
 	}, func(s *stage) {
 		s.ask(3)
 		s.candidates(3)
 		if st := s.status(); st.V5.Live != 1 {
 			t.Error("the bootnode's answers don't arrive")
 		}
-		if n := log.count("trouble with its socket"); n != 1 {
-			t.Errorf("told %d times, want once", n)
+		if n := log.count("discovery UDP socket error"); n != 1 {
+			t.Errorf("logged %d times, want once", n)
 		}
 	})
 }
@@ -217,13 +218,14 @@ func TestSocketClosedByOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		if n := log.count("the socket was closed"); n != 1 {
-			t.Errorf("told %d times, want once", n)
+		if n := log.count("the UDP socket was closed"); n != 1 {
+			t.Errorf("logged %d times, want once", n)
 		}
 	})
 }
 
-// Panics in what the configuration brought along are crashes of the actor, and it goes on.
+// TestPanicsAreRestarts: a panic in a callback of the configuration crashes the actor, which is
+// restarted.
 func TestPanicsAreRestarts(t *testing.T) {
 	var once sync.Once
 	crash := func() { once.Do(func() { panic("injected by the test") }) }
@@ -249,36 +251,36 @@ func TestPanicsAreRestarts(t *testing.T) {
 	}
 }
 
-// Leave ends everything soon, in the middle of lookups among nodes that don't answer.
+// TestLeaveIsSoon: Leave ends everything soon, even during lookups among nodes that don't answer.
 func TestLeaveIsSoon(t *testing.T) {
 	perform(t, func(s *stage, c *Config) {
 		c.V4, c.V5 = true, true
-		// Not more of them: after 32 queries without answer the library asks pool.ntp.org.
+		// No more than two: after 32 unanswered queries the library asks pool.ntp.org.
 		for i := range 2 {
-			ghost := enode.NewV4(&newKey(t).PublicKey, strangerNo(i).Addr().AsSlice(), 30303, 30303)
-			c.Bootnodes, c.BootnodesV5 = append(c.Bootnodes, ghost), append(c.BootnodesV5, ghost)
+			absent := enode.NewV4(&newKey(t).PublicKey, strangerNo(i).Addr().AsSlice(), 30303, 30303)
+			c.Bootnodes, c.BootnodesV5 = append(c.Bootnodes, absent), append(c.BootnodesV5, absent)
 		}
 	}, func(s *stage) {
 		s.ask(100)
-		time.Sleep(300 * time.Millisecond) // less than it takes to give one up
+		time.Sleep(300 * time.Millisecond) // less than the timeout of a query
 		at := time.Now()
 		s.root.Send(s.pid, &Leave{})
 		<-s.stopped
 		if took := time.Since(at); took > leaveTime {
-			t.Errorf("left after %v, want less than %v", took, leaveTime)
+			t.Errorf("stopped after %v, want at most %v", took, leaveTime)
 		} else {
-			t.Logf("left after %v", took)
+			t.Logf("stopped after %v", took)
 		}
 	})
 }
 
-// A plain stop closes the socket as well.
+// TestStopClosesTheSocket: a plain stop closes the socket, too.
 func TestStopClosesTheSocket(t *testing.T) {
 	perform(t, func(_ *stage, c *Config) { c.V4, c.V5 = true, true }, func(s *stage) {
 		s.root.Stop(s.pid)
 		<-s.stopped
 		if len(s.net.ends) != 0 {
-			t.Errorf("%d sockets are open", len(s.net.ends))
+			t.Errorf("%d sockets are still open", len(s.net.ends))
 		}
 	})
 }

@@ -6,34 +6,35 @@ import (
 )
 
 const (
-	// queueLen is how many packets of each class wait for one protocol. Together with
-	// maxPacket it bounds what a flood can make us hold.
+	// queueLen is how many packets of each class may wait for one protocol. Together with maxPacket
+	// it bounds the memory that a flood can occupy.
 	queueLen = 256
-	// queueShare is how many of them may come from one endpoint. The longest honest burst
-	// is an answer of five packets.
+	// queueShare is how many of them may come from one endpoint. The longest legitimate burst is an
+	// answer of five packets.
 	queueShare = 16
-	// knownRow is how many packets of endpoints that we have written to come in a row while
-	// strangers wait.
+	// knownRow is how many packets from known endpoints are taken in a row while strangers' packets
+	// wait. An endpoint is known if this node has written to it.
 	knownRow = 4
 )
 
-// packet is what came in one UDP datagram.
+// packet is the content of one UDP datagram.
 type packet struct {
 	data []byte
 	from netip.AddrPort
 }
 
-// inbox holds the packets that a protocol has not handled yet. Those from endpoints that
-// we have written to come before others, because among them are the answers that our
-// lookups wait for; strangers have a queue of their own, so that they can't crowd them
-// out. But not always: everybody is known whom we have answered once, and what he
-// floods us with must not keep others from becoming so.
+// inbox holds the packets that a protocol has not handled yet. Packets from known endpoints usually
+// come first, because they include the answers for which our lookups wait; strangers have a queue
+// of their own and can't displace them. The priority is not absolute: every endpoint that this node
+// once answered is known, and a flood from known endpoints must not prevent others from becoming
+// known.
 type inbox struct {
 	known, strangers queue
-	row              int // of known ones
+	row              int // known packets taken in a row
 }
 
-// push takes a copy of a packet. For want of room that is lost, or one of another sender.
+// push stores a copy of a packet. lost is true if this packet, or one of another sender, was
+// dropped for lack of room.
 func (b *inbox) push(data []byte, from netip.AddrPort, known bool) (lost bool) {
 	if known {
 		return b.known.push(data, from)
@@ -41,7 +42,7 @@ func (b *inbox) push(data []byte, from netip.AddrPort, known bool) (lost bool) {
 	return b.strangers.push(data, from)
 }
 
-// pop gives the next packet.
+// pop returns the next packet. The second result is false if there is none.
 func (b *inbox) pop() (packet, bool) {
 	if b.row < knownRow || len(b.strangers.turn) == 0 {
 		if p, ok := b.known.pop(); ok {
@@ -53,12 +54,12 @@ func (b *inbox) pop() (packet, bool) {
 	return b.strangers.pop()
 }
 
-// queue gives senders their turn, one packet each. When it is full, he loses one who has
-// most waiting.
+// queue serves senders in turn, one packet each. When it is full, it drops a packet of the sender
+// with the most packets.
 type queue struct {
-	waiting map[netip.AddrPort][][]byte // by sender, nobody without
-	turn    []netip.AddrPort            // all senders
-	total   int                         // packets
+	waiting map[netip.AddrPort][][]byte // by sender; no entry is empty
+	turn    []netip.AddrPort            // all senders with packets, in order
+	total   int                         // number of packets
 }
 
 func (q *queue) push(data []byte, from netip.AddrPort) (lost bool) {
@@ -82,7 +83,8 @@ func (q *queue) push(data []byte, from netip.AddrPort) (lost bool) {
 	return lost
 }
 
-// makeRoom drops the last packet of the sender who has most, if he has more than that.
+// makeRoom drops the last packet of the sender with the most packets, if it has more than the given
+// number.
 func (q *queue) makeRoom(than int) bool {
 	var most netip.AddrPort
 	for from, packets := range q.waiting {
@@ -91,7 +93,7 @@ func (q *queue) makeRoom(than int) bool {
 		}
 	}
 	packets, ok := q.waiting[most]
-	if ok { // and one stays, so that his turn does
+	if ok { // at least one packet stays, so the sender keeps its turn
 		q.waiting[most] = packets[:len(packets)-1]
 		q.total--
 	}

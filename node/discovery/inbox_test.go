@@ -12,7 +12,7 @@ func endpointNo(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{1, 2, byte(i >> 8), byte(i)}), 30303)
 }
 
-// arrive pushes a packet of each of these senders.
+// arrive pushes one packet of each of these senders and returns how many packets were lost.
 func arrive(b *inbox, known bool, senders ...int) (lost int) {
 	for _, i := range senders {
 		if b.push(fmt.Appendf(nil, "%d", i), endpointNo(i), known) {
@@ -22,17 +22,17 @@ func arrive(b *inbox, known bool, senders ...int) (lost int) {
 	return lost
 }
 
-// inOrder takes n packets out, and gives their senders.
+// inOrder pops n packets and returns their senders.
 func inOrder(t *testing.T, b *inbox, n int) (senders []int) {
 	t.Helper()
 	for len(senders) < n {
 		p, ok := b.pop()
 		if !ok {
-			t.Fatalf("%v came out, want %d", senders, n)
+			t.Fatalf("popped packets of %v, want %d packets", senders, n)
 		}
 		i, err := strconv.Atoi(string(p.data))
 		if err != nil || endpointNo(i) != p.from {
-			t.Fatalf("%q is of %v", p.data, p.from)
+			t.Fatalf("packet %q has the sender %v", p.data, p.from)
 		}
 		senders = append(senders, i)
 	}
@@ -44,12 +44,12 @@ func empty(t *testing.T, b *inbox) {
 	p, ok := b.pop()
 	for _, q := range []*queue{&b.known, &b.strangers} {
 		if ok || len(q.waiting) != 0 || len(q.turn) != 0 || q.total != 0 {
-			t.Errorf("the inbox gives %q of %v, and has %d packets of %v", p.data, p.from, q.total, q.turn)
+			t.Errorf("pop returns %q of %v, and the queue has %d packets of %v", p.data, p.from, q.total, q.turn)
 		}
 	}
 }
 
-// bySender says how often each sender comes in a list.
+// bySender counts the senders in a list.
 func bySender(senders []int) map[int]int {
 	of := map[int]int{}
 	for _, i := range senders {
@@ -58,29 +58,30 @@ func bySender(senders []int) map[int]int {
 	return of
 }
 
-// Senders have their turn, and known ones come before strangers as a rule.
+// TestInboxOrder: senders take turns, and known ones usually come before strangers.
 func TestInboxOrder(t *testing.T) {
 	var b inbox
 	arrive(&b, false, 100, 100, 100, 101)
 	arrive(&b, true, 1, 1, 1, 2, 3, 3, 1)
 	if got, want := inOrder(t, &b, 11), []int{1, 2, 3, 1, 100, 3, 1, 1, 101, 100, 100}; !slices.Equal(got, want) {
-		t.Errorf("in the order %v, want %v", got, want)
+		t.Errorf("order %v, want %v", got, want)
 	}
 	empty(t, &b)
 	data := []byte("1")
 	b.push(data, endpointNo(1), true)
-	data[0] = '2' // the socket's buffer is used again
+	data[0] = '2' // the socket's buffer is reused
 	inOrder(t, &b, 1)
 	empty(t, &b)
 }
 
-// Nobody has more than his share, and those who have most lose it to those who have less.
+// TestInboxIsFair: no sender has more than its share, and the senders with the most packets lose
+// packets to those with fewer.
 func TestInboxIsFair(t *testing.T) {
 	const share, crowd = queueShare, queueLen / queueShare
 	for _, known := range []bool{false, true} {
 		var b inbox
 		if lost := arrive(&b, known, make([]int, 1000)...); lost != 1000-share {
-			t.Errorf("known %v: one sender has %d places, want %d", known, 1000-lost, share)
+			t.Errorf("known %v: one sender has %d packets, want %d", known, 1000-lost, share)
 		}
 		for i := 1; i < crowd; i++ {
 			if lost := arrive(&b, known, slices.Repeat([]int{i}, share)...); lost != 0 {
@@ -88,32 +89,33 @@ func TestInboxIsFair(t *testing.T) {
 			}
 		}
 		if lost := arrive(&b, known, slices.Repeat([]int{1000}, share)...); lost != share {
-			t.Errorf("known %v: %d packets lost for %d more than there is room", known, lost, share)
+			t.Errorf("known %v: %d packets lost, want %d", known, lost, share)
 		}
 		if lost := arrive(&b, !known, 2000); lost != 0 {
-			t.Errorf("known %v: one of the other class is lost", known)
+			t.Errorf("known %v: a packet of the other class is lost", known)
 		}
 		of := bySender(inOrder(t, &b, queueLen+1))
 		for i := range crowd {
 			if of[i] < share-2 {
-				t.Errorf("known %v: sender %d had %d, want about the same for all: %v", known, i, of[i], of)
+				t.Errorf("known %v: sender %d had %d packets, want about the same number for all: %v", known, i, of[i], of)
 			}
 		}
 		if of[1000] < share-2 || of[2000] != 1 {
-			t.Errorf("known %v: the last ones had %d and %d", known, of[1000], of[2000])
+			t.Errorf("known %v: the last two senders had %d and %d packets", known, of[1000], of[2000])
 		}
 		empty(t, &b)
 	}
 }
 
-// When everybody has but one packet waiting, there is room for nobody else.
+// TestInboxIsBounded: if the queue is full and every sender has only one packet, a new sender gets
+// no room.
 func TestInboxIsBounded(t *testing.T) {
 	var b inbox
 	for i := range 1000 {
 		arrive(&b, false, i)
 	}
 	if got := inOrder(t, &b, queueLen); got[0] != 0 || got[queueLen-1] != queueLen-1 {
-		t.Errorf("from %d to %d, want the first ones", got[0], got[queueLen-1])
+		t.Errorf("senders %d to %d, want the first ones", got[0], got[queueLen-1])
 	}
 	empty(t, &b)
 }

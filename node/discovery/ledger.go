@@ -6,8 +6,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// ledger keeps account of who has asked for how many candidates. It outlives the actor's
-// incarnations, so that nobody waits in vain.
+// ledger records how many candidates each requester still expects. It survives restarts of the
+// actor, so that no request is lost.
 type ledger struct {
 	accounts []*account
 	turn     int
@@ -18,8 +18,8 @@ type account struct {
 	owed int
 }
 
-// ask adds to what is owed to somebody, or withdraws it with n of zero or less. It says
-// whether the account was opened for this.
+// ask adds n to the requester's balance. With n of zero or less it clears the balance. opened is
+// true if this call created the account.
 func (l *ledger) ask(to *actor.PID, n int) (opened bool) {
 	if n <= 0 {
 		l.forget(to)
@@ -38,7 +38,8 @@ func (l *ledger) forget(to *actor.PID) {
 	l.accounts = slices.DeleteFunc(l.accounts, func(a *account) bool { return a.to.Equal(to) })
 }
 
-// pay says who gets the next candidate, nil if nobody wants one: all have their turn.
+// pay returns the receiver of the next candidate, nil if none is expected. The receivers take
+// turns.
 func (l *ledger) pay() *actor.PID {
 	if len(l.accounts) == 0 {
 		return nil
@@ -51,7 +52,7 @@ func (l *ledger) pay() *actor.PID {
 	return a.to
 }
 
-// owed is what all together want.
+// owed returns the number of candidates that all requesters together still expect.
 func (l *ledger) owed() (sum int) {
 	for _, a := range l.accounts {
 		sum += a.owed

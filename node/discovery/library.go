@@ -11,11 +11,11 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// libraryLog gives go-ethereum's library a log of its own kind. Everything in it is detail
-// to us: what it warns of is mostly what strangers send.
+// libraryLog returns a logger for go-ethereum's library. All its records are demoted to debug
+// level: its warnings are mostly about packets from strangers.
 func libraryLog(l *slog.Logger) log.Logger { return log.NewLogger(demoted{l.Handler()}) }
 
-// demoted passes records on at debug level at most.
+// demoted is a handler that passes records on at debug level at most.
 type demoted struct{ inner slog.Handler }
 
 func (d demoted) Enabled(ctx context.Context, level slog.Level) bool {
@@ -31,9 +31,9 @@ func (d demoted) WithAttrs(attrs []slog.Attr) slog.Handler { return demoted{d.in
 
 func (d demoted) WithGroup(name string) slog.Handler { return demoted{d.inner.WithGroup(name)} }
 
-// libraryClock has the library check its tables, and give up queries of v5, by our clock.
-// For that it uses Now and AfterFunc alone. What else it does by time goes by the
-// system's clock.
+// libraryClock makes the library use our clock for checking its tables and for the timeouts of v5
+// queries. The library uses only Now and AfterFunc for that, and the system clock for everything
+// else.
 type libraryClock struct {
 	mclock.System
 	clock supervise.Clock
@@ -42,7 +42,7 @@ type libraryClock struct {
 
 func newLibraryClock(c supervise.Clock) libraryClock { return libraryClock{clock: c, start: c.Now()} }
 
-// Now implements mclock.Clock. Zero would mean to the library that something never was.
+// Now implements mclock.Clock. It never returns zero, which the library takes for "never".
 func (c libraryClock) Now() mclock.AbsTime {
 	return mclock.AbsTime(time.Hour + c.clock.Now().Sub(c.start))
 }

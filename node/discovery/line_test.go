@@ -19,13 +19,13 @@ import (
 
 const talk = "talk/1"
 
-// at gives a node as somebody has it who knows of another endpoint than its record.
+// at returns the remote as a node at another endpoint than the one in its record.
 func (r *remote) at(where string) *enode.Node {
 	ap := netip.MustParseAddrPort(where)
 	return enode.NewV4(r.node().Pubkey(), ap.Addr().AsSlice(), 0, int(ap.Port()))
 }
 
-// onLine performs with a line to a v5 that is up and knows nobody.
+// onLine runs f with a line to a v5 that is up and has an empty table.
 func onLine(t *testing.T, edit func(*stage, *Config), f func(*stage, *Line)) {
 	t.Helper()
 	line := NewLine()
@@ -38,8 +38,8 @@ func onLine(t *testing.T, edit func(*stage, *Config), f func(*stage, *Line)) {
 	})
 }
 
-// Both sides talk, each to an endpoint that the other's record doesn't have: the session,
-// its handshake included, is where the asker says.
+// TestLineTalks: both sides talk, each to an endpoint that differs from the other's record. The
+// session, including its handshake, uses the endpoint that the requester names.
 func TestLineTalks(t *testing.T) {
 	const seenAs = "8.8.4.4:4000"
 	type call struct {
@@ -68,19 +68,19 @@ func TestLineTalks(t *testing.T) {
 		answer, err := line.Talk(to, talk, []byte("there"))
 		if got := <-calls; err != nil || string(answer) != "they heard there" ||
 			got != (call{s.local.ID(), netip.MustParseAddrPort(seenAs), "there"}) {
-			t.Errorf("the remote was told %v and answered %q, %v", got, answer, err)
+			t.Errorf("the remote received %v and answered %q, %v", got, answer, err)
 		}
 		if answer, err := line.Talk(to, "other/1", []byte("there")); err != nil || len(answer) != 0 {
-			t.Errorf("of another protocol: %q, %v; want an empty answer", answer, err)
+			t.Errorf("another protocol: %q, %v; want an empty answer", answer, err)
 		}
 		us := &remote{local: s.local}
 		answer, err = r.v5.TalkRequest(us.at(seenAs), talk, []byte("back"))
 		if got := <-calls; err != nil || string(answer) != "we heard back" ||
 			got != (call{r.local.ID(), netip.MustParseAddrPort("8.8.8.9:5000"), "back"}) {
-			t.Errorf("we were told %v and answered %q, %v", got, answer, err)
+			t.Errorf("the node received %v and answered %q, %v", got, answer, err)
 		}
 		if observed, err := line.Ping(to); err != nil || observed != netip.MustParseAddrPort(seenAs) {
-			t.Errorf("seen at %v, %v; want %s", observed, err, seenAs)
+			t.Errorf("observed endpoint %v, %v; want %s", observed, err, seenAs)
 		}
 		if record, err := line.Record(to); err != nil || !bytes.Equal(record.Record().Signature(), r.node().Record().Signature()) {
 			t.Errorf("record %v, %v; want %v", record, err, r.node())
@@ -88,7 +88,8 @@ func TestLineTalks(t *testing.T) {
 	})
 }
 
-// The handshake is also where the asker says if the other side begins.
+// TestLineIsCalledFirst: the handshake also uses the endpoint that the requester names if the other
+// side begins.
 func TestLineIsCalledFirst(t *testing.T) {
 	const seenAs = "8.8.4.4:4000"
 	var r *remote
@@ -102,12 +103,13 @@ func TestLineIsCalledFirst(t *testing.T) {
 			t.Errorf("answer %q, %v", answer, err)
 		}
 		if n := line.Known(r.local.ID()); n == nil || n.Seq() != r.node().Seq() {
-			t.Errorf("after the handshake %v is known, want %v", n, r.node())
+			t.Errorf("Known after the handshake: %v, want %v", n, r.node())
 		}
 	})
 }
 
-// A node that we learn of is given to a third who asks, and a newer record replaces it.
+// TestLineLearns: a node added by Learn is returned to a third node that asks, and a newer record
+// replaces the old one.
 func TestLineLearns(t *testing.T) {
 	var third *remote
 	onLine(t, func(s *stage, c *Config) {
@@ -115,19 +117,19 @@ func TestLineLearns(t *testing.T) {
 	}, func(s *stage, line *Line) {
 		r := s.addV5("9.9.9.9:30303")
 		if line.Known(r.local.ID()) != nil {
-			t.Fatal("known before")
+			t.Fatal("the node is known before Learn")
 		}
 		line.Learn(r.at("9.9.9.9:30303"))
 		if line.Known(r.local.ID()) != nil {
-			t.Error("a node without a signed record was taken")
+			t.Error("Learn accepted a node without a signed record")
 		}
 		line.Learn(r.node())
 		found, err := third.v5.Findnode(s.local.Node(), []uint{uint(enode.LogDist(s.local.ID(), r.local.ID()))})
 		if err != nil || !slices.ContainsFunc(found, func(n *enode.Node) bool { return n.ID() == r.local.ID() }) {
-			t.Errorf("a third finds %v, %v; want %v", found, err, r.node())
+			t.Errorf("a third node finds %v, %v; want %v", found, err, r.node())
 		}
 		if all := line.Neighbours(); len(all) == 0 || all[0].ID() != r.local.ID() {
-			t.Errorf("neighbours %v, want first who is live: %v", all, r.node())
+			t.Errorf("neighbours %v, want the live node %v first", all, r.node())
 		}
 		record := r.node().Record() // a copy
 		record.Set(enr.UDP(30304))
@@ -140,12 +142,12 @@ func TestLineLearns(t *testing.T) {
 		}
 		line.Learn(renewed)
 		if n := line.Known(r.local.ID()); n == nil || n.UDP() != 30304 {
-			t.Errorf("known is %v, want the new record %v", n, renewed)
+			t.Errorf("Known returns %v, want the new record %v", n, renewed)
 		}
 	})
 }
 
-// Nothing is sent, and nobody waits, where nothing can come of it.
+// TestLineRefuses: a request that can't succeed fails at once, and nothing is sent.
 func TestLineRefuses(t *testing.T) {
 	var r, outside *remote
 	onLine(t, func(s *stage, c *Config) {
@@ -168,7 +170,7 @@ func TestLineRefuses(t *testing.T) {
 			}
 		}
 		if n := line.Known(outside.local.ID()); n != nil {
-			t.Errorf("learned of %v", n)
+			t.Errorf("Learn accepted %v", n)
 		}
 		if err := line.Send(netip.MustParseAddrPort("9.9.9.9:1"), []byte("x")); err == nil || !strings.Contains(err.Error(), "networks") {
 			t.Errorf("sent outside of NetRestrict: %v", err)
@@ -183,8 +185,8 @@ func TestLineRefuses(t *testing.T) {
 	})
 }
 
-// Before, between and after the incarnations there are errors at once; a call that is under
-// way when the session ends has one too, and the next session serves the same line.
+// TestLineWhileDown: before, between and after the incarnations the methods fail at once; a call
+// that is running when the session ends fails, too, and the next session serves the same line.
 func TestLineWhileDown(t *testing.T) {
 	var (
 		line = NewLine()
@@ -210,14 +212,14 @@ func TestLineWhileDown(t *testing.T) {
 		c.V5, c.Line = true, line
 	}, func(s *stage) {
 		time.Sleep(time.Second)
-		nobody := enode.NewV4(&newKey(t).PublicKey, net.IPv4(8, 8, 8, 7), 0, 1)
+		absent := enode.NewV4(&newKey(t).PublicKey, net.IPv4(8, 8, 8, 7), 0, 1)
 		ended := make(chan error)
-		go func() { _, err := line.Talk(nobody, talk, nil); ended <- err }()
+		go func() { _, err := line.Talk(absent, talk, nil); ended <- err }()
 		time.Sleep(100 * time.Millisecond)
 		start := time.Now()
 		s.root.Send(s.pid, &supervise.Inject{})
 		if err := <-ended; err == nil {
-			t.Error("a call to nobody is answered")
+			t.Error("a call to a nonexistent node is answered")
 		} else if took := time.Since(start); took > time.Second {
 			t.Errorf("the call ended %v after the crash: %v", took, err)
 		}
@@ -225,11 +227,11 @@ func TestLineWhileDown(t *testing.T) {
 		if _, err := line.Ping(r.node()); err != nil || s.restarts() != 1 {
 			t.Errorf("after %d restarts: %v", s.restarts(), err)
 		}
-		go func() { _, err := line.Talk(nobody, talk, nil); ended <- err }()
+		go func() { _, err := line.Talk(absent, talk, nil); ended <- err }()
 		time.Sleep(100 * time.Millisecond)
 		s.root.Send(s.pid, &Leave{})
 		if err := <-ended; !errors.Is(err, ErrDown) {
-			t.Errorf("a call that was cut off: %v", err)
+			t.Errorf("a call during Leave: %v, want ErrDown", err)
 		}
 		<-s.stopped
 		down("after")

@@ -7,18 +7,18 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/dnsdisc"
 )
 
-// listPatience is how many queries in a row must fail before we speak of it: single
+// listFailureLimit is how many queries in a row must fail before a warning is logged: single
 // entries of public lists are missing at times.
-const listPatience = 5
+const listFailureLimit = 5
 
-// lists is the resolver for DNS node lists, and knows how it goes: the library tells
-// nobody that it reads nothing.
+// lists is the resolver for DNS node lists. It records failures, because the library does not
+// report that it reads nothing.
 type lists struct {
 	inner dnsdisc.Resolver
-	tell  func(any) // sends to the actor
+	send  func(any) // sends to the actor
 
 	mu      sync.Mutex
-	row     int // failures without a success between them
+	row     int // failures since the last success
 	failed  uint64
 	lastErr string
 }
@@ -27,7 +27,7 @@ type lists struct {
 func (l *lists) LookupTXT(ctx context.Context, domain string) ([]string, error) {
 	texts, err := l.inner.LookupTXT(ctx, domain)
 	if ctx.Err() == context.Canceled {
-		return texts, err // we are stopping
+		return texts, err // the actor is stopping
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,13 +37,13 @@ func (l *lists) LookupTXT(ctx context.Context, domain string) ([]string, error) 
 	}
 	l.failed++
 	l.lastErr = err.Error()
-	if l.row++; l.row == listPatience {
-		l.tell(&unlisted{domain: domain, err: err})
+	if l.row++; l.row == listFailureLimit {
+		l.send(&listFailed{domain: domain, err: err})
 	}
 	return texts, err
 }
 
-func (l *lists) trouble() (failed uint64, lastErr string) {
+func (l *lists) failures() (failed uint64, lastErr string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed, l.lastErr

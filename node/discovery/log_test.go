@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// logBook keeps the log from level Info on.
+// logBook records the log from level Info on.
 type logBook struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -21,7 +21,7 @@ func (l *logBook) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
-// count says how many lines have these words.
+// count returns how often the words occur in the log.
 func (l *logBook) count(words string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// listenLoopback opens a UDP socket of the kernel's.
+// listenLoopback opens a UDP socket of the kernel.
 func listenLoopback(t *testing.T, network, ip string) *net.UDPConn {
 	t.Helper()
 	conn, err := net.ListenUDP(network, &net.UDPAddr{IP: net.ParseIP(ip)})
@@ -24,8 +24,8 @@ func listenLoopback(t *testing.T, network, ip string) *net.UDPConn {
 	return conn
 }
 
-// On real sockets, ours for IPv4 and IPv6 at once: we find a v4 and a v5 node of
-// go-ethereum, they find us, and after a crash we answer at the same port.
+// TestLoopback uses real sockets; the node's socket serves IPv4 and IPv6. The node finds a v4 and a
+// v5 node of go-ethereum, they find it, and after a crash it answers at the same port.
 func TestLoopback(t *testing.T) {
 	var (
 		key4, key5   = newKey(t), newKey(t)
@@ -86,7 +86,7 @@ func TestLoopback(t *testing.T) {
 	}
 	system.Root.Send(s.pid, &supervise.Inject{})
 	<-restarted
-	// Each try takes half a second, so that this is a minute at the least.
+	// Each try takes half a second, so 120 tries take at least a minute.
 	answered := func(ping func() error) bool {
 		return slices.ContainsFunc(make([]int, 120), func(int) bool { return ping() == nil })
 	}
@@ -103,13 +103,14 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// A node that starts without bootnodes finds those that the database has of its last run.
+// TestDatabaseOutlives: a node that starts without bootnodes finds the nodes that the database
+// contains from its last run.
 func TestDatabaseOutlives(t *testing.T) {
 	perform(t, func(s *stage, c *Config) {
 		boot := s.addV4("10.0.0.4:30303")
 		c.V4, c.Bootnodes = true, []*enode.Node{boot.node()}
 	}, func(s *stage) {
-		time.Sleep(10 * time.Minute) // a node is kept once it has answered for a while
+		time.Sleep(10 * time.Minute) // the database keeps a node once it has answered for a while
 		s.root.Send(s.pid, &Leave{})
 		<-s.stopped
 

@@ -6,7 +6,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The database lets one goroutine linger for a second after Close.
+// The database has a goroutine that ends one second after Close.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain"))
 }

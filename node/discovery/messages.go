@@ -9,54 +9,53 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// This file is the whole vocabulary of the actor, by sender.
+// This file contains all messages of the actor, grouped by sender.
 
-// MaxCredit is how many candidates one receiver may have outstanding.
+// MaxCredit is the maximum number of outstanding candidates of one receiver.
 const MaxCredit = 1024
 
-// From whoever wants nodes: the dialer, a crawl.
+// From actors that need nodes: the dialer, a crawl.
 
-// Request asks for N more nodes, on top of those that were asked for before and have not
-// come yet. To gets them one by one as they are found, as *[Candidate], and never more
-// than were asked for. Beyond [MaxCredit] outstanding ones the rest of N is ignored. With
-// an N of zero or less, what is outstanding is withdrawn: an actor that was restarted
-// begins with that. What To had asked for is also forgotten when it stops. Searching goes
-// on only while something is outstanding.
+// Request requests N more nodes, in addition to earlier requests that are still outstanding. To
+// receives them one by one as they are found, as *[Candidate], and never more than requested. The
+// part of N beyond [MaxCredit] outstanding candidates is ignored. An N of zero or less withdraws
+// all outstanding requests; a restarted actor begins with that. The requests of To are also
+// forgotten when it stops. Searches run only while candidates are outstanding.
 type Request struct {
 	supervise.Late
 	N  int
 	To *actor.PID
 }
 
-// Resolve asks for the newest record of a node that is known by its public key, with an
-// old address or none. The network is searched if need be, which takes seconds. To gets
-// one *[Resolved] for each Resolve, whatever happens.
+// Resolve requests the newest record of a node whose public key is known, with an old address or
+// none. If necessary the network is searched, which takes seconds. To receives exactly one
+// *[Resolved] for each Resolve.
 type Resolve struct {
 	supervise.Late
 	Node *enode.Node
 	To   *actor.PID
 }
 
-// StatusRequest asks for a *[Status], which comes as the response.
+// StatusRequest requests a *[Status], which is sent as the response.
 type StatusRequest struct{ supervise.Late }
 
-// Leave ends the actor: it closes the sockets and stops when the library's goroutines
-// have ended, or after leaveTime. To be sent in place of a stop, which waits for nothing:
-// until they have ended they may still use the node database.
+// Leave ends the actor: it closes the sockets, and stops when the library's goroutines have ended
+// or after leaveTime. Send it instead of a stop, which does not wait: until those goroutines have
+// ended they may still use the node database.
 type Leave struct{ supervise.Late }
 
-// To whoever asked.
+// To the requester.
 
-// Candidate is a node that passed the filter, in answer to a [Request]. It may have been
-// given before: whether to dial it is the receiver's business.
+// Candidate is a node that passed the filter, in answer to a [Request]. It may have been sent
+// before; the receiver decides whether to dial it.
 type Candidate struct {
 	supervise.Late
 	Node   *enode.Node
 	Source string // SourceV4, SourceV5 or SourceDNS
 }
 
-// Resolved answers [Resolve]. Node is the newest record that was found, or nil if there is
-// none that is newer or has an address where the asker's had none.
+// Resolved answers [Resolve]. Node is the newest record that was found. It is nil if no record was
+// found that is newer than the requester's or adds a missing address.
 type Resolved struct {
 	supervise.Late
 	ID   enode.ID
@@ -70,11 +69,11 @@ const (
 	SourceDNS = "dns"
 )
 
-// From the actor's own goroutines. Those of an earlier incarnation are recognised by
-// their session.
+// From the actor's own goroutines. A message of an earlier incarnation is recognised by its
+// session.
 
-// opened says that the transports are up, or why not; which bootnodes they have to do
-// without; and whether it may help to look up their names again.
+// opened reports that the transports are up, or the error; the bootnodes that are missing; and
+// whether another lookup of their names may help.
 type opened struct {
 	supervise.Late
 	session   *session
@@ -83,13 +82,13 @@ type opened struct {
 	lookAgain bool
 }
 
-// reopen is the actor's timer to itself: bootnodes were missing, look again.
+// reopen is sent by the actor's timer: look up the missing bootnodes again.
 type reopen struct {
 	supervise.Late
 	session *session
 }
 
-// yielded is the next node of a source, which waits for credit now.
+// yielded is the next node of a source. The source now waits for credit.
 type yielded struct {
 	supervise.Late
 	session *session
@@ -97,18 +96,18 @@ type yielded struct {
 	node    *enode.Node
 }
 
-// rested is the actor's timer to itself: a source may search again.
+// rested is sent by the actor's timer: a source may search again.
 type rested struct{ supervise.Late }
 
-// exhausted says that a source has come to an end, which none does by itself.
+// exhausted reports that a source ended, which none does while its session is open.
 type exhausted struct {
 	supervise.Late
 	session *session
 	lane    *lane
 }
 
-// learned is a node of the v4 walk with the record that it was asked for; nil: it didn't
-// give any.
+// learned is a node of the v4 walk with the record that it sent on request; node is nil if it sent
+// none.
 type learned struct {
 	supervise.Late
 	session *session
@@ -116,7 +115,7 @@ type learned struct {
 	node    *enode.Node
 }
 
-// resolved is the end of a search for Resolve.
+// resolved reports the end of a search for Resolve.
 type resolved struct {
 	supervise.Late
 	session *session
@@ -124,29 +123,29 @@ type resolved struct {
 	to      *actor.PID
 }
 
-// reached says that a packet came from a public address that we had sent nothing to.
+// reached reports a packet from a public address to which this node had sent nothing.
 type reached struct {
 	supervise.Late
 	from netip.AddrPort
 }
 
-// deaf says that a socket can't be read from.
-type deaf struct {
+// socketFailed reports a socket error.
+type socketFailed struct {
 	supervise.Late
 	socket string
 	err    error
-	final  bool // somebody closed it
+	final  bool // the socket was closed by other code
 }
 
-// unlisted says that a DNS list can't be read, for the first time or again after it could.
-type unlisted struct {
+// listFailed reports that a DNS list can't be read, for the first time or since the last success.
+type listFailed struct {
 	supervise.Late
 	domain string
 	err    error
 }
 
-// left says, after Leave, that all that this actor started has ended.
+// left reports, after Leave, that everything that the actor started has ended.
 type left struct{ supervise.Late }
 
-// leaveOverdue is the actor's timer to itself, after Leave.
+// leaveOverdue is sent by the actor's timer after Leave: leaveTime has passed.
 type leaveOverdue struct{ supervise.Late }

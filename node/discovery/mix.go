@@ -7,18 +7,18 @@ import (
 )
 
 const (
-	// laneDepth is how many nodes of one source may be on their way: found and not yet
-	// given, or being asked for their record.
+	// laneDepth is how many nodes of one source may be pending: found and not yet delivered, or
+	// being asked for their record.
 	laneDepth = 16
-	// freshFor is how old a find may be when it is given: longer, and its address may be
-	// somebody else's.
+	// freshFor is the maximum age of a find when it is delivered: the address of an older one may
+	// belong to another node.
 	freshFor = 5 * time.Minute
 
-	// A source that found restAfter nodes again, about a lookup, and nobody new between them
-	// rests for restMin, and for twice as long each time, up to restMax. In a small network
-	// everybody is found within seconds, and each further lookup is a hundred signatures
-	// for nothing. It doesn't rest long: among a crowd of hostile nodes the few others are
-	// found by going on.
+	// A source that found restAfter known nodes in a row, which is about one lookup, rests for
+	// restMin, and for twice as long each further time, up to restMax. In a small network every
+	// node is found within seconds, and each further lookup costs a hundred signatures without
+	// result. The rest is short because, among many hostile nodes, only further lookups find the
+	// few honest ones.
 	restAfter = 32
 	restMin   = time.Second
 	restMax   = 4 * time.Second
@@ -29,13 +29,13 @@ type lane struct {
 	name   string
 	finds  []find
 	busy   bool          // its goroutine is searching
-	asking int           // records under way
-	credit chan struct{} // wakes its goroutine for one node
+	asking int           // pending record requests
+	credit chan struct{} // lets its goroutine search for one node
 	tally  *tally
 
-	again int       // nodes found again since the last one that was kept, or the last rest
-	rests int       // since the last one that was kept
-	until time.Time // when the rest is over
+	again int       // known nodes since the last kept node or the last rest
+	rests int       // rests since the last kept node
+	until time.Time // end of the rest
 }
 
 type find struct {
@@ -43,15 +43,15 @@ type find struct {
 	at   time.Time
 }
 
-// tally counts over all incarnations.
+// tally contains the counts over all incarnations.
 type tally struct{ found, given uint64 }
 
 func newLane(name string, t *tally) *lane {
 	return &lane{name: name, credit: make(chan struct{}, 1), tally: t}
 }
 
-// search gives the lane's goroutine credit for one node, if it has none and there is room.
-// It says how long to wait before that if the lane rests.
+// search gives the lane's goroutine credit for one node, if it has none and there is room. If the
+// lane rests, search returns the remaining rest.
 func (l *lane) search(now time.Time) (rest time.Duration) {
 	if l.busy || len(l.finds)+l.asking >= laneDepth {
 		return 0
@@ -69,7 +69,7 @@ func (l *lane) keep(n *enode.Node, now time.Time) {
 	l.again, l.rests = 0, 0
 }
 
-// repeated takes down that the lane found somebody again.
+// repeated records that the lane found a known node.
 func (l *lane) repeated(now time.Time) {
 	if l.again++; l.again >= restAfter {
 		l.until = now.Add(min(restMin<<min(l.rests, 10), restMax))
@@ -78,14 +78,14 @@ func (l *lane) repeated(now time.Time) {
 	}
 }
 
-// mix takes from the lanes in turn, passing over those that have nothing: a slow source
-// is never waited for, and a fast one can't keep it from its turn.
+// mix takes nodes from the lanes in turn and skips empty lanes: a slow source is never awaited, and
+// a fast one can't take its turn.
 type mix struct {
 	lanes []*lane
 	turn  int
 }
 
-// take gives the next node that is fresh, and its source.
+// take returns the next fresh node and its source. ok is false if there is none.
 func (m *mix) take(now time.Time) (node *enode.Node, source string, ok bool) {
 	for range m.lanes {
 		l := m.lanes[m.turn%len(m.lanes)]

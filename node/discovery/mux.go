@@ -19,30 +19,30 @@ import (
 )
 
 const (
-	// minPacket and maxPacket are the limits of discv5-wire; those of v4 lie within.
+	// minPacket and maxPacket are the limits of discv5-wire, in bytes; those of v4 lie within.
 	minPacket = 63
 	maxPacket = 1280
 
-	// contactSpan is for how long we count somebody as known to whom we have written, and
-	// contactLimit how many of them there are, times two.
+	// contactSpan is how long an endpoint counts as known after this node has written to it. At
+	// most twice contactLimit endpoints are remembered.
 	contactSpan  = 5 * time.Minute
 	contactLimit = 16384
 
-	// Strangers get strangerBurst packets through to each protocol at once, and then
-	// strangerRate a second. Each may cost us a signature check, entries in the library's
-	// unbounded maps and one in the node database, whoever its sender pretends to be.
+	// Strangers may send strangerBurst packets to each protocol at once, and then strangerRate per
+	// second, all strangers together. Each packet may cost a signature check, entries in the
+	// library's unbounded maps and one in the node database, and its sender address may be forged.
 	strangerRate  = 128
 	strangerBurst = 1024
 
-	// reachedEvery is how often we tell that somebody reached us.
+	// reachedEvery is the minimum interval of reports that a stranger reached this node.
 	reachedEvery = 5 * time.Second
 
-	// readPatience is how many reads may fail in a row before there are pauses between them.
-	readPatience = 8
-	readPauseMin = 5 * time.Millisecond
-	readPauseMax = time.Second
+	// readFailureLimit is how many reads may fail in a row before there are pauses between them.
+	readFailureLimit = 8
+	readPauseMin     = 5 * time.Millisecond
+	readPauseMax     = time.Second
 
-	// readBuffer is what we ask the kernel to hold while we are not reading.
+	// readBuffer is the requested size of the kernel's receive buffer, in bytes.
 	readBuffer = 1 << 20
 )
 
@@ -53,12 +53,12 @@ const (
 	protocolV4 protocol = iota
 	protocolV5
 	protocols
-	// others stands for what is neither, see Config.Sniff. It has no port.
+	// others stands for datagrams of neither version, see Config.Sniff. It has no port.
 	others = protocols
 )
 
-// mux owns the sockets. It hands what comes in to the protocol that it belongs to, bounded
-// and fairly, and outlives the incarnations of the actor: a crash closes no socket.
+// mux owns the sockets. It passes incoming packets to the protocol that they belong to, with limits
+// and fairness. It is shared by all incarnations of the actor: a crash closes no socket.
 type mux struct {
 	clock    supervise.Clock
 	restrict []netip.Prefix
@@ -69,16 +69,16 @@ type mux struct {
 	quit     chan struct{}
 	end      sync.Once
 
-	mu       sync.Mutex // guards what follows
-	contacts *recent[netip.AddrPort]
-	hosts    *recent[netip.Addr]
-	patience [protocols + 1]*allowance // for strangers
-	told     time.Time                 // when we last told that we were reached
+	mu         sync.Mutex // protects the fields below
+	contacts   *recent[netip.AddrPort]
+	hosts      *recent[netip.Addr]
+	limits     [protocols + 1]*allowance // the rate limits of strangers
+	reportedAt time.Time                 // time of the last reached report
 }
 
 type socket struct {
 	conn    discover.UDPConn
-	running atomic.Bool // its goroutine is there
+	running atomic.Bool // its goroutine is running
 }
 
 func newMux(c Config) *mux {
@@ -87,8 +87,8 @@ func newMux(c Config) *mux {
 		contacts: newRecent[netip.AddrPort](contactSpan, contactLimit),
 		hosts:    newRecent[netip.Addr](contactSpan, contactLimit),
 	}
-	for i := range m.patience {
-		m.patience[i] = newAllowance(strangerRate, strangerBurst)
+	for i := range m.limits {
+		m.limits[i] = newAllowance(strangerRate, strangerBurst)
 	}
 	for _, conn := range c.Conns {
 		m.sockets = append(m.sockets, &socket{conn: conn})
@@ -96,26 +96,26 @@ func newMux(c Config) *mux {
 	return m
 }
 
-// start sees to it that each socket is read. spawn starts a goroutine, tell sends to the
+// start starts a reader for each socket that has none. spawn starts a goroutine, send sends to the
 // actor.
-func (m *mux) start(spawn func(func()), tell func(any)) {
+func (m *mux) start(spawn func(func()), send func(any)) {
 	for _, s := range m.sockets {
 		if !s.running.CompareAndSwap(false, true) {
-			continue // the goroutine of an incarnation before
+			continue // the reader of an earlier incarnation is still running
 		}
 		if k, ok := s.conn.(interface{ SetReadBuffer(int) error }); ok {
 			if err := k.SetReadBuffer(readBuffer); err != nil {
-				tell(&deaf{socket: s.name(), err: fmt.Errorf("read buffer: %w", err)})
+				send(&socketFailed{socket: s.name(), err: fmt.Errorf("read buffer: %w", err)})
 			}
 		}
 		spawn(func() {
 			defer s.running.Store(false)
-			m.read(s, tell)
+			m.read(s, send)
 		})
 	}
 }
 
-// close closes the sockets. It may be called again.
+// close closes the sockets. Further calls have no effect.
 func (m *mux) close() (err error) {
 	m.end.Do(func() {
 		close(m.quit)
@@ -129,7 +129,7 @@ func (m *mux) close() (err error) {
 func (s *socket) name() string { return "udp " + s.conn.LocalAddr().String() }
 
 // read reads a socket until it is closed.
-func (m *mux) read(s *socket, tell func(any)) {
+func (m *mux) read(s *socket, send func(any)) {
 	var (
 		buf    = make([]byte, maxPacket+1)
 		hasher = crypto.NewKeccakState()
@@ -140,28 +140,28 @@ func (m *mux) read(s *socket, tell func(any)) {
 		switch {
 		case err == nil:
 			fails = 0
-			m.sort(hasher, buf[:n], netaddr.Unmap(from), tell)
+			m.dispatch(hasher, buf[:n], netaddr.Unmap(from), send)
 		case errors.Is(err, net.ErrClosed):
 			if !m.over() {
-				tell(&deaf{socket: s.name(), err: err, final: true})
+				send(&socketFailed{socket: s.name(), err: err, final: true})
 			}
 			return
 		default:
 			m.traffic.failed.Add(1)
-			if fails++; fails < readPatience {
+			if fails++; fails < readFailureLimit {
 				continue
 			}
-			if fails == readPatience {
-				tell(&deaf{socket: s.name(), err: err})
+			if fails == readFailureLimit {
+				send(&socketFailed{socket: s.name(), err: err})
 			}
-			if !m.pause(min(readPauseMin<<min(fails-readPatience, 10), readPauseMax)) {
+			if !m.pause(min(readPauseMin<<min(fails-readFailureLimit, 10), readPauseMax)) {
 				return
 			}
 		}
 	}
 }
 
-// pause waits, unless the sockets are closed first.
+// pause waits for d. It returns false if the sockets are closed first.
 func (m *mux) pause(d time.Duration) bool {
 	awake := make(chan struct{})
 	timer := m.clock.AfterFunc(d, func() { close(awake) })
@@ -183,10 +183,10 @@ func (m *mux) over() bool {
 	}
 }
 
-// sort hands one packet to the port that it belongs to, or drops it, and counts which.
-func (m *mux) sort(hasher crypto.KeccakState, data []byte, from netip.AddrPort, tell func(any)) {
+// dispatch passes one packet to the port of its protocol, or drops and counts it.
+func (m *mux) dispatch(hasher crypto.KeccakState, data []byte, from netip.AddrPort, send func(any)) {
 	m.traffic.received.Add(1)
-	if m.sniff != nil && stun.HasHeader(data) && m.sniffed(data, from, tell) {
+	if m.sniff != nil && stun.HasHeader(data) && m.sniffed(data, from, send) {
 		return
 	}
 	if len(data) < minPacket || len(data) > maxPacket {
@@ -199,19 +199,19 @@ func (m *mux) sort(hasher crypto.KeccakState, data []byte, from netip.AddrPort, 
 	}
 	which := protocolOf(hasher, data)
 	to := m.ports[which].Load()
-	known, patient := m.consider(which, from, tell)
+	known, allowed := m.classify(which, from, send)
 	switch {
 	case to == nil:
 		m.traffic.foreign.Add(1)
-	case !patient:
+	case !allowed:
 		m.traffic.strangers.Add(1)
 	case to.push(data, from, known):
 		m.traffic.full.Add(1)
 	}
 }
 
-// protocolOf tells v4 from v5: a v4 packet begins with the hash of its rest. v5 has
-// nothing in clear, by intent; what is neither goes there and is found out cheaply.
+// protocolOf distinguishes v4 from v5: a v4 packet begins with the hash of its rest. v5 has no
+// recognisable bytes, by design; a packet of neither version goes to v5, which rejects it cheaply.
 func protocolOf(hasher crypto.KeccakState, data []byte) protocol {
 	var hash [32]byte
 	hasher.Reset()
@@ -223,23 +223,23 @@ func protocolOf(hasher crypto.KeccakState, data []byte) protocol {
 	return protocolV5
 }
 
-// consider says whether we have written to a sender, and whether we have patience with
-// him. Strangers on this machine are neighbours: nobody else can send from there.
-func (m *mux) consider(which protocol, from netip.AddrPort, tell func(any)) (known, patient bool) {
+// classify reports whether a sender is known, and whether its packet is within the limits.
+// Strangers on loopback have no limit, because only this machine can send from there.
+func (m *mux) classify(which protocol, from netip.AddrPort, send func(any)) (known, allowed bool) {
 	now := m.clock.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.contacts.has(from, now) {
 		return true, true
 	}
-	if netaddr.Public(from.Addr()) && !m.hosts.has(from.Addr(), now) && now.Sub(m.told) >= reachedEvery {
-		m.told = now
-		tell(&reached{from: from})
+	if netaddr.Public(from.Addr()) && !m.hosts.has(from.Addr(), now) && now.Sub(m.reportedAt) >= reachedEvery {
+		m.reportedAt = now
+		send(&reached{from: from})
 	}
-	return false, from.Addr().IsLoopback() || m.patience[which].take(now)
+	return false, from.Addr().IsLoopback() || m.limits[which].take(now)
 }
 
-// write sends a packet from the socket that can reach the address.
+// write sends a packet from the socket that can reach the address, and marks the address as known.
 func (m *mux) write(b []byte, to netip.AddrPort) (int, error) {
 	to = netaddr.Unmap(to)
 	s, err := m.route(to)

@@ -11,14 +11,14 @@ import (
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
-// lookupTime is what looking up the name of a bootnode may take.
+// lookupTime is the timeout of the lookup of a bootnode's name.
 const lookupTime = 5 * time.Second
 
-// located gives the bootnodes that can be asked: those that have a name instead of an
-// address get one, and those outside of the networks to talk to are left out. What was
-// left out is told in missing, and lookAgain says that trying again may help. The library
-// would refuse to start for a name that can't be looked up.
-func (h *shared) located(ctx context.Context, boot []*enode.Node) (nodes []*enode.Node, missing []error, lookAgain bool) {
+// locate returns the usable bootnodes. A bootnode with a name gets its address; one outside of
+// NetRestrict is skipped. missing contains an error for each skipped bootnode, and lookAgain is
+// true if another attempt may help. Without locate, the library would refuse to start because of
+// one name that can't be resolved.
+func (h *shared) locate(ctx context.Context, boot []*enode.Node) (nodes []*enode.Node, missing []error, lookAgain bool) {
 	for _, n := range boot {
 		if n.Hostname() != "" && !n.IPAddr().IsValid() {
 			ip, err := h.lookup(ctx, n.Hostname())
@@ -29,7 +29,7 @@ func (h *shared) located(ctx context.Context, boot []*enode.Node) (nodes []*enod
 			n = enode.NewV4(n.Pubkey(), ip.AsSlice(), n.TCP(), n.UDP())
 		}
 		if !netaddr.Allowed(h.NetRestrict, n.IPAddr()) {
-			missing = append(missing, fmt.Errorf("bootnode %s is outside of the networks to talk to", n.URLv4()))
+			missing = append(missing, fmt.Errorf("bootnode %s is outside of the allowed networks", n.URLv4()))
 			continue
 		}
 		nodes = append(nodes, n)
@@ -37,7 +37,7 @@ func (h *shared) located(ctx context.Context, boot []*enode.Node) (nodes []*enod
 	return nodes, missing, lookAgain
 }
 
-// lookup gives the first address of a host, IPv4 before IPv6.
+// lookup returns the first address of a host, IPv4 before IPv6.
 func (h *shared) lookup(ctx context.Context, host string) (ip netip.Addr, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()

@@ -7,15 +7,15 @@ import (
 	"sync"
 )
 
-// port is the socket as one protocol sees it, in one incarnation of the actor: what the
-// mux hands to it comes out, and what is written goes to the mux. It implements
-// discover.UDPConn. Reading ends with io.EOF, and never with an error that is called
-// temporary: after one of those, v5 of the library would read no more.
+// port is the socket as seen by one protocol, in one incarnation of the actor: it delivers the
+// packets that the mux passes to it, and writes to the mux. It implements discover.UDPConn. Reading
+// ends with io.EOF, and never returns an error that is called temporary: after such an error the
+// library's v5 would stop reading.
 type port struct {
 	mux  *mux
 	mu   sync.Mutex
 	in   inbox
-	wake chan struct{} // holds one token when something may be in
+	wake chan struct{} // holds one token if there may be packets
 	done chan struct{}
 	end  sync.Once
 }
@@ -24,14 +24,15 @@ func newPort(m *mux) *port {
 	return &port{mux: m, wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// push takes a copy of a packet. For want of room that is lost, or another one.
+// push stores a copy of a packet. lost is true if this packet, or another one, was dropped for lack
+// of room.
 func (p *port) push(data []byte, from netip.AddrPort, known bool) (lost bool) {
 	p.mu.Lock()
 	lost = p.in.push(data, from, known)
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
-	default: // there is a token
+	default: // there already is a token
 	}
 	return lost
 }
@@ -70,7 +71,7 @@ func (p *port) closed() bool {
 	}
 }
 
-// Close ends this view of the socket. The socket stays open.
+// Close closes the port. The socket stays open.
 func (p *port) Close() error {
 	p.end.Do(func() { close(p.done) })
 	return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/params"
 )
 
-// Network is how one gets into a network: the nodes to ask first, and the DNS lists
+// Network contains the entry points of a network: the first nodes to ask, and the DNS lists
 // (EIP-1459) of its nodes.
 type Network struct {
 	Name        string
@@ -18,10 +18,10 @@ type Network struct {
 	DNS         []string // enrtree:// URLs
 }
 
-// Presets are the names that [Preset] knows. The first one is the default.
+// Presets contains the names that [Preset] accepts. The first one is the default.
 var Presets = []string{"mainnet", "sepolia", "hoodi", "none"}
 
-// Preset gives a public network by its name, as go-ethereum knows it. "none" is a network
+// Preset returns a public network by its name, with go-ethereum's values. "none" is a network
 // without bootnodes and lists.
 func Preset(name string) (Network, error) {
 	n := Network{Name: name}
@@ -40,7 +40,7 @@ func Preset(name string) (Network, error) {
 	case "hoodi":
 		urls, genesis = params.HoodiBootnodes, params.HoodiGenesisHash
 	default:
-		return n, fmt.Errorf("network %q is not known, but %s are", name, strings.Join(Presets, ", "))
+		return n, fmt.Errorf("unknown network %q, known networks: %s", name, strings.Join(Presets, ", "))
 	}
 	if n.Bootnodes, err = parseNodes(urls); err != nil {
 		return n, err
@@ -55,8 +55,8 @@ func Preset(name string) (Network, error) {
 	return n, nil
 }
 
-// ParseNodes reads a list of enode and ENR URLs separated by commas, such as an operator
-// gives for bootnodes. Spaces and empty entries don't matter.
+// ParseNodes parses a list of enode and ENR URLs separated by commas, as an operator gives it for
+// bootnodes. Spaces and empty entries are ignored.
 func ParseNodes(list string) ([]*enode.Node, error) { return parseNodes(strings.Split(list, ",")) }
 
 func parseNodes(urls []string) ([]*enode.Node, error) {

@@ -2,21 +2,21 @@ package discovery
 
 import "time"
 
-// recent remembers keys for a while, in memory that has a bound: two generations of up to
-// limit keys. A key is remembered for at least span, unless limit keys came since.
+// recent remembers keys for a while, in bounded memory: two generations of up to limit keys. A key
+// is remembered for at least span, unless limit keys were added since.
 type recent[K comparable] struct {
 	span     time.Duration
 	limit    int
 	young    map[K]struct{}
 	old      map[K]struct{}
-	youngest time.Time // when young was begun
+	youngest time.Time // start of young
 }
 
 func newRecent[K comparable](span time.Duration, limit int) *recent[K] {
 	return &recent[K]{span: span, limit: limit}
 }
 
-// add remembers a key, from now on if it was remembered already.
+// add remembers a key. If it was already remembered, its time starts again.
 func (r *recent[K]) add(k K, now time.Time) {
 	r.age(now)
 	if _, ok := r.young[k]; ok {
@@ -38,7 +38,7 @@ func (r *recent[K]) has(k K, now time.Time) bool {
 	return young || old
 }
 
-// age ends the generations whose time is over.
+// age removes the generations that are too old.
 func (r *recent[K]) age(now time.Time) {
 	if r.young != nil && now.Sub(r.youngest) >= r.span {
 		r.turn(r.youngest.Add(r.span))
@@ -48,7 +48,7 @@ func (r *recent[K]) age(now time.Time) {
 	}
 }
 
-// turn begins a generation.
+// turn starts a new generation.
 func (r *recent[K]) turn(now time.Time) {
 	r.old, r.young, r.youngest = r.young, nil, now
 }

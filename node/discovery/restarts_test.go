@@ -13,7 +13,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// Whoever uses the line while sessions come and go gets an answer or an error, and soon.
+// TestLineDuringRestarts: a caller that uses the line while sessions start and end gets an answer
+// or an error, and soon.
 func TestLineDuringRestarts(t *testing.T) {
 	const users, crashes = 4, 2
 	var answered, failed atomic.Int64
@@ -43,9 +44,9 @@ func TestLineDuringRestarts(t *testing.T) {
 					line.Learn(r.node())
 					line.Neighbours()
 					line.Known(r.local.ID())
-					_ = line.Send(netip.MustParseAddrPort("8.8.8.1:1"), nil) // also while that fails
+					_ = line.Send(netip.MustParseAddrPort("8.8.8.1:1"), nil) // also while it fails
 					if took := time.Since(start); took > 6*time.Second {
-						t.Errorf("all that took %v", took)
+						t.Errorf("one round of calls took %v", took)
 					}
 					select {
 					case <-stop:
@@ -74,11 +75,11 @@ func TestLineDuringRestarts(t *testing.T) {
 				}
 				time.Sleep(100 * time.Millisecond)
 			}
-			time.Sleep(2 * time.Second) // calls that the crash left without answer
+			time.Sleep(2 * time.Second) // calls that the crash left without answer end
 			before := answered.Load()
 			time.Sleep(100 * time.Millisecond)
 			if s.restarts() != n+1 || answered.Load() == before {
-				t.Errorf("%d restarts after %d crashes, and %d answers since", s.restarts(), n+1, answered.Load()-before)
+				t.Errorf("%d restarts after %d crashes, and %d answers since the last one", s.restarts(), n+1, answered.Load()-before)
 			}
 		}
 		s.root.Send(s.pid, &Leave{})
@@ -86,7 +87,7 @@ func TestLineDuringRestarts(t *testing.T) {
 		before := failed.Load()
 		time.Sleep(time.Second)
 		if failed.Load() == before {
-			t.Error("nothing fails after the end")
+			t.Error("no call fails after the actor has stopped")
 		}
 		close(stop)
 		ended.Wait()

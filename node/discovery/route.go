@@ -7,11 +7,12 @@ import (
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
-// route gives the socket that reaches an address, if it is one that we talk to.
+// route returns the socket that reaches an address. It fails if NetRestrict does not allow the
+// address.
 func (m *mux) route(to netip.AddrPort) (best *socket, err error) {
 	ip := to.Addr().Unmap()
 	if !netaddr.Allowed(m.restrict, ip) {
-		return nil, fmt.Errorf("%v is outside of the networks to talk to", to)
+		return nil, fmt.Errorf("%v is outside of the allowed networks", to)
 	}
 	rank := 0
 	for _, s := range m.sockets {
@@ -25,8 +26,8 @@ func (m *mux) route(to netip.AddrPort) (best *socket, err error) {
 	return best, nil
 }
 
-// reach says how well a socket that is bound to an address reaches another one; 0: not at
-// all. A socket without address, or with ::, may serve both families.
+// reach rates how well a socket that is bound to an address reaches another address; 0 means not at
+// all. A socket bound to no address, or to ::, may serve both families.
 func reach(bound, to netip.Addr) int {
 	bound = bound.Unmap()
 	wild := !bound.IsValid() || bound.IsUnspecified()

@@ -32,7 +32,7 @@ func TestRecentRemembersForItsSpan(t *testing.T) {
 		t.Error("forgotten within its span")
 	}
 	if r.has(2, noon.Add(time.Hour+40*time.Second)) {
-		t.Error("an old generation outlives its span")
+		t.Error("a key is remembered for too long")
 	}
 }
 
@@ -45,7 +45,7 @@ func TestRecentHasABound(t *testing.T) {
 		t.Errorf("%d keys in memory, limit is twice 100", n)
 	}
 	if !r.has(99999-99, noon) {
-		t.Error("one of the last hundred is forgotten")
+		t.Error("one of the last hundred keys is forgotten")
 	}
 }
 
@@ -92,11 +92,11 @@ func TestMixTakesTurns(t *testing.T) {
 		t.Errorf("order %v, want %v", got, want)
 	}
 	if len(order) != 13 || counts["fast"].given != 10 || counts["slow"].given != 3 {
-		t.Errorf("given %d, of them fast %d and slow %d; want 13, 10, 3", len(order), counts["fast"].given, counts["slow"].given)
+		t.Errorf("%d nodes, of them fast %d and slow %d; want 13, 10, 3", len(order), counts["fast"].given, counts["slow"].given)
 	}
 	fast.keep(n, noon)
 	if _, _, ok := m.take(noon.Add(freshFor)); ok {
-		t.Error("a node is given that was found long ago")
+		t.Error("take returns a node that was found too long ago")
 	}
 }
 
@@ -120,7 +120,7 @@ func TestLaneSearchesWithinItsDepth(t *testing.T) {
 	}
 }
 
-// A source that finds nothing new rests, longer each time, until it does.
+// TestLaneRests: a source that finds no new node rests, longer each time, until it finds one.
 func TestLaneRests(t *testing.T) {
 	l, now := newLane("v4", &tally{}), noon
 	fruitless := func() time.Duration {
@@ -153,7 +153,7 @@ func TestLedger(t *testing.T) {
 		a, b = actor.NewPID("here", "a"), actor.NewPID("here", "b")
 	)
 	if !l.ask(a, 3) || l.ask(a, 1) || !l.ask(b, 2) {
-		t.Error("an account is new the first time, and only then")
+		t.Error("ask does not report exactly the first request of each receiver as new")
 	}
 	paid := map[string]int{}
 	for i := range 4 {
@@ -177,7 +177,7 @@ func TestLedger(t *testing.T) {
 	}
 	l.ask(a, 0)
 	if got := l.owed(); got != 7 {
-		t.Errorf("owed %d after one has withdrawn, want 7", got)
+		t.Errorf("owed %d after one receiver has withdrawn, want 7", got)
 	}
 }
 
@@ -212,7 +212,7 @@ func FuzzProtocolOf(f *testing.F) {
 		}
 		v4 := string(crypto.Keccak256(data[32:])) == string(data[:32])
 		if got := protocolOf(hasher, data); (got == protocolV4) != v4 {
-			t.Errorf("%x is taken for protocol %d", data, got)
+			t.Errorf("packet %x is classified as protocol %d", data, got)
 		}
 	})
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/netutil"
 )
 
-// session is what one incarnation has opened: the library's transports on ports of the
-// mux, and an iterator for each source. Opening and closing take long, so both happen in
-// goroutines; a session may be closed while it is being opened.
+// session contains what one incarnation has opened: the library's transports on ports of the mux,
+// and an iterator for each source. Opening and closing take long, so both happen in goroutines; a
+// session may be closed while it is being opened.
 type session struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -23,15 +23,15 @@ type session struct {
 	mu     sync.Mutex
 	closed bool
 	ports  []*port
-	its    []enode.Iterator // of the lanes, in their order
+	its    []enode.Iterator // of the lanes, in the same order
 
-	v4 *discover.UDPv4 // nil: off. Both are for others to read once *opened has come.
+	v4 *discover.UDPv4 // nil: off. Other code reads both after *opened.
 	v5 *discover.UDPv5
 }
 
 var (
 	errClosed    = errors.New("discovery: closed")
-	errNoAddress = errors.New("the name has no address")
+	errNoAddress = errors.New("the host name has no address")
 )
 
 func newSession(lanes []*lane) *session {
@@ -40,9 +40,8 @@ func newSession(lanes []*lane) *session {
 	return s
 }
 
-// open brings up what the configuration asks for, and says how that went. After an
-// error, what is up already waits for close. spawn starts goroutines for what answers
-// TALKREQs.
+// open starts the configured transports and sources, and returns the result. After an error, close
+// ends those that are already running. spawn starts the goroutines of TALKREQ handlers.
 func (s *session) open(h *shared, spawn func(func())) (report *opened) {
 	report = &opened{session: s}
 	restrict := (*netutil.Netlist)(nil)
@@ -51,7 +50,7 @@ func (s *session) open(h *shared, spawn func(func())) (report *opened) {
 		restrict = &list
 	}
 	config := func(name string, boot []*enode.Node) discover.Config {
-		nodes, missing, lookAgain := h.located(s.ctx, boot)
+		nodes, missing, lookAgain := h.locate(s.ctx, boot)
 		report.missing = append(report.missing, missing...)
 		report.lookAgain = report.lookAgain || lookAgain
 		return discover.Config{
@@ -100,7 +99,7 @@ func (s *session) open(h *shared, spawn func(func())) (report *opened) {
 	return report
 }
 
-// attach gives a transport its port.
+// attach creates a port and starts a transport on it.
 func (s *session) attach(m *mux, which protocol, listen func(*port) error) error {
 	p := newPort(m)
 	s.mu.Lock()
@@ -117,7 +116,7 @@ func (s *session) attach(m *mux, which protocol, listen func(*port) error) error
 }
 
 // run searches for one node each time the lane has credit, until the session is closed.
-func (s *session) run(l *lane, it enode.Iterator, tell func(any)) {
+func (s *session) run(l *lane, it enode.Iterator, send func(any)) {
 	for {
 		select {
 		case <-l.credit:
@@ -126,15 +125,15 @@ func (s *session) run(l *lane, it enode.Iterator, tell func(any)) {
 		}
 		if !it.Next() {
 			if s.ctx.Err() == nil {
-				tell(&exhausted{session: s, lane: l})
+				send(&exhausted{session: s, lane: l})
 			}
 			return
 		}
-		tell(&yielded{session: s, lane: l, node: it.Node()})
+		send(&yielded{session: s, lane: l, node: it.Node()})
 	}
 }
 
-// record asks a node for its record. It gives nil if there is no answer.
+// record requests a node's record. It returns nil if there is no answer.
 func (s *session) record(l *lane, n *enode.Node) *enode.Node {
 	var (
 		got *enode.Node
@@ -152,7 +151,7 @@ func (s *session) record(l *lane, n *enode.Node) *enode.Node {
 	return got
 }
 
-// resolve searches for a newer record of a node, nil if there is none.
+// resolve searches for a newer record of a node. It returns nil if there is none.
 func (s *session) resolve(n *enode.Node) *enode.Node {
 	news := func(r *enode.Node) bool {
 		_, had := n.TCPEndpoint()
@@ -172,12 +171,12 @@ func (s *session) resolve(n *enode.Node) *enode.Node {
 	return nil
 }
 
-// close ends everything. It waits for the library's goroutines: some sleep for half a
-// second between two looks at whether they shall end.
+// close closes the session. It waits for the library's goroutines, some of which check only every
+// half second whether they must end.
 func (s *session) close() {
 	s.cancel()
 	s.mu.Lock()
-	defer s.mu.Unlock() // open goes on before or finds out after
+	defer s.mu.Unlock() // open either finishes before this or sees closed
 	s.closed = true
 	for _, p := range s.ports {
 		_ = p.Close() // never fails

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// simNet is a network of UDP sockets in memory, with any addresses.
+// simNet is an in-memory network of UDP sockets with arbitrary addresses.
 type simNet struct {
 	mu   sync.Mutex
 	ends map[netip.AddrPort]*simEnd
@@ -15,7 +15,7 @@ type simNet struct {
 
 func newSimNet() *simNet { return &simNet{ends: map[netip.AddrPort]*simEnd{}} }
 
-// simEnd is one socket. Like a real one, it drops what nobody reads in time.
+// simEnd is one socket. Like a real one, it drops packets that are not read in time.
 type simEnd struct {
 	net  *simNet
 	at   netip.AddrPort

@@ -6,13 +6,13 @@ import (
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
-// sniffed says whether a datagram that may be STUN needs no further look: because
-// Config.Sniff took it, or because there are too many of them.
-func (m *mux) sniffed(data []byte, from netip.AddrPort, tell func(any)) bool {
+// sniffed reports whether a datagram that may be STUN is finished: Config.Sniff consumed it, or it
+// exceeds the rate limit.
+func (m *mux) sniffed(data []byte, from netip.AddrPort, send func(any)) bool {
 	if !netaddr.Allowed(m.restrict, from.Addr()) {
 		return false
 	}
-	if _, patient := m.consider(others, from, tell); !patient {
+	if _, allowed := m.classify(others, from, send); !allowed {
 		m.traffic.strangers.Add(1)
 		return true
 	}

@@ -9,14 +9,16 @@ import (
 	"time"
 )
 
-// stunLike makes a datagram that looks like STUN, of a size, whose token begins with a byte.
+// stunLike returns a datagram of the given size that looks like STUN. The first byte of its
+// transaction ID is first.
 func stunLike(size int, first byte) []byte {
 	b := make([]byte, size)
 	copy(b, []byte{0x00, 0x11, 0, 0, 0x21, 0x12, 0xA4, 0x42, first})
 	return b
 }
 
-// sniffer takes STUN whose token begins with 1, and keeps who sent what it was asked about.
+// sniffer consumes STUN whose transaction ID begins with 1, and records the senders and sizes of
+// all datagrams.
 type sniffer struct {
 	mu    sync.Mutex
 	asked []string
@@ -51,7 +53,7 @@ func TestSniff(t *testing.T) {
 			from    string
 			asked   bool
 			sniffed uint64
-			dropped string // cause; empty: v5 has it, or Sniff
+			dropped string // cause; empty: v5 or Sniff received it
 		}{
 			{"taken", stunLike(20, 1), "8.8.8.1:1", true, 1, ""},
 			{"taken, long", stunLike(100, 1), "8.8.8.1:2", true, 1, ""},
@@ -68,7 +70,7 @@ func TestSniff(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			after, now := s.status(), f.all()
 			if got := len(now) > asked; got != c.asked || got && now[asked] != fmt.Sprint(c.from, " ", len(c.data)) {
-				t.Errorf("%s: Sniff was asked about %v", c.name, now[asked:])
+				t.Errorf("%s: Sniff was called for %v", c.name, now[asked:])
 			}
 			if after.Packets != before.Packets+1 || after.Sniffed != before.Sniffed+c.sniffed {
 				t.Errorf("%s: %d packets, %d of them sniffed; want 1, %d", c.name,
@@ -83,8 +85,8 @@ func TestSniff(t *testing.T) {
 	})
 }
 
-// A flood of strangers' STUN costs no more than the allowance, and nothing of what v5 has;
-// whom we have sent to gets through.
+// TestSniffFlood: a flood of STUN from strangers is limited by its own allowance and does not
+// affect v5; a datagram from an address to which the node has sent gets through.
 func TestSniffFlood(t *testing.T) {
 	const packets = 3 * strangerBurst
 	var f sniffer
@@ -96,11 +98,11 @@ func TestSniffFlood(t *testing.T) {
 		s.flood(packets, func(i int) ([]byte, netip.AddrPort) { return stunLike(20, 1), strangerNo(i) })
 		s.flood(1, func(int) ([]byte, netip.AddrPort) { return stunLike(20, 1), friend })
 		if _, err := r.v5.Ping(s.local.Node()); err != nil {
-			t.Errorf("a v5 node that we don't know yet gets no answer: %v", err)
+			t.Errorf("an unknown v5 node gets no answer: %v", err)
 		}
 		asked, st := f.all(), s.status()
 		if len(asked) != strangerBurst+1 || asked[strangerBurst] != fmt.Sprint(friend, " 20") {
-			t.Errorf("asked about %d, at last %v; want %d, at last %v", len(asked), asked[len(asked)-1], strangerBurst+1, friend)
+			t.Errorf("Sniff was called %d times, the last time for %v; want %d, the last for %v", len(asked), asked[len(asked)-1], strangerBurst+1, friend)
 		}
 		if st.Sniffed != strangerBurst+1 || st.Dropped[DroppedStrangers] != packets-strangerBurst {
 			t.Errorf("%d sniffed, dropped %v", st.Sniffed, st.Dropped)
@@ -108,7 +110,8 @@ func TestSniffFlood(t *testing.T) {
 	})
 }
 
-// What Sniff does wrong is a crash of the actor, and the socket is read again.
+// TestSniffPanics: a panic in Sniff crashes the actor, and after the restart the socket is read
+// again.
 func TestSniffPanics(t *testing.T) {
 	var (
 		f    sniffer
@@ -125,7 +128,7 @@ func TestSniffPanics(t *testing.T) {
 			time.Sleep(5 * time.Second)
 		}
 		if n := s.restarts(); n != 1 || len(f.all()) != 1 {
-			t.Errorf("%d restarts, and then asked about %v; want 1 of each", n, f.all())
+			t.Errorf("%d restarts, and then Sniff was called for %v; want 1 of each", n, f.all())
 		}
 	})
 }

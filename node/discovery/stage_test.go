@@ -18,7 +18,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// stage is the actor under a supervisor, in simulated time, with somebody who asks.
+// stage is the actor under a supervisor, in simulated time, with an actor that sends requests.
 type stage struct {
 	t     *testing.T
 	net   *simNet
@@ -64,7 +64,7 @@ func (p *parent) Receive(ctx actor.Context) {
 	}
 }
 
-// Receive is the asker's.
+// Receive is that of the asker.
 func (s *stage) Receive(ctx actor.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,12 +78,12 @@ func (s *stage) Receive(ctx actor.Context) {
 
 const stageAddr = "10.0.0.1:30303"
 
-// perform runs f with the actor on stage. Its address is stageAddr; edit completes its
+// perform runs f with the actor in simulated time. Its address is stageAddr; edit completes its
 // configuration.
 func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		t.Cleanup(func() { time.Sleep(time.Minute) }) // simulated: the last of the library ends
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // in simulated time; the library's last goroutines end
 		s := &stage{t: t, net: newSimNet(), stopped: make(chan struct{})}
 		journal := supervise.NewJournal(nil, func(e supervise.Step) {
 			s.mu.Lock()
@@ -144,13 +144,13 @@ func (s *stage) gone() bool {
 
 func (s *stage) ask(n int) { s.root.Send(s.pid, &Request{N: n, To: s.asker}) }
 
-// candidates waits until the asker has got n candidates, for ten minutes at the most.
+// candidates waits until the asker has received n candidates, for ten minutes at most.
 func (s *stage) candidates(n int) []*Candidate {
 	s.t.Helper()
 	return eventually(s, n, &s.got, "candidates")
 }
 
-// eventually waits for simulated time to bring n entries of a list.
+// eventually waits, in simulated time, until the list has n entries.
 func eventually[T any](s *stage, n int, list *[]T, what string) []T {
 	s.t.Helper()
 	for range 600 {
@@ -162,7 +162,7 @@ func eventually[T any](s *stage, n int, list *[]T, what string) []T {
 		}
 		time.Sleep(time.Second)
 	}
-	s.t.Fatalf("there are %d %s after ten minutes, want %d; status %+v", len(*list), what, n, s.status())
+	s.t.Fatalf("%d %s after ten minutes, want %d; status %+v", len(*list), what, n, s.status())
 	return nil
 }
 
@@ -175,7 +175,7 @@ func (s *stage) status() *Status {
 	return answer.(*Status)
 }
 
-// restarts counts the restarts that the journal tells of.
+// restarts counts the restarts in the journal.
 func (s *stage) restarts() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,7 +187,7 @@ func (s *stage) restarts() (n int) {
 	return n
 }
 
-// remote is a node with go-ethereum's discovery, on the simulated network.
+// remote is a node with go-ethereum's discovery in the simulated network.
 type remote struct {
 	key   *ecdsa.PrivateKey
 	local *enode.LocalNode
@@ -197,7 +197,7 @@ type remote struct {
 
 func (r *remote) node() *enode.Node { return r.local.Node() }
 
-// addV4 and addV5 start a remote that speaks this version alone.
+// addV4 and addV5 start a remote that speaks only this version.
 func (s *stage) addV4(at string, boot ...*enode.Node) *remote {
 	s.t.Helper()
 	return s.addV4With(nil, at, boot...)
@@ -222,7 +222,7 @@ func (s *stage) addV5(at string, boot ...*enode.Node) *remote {
 	return s.addV5At(at, at, boot...)
 }
 
-// addV5At is addV5 with a record that has another endpoint than the socket.
+// addV5At is addV5 with a record whose endpoint differs from the socket's.
 func (s *stage) addV5At(record, at string, boot ...*enode.Node) *remote {
 	s.t.Helper()
 	key := newKey(s.t)
@@ -245,7 +245,7 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// newLocal makes the record of a node at an address, for TCP and UDP.
+// newLocal returns the record of a node at an address, for TCP and UDP.
 func newLocal(t testing.TB, key *ecdsa.PrivateKey, at string, entries ...enr.Entry) *enode.LocalNode {
 	t.Helper()
 	db, err := enode.OpenDB("")
@@ -260,8 +260,8 @@ func newLocal(t testing.TB, key *ecdsa.PrivateKey, at string, entries ...enr.Ent
 	for _, e := range entries {
 		l.Set(e)
 	}
-	// Signing sleeps with a mutex held, and simulated time stands still while somebody
-	// waits for a mutex. So nobody shall sign later.
+	// Signing sleeps with a mutex held, and simulated time stands still while a goroutine waits for
+	// a mutex. So sign here and not later.
 	l.Node()
 	return l
 }

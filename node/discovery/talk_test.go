@@ -14,7 +14,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// A handler's panic is a crash of the actor and an empty answer, and not the end.
+// TestTalkHandlerPanics: a panic in a handler crashes the actor and sends an empty answer, and the
+// actor is restarted.
 func TestTalkHandlerPanics(t *testing.T) {
 	var (
 		r    *remote
@@ -43,13 +44,13 @@ func TestTalkHandlerPanics(t *testing.T) {
 			}
 		}
 		if want := "panic: injected by the test"; reason != want {
-			t.Errorf("failed for %q, want once, for %q", reason, want)
+			t.Errorf("reasons of failure %q, want once %q", reason, want)
 		}
 	})
 }
 
-// A session that ends waits for the handlers that run, and those who talk in them get an
-// error: neither waits for the other.
+// TestTalkHandlerTalksAtTheEnd: a session that ends waits for the running handlers, and a Talk in a
+// handler fails then: neither waits for the other.
 func TestTalkHandlerTalksAtTheEnd(t *testing.T) {
 	var (
 		line   = NewLine()
@@ -59,30 +60,30 @@ func TestTalkHandlerTalksAtTheEnd(t *testing.T) {
 	)
 	perform(t, func(s *stage, c *Config) {
 		r = s.addV5("8.8.8.8:30303")
-		nobody := enode.NewV4(&newKey(t).PublicKey, []byte{8, 8, 8, 7}, 0, 1)
+		absent := enode.NewV4(&newKey(t).PublicKey, []byte{8, 8, 8, 7}, 0, 1)
 		c.V5, c.Line = true, line
 		c.Talk = map[string]TalkHandler{talk: func(*enode.Node, netip.AddrPort, []byte) []byte {
 			close(begun)
-			_, err := line.Talk(nobody, talk, nil)
-			line.Learn(nobody)
+			_, err := line.Talk(absent, talk, nil)
+			line.Learn(absent)
 			result <- err
 			return nil
 		}}
 	}, func(s *stage) {
 		time.Sleep(time.Second)
-		go func() { _, _ = r.v5.TalkRequest(s.local.Node(), talk, nil) }() // cut off
+		go func() { _, _ = r.v5.TalkRequest(s.local.Node(), talk, nil) }() // the end of the session interrupts it
 		<-begun
 		time.Sleep(10 * time.Millisecond)
 		start := time.Now()
 		s.root.Send(s.pid, &Leave{})
 		<-s.stopped
 		if took := time.Since(start); took >= leaveTime || len(result) != 1 || <-result == nil {
-			t.Errorf("left after %v", took)
+			t.Errorf("stopped after %v", took)
 		}
 	})
 }
 
-// discard reads away what came, and says how many were there.
+// discard reads all packets that have arrived and returns their number.
 func discard(ends []*simEnd) (n int) {
 	for _, e := range ends {
 		for len(e.in) > 0 {
@@ -93,11 +94,11 @@ func discard(ends []*simEnd) (n int) {
 	return n
 }
 
-// TALKREQs as fast as sessions can send them, to a handler that takes long, keep nobody
-// waiting who pings, and take no more memory than the handlers that may run.
+// TestTalkFlood: TALKREQs as fast as the sessions can send them, to a slow handler, do not delay
+// the answers to pings, and use no more memory than the handlers that may run.
 func TestTalkFlood(t *testing.T) {
 	const (
-		flooders = 12 // times queueShare, and the socket's queue has room left
+		flooders = 12 // times queueShare, which leaves room in the socket's queue
 		rounds   = 60
 		each     = queueShare - 1
 	)
@@ -153,7 +154,7 @@ func TestTalkFlood(t *testing.T) {
 					f.send(f.encode(&v5wire.TalkRequest{ReqID: []byte{byte(round), byte(i)}, Protocol: talk, Message: junk(100)}, nil))
 				}
 			}
-			time.Sleep(20 * time.Millisecond) // of simulated time: all is handled
+			time.Sleep(20 * time.Millisecond) // simulated time: everything is handled
 			answers += discard(ends)
 		}
 		close(stop)
@@ -161,13 +162,13 @@ func TestTalkFlood(t *testing.T) {
 		time.Sleep(time.Second)
 		answers += discard(ends)
 		after, st := heap(), s.status()
-		t.Logf("%d requests, %d answers, %d refused; at most %d at work; %d pings, the longest %v; heap %d KiB before, %d KiB after",
+		t.Logf("%d requests, %d answers, %d refused; at most %d handlers at once; %d pings, the longest %v; heap %d KiB before, %d KiB after",
 			flooders*rounds*each, answers, st.TalksRefused, most.Load(), pings, longest, before>>10, after>>10)
 		if longest >= 300*time.Millisecond {
 			t.Errorf("a ping was answered after %v", longest)
 		}
 		if most.Load() != maxTalking || st.TalksRefused == 0 {
-			t.Errorf("%d handlers at once and %d requests refused; want %d, and the others", most.Load(), st.TalksRefused, maxTalking)
+			t.Errorf("%d handlers at once and %d requests refused; want %d handlers and some refused requests", most.Load(), st.TalksRefused, maxTalking)
 		}
 		if after-before > 16<<20 {
 			t.Errorf("the heap grew by %d KiB", (after-before)>>10)

@@ -6,20 +6,20 @@ import "sync/atomic"
 type traffic struct {
 	received, failed                           atomic.Uint64
 	size, restricted, foreign, strangers, full atomic.Uint64
-	sniffed                                    atomic.Uint64 // taken by Config.Sniff
+	sniffed                                    atomic.Uint64 // consumed by Config.Sniff
 	talks                                      atomic.Uint64 // TALKREQs beyond maxTalking
 }
 
-// Why a UDP packet was dropped.
+// The reasons for dropping a UDP packet.
 const (
 	DroppedSize       = "size"        // shorter or longer than any packet of discovery
-	DroppedRestricted = "netrestrict" // from an address that we don't talk to
-	DroppedForeign    = "foreign"     // of a version of discovery that is off
-	DroppedStrangers  = "strangers"   // too many packets from endpoints that we had sent nothing to
-	DroppedFull       = "full"        // faster than we can handle them, in all or from one endpoint
+	DroppedRestricted = "netrestrict" // from an address outside of the allowed networks
+	DroppedForeign    = "foreign"     // for a version of discovery that is off
+	DroppedStrangers  = "strangers"   // over the rate limit of endpoints to which this node had sent nothing
+	DroppedFull       = "full"        // the queue, or the share of the endpoint, is full
 )
 
-// packets gives the count of those received, and of those dropped by cause.
+// packets returns the number of received packets and the numbers of dropped packets by cause.
 func (t *traffic) packets() (received uint64, dropped map[string]uint64) {
 	dropped = map[string]uint64{}
 	for cause, n := range map[string]*atomic.Uint64{

@@ -34,7 +34,7 @@ func (f *fakeDNS) LookupTXT(_ context.Context, domain string) ([]string, error) 
 	return nil, errors.New("no such host " + domain)
 }
 
-// newList makes a list of these nodes, and its URL.
+// newList returns a resolver with a list of these nodes, and the list's URL.
 func newList(t *testing.T, nodes ...*enode.Node) (*fakeDNS, string) {
 	t.Helper()
 	tree, err := dnsdisc.MakeTree(1, nodes, nil)
@@ -75,7 +75,8 @@ func TestDNSList(t *testing.T) {
 	})
 }
 
-// A list that can't be read is told once, and read when it can.
+// TestDNSListOutOfReach: a list that can't be read is logged once, and read as soon as it is
+// readable.
 func TestDNSListOutOfReach(t *testing.T) {
 	dns, url := newList(t, nodeAt(t, "8.8.8.1", 30303))
 	dns.broken = true
@@ -85,26 +86,27 @@ func TestDNSListOutOfReach(t *testing.T) {
 	}, func(s *stage) {
 		s.ask(1)
 		time.Sleep(time.Hour)
-		if st := s.status(); st.DNSFailures < listPatience || st.DNSError == "" {
-			t.Errorf("status tells of %d failures, the last being %q", st.DNSFailures, st.DNSError)
+		if st := s.status(); st.DNSFailures < listFailureLimit || st.DNSError == "" {
+			t.Errorf("status shows %d failures, the last is %q", st.DNSFailures, st.DNSError)
 		}
-		if n := log.count("DNS node list can't be read"); n != 1 {
-			t.Errorf("the log tells %d times that the list can't be read, want once", n)
+		if n := log.count("reading a DNS node list failed"); n != 1 {
+			t.Errorf("the failure is logged %d times, want once", n)
 		}
 		dns.mu.Lock()
 		dns.broken = false
 		if dns.queries > 1000 {
-			t.Errorf("%d queries in an hour for nothing", dns.queries)
+			t.Errorf("%d queries in an hour without success", dns.queries)
 		}
 		dns.mu.Unlock()
 		s.candidates(1)
 		if st := s.status(); st.DNSError != "" {
-			t.Errorf("status still tells of %q", st.DNSError)
+			t.Errorf("status still shows the error %q", st.DNSError)
 		}
 	})
 }
 
-// Nobody gets more than he asked for, and nothing is searched for while nobody asks.
+// TestCredit: no requester receives more candidates than it requested, and no search runs without a
+// request.
 func TestCredit(t *testing.T) {
 	perform(t, func(s *stage, c *Config) {
 		boot := s.addV4("10.0.0.4:30303")
@@ -115,19 +117,19 @@ func TestCredit(t *testing.T) {
 	}, func(s *stage) {
 		time.Sleep(time.Minute)
 		if found := s.status().Sources[SourceV4].Found; found != 0 {
-			t.Errorf("%d nodes were searched for before anybody asked", found)
+			t.Errorf("%d nodes were found before the first request", found)
 		}
 		s.ask(1)
 		s.ask(2)
 		s.candidates(3)
 		time.Sleep(time.Minute)
 		if got := s.candidates(3); len(got) != 3 {
-			t.Errorf("%d candidates, 3 were asked for", len(got))
+			t.Errorf("%d candidates, want 3", len(got))
 		}
 		before := s.status()
 		time.Sleep(time.Minute)
 		if after := s.status(); after.Sources[SourceV4].Found != before.Sources[SourceV4].Found || after.Wanted != 0 {
-			t.Errorf("the search goes on while nobody asks: %v, before %v", after, before)
+			t.Errorf("the search continues without a request: %v, before %v", after, before)
 		}
 		s.ask(100)
 		s.candidates(5)
@@ -136,12 +138,12 @@ func TestCredit(t *testing.T) {
 		got := len(s.candidates(5))
 		time.Sleep(time.Minute)
 		if now := len(s.candidates(5)); now != got {
-			t.Errorf("%d candidates came after all was withdrawn", now-got)
+			t.Errorf("%d candidates arrived after the request was withdrawn", now-got)
 		}
 	})
 }
 
-// What a receiver has asked for is forgotten when it stops.
+// TestCreditEndsWithItsReceiver: the requests of a receiver are forgotten when it stops.
 func TestCreditEndsWithItsReceiver(t *testing.T) {
 	perform(t, func(s *stage, c *Config) {
 		boot := s.addV4("10.0.0.4:30303")
@@ -152,12 +154,12 @@ func TestCreditEndsWithItsReceiver(t *testing.T) {
 		s.root.Stop(s.asker)
 		time.Sleep(time.Minute)
 		if w := s.status().Wanted; w != 0 {
-			t.Errorf("%d candidates are wanted by nobody", w)
+			t.Errorf("%d candidates are still wanted for a stopped receiver", w)
 		}
 	})
 }
 
-// With a Want, nodes of the v4 walk are asked for their record first.
+// TestWantSeesTheRecord: with a Want, nodes of the v4 walk are asked for their record first.
 func TestWantSeesTheRecord(t *testing.T) {
 	perform(t, func(s *stage, c *Config) {
 		boot := s.addV4("10.0.0.4:30303")
@@ -192,8 +194,8 @@ func TestResolve(t *testing.T) {
 		c.Bootnodes, c.BootnodesV5 = []*enode.Node{boot4.node()}, []*enode.Node{boot5.node()}
 	}, func(s *stage) {
 		time.Sleep(time.Minute)
-		nobody := enode.NewV4(&newKey(t).PublicKey, nil, 0, 0)
-		for _, n := range []*enode.Node{enode.NewV4(keyOf(v4), nil, 0, 0), enode.NewV4(keyOf(v5), nil, 0, 0), nobody} {
+		absent := enode.NewV4(&newKey(t).PublicKey, nil, 0, 0)
+		for _, n := range []*enode.Node{enode.NewV4(keyOf(v4), nil, 0, 0), enode.NewV4(keyOf(v5), nil, 0, 0), absent} {
 			s.root.Send(s.pid, &Resolve{Node: n, To: s.asker})
 		}
 		answers := map[enode.ID]*enode.Node{}
@@ -205,13 +207,13 @@ func TestResolve(t *testing.T) {
 				t.Errorf("resolved to %v, want %v", n, r.node())
 			}
 		}
-		if n := answers[nobody.ID()]; n != nil {
-			t.Errorf("nobody was resolved to %v", n)
+		if n := answers[absent.ID()]; n != nil {
+			t.Errorf("a nonexistent node was resolved to %v", n)
 		}
 	})
 }
 
-// A bootnode's name that can't be looked up at the start is looked up again.
+// TestBootnodeByName: a bootnode's name that can't be resolved at the start is looked up again.
 func TestBootnodeByName(t *testing.T) {
 	var (
 		log  logBook
@@ -235,20 +237,21 @@ func TestBootnodeByName(t *testing.T) {
 	}, func(s *stage) {
 		s.ask(1)
 		time.Sleep(10 * time.Minute)
-		if n := log.count("do without a bootnode"); n != 1 {
-			t.Errorf("the log tells %d times of the missing bootnode, want once", n)
+		if n := log.count("skips a bootnode"); n != 1 {
+			t.Errorf("the missing bootnode is logged %d times, want once", n)
 		}
 		mu.Lock()
 		up = true
 		if asks < 10 || asks > 30 {
-			t.Errorf("its name was looked up %d times in ten minutes", asks)
+			t.Errorf("its name was looked up %d times in ten minutes, want 10 to 30", asks)
 		}
 		mu.Unlock()
 		s.candidates(1)
 	})
 }
 
-// A bootnode outside of NetRestrict is not asked, and packets from there are dropped.
+// TestNetRestrict: a bootnode outside of NetRestrict is not used, and packets from there are
+// dropped.
 func TestNetRestrict(t *testing.T) {
 	perform(t, func(s *stage, c *Config) {
 		outside, inside := s.addV4("10.1.0.4:30303"), s.addV4("10.0.0.4:30303")
@@ -269,7 +272,7 @@ func TestNetRestrict(t *testing.T) {
 	})
 }
 
-// IPv6 goes its way, by a socket of its own if there is one.
+// TestTwoFamilies: IPv6 packets use a socket of their own if there is one.
 func TestTwoFamilies(t *testing.T) {
 	perform(t, func(s *stage, c *Config) {
 		four, six := s.addV4("10.0.0.4:30303"), s.addV4("[fd00::4]:30303")
@@ -304,10 +307,10 @@ func TestConfigRefused(t *testing.T) {
 		Config
 		want string
 	}{
-		{"no key", Config{Local: local, V4: true, Conns: conns}, "may be missing"},
-		{"no record", Config{Key: key, V4: true, Conns: conns}, "may be missing"},
+		{"no key", Config{Local: local, V4: true, Conns: conns}, "are required"},
+		{"no record", Config{Key: key, V4: true, Conns: conns}, "are required"},
 		{"record of another", Config{Key: newKey(t), Local: local, V4: true, Conns: conns}, "another key"},
-		{"nothing to do", Config{Key: key, Local: local, Conns: conns}, "nothing to search"},
+		{"nothing to do", Config{Key: key, Local: local, Conns: conns}, "no source"},
 		{"no socket", Config{Key: key, Local: local, V5: true}, "UDP socket"},
 		{"bad list", Config{Key: key, Local: local, DNS: []string{"enrtree://nonsense"}}, "enrtree://nonsense"},
 		{"bad bootnode", Config{Key: key, Local: local, V4: true, Conns: conns, Bootnodes: []*enode.Node{enode.NewV4(&key.PublicKey, nil, 0, 0)}}, "bootnode"},
