@@ -2,7 +2,7 @@ package devnet
 
 import "github.com/troupe-p2p/troupe/node"
 
-// This file is the whole vocabulary of the devnet's actor, by sender.
+// This file has all messages of the devnet's actor, by sender.
 
 // late is embedded in messages that may find their receiver gone. It keeps protoactor
 // from logging each of them as a dead letter.
@@ -13,7 +13,7 @@ func (late) IgnoreDeadLetterLogging() {}
 
 // From Net.
 
-// kill ends so many nodes, chosen at random, for good.
+// kill ends n nodes, chosen at random, without replacement.
 type kill struct {
 	late
 	n int
@@ -24,18 +24,18 @@ type finish struct{ late }
 
 // From the actor's goroutines and timers.
 
-// nodeUp says that a node runs, or why it doesn't.
+// nodeUp reports that a node has started, or the error.
 type nodeUp struct {
 	late
 	node *node.Node
 	err  error
 }
 
-// nodeGone says that a node has ended.
+// nodeGone reports that a node has ended.
 type nodeGone struct {
 	late
-	replace bool // another is to come in its place
+	replace bool // start another node in its place
 }
 
-// mischief is the timer of chaos.
-type mischief struct{ late }
+// chaosTick is the timer of chaos.
+type chaosTick struct{ late }
