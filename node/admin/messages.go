@@ -2,7 +2,7 @@ package admin
 
 import "net"
 
-// This file is the whole vocabulary of the actor, by sender.
+// This file has all messages of the actor, by sender.
 
 // late is embedded in messages that may find their receiver gone. It keeps protoactor
 // from logging each of them as a dead letter.
@@ -13,13 +13,13 @@ func (late) IgnoreDeadLetterLogging() {}
 
 // From the node.
 
-// Changed says that Config.APIs gives something else than before. Connections that come are
-// served that.
+// Changed says that the result of Config.APIs has changed. New connections get the new
+// namespaces.
 type Changed struct{ late }
 
 // From the actor's own goroutines.
 
-// acceptFailed tells that a listener has an error, from its goroutine, which tries again.
+// acceptFailed reports an error of a listener. The listener's goroutine tries again.
 type acceptFailed struct {
 	late
 	on  net.Addr
