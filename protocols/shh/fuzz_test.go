@@ -29,7 +29,7 @@ func FuzzEnvelope(f *testing.F) {
 		e, err := shh.ParseEnvelope(raw)
 		var want shh.Envelope
 		if wantErr := rlp.DecodeBytes(raw, &want); (err == nil) != (wantErr == nil) {
-			t.Fatalf("got %v, package rlp says %v", err, wantErr)
+			t.Fatalf("got %v, package rlp returns %v", err, wantErr)
 		}
 		if err != nil {
 			if !errors.Is(err, shh.ErrEnvelope) {
