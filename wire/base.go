@@ -4,8 +4,8 @@ import "strconv"
 
 // The base protocol, "p2p" (rlpx.md).
 const (
-	BaseVersion   = 5  // the version this package speaks
-	SnappyVersion = 5  // messages are compressed when both sides speak this version or a later one (EIP-706)
+	BaseVersion   = 5  // the version that this package implements
+	SnappyVersion = 5  // messages are compressed if both sides announce this version or a later one (EIP-706)
 	BaseLength    = 16 // message codes that the base protocol reserves; the first capability starts here
 )
 
@@ -30,5 +30,5 @@ type Cap struct {
 	Version uint
 }
 
-// String gives the capability as name/version, "eth/68".
+// String returns the capability as name/version, for example "eth/68".
 func (c Cap) String() string { return c.Name + "/" + strconv.FormatUint(uint64(c.Version), 10) }

@@ -14,11 +14,11 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// Each benchmark runs go-ethereum's rlpx beside ours, so that their ratio holds on any machine.
+// Each benchmark also runs go-ethereum's rlpx, because the ratio is comparable between machines.
 
 var benchSizes = []int{32, 1024, 32768}
 
-// gethConn is a connection of go-ethereum after a handshake, which writes to and reads from memory.
+// gethConn returns a go-ethereum connection after its handshake that writes to and reads from rw.
 func gethConn(rw io.ReadWriter) *rlpx.Conn {
 	c := rlpx.NewConn(memory{rw}, nil)
 	c.InitWithSecrets(rlpx.Secrets{
@@ -76,7 +76,7 @@ func BenchmarkSeal(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	for _, size := range benchSizes {
 		payload := random(size, 1)
-		perRound := 1 + 1<<20/size // frames sealed at once, while the clock stands still
+		perRound := 1 + 1<<20/size // frames sealed at once, while the benchmark's timer is stopped
 		b.Run(fmt.Sprintf("troupe/%d", size), func(b *testing.B) {
 			e, d := codec(b)
 			plain := make([]byte, size)
@@ -140,7 +140,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkHandshake is the encryption handshake of both sides, without Hello.
+// BenchmarkHandshake runs the encryption handshake of both sides, without Hello.
 func BenchmarkHandshake(b *testing.B) {
 	dialer, listener := newKey(b), newKey(b)
 	b.Run("troupe", func(b *testing.B) {

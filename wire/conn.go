@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Deadlines of the two steps in which a session is set up. Each holds for the step as a whole, so that it can't be
-// stretched by sending byte after byte.
+// Timeouts of the two steps in which a session is set up. Each is one deadline for the whole step, so a remote can't
+// extend it by sending byte after byte.
 const (
-	AuthTimeout  = 5 * time.Second // from the beginning to the ack (dialing) or to the auth (listening)
-	HelloTimeout = 5 * time.Second // from then to the remote's Hello
-	// A Disconnect that tells why a Hello was refused is not worth more waiting.
+	AuthTimeout  = 5 * time.Second // from the start to the ack (dialing) or to the auth (listening)
+	HelloTimeout = 5 * time.Second // from the end of the auth step to the remote's Hello
+	// disconnectTimeout limits the write of a Disconnect. It is short because a lost Disconnect does little harm.
 	disconnectTimeout = time.Second
 )
 
@@ -35,8 +35,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Dial sets up a session on conn with the node that owns remote: auth, ack and both Hellos. Afterwards conn has no
-// deadline. On error the caller closes conn; a remote that broke the protocol was told so.
+// Dial sets up a session on conn with the node that owns the key remote: auth, ack and both Hellos. Afterwards conn has
+// no deadline. On error the caller closes conn. If the remote's Hello broke the protocol, Dial has sent it a Disconnect.
 func Dial(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, h *Hello, opts Options) (*Session, error) {
 	opts = opts.withDefaults()
 	if err := conn.SetDeadline(time.Now().Add(opts.AuthTimeout)); err != nil {
@@ -60,9 +60,9 @@ func Dial(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, h *Hell
 	return exchange(conn, NewSession(secrets, rest), nil, h, opts)
 }
 
-// AcceptAuth reads and verifies the auth of a node that has connected. Nothing is answered before the caller decides
-// between Welcome and Refuse. On error the caller closes conn; there is no way yet to tell the remote anything. What can't
-// be an auth by its first bytes is a *NoPacketError, and conn keeps its deadline.
+// AcceptAuth reads and verifies the auth of a node that has connected. It answers nothing: the caller then calls
+// Welcome or Refuse. On error the caller closes conn; at this point no message can be sent to the remote. If the first
+// bytes can't begin an auth, the error is a *NoPacketError and conn keeps its deadline.
 func AcceptAuth(conn net.Conn, key *ecdsa.PrivateKey, opts Options) (*Recipient, error) {
 	opts = opts.withDefaults()
 	if err := conn.SetDeadline(time.Now().Add(opts.AuthTimeout)); err != nil {
@@ -80,8 +80,9 @@ func AcceptAuth(conn net.Conn, key *ecdsa.PrivateKey, opts Options) (*Recipient,
 	return r, nil
 }
 
-// Welcome lets the remote in: it writes ack and our Hello at once and waits for the remote's. Afterwards conn has no
-// deadline. On error the caller closes conn; a remote that broke the protocol was told so.
+// Welcome accepts the remote: it writes ack and our Hello in one write and waits for the remote's Hello. Afterwards conn
+// has no deadline. On error the caller closes conn. If the remote's Hello broke the protocol, Welcome has sent it a
+// Disconnect.
 func (r *Recipient) Welcome(conn net.Conn, h *Hello) (*Session, error) {
 	opts := r.opts.withDefaults()
 	ack, secrets, err := r.Accept(opts.Rand)
@@ -91,7 +92,7 @@ func (r *Recipient) Welcome(conn net.Conn, h *Hello) (*Session, error) {
 	return exchange(conn, NewSession(secrets, r.rest), ack, h, opts)
 }
 
-// Refuse writes ack and a Disconnect at once. The caller closes conn.
+// Refuse writes ack and a Disconnect in one write. The caller closes conn.
 func (r *Recipient) Refuse(conn net.Conn, reason DiscReason) error {
 	ack, secrets, err := r.Accept(r.opts.Rand)
 	if err != nil {
@@ -119,8 +120,8 @@ func exchange(conn net.Conn, s *Session, first []byte, h *Hello, opts Options) (
 	}
 	if _, err := s.ReadHello(conn); err != nil {
 		if reason, ok := ReasonOf(err); ok {
-			if untold := s.reject(conn, reason); untold != nil {
-				return nil, fmt.Errorf("%w (the remote was not told: %w)", err, untold)
+			if failed := s.reject(conn, reason); failed != nil {
+				return nil, fmt.Errorf("%w (sending the disconnect failed: %w)", err, failed)
 			}
 		}
 		return nil, err
@@ -131,7 +132,7 @@ func exchange(conn net.Conn, s *Session, first []byte, h *Hello, opts Options) (
 	return s, nil
 }
 
-// reject tells the remote why it is cut off.
+// reject sends the remote a Disconnect with the reason.
 func (s *Session) reject(conn net.Conn, reason DiscReason) error {
 	out, err := s.AppendDisconnect(nil, reason)
 	if err != nil {
@@ -140,7 +141,7 @@ func (s *Session) reject(conn net.Conn, reason DiscReason) error {
 	return writeLast(conn, out)
 }
 
-// writeLast writes what is the last of a connection.
+// writeLast writes the last bytes of a connection, which end with a Disconnect.
 func writeLast(conn net.Conn, out []byte) error {
 	if err := conn.SetWriteDeadline(time.Now().Add(disconnectTimeout)); err != nil {
 		return fmt.Errorf("wire: setting the disconnect deadline: %w", err)

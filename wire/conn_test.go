@@ -15,7 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// counted is a connection that counts what is called on it.
+// counted is a connection that counts its reads and writes and records its deadline.
 type counted struct {
 	net.Conn
 	reads, writes int
@@ -54,7 +54,7 @@ func TestDialAndWelcome(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !r.Remote().Equal(&a.PublicKey) || in.reads != 1 || in.writes != 0 {
-		t.Errorf("%d reads and %d writes before the decision", in.reads, in.writes)
+		t.Errorf("%d reads and %d writes before Welcome", in.reads, in.writes)
 	}
 	s, err := r.Welcome(in, helloOf(b))
 	if err != nil {
@@ -68,7 +68,7 @@ func TestDialAndWelcome(t *testing.T) {
 		t.Errorf("ack and Hello took %d writes", in.writes)
 	}
 	if !in.deadline.IsZero() {
-		t.Errorf("a deadline is left: %v", in.deadline)
+		t.Errorf("a deadline remains set: %v", in.deadline)
 	}
 	checkSession(t, s, a)
 	checkSession(t, d.s, b)
@@ -105,7 +105,7 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// A remote whose Hello is refused hears why, in the form it expects from then on.
+// A remote whose Hello is rejected receives a Disconnect with the reason, compressed if it now expects that.
 func TestRefusedHelloIsTold(t *testing.T) {
 	a, b := newKey(t), newKey(t)
 	near, far := net.Pipe()
@@ -124,7 +124,7 @@ func TestRefusedHelloIsTold(t *testing.T) {
 	if d.err != nil {
 		t.Fatal(d.err)
 	}
-	if err := near.SetDeadline(time.Now().Add(time.Minute)); err != nil { // should nothing come
+	if err := near.SetDeadline(time.Now().Add(time.Minute)); err != nil { // in case no Disconnect comes
 		t.Fatal(err)
 	}
 	code, payload, err := newLink(d.s, near).read()
@@ -151,7 +151,7 @@ func TestGarbageInsteadOfAuth(t *testing.T) {
 			in := &counted{Conn: far}
 			go func() {
 				defer near.Close()
-				_, _ = near.Write(tc.garbage) // ends in an error once the other side has seen enough
+				_, _ = near.Write(tc.garbage) // fails when the other side stops reading
 			}()
 			_, err := wire.AcceptAuth(in, b, wire.Options{})
 			if _, blamed := wire.ReasonOf(err); !blamed || tc.err != nil && !errors.Is(err, tc.err) {
@@ -165,7 +165,7 @@ func TestGarbageInsteadOfAuth(t *testing.T) {
 	}
 }
 
-// drip writes a byte of b every 1.1 seconds until stop is closed.
+// drip writes one byte of b every 1.1 seconds until stop is closed.
 func drip(conn net.Conn, b []byte, stop <-chan struct{}) {
 	tick := time.NewTicker(1100 * time.Millisecond)
 	defer tick.Stop()
@@ -191,7 +191,7 @@ func wantTimeout(t *testing.T, err error, start time.Time, total time.Duration) 
 	}
 }
 
-// Deadlines hold for a step as a whole: sending byte after byte doesn't stretch them.
+// Each deadline covers a whole step: sending byte after byte doesn't extend it.
 func TestSlowRemotes(t *testing.T) {
 	a, b := newKey(t), newKey(t)
 	auth, err := wire.NewAuth(a, &b.PublicKey, nil)
@@ -216,7 +216,7 @@ func TestSlowRemotes(t *testing.T) {
 		_, err := wire.AcceptAuth(far, b, wire.Options{})
 		wantTimeout(t, err, start, wire.AuthTimeout)
 		if !strings.Contains(err.Error(), "4 of ") {
-			t.Errorf("doesn't say how much came: %v", err)
+			t.Errorf("the error doesn't contain the number of bytes read: %v", err)
 		}
 	})
 	bubble("ack doesn't come", func(t *testing.T, near, far net.Conn, stop <-chan struct{}) {
@@ -231,7 +231,7 @@ func TestSlowRemotes(t *testing.T) {
 		wantTimeout(t, err, start, wire.AuthTimeout)
 	})
 	bubble("hello drips", func(t *testing.T, near, far net.Conn, stop <-chan struct{}) {
-		// The dialing side follows the protocol up to its Hello.
+		// The dialing side follows the protocol until its Hello.
 		go func() {
 			if _, err := near.Write(auth.Packet()); err != nil {
 				return
@@ -267,7 +267,7 @@ func TestSlowRemotes(t *testing.T) {
 	})
 }
 
-// Hanging up between the steps is io.EOF, at each of them.
+// A remote that closes between two steps causes io.EOF, at each step.
 func TestHangUpDuringHandshake(t *testing.T) {
 	a, b := newKey(t), newKey(t)
 	near, far := tcp(t)

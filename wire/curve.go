@@ -19,8 +19,8 @@ func appendPoint(dst []byte, pub *ecdsa.PublicKey) []byte {
 	return append(dst, crypto.FromECDSAPub(pub)[1:]...)
 }
 
-// parsePoint reads 64 bytes as a public key and verifies that it lies on the curve: agreeing with a point
-// elsewhere would give away bits of the private key.
+// parsePoint reads 64 bytes as a public key and verifies that it lies on the curve. Key agreement with a point off the
+// curve would leak bits of the private key.
 func parsePoint(b []byte) (*ecdsa.PublicKey, error) {
 	var p [1 + pointLen]byte
 	p[0] = 4 // format: uncompressed
@@ -34,7 +34,7 @@ func parsePoint(b []byte) (*ecdsa.PublicKey, error) {
 	return pub, nil
 }
 
-// generateKey makes a key pair from the bytes of rand alone, so that a caller decides where randomness comes from.
+// generateKey makes a key pair from the bytes of rand alone, so the caller chooses the source of randomness.
 func generateKey(rand io.Reader) (*ecdsa.PrivateKey, error) {
 	var b [32]byte
 	defer clear(b[:])
@@ -42,18 +42,19 @@ func generateKey(rand io.Reader) (*ecdsa.PrivateKey, error) {
 		if _, err := io.ReadFull(rand, b[:]); err != nil {
 			return nil, fmt.Errorf("wire: reading randomness for a key: %w", err)
 		}
-		// It refuses what isn't below the curve's order, one draw in 2^127.
+		// ToECDSA rejects a value that isn't below the curve's order, which one draw in 2^127 yields.
 		if key, err := crypto.ToECDSA(b[:]); err == nil {
 			return key, nil
 		}
 	}
 }
 
-// agree is the ecdh.agree of rlpx.md: the X coordinate of the shared point. pub must be known to lie on the curve.
+// agree is the ecdh.agree of rlpx.md: it returns the X coordinate of the shared point. The caller must have verified
+// that pub lies on the curve.
 func agree(key *ecdsa.PrivateKey, pub *ecdsa.PublicKey) (secret [32]byte, err error) {
 	d := crypto.FromECDSA(key)
 	defer clear(d)
-	//lint:ignore SA1019 the alternatives know only the curves of the standard library, and secp256k1 is none of them
+	//lint:ignore SA1019 the alternatives support only the curves of the standard library, which lacks secp256k1
 	x, _ := crypto.S256().ScalarMult(pub.X, pub.Y, d)
 	if x == nil {
 		return secret, errBadPoint

@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// Errors of a frame that was damaged on its way, or isn't one.
+// Errors of a frame that was damaged in transit or forged.
 var (
 	ErrBadHeaderMAC = errors.New("wire: bad header MAC")
 	ErrBadFrameMAC  = errors.New("wire: bad frame MAC")
@@ -16,8 +16,8 @@ type Decoder struct {
 	stream keyStream
 	mac    frameMAC
 
-	opened bool // the header of the next frame is verified, and it says:
-	size   int  // bytes of frame-data
+	opened bool // the header of the next frame is verified
+	size   int  // bytes of frame-data, from that header
 	err    error
 	header [16]byte
 }
@@ -27,20 +27,21 @@ func NewDecoder(s *Secrets) *Decoder {
 	return &Decoder{stream: keyStream{key: s.AES}, mac: newFrameMAC(s, &s.ingress)}
 }
 
-// Park drops what the next frame makes again, three quarters of what a Decoder holds: for links that are quiet.
+// Park frees the state that the next frame can recreate, three quarters of a Decoder's memory. Call it for idle links.
 func (d *Decoder) Park() { d.stream.ctr, d.mac.block = nil, nil }
 
-// Next opens the next frame where it lies. buf begins with the first byte of the stream that was not consumed.
+// Next decrypts the next frame in place. buf begins with the first byte of the stream that is not yet consumed.
 //
 // n > 0: frame is the frame-data of a whole, verified frame. It aliases buf, of which n bytes are consumed.
 //
-// n == 0 and no error: more bytes are needed to go on, need in total from the beginning of buf. That is 32 for a header,
-// and then the whole frame. Call again with the same bytes and more behind them; they may have moved meanwhile, their
-// header is not looked at twice. The bytes of buf are changed only when a frame is returned.
+// n == 0 and no error: Next needs more bytes, in total need bytes from the beginning of buf. That is 32 for a header,
+// and then the whole frame. Call Next again with the same bytes and more after them. The bytes may be at another
+// address by then; the header is not read twice. Next changes the bytes of buf only when it returns a frame.
 //
-// A header is verified before its length is believed, with one exception: when it claims no more than 64 KiB and so
-// much is there already, both MACs are computed in one go, and still the header's is looked at first. The errors are
-// ErrBadHeaderMAC and ErrBadFrameMAC; cipher and MAC can't go on after them, so every later call returns the same.
+// Next verifies a header before it trusts the length, with one exception: if the header claims no more than 64 KiB and
+// the whole frame is in buf already, both MACs are computed together. The header's MAC is still checked first. The
+// errors are ErrBadHeaderMAC and ErrBadFrameMAC. Cipher and MAC can't continue after them, so every later call returns
+// the same error.
 func (d *Decoder) Next(buf []byte) (frame []byte, n, need int, err error) {
 	if d.err != nil {
 		return nil, 0, 0, d.err
@@ -73,11 +74,11 @@ func (d *Decoder) Next(buf []byte) (frame []byte, n, need int, err error) {
 	return d.open(buf[:total], &dataMAC)
 }
 
-// unverifiedSize is how many bytes of frame-data a header may claim to be treated together with them: enough for what
-// passes often, and no more work than an honest frame of that size.
+// unverifiedSize is the largest claimed size in bytes of frame-data for which both MACs are computed together. It covers
+// the common sizes, and a forged header costs no more work than an honest frame of that size.
 const unverifiedSize = 64 << 10
 
-// open decrypts a frame whose header is verified, if its own MAC is right.
+// open decrypts a frame whose header is verified, if the frame's own MAC is right.
 func (d *Decoder) open(frame []byte, mac *[macLen]byte) ([]byte, int, int, error) {
 	data := frame[HeaderRoom : len(frame)-macLen]
 	if !equalMAC(mac, frame[len(frame)-macLen:]) {

@@ -7,14 +7,14 @@ import (
 	"github.com/golang/snappy"
 )
 
-// ErrBadDisconnect is the error of a Disconnect whose payload gives no reason in any form that is known.
+// ErrBadDisconnect is the error of a Disconnect whose payload has none of the known forms.
 var ErrBadDisconnect = errors.New("wire: malformed disconnect")
 
-// maxDisconnect bounds what is decompressed of a Disconnect. Its reason needs two bytes; the rest is left for
-// elements that a later version may add.
+// maxDisconnect is the largest decompressed size in bytes that ParseDisconnect accepts. The reason needs two bytes; the
+// rest is for elements that a later version may add.
 const maxDisconnect = 128
 
-// AppendDisconnect appends the RLP payload of a Disconnect, a list of the reason, to dst.
+// AppendDisconnect appends the RLP payload of a Disconnect to dst: a list with the reason as its one element.
 func AppendDisconnect(dst []byte, r DiscReason) []byte {
 	var room [2]byte
 	item := rlp.AppendUint64(room[:0], uint64(r))
@@ -22,14 +22,14 @@ func AppendDisconnect(dst []byte, r DiscReason) []byte {
 	return append(dst, item...)
 }
 
-// ParseDisconnect reads the payload of a Disconnect in all forms that are met in the field: a list of the
-// reason, the bare reason, an empty list, an empty string and nothing at all (the last three mean DiscRequested).
-// With snappy the payload is taken as compressed first and as plain if it isn't, since some clients never compress
-// a Disconnect. Nothing is allocated. The error is ErrBadDisconnect.
+// ParseDisconnect parses the payload of a Disconnect in all forms that clients send: a list with the reason, the bare
+// reason, an empty list, an empty string and an empty payload (the last three mean DiscRequested). If compressed is
+// true, the payload is read as snappy first and as plain RLP if that fails, because some clients never compress a
+// Disconnect. ParseDisconnect doesn't allocate. The error is ErrBadDisconnect.
 func ParseDisconnect(payload []byte, compressed bool) (DiscReason, error) {
 	if compressed {
-		// The order is safe: read as snappy, a plain list or integer claims more bytes than follow, so it doesn't
-		// decode. The one exception is a bare zero byte, an empty block, and both readings mean DiscRequested.
+		// The order is safe: a plain list or integer, read as snappy, claims more bytes than follow, so it doesn't
+		// decode. The one exception is a bare zero byte, which is an empty block; both readings mean DiscRequested.
 		if n, err := DecodedLen(payload); err == nil && n <= maxDisconnect {
 			var room [maxDisconnect]byte
 			if plain, err := snappy.Decode(room[:], payload); err == nil {

@@ -1,35 +1,36 @@
 // Package wire turns bytes into messages and back: the RLPx handshake (EIP-8), frames with their
 // encryption and MAC, snappy, the Hello exchange and the reasons of Disconnect.
 //
-// It holds no actor, no goroutine and no policy. Who may connect, how much may wait and when to hang up is decided
-// above; this package only says what the bytes mean and refuses those that can't mean anything.
+// The package has no actor, no goroutine and no policy. The packages above it decide which remotes may connect, how
+// much data may be buffered and when to disconnect. This package parses bytes and rejects those that are not valid.
 //
 // # From a connection to a session
 //
 //	initiator                                        recipient
-//	NewAuth            ── auth ───────────────────▶  AcceptAuth / OpenAuth   (now the remote's key is proven)
+//	NewAuth            ── auth ───────────────────▶  AcceptAuth / OpenAuth   (the initiator's key is now proven)
 //	Finish   ◀──────── ack, Hello (one write) ─────  Welcome, or Refuse: ack, Disconnect
 //	Session            ── Hello ──────────────────▶  Session
 //
-// Dial performs the left side, AcceptAuth and Welcome the right one. Both sides send their Hello without waiting for
-// the other's. The pieces between are exported too, so that a caller may do its own reading and writing.
+// Dial performs the left side, AcceptAuth and Welcome the right side. Each side sends its Hello without waiting for
+// the other's. The single steps are exported too, for callers that do their own reading and writing.
 //
 // # Frames
 //
-// A Session carries one Encoder and one Decoder, one for each direction, to be owned by one writer and one reader;
-// they share nothing that changes, so writer and reader may run at once. An outgoing frame is laid out in place by
-// AppendFrame or AppendCompressed (room for header and MACs included) and sealed where it lies, any number of frames a
-// call. An incoming frame is opened where it was read. Neither direction allocates in steady state.
+// A Session has one Encoder, owned by one writer, and one Decoder, owned by one reader. They share no mutable state,
+// so the writer and the reader may run concurrently. AppendFrame and AppendCompressed lay out an outgoing frame with
+// room for the header and the MACs. Encoder.Seal encrypts any number of such frames in place. Decoder.Next decrypts an
+// incoming frame in place. Neither direction allocates in steady state.
 //
 // Two invariants hold:
-//   - Bytes are sealed in the order in which they are written, each exactly once: cipher and MAC are running states.
-//   - Nothing a frame header says is believed before its MAC is checked, and nothing is allocated for a claimed size
-//     before the claim is known to be possible. The one exception (see Decoder.Next) costs the hashing of 64 KiB at most.
+//   - Bytes are sealed in the order in which they are written, each exactly once, because cipher and MAC are running
+//     states.
+//   - A frame header is trusted only after its MAC is checked, and no memory is allocated for a claimed size before the
+//     claim is known to be possible. The one exception (see Decoder.Next) costs at most the hashing of 64 KiB.
 //
 // # Errors
 //
-// An error caused by what the remote sent carries the reason to answer with (see ReasonOf). Errors of the
-// connection itself (io.EOF, deadlines) are wrapped and carry none.
+// An error caused by bytes from the remote carries the Disconnect reason to answer with (see ReasonOf). Errors of the
+// connection itself (io.EOF, deadlines) are wrapped and carry no reason.
 //
 // Specifications: the devp2p repository's rlpx.md, and EIP-8 for the handshake.
 package wire

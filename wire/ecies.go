@@ -12,7 +12,7 @@ import (
 	"io"
 )
 
-// ECIES as rlpx.md has it: secp256k1, the concatenation KDF and HMAC over SHA-256, AES-128-CTR. A message is
+// ECIES as rlpx.md specifies it: secp256k1, the concatenation KDF and HMAC over SHA-256, AES-128-CTR. A message is
 //
 //	format byte, ephemeral public key | iv | ciphertext | tag
 const (
@@ -23,17 +23,17 @@ const (
 
 var errBadCiphertext = errors.New("message authentication failed")
 
-// eciesKeys derives the keys for encryption and authentication from an agreed secret.
+// eciesKeys derives the encryption and authentication keys from an agreed secret.
 func eciesKeys(secret *[32]byte) (enc [16]byte, mac [32]byte) {
 	var in [4 + 32]byte
-	in[3] = 1 // the KDF's counter: one round gives all 32 bytes that are wanted
+	in[3] = 1 // the KDF's counter: one round yields the 32 bytes needed
 	copy(in[4:], secret[:])
 	k := sha256.Sum256(in[:])
 	clear(in[:])
 	return [16]byte(k[:16]), sha256.Sum256(k[16:])
 }
 
-// eciesTag authenticates iv and ciphertext, and with them the packet's size prefix.
+// eciesTag returns the HMAC of iv and ciphertext (text), followed by the packet's size prefix.
 func eciesTag(key, text, prefix []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write(text)
@@ -41,9 +41,9 @@ func eciesTag(key, text, prefix []byte) []byte {
 	return h.Sum(nil)
 }
 
-// sealPacket encrypts plain to pub and returns it as a handshake packet: size prefix and ECIES message. The key pair
-// used for that is fresh and used for nothing else: whoever learns an ephemeral key that served for both could read
-// more than this packet.
+// sealPacket encrypts plain to pub and returns it as a handshake packet: size prefix and ECIES message. It uses a fresh
+// key pair for this packet only. If the handshake's ephemeral key were used here too, an attacker that learns that one
+// key could read more than this packet.
 func sealPacket(rand io.Reader, pub *ecdsa.PublicKey, plain []byte) ([]byte, error) {
 	key, err := generateKey(rand)
 	if err != nil {
@@ -73,14 +73,15 @@ func sealPacket(rand io.Reader, pub *ecdsa.PublicKey, plain []byte) ([]byte, err
 	return packet, nil
 }
 
-// openPacket decrypts a handshake packet sent to key. The packet stays as it is, its bytes seed a MAC later.
+// openPacket decrypts a handshake packet sent to key. It doesn't change the packet, because the packet's bytes later
+// seed a MAC.
 func openPacket(key *ecdsa.PrivateKey, packet []byte) ([]byte, error) {
 	if len(packet) < prefixLen+eciesOverhead {
-		return nil, fmt.Errorf("%w: %d bytes, an empty message has %d", errShortPacket, len(packet), prefixLen+eciesOverhead)
+		return nil, fmt.Errorf("%w: %d bytes, want at least %d", errShortPacket, len(packet), prefixLen+eciesOverhead)
 	}
 	prefix, msg := packet[:prefixLen], packet[prefixLen:]
 	if size := int(binary.BigEndian.Uint16(prefix)); size != len(msg) {
-		return nil, fmt.Errorf("%w: %d bytes behind a prefix of %d", errShortPacket, len(msg), size)
+		return nil, fmt.Errorf("%w: %d bytes after a size prefix of %d", errShortPacket, len(msg), size)
 	}
 	if msg[0] != 4 {
 		return nil, fmt.Errorf("key format %#02x, want 0x04: %w", msg[0], errBadPoint)

@@ -1,6 +1,7 @@
 package wire
 
-// Packets of EIP-8, "RLPx Handshake": A dials B. Packets 2 are of version 4, packets 3 of later ones with more elements.
+// Packets of EIP-8, "RLPx Handshake": A dials B. Packets 2 are of version 4; packets 3 are of later versions with more
+// elements.
 const (
 	auth2 = "01b304ab7578555167be8154d5cc456f567d5ba302662433674222360f08d5f1534499d3678b513b" +
 		"0fca474f3a514b18e75683032eb63fccb16c156dc6eb2c0b1593f0d84ac74f6e475f1b8d56116b84" +
@@ -55,7 +56,7 @@ const (
 		"39a2336a61ef9fda549180d4ccde21514d117b6c6fd07a9102b5efe710a32af4eeacae2cb3b1dec0" +
 		"35b9593b48b9d3ca4c13d245d5f04169b0b1"
 
-	// A Hello of a later version (55, whatever the text says) with more elements.
+	// A Hello of a later version with more elements. The version is 55, although the EIP's text says otherwise.
 	helloNext = "f87137916b6e6574682f76302e39312f706c616e39cdc5836574683dc6846d6f726b1682270fb840" +
 		"fda1cff674c90c9a197539fe3dfb53086ace64f83ed7c6eabec741f7f381cc803e52ab2cd55d5569" +
 		"bce4347107a310dfd5f88a010cd2ffd1005ca406f1842877c883666f6f836261720304"

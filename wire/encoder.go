@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// ErrLayout is the error of bytes given to Seal that are not whole frames. It is a mistake of the caller.
+// ErrLayout is the error of Seal for bytes that are not whole frames. It is a mistake of the caller.
 var ErrLayout = errors.New("wire: not a whole laid-out frame")
 
 // Encoder seals the frames of one direction. It is not safe for concurrent use.
@@ -19,12 +19,12 @@ func NewEncoder(s *Secrets) *Encoder {
 	return &Encoder{stream: keyStream{key: s.AES}, mac: newFrameMAC(s, &s.egress)}
 }
 
-// Park drops what the next frame makes again, three quarters of what an Encoder holds: for links that are quiet.
+// Park frees the state that the next frame can recreate, three quarters of an Encoder's memory. Call it for idle links.
 func (e *Encoder) Park() { e.stream.ctr, e.mac.block = nil, nil }
 
-// Seal encrypts and authenticates frames where they lie: one or more, back to back, as AppendFrame and
-// AppendCompressed have laid them out. Afterwards they must be written to the connection in this order, all of them,
-// since the remote can't open what comes later without them. On error (ErrLayout) nothing was sealed.
+// Seal encrypts and authenticates frames in place: one or more, back to back, as AppendFrame and AppendCompressed lay
+// them out. Afterwards the caller must write all of them to the connection in this order, because the remote can't
+// decrypt later frames without them. On error (ErrLayout) nothing was sealed.
 func (e *Encoder) Seal(frames []byte) error {
 	for rest := frames; len(rest) > 0; rest = rest[FrameLen(rest):] {
 		if n := FrameLen(rest); n == 0 || n > len(rest) {

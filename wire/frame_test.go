@@ -19,14 +19,14 @@ func TestSeveralFramesASeal(t *testing.T) {
 			t.Fatal(err)
 		}
 		payloads = append(payloads, payload)
-		if i%9 == 0 { // groups of one, of nine
+		if i%9 == 0 { // groups of one frame and of nine
 			if err := e.Seal(frames); err != nil {
 				t.Fatal(err)
 			}
 			stream, frames = append(stream, frames...), frames[:0]
 		}
 	}
-	// All of them in one read.
+	// One buffer holds all frames.
 	for i, payload := range payloads {
 		frame, n, _, err := d.Next(stream)
 		if err != nil {
@@ -37,7 +37,7 @@ func TestSeveralFramesASeal(t *testing.T) {
 			t.Fatalf("frame %d: code %d, %d bytes, %v", i, code, len(got), err)
 		}
 		if n != wire.FrameRoom(len(frame)) {
-			t.Fatalf("frame %d: %d bytes of frame-data took %d", i, len(frame), n)
+			t.Fatalf("frame %d: %d bytes of frame-data consumed %d bytes", i, len(frame), n)
 		}
 		stream = stream[n:]
 	}
@@ -49,7 +49,7 @@ func TestSeveralFramesASeal(t *testing.T) {
 	}
 }
 
-// Frames are split between reads at every byte, and the part that was read first is looked at first.
+// Frames are split between two reads at every byte, and Next is called after each read.
 func TestFramesSplitAnywhere(t *testing.T) {
 	payloads := [][]byte{nil, random(15, 1), random(16, 2), random(100, 3)}
 	var size int
@@ -65,14 +65,14 @@ func TestFramesSplitAnywhere(t *testing.T) {
 		var frames, consumed int
 		take := func(arrived []byte) {
 			for {
-				buf := bytes.Clone(arrived[consumed:]) // bytes move between reads
+				buf := bytes.Clone(arrived[consumed:]) // the bytes' address changes between reads
 				frame, n, need, err := d.Next(buf)
 				if err != nil {
 					t.Fatalf("cut at %d, frame %d: %v", cut, frames, err)
 				}
 				if n == 0 {
 					if need <= len(buf) || !bytes.Equal(buf, arrived[consumed:]) {
-						t.Fatalf("cut at %d, frame %d: needs %d of %d bytes, or has changed them", cut, frames, need, len(buf))
+						t.Fatalf("cut at %d, frame %d: Next needs %d of %d bytes, or has changed them", cut, frames, need, len(buf))
 					}
 					return
 				}
@@ -93,7 +93,7 @@ func TestFramesSplitAnywhere(t *testing.T) {
 }
 
 func TestDamagedFrame(t *testing.T) {
-	// Every bit of a frame, alone: header, header MAC, data with its padding, frame MAC.
+	// Each bit of a frame is damaged in turn: header, header MAC, data with its padding, frame MAC.
 	size := wire.FrameRoom(1 + 20)
 	for bit := range 8 * size {
 		e, d := codec(t)
@@ -110,20 +110,20 @@ func TestDamagedFrame(t *testing.T) {
 			t.Fatalf("bit %d: %d bytes consumed", bit, n)
 		}
 		if _, _, _, again := d.Next(next); again != err {
-			t.Fatalf("bit %d: a decoder went on after its error: %v", bit, again)
+			t.Fatalf("bit %d: the decoder's second error differs: %v", bit, again)
 		}
 	}
 }
 
-// The header is verified before the length it claims is believed, which the need would betray.
+// The header is verified before its length is trusted. A need above zero would show that the length was used.
 func TestForgedLength(t *testing.T) {
 	e, d := codec(t)
 	frame := seal(t, e, 3, make([]byte, 20))
-	frame[0] ^= 0xff // flips the length's high byte, as one can without the key
+	frame[0] ^= 0xff // flips the length's high byte, which needs no key
 	_, _, need, err := d.Next(frame[:wire.HeaderRoom])
 	wantReason(t, err, wire.ErrBadHeaderMAC, wire.DiscProtocolError)
 	if need != 0 {
-		t.Errorf("%d bytes wanted", need)
+		t.Errorf("need is %d bytes, want 0", need)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestFrameWithoutMessage(t *testing.T) {
 	}
 }
 
-// A remote may send a frame without frame-data; it is a frame still, and takes 48 bytes.
+// A remote may send a frame without frame-data. It is a valid frame of 48 bytes.
 func TestEmptyFrame(t *testing.T) {
 	e, d := codec(t)
 	laidOut := make([]byte, wire.FrameRoom(0))
@@ -157,7 +157,8 @@ func TestEmptyFrame(t *testing.T) {
 	}
 }
 
-// The largest length that a header can hold is asked for and not more: what to keep for it is the caller's decision.
+// For the largest length that a header can hold, Next asks for exactly that many bytes. The caller decides whether to
+// buffer them.
 func TestLargestLength(t *testing.T) {
 	e, d := codec(t)
 	frame, err := wire.AppendFrame(nil, 1, make([]byte, wire.MaxFrame-1))
@@ -196,22 +197,22 @@ func TestSealRefusesPieces(t *testing.T) {
 		}
 	}
 	if !bytes.Equal(frames, before) {
-		t.Fatal("something was sealed on error")
+		t.Fatal("Seal has changed the frames and returned an error")
 	}
 	if err := e.Seal(frames); err != nil {
 		t.Fatal(err)
 	}
 	if _, n, _, err := d.Next(frames); n != first || err != nil {
-		t.Fatalf("after refusals: n %d, %v", n, err)
+		t.Fatalf("after the errors of Seal: n %d, %v", n, err)
 	}
 }
 
-// In steady state a message costs no allocation in either direction, compressed or not.
+// In steady state a message needs no allocation in either direction, compressed or not.
 func TestNoAllocations(t *testing.T) {
 	for name, payload := range map[string][]byte{
-		"literal by hand": random(32, 1),
-		"incompressible":  random(1024, 2),
-		"compressible":    bytes.Repeat([]byte("again and again "), 2048),
+		"short literal":  random(32, 1),
+		"incompressible": random(1024, 2),
+		"compressible":   bytes.Repeat([]byte("again and again "), 2048),
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, d := codec(t)
@@ -245,7 +246,7 @@ func TestNoAllocations(t *testing.T) {
 						}
 					}
 					if !bytes.Equal(got, payload) {
-						t.Fatal("another payload came")
+						t.Fatal("the decoded payload differs")
 					}
 				}
 			})
@@ -256,7 +257,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// Encoder and Decoder of one session are used at once, by a writer and a reader; the race detector watches.
+// A writer and a reader use the Encoder and the Decoder of one session concurrently. Run it with the race detector.
 func TestBothDirectionsAtOnce(t *testing.T) {
 	dialer, listener := handshake(t)
 	e1, d1 := wire.NewEncoder(dialer), wire.NewDecoder(dialer)

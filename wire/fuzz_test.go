@@ -9,8 +9,8 @@ import (
 	"github.com/golang/snappy"
 )
 
-// Handshake packets are fuzzed from both sides of their encryption: as they come, and as a remote that knows our key
-// can make them.
+// Handshake packets are fuzzed outside and inside their encryption: the input is a packet as received, and it is the
+// plaintext of a valid packet, as a remote that knows our public key can make it.
 
 func FuzzAuth(f *testing.F) {
 	v := newEIP8(f)
@@ -28,18 +28,18 @@ func FuzzAuth(f *testing.F) {
 			r, err := OpenAuth(v.keyB, packet)
 			if err != nil {
 				if reason, ok := ReasonOf(err); !ok || reason != DiscProtocolError {
-					t.Fatalf("not blamed on the remote: %v", err)
+					t.Fatalf("error without the reason %v: %v", DiscProtocolError, err)
 				}
 				return
 			}
 			if _, _, err := r.Accept(rand.NewChaCha8([32]byte{})); err != nil {
-				t.Fatalf("verified, but can't be accepted: %v", err)
+				t.Fatalf("Accept fails for a verified auth: %v", err)
 			}
 		}
 		check(packet)
 		if got, rest, err := ReadPacket(bytes.NewReader(packet)); err == nil {
 			if whole := append(bytes.Clone(got), rest...); !bytes.HasPrefix(packet, whole) {
-				t.Fatal("read other bytes than came")
+				t.Fatal("ReadPacket returned bytes that differ from the input")
 			}
 			check(got)
 		}
@@ -70,7 +70,7 @@ func FuzzAck(f *testing.F) {
 		check := func(packet []byte) {
 			s, err := i.Finish(packet)
 			if reason, ok := ReasonOf(err); err != nil && (!ok || reason != DiscProtocolError) {
-				t.Fatalf("not blamed on the remote: %v", err)
+				t.Fatalf("error without the reason %v: %v", DiscProtocolError, err)
 			}
 			if (err == nil) != (s != nil) {
 				t.Fatalf("secrets %v, error %v", s != nil, err)
@@ -88,7 +88,7 @@ func FuzzAck(f *testing.F) {
 	})
 }
 
-// FuzzFrame lets the input be ciphertext, and frame-data behind a valid MAC.
+// FuzzFrame reads the input as ciphertext, and as frame-data with a valid MAC.
 func FuzzFrame(f *testing.F) {
 	f.Add(unhex(f, sealedFrames), uint16(32))
 	f.Add([]byte{0x80}, uint16(0))
@@ -100,7 +100,7 @@ func FuzzFrame(f *testing.F) {
 			frame, n, need, err := d.Next(rest)
 			if err != nil || n == 0 {
 				if err == nil && (need <= len(rest) || need > FrameRoom(MaxFrame)) {
-					t.Fatalf("%d bytes are there, %d needed", len(rest), need)
+					t.Fatalf("Next has %d bytes and needs %d", len(rest), need)
 				}
 				break
 			}
@@ -115,14 +115,14 @@ func FuzzFrame(f *testing.F) {
 			t.Fatal(err)
 		}
 		d = NewDecoder(a)
-		if at := int(cut) % len(laidOut); at > 0 { // the first part alone is not enough
+		if at := int(cut) % len(laidOut); at > 0 { // Next must not return a frame for the first part alone
 			if _, n, _, err := d.Next(laidOut[:at]); n != 0 || err != nil {
 				t.Fatalf("%d of %d bytes: n %d, %v", at, len(laidOut), n, err)
 			}
 		}
 		frame, n, _, err := d.Next(laidOut)
 		if err != nil || n != len(laidOut) || !bytes.Equal(frame, data) {
-			t.Fatalf("%x came back as %x, %v", data, frame, err)
+			t.Fatalf("%x was decoded as %x, %v", data, frame, err)
 		}
 		code, payload, err := ParseMessage(frame)
 		if err != nil {
@@ -146,11 +146,11 @@ func FuzzHello(f *testing.F) {
 		h, err := ParseHello(payload)
 		if err != nil {
 			if _, ok := ReasonOf(err); !ok {
-				t.Fatalf("not blamed on the remote: %v", err)
+				t.Fatalf("error without a reason: %v", err)
 			}
 			return
 		}
-		// What was understood is not larger than what came, and survives being written.
+		// The parsed Hello encodes to no more bytes than the input had, and parses again to the same Hello.
 		again, err := h.Append(nil)
 		if err != nil || len(again) > len(payload) {
 			t.Fatalf("%d bytes from %d, %v", len(again), len(payload), err)
@@ -175,13 +175,13 @@ func FuzzDisconnect(f *testing.F) {
 			}
 			return
 		}
-		// The same reason, written by us, is read as the same, plain and compressed.
+		// The reason survives AppendDisconnect and ParseDisconnect, plain and compressed.
 		ours := AppendDisconnect(nil, r)
 		if again, err := ParseDisconnect(ours, compressed); err != nil || again != r {
-			t.Fatalf("%v came back as %v, %v", r, again, err)
+			t.Fatalf("%v was parsed as %v, %v", r, again, err)
 		}
 		if again, err := ParseDisconnect(snappy.Encode(nil, ours), true); err != nil || again != r {
-			t.Fatalf("%v came back as %v, %v", r, again, err)
+			t.Fatalf("%v was parsed as %v, %v", r, again, err)
 		}
 	})
 }
@@ -196,9 +196,9 @@ func FuzzPayload(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n, err := DecodedLen(data)
 		if err == nil && n > 22*len(data) {
-			t.Fatalf("%d bytes may claim %d", len(data), n)
+			t.Fatalf("%d bytes were allowed to claim %d", len(data), n)
 		}
-		// The reference believes any claim, so it is asked about those only that don't cost much.
+		// The reference decoder trusts any claim, so it gets only inputs with small claims.
 		var want []byte
 		wantErr := snappy.ErrCorrupt
 		if claim, e := snappy.DecodedLen(data); e == nil && claim <= 1<<20 {
@@ -221,7 +221,7 @@ func FuzzPayload(f *testing.F) {
 		}
 		block := frame[HeaderRoom+1 : HeaderRoom+frameSize(frame)]
 		if plain, err := Decompress(make([]byte, len(data)), block); err != nil || !bytes.Equal(plain, data) {
-			t.Fatalf("%x came back as %x, %v", data, plain, err)
+			t.Fatalf("%x was decompressed as %x, %v", data, plain, err)
 		}
 	})
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// geth is the other end of a connection, spoken by go-ethereum.
+// geth is the other end of a connection, run by go-ethereum's rlpx.
 type geth struct {
 	conn *rlpx.Conn
 	key  *ecdsa.PrivateKey
@@ -59,14 +59,14 @@ func (g geth) echo() error {
 	}
 }
 
-// start runs go-ethereum's side up to the end of the connection.
+// start runs go-ethereum's side until the end of the connection.
 func (g geth) start(t *testing.T, peer *ecdsa.PrivateKey) (wait func()) {
 	done := make(chan error, 1)
 	go func() {
 		defer g.conn.Close()
 		remote, hello, err := g.setUp()
 		if err == nil && (!remote.Equal(&peer.PublicKey) || hello.ID != helloOf(peer).ID || hello.Name != "test/v1") {
-			err = fmt.Errorf("met %x as %+v", crypto.FromECDSAPub(remote), hello)
+			err = fmt.Errorf("unexpected remote %x with hello %+v", crypto.FromECDSAPub(remote), hello)
 		}
 		if err == nil {
 			err = g.echo()
@@ -119,18 +119,18 @@ func TestGethDials(t *testing.T) {
 func TestGethIsRefused(t *testing.T) {
 	ours, theirs := newKey(t), newKey(t)
 	far, conn := net.Pipe()
-	heard := make(chan error, 1)
+	received := make(chan error, 1)
 	go func() {
 		g := rlpx.NewConn(far, &ours.PublicKey)
 		if _, err := g.Handshake(theirs); err != nil {
-			heard <- err
+			received <- err
 			return
 		}
 		code, payload, _, err := g.Read()
 		if err == nil {
 			err = fmt.Errorf("code %d, payload %x", code, payload)
 		}
-		heard <- err
+		received <- err
 	}()
 	r, err := wire.AcceptAuth(conn, ours, wire.Options{})
 	if err != nil {
@@ -139,7 +139,7 @@ func TestGethIsRefused(t *testing.T) {
 	if err := r.Refuse(conn, wire.DiscTooManyPeers); err != nil {
 		t.Fatal(err)
 	}
-	if got := (<-heard).Error(); got != "code 1, payload c104" {
+	if got := (<-received).Error(); got != "code 1, payload c104" {
 		t.Fatalf("go-ethereum read %s", got)
 	}
 }
@@ -153,7 +153,7 @@ func checkSession(t *testing.T, s *wire.Session, remote *ecdsa.PrivateKey) {
 		t.Fatalf("capabilities %v", s.RemoteHello.Caps)
 	}
 	if !s.Snappy {
-		t.Fatal("both speak version 5 and nothing is compressed")
+		t.Fatal("both sides announce version 5, and compression is off")
 	}
 }
 
@@ -165,7 +165,7 @@ func exchangeMessages(t *testing.T, l *link) {
 	send := func(code uint64, payload []byte) {
 		t.Helper()
 		sent := make(chan error, 1)
-		go func() { sent <- l.write(code, payload) }() // a large one is echoed while it is still being written
+		go func() { sent <- l.write(code, payload) }() // a large message is echoed while it is still being written
 		gotCode, got, err := l.read()
 		if err != nil {
 			t.Fatalf("reading a message of %d bytes: %v", len(payload), err)
@@ -178,7 +178,7 @@ func exchangeMessages(t *testing.T, l *link) {
 		}
 	}
 	noise := random(1<<16, 1)
-	for size := range 130 { // every short size: paddings, literals by hand and by the compressor
+	for size := range 130 { // every short size: all paddings, literals with and without the compressor
 		send(codes[size%len(codes)], noise[:size])
 	}
 	for range 150 {
@@ -191,7 +191,7 @@ func exchangeMessages(t *testing.T, l *link) {
 	}
 	send(0x10, random(1<<20, 2))
 	send(0x80, bytes.Repeat([]byte("compressible"), 1<<24)[:wire.MaxPayload])
-	send(0x7f, random(16_776_442, 3)) // the largest that doesn't compress and fits a frame behind a one-byte code
+	send(0x7f, random(16_776_442, 3)) // the largest incompressible payload that fits a frame with a one-byte code
 }
 
 func TestOneByteTooManyForAFrame(t *testing.T) {
@@ -207,7 +207,7 @@ func TestOneByteTooManyForAFrame(t *testing.T) {
 	} {
 		out, err := wire.AppendCompressed(prefix, tc.code, tc.payload)
 		if !errors.Is(err, tc.want) || !bytes.Equal(out, prefix) {
-			t.Errorf("%d bytes under code %#x: %d bytes and error %v, want the old %d and %v",
+			t.Errorf("%d bytes with code %#x: %d bytes and error %v, want the old %d and %v",
 				len(tc.payload), tc.code, len(out), err, len(prefix), tc.want)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// Errors of the encryption handshake; they wrap what was wrong in detail.
+// Errors of the encryption handshake. Returned errors wrap one of them together with the detailed cause.
 var (
 	ErrBadAuth = errors.New("wire: bad auth")
 	ErrBadAck  = errors.New("wire: bad ack")
@@ -20,12 +20,12 @@ var (
 
 const (
 	handshakeVersion = 4 // auth-vsn and ack-vsn; receivers ignore them (EIP-8)
-	// EIP-8 asks for padding of varied length, 100 to 300 bytes. It is encrypted, so zeros do.
-	minPadding  = 100
-	moreThanPad = 201 // values in 100..300
+	// EIP-8 requires padding of varied length, here 100 to 300 bytes. The padding is encrypted, so it may be zeros.
+	minPadding   = 100
+	paddingRange = 201 // number of lengths in 100..300
 )
 
-// ephemeral is what each side contributes to the secrets of one connection.
+// ephemeral is each side's contribution to the secrets of one connection.
 type ephemeral struct {
 	key   *ecdsa.PrivateKey
 	nonce [32]byte
@@ -47,7 +47,7 @@ func pad(rand io.Reader, body []byte) ([]byte, error) {
 	if _, err := io.ReadFull(rand, b[:]); err != nil {
 		return nil, fmt.Errorf("wire: reading randomness for padding: %w", err)
 	}
-	n := minPadding + int(binary.BigEndian.Uint16(b[:]))%moreThanPad
+	n := minPadding + int(binary.BigEndian.Uint16(b[:]))%paddingRange
 	return append(body, make([]byte, n)...), nil
 }
 
@@ -58,7 +58,7 @@ func orSystem(random io.Reader) io.Reader {
 	return random
 }
 
-// Initiator is the dialing side of an encryption handshake, between its auth and the remote's ack.
+// Initiator is the dialing side of an encryption handshake, after its auth and before the remote's ack.
 type Initiator struct {
 	key    *ecdsa.PrivateKey
 	remote *ecdsa.PublicKey
@@ -66,8 +66,8 @@ type Initiator struct {
 	packet []byte
 }
 
-// NewAuth prepares the handshake of key's owner with the node that owns remote, which must be a valid key. Randomness
-// is taken from rand, the system's if nil.
+// NewAuth prepares the handshake of the node with the private key key with the node that owns the public key remote,
+// which must be valid. Randomness comes from rand, or from the system if rand is nil.
 func NewAuth(key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, rand io.Reader) (*Initiator, error) {
 	rand = orSystem(rand)
 	eph, err := newEphemeral(rand)
@@ -100,11 +100,10 @@ func NewAuth(key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, rand io.Reader) (*I
 	return &Initiator{key: key, remote: remote, eph: eph, packet: packet}, nil
 }
 
-// Packet is the auth to write, size prefix included. It must not be changed.
+// Packet returns the auth to write, size prefix included. The caller must not change it.
 func (i *Initiator) Packet() []byte { return i.packet }
 
-// Finish derives the secrets from the remote's ack, the whole packet as ReadPacket returns it. The error is
-// ErrBadAck.
+// Finish derives the secrets from the remote's ack: the whole packet, as ReadPacket returns it. The error is ErrBadAck.
 func (i *Initiator) Finish(ack []byte) (*Secrets, error) {
 	body, err := openPacket(i.key, ack)
 	if err != nil {
@@ -129,20 +128,20 @@ func (i *Initiator) Finish(ack []byte) (*Secrets, error) {
 	return s, nil
 }
 
-// Recipient is the listening side of an encryption handshake, when auth was verified and ack is not yet sent: the
-// moment to decide whether the remote is welcome.
+// Recipient is the listening side of an encryption handshake, after the auth was verified and before the ack is sent.
+// The caller now decides whether to accept the remote.
 type Recipient struct {
 	remote    *ecdsa.PublicKey
 	remoteEph *ecdsa.PublicKey
 	initNonce [32]byte
 	auth      []byte
-	eph       *ephemeral // made by Accept unless a test has set it
-	rest      []byte     // read behind the auth
+	eph       *ephemeral // Accept makes it unless a test has set it
+	rest      []byte     // bytes read after the auth
 	opts      Options
 }
 
-// OpenAuth verifies an auth sent to key's owner, the whole packet as ReadPacket returns it, which must not change
-// until Accept. The error is ErrBadAuth.
+// OpenAuth verifies an auth sent to the node with the private key key. packet is the whole packet, as ReadPacket returns
+// it; the caller must not change it before Accept. The error is ErrBadAuth.
 func OpenAuth(key *ecdsa.PrivateKey, packet []byte) (*Recipient, error) {
 	body, err := openPacket(key, packet)
 	if err != nil {
@@ -157,8 +156,8 @@ func OpenAuth(key *ecdsa.PrivateKey, packet []byte) (*Recipient, error) {
 	if r.remote, err = parsePoint(fields[1]); err != nil {
 		return nil, breachf("%w: initiator's key: %w", ErrBadAuth, err)
 	}
-	// The signature proves both keys: only the initiator and we know the token, and whoever signed it holds the
-	// ephemeral key that is recovered.
+	// The signature proves both keys: only the initiator and we know the token, and its signer holds the recovered
+	// ephemeral key.
 	token, err := agree(key, r.remote)
 	if err != nil {
 		return nil, breachf("%w: initiator's key: %w", ErrBadAuth, err)
@@ -174,11 +173,11 @@ func OpenAuth(key *ecdsa.PrivateKey, packet []byte) (*Recipient, error) {
 	return r, nil
 }
 
-// Remote is the initiator's node key, proven by its auth.
+// Remote returns the initiator's node key, which its auth has proven.
 func (r *Recipient) Remote() *ecdsa.PublicKey { return r.remote }
 
-// Accept makes the ack, which the caller writes, and derives the secrets of the connection. Randomness is taken from
-// rand, the system's if nil.
+// Accept makes the ack, which the caller writes, and derives the secrets of the connection. Randomness comes from rand,
+// or from the system if rand is nil.
 func (r *Recipient) Accept(rand io.Reader) (ack []byte, s *Secrets, err error) {
 	rand = orSystem(rand)
 	eph := r.eph
@@ -218,8 +217,8 @@ func (r *Recipient) secrets(eph *ephemeral, ack []byte) (*Secrets, error) {
 	return s, nil
 }
 
-// splitFields takes the first strings of an RLP list, which must have the given lengths. What follows, in the list and
-// behind it, is ignored: a version number, elements of later versions, padding (EIP-8).
+// splitFields returns the first strings of an RLP list, which must have the given lengths. It ignores the rest of the
+// list and the bytes after it: a version number, elements of later versions, padding (EIP-8).
 func splitFields(body []byte, lengths ...int) ([][]byte, error) {
 	list, _, err := rlp.SplitList(body)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// repeated is a source of randomness that yields one byte value, and counts.
+// repeated is a source of randomness that yields one byte value and counts the bytes read.
 type repeated struct {
 	value byte
 	n     int
@@ -40,7 +40,7 @@ func TestBothSidesAgree(t *testing.T) {
 	if dialer.AES != listener.AES || dialer.MAC != listener.MAC || dialer.AES == dialer.MAC {
 		t.Fatal("secrets differ")
 	}
-	// Both directions open what the other side sealed.
+	// In both directions the decoder decrypts what the other side's encoder sealed.
 	for _, dir := range []struct {
 		e *wire.Encoder
 		d *wire.Decoder
@@ -56,7 +56,7 @@ func TestBothSidesAgree(t *testing.T) {
 	}
 }
 
-// EIP-8: 100 to 300 bytes of padding, so that packets can't be told by their length.
+// EIP-8: the padding has 100 to 300 bytes, so packets can't be recognized by their length.
 func TestPaddingVaries(t *testing.T) {
 	a, b := newKey(t), newKey(t)
 	lengths := map[int]bool{}
@@ -77,8 +77,8 @@ func TestPaddingVaries(t *testing.T) {
 	}
 }
 
-// Everything random comes from the caller's source. The one here repeats itself, so two packets are the same; from
-// the system's source they are not.
+// All randomness comes from the caller's source. The source here repeats itself, so two packets are equal; with the
+// system's source they differ.
 func TestRandomnessIsTheCallers(t *testing.T) {
 	a, b := newKey(t), newKey(t)
 	packet := func(rand io.Reader) []byte {
@@ -89,13 +89,13 @@ func TestRandomnessIsTheCallers(t *testing.T) {
 		return i.Packet()
 	}
 	if !bytes.Equal(packet(&repeated{value: 7}), packet(&repeated{value: 7})) {
-		t.Error("same randomness, other packet")
+		t.Error("same randomness, different packets")
 	}
 	if bytes.Equal(packet(nil), packet(nil)) {
-		t.Error("two packets are the same")
+		t.Error("two packets with system randomness are equal")
 	}
 
-	// Wherever randomness ends, the error says so.
+	// The error reports the end of the randomness, after any number of bytes.
 	var all repeated
 	all.value = 7
 	packet(&all)
@@ -124,7 +124,7 @@ func TestDamagedPackets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Every byte counts, the size prefix included.
+	// Every byte is authenticated, the size prefix included.
 	for i := range auth {
 		damaged := bytes.Clone(auth)
 		damaged[i] ^= 0x10
@@ -137,14 +137,14 @@ func TestDamagedPackets(t *testing.T) {
 		_, err := finish(damaged)
 		wantReason(t, err, wire.ErrBadAck, wire.DiscProtocolError)
 	}
-	// An auth is no ack, nor the other way round.
+	// An auth is not a valid ack, and an ack is not a valid auth.
 	_, err = finish(auth)
 	wantReason(t, err, wire.ErrBadAck, wire.DiscProtocolError)
 	_, err = open(ack)
 	wantReason(t, err, wire.ErrBadAuth, wire.DiscProtocolError)
 }
 
-// Agreeing with a point off the curve would leak the private key bit by bit.
+// Key agreement with a point off the curve would leak the private key bit by bit.
 func TestPointOffTheCurve(t *testing.T) {
 	auth, open, _ := newAuth(t)
 	for name, point := range map[string][]byte{
@@ -180,8 +180,8 @@ func TestAuthCutShort(t *testing.T) {
 
 func TestReadPacket(t *testing.T) {
 	auth, open, _ := newAuth(t)
-	behind := []byte("what came behind")
-	stream := append(bytes.Clone(auth), behind...)
+	after := []byte("bytes after the packet")
+	stream := append(bytes.Clone(auth), after...)
 	for name, r := range map[string]io.Reader{
 		"at once":      bytes.NewReader(stream),
 		"byte by byte": iotest.OneByteReader(bytes.NewReader(stream)),
@@ -192,8 +192,8 @@ func TestReadPacket(t *testing.T) {
 			t.Fatalf("%s: %d bytes, %v", name, len(packet), err)
 		}
 		unread, err := io.ReadAll(r)
-		if err != nil || !bytes.Equal(append(rest, unread...), behind) {
-			t.Errorf("%s: %q behind, then %q, %v", name, rest, unread, err)
+		if err != nil || !bytes.Equal(append(rest, unread...), after) {
+			t.Errorf("%s: rest %q, then unread %q, %v", name, rest, unread, err)
 		}
 		if _, err := open(packet); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -210,7 +210,7 @@ func TestPacketSizes(t *testing.T) {
 		r := bytes.NewReader(stream)
 		packet, rest, err := wire.ReadPacket(r)
 		if tc.ok && (err != nil || len(packet) != len(stream) || len(rest) > 0) {
-			t.Errorf("size %d: %d bytes and %d behind, %v", tc.size, len(packet), len(rest), err)
+			t.Errorf("size %d: %d bytes and a rest of %d, %v", tc.size, len(packet), len(rest), err)
 		}
 		if reason, blamed := wire.ReasonOf(err); !tc.ok && (!blamed || reason != wire.DiscProtocolError) {
 			t.Errorf("size %d: %v", tc.size, err)

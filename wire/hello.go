@@ -20,13 +20,13 @@ var (
 // Hello is the first message of a session, sent once by each side (rlpx.md, "Hello").
 type Hello struct {
 	Version    uint64 // of the base protocol
-	Name       string // client identity for people to read, "Troupe/v0.1/linux-amd64/go1.26"
+	Name       string // client identity, human-readable: "Troupe/v0.1/linux-amd64/go1.26"
 	Caps       []Cap
-	ListenPort uint64   // legacy; 0 when not listening, ignored by receivers
+	ListenPort uint64   // legacy; 0 if the node doesn't listen; receivers ignore it
 	ID         [64]byte // uncompressed public key without the format byte
 }
 
-// Append appends the RLP payload of the Hello to dst. On error (ErrHelloTooLarge) dst is returned as it was.
+// Append appends the RLP payload of the Hello to dst. On error (ErrHelloTooLarge) dst is returned unchanged.
 func (h *Hello) Append(dst []byte) ([]byte, error) {
 	w := rlp.NewEncoderBuffer(nil)
 	list := w.List()
@@ -49,8 +49,8 @@ func (h *Hello) Append(dst []byte) ([]byte, error) {
 	return w.AppendToBytes(dst), w.Flush()
 }
 
-// ParseHello reads the payload of a Hello. Additional list elements, of the Hello and of a capability, and bytes
-// behind the list are ignored, and any version is accepted, as EIP-8 asks. The strings are copies.
+// ParseHello parses the payload of a Hello. As EIP-8 requires, it accepts any version and ignores additional list
+// elements, in the Hello and in a capability, and bytes after the list. The strings are copies.
 // Errors: ErrHelloTooLarge, ErrBadHello, ErrInvalidIdentity (an ID that isn't 64 bytes long or is zero).
 func ParseHello(payload []byte) (*Hello, error) {
 	if len(payload) > MaxHello {
@@ -128,8 +128,8 @@ func splitCaps(b []byte) ([]Cap, error) {
 	return caps, nil
 }
 
-// NodeID is the ID of the node with that public key (uncompressed, without prefix), under the identity scheme "v4"
-// (EIP-778): the key's Keccak-256 hash.
+// NodeID returns the ID, under the identity scheme "v4" (EIP-778), of the node with the given public key (uncompressed,
+// without prefix): the key's Keccak-256 hash.
 func NodeID(key [64]byte) [32]byte { return keccak256(key[:]) }
 
 // PublicID is a public key as a Hello and an enode URL have it: 64 bytes, uncompressed, without prefix.

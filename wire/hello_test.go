@@ -15,7 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// reference is a Hello as go-ethereum's RLP package encodes it, with room for deviations.
+// reference is a Hello that go-ethereum's RLP package encodes. Its types permit invalid Hellos too.
 type reference struct {
 	Version    uint64
 	Name       string
@@ -79,10 +79,10 @@ func TestParseHello(t *testing.T) {
 		err     error
 		reason  wire.DiscReason
 	}{
-		{"as it should be", base(func(*reference) {}), nil, 0},
+		{"valid", base(func(*reference) {}), nil, 0},
 		{"of a later version", base(func(r *reference) { r.Version = 1 << 40 }), nil, 0},
 		{"with more elements", base(func(r *reference) { r.Rest = []any{uint(1), "two", []uint{3}} }), nil, 0},
-		{"with bytes behind", append(base(func(*reference) {}), 0xff, 0xff), nil, 0},
+		{"with bytes after it", append(base(func(*reference) {}), 0xff, 0xff), nil, 0},
 		{"capability with more elements", base(func(r *reference) {
 			r.Caps = []any{capability{Name: "eth", Version: 68, Rest: []any{"more"}}}
 		}), nil, 0},
@@ -134,7 +134,7 @@ func helloOfSize(t testing.TB, h *wire.Hello, size int) *wire.Hello {
 	for _, c := range sized.Caps {
 		ref.Caps = append(ref.Caps, capability{Name: c.Name, Version: uint64(c.Version)})
 	}
-	// The length of a name above 255 bytes takes two bytes more.
+	// The length prefix of a name above 255 bytes takes two bytes more.
 	sized.Name = strings.Repeat("n", size-len(encode(t, ref))-2)
 	return &sized
 }

@@ -5,8 +5,8 @@ import "encoding/binary"
 // rate is the number of bytes that Keccak-256 absorbs between two permutations.
 const rate = 136
 
-// sponge is a running Keccak-256, made for RLPx: its digest is taken again and again while absorbing goes on, and
-// nothing is allocated. The zero value has absorbed nothing.
+// sponge is a running Keccak-256 hash for RLPx: its digest can be taken repeatedly between absorptions, and it never
+// allocates. The zero value has absorbed nothing.
 type sponge struct {
 	a   [25]uint64
 	pos int // bytes absorbed since the last permutation, below rate
@@ -23,7 +23,7 @@ func (s *sponge) absorb(p []byte) {
 	s.fill(p)
 }
 
-// fill appends as much of p as the block at hand takes, without a permutation, and returns how many bytes that were.
+// fill appends as much of p as the current block takes, without a permutation. It returns the number of bytes appended.
 func (s *sponge) fill(p []byte) int {
 	n := min(len(p), rate-s.pos)
 	p = p[:n]
@@ -39,12 +39,12 @@ func (s *sponge) fill(p []byte) int {
 	return n
 }
 
-// fillLane appends the bytes of p that belong to the lane of which off bytes are there, and returns the others.
+// fillLane appends bytes of p to the current lane, which has off bytes already, and returns the rest of p.
 func (s *sponge) fillLane(p []byte, off int) []byte {
 	n := min(8-off, len(p))
 	var v uint64
 	if len(p) >= 8 {
-		v = binary.LittleEndian.Uint64(p) // what belongs to the next lane is shifted out
+		v = binary.LittleEndian.Uint64(p) // the shift below drops the bytes of the next lane
 	} else {
 		for i, b := range p[:n] {
 			v |= uint64(b) << (8 * i)
@@ -55,14 +55,15 @@ func (s *sponge) fillLane(p []byte, off int) []byte {
 	return p[n:]
 }
 
-// sum is the hash of everything absorbed so far. The sponge stays as it is.
+// sum returns the hash of everything absorbed so far. It doesn't change the sponge.
 func (s *sponge) sum() [32]byte {
 	a := s.padded()
 	permute(&a)
 	return digest(&a)
 }
 
-// sumAround is sum, absorb of p, and sum again, with two permutations at a time where they don't depend on each other.
+// sumAround does sum, absorb of p, and sum again. It computes two permutations at a time where they don't depend on
+// each other.
 func (s *sponge) sumAround(p []byte) (before, after [32]byte) {
 	a := s.padded()
 	if len(p) < rate-s.pos {
@@ -78,7 +79,7 @@ func (s *sponge) sumAround(p []byte) (before, after [32]byte) {
 	return digest(&a), s.sum()
 }
 
-// padded is the state with the padding of Keccak-256: 1 behind the input and 1 at the end of the block, in bits.
+// padded returns the state with Keccak-256's padding: a 1 bit after the input and a 1 bit at the end of the block.
 func (s *sponge) padded() [25]uint64 {
 	a := s.a
 	a[s.pos>>3] ^= 1 << (s.pos & 7 * 8)
@@ -93,7 +94,7 @@ func digest(a *[25]uint64) (h [32]byte) {
 	return h
 }
 
-// keccak256 is the hash of the parts, one behind the other.
+// keccak256 returns the hash of the concatenated parts.
 func keccak256(parts ...[]byte) [32]byte {
 	var s sponge
 	for _, p := range parts {

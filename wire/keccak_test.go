@@ -20,7 +20,7 @@ func TestKeccakAgainstReference(t *testing.T) {
 	}
 }
 
-// A MAC state is absorbed in pieces that begin and end anywhere, and its hash is taken in between.
+// A MAC state absorbs pieces that begin and end anywhere in a block, and its hash is taken between them.
 func TestKeccakInPieces(t *testing.T) {
 	data := make([]byte, 2000)
 	rnd := rand.New(rand.NewPCG(1, 1))

@@ -14,11 +14,11 @@ var roundConstants = [24]uint64{
 
 func rol(x uint64, n int) uint64 { return bits.RotateLeft64(x, n) }
 
-// keccakF is the permutation Keccak-f[1600] on lanes a[x+5y] for any processor. Two well-known tricks (Keccak
-// implementation overview, 2.2 and 2.5) make it faster than the obvious code:
+// keccakF is the permutation Keccak-f[1600] on lanes a[x+5y], in portable Go. Two well-known optimizations (Keccak
+// implementation overview, 2.2 and 2.5) make it faster than the direct form:
 //   - With six lanes inverted during all rounds, a round needs five NOTs instead of 25.
-//   - Each row of a round is written to where its five sources were read, so nothing is copied. Lane (x, y) thereby
-//     moves to (x, x+2y), which is the identity after four rounds: these are the body of the loop.
+//   - Each row of a round is written to the places from which its five inputs were read, so nothing is copied. Lane
+//     (x, y) thereby moves to (x, x+2y), which is the identity after four rounds. The loop body is these four rounds.
 func keccakF(a *[25]uint64) {
 	invert(a)
 	for i := 0; i < len(roundConstants); i += 4 {
@@ -101,7 +101,7 @@ func keccakF(a *[25]uint64) {
 	invert(a)
 }
 
-// invert flips the lanes that are inverted during the rounds.
+// invert inverts the six lanes that stay inverted during the rounds.
 func invert(a *[25]uint64) {
 	a[1], a[2], a[8], a[12], a[17], a[20] = ^a[1], ^a[2], ^a[8], ^a[12], ^a[17], ^a[20]
 }

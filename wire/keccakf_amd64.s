@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// permute works on lane x+5y in X(x+5y), in whichever halves are in use.
+// permute expects lane x+5y in X(x+5y) and permutes both 64-bit halves.
 TEXT permute<>(SB), NOSPLIT, $0-0
 	LEAQ ·roundConstants(SB), BX
 	MOVQ $6, CX

@@ -1,9 +1,9 @@
 //go:build ignore
 
 // This program writes keccakf_amd64.s: Keccak-f[1600] with the whole state in 25
-// of the 32 vector registers that AVX-512 has. A three-input operation does what
-// takes two or three otherwise, and each register has two 64-bit halves, so that
-// two permutations cost what one does.
+// of the 32 vector registers of AVX-512. One three-input operation replaces two or
+// three others. Each register has two 64-bit halves, so two permutations take the
+// time of one.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"os"
 )
 
-// rounds in one turn of the loop; 24 is a multiple.
+// rounds is the number of rounds per iteration of the loop; it divides 24.
 const rounds = 4
 
 var rotations = [5][5]int{ // by x, then y (FIPS 202, 3.2.2)
@@ -21,7 +21,7 @@ var rotations = [5][5]int{ // by x, then y (FIPS 202, 3.2.2)
 
 var (
 	out *bufio.Writer
-	at  [5][5]int // which register holds lane x, y
+	at  [5][5]int // the register that holds lane x, y
 	c   = [5]int{25, 26, 27, 28, 29}
 	t   = [2]int{30, 31}
 )
@@ -85,7 +85,7 @@ func loop() {
 			at[x][y] = x + 5*y
 		}
 	}
-	fmt.Fprint(out, "// permute works on lane x+5y in X(x+5y), in whichever halves are in use.\nTEXT permute<>(SB), NOSPLIT, $0-0\n")
+	fmt.Fprint(out, "// permute expects lane x+5y in X(x+5y) and permutes both 64-bit halves.\nTEXT permute<>(SB), NOSPLIT, $0-0\n")
 	op("LEAQ ·roundConstants(SB), BX")
 	op("MOVQ $%d, CX", 24/rounds)
 	op("PCALIGN $64")
@@ -113,7 +113,7 @@ func round(i int) {
 			op("VPTERNLOGQ $%#x, X%d, X%d, X%d", xor3, t[x%2], c[(x+4)%5], at[x][y])
 		}
 	}
-	// Where a lane goes is a matter of names; only its bits turn.
+	// Moving a lane only renames its register; only the rotation needs an instruction.
 	var next [5][5]int
 	for x := range 5 {
 		for y := range 5 {
@@ -139,7 +139,7 @@ func round(i int) {
 	op("VPXORQ.BCST %d(BX), X%d, X%d", 8*i, at[0][0], at[0][0])
 }
 
-// restore moves the lanes back to where the loop expects them.
+// restore moves the lanes back to the registers in which the loop expects them.
 func restore() {
 	from := map[int]int{}
 	for x := range 5 {

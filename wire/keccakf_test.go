@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What the processor runs, alone and in pairs, must be what the plain Go code says, which is tested against the
-// field's implementation.
+// The processor-specific permutations, single and in pairs, must agree with the portable Go code. Another test compares
+// the hash with x/crypto's implementation.
 func TestPermutationsAgree(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {
@@ -28,7 +28,7 @@ func TestPermutationsAgree(t *testing.T) {
 	}
 }
 
-// Sums taken around an absorption must be those taken one by one, wherever in the block it begins and ends.
+// sumAround must return the same sums as separate calls, wherever in the block the absorption begins and ends.
 func TestSumAround(t *testing.T) {
 	input := make([]byte, 600)
 	for i := range input {

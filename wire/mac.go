@@ -5,16 +5,16 @@ import (
 	"crypto/subtle"
 )
 
-// frameMAC is the running MAC of one direction (rlpx.md, "MAC"). Calls of header and body alternate.
+// frameMAC is the running MAC of one direction (rlpx.md, "MAC"). Calls to header and body alternate.
 type frameMAC struct {
 	state sponge
 	key   [32]byte     // mac-secret
 	block cipher.Block // AES-256 under key; nil while parked
 
-	// sum is the digest of state, of which the MAC uses the first half. Keeping the one that closed a frame saves a
-	// permutation in the next header, four become three a frame.
+	// sum is the digest of state. The MAC uses its first half. The digest that closes a frame is kept for the next
+	// header, which saves one of four permutations per frame.
 	sum  [32]byte
-	seed [16]byte // scratch: what passes through an interface must not lie on the stack
+	seed [16]byte // scratch; a local array would escape to the heap, because it is passed to an interface method
 }
 
 func newFrameMAC(s *Secrets, state *sponge) frameMAC {
@@ -23,14 +23,14 @@ func newFrameMAC(s *Secrets, state *sponge) frameMAC {
 	return m
 }
 
-// header returns the MAC of a header, given its 16 bytes of ciphertext.
+// header returns the MAC of a header from its 16 bytes of ciphertext.
 func (m *frameMAC) header(ciphertext []byte) [macLen]byte {
 	m.mix(ciphertext)
 	m.sum = m.state.sum()
 	return [macLen]byte(m.sum[:macLen])
 }
 
-// body returns the MAC of frame-data, given its padded ciphertext.
+// body returns the MAC of frame-data from its padded ciphertext.
 func (m *frameMAC) body(ciphertext []byte) [macLen]byte {
 	m.state.absorb(ciphertext)
 	m.sum = m.state.sum()
@@ -39,8 +39,8 @@ func (m *frameMAC) body(ciphertext []byte) [macLen]byte {
 	return [macLen]byte(m.sum[:macLen])
 }
 
-// frame returns both MACs of a frame. The sum behind the header and the one behind the body don't depend on each other,
-// so it takes two permutations at a time.
+// frame returns both MACs of a frame. The digest after the header and the one after the body don't depend on each
+// other, so frame computes two permutations at a time.
 func (m *frameMAC) frame(header, data []byte) (headerMAC, dataMAC [macLen]byte) {
 	m.mix(header)
 	headerSum, sum := m.state.sumAround(data)
@@ -50,7 +50,7 @@ func (m *frameMAC) frame(header, data []byte) (headerMAC, dataMAC [macLen]byte) 
 	return [macLen]byte(headerSum[:macLen]), [macLen]byte(m.sum[:macLen])
 }
 
-// mix absorbs with, encrypted by what the last sum was.
+// mix encrypts the last sum with AES, XORs the result with the argument, and absorbs it.
 func (m *frameMAC) mix(with []byte) {
 	if m.block == nil {
 		m.block = newAES256(&m.key)

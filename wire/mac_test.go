@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A header may be hashed together with its frame up to 64 KiB, though its MAC is wrong. Above that it is hashed alone, so
-// that a forged length costs nothing.
+// A header that claims up to 64 KiB may be hashed together with its frame, even if its MAC is wrong. A header that
+// claims more is hashed alone, so a forged length costs nothing.
 func TestForgedHeaderIsHashedAlone(t *testing.T) {
 	a, b := newEIP8(t).secrets(t)
 	for _, tc := range []struct {

@@ -33,7 +33,7 @@ func helloOf(key *ecdsa.PrivateKey) *wire.Hello {
 	return h
 }
 
-// random makes n bytes that don't compress, the same for the same seed.
+// random returns n incompressible bytes. The same seed gives the same bytes.
 func random(n int, seed byte) []byte {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b) // never fails
@@ -62,7 +62,7 @@ func handshake(t testing.TB) (dialer, listener *wire.Secrets) {
 	return dialer, listener
 }
 
-// codec is an encoder and the decoder at the other end.
+// codec returns an encoder and the decoder at the other end.
 func codec(t testing.TB) (*wire.Encoder, *wire.Decoder) {
 	t.Helper()
 	dialer, listener := handshake(t)
@@ -82,11 +82,11 @@ func seal(t testing.TB, e *wire.Encoder, code uint64, payload []byte) []byte {
 	return frame
 }
 
-// link reads and writes whole messages over a session, in the plainest way.
+// link reads and writes whole messages over a session, without any optimization.
 type link struct {
 	*wire.Session
 	conn net.Conn
-	in   []byte // read and not consumed
+	in   []byte // read and not yet consumed
 }
 
 func newLink(s *wire.Session, conn net.Conn) *link {
@@ -128,7 +128,7 @@ func (l *link) read() (uint64, []byte, error) {
 	}
 }
 
-// open decodes frame-data of a compressed message.
+// open decodes the frame-data of a compressed message.
 func open(frame []byte) (uint64, []byte, error) {
 	code, block, err := wire.ParseMessage(frame)
 	if err != nil {
@@ -140,7 +140,7 @@ func open(frame []byte) (uint64, []byte, error) {
 	}
 	payload, err := wire.Decompress(make([]byte, size), block)
 	if literal, ok := wire.Literal(block); ok && !bytes.Equal(literal, payload) {
-		return 0, nil, fmt.Errorf("literal differs from what decompression yields")
+		return 0, nil, fmt.Errorf("literal differs from the decompressed payload")
 	}
 	return code, payload, err
 }
@@ -164,7 +164,7 @@ func tcp(t testing.TB) (dialed, accepted net.Conn) {
 	return dialed, accepted
 }
 
-// wantReason checks that err is of the given kind and deserves the given reason.
+// wantReason checks that err is of the given kind and that ReasonOf returns the given reason.
 func wantReason(t testing.TB, err, kind error, reason wire.DiscReason) {
 	t.Helper()
 	if !errors.Is(err, kind) {

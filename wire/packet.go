@@ -10,9 +10,9 @@ import (
 // A handshake packet is a size in two bytes, big-endian, and that many bytes of an ECIES message (EIP-8).
 const (
 	prefixLen = 2
-	maxPacket = 2048 // bytes behind the prefix; no client sends more, and none may ask us to keep more
-	// usualPacket holds an auth or ack padded by 300 bytes and what follows at once (the Hello of a recipient), so that
-	// one read gets all of it.
+	maxPacket = 2048 // bytes after the prefix; no client sends more, and no remote may make us buffer more
+	// usualPacket has room for an auth or ack with 300 bytes of padding and for what follows directly (the recipient's
+	// Hello), so one read usually gets all of it.
 	usualPacket = 1024
 )
 
@@ -21,28 +21,28 @@ var (
 	errPacketSize  = errors.New("packet size out of range")
 )
 
-// NoPacketError is the error of ReadPacket, found in that of AcceptAuth, for bytes that can begin no handshake packet. Who
-// expects other protocols on the same port goes on with what was read.
+// NoPacketError is the error of ReadPacket for bytes that can't begin a handshake packet; AcceptAuth wraps it. A caller
+// that serves other protocols on the same port continues with the bytes in Read.
 type NoPacketError struct {
-	Read []byte // two bytes at least, 1,024 at most; the receiver's to keep
+	Read []byte // at least two bytes, at most 1,024; the caller owns them
 	err  error
 }
 
-// Error says which size the packet would have.
+// Error returns a text that contains the size that the packet would have.
 func (e *NoPacketError) Error() string { return e.err.Error() }
 
-// Unwrap gives the reason that the remote deserves to hear, as ReasonOf finds it.
+// Unwrap returns the error in which ReasonOf finds the reason to answer with.
 func (e *NoPacketError) Unwrap() error { return e.err }
 
 // ReadPacket reads one handshake packet, auth or ack, from r in as few reads as possible. It returns the packet with
-// its size prefix, and in rest what was read behind it. Not more than about 2 KiB are read or kept. Of an incomplete
-// packet the error says how much came; it is io.EOF only if nothing did, otherwise io.ErrUnexpectedEOF. What begins with
-// a size that no packet has is a *NoPacketError.
+// its size prefix, and in rest the bytes read after it. It reads and keeps at most about 2 KiB. For an incomplete packet
+// the error contains the number of bytes read; it is io.EOF if there were none, otherwise io.ErrUnexpectedEOF. If the
+// stream begins with a size that no packet has, the error is a *NoPacketError.
 func ReadPacket(r io.Reader) (packet, rest []byte, err error) {
 	buf := make([]byte, usualPacket)
 	n, err := io.ReadAtLeast(r, buf, prefixLen)
 	if err != nil {
-		return nil, nil, fmt.Errorf("wire: %d bytes of a handshake packet came: %w", n, err)
+		return nil, nil, fmt.Errorf("wire: reading a handshake packet: %w after %d bytes", err, n)
 	}
 	size := int(binary.BigEndian.Uint16(buf))
 	if size < eciesOverhead || size > maxPacket {
@@ -62,7 +62,7 @@ func ReadPacket(r io.Reader) (packet, rest []byte, err error) {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("wire: %d of %d bytes of a handshake packet came: %w", n, total, err)
+			return nil, nil, fmt.Errorf("wire: reading a handshake packet: %w after %d of %d bytes", err, n, total)
 		}
 	}
 	return buf[:total:total], buf[total:n], nil

@@ -7,7 +7,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// A parked Encoder or Decoder goes on where it was.
+// A parked Encoder or Decoder continues with the state it had before.
 func TestPark(t *testing.T) {
 	enc, dec := codec(t)
 	for i := range 40 {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// DiscReason says why a link is ended, as carried by a Disconnect message (rlpx.md, "Disconnect").
-// It is an error, so that it can be a cause in its own right.
+// DiscReason is the reason for ending a link, as a Disconnect message carries it (rlpx.md, "Disconnect").
+// It implements error, so a reason alone can be the cause of a link's end.
 type DiscReason uint8
 
 // The reasons of the specification.
@@ -42,7 +42,8 @@ var reasonNames = [...]string{
 	DiscSubprotocolError:    "subprotocol error",
 }
 
-// String names the reason in lower case, for logs; a reason that the specification doesn't have is given by number.
+// String returns the reason's name in lower case, for logs. For a reason that the specification doesn't define it
+// returns the number.
 func (r DiscReason) String() string {
 	if int(r) < len(reasonNames) && reasonNames[r] != "" {
 		return reasonNames[r]
@@ -50,16 +51,16 @@ func (r DiscReason) String() string {
 	return fmt.Sprintf("unknown disconnect reason %#02x", uint8(r))
 }
 
-// Error is String.
+// Error returns the same text as String.
 func (r DiscReason) Error() string { return r.String() }
 
-// RemoteDisconnect is the error of a link or handshake that the remote ended with a Disconnect message.
+// RemoteDisconnect is the error of a link or handshake that the remote has ended with a Disconnect message.
 type RemoteDisconnect struct{ Reason DiscReason }
 
-// Error names the remote's reason.
+// Error returns a text that contains the remote's reason.
 func (e *RemoteDisconnect) Error() string { return "disconnected by the remote: " + e.Reason.String() }
 
-// breach is an error that the remote caused, together with the reason it deserves to hear.
+// breach is an error that the remote caused, with the reason for the Disconnect that answers it.
 type breach struct {
 	reason DiscReason
 	err    error
@@ -68,16 +69,15 @@ type breach struct {
 func (b *breach) Error() string   { return b.err.Error() }
 func (b *breach) Unwrap() []error { return []error{b.err, b.reason} }
 
-// breachf makes an error for which the remote is answered with a breach of protocol.
+// breachf makes an error that is answered with DiscProtocolError.
 func breachf(format string, args ...any) error {
 	return &breach{DiscProtocolError, fmt.Errorf(format, args...)}
 }
 
-// ReasonOf tells with which reason a link should be ended for err: found in every error of this package that was
-// caused by what the remote sent. It reports false for others, in particular for those of the connection and for a
-// RemoteDisconnect, to which there is nothing to answer.
-func ReasonOf(err error) (DiscReason, bool) {
-	var r DiscReason
-	ok := errors.As(err, &r)
+// ReasonOf returns the reason with which to end a link because of err. Every error of this package that bytes from the
+// remote have caused has one. ok is false for other errors, in particular for those of the connection and for a
+// RemoteDisconnect, which needs no answer.
+func ReasonOf(err error) (r DiscReason, ok bool) {
+	ok = errors.As(err, &r)
 	return r, ok
 }

@@ -65,7 +65,7 @@ func TestParseDisconnect(t *testing.T) {
 		{"list of an unknown reason", []byte{0xc2, 0x81, 0xff}, 0xff, false},
 		{"list with more elements", []byte{0xc4, 0x10, 0x82, 'n', 'o'}, wire.DiscSubprotocolError, false},
 		{"long list", append([]byte{0xf8, 60, 0x08}, make([]byte, 59)...), wire.DiscQuitting, false},
-		{"list and bytes behind", []byte{0xc1, 0x05, 0x01, 0x02}, wire.DiscAlreadyConnected, false},
+		{"list and bytes after it", []byte{0xc1, 0x05, 0x01, 0x02}, wire.DiscAlreadyConnected, false},
 		{"bare", []byte{0x03}, wire.DiscUselessPeer, false},
 		{"bare zero", []byte{0x80}, wire.DiscRequested, false},
 		{"bare zero byte", []byte{0x00}, wire.DiscRequested, false},
@@ -97,18 +97,18 @@ func TestParseDisconnect(t *testing.T) {
 	}
 }
 
-// Reading a Disconnect allocates nothing, least of all what it claims to hold.
+// Parsing a Disconnect allocates nothing, whatever size the payload claims.
 func TestDisconnectIsBounded(t *testing.T) {
 	bomb := snappy.Encode(nil, bytes.Repeat([]byte{0x05}, 1<<20))
 	if r, err := wire.ParseDisconnect(bomb, true); r == 0x05 {
-		t.Errorf("was decompressed: %v, %v", r, err)
+		t.Errorf("a decompression bomb was decompressed: %v, %v", r, err)
 	}
 	if allocs := testing.AllocsPerRun(10, func() { _, _ = wire.ParseDisconnect(bomb, true) }); allocs != 0 {
-		t.Errorf("%v allocations for a bomb", allocs)
+		t.Errorf("%v allocations for a decompression bomb", allocs)
 	}
 	compressed := snappy.Encode(nil, []byte{0xc1, 0x04})
 	if allocs := testing.AllocsPerRun(10, func() { _, _ = wire.ParseDisconnect(compressed, true) }); allocs != 0 {
-		t.Errorf("%v allocations for a usual one", allocs)
+		t.Errorf("%v allocations for a normal payload", allocs)
 	}
 }
 
@@ -117,11 +117,11 @@ func TestAppendDisconnect(t *testing.T) {
 		payload := wire.AppendDisconnect([]byte{1}, r)
 		got, err := wire.ParseDisconnect(payload[1:], false)
 		if err != nil || got != r {
-			t.Errorf("%v comes back as %v, %v", r, got, err)
+			t.Errorf("%v is parsed as %v, %v", r, got, err)
 		}
 	}
 	if got := wire.AppendDisconnect(nil, wire.DiscRequested); !bytes.Equal(got, []byte{0xc1, 0x80}) {
-		t.Errorf("requested is %x", got)
+		t.Errorf("DiscRequested is encoded as %x", got)
 	}
 }
 

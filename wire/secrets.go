@@ -8,8 +8,8 @@ import (
 	"encoding/binary"
 )
 
-// Secrets is the outcome of an encryption handshake. It makes one Encoder and one Decoder: a second one would repeat
-// the first one's key stream.
+// Secrets is the result of an encryption handshake. Make one Encoder and one Decoder of it and no more: a second one
+// would repeat the key stream of the first.
 type Secrets struct {
 	Remote *ecdsa.PublicKey // node key of the other side
 	AES    [32]byte         // aes-secret
@@ -19,14 +19,14 @@ type Secrets struct {
 	macBlock        cipher.Block // AES-256 under MAC, shared by both directions: it has no state
 }
 
-// derivation is what both sides know after the handshake, besides their key agreement.
+// derivation is the input of derive that both sides know after the handshake, besides the agreed secret.
 type derivation struct {
 	initNonce, respNonce [32]byte
 	auth, ack            []byte // whole packets
 }
 
-// derive follows rlpx.md, "Initial Handshake". The MAC states are returned by direction, which of them is egress
-// depends on the side.
+// derive follows rlpx.md, "Initial Handshake". It returns the MAC states by direction; the caller's side decides which
+// one is egress.
 func derive(eph *ephemeral, remote *ecdsa.PublicKey, d derivation) (s *Secrets, toRecipient, toInitiator sponge, err error) {
 	agreed, err := agree(eph.key, remote)
 	if err != nil {
@@ -49,14 +49,14 @@ func derive(eph *ephemeral, remote *ecdsa.PublicKey, d derivation) (s *Secrets, 
 }
 
 // keyStream is the AES-256-CTR key stream of one direction. Both directions start from the same key and a zero IV, as
-// RLPx has it. All uses are whole blocks, so that it can be made again from the key and a counter.
+// RLPx specifies. It is used in whole blocks only, so it can be recreated from the key and a counter.
 type keyStream struct {
 	key    [32]byte
 	blocks uint64        // used so far
 	ctr    cipher.Stream // nil while parked
 }
 
-// xor encrypts or decrypts src, whole blocks, into dst, which may be the same.
+// xor encrypts or decrypts src, a number of whole blocks, into dst, which may be the same slice.
 func (k *keyStream) xor(dst, src []byte) {
 	if k.ctr == nil {
 		var counter [aes.BlockSize]byte
@@ -70,7 +70,7 @@ func (k *keyStream) xor(dst, src []byte) {
 func newAES256(key *[32]byte) cipher.Block {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
-		panic("wire: AES refuses a 32-byte key: " + err.Error()) // the length is the only thing it checks
+		panic("wire: creating AES with a 32-byte key: " + err.Error()) // NewCipher checks only the length
 	}
 	return block
 }

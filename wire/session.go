@@ -10,29 +10,29 @@ import (
 // Errors of the Hello exchange, besides those of ParseHello.
 var (
 	ErrNoHello            = errors.New("wire: first message is not a hello")
-	ErrUnexpectedIdentity = errors.New("wire: hello carries another identity than the handshake")
+	ErrUnexpectedIdentity = errors.New("wire: identity in hello differs from the handshake's")
 )
 
-// helloBuffer holds any Hello, and is what ReadHello reads at most.
+// helloBuffer is the most that ReadHello reads, in bytes. The frame of the largest Hello fits.
 const helloBuffer = 4096
 
-// Session is a connection after the encryption handshake. Encoder and Decoder may be given to different owners; the rest
-// is settled once the Hello exchange is over.
+// Session is a connection after the encryption handshake. Encoder and Decoder may have different owners. The other
+// fields don't change after the Hello exchange.
 type Session struct {
 	Remote      *ecdsa.PublicKey
 	RemoteHello *Hello // nil until read
-	Snappy      bool   // payloads are compressed, both ways, from the message behind the Hello on
+	Snappy      bool   // payloads are compressed in both directions, from the first message after the Hello
 	Encoder     *Encoder
 	Decoder     *Decoder
-	Rest        []byte // ciphertext that was read behind the last message and is not yet opened
+	Rest        []byte // ciphertext that was read after the last message and is not yet decrypted
 
-	// Versions of the base protocol: ours once our Hello is sent, 0 before; the remote's once its Hello is read, taken to be
-	// as new as ours before.
+	// Versions of the base protocol. version is 0 until our Hello is sent; remoteVersion is assumed to be BaseVersion
+	// until the remote's Hello is read.
 	version, remoteVersion uint64
 }
 
-// NewSession makes the session of a finished handshake. rest is what was read behind the last handshake packet; the
-// session takes it over.
+// NewSession makes the session of a finished handshake. rest holds the bytes read after the last handshake packet; the
+// session owns it from then on.
 func NewSession(s *Secrets, rest []byte) *Session {
 	return &Session{
 		Remote: s.Remote, Rest: rest, remoteVersion: BaseVersion,
@@ -40,7 +40,7 @@ func NewSession(s *Secrets, rest []byte) *Session {
 	}
 }
 
-// AppendHello appends our own Hello, sealed and never compressed, to dst. The error is ErrHelloTooLarge.
+// AppendHello appends our Hello to dst, sealed and never compressed. The error is ErrHelloTooLarge.
 func (s *Session) AppendHello(dst []byte, h *Hello) ([]byte, error) {
 	payload, err := h.Append(make([]byte, 0, 512))
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Session) AppendHello(dst []byte, h *Hello) ([]byte, error) {
 	return s.appendSealed(dst, HelloMsg, payload, false)
 }
 
-// AppendDisconnect appends a Disconnect, sealed, to dst. It is plain in place of our Hello and compressed behind it.
+// AppendDisconnect appends a sealed Disconnect to dst. It is uncompressed in place of our Hello and compressed after it.
 func (s *Session) AppendDisconnect(dst []byte, r DiscReason) ([]byte, error) {
 	return s.appendSealed(dst, DiscMsg, AppendDisconnect(nil, r), s.bothCompress())
 }
@@ -68,16 +68,17 @@ func (s *Session) appendSealed(dst []byte, code uint64, payload []byte, compress
 	return out, s.Encoder.Seal(out[len(dst):])
 }
 
-// bothCompress tells whether the remote, having read our Hello, expects compressed messages (EIP-706).
+// bothCompress reports whether the remote, having read our Hello, expects compressed messages (EIP-706).
 func (s *Session) bothCompress() bool {
 	return min(s.version, s.remoteVersion) >= SnappyVersion
 }
 
-// ReadHello reads the remote's first message, verifies that it is a Hello of the node that made the handshake, and keeps
-// it in RemoteHello. It reads no more than 4 KiB from r; what came behind the Hello stays in Rest.
+// ReadHello reads the remote's first message, verifies that it is a Hello of the node that made the handshake, and stores
+// it in RemoteHello. It reads at most 4 KiB from r; bytes after the Hello stay in Rest.
 //
-// Errors: *RemoteDisconnect, ErrNoHello, ErrHelloTooLarge, ErrBadHello, ErrInvalidIdentity, ErrUnexpectedIdentity, those
-// of the Decoder, and those of r: io.EOF if the remote hung up instead, io.ErrUnexpectedEOF if it did so midway.
+// Errors: *RemoteDisconnect, ErrNoHello, ErrHelloTooLarge, ErrBadHello, ErrInvalidIdentity, ErrUnexpectedIdentity, the
+// Decoder's errors, and r's errors: io.EOF if the remote closed before its Hello, io.ErrUnexpectedEOF if it closed in
+// the middle of it.
 func (s *Session) ReadHello(r io.Reader) (*Hello, error) {
 	frame, err := s.readFrame(r)
 	if err != nil {
@@ -109,7 +110,7 @@ func (s *Session) ReadHello(r io.Reader) (*Hello, error) {
 	return h, nil
 }
 
-// readFrame reads one frame that is not larger than a Hello may be.
+// readFrame reads one frame. It fails if the frame is larger than a Hello may be.
 func (s *Session) readFrame(r io.Reader) ([]byte, error) {
 	buf := s.Rest
 	for {
@@ -121,7 +122,7 @@ func (s *Session) readFrame(r io.Reader) ([]byte, error) {
 			return nil, breachf("%w: frame of %d bytes", ErrHelloTooLarge, max(n, need))
 		case n > 0:
 			if s.Rest = buf[n:]; len(s.Rest) == 0 {
-				s.Rest = nil // lets go of the buffer
+				s.Rest = nil // frees the buffer
 			}
 			return frame, nil
 		}
@@ -135,7 +136,7 @@ func (s *Session) readFrame(r io.Reader) ([]byte, error) {
 			if errors.Is(err, io.EOF) && len(buf) > 0 {
 				err = io.ErrUnexpectedEOF
 			}
-			return nil, fmt.Errorf("wire: waiting for the remote's hello, %d of %d bytes came: %w", len(buf), need, err)
+			return nil, fmt.Errorf("wire: waiting for the remote's hello, %d of %d bytes read: %w", len(buf), need, err)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// remoteOf makes a session and, at its other end, an encoder to feed it. Key is that of the other end.
+// remoteOf makes a session, the encoder at its other end, and the Hello of the other end.
 func remoteOf(t testing.TB) (s *wire.Session, e *wire.Encoder, h *wire.Hello) {
 	t.Helper()
 	a, b := newKey(t), newKey(t)
@@ -47,7 +47,7 @@ func payloadOf(t testing.TB, h *wire.Hello) []byte {
 	return payload
 }
 
-// The Hello is never compressed, what follows is, also when both come in one read.
+// The Hello is never compressed and later messages are, also if one read returns both.
 func TestHelloAndNextMessageInOneRead(t *testing.T) {
 	for _, tc := range []struct {
 		version uint64
@@ -77,7 +77,7 @@ func TestHelloAndNextMessageInOneRead(t *testing.T) {
 			t.Errorf("version %d: %+v, snappy %v", tc.version, got, s.Snappy)
 		}
 		if whole.Len() > 0 {
-			t.Errorf("%d bytes were left for another read", whole.Len())
+			t.Errorf("ReadHello left %d bytes unread", whole.Len())
 		}
 		data, n, _, err := s.Decoder.Next(s.Rest)
 		if err != nil || n != len(frame) {
@@ -96,16 +96,16 @@ func TestHelloAndNextMessageInOneRead(t *testing.T) {
 func TestHelloInPieces(t *testing.T) {
 	s, e, h := remoteOf(t)
 	frame := seal(t, e, wire.HelloMsg, payloadOf(t, helloOfSize(t, h, wire.MaxHello)))
-	s.Rest = bytes.Clone(frame[:5]) // came with the ack
+	s.Rest = bytes.Clone(frame[:5]) // was read together with the ack
 	if _, err := s.ReadHello(iotest.OneByteReader(bytes.NewReader(frame[5:]))); err != nil {
 		t.Fatal(err)
 	}
 	if s.Rest != nil {
-		t.Errorf("%d bytes behind, or a buffer kept for none", len(s.Rest))
+		t.Errorf("Rest has %d bytes and is not nil", len(s.Rest))
 	}
 }
 
-// What a remote sends behind its Hello stays where it is, whatever the amount.
+// ReadHello doesn't read what the remote sends after its Hello beyond 4 KiB, whatever the amount.
 func TestReadHelloIsBounded(t *testing.T) {
 	s, e, h := remoteOf(t)
 	stream := append(seal(t, e, wire.HelloMsg, payloadOf(t, h)), make([]byte, 1<<20)...)
@@ -144,7 +144,7 @@ func TestFirstMessageIsNoHello(t *testing.T) {
 			_, err := s.ReadHello(r)
 			wantReason(t, err, tc.err, tc.reason)
 			if s.RemoteHello != nil || s.Snappy {
-				t.Error("a refused Hello was kept")
+				t.Error("the session has kept a rejected Hello")
 			}
 			if read := len(stream) - r.Len(); read > 4096 {
 				t.Errorf("%d bytes were read", read)
@@ -187,7 +187,7 @@ func TestDisconnectInPlaceOfHello(t *testing.T) {
 	}
 }
 
-// Our own Disconnect is plain in place of our Hello, and compressed behind it.
+// Our Disconnect is uncompressed in place of our Hello, and compressed after it.
 func TestAppendDisconnectOfSession(t *testing.T) {
 	dialer, listener := handshake(t)
 	s, d := wire.NewSession(dialer, nil), wire.NewDecoder(listener)
@@ -225,7 +225,8 @@ func TestHelloTooLargeToSend(t *testing.T) {
 	}
 }
 
-// A remote that hangs up after the handshake gives io.EOF, so that nobody need be warned; midway it doesn't.
+// A remote that closes directly after the handshake causes io.EOF, so callers can log it as harmless. A remote that
+// closes in the middle of its Hello causes io.ErrUnexpectedEOF.
 func TestHangUpBeforeHello(t *testing.T) {
 	_, e, h := remoteOf(t)
 	frame := seal(t, e, wire.HelloMsg, payloadOf(t, h))
@@ -237,7 +238,7 @@ func TestHangUpBeforeHello(t *testing.T) {
 			t.Fatalf("%d of %d bytes: %v", n, len(frame), err)
 		}
 		if _, blamed := wire.ReasonOf(err); blamed {
-			t.Fatalf("hanging up is answered: %v", err)
+			t.Fatalf("a closed connection has a reason to answer with: %v", err)
 		}
 	}
 }

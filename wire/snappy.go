@@ -13,14 +13,14 @@ import (
 // ErrCorrupt is the error of a payload that is not a snappy block.
 var ErrCorrupt = errors.New("wire: corrupt snappy block")
 
-// oneLiteral is the longest payload that is written as a literal without being searched for repetitions. The
-// length of a longer one no longer fits the literal's tag, and there is little to gain: the compressor would need a
-// 32 KiB stack frame to find it out.
+// oneLiteral is the length in bytes of the longest payload that is written as a single literal without calling the
+// compressor. The length of a longer literal doesn't fit the literal's tag. Compressing so short a payload saves
+// little, and the compressor needs a 32 KiB stack frame.
 const oneLiteral = 60
 
-// AppendCompressed lays out a message with its payload compressed behind dst, to be sealed by an Encoder. Errors:
-// ErrMessageTooLarge for a payload above MaxPayload, ErrFrameTooLarge for one that compression doesn't
-// bring below MaxFrame; dst is then returned at its old length.
+// AppendCompressed compresses payload and appends the unsealed frame of the message to dst. An Encoder seals it.
+// Errors: ErrMessageTooLarge for a payload above MaxPayload, ErrFrameTooLarge for frame-data that is above MaxFrame
+// after compression; dst is then returned at its old length.
 func AppendCompressed(dst []byte, code uint64, payload []byte) ([]byte, error) {
 	if len(payload) > MaxPayload {
 		return dst, fmt.Errorf("%w: %d bytes", ErrMessageTooLarge, len(payload))
@@ -32,7 +32,7 @@ func AppendCompressed(dst []byte, code uint64, payload []byte) ([]byte, error) {
 	}
 	most := snappy.MaxEncodedLen(len(payload))
 	dst = openFrame(dst, code, most)
-	// Encode takes room of that size without allocating and writes in place.
+	// Encode doesn't allocate if its destination has at least MaxEncodedLen bytes.
 	block := snappy.Encode(dst[len(dst):len(dst)+most], payload)
 	if size := len(dst) + len(block) - start - HeaderRoom; size > MaxFrame {
 		return dst[:start], fmt.Errorf("%w: payload of %d bytes, %d compressed", ErrFrameTooLarge, len(payload), len(block))
@@ -40,9 +40,9 @@ func AppendCompressed(dst []byte, code uint64, payload []byte) ([]byte, error) {
 	return closeFrame(dst[:len(dst)+len(block)], start), nil
 }
 
-// Compress gives a payload as AppendCompressed puts it into a frame. AppendFrame lays it out, for any link with
-// compression: what goes to many is compressed once. The result is never payload itself. The error is
-// ErrMessageTooLarge.
+// Compress returns a payload in the form that AppendCompressed puts into a frame. AppendFrame lays the result out for
+// any link with compression, so a message that goes to many links is compressed once. The result never aliases
+// payload. The error is ErrMessageTooLarge.
 func Compress(payload []byte) ([]byte, error) {
 	if len(payload) > MaxPayload {
 		return nil, fmt.Errorf("%w: %d bytes", ErrMessageTooLarge, len(payload))
@@ -50,10 +50,10 @@ func Compress(payload []byte) ([]byte, error) {
 	if len(payload) <= oneLiteral {
 		return appendLiteral(make([]byte, 0, 2+len(payload)), payload), nil
 	}
-	return slices.Clone(snappy.Encode(nil, payload)), nil // without the room for the worst case
+	return slices.Clone(snappy.Encode(nil, payload)), nil // drops the capacity for the worst case
 }
 
-// appendLiteral appends payload, not longer than oneLiteral, as a snappy block.
+// appendLiteral appends payload as a snappy block. The payload is not longer than oneLiteral.
 func appendLiteral(dst, payload []byte) []byte {
 	dst = append(dst, byte(len(payload)))
 	if len(payload) == 0 {
@@ -63,33 +63,33 @@ func appendLiteral(dst, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// DecodedLen tells how many bytes a compressed payload decompresses to, by its own claim, which was checked for being
-// possible but not for being true. Errors: ErrMessageTooLarge for more than MaxPayload, ErrCorrupt.
+// DecodedLen returns the decompressed size in bytes that a compressed payload claims. It checks that the claim is
+// possible, not that it is true. Errors: ErrMessageTooLarge for more than MaxPayload, ErrCorrupt.
 func DecodedLen(payload []byte) (int, error) {
 	claim, n := binary.Uvarint(payload)
 	if n <= 0 {
-		return 0, breachf("%w: no length", ErrCorrupt)
+		return 0, breachf("%w: no valid length", ErrCorrupt)
 	}
 	if claim > MaxPayload {
-		return 0, breachf("%w: snappy claims %d bytes", ErrMessageTooLarge, claim)
+		return 0, breachf("%w: the snappy block claims %d bytes", ErrMessageTooLarge, claim)
 	}
-	// No element yields more than 64/3 bytes for each of its own: a literal of k bytes takes more than k, a copy
-	// yields at most 11 bytes for 2, 64 for 3, 64 for 5.
+	// No element decodes to more than 64/3 bytes per encoded byte. A literal of k bytes takes more than k. A copy of 2
+	// bytes decodes to at most 11 bytes, one of 3 bytes to 64, one of 5 bytes to 64.
 	if 3*claim > 64*uint64(len(payload)-n) {
-		return 0, breachf("%w: %d bytes can't hold the %d they claim", ErrCorrupt, len(payload)-n, claim)
+		return 0, breachf("%w: %d bytes can't decode to the claimed %d", ErrCorrupt, len(payload)-n, claim)
 	}
 	return int(claim), nil
 }
 
-// Decompress decompresses payload into dst, which must have a capacity of at least DecodedLen(payload) bytes; the
-// result is a part of dst. The error is that of DecodedLen, ErrCorrupt, or io.ErrShortBuffer.
+// Decompress decompresses payload into dst, which must have a capacity of at least DecodedLen(payload) bytes. The
+// result is a part of dst. The error is one of DecodedLen's, ErrCorrupt, or io.ErrShortBuffer.
 func Decompress(dst, payload []byte) ([]byte, error) {
 	n, err := DecodedLen(payload)
 	if err != nil {
 		return nil, err
 	}
 	if cap(dst) < n {
-		return nil, fmt.Errorf("wire: %d bytes to decompress into %d: %w", n, cap(dst), io.ErrShortBuffer)
+		return nil, fmt.Errorf("wire: decompressing %d bytes into a buffer of %d: %w", n, cap(dst), io.ErrShortBuffer)
 	}
 	out, err := snappy.Decode(dst[:n], payload)
 	if err != nil {
@@ -98,9 +98,9 @@ func Decompress(dst, payload []byte) ([]byte, error) {
 	return out, nil
 }
 
-// Literal returns the content of a payload that holds a single literal, which is most payloads that are short or
-// don't compress. It aliases payload, so that there is nothing to decompress and nothing to copy. It reports false for
-// all others, corrupt ones among them.
+// Literal returns the content of a payload that is a single literal, as most short or incompressible payloads are.
+// The content aliases payload, so the caller need not decompress or copy. Literal reports false for every other
+// payload, corrupt ones included.
 func Literal(payload []byte) ([]byte, bool) {
 	claim, n := binary.Uvarint(payload)
 	if n <= 0 {
@@ -113,7 +113,7 @@ func Literal(payload []byte) ([]byte, bool) {
 	if b[0]&3 != 0 {
 		return nil, false
 	}
-	// A tag of 60 to 63 says that the length less one follows in 1 to 4 bytes, little-endian.
+	// A tag of 60 to 63 means that the length minus one follows in 1 to 4 bytes, little-endian.
 	size, b := uint64(b[0]>>2), b[1:]
 	if size >= oneLiteral {
 		k := int(size) - oneLiteral + 1

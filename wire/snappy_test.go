@@ -12,7 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// blockOf gives the compressed payload of a message as it lies in its frame.
+// blockOf returns the compressed payload of a message, taken from its frame.
 func blockOf(t *testing.T, payload []byte) []byte {
 	t.Helper()
 	frame, err := wire.AppendCompressed(nil, 0x10, payload)
@@ -39,7 +39,7 @@ func TestCompressedBlocks(t *testing.T) {
 			block := blockOf(t, payload)
 			plain, err := snappy.Decode(nil, block)
 			if err != nil || !bytes.Equal(plain, payload) {
-				t.Errorf("%d bytes of %s: the reference reads %d bytes, %v", size, name, len(plain), err)
+				t.Errorf("%d bytes of %s: the reference decoder returns %d bytes, %v", size, name, len(plain), err)
 			}
 			n, err := wire.DecodedLen(block)
 			if err != nil || n != size {
@@ -49,7 +49,7 @@ func TestCompressedBlocks(t *testing.T) {
 			if err != nil || !bytes.Equal(got, payload) {
 				t.Errorf("%d bytes of %s: read %d bytes, %v", size, name, len(got), err)
 			}
-			// Noise of up to 64 KiB is a single literal, and so is all that is too short for the compressor.
+			// Noise of up to 64 KiB is a single literal, and so is every payload that is too short for the compressor.
 			literal, ok := wire.Literal(block)
 			if want := size <= 60 || name == "noise" && size <= 65536; ok != want || ok && !bytes.Equal(literal, payload) {
 				t.Errorf("%d bytes of %s: literal %v of %d bytes", size, name, ok, len(literal))
@@ -58,8 +58,8 @@ func TestCompressedBlocks(t *testing.T) {
 	}
 }
 
-// TestCompressOnce: a payload that is compressed apart and then laid out is the frame that
-// AppendCompressed makes of it, and as long as SizeOf says.
+// TestCompressOnce checks that Compress followed by AppendFrame makes the same frame as AppendCompressed, of the size
+// that SizeOf returns.
 func TestCompressOnce(t *testing.T) {
 	noise := random(200_000, 1)
 	for _, size := range []int{0, 1, 60, 61, 1024, 65536, 200_000} {
@@ -75,7 +75,7 @@ func TestCompressOnce(t *testing.T) {
 				}
 				got, err := wire.AppendFrame([]byte("before"), code, block)
 				if err != nil || !bytes.Equal(got[6:], want) {
-					t.Errorf("%d bytes of %s under code %d are another frame, or %v", size, name, code, err)
+					t.Errorf("%d bytes of %s, code %d: the frame differs, error %v", size, name, code, err)
 				}
 				if n, err := wire.SizeOf(code, block); err != nil || n != len(want) {
 					t.Errorf("%d bytes of %s: a frame of %d, %v; want %d", size, name, n, err, len(want))
@@ -96,7 +96,7 @@ func TestCompressOnce(t *testing.T) {
 }
 
 func TestAppendedBehindOthers(t *testing.T) {
-	// What the buffer held before, in its unused capacity too, doesn't show.
+	// The buffer's old bytes, those in its unused capacity included, must not appear in the frame.
 	buf := bytes.Repeat([]byte{0xff}, 4096)[:7]
 	frame, err := wire.AppendCompressed(buf, 0x10, make([]byte, 300))
 	if err != nil {
@@ -107,7 +107,7 @@ func TestAppendedBehindOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(frame[:7], buf) || !bytes.Equal(frame[7:], fresh) || &frame[0] != &buf[0] {
-		t.Errorf("got %x, want %x behind the rest", frame, fresh)
+		t.Errorf("got %x, want %x after the old bytes", frame, fresh)
 	}
 }
 
@@ -115,7 +115,7 @@ func claim(n uint64, rest ...byte) []byte { return append(binary.AppendUvarint(n
 
 func TestClaims(t *testing.T) {
 	ten := bytes.Repeat([]byte{0xfe}, 6) // with the claim, ten bytes
-	// The densest block there is: copies of 64 bytes in three.
+	// The densest possible block: copies of 64 bytes, encoded in three.
 	dense := append(claim(1+64*100, 0x00, 'x'), bytes.Repeat([]byte{0xfe, 0x01, 0x00}, 100)...)
 	for _, tc := range []struct {
 		name  string
@@ -128,12 +128,12 @@ func TestClaims(t *testing.T) {
 		{"claim cut short", []byte{0x80}, 0, wire.ErrCorrupt},
 		{"claim of more than 64 bits", bytes.Repeat([]byte{0xff}, 11), 0, wire.ErrCorrupt},
 		{"16 MiB", claim(1<<24, ten...), 0, wire.ErrMessageTooLarge},
-		{"16 MiB that are there", claim(1<<24, make([]byte, 1<<20)...), 0, wire.ErrMessageTooLarge},
+		{"16 MiB, possible", claim(1<<24, make([]byte, 1<<20)...), 0, wire.ErrMessageTooLarge},
 		{"4 GiB", claim(1<<32, ten...), 0, wire.ErrMessageTooLarge},
 		{"16 MiB - 1 in ten bytes", claim(1<<24-1, ten...), 0, wire.ErrCorrupt},
 		{"16 MiB - 1 in too few", claim(1<<24-1, make([]byte, (1<<24-1)*3/64)...), 0, wire.ErrCorrupt},
 		{"16 MiB - 1 in just enough", claim(1<<24-1, make([]byte, (1<<24-1)*3/64+1)...), 1<<24 - 1, nil},
-		{"more than nothing can hold", claim(1), 0, wire.ErrCorrupt},
+		{"one byte without content", claim(1), 0, wire.ErrCorrupt},
 		{"densest", dense, 1 + 64*100, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestDecompressRefuses(t *testing.T) {
 
 	_, err = wire.Decompress(make([]byte, 0, 299), blockOf(t, make([]byte, 300)))
 	if _, blamed := wire.ReasonOf(err); !errors.Is(err, io.ErrShortBuffer) || blamed {
-		t.Errorf("too little room is the caller's fault: %v", err)
+		t.Errorf("got %v, want io.ErrShortBuffer without a reason: the buffer is the caller's mistake", err)
 	}
 }
 
@@ -183,7 +183,7 @@ func TestLiteralForms(t *testing.T) {
 		{"shorter than claimed", []byte{4, 2 << 2, 'a', 'b', 'c'}, "", false},
 		{"longer than claimed", []byte{2, 2 << 2, 'a', 'b', 'c'}, "", false},
 		{"bytes missing", []byte{3, 2 << 2, 'a', 'b'}, "", false},
-		{"bytes behind", []byte{3, 2 << 2, 'a', 'b', 'c', 'd'}, "", false},
+		{"bytes after it", []byte{3, 2 << 2, 'a', 'b', 'c', 'd'}, "", false},
 		{"a copy", []byte{4, 1, 1, 0}, "", false},
 		{"claim without content", []byte{3}, "", false},
 		{"content without claim", []byte{0, 0, 'a'}, "", false},

@@ -27,7 +27,7 @@ func unhexKey(t testing.TB, s string) *ecdsa.PrivateKey {
 	return key
 }
 
-// eip8 is what the nodes A and B of EIP-8 hold.
+// eip8 holds the keys and nonces of the nodes A and B of EIP-8.
 type eip8 struct {
 	keyA, keyB *ecdsa.PrivateKey
 	ephA, ephB ephemeral
@@ -43,12 +43,12 @@ func newEIP8(t testing.TB) (v eip8) {
 	return v
 }
 
-// initiator is A after it has sent an auth.
+// initiator returns A's Initiator after A has sent auth.
 func (v eip8) initiator(auth []byte) *Initiator {
 	return &Initiator{key: v.keyA, remote: &v.keyB.PublicKey, eph: v.ephA, packet: auth}
 }
 
-// secrets are those of (Auth₂, Ack₂), as each side derives them.
+// secrets returns the secrets of (Auth₂, Ack₂) as each side derives them.
 func (v eip8) secrets(t testing.TB) (a, b *Secrets) {
 	t.Helper()
 	auth, ack := unhex(t, auth2), unhex(t, ack2)
@@ -139,8 +139,8 @@ func TestEIP8Hello(t *testing.T) {
 	}
 }
 
-// sealedFrames are three frames that B sends first, by go-ethereum's rlpx.Conn set up with the secrets of (Auth₂,
-// Ack₂): the Hello of EIP-8, and compressed an empty list under code 2 and 1000 zeros under code 0x80.
+// sealedFrames are the first three frames that B sends. go-ethereum's rlpx.Conn made them with the secrets of (Auth₂,
+// Ack₂): the Hello of EIP-8, then, compressed, an empty list with code 2 and 1000 zeros with code 0x80.
 const sealedFrames = "f25954f27a7e8fa7ba4cbb3756ff0ca1efe4363aef5ccfb5d04ef4f8deb1a3c3bf4ba3ea7d858cad96cc2e5647a52447" +
 	"e9c2ffc85b72da777ae5fca4bda1cf04d21e3ea2bfdf1d7364b88ecedf258d27893c43d09cbc7dcdd4571ae9d8442f28" +
 	"22b925492c5b8cf460f7c9a22420525fbd72fda6e30bb8c45e31307552de4079b42dbdeb5ff8288bbb3463a9f4f213e3" +
@@ -157,7 +157,8 @@ func TestFrameVector(t *testing.T) {
 		payload []byte
 	}{{HelloMsg, unhex(t, helloNext)}, {PingMsg, []byte{0xc0}}, {0x80, make([]byte, 1000)}}
 
-	// Opened at A, and laid out again as it was inside: the compressor's choices are not part of the vector.
+	// A decrypts each frame, and the decrypted content is laid out again as it is. It is not compressed again, because
+	// the compressor's choices are not part of the vector.
 	d := NewDecoder(a)
 	var laidOut []byte
 	rest := unhex(t, sealedFrames)
@@ -186,7 +187,7 @@ func TestFrameVector(t *testing.T) {
 	if len(rest) > 0 {
 		t.Errorf("%d bytes left", len(rest))
 	}
-	// Sealed at B.
+	// B seals the frames.
 	if err := NewEncoder(b).Seal(laidOut); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func TestCrawlCommand(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "1 visited, 1 alive") || !strings.Contains(out, "Troupe") {
 		t.Errorf("exit code %d, out\n%s\nlog\n%s", code, out, log)
 	}
-	if code, _, log := shell(nil, "crawl", "--network", "none", "--db", filepath.Join(t.TempDir(), "empty.db")); code != exitFailed || !strings.Contains(log, "nowhere to begin") {
+	if code, _, log := shell(nil, "crawl", "--network", "none", "--db", filepath.Join(t.TempDir(), "empty.db")); code != exitFailed || !strings.Contains(log, "no node to start with") {
 		t.Errorf("exit code %d, log %q", code, log)
 	}
 }

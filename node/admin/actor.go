@@ -16,49 +16,49 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// desk is the actor. Each incarnation has a session of its own.
-type desk struct {
+// service is the actor. Each incarnation has its own session.
+type service struct {
 	cfg     Config
 	sockets *Sockets
 	session *session
 }
 
-// Props makes the Props of the actor, which serves on these sockets.
+// Props makes the Props of the actor, which serves on the sockets.
 func Props(sockets *Sockets, opts ...actor.PropsOption) *actor.Props {
 	cfg := sockets.cfg
-	return supervise.PropsOf(func() actor.Actor { return &desk{cfg: cfg, sockets: sockets} }, cfg.Journal, opts...)
+	return supervise.PropsOf(func() actor.Actor { return &service{cfg: cfg, sockets: sockets} }, cfg.Journal, opts...)
 }
 
-func (d *desk) Receive(ctx actor.Context) {
+func (a *service) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
-		d.start(ctx)
+		a.start(ctx)
 	case *Changed:
-		d.renew()
+		a.renew()
 	case *acceptFailed:
-		// Out of descriptors, as a rule: the operator has to do something about it.
-		d.cfg.Log.Warn("can't accept connections", "addr", msg.on, "err", msg.err)
+		// Usually the process is out of file descriptors, which the operator must fix.
+		a.cfg.Log.Warn("accepting connections failed", "addr", msg.on, "err", msg.err)
 	case *actor.Restarting, *actor.Stopping:
-		d.stop()
+		a.stop()
 	}
 }
 
-func (d *desk) start(ctx actor.Context) {
-	d.renewed(newSession())
-	open, err := d.sockets.take()
+func (a *service) start(ctx actor.Context) {
+	a.renewed(newSession())
+	open, err := a.sockets.take()
 	if err != nil {
-		panic(err) // tried again after a while; the journal says why
+		panic(err) // the supervisor tries again later; the journal has the error
 	}
-	s, root, self := d.session, ctx.ActorSystem().Root, ctx.Self()
+	s, root, self := a.session, ctx.ActorSystem().Root, ctx.Self()
 	s.listening = open
 	if open.ipc != nil {
-		d.cfg.Log.Info("serving IPC", "path", d.cfg.IPC)
+		a.cfg.Log.Info("serving IPC", "path", a.cfg.IPC)
 		supervise.Go(root, self, func() { s.serveIPC(open.ipc, root, self) })
 	}
 	if open.web != nil {
-		d.cfg.Log.Info("serving HTTP", "addr", open.web.Addr(), "http", d.cfg.HTTP.HTTP, "websocket", d.cfg.HTTP.WebSocket,
-			"namespaces", d.cfg.HTTP.namespaces())
-		s.http = newWeb(s, *d.cfg.HTTP).server(d.cfg.Log)
+		a.cfg.Log.Info("serving HTTP", "addr", open.web.Addr(), "http", a.cfg.HTTP.HTTP, "websocket", a.cfg.HTTP.WebSocket,
+			"namespaces", a.cfg.HTTP.namespaces())
+		s.http = newWeb(s, *a.cfg.HTTP).server(a.cfg.Log)
 		supervise.Go(root, self, func() {
 			if err := s.http.Serve(limit(open.web)); !errors.Is(err, http.ErrServerClosed) {
 				panic(fmt.Errorf("serve HTTP: %w", err))
@@ -67,48 +67,48 @@ func (d *desk) start(ctx actor.Context) {
 	}
 }
 
-// renew serves what there is now to those who come from now on.
-func (d *desk) renew() {
-	if d.session != nil {
-		d.renewed(d.session)
+// renew serves the current APIs to new connections.
+func (a *service) renew() {
+	if a.session != nil {
+		a.renewed(a.session)
 	}
 }
 
-func (d *desk) renewed(s *session) {
-	apis := d.cfg.APIs()
+func (a *service) renewed(s *session) {
+	apis := a.cfg.APIs()
 	all, err := NewServer(apis, nil)
 	if err != nil {
-		panic(err) // the node has checked them
+		panic(err) // impossible: the node has checked the APIs
 	}
 	s.all.Store(all)
-	if d.cfg.HTTP != nil {
-		some, err := NewServer(apis, d.cfg.HTTP.namespaces())
+	if a.cfg.HTTP != nil {
+		some, err := NewServer(apis, a.cfg.HTTP.namespaces())
 		if err != nil {
 			panic(err)
 		}
 		s.some.Store(some)
 	}
-	d.session = s
+	a.session = s
 }
 
-func (d *desk) stop() {
-	if d.session != nil {
-		d.session.close()
-		d.session = nil
+func (a *service) stop() {
+	if a.session != nil {
+		a.session.close()
+		a.session = nil
 	}
 }
 
-// session is what one incarnation has open. Its goroutines end when it is closed.
+// session is the open sockets and connections of one incarnation. close ends its goroutines.
 type session struct {
-	all, some atomic.Pointer[rpc.Server] // for IPC, and for what is asked by TCP
+	all, some atomic.Pointer[rpc.Server] // all for IPC, some for TCP
 	bytes     *semaphore.Weighted
-	within    time.Duration // that a client must take each text
+	within    time.Duration // timeout for a client to read one text
 	listening *listeners
 	http      *http.Server
 	quit      chan struct{}
 
 	mu      sync.Mutex
-	streams map[*stream]struct{} // nil once it is closed
+	streams map[*stream]struct{} // nil after close
 }
 
 func newSession() *session {
@@ -120,7 +120,7 @@ func newSession() *session {
 func (s *session) close() {
 	close(s.quit)
 	if s.http != nil {
-		_ = s.http.Close() // before its listener, the end of which it would take for a failure
+		_ = s.http.Close() // before its listener, whose end it would report as a failure
 	}
 	if s.listening != nil {
 		s.listening.close()
@@ -130,11 +130,11 @@ func (s *session) close() {
 	s.streams = nil
 	s.mu.Unlock()
 	for st := range open {
-		_ = st.Close() // its reader finds out
+		_ = st.Close() // ends its reader
 	}
 }
 
-// serve runs one connection to its end.
+// serve serves one connection until it ends.
 func (s *session) serve(server *rpc.Server, c carrier) {
 	st := newStream(c, s.bytes, s.within)
 	defer st.Close()
@@ -151,50 +151,51 @@ func (s *session) serve(server *rpc.Server, c carrier) {
 	s.mu.Unlock()
 }
 
-// acceptPause is how long a listener rests after an error.
+// acceptPause is the pause of a listener after an error.
 const acceptPause = 200 * time.Millisecond
 
-// serveIPC accepts until the listener is closed. Whoever comes when all places are taken is
-// sent away at once, so that he is not left to wait for nothing.
+// serveIPC accepts connections until the listener is closed. At the limit it rejects a new
+// connection at once with an error, so the client need not wait for an answer.
 func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor.PID) {
-	places := make(chan struct{}, maxConns)
-	told := false
+	slots := make(chan struct{}, maxConns)
+	reported := false
 	for {
 		conn, err := ln.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case err != nil:
-			if !told {
+			if !reported {
 				supervise.Send(root, self, &acceptFailed{on: ln.Addr(), err: err})
 			}
-			told = true
+			reported = true
 			if !s.pause(acceptPause) {
 				return
 			}
 			continue
 		}
-		told = false
+		reported = false
 		select {
-		case places <- struct{}{}:
+		case slots <- struct{}{}:
 			supervise.Go(root, self, func() {
-				defer func() { <-places }()
+				defer func() { <-slots }()
 				s.serve(s.all.Load(), newLine(conn))
 			})
 		default:
-			sendAway(conn)
+			rejectConn(conn)
 		}
 	}
 }
 
-// sendAway says why. It waits for nobody: what it writes fits into the socket's buffer.
-func sendAway(conn net.Conn) {
+// rejectConn sends an error and closes the connection. It doesn't block, because the error
+// fits into the socket's buffer.
+func rejectConn(conn net.Conn) {
 	st := newStream(newLine(conn), semaphore.NewWeighted(maxBytes), writeTimeout)
-	st.refuse(nil, fmt.Sprintf("%d connections are open already", maxConns))
-	_ = st.Close() // nothing depends on it
+	st.refuse(nil, fmt.Sprintf("too many connections: %d are open", maxConns))
+	_ = st.Close() // the connection has no other use
 }
 
-// pause waits, unless the session ends first.
+// pause waits for d. It returns false if the session ends first.
 func (s *session) pause(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

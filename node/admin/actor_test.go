@@ -19,42 +19,42 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// patience is how long a test waits for what should come at once.
+// patience is how long a test waits for an event that should come at once.
 const patience = time.Minute
 
-// office runs an actor of this package under a supervisor, as a node does.
-type office struct {
+// harness runs the actor of this package under a supervisor, as a node does.
+type harness struct {
 	t       *testing.T
 	sockets *Sockets
 	apis    atomic.Pointer[[]API]
 	system  *actor.ActorSystem
-	boss    *actor.PID
-	desk    *actor.PID
-	restart chan struct{} // one for each
+	parent  *actor.PID
+	service *actor.PID
+	restart chan struct{} // receives once for each restart
 }
 
-// boss supervises the actor.
-type boss struct {
+// parent supervises the actor.
+type parent struct {
 	*supervise.Supervisor
-	o     *office
-	hired chan struct{}
+	o       *harness
+	spawned chan struct{}
 }
 
-func (b *boss) Receive(ctx actor.Context) {
-	if b.Handle(ctx.Message()) {
+func (p *parent) Receive(ctx actor.Context) {
+	if p.Handle(ctx.Message()) {
 		return
 	}
 	if _, ok := ctx.Message().(*actor.Started); ok {
-		b.o.desk = ctx.Spawn(Props(b.o.sockets))
-		b.Adopt(b.o.desk, &supervise.Policy{Restart: supervise.Permanent, Intensity: supervise.Intensity{Restarts: -1}})
-		close(b.hired)
+		p.o.service = ctx.Spawn(Props(p.o.sockets))
+		p.Adopt(p.o.service, &supervise.Policy{Restart: supervise.Permanent, Intensity: supervise.Intensity{Restarts: -1}})
+		close(p.spawned)
 	}
 }
 
 // serve runs the actor until the test ends.
-func serve(t *testing.T, cfg Config) *office {
+func serve(t *testing.T, cfg Config) *harness {
 	t.Helper()
-	o := &office{t: t, restart: make(chan struct{}, 10)}
+	o := &harness{t: t, restart: make(chan struct{}, 10)}
 	o.apis.Store(&[]API{{Namespace: "toy", Service: toy{}}})
 	cfg.APIs = func() []API { return *o.apis.Load() }
 	cfg.Log = slog.New(slog.DiscardHandler)
@@ -71,11 +71,11 @@ func serve(t *testing.T, cfg Config) *office {
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }),
 		actor.WithDeadLetterThrottleInterval(10*time.Millisecond),
 	)
-	b := &boss{Supervisor: supervise.NewSupervisor(supervise.SystemClock, cfg.Journal, nil), o: o, hired: make(chan struct{})}
-	o.boss = o.system.Root.Spawn(supervise.PropsOf(func() actor.Actor { return b }, cfg.Journal, actor.WithSupervisor(b)))
-	<-b.hired
+	p := &parent{Supervisor: supervise.NewSupervisor(supervise.SystemClock, cfg.Journal, nil), o: o, spawned: make(chan struct{})}
+	o.parent = o.system.Root.Spawn(supervise.PropsOf(func() actor.Actor { return p }, cfg.Journal, actor.WithSupervisor(p)))
+	<-p.spawned
 	t.Cleanup(func() {
-		if err := o.system.Root.StopFuture(o.boss).Wait(); err != nil {
+		if err := o.system.Root.StopFuture(o.parent).Wait(); err != nil {
 			t.Error(err)
 		}
 		o.system.Shutdown()
@@ -84,9 +84,9 @@ func serve(t *testing.T, cfg Config) *office {
 }
 
 // tell sends the actor a message.
-func (o *office) tell(msg any) { supervise.Send(o.system.Root, o.desk, msg) }
+func (o *harness) tell(msg any) { supervise.Send(o.system.Root, o.service, msg) }
 
-// dialAt connects until the test ends.
+// dialAt returns a client that is connected until the test ends.
 func dialAt(t *testing.T, url string) *rpc.Client {
 	t.Helper()
 	c, err := rpc.DialContext(t.Context(), url)
@@ -97,14 +97,14 @@ func dialAt(t *testing.T, url string) *rpc.Client {
 	return c
 }
 
-// add makes a call that the toy understands.
+// add calls toy_add.
 func add(t *testing.T, c *rpc.Client) (sum int, err error) {
 	t.Helper()
 	err = c.CallContext(t.Context(), &sum, "toy_add", 2, 3)
 	return sum, err
 }
 
-// socketIn gives a path in a directory of its own, short enough for a socket.
+// socketIn returns a path in a new directory that is short enough for a socket.
 func socketIn(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ipc")
@@ -130,10 +130,10 @@ func TestSocketIsItsOwners(t *testing.T) {
 		t.Errorf("%d, %v", sum, err)
 	}
 	if _, err := Open(t.Context(), Config{IPC: path}); !errors.Is(err, ErrInUse) {
-		t.Errorf("opened by two nodes: %v", err)
+		t.Errorf("a second Open of the same socket: %v", err)
 	}
 	if sum, err := add(t, dialAt(t, path)); sum != 5 || err != nil {
-		t.Errorf("after another node has tried: %d, %v", sum, err)
+		t.Errorf("call after the second Open: %d, %v", sum, err)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestSocketsThatAreInTheWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.(*net.UnixListener).SetUnlinkOnClose(false) // as kill -9 leaves it
+	ln.(*net.UnixListener).SetUnlinkOnClose(false) // leaves the file, as kill -9 does
 	ln.Close()
 	s, err := Open(t.Context(), Config{IPC: path})
 	if err != nil {
@@ -151,20 +151,20 @@ func TestSocketsThatAreInTheWay(t *testing.T) {
 	}
 	s.Close()
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("closed, and still there: %v", err)
+		t.Errorf("the socket's file exists after Close: %v", err)
 	}
 
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), Config{IPC: path}); err == nil || !strings.Contains(err.Error(), "something else") {
-		t.Errorf("a file: %v", err)
+	if _, err := Open(t.Context(), Config{IPC: path}); err == nil || !strings.Contains(err.Error(), "not a socket") {
+		t.Errorf("Open at a regular file: %v", err)
 	}
 	if text, err := os.ReadFile(path); string(text) != "precious" {
-		t.Errorf("the file has %q, %v", text, err)
+		t.Errorf("the file contains %q, %v", text, err)
 	}
 	if _, err := Open(t.Context(), Config{IPC: path + strings.Repeat("x", maxPath)}); !errors.Is(err, ErrPathTooLong) {
-		t.Errorf("a long path: %v", err)
+		t.Errorf("Open with a long path: %v", err)
 	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -173,14 +173,14 @@ func TestSocketsThatAreInTheWay(t *testing.T) {
 	defer taken.Close()
 	other := path + "2"
 	if _, err := Open(t.Context(), Config{IPC: other, HTTP: &HTTP{Addr: taken.Addr().String(), HTTP: true}}); err == nil {
-		t.Error("a port that is taken was opened")
+		t.Error("Open succeeded with a port in use")
 	}
 	if _, err := os.Stat(other); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("one of two could not be opened, and the other stayed: %v", err)
+		t.Errorf("the unix socket exists after Open failed for TCP: %v", err)
 	}
 }
 
-// A crash closes connections; then everything is where it was.
+// After a crash the actor serves again at the same addresses.
 func TestCrashReopens(t *testing.T) {
 	path := socketIn(t)
 	o := serve(t, Config{IPC: path, HTTP: &HTTP{Addr: "127.0.0.1:0", HTTP: true, Namespaces: []string{"toy"}}})
@@ -197,12 +197,13 @@ func TestCrashReopens(t *testing.T) {
 	}
 	for _, url := range []string{path, "http://" + addr} {
 		if sum, err := addAgain(t, url); sum != 5 {
-			t.Errorf("%s after the crash: %v", url, err)
+			t.Errorf("call to %s after the crash: %v", url, err)
 		}
 	}
 }
 
-// addAgain calls until somebody answers: the restart is told before the actor has started.
+// addAgain calls until the actor answers: the restart is reported before the actor has
+// started.
 func addAgain(t *testing.T, url string) (sum int, err error) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -225,7 +226,7 @@ func addAgain(t *testing.T, url string) (sum int, err error) {
 	}
 }
 
-// Namespaces that come later are for those who come later.
+// Namespaces that are added later are served to later connections only.
 func TestChangedNamespaces(t *testing.T) {
 	path := socketIn(t)
 	o := serve(t, Config{IPC: path})
@@ -251,18 +252,18 @@ func TestChangedNamespaces(t *testing.T) {
 		select {
 		case <-tick.C:
 		case <-timeout:
-			t.Fatal("the new namespace has not come")
+			t.Fatal("timeout while waiting for the new namespace")
 		}
 	}
 	if has("toy") {
-		t.Error("the old namespace is there")
+		t.Error("a new connection has the removed namespace")
 	}
 	if sum, err := add(t, before); sum != 5 {
-		t.Errorf("whoever was connected lost it: %v", err)
+		t.Errorf("an old connection has lost its namespace: %v", err)
 	}
 }
 
-// Whoever comes when all places are taken hears why, and those who have one keep it.
+// A connection beyond the limit gets an error, and the open connections go on.
 func TestTooManyConnections(t *testing.T) {
 	path := socketIn(t)
 	serve(t, Config{IPC: path})
@@ -279,8 +280,8 @@ func TestTooManyConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if text, err := io.ReadAll(conn); !strings.Contains(string(text), "connections are open already") {
-		t.Errorf("one too many heard %q, %v", text, err)
+	if text, err := io.ReadAll(conn); !strings.Contains(string(text), "too many connections") {
+		t.Errorf("a connection beyond the limit read %q, %v", text, err)
 	}
 	for _, c := range clients {
 		if sum, err := add(t, c); sum != 5 {

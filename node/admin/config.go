@@ -14,54 +14,56 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// The bounds of what clients can make the node hold.
+// Limits of what clients can make the node hold.
 const (
-	// maxText is the size of one text that comes: a call or a batch, in bytes. A message of
-	// Whisper of the default size limit fits, in hex.
+	// maxText is the maximum size in bytes of one received text: a call or a batch. A Whisper
+	// message of the default size limit fits, in hex.
 	maxText = 4 << 20
-	// maxBatch is how many calls a batch may have, maxAnswers how many bytes their results.
+	// maxBatch is the maximum number of calls in a batch, maxAnswers the maximum size of
+	// their results in bytes.
 	maxBatch, maxAnswers = 1000, 16 << 20
-	// maxConns is how many connections a listener serves at a time.
+	// maxConns is the maximum number of concurrent connections of a listener.
 	maxConns = 32
-	// maxCalls is how many texts of one connection may be under way, maxBytes how many bytes
-	// of all connections.
+	// maxCalls is the maximum number of texts in progress on one connection, maxBytes the
+	// maximum number of their bytes on all connections.
 	maxCalls, maxBytes = 16, 64 << 20
-	// writeTimeout is how long a client may take for one text of ours.
+	// writeTimeout is how long a client may take to read one text from the node.
 	writeTimeout = 10 * time.Second
-	// maxSubscriptions is how many subscriptions a connection may make in its life.
+	// maxSubscriptions is the maximum number of subscriptions over a connection's lifetime.
 	maxSubscriptions = 64
 )
 
-// adminNamespace is the one that is for the node's owner alone.
+// adminNamespace is the namespace that is for the node's owner only.
 const adminNamespace = "admin"
 
-// API is a value whose exported methods are served, as namespace_method with a small first
-// letter. They may take a context first; they return a result, an error, both or nothing. A
-// method that returns (*rpc.Subscription, error) is what namespace_subscribe gives by its
-// name. Methods are called from many goroutines at once.
+// API is a value whose exported methods are served as namespace_method, with a lower-case
+// first letter. A method may have a context as its first parameter. It returns a result, an
+// error, both or nothing. A method that returns (*rpc.Subscription, error) is a subscription
+// of namespace_subscribe, under the method's name. Methods are called concurrently.
 type API struct {
 	Namespace string
 	Service   any
 }
 
-// HTTP says what is served by TCP: HTTP, WebSocket or both, on one listener.
+// HTTP configures the TCP listener, which serves HTTP, WebSocket or both.
 type HTTP struct {
-	// Addr is host:port to listen on. Port 0 takes one that is free.
+	// Addr is the host:port to listen on. Port 0 means any free port.
 	Addr string
-	// HTTP and WebSocket say what to speak; at least one.
+	// HTTP and WebSocket enable the two protocols. At least one must be true.
 	HTTP, WebSocket bool
-	// Namespaces are those to serve. None: [DefaultNamespaces].
+	// Namespaces are the namespaces to serve. None: [DefaultNamespaces].
 	Namespaces []string
-	// Hosts are the names under which browsers may call, in the Host header; addresses always
-	// may. "*" stands for all. None: localhost. They are what keeps a web page from calling by
-	// a name of its own that leads here.
+	// Hosts are the host names that are accepted in the Host header; IP addresses are always
+	// accepted. "*" means all. None: localhost. This prevents DNS rebinding: a web page can't
+	// call the node under a name of its own that resolves to the node's address.
 	Hosts []string
-	// CORS lists the origins whose web pages may call by HTTP, Origins those whose pages may
-	// open a WebSocket, such as https://example.org; "*" stands for all. None: no page may.
+	// CORS lists the origins whose web pages may call by HTTP. Origins lists the origins
+	// whose web pages may open a WebSocket. An origin is, for example, https://example.org;
+	// "*" means all. None: no web page may.
 	CORS, Origins []string
 }
 
-// DefaultNamespaces are what is served by TCP unless more is asked for: what harms nobody.
+// DefaultNamespaces are the namespaces that TCP serves by default. They are harmless.
 var DefaultNamespaces = []string{"net", "web3"}
 
 func (h HTTP) namespaces() []string {
@@ -71,13 +73,13 @@ func (h HTTP) namespaces() []string {
 	return h.Namespaces
 }
 
-// forOwner says whether namespace admin is served.
+// forOwner reports whether namespace admin is served.
 func (h HTTP) forOwner() bool { return slices.Contains(h.namespaces(), adminNamespace) }
 
-// Check says what is wrong.
+// Check returns an error if the configuration is invalid.
 func (h HTTP) Check() error {
 	if !h.HTTP && !h.WebSocket {
-		return errors.New("neither HTTP nor WebSocket is to be spoken")
+		return errors.New("neither HTTP nor WebSocket is enabled")
 	}
 	if _, _, err := net.SplitHostPort(h.Addr); err != nil {
 		return fmt.Errorf("HTTP address: %w", err)
@@ -87,36 +89,37 @@ func (h HTTP) Check() error {
 	}
 	for what, list := range map[string][]string{"host": h.Hosts, "origin of HTTP": h.CORS, "origin of WebSocket": h.Origins} {
 		if slices.Contains(list, "*") {
-			return fmt.Errorf("namespace %s, and any %s allowed: every web page that the owner opens could command the node", adminNamespace, what)
+			return fmt.Errorf("namespace %s with any %s allowed: every web page that the owner opens could control the node", adminNamespace, what)
 		}
 	}
 	return nil
 }
 
-// checkBound wants a loopback address for what is the owner's.
+// checkBound returns an error if namespace admin is served and to is not a loopback address.
 func (h HTTP) checkBound(to net.Addr) error {
 	tcp, ok := to.(*net.TCPAddr)
 	if h.forOwner() && (!ok || !tcp.IP.IsLoopback()) {
-		return fmt.Errorf("namespace %s on %v: want a loopback address, because whoever reaches it commands the node", adminNamespace, to)
+		return fmt.Errorf("namespace %s on %v: want a loopback address, because a client of it controls the node", adminNamespace, to)
 	}
 	return nil
 }
 
-// Config is what an actor serves, and where.
+// Config configures the actor.
 type Config struct {
-	// IPC is the path of the unix socket. Empty: none.
+	// IPC is the path of the unix socket. Empty: no socket.
 	IPC string
-	// HTTP is nil where nothing is served by TCP.
+	// HTTP configures the TCP listener. Nil: no listener.
 	HTTP *HTTP
-	// APIs gives what is to be served now. It is called at the start and after [Changed].
+	// APIs returns the values to serve. It is called at the start and after [Changed].
 	APIs func() []API
 
 	Log     *slog.Logger
 	Journal *supervise.Journal
 }
 
-// NewServer makes a JSON-RPC server of the APIs whose namespaces are listed; nil stands for
-// all. It is an error if one has no methods to serve, or two have the same namespace.
+// NewServer makes a JSON-RPC server of the APIs whose namespaces are listed; nil means all.
+// It fails if an API has no methods to serve or an invalid namespace, or if two APIs have
+// the same namespace.
 func NewServer(apis []API, namespaces []string) (*rpc.Server, error) {
 	s := rpc.NewServer()
 	s.SetBatchLimits(maxBatch, maxAnswers)
@@ -127,9 +130,9 @@ func NewServer(apis []API, namespaces []string) (*rpc.Server, error) {
 		case a.Service == nil:
 			return nil, fmt.Errorf("API %q: no service", a.Namespace)
 		case a.Namespace == "" || strings.ContainsRune(a.Namespace, '_'):
-			return nil, fmt.Errorf("API %q: a namespace has at least one letter, and no underscore", a.Namespace)
+			return nil, fmt.Errorf("API %q: a namespace must not be empty or contain an underscore", a.Namespace)
 		case seen[a.Namespace]:
-			return nil, fmt.Errorf("API %q: the namespace is taken", a.Namespace)
+			return nil, fmt.Errorf("API %q: the namespace is already in use", a.Namespace)
 		}
 		seen[a.Namespace] = true
 		if namespaces != nil && !slices.Contains(namespaces, a.Namespace) {

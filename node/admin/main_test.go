@@ -6,8 +6,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain: net/http waits half a second after it has refused a body, so that the client
-// hears of it.
+// TestMain ignores a goroutine of net/http, which waits half a second after it has rejected
+// a body, so the client can read the answer.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }

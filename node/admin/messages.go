@@ -6,17 +6,17 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// This file is the whole vocabulary of the actor, by sender.
+// This file has all messages of the actor, by sender.
 
 // From the node.
 
-// Changed says that Config.APIs gives something else than before. Connections that come are
-// served that.
+// Changed says that the result of Config.APIs has changed. New connections get the new
+// namespaces.
 type Changed struct{ supervise.Late }
 
 // From the actor's own goroutines.
 
-// acceptFailed tells that a listener has an error, from its goroutine, which tries again.
+// acceptFailed reports an error of a listener. The listener's goroutine tries again.
 type acceptFailed struct {
 	supervise.Late
 	on  net.Addr

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestWeigh(t *testing.T) {
+func TestInspect(t *testing.T) {
 	for _, tt := range []struct {
 		text          string
 		answer        bool
@@ -30,20 +30,20 @@ func TestWeigh(t *testing.T) {
 		{`[{"method":"a_b"},{"method":"a_c"}]`, false, 0, ""},
 		{`[{"method":"a_b"},{"id":2,"method":"a_subscribe"},{"id":3,"method":"b_subscribe"}]`, true, 2, "2"},
 	} {
-		got := weigh(json.RawMessage(tt.text))
+		got := inspect(json.RawMessage(tt.text))
 		if got.answer != tt.answer || got.subscriptions != tt.subscriptions || string(got.id) != tt.id {
 			t.Errorf("%s: %+v", tt.text, got)
 		}
 	}
 }
 
-func FuzzWeigh(f *testing.F) {
+func FuzzInspect(f *testing.F) {
 	for _, s := range []string{`{"id":1,"method":"a_b"}`, `[{"id":1}]`, `5`, `[[[`, `{"id":{"id":`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if a := weigh(text); !a.answer && (a.subscriptions != 0 || a.id != nil) {
-			t.Errorf("%q asks for no answer, but for %+v", text, a)
+		if a := inspect(text); !a.answer && (a.subscriptions != 0 || a.id != nil) {
+			t.Errorf("%q wants no answer, but has %+v", text, a)
 		}
 	})
 }
@@ -52,11 +52,11 @@ func TestHTTPCheck(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		cfg  HTTP
-		says string // empty: all is well
+		says string // empty: no error
 	}{
 		{"plain", HTTP{Addr: ":1", HTTP: true}, ""},
 		{"WebSocket alone", HTTP{Addr: ":1", WebSocket: true}, ""},
-		{"everybody, for what is harmless", HTTP{Addr: ":1", HTTP: true, Hosts: []string{"*"}, CORS: []string{"*"}, Origins: []string{"*"}}, ""},
+		{"any host and origin, harmless namespaces", HTTP{Addr: ":1", HTTP: true, Hosts: []string{"*"}, CORS: []string{"*"}, Origins: []string{"*"}}, ""},
 		{"admin", HTTP{Addr: ":1", HTTP: true, Namespaces: []string{"admin"}, Hosts: []string{"my.host"}}, ""},
 		{"neither", HTTP{Addr: ":1"}, "neither"},
 		{"no port", HTTP{Addr: "localhost", HTTP: true}, "port"},
@@ -79,10 +79,10 @@ func TestAdminOnLoopbackOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := admin.checkBound(at); (err == nil) != forAdmin {
-			t.Errorf("admin at %s: %v", addr, err)
+			t.Errorf("namespace admin at %s: %v", addr, err)
 		}
 		if err := (HTTP{}).checkBound(at); err != nil {
-			t.Errorf("what is harmless at %s: %v", addr, err)
+			t.Errorf("harmless namespaces at %s: %v", addr, err)
 		}
 	}
 }
@@ -106,12 +106,12 @@ func TestHosted(t *testing.T) {
 		{[]string{"*"}, "evil.example", true},
 	} {
 		if got := hosted(tt.hosts, tt.host); got != tt.want {
-			t.Errorf("%q served as %v: %v", tt.host, tt.hosts, got)
+			t.Errorf("host %q with the list %v: %v", tt.host, tt.hosts, got)
 		}
 	}
 }
 
-// toy is a service.
+// toy is a service for tests.
 type toy struct{}
 
 // Add is toy_add.

@@ -13,25 +13,26 @@ import (
 	"time"
 )
 
-// dialTimeout is how long a node whose socket is found gets to answer.
+// dialTimeout is how long an existing socket may take to accept a connection.
 const dialTimeout = 2 * time.Second
 
 // Errors of [Open].
 var (
-	// ErrInUse: another node serves that unix socket.
-	ErrInUse = errors.New("a node runs there")
-	// ErrPathTooLong: systems limit the path of a unix socket to some hundred bytes.
-	ErrPathTooLong = errors.New("path of a unix socket is too long")
+	// ErrInUse is the error for a unix socket that another node serves.
+	ErrInUse = errors.New("another node uses this socket")
+	// ErrPathTooLong is the error for a path that is too long for a unix socket. Systems limit
+	// it to about a hundred bytes.
+	ErrPathTooLong = errors.New("path of the unix socket is too long")
 )
 
-// Sockets are what an actor listens on. They are opened before it starts, and again by each
-// incarnation that follows one which crashed.
+// Sockets are the listening sockets of the actor. They are opened before it starts, and
+// again by each incarnation after a crash.
 type Sockets struct {
 	cfg Config
 
 	mu   sync.Mutex
-	open *listeners // nil when closed, or taken by the actor
-	addr string     // of TCP: with the number of the port that was taken
+	open *listeners // nil if closed or taken by the actor
+	addr string     // the TCP address, with the actual port
 }
 
 // listeners is one set of open sockets; either may be nil.
@@ -40,12 +41,12 @@ type listeners struct{ ipc, web net.Listener }
 func (l *listeners) close() {
 	for _, ln := range []net.Listener{l.ipc, l.web} {
 		if ln != nil {
-			_ = ln.Close() // closed already, or gone
+			_ = ln.Close() // fails if it is closed already
 		}
 	}
 }
 
-// Open opens what the configuration names, all or nothing.
+// Open opens the configured sockets. On error it leaves none open.
 func Open(ctx context.Context, cfg Config) (*Sockets, error) {
 	s := &Sockets{cfg: cfg}
 	open, err := s.listen(ctx)
@@ -56,14 +57,14 @@ func Open(ctx context.Context, cfg Config) (*Sockets, error) {
 	return s, nil
 }
 
-// Addr is where HTTP and WebSocket are served, host:port; empty if nowhere.
+// Addr returns the host:port on which HTTP and WebSocket are served; empty if they are not.
 func (s *Sockets) Addr() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.addr
 }
 
-// Close closes what no actor has taken.
+// Close closes the sockets, unless the actor has taken them.
 func (s *Sockets) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +74,8 @@ func (s *Sockets) Close() {
 	}
 }
 
-// take gives the open sockets to an incarnation, which closes them.
+// take passes the open sockets to an incarnation, which must close them. It opens them
+// again if an earlier incarnation has taken them.
 func (s *Sockets) take() (*listeners, error) {
 	s.mu.Lock()
 	open := s.open
@@ -116,7 +118,7 @@ func (s *Sockets) listenTCP(ctx context.Context) (net.Listener, error) {
 		return nil, fmt.Errorf("serve HTTP: %w", err)
 	}
 	if err := s.cfg.HTTP.checkBound(ln.Addr()); err != nil {
-		_ = ln.Close() // nobody has seen it
+		_ = ln.Close() // it was never used
 		return nil, fmt.Errorf("serve HTTP: %w", err)
 	}
 	s.mu.Lock()
@@ -125,10 +127,10 @@ func (s *Sockets) listenTCP(ctx context.Context) (net.Listener, error) {
 	return ln, nil
 }
 
-// listenIPC opens a unix socket that is the owner's alone.
+// listenIPC opens a unix socket that only its owner can use.
 func listenIPC(ctx context.Context, path string) (net.Listener, error) {
 	if len(path) > maxPath {
-		return nil, fmt.Errorf("serve IPC: %w: %d bytes, at most %d are allowed: %s", ErrPathTooLong, len(path), maxPath, path)
+		return nil, fmt.Errorf("serve IPC: %w: %d bytes, want at most %d: %s", ErrPathTooLong, len(path), maxPath, path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("serve IPC: %w", err)
@@ -143,7 +145,7 @@ func listenIPC(ctx context.Context, path string) (net.Listener, error) {
 	}
 	if err == nil {
 		if err = os.Chmod(path, 0o600); err != nil {
-			_ = ln.Close() // it must not stay open to others
+			_ = ln.Close() // otherwise other users could use it
 		}
 	}
 	if err != nil {
@@ -152,19 +154,20 @@ func listenIPC(ctx context.Context, path string) (net.Listener, error) {
 	return ln, nil
 }
 
-// removeStale removes the socket of a node that is dead. Anything else stays.
+// removeStale removes the socket of a dead node. It leaves any other file in place and
+// returns an error.
 func removeStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("there is something else than a socket: %v", info.Mode())
+		return fmt.Errorf("the file exists and is not a socket: mode %v", info.Mode())
 	}
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "unix", path)
 	switch {
 	case err == nil:
-		_ = conn.Close() // it was opened to see whether somebody answers
+		_ = conn.Close() // it served only to check whether a node answers
 		return ErrInUse
 	case !errors.Is(err, syscall.ECONNREFUSED):
 		return err

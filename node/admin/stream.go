@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-var errTooLarge = fmt.Errorf("a text of more than %d bytes", maxText)
+var errTooLarge = fmt.Errorf("text of more than %d bytes", maxText)
 
-// carrier is a connection on which whole JSON texts come and go.
+// carrier is a connection that reads and writes whole JSON texts.
 type carrier interface {
 	read() (json.RawMessage, error) // the next text
 	write(text []byte) error
@@ -27,22 +27,22 @@ type carrier interface {
 	RemoteAddr() net.Addr
 }
 
-// stream is a connection as package rpc reads and writes it (rpc.Conn). That starts a
-// goroutine for each text that it reads, whether or not the answers are taken; so a stream
-// gives it no more than maxCalls that aren't answered yet.
+// stream adapts a carrier to package rpc (rpc.Conn). Package rpc starts a goroutine for each
+// text that it reads, even if the client doesn't read its answers. So a stream passes on no
+// text while maxCalls texts are unanswered.
 type stream struct {
 	carrier
 	ctx    context.Context // ends with the stream
 	cancel context.CancelFunc
 	bytes  *semaphore.Weighted // shared by all streams
-	within time.Duration       // that each text that goes out must be taken
+	within time.Duration       // timeout of each write
 
-	rest          []byte // of the text that is being read
+	rest          []byte // unread rest of the current text
 	subscriptions int
-	calls         chan struct{} // has an entry for each text that waits for its answer
+	calls         chan struct{} // has one entry for each unanswered text
 
 	mu   sync.Mutex
-	owed []int64 // their sizes, in bytes
+	owed []int64 // sizes of the unanswered texts, in bytes
 
 	writing sync.Mutex
 	once    sync.Once
@@ -54,10 +54,10 @@ func newStream(c carrier, bytes *semaphore.Weighted, within time.Duration) *stre
 	return s
 }
 
-// RemoteAddr implements rpc.ConnRemoteAddr. The end of a unix socket has no name.
+// RemoteAddr implements rpc.ConnRemoteAddr. The remote end of a unix socket has no name.
 func (s *stream) RemoteAddr() string { return s.carrier.RemoteAddr().String() }
 
-// Read gives the texts that wait for an answer, one after the other.
+// Read reads the client's texts, one after the other, without those that want no answer.
 func (s *stream) Read(p []byte) (int, error) {
 	for len(s.rest) == 0 {
 		if err := s.next(); err != nil {
@@ -69,8 +69,8 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next reads one text, when there is room for another call. What asks for no answer is
-// passed over: package rpc would run it in a goroutine that nothing could count.
+// next waits for room for another call and reads one text. It skips a text that wants no
+// answer, because package rpc would run it in a goroutine that the stream can't count.
 func (s *stream) next() error {
 	select {
 	case s.calls <- struct{}{}:
@@ -88,24 +88,24 @@ func (s *stream) next() error {
 		return err
 	}
 	s.owe(int64(len(text)))
-	asked := weigh(text)
+	asked := inspect(text)
 	switch {
 	case !asked.answer:
 		s.answered()
 	case s.subscriptions+asked.subscriptions > maxSubscriptions:
-		s.refuse(asked.id, fmt.Sprintf("a connection may subscribe %d times", maxSubscriptions))
+		s.refuse(asked.id, fmt.Sprintf("too many subscriptions: a connection may make %d", maxSubscriptions))
 	default:
 		s.subscriptions += asked.subscriptions
-		s.rest = append(text, '\n') // it ends a text that is a number
+		s.rest = append(text, '\n') // marks the end of a text that is a number
 	}
 	return nil
 }
 
-// owe notes the bytes of a text that waits for its answer.
+// owe records the size of a text that is not yet answered.
 func (s *stream) owe(n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() != nil { // Close has been here already, or waits
+	if s.ctx.Err() != nil { // Close has released the others already, or waits for s.mu
 		s.bytes.Release(n)
 		return
 	}
@@ -115,17 +115,17 @@ func (s *stream) owe(n int64) {
 // SetWriteDeadline implements rpc.Conn. Write sets its own.
 func (s *stream) SetWriteDeadline(time.Time) error { return nil }
 
-// notification is how a text begins that answers no call; package rpc writes it so.
+// notification is the beginning of a text that answers no call, as package rpc writes it.
 var notification = []byte(`{"jsonrpc":"2.0","method":`)
 
-// Write sends one text: package rpc writes each with one call, one after the other.
+// Write sends one text. Package rpc writes each text with one call.
 func (s *stream) Write(text []byte) (int, error) {
 	s.writing.Lock()
-	_ = s.carrier.SetWriteDeadline(time.Now().Add(s.within)) // where it fails, write does too
+	_ = s.carrier.SetWriteDeadline(time.Now().Add(s.within)) // if it fails, write fails too
 	err := s.write(text)
 	s.writing.Unlock()
 	if err != nil {
-		_ = s.Close() // half a text may be gone
+		_ = s.Close() // a part of the text may have been sent
 		return 0, err
 	}
 	if !bytes.HasPrefix(text, notification) {
@@ -152,7 +152,7 @@ func (s *stream) refuse(id json.RawMessage, why string) {
 		_, err = s.Write(append(text, '\n'))
 	}
 	if err != nil {
-		_ = s.Close() // Write has done so, as a rule
+		_ = s.Close() // usually Write has closed it already
 	}
 }
 
@@ -170,7 +170,7 @@ func (s *stream) answered() {
 	}
 }
 
-// Close ends the connection; it may be called again.
+// Close ends the connection. It may be called again.
 func (s *stream) Close() (err error) {
 	s.once.Do(func() {
 		s.cancel()
@@ -185,16 +185,16 @@ func (s *stream) Close() (err error) {
 	return err
 }
 
-// asked is what a text asks for.
+// asked is what a text requests.
 type asked struct {
 	answer        bool
 	subscriptions int
 	id            json.RawMessage // of the first call
 }
 
-// weigh looks at what a text asks for. What it does not understand is left to package rpc,
-// which answers with an error.
-func weigh(text json.RawMessage) (a asked) {
+// inspect returns what a text requests. A text that it can't parse wants an answer: package
+// rpc answers it with an error.
+func inspect(text json.RawMessage) (a asked) {
 	type call struct {
 		ID     json.RawMessage `json:"id"`
 		Method json.RawMessage `json:"method"`
@@ -211,7 +211,7 @@ func weigh(text json.RawMessage) (a asked) {
 	for _, c := range batch {
 		nameless := len(c.ID) == 0 || string(c.ID) == "null"
 		if c.Result != nil || c.Error != nil || nameless && c.Method != nil {
-			continue // an answer that nobody asked for, or a call that wants none
+			continue // an unrequested answer, or a call that wants no answer
 		}
 		a.answer = true
 		if a.id == nil && !nameless {
@@ -226,11 +226,11 @@ func weigh(text json.RawMessage) (a asked) {
 	return a
 }
 
-// line is a unix socket on which texts follow each other.
+// line is the carrier of a unix socket, on which texts follow each other.
 type line struct {
 	net.Conn
 	in   *json.Decoder
-	left *io.LimitedReader // of what may be read for one text
+	left *io.LimitedReader // limits the bytes read for one text
 }
 
 func newLine(conn net.Conn) *line {
@@ -253,7 +253,7 @@ func (l *line) write(text []byte) error {
 	return err
 }
 
-// frames is a WebSocket: each message is a text.
+// frames is the carrier of a WebSocket; each message is a text.
 type frames struct{ *websocket.Conn }
 
 func newFrames(conn *websocket.Conn) *frames {
@@ -269,7 +269,7 @@ func (f *frames) read() (text json.RawMessage, err error) {
 	case err != nil:
 		return nil, err
 	}
-	err = json.Unmarshal(message, &text) // finds where it is wrong
+	err = json.Unmarshal(message, &text) // fails if the message is not valid JSON
 	return text, err
 }
 

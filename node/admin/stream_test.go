@@ -18,7 +18,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
-// busy is a service that a hostile client may like.
+// busy is a service that a hostile client can abuse.
 type busy struct {
 	started atomic.Int64
 	begin   chan struct{} // begins Flood
@@ -26,7 +26,7 @@ type busy struct {
 	release chan struct{} // ends Wait
 }
 
-// Wait is busy_wait: it takes its time.
+// Wait is busy_wait: it blocks until release.
 func (b *busy) Wait() bool {
 	b.started.Add(1)
 	<-b.release
@@ -39,7 +39,7 @@ func (b *busy) Echo(s string) string {
 	return s
 }
 
-// Flood is the subscription flood: it tells without end.
+// Flood is the subscription flood: it sends notifications without end.
 func (b *busy) Flood(ctx context.Context) (*rpc.Subscription, error) {
 	notifier, _ := rpc.NotifierFromContext(ctx)
 	sub := notifier.CreateSubscription()
@@ -71,17 +71,17 @@ type client struct {
 	net.Conn
 	t     *testing.T
 	in    *bufio.Scanner
-	ended chan struct{} // the session is through with it
+	ended chan struct{} // closes when the session has ended the connection
 }
 
-// connect serves one connection. A pipe holds nothing: a client that does not read is met at
-// once.
+// connect serves one connection, over a pipe. A pipe has no buffer, so a client that does
+// not read blocks the server at once.
 func connect(t *testing.T, b *busy) *client {
 	t.Helper()
 	return connectBy(t, b, writeTimeout, func(c carrier) carrier { return c })
 }
 
-// connectBy is connect for a client with less time, and by another carrier.
+// connectBy is connect with a write timeout, and with a carrier that by makes.
 func connectBy(t *testing.T, b *busy, within time.Duration, by func(carrier) carrier) *client {
 	t.Helper()
 	server, err := NewServer([]API{{Namespace: "busy", Service: b}}, nil)
@@ -99,7 +99,7 @@ func connectBy(t *testing.T, b *busy, within time.Duration, by func(carrier) car
 	return c
 }
 
-// say sends a text, if need be in pieces that nobody may read.
+// say sends a text.
 func (c *client) say(text string) {
 	c.t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
@@ -107,7 +107,7 @@ func (c *client) say(text string) {
 	}
 }
 
-// hear gives the next text.
+// hear returns the next text.
 func (c *client) hear() string {
 	c.t.Helper()
 	if !c.in.Scan() {
@@ -116,7 +116,7 @@ func (c *client) hear() string {
 	return c.in.Text()
 }
 
-// quit closes and waits until the server is through.
+// quit closes the connection and waits until the server has ended it.
 func (c *client) quit() {
 	c.Close()
 	<-c.ended
@@ -139,7 +139,7 @@ func TestCallsUnderWayAreBounded(t *testing.T) {
 		}()
 		synctest.Wait()
 		if got := b.started.Load(); got != maxCalls {
-			t.Errorf("%d calls under way, want %d", got, maxCalls)
+			t.Errorf("%d calls in progress, want %d", got, maxCalls)
 		}
 		close(b.release)
 		for range 1000 {
@@ -151,10 +151,11 @@ func TestCallsUnderWayAreBounded(t *testing.T) {
 	})
 }
 
-// A client that does not read stalls itself, and is gone after a while.
+// A client that does not read stalls itself, and is disconnected after the write timeout.
 func TestClientThatNeverReads(t *testing.T) {
 	b := &busy{}
-	// On the real clock: a bubble's stands still while package rpc waits for a mutex.
+	// This test uses the real clock: the clock of a synctest bubble stands still while package
+	// rpc waits for a mutex.
 	c := connectBy(t, b, 50*time.Millisecond, func(c carrier) carrier { return c })
 	for id := 0; ; id++ {
 		if _, err := io.WriteString(c, echo(id)); err != nil {
@@ -163,37 +164,37 @@ func TestClientThatNeverReads(t *testing.T) {
 	}
 	<-c.ended
 	if got := b.started.Load(); got > maxCalls {
-		t.Errorf("%d calls were run for nobody", got)
+		t.Errorf("%d calls were run for a client that reads no answer, want at most %d", got, maxCalls)
 	}
 	c.quit()
 }
 
-// deaf is a carrier whose client reads answers, but no notification.
-type deaf struct {
+// notReading is a carrier whose client reads answers, but no notification.
+type notReading struct {
 	carrier
 	answers chan string
 }
 
-func (d *deaf) write(text []byte) error {
+func (n *notReading) write(text []byte) error {
 	if bytes.HasPrefix(text, notification) {
 		return os.ErrDeadlineExceeded
 	}
-	d.answers <- string(text)
+	n.answers <- string(text)
 	return nil
 }
 
-// A subscriber that does not take a notification in time loses connection and subscription.
+// A subscriber that does not read a notification in time loses connection and subscription.
 func TestSubscriberThatNeverReads(t *testing.T) {
 	b := &busy{begin: make(chan struct{}), over: make(chan struct{})}
 	answers := make(chan string, 1)
-	c := connectBy(t, b, writeTimeout, func(c carrier) carrier { return &deaf{c, answers} })
+	c := connectBy(t, b, writeTimeout, func(c carrier) carrier { return &notReading{c, answers} })
 	c.say(`{"jsonrpc":"2.0","id":1,"method":"busy_subscribe","params":["flood"]}`)
 	if got := <-answers; !strings.Contains(got, `"result"`) {
 		t.Error(got)
 	}
 	close(b.begin)
 	<-c.ended
-	<-b.over // Notify gave an error, or the subscription has
+	<-b.over // Notify failed, or the subscription ended
 	c.quit()
 }
 
@@ -207,18 +208,18 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 			}
 		}
 		c.say(`[{"jsonrpc":"2.0","id":"last","method":"busy_subscribe","params":["silent"]}]`)
-		if got := c.hear(); !strings.Contains(got, `"id":"last"`) || !strings.Contains(got, "may subscribe") {
-			t.Errorf("one too many: %s", got)
+		if got := c.hear(); !strings.Contains(got, `"id":"last"`) || !strings.Contains(got, "too many subscriptions") {
+			t.Errorf("answer to a subscription beyond the limit: %s", got)
 		}
 		c.say(echo(1))
 		if got := c.hear(); !strings.Contains(got, "hello") {
-			t.Errorf("the connection is of no use after it: %s", got)
+			t.Errorf("call after the rejected subscription: %s", got)
 		}
 		c.quit()
 	})
 }
 
-// Texts that are too large, too many or wrong get an answer in words.
+// Texts that are too large, too many or invalid get an error as the answer.
 func TestWrongTexts(t *testing.T) {
 	batch := func(n int) string { return "[" + strings.Repeat(echo(1)+",", n-1) + echo(1) + "]" }
 	for name, tt := range map[string]struct {
@@ -238,7 +239,7 @@ func TestWrongTexts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := connect(t, &busy{})
-				go func() { _, _ = io.WriteString(c, tt.text) }() // the server may hang up in its middle
+				go func() { _, _ = io.WriteString(c, tt.text) }() // the server may close in the middle of the text
 				if got := c.hear(); !strings.Contains(got, tt.want) || !json.Valid([]byte(got)) {
 					t.Errorf("answer %.200s", got)
 				}
@@ -247,7 +248,7 @@ func TestWrongTexts(t *testing.T) {
 				} else {
 					c.say(echo(2))
 					if got := c.hear(); !strings.Contains(got, `"id":2`) {
-						t.Errorf("after it: %s", got)
+						t.Errorf("answer to the next call: %s", got)
 					}
 				}
 				c.quit()
@@ -256,7 +257,7 @@ func TestWrongTexts(t *testing.T) {
 	}
 }
 
-// What asks for no answer is not run: nothing could bound it.
+// A text that wants no answer is not run, because its calls could not be bounded.
 func TestNotificationsOfClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &busy{}

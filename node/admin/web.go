@@ -15,12 +15,12 @@ import (
 
 const (
 	maxHeader = 16 << 10
-	// What a client by HTTP gets to send a call, and to take its answer; and how long it may
-	// stay without one.
+	// Timeouts of an HTTP client: for sending the header, for sending the whole call, for
+	// reading the answer, and for an idle connection.
 	headerTimeout, readTimeout, answerTimeout, idleTimeout = 10 * time.Second, 30 * time.Second, 30 * time.Second, 60 * time.Second
 )
 
-// web serves a session by HTTP.
+// web serves a session by HTTP and WebSocket.
 type web struct {
 	HTTP
 	session  *session
@@ -33,7 +33,7 @@ func newWeb(s *session, cfg HTTP) *web {
 	}
 	w := &web{HTTP: cfg, session: s}
 	w.upgrader.CheckOrigin = func(r *http.Request) bool {
-		// Programs have no origin, and could name any; browsers always tell it.
+		// Browsers always send the origin. Other programs don't, and could send any.
 		origin := r.Header.Get("Origin")
 		return origin == "" || listed(w.Origins, origin)
 	}
@@ -52,11 +52,11 @@ func (w *web) server(log *slog.Logger) *http.Server {
 func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case !hosted(w.Hosts, r.Host):
-		http.Error(rw, "this host name is not served here", http.StatusForbidden)
+		http.Error(rw, "this host name is not served", http.StatusForbidden)
 	case websocket.IsWebSocketUpgrade(r):
 		w.upgrade(rw, r)
 	case !w.HTTP.HTTP:
-		http.Error(rw, "HTTP is not served here", http.StatusNotFound)
+		http.Error(rw, "HTTP is not served", http.StatusNotFound)
 	case w.crossOrigin(rw, r) && r.Method == http.MethodOptions:
 		rw.WriteHeader(http.StatusNoContent)
 	default:
@@ -66,18 +66,18 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 func (w *web) upgrade(rw http.ResponseWriter, r *http.Request) {
 	if !w.WebSocket {
-		http.Error(rw, "WebSocket is not served here", http.StatusNotFound)
+		http.Error(rw, "WebSocket is not served", http.StatusNotFound)
 		return
 	}
 	conn, err := w.upgrader.Upgrade(rw, r, nil)
 	if err != nil {
-		return // it has answered the client
+		return // Upgrade has answered the client
 	}
 	w.session.serve(w.session.some.Load(), newFrames(conn))
 }
 
-// crossOrigin answers what a browser asks on behalf of a page of another origin. It says
-// whether that page may call.
+// crossOrigin sets the CORS headers for a web page of another origin. It reports whether
+// that page may call.
 func (w *web) crossOrigin(rw http.ResponseWriter, r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" || !listed(w.CORS, origin) {
@@ -96,7 +96,7 @@ func listed(list []string, s string) bool {
 	return slices.Contains(list, "*") || slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(l, s) })
 }
 
-// hosted says whether a Host header names an address, or a host that is listed.
+// hosted reports whether a Host header has an IP address or a listed host name.
 func hosted(hosts []string, host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -107,31 +107,31 @@ func hosted(hosts []string, host string) bool {
 	return listed(hosts, host)
 }
 
-// limited is a listener that accepts no more while maxConns connections are open: they wait
-// in the kernel.
+// limited is a listener that accepts no connection while maxConns are open; new connections
+// wait in the kernel.
 type limited struct {
 	net.Listener
-	places chan struct{}
+	slots  chan struct{}
 	closed chan struct{}
 	once   sync.Once
 }
 
 func limit(ln net.Listener) net.Listener {
-	return &limited{Listener: ln, places: make(chan struct{}, maxConns), closed: make(chan struct{})}
+	return &limited{Listener: ln, slots: make(chan struct{}, maxConns), closed: make(chan struct{})}
 }
 
 func (l *limited) Accept() (net.Conn, error) {
 	select {
-	case l.places <- struct{}{}:
+	case l.slots <- struct{}{}:
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
-		<-l.places
+		<-l.slots
 		return nil, err
 	}
-	return &placed{Conn: conn, leave: sync.OnceFunc(func() { <-l.places })}, nil
+	return &limitedConn{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
 func (l *limited) Close() error {
@@ -139,13 +139,13 @@ func (l *limited) Close() error {
 	return l.Listener.Close()
 }
 
-// placed is a connection that gives its place back when it is closed.
-type placed struct {
+// limitedConn is a connection that releases its slot when it is closed.
+type limitedConn struct {
 	net.Conn
-	leave func()
+	release func()
 }
 
-func (p *placed) Close() error {
-	defer p.leave()
-	return p.Conn.Close()
+func (c *limitedConn) Close() error {
+	defer c.release()
+	return c.Conn.Close()
 }

@@ -39,21 +39,21 @@ func TestHTTP(t *testing.T) {
 			t.Errorf("%s: %d %.200s", name, status, text)
 		}
 		if got := h.Get("Access-Control-Allow-Origin"); got != "" {
-			t.Errorf("%s: pages of %s may call", name, got)
+			t.Errorf("%s: web pages of %s may call, want none", name, got)
 		}
 	}
 	for origin, allowed := range map[string]string{"https://good.example": "https://good.example", "https://evil.example": ""} {
 		if _, _, h := post(t, url, sum, "Origin", origin); h.Get("Access-Control-Allow-Origin") != allowed {
-			t.Errorf("%s called: %v", origin, h)
+			t.Errorf("headers for a call from %s: %v", origin, h)
 		}
 		status, _, h := request(t, http.MethodOptions, url, "", "Origin", origin, "Access-Control-Request-Method", "POST")
 		if h.Get("Access-Control-Allow-Origin") != allowed || (status == http.StatusNoContent) != (allowed != "") {
-			t.Errorf("%s asked: %d %v", origin, status, h)
+			t.Errorf("preflight request from %s: %d %v", origin, status, h)
 		}
 	}
 }
 
-// A body that is too large is refused before it comes.
+// A body that is too large is rejected before it is sent.
 func TestHugeBody(t *testing.T) {
 	o := serve(t, Config{HTTP: &HTTP{Addr: "127.0.0.1:0", HTTP: true}})
 	conn, err := net.Dial("tcp", o.sockets.Addr())
@@ -84,29 +84,29 @@ func TestWebSocket(t *testing.T) {
 	for origin, ok := range map[string]bool{"https://good.example": true, "https://evil.example": false} {
 		c, err := rpc.DialOptions(t.Context(), url, rpc.WithHeader("Origin", origin))
 		if (err == nil) != ok {
-			t.Errorf("a page of %s: %v", origin, err)
+			t.Errorf("dial by a web page of %s: %v", origin, err)
 		}
 		if err == nil {
 			c.Close()
 		}
 	}
 	if status, text, _ := post(t, "http://"+o.sockets.Addr(), sum); status != 404 {
-		t.Errorf("HTTP, which is not served: %d %s", status, text)
+		t.Errorf("call by HTTP, which is not served: %d %s", status, text)
 	}
-	// A text that is too large ends its connection alone.
+	// A text that is too large ends only its own connection.
 	other := dialAt(t, url)
 	if err := other.CallContext(t.Context(), nil, "toy_add", strings.Repeat("x", maxText)); err == nil {
 		t.Error("a huge text was answered")
 	}
 	if got, err := add(t, c); got != 5 {
-		t.Errorf("after it: %v", err)
+		t.Errorf("call on the other connection: %v", err)
 	}
 }
 
 func TestDefaultNamespaces(t *testing.T) {
 	o := serve(t, Config{HTTP: &HTTP{Addr: "127.0.0.1:0", HTTP: true}})
 	if _, text, _ := post(t, "http://"+o.sockets.Addr(), sum); !strings.Contains(text, "does not exist") {
-		t.Errorf("served without being asked for: %s", text)
+		t.Errorf("a namespace that is not a default was served: %s", text)
 	}
 }
 

@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	// batchSize is how many entries are written at once, batchTime how long the first of
-	// them waits for others: each transaction costs a turn of the disk.
+	// batchSize is the maximum number of entries per transaction. batchTime is how long the
+	// first entry waits for others. Each transaction costs one synchronous disk write.
 	batchSize = 256
 	batchTime = 500 * time.Millisecond
 )
 
-// record is what goes into the database: a sighting or a report.
+// record is an entry for the database: a sighting or a report.
 type record interface{ write(*sql.Tx) error }
 
-// archive writes to the database. What waits outlives a crash.
+// archive writes to the database. Pending entries survive a crash.
 type archive struct {
 	*shared
-	timer supervise.Timer // nil: nothing waits
+	timer supervise.Timer // nil: no entry is pending
 }
 
-// pending is what waits to be written.
+// pending is the entries that are not yet written.
 type pending struct {
 	entries []record
 	from    *actor.PID
@@ -34,7 +34,7 @@ type pending struct {
 func (a *archive) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
-		a.flush(ctx) // what an incarnation before has left
+		a.flush(ctx) // writes the pending entries of an earlier incarnation
 	case *keep:
 		a.keep(ctx, msg)
 	case *flush:
@@ -43,7 +43,7 @@ func (a *archive) Receive(ctx actor.Context) {
 		a.flush(ctx)
 		ctx.Stop(ctx.Self())
 	case *actor.Stopping, *actor.Restarting:
-		a.quiet()
+		a.stopTimer()
 	}
 }
 
@@ -58,23 +58,23 @@ func (a *archive) keep(ctx actor.Context, msg *keep) {
 	}
 }
 
-func (a *archive) quiet() {
+func (a *archive) stopTimer() {
 	if a.timer != nil {
 		a.timer.Stop()
 		a.timer = nil
 	}
 }
 
-// flush writes what waits, in one transaction. What can't be written is dropped: the
-// crawl ends over it.
+// flush writes the pending entries in one transaction. If that fails, it drops them and the
+// crawl ends.
 func (a *archive) flush(ctx actor.Context) {
-	a.quiet()
+	a.stopTimer()
 	entries := a.pending.entries
 	if len(entries) == 0 {
 		return
 	}
 	a.pending.entries = nil
-	a.unsaved.Add(-int64(len(entries))) // whatever becomes of them
+	a.unsaved.Add(-int64(len(entries))) // also if the transaction fails
 	err := a.store.within(func(tx *sql.Tx) error {
 		for _, e := range entries {
 			if err := e.write(tx); err != nil {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// What is kept of a remote's words, in characters. A Hello has 2048 bytes at most, a
-// client's name some fifty as a rule.
+// Limits of stored text from remotes, in characters; maxCaps is a number of capabilities. A
+// Hello has 2048 bytes at most, and a client's name usually about fifty.
 const (
 	maxName  = 256
 	maxWord  = 48
@@ -15,8 +15,8 @@ const (
 	maxCaps  = 64
 )
 
-// clean makes a remote's words fit to be stored and printed: no control characters, no
-// marks that turn text around, no line breaks, and no more than limit characters.
+// clean makes text from a remote safe to store and print. It removes control characters,
+// marks that reverse text, and line breaks, and cuts the text to limit characters.
 func clean(s string, limit int) string {
 	var b strings.Builder
 	n := 0
@@ -33,9 +33,8 @@ func clean(s string, limit int) string {
 	return strings.TrimSpace(b.String())
 }
 
-// parseClient reads a client's name in the customary form: Geth/v1.17.10-stable/linux-amd64/go1.26,
-// with or without a name that the operator gave it in second place. What isn't there is
-// empty.
+// parseClient parses a client's name in the usual form: Geth/v1.17.10-stable/linux-amd64/go1.26.
+// The second part may be a name that the operator has chosen. Missing parts are empty.
 func parseClient(name string) (client, version string) {
 	parts := strings.Split(name, "/")
 	for i, p := range parts {
@@ -51,14 +50,14 @@ func parseClient(name string) (client, version string) {
 	return client, strings.TrimSpace(short(version))
 }
 
-// isVersion says whether a part begins with a number, with or without a v before.
+// isVersion reports whether a part begins with a digit, or with v and a digit.
 func isVersion(s string) bool {
 	s = strings.TrimPrefix(strings.TrimPrefix(s, "v"), "V")
 	return s != "" && s[0] >= '0' && s[0] <= '9'
 }
 
-// short leaves out of a version the commit and date that differ from build to build:
-// v1.17.10-stable-1a2b3c4d is v1.17.10-stable.
+// short removes commit and date, which differ from build to build, from a version:
+// v1.17.10-stable-1a2b3c4d becomes v1.17.10-stable.
 func short(version string) string {
 	number, rest, _ := strings.Cut(version, "-")
 	number, _, _ = strings.Cut(number, "+")

@@ -44,7 +44,7 @@ func TestClean(t *testing.T) {
 	}
 }
 
-// FuzzParseClient: whatever a remote calls itself, what is kept is short and printable.
+// FuzzParseClient: whatever name a remote reports, the stored text is short and printable.
 func FuzzParseClient(f *testing.F) {
 	f.Add("Geth/v1.17.10-stable-1a2b3c4d/linux-amd64/go1.26.8")
 	f.Add("\x1b[2J/\xff/" + strings.Repeat("v1", 2000))
@@ -53,7 +53,7 @@ func FuzzParseClient(f *testing.F) {
 		client, version := parseClient(name)
 		for _, s := range []string{client, version} {
 			if n := utf8.RuneCountInString(s); n > maxWord+1 || s != clean(s, maxWord+1) {
-				t.Errorf("%q gave %q (%d characters)", name, s, n)
+				t.Errorf("%q was parsed as %q (%d characters)", name, s, n)
 			}
 		}
 	})

@@ -18,7 +18,7 @@ import (
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
-// What a crawl does unless its Config says otherwise.
+// Defaults of a Config.
 const (
 	DefaultParallel  = 128
 	DefaultPerSecond = 50
@@ -30,45 +30,46 @@ const (
 	defaultReport  = 5 * time.Second
 )
 
-// Config says what to crawl, and how fast.
+// Config configures a crawl.
 type Config struct {
-	// DB is the database file, made if it isn't there. With one of an earlier crawl the
-	// nodes in it are where this one begins.
+	// DB is the database file. It is created if it doesn't exist. The crawl starts with the
+	// nodes of an earlier crawl in the file.
 	DB string
-	// Key is who we say we are. Nil: somebody new.
+	// Key is the crawl's identity. Nil: a new key.
 	Key *ecdsa.PrivateKey
-	// Network says where to begin, and which DNS lists to read.
+	// Network has the bootnodes and the DNS lists to read.
 	Network discovery.Network
-	// V4 and V5 say which versions of discovery to run, on the UDP address Listen. The zero
-	// address stands for all, port 0 for any.
+	// V4 and V5 enable the versions of discovery, on the UDP address Listen. The zero
+	// address means all addresses, port 0 any free port.
 	V4, V5 bool
 	Listen netip.AddrPort
-	// NetRestrict lists the networks to talk to. Empty: all; then nodes in private networks
-	// and on this machine are left alone, unless the crawl begins at such a node.
+	// NetRestrict lists the networks to contact. Empty: all, except private networks and this
+	// machine; these are included if the crawl starts with a node there.
 	NetRestrict []netip.Prefix
 
-	// Parallel limits the visits at once, PerSecond those that begin within a second. Zero:
-	// DefaultParallel and DefaultPerSecond.
+	// Parallel limits the concurrent visits, PerSecond those that begin within a second.
+	// Zero: DefaultParallel and DefaultPerSecond.
 	Parallel, PerSecond int
-	// Again is how old a visit must be before a node is visited again. Zero: DefaultAgain.
+	// Again is the time between two visits to a node. Zero: DefaultAgain.
 	Again time.Duration
-	// Quiet ends the crawl when nothing new has come for so long. Zero: DefaultQuiet.
+	// Quiet ends the crawl when nothing new has come for this time. Zero: DefaultQuiet.
 	Quiet time.Duration
 
-	// Report is told how it is getting on, in the goroutine of Run, every ReportEvery; zero:
-	// five seconds. May be nil.
+	// Report receives the crawl's progress, in the goroutine of Run, every ReportEvery
+	// (zero: five seconds). May be nil.
 	Report      func(Progress)
 	ReportEvery time.Duration
-	// Visit shakes hands with a node; it must return when its context ends. Nil: node.Ping.
+	// Visit does a handshake with a node. It must return when its context ends. Nil:
+	// node.Ping.
 	Visit  func(context.Context, *enode.Node) (node.PingResult, error)
 	Clock  node.Clock   // nil: the system's
 	Logger *slog.Logger // nil: nothing is logged
 }
 
 var (
-	errNowhere = errors.New("crawl: there is nowhere to begin: no bootnode, no DNS list and an empty database")
-	errNoDB    = errors.New("crawl: Config.DB is empty: there is no file to write to")
-	errCrashed = errors.New("crawl: crashed, the log says how")
+	errNowhere = errors.New("crawl: no node to start with: no bootnode, no DNS list and an empty database")
+	errNoDB    = errors.New("crawl: Config.DB is empty")
+	errCrashed = errors.New("crawl: crashed, see the log")
 )
 
 func (c Config) complete() (Config, error) {
@@ -109,7 +110,8 @@ func (c Config) limits() limits {
 	return limits{parallel: c.Parallel, perSecond: c.PerSecond, again: c.Again, nodes: defaultNodes, perHost: defaultPerHost}
 }
 
-// local says whether private networks and this machine are what is to be crawled.
+// local reports whether the crawl includes private networks and this machine, because a
+// bootnode is there.
 func (c Config) local() bool {
 	for _, n := range slices.Concat(c.Network.Bootnodes, c.Network.BootnodesV5) {
 		if private(n.IPAddr()) {
@@ -119,8 +121,8 @@ func (c Config) local() bool {
 	return false
 }
 
-// welcome says whether a node may be visited at every address that it has: strangers say
-// where it is, and could send us into our own network.
+// welcome reports whether the crawl may visit every address of a node. Discovery data is
+// untrusted: it could direct the crawl into the operator's own network.
 func (h *shared) welcome(n *enode.Node) bool {
 	for _, ip := range addressesOf(n) {
 		switch {
@@ -137,7 +139,7 @@ func (h *shared) welcome(n *enode.Node) bool {
 	return true
 }
 
-// addressesOf gives the addresses of a node, of either family.
+// addressesOf returns the IPv4 and IPv6 addresses in a node's record.
 func addressesOf(n *enode.Node) (list []netip.Addr) {
 	var (
 		ip4 enr.IPv4Addr

@@ -10,14 +10,14 @@ import (
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
-// The names of the crawl's children, in the order of their start.
+// Names of the crawl's children, in the order of their start.
 const (
 	archiveName   = "archive"
 	discoveryName = "discovery"
 	walkerName    = "walker"
 )
 
-// crawler starts the others and ends them in reverse order.
+// crawler is the root actor. It starts its children and ends them in reverse order.
 type crawler struct {
 	*shared
 	*supervise.Supervisor
@@ -58,7 +58,8 @@ func (c *crawler) start(ctx actor.Context) {
 	c.spawn(ctx, walkerName, c.walkerProps())
 }
 
-// walkerProps makes a new supervisor with each incarnation: a restart ends all visits.
+// walkerProps makes a new supervisor for each incarnation, because a restart ends all
+// visits.
 func (c *crawler) walkerProps() *actor.Props {
 	return supervise.PropsOf(func() actor.Actor {
 		return &walker{
@@ -70,13 +71,13 @@ func (c *crawler) walkerProps() *actor.Props {
 func (c *crawler) spawn(ctx actor.Context, name string, props *actor.Props) {
 	pid, err := ctx.SpawnNamed(props, name)
 	if err != nil {
-		panic(err) // the names are ours alone
+		panic(err) // impossible: the names are unique
 	}
 	c.running = append(c.running, pid)
 	c.Adopt(pid, &supervise.Resident)
 }
 
-// end begins the way back; a second call changes nothing.
+// end begins to end the children; a second call does nothing.
 func (c *crawler) end(ctx actor.Context) {
 	if !c.ending {
 		c.ending = true
@@ -84,7 +85,7 @@ func (c *crawler) end(ctx actor.Context) {
 	}
 }
 
-// endLast ends the child that was started last, or the crawl when none is left.
+// endLast ends the child that was started last, or the crawl if no child remains.
 func (c *crawler) endLast(ctx actor.Context) {
 	if len(c.running) == 0 {
 		ctx.Stop(ctx.Self())
@@ -109,13 +110,13 @@ func (c *crawler) childGone(ctx actor.Context, who *actor.PID) {
 	}
 }
 
-// Progress is how a crawl is getting on.
+// Progress is the progress of a crawl.
 type Progress struct {
 	Known    int           // nodes, those of earlier crawls included
 	Visited  int           // visits that have ended
-	Alive    int           // those with an answer
-	UnderWay int           // visits
-	Due      int           // visits that wait, counted up to 1024
-	Left     int           // nodes that were not taken, because there were too many in all or at one address
-	Quiet    time.Duration // since anything new came
+	Alive    int           // visits that were answered
+	UnderWay int           // visits in progress
+	Due      int           // visits that are due and not begun, counted up to 1024
+	Left     int           // nodes that were ignored, because of the limits in all or per address
+	Quiet    time.Duration // time since anything new came
 }

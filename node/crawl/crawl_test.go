@@ -29,7 +29,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// patience is how long a test waits for what should come soon.
+// patience is how long a test waits for an event that should come soon.
 const patience = 2 * time.Minute
 
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
@@ -76,7 +76,8 @@ func startGeth(t *testing.T) *enode.Node {
 	return s.Self()
 }
 
-// announce lets discovery v4 tell of a node that accepts connections at an address.
+// announce runs discovery v4 for a node that accepts connections at an address, so other
+// nodes find it.
 func announce(t *testing.T, key *ecdsa.PrivateKey, tcp netip.AddrPort, boot *enode.Node) enode.ID {
 	t.Helper()
 	db, err := enode.OpenDB("")
@@ -123,8 +124,8 @@ func startNode(t *testing.T, system *actor.ActorSystem, boot *enode.Node) enode.
 	return announce(t, key, at, boot)
 }
 
-// startHostile announces a listener that answers each connection by a function, and gives
-// the node's ID.
+// startHostile announces a listener that calls answer for each connection, and returns the
+// node's ID.
 func startHostile(t *testing.T, boot *enode.Node, answer func(net.Conn, *ecdsa.PrivateKey)) enode.ID {
 	t.Helper()
 	ln, err := net.Listen("tcp", loopback.String())
@@ -149,7 +150,7 @@ func startHostile(t *testing.T, boot *enode.Node, answer func(net.Conn, *ecdsa.P
 	return announce(t, key, netip.MustParseAddrPort(ln.Addr().String()), boot)
 }
 
-// untilClosed reads until the other side hangs up.
+// untilClosed reads until the other side closes the connection.
 func untilClosed(conn net.Conn) {
 	for buf := make([]byte, 1024); ; {
 		if _, err := conn.Read(buf); err != nil {
@@ -166,7 +167,7 @@ func garbage(conn net.Conn, _ *ecdsa.PrivateKey) {
 	}
 }
 
-// evilHello makes a proper handshake, and calls itself what no terminal should see.
+// evilHello does a valid handshake, and sends a name that would control a terminal.
 func evilHello(conn net.Conn, key *ecdsa.PrivateKey) {
 	r, err := wire.AcceptAuth(conn, key, wire.Options{})
 	if err != nil {
@@ -176,12 +177,12 @@ func evilHello(conn net.Conn, key *ecdsa.PrivateKey) {
 		Version: wire.BaseVersion, Name: "Evil\x1b[2J\u202e/v6.6.6'; DROP TABLE nodes; --", ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
 		Caps: []wire.Cap{{Name: "evil\x07", Version: 1<<64 - 1}},
 	}
-	// It hangs up when it has read the other's Hello, and its words have been read.
+	// Welcome returns after it has read the other Hello; then the connection is closed.
 	_, _ = r.Welcome(conn, hello)
 }
 
-// crawlUntil crawls until all of the nodes were visited. There is less patience with one
-// of them.
+// crawlUntil crawls until all of the nodes were visited. Visits to hurried have a short
+// timeout.
 func crawlUntil(t *testing.T, c crawl.Config, hurried enode.ID, all ...enode.ID) crawl.Summary {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -221,9 +222,9 @@ func crawlUntil(t *testing.T, c crawl.Config, hurried enode.ID, all ...enode.ID)
 	return sum
 }
 
-// TestCrawl: a crawl that knows a go-ethereum node finds the others by it, and is not
-// impressed by those that are silent or talk nonsense. A second one with the same file
-// knows them all, and asks those again whose visit is old.
+// TestCrawl: a crawl that starts with a go-ethereum node finds the others through it, and
+// handles nodes that are silent or send garbage. A second crawl with the same file knows
+// all nodes, and visits those again whose last visit is old.
 func TestCrawl(t *testing.T) {
 	system := quietSystem()
 	defer system.Shutdown()
@@ -255,11 +256,11 @@ func TestCrawl(t *testing.T) {
 		{sum.Capabilities, crawl.Count{Name: "eth/69", Nodes: 1}},
 		{sum.ForkIDs, crawl.Count{Name: "0xc376cf8b next 0 (mainnet Prague)", Nodes: 1}},
 		{sum.Outcomes, crawl.Count{Name: "breach", Nodes: 1}},
-		{sum.Outcomes, crawl.Count{Name: "timeout", Nodes: 1}}, // the mute one
-		{sum.Outcomes, crawl.Count{Name: "closed", Nodes: 1}},  // the evil one
+		{sum.Outcomes, crawl.Count{Name: "timeout", Nodes: 1}}, // the silent node
+		{sum.Outcomes, crawl.Count{Name: "closed", Nodes: 1}},  // the node with the evil Hello
 	} {
 		if !contains(want.table, want.row) {
-			t.Errorf("%v is not among %v", want.row, want.table)
+			t.Errorf("%v is missing in %v", want.row, want.table)
 		}
 	}
 
@@ -267,11 +268,11 @@ func TestCrawl(t *testing.T) {
 	config.Again = time.Nanosecond
 	again := crawlUntil(t, config, mute, ids...)
 	if again.Known != len(ids) || again.Alive != 5 {
-		t.Errorf("the second time: %+v", again)
+		t.Errorf("second crawl: %+v", again)
 	}
 	if out, err := exec.Command("sqlite3", config.DB, "PRAGMA integrity_check; SELECT count(*) FROM nodes WHERE tries >= 2").Output(); err == nil {
 		if got := strings.Fields(string(out)); len(got) != 2 || got[0] != "ok" || got[1] != "7" {
-			t.Errorf("sqlite3 says %q", out)
+			t.Errorf("sqlite3 printed %q", out)
 		}
 	} else if !errors.Is(err, exec.ErrNotFound) {
 		t.Error(err)
@@ -291,6 +292,6 @@ func contains(table []crawl.Count, row crawl.Count) bool {
 func quietSystem() *actor.ActorSystem {
 	return actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
-		actor.WithDeadLetterThrottleInterval(10*time.Millisecond), // or goleak finds its goroutine
+		actor.WithDeadLetterThrottleInterval(10*time.Millisecond), // a longer one would leave its goroutine to goleak
 	)
 }

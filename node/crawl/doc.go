@@ -1,28 +1,31 @@
-// Package crawl walks a network: it finds nodes by discovery, shakes hands with each, and
-// keeps what they say of themselves in an SQLite file. docs/crawl.md is its schema.
+// Package crawl explores a network: it finds nodes by discovery, does a handshake with
+// each, and stores what each node reports about itself in an SQLite file. docs/crawl.md
+// describes the schema.
 //
-//	crawl                 starts the others, ends when told or when nothing new comes
-//	├─ archive            writes what was learned, in batches
+//	crawl                 starts the others; ends on request or when nothing new comes
+//	├─ archive            writes the results to the database, in batches
 //	├─ discovery          finds nodes (package node/discovery)
-//	└─ walker             whom to visit next, and when
+//	└─ walker             decides which node to visit next, and when
 //	   └─ visit-…         one handshake
 //
-// # Who talks to whom
+// # Message flow
 //
 // The walker asks discovery for candidates, a few at a time, and for the records of nodes
-// that have none. Each candidate goes to the archive and into the plan; those that are
-// due get a visit, which reports to the walker, and that to the archive. The archive says
-// what it has written. The walker tells its parent when nothing new comes any more.
+// that it knows without one. Each candidate goes to the archive and into the plan. A node
+// that is due gets a visit. The visit reports to the walker, and the walker to the archive.
+// The archive confirms each batch that it has written. The walker notifies its parent when
+// nothing new comes any more.
 //
 // # Invariants
 //
-//   - Visits are bounded in number, in how many begin within a second, and in time
-//     ([node.Ping] has a deadline for each of its steps).
-//   - What others tell of nodes costs bounded memory: so many nodes in all, so many at
-//     one public address, which is also as often as anybody can have us dial somebody.
-//   - What isn't written yet is bounded: a slow disk slows the crawl down.
-//   - Remotes' words are cut and cleaned before anybody else sees them (client.go).
-//   - The plan outlives a crash of the walker; a crash of a visit is what is known of that
-//     node, and costs nothing else.
-//   - A database that can't be written ends the crawl with an error.
+//   - Visits are bounded in number, in rate (those that begin within a second) and in
+//     duration ([node.Ping] has a deadline for each of its steps).
+//   - The plan's memory is bounded, whatever remotes report: it has a maximum number of
+//     nodes, in all and per public address. The second limit also bounds how often a remote
+//     can make the crawl dial one address.
+//   - The number of unwritten entries is bounded: a slow disk slows the crawl down.
+//   - Text from remotes is shortened and cleaned before it is stored or logged (client.go).
+//   - The plan survives a crash of the walker. A crash of a visit is recorded as the visit's
+//     outcome and has no other effect.
+//   - If the database can't be written, the crawl ends with an error.
 package crawl

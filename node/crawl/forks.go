@@ -15,13 +15,13 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// ForkID is what the eth entry of a record says of a node's chain (EIP-2124, EIP-2364).
+// ForkID identifies a node's chain in the eth entry of its record (EIP-2124, EIP-2364).
 type ForkID struct {
 	Hash [4]byte // CRC32 over the genesis hash and the forks passed
-	Next uint64  // block or time of the next fork; 0: none is known
+	Next uint64  // block or time of the next fork; 0: no fork is known
 }
 
-// ethEntry is the eth entry of a record; later versions may have more in it.
+// ethEntry is the eth entry of a record. Later versions may add fields.
 type ethEntry struct {
 	ForkID ForkID
 	Rest   []rlp.RawValue `rlp:"tail"`
@@ -29,18 +29,19 @@ type ethEntry struct {
 
 func (ethEntry) ENRKey() string { return "eth" }
 
-// consensusEntry is what a consensus client has in its record. It has no devp2p.
+// consensusEntry is the entry of a consensus client's record. Such a client doesn't use
+// devp2p.
 type consensusEntry struct{}
 
 func (consensusEntry) ENRKey() string { return "eth2" }
 
-// DecodeRLP takes any value: only that it is there counts.
+// DecodeRLP accepts any value: only the presence of the entry matters.
 func (*consensusEntry) DecodeRLP(s *rlp.Stream) error {
 	_, err := s.Raw()
 	return err
 }
 
-// forkOf gives the fork id in a node's record, if it has one.
+// forkOf returns the fork ID in a node's record; ok is false if there is none.
 func forkOf(n *enode.Node) (id ForkID, ok bool) {
 	var e ethEntry
 	if n.Load(&e) != nil {
@@ -49,8 +50,8 @@ func forkOf(n *enode.Node) (id ForkID, ok bool) {
 	return e.ForkID, true
 }
 
-// consensusOnly says whether a node is a consensus client and nothing else. Those live in
-// the same discovery v5, but speak libp2p on their TCP port.
+// consensusOnly reports whether a node is a consensus client and not an execution client.
+// Consensus clients use the same discovery v5 network, but libp2p on their TCP port.
 func consensusOnly(n *enode.Node) bool {
 	_, eth := forkOf(n)
 	return !eth && n.Load(&consensusEntry{}) == nil
@@ -58,14 +59,14 @@ func consensusOnly(n *enode.Node) bool {
 
 var _ enr.Entry = consensusEntry{}
 
-// fork is one step in a chain's history.
+// fork is one fork of a chain.
 type fork struct {
 	name string
-	at   uint64 // block, or time for the later ones
+	at   uint64 // block, or time for the later forks
 }
 
-// ForkNames gives the chains that go-ethereum knows, by the hash of each of their fork
-// ids: "mainnet Prague".
+// ForkNames returns the names of the forks of go-ethereum's chains by fork hash, for example
+// "mainnet Prague".
 func ForkNames() map[[4]byte]string {
 	names := map[[4]byte]string{}
 	for _, c := range []struct {
@@ -92,8 +93,8 @@ func hashOf(sum uint32) (hash [4]byte) {
 	return hash
 }
 
-// forksOf lists a chain's forks in their order: those by block, then those by time. Those
-// that happen together are one, and those at genesis are none (EIP-2124).
+// forksOf returns a chain's forks in their order: those by block, then those by time. Forks
+// at the same block or time count as one, and forks at genesis don't count (EIP-2124).
 func forksOf(c *params.ChainConfig) []fork {
 	var blocks, times []fork
 	v := reflect.ValueOf(*c)

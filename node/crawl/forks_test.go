@@ -10,8 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// TestForkNames: the hashes of mainnet are those of EIP-2124 and of the EIPs of later
-// forks.
+// TestForkNames: mainnet's hashes are those of EIP-2124 and of later forks' EIPs.
 func TestForkNames(t *testing.T) {
 	names := ForkNames()
 	for hash, want := range map[[4]byte]string{

@@ -6,14 +6,15 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain lets alone what a node database leaves behind for a second after it is closed,
-// and gives discovery time to end.
+// TestMain ignores a goroutine of the node database, which runs for a second after the
+// database is closed, and gives discovery time to end.
 func TestMain(m *testing.M) {
 	database := goleak.IgnoreTopFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain")
 	goleak.VerifyTestMain(patient{m, database}, database)
 }
 
-// patient runs tests, and waits until all goroutines have ended, within reason.
+// patient runs the tests and then waits, for a limited time, until all goroutines have
+// ended.
 type patient struct {
 	m       goleak.TestingM
 	allowed goleak.Option
@@ -22,7 +23,7 @@ type patient struct {
 func (p patient) Run() int {
 	code := p.m.Run()
 	for range 30 {
-		if goleak.Find(p.allowed) == nil { // it tries for some time itself
+		if goleak.Find(p.allowed) == nil { // Find itself retries for some time
 			break
 		}
 	}

@@ -12,24 +12,24 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// Outcome is how a visit ended, in one word for the database.
+// Outcome is the result of a visit in one word, for the database.
 type Outcome string
 
 // The outcomes. The first two are answers.
 const (
-	Answered    Outcome = "answered"    // handshakes and a pong
-	Refused     Outcome = "refused"     // it said why in a Disconnect
-	Closed      Outcome = "closed"      // it hung up without a word
-	NoListener  Outcome = "no listener" // the connection was refused
-	Unreachable Outcome = "unreachable" // there is no way to its network
-	Timeout     Outcome = "timeout"     // nothing came in time
-	Breach      Outcome = "breach"      // what came is not devp2p, or was meant for another node
-	NoAddress   Outcome = "no address"  // its record has none for TCP
-	Crashed     Outcome = "crashed"     // a bug of ours
-	Failed      Outcome = "failed"      // anything else
+	Answered    Outcome = "answered"    // both handshakes succeeded, and a pong came
+	Refused     Outcome = "refused"     // the node sent a Disconnect with its reason
+	Closed      Outcome = "closed"      // the node closed the connection without a Disconnect
+	NoListener  Outcome = "no listener" // the TCP connection was refused
+	Unreachable Outcome = "unreachable" // there is no route to the node's network
+	Timeout     Outcome = "timeout"     // no answer in time
+	Breach      Outcome = "breach"      // the answer is not devp2p, or from another node
+	NoAddress   Outcome = "no address"  // the node's record has no TCP address
+	Crashed     Outcome = "crashed"     // the visit panicked
+	Failed      Outcome = "failed"      // any other error
 )
 
-// outcomeOf sorts the end of a visit.
+// outcomeOf returns the outcome for a visit's error.
 func outcomeOf(err error) Outcome {
 	var (
 		refused *wire.RemoteDisconnect
@@ -57,7 +57,7 @@ func outcomeOf(err error) Outcome {
 	return Failed
 }
 
-// hungUp says whether the remote ended the connection.
+// hungUp reports whether the remote closed the connection.
 func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)

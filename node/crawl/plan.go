@@ -10,8 +10,8 @@ import (
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
-// A node that has no room for peers says so in place of its Hello, as a rule. It is asked
-// again after busyAgain, up to busyTries times.
+// A node without room for peers usually sends a Disconnect in place of its Hello. The crawl
+// visits it again after busyAgain, up to busyTries times.
 const (
 	busyAgain = 10 * time.Minute
 	busyTries = 6
@@ -19,44 +19,44 @@ const (
 
 // limits bound a crawl.
 type limits struct {
-	parallel  int           // visits at once
+	parallel  int           // concurrent visits
 	perSecond int           // visits that begin within any second
 	again     time.Duration // between two visits to a node
-	nodes     int           // known at all; more are not taken
-	perHost   int           // of them, with the same public IPv4 address or IPv6 /64
+	nodes     int           // known nodes; more are ignored
+	perHost   int           // known nodes with the same public IPv4 address or IPv6 /64
 }
 
-// plan decides whom to visit and when. What is in it is bounded, whatever others tell of
-// nodes that don't exist; it outlives a crash of the walker.
+// plan decides which nodes to visit and when. Its size is bounded, even if remotes report
+// nodes that don't exist. It survives a crash of the walker.
 type plan struct {
 	limits
 	known    map[enode.ID]*entry
-	hosts    map[netip.Prefix]int // how many of the known are there
-	queue    queue                // those that are not being visited, by time
+	hosts    map[netip.Prefix]int // the number of known nodes there
+	queue    queue                // nodes without a visit in progress, by due time
 	underWay map[enode.ID]*entry
-	begun    []time.Time // the last perSecond visits, oldest first
+	begun    []time.Time // start times of the last perSecond visits, oldest first
 
-	news    time.Time // when something new came last
-	visited int       // visits that ended
-	alive   int       // those with an answer
-	left    int       // nodes that were not taken, for want of room
+	news    time.Time // when something new last came
+	visited int       // visits that have ended
+	alive   int       // visits that were answered
+	left    int       // nodes ignored because of the limits
 }
 
-// entry is a node that is known.
+// entry is a known node.
 type entry struct {
 	node  *enode.Node
-	due   time.Time // when to visit it
+	due   time.Time // time of the next visit
 	alive bool      // it answered the last visit
 	seen  bool      // it was visited before
-	busy  int       // visits that it had no room for
+	busy  int       // visits for which it had no room
 }
 
 func newPlan(l limits) *plan {
 	return &plan{limits: l, known: map[enode.ID]*entry{}, hosts: map[netip.Prefix]int{}, underWay: map[enode.ID]*entry{}}
 }
 
-// learn takes a node in, and says whether it, or something in its record, is new. last is
-// when it was visited by an earlier crawl; zero: never.
+// learn adds or updates a node, and reports whether the node or its record is new. last is
+// the time of the last visit by an earlier crawl; zero: never.
 func (p *plan) learn(n *enode.Node, last, now time.Time) bool {
 	if e := p.known[n.ID()]; e != nil {
 		return e.update(n)
@@ -73,7 +73,8 @@ func (p *plan) learn(n *enode.Node, last, now time.Time) bool {
 	return true
 }
 
-// shelve takes in a node that is not to be visited, and says likewise whether it is new.
+// shelve adds or updates a node that is never visited, and reports whether the node or its
+// record is new.
 func (p *plan) shelve(n *enode.Node, now time.Time) bool {
 	if e := p.known[n.ID()]; e != nil {
 		return e.update(n)
@@ -85,7 +86,7 @@ func (p *plan) shelve(n *enode.Node, now time.Time) bool {
 	return true
 }
 
-// admit says whether there is room for one more node, and counts it.
+// admit reports whether the limits permit one more node, and counts it.
 func (p *plan) admit(n *enode.Node) bool {
 	host, shared := hostOf(n.IPAddr())
 	if len(p.known) >= p.nodes || shared && p.hosts[host] >= p.perHost {
@@ -98,9 +99,9 @@ func (p *plan) admit(n *enode.Node) bool {
 	return true
 }
 
-// update takes a newer record of a known node, or, of one without a record that didn't
-// answer, another address. It is counted where it was seen first, and visited when it is
-// due: who changes his record all the time gets no more visits for it.
+// update replaces the record of a known node with a newer one. If the node has no record and
+// didn't answer, it replaces the address. The node still counts at its first address, and
+// its due time doesn't change: a node that changes its record often gets no more visits.
 func (e *entry) update(n *enode.Node) bool {
 	moved := n.Seq() == 0 && e.node.Seq() == 0 && !e.alive && !sameEndpoint(n, e.node)
 	if n.Seq() <= e.node.Seq() && !moved {
@@ -114,8 +115,8 @@ func sameEndpoint(a, b *enode.Node) bool {
 	return a.IPAddr() == b.IPAddr() && a.TCP() == b.TCP() && a.UDP() == b.UDP()
 }
 
-// next gives a node that is to be visited now, or how long to wait before asking again;
-// negative: until something happens.
+// next returns a node to visit now, or nil and how long to wait before the next call. A
+// negative wait means: until another event.
 func (p *plan) next(now time.Time) (n *enode.Node, wait time.Duration) {
 	if len(p.queue) == 0 || len(p.underWay) >= p.parallel {
 		return nil, -1
@@ -135,12 +136,11 @@ func (p *plan) next(now time.Time) (n *enode.Node, wait time.Duration) {
 	return e.node, 0
 }
 
-// done ends a visit; alive says that the node answered, busy that it did so without
-// telling what it is.
+// done ends a visit. alive: the node answered. busy: it answered without a Hello.
 func (p *plan) done(id enode.ID, alive, busy bool, now time.Time) {
 	e := p.underWay[id]
 	if e == nil {
-		return // of an incarnation before
+		return // a visit of an earlier incarnation
 	}
 	delete(p.underWay, id)
 	e.due, e.alive = now.Add(p.again), alive
@@ -158,7 +158,7 @@ func (p *plan) done(id enode.ID, alive, busy bool, now time.Time) {
 	heap.Push(&p.queue, e)
 }
 
-// restore puts the visits that a crash has cut off back into the queue.
+// restore puts the visits that a crash has interrupted back into the queue.
 func (p *plan) restore(now time.Time) {
 	for id, e := range p.underWay {
 		delete(p.underWay, id)
@@ -167,12 +167,13 @@ func (p *plan) restore(now time.Time) {
 	}
 }
 
-// backlog is how many visits are due by now, counted up to a limit.
+// backlog returns the number of visits that are due now, counted up to a limit.
 func (p *plan) backlog(now time.Time, limit int) int {
 	return p.queue.dueBefore(0, now, limit)
 }
 
-// quietFor is for how long nothing new has come, with nobody left to visit.
+// quietFor returns the time since something new came. It returns 0 while a visit is due or
+// in progress.
 func (p *plan) quietFor(now time.Time) time.Duration {
 	if len(p.underWay) > 0 || p.backlog(now, 1) > 0 {
 		return 0
@@ -180,22 +181,23 @@ func (p *plan) quietFor(now time.Time) time.Duration {
 	return now.Sub(p.news)
 }
 
-// hostOf returns the host of an address. shared is false for addresses that do not identify a host:
-// their number of nodes has no limit.
+// hostOf returns the public IPv4 address or IPv6 /64 that counts for the limit per address.
+// shared is false for loopback and private addresses, which have no limit.
 func hostOf(ip netip.Addr) (host netip.Prefix, shared bool) {
 	return netaddr.Host(ip), !netaddr.Private(ip)
 }
 
-// queue is a heap of entries, the one that is due first on top.
+// queue is a heap of entries by due time, the earliest first.
 type queue []*entry
 
 func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
 func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
 
-// Push and Pop are for package heap.
+// Push implements heap.Interface.
 func (q *queue) Push(x any) { *q = append(*q, x.(*entry)) }
 
+// Pop implements heap.Interface.
 func (q *queue) Pop() any {
 	old := *q
 	e := old[len(old)-1]
@@ -204,8 +206,8 @@ func (q *queue) Pop() any {
 	return e
 }
 
-// dueBefore counts the entries below i that are due, up to a limit. It looks at no more
-// than twice as many.
+// dueBefore counts the due entries in the subtree of i, up to a limit. It reads at most
+// about twice as many entries.
 func (q queue) dueBefore(i int, now time.Time, limit int) int {
 	if i >= len(q) || limit <= 0 || q[i].due.After(now) {
 		return 0

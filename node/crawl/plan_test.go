@@ -10,7 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 )
 
-// at makes a node with an ID of its own at an address, without a key: the plan needs none.
+// at makes a node with a unique ID at an address. It has no key, because the plan needs none.
 func at(i int, ip string) *enode.Node {
 	var r enr.Record
 	r.Set(enr.IPv4Addr(netip.MustParseAddr(ip)))
@@ -34,25 +34,25 @@ func TestPlanVisitsEachOnce(t *testing.T) {
 	p := newPlan(wide)
 	n := at(1, "192.0.2.1")
 	if !p.learn(n, time.Time{}, start) || p.learn(n, time.Time{}, start) {
-		t.Error("want news once")
+		t.Error("want news for the first learn only")
 	}
 	if got, _ := p.next(start); got != n {
 		t.Fatalf("got %v", got)
 	}
 	if got, wait := p.next(start); got != nil || wait >= 0 {
-		t.Errorf("while it is being visited: %v, %v", got, wait)
+		t.Errorf("next during the visit: %v, %v", got, wait)
 	}
 	if !p.learn(newer(n), time.Time{}, start) {
-		t.Error("a newer record is no news")
+		t.Error("a newer record is not reported as news")
 	}
 	end := start.Add(time.Second)
 	p.done(n.ID(), true, false, end)
-	p.done(n.ID(), true, false, end) // late, of an incarnation before
+	p.done(n.ID(), true, false, end) // a late report of an earlier incarnation
 	if got, wait := p.next(end); got != nil || wait != time.Hour {
-		t.Errorf("afterwards: %v, %v, want to wait an hour", got, wait)
+		t.Errorf("next after the visit: %v, %v, want to wait an hour", got, wait)
 	}
 	if got, _ := p.next(end.Add(time.Hour)); got == nil || got.Seq() != 2 {
-		t.Errorf("an hour later: %v, want the newer record", got)
+		t.Errorf("next an hour later: %v, want the newer record", got)
 	}
 }
 
@@ -61,10 +61,10 @@ func TestPlanResumes(t *testing.T) {
 	p.learn(at(1, "192.0.2.1"), start.Add(-time.Minute), start)
 	p.learn(at(2, "192.0.2.2"), start.Add(-2*time.Hour), start)
 	if got, _ := p.next(start); got == nil || got.ID() != at(2, "192.0.2.2").ID() {
-		t.Errorf("got %v, want the one that was asked long ago", got)
+		t.Errorf("got %v, want the node that was visited two hours ago", got)
 	}
 	if got, wait := p.next(start); got != nil || wait != 59*time.Minute {
-		t.Errorf("got %v, %v, want to wait for the other", got, wait)
+		t.Errorf("got %v, %v, want to wait 59 minutes for the other node", got, wait)
 	}
 }
 
@@ -87,17 +87,17 @@ func TestPlanLimits(t *testing.T) {
 		}
 	}
 	if n, wait := drain(start); n != 2 || wait != time.Second {
-		t.Errorf("%d began, then wait %v, want 2 and a second", n, wait)
+		t.Errorf("%d visits began, then wait %v, want 2 and a second", n, wait)
 	}
 	if n, wait := drain(start.Add(999 * time.Millisecond)); n != 0 || wait != time.Millisecond {
-		t.Errorf("%d more, wait %v", n, wait)
+		t.Errorf("after 999 ms %d visits, wait %v, want none and a millisecond", n, wait)
 	}
 	if n, wait := drain(start.Add(time.Second)); n != 1 || wait >= 0 {
-		t.Errorf("a second later %d, wait %v: want one and no time, because of those under way", n, wait)
+		t.Errorf("a second later %d visits, wait %v: want one and a negative wait, because three are in progress", n, wait)
 	}
 	p.done(begun[0].ID(), true, false, start.Add(time.Second))
 	if n, _ := drain(start.Add(time.Second)); n != 1 {
-		t.Errorf("one has ended: %d began", n)
+		t.Errorf("after the end of one visit, %d visits began, want 1", n)
 	}
 }
 
@@ -119,7 +119,7 @@ func TestPlanIsBounded(t *testing.T) {
 			p.learn(at(i, tt.ip(i)), time.Time{}, start)
 		}
 		if len(p.known) != tt.want || p.left != 50-tt.want {
-			t.Errorf("%s: %d known and %d left out, want %d", tt.name, len(p.known), p.left, tt.want)
+			t.Errorf("%s: %d known and %d ignored, want %d known", tt.name, len(p.known), p.left, tt.want)
 		}
 	}
 }
@@ -132,7 +132,7 @@ func TestPlanRestores(t *testing.T) {
 	}
 	p.restore(start)
 	if got := p.backlog(start, 10); got != 3 || len(p.underWay) != 0 {
-		t.Errorf("%d in the queue and %d under way, want all three back", got, len(p.underWay))
+		t.Errorf("%d in the queue and %d in progress, want all three in the queue", got, len(p.underWay))
 	}
 }
 
@@ -140,7 +140,7 @@ func TestPlanQuiet(t *testing.T) {
 	p := newPlan(wide)
 	p.news = start
 	if got := p.quietFor(start.Add(time.Minute)); got != time.Minute {
-		t.Errorf("nobody known: %v", got)
+		t.Errorf("without nodes: quiet for %v", got)
 	}
 	n := at(1, "192.0.2.1")
 	p.learn(n, time.Time{}, start)
@@ -168,13 +168,13 @@ func TestBacklogIsCountedToALimit(t *testing.T) {
 	p.learn(at(99, "192.0.2.1"), start, start)
 	for _, limit := range []int{0, 1, 7, 50, 100} {
 		if got := p.backlog(start, limit); got != min(limit, 50) {
-			t.Errorf("up to %d: %d", limit, got)
+			t.Errorf("backlog with limit %d is %d", limit, got)
 		}
 	}
 }
 
-// TestPlanFollowsMoves: a node without a record may be anywhere that somebody says; with
-// one, it says itself where it is.
+// TestPlanFollowsMoves: the address of a node without a record may change with each report
+// of a remote; a node's own record is authoritative.
 func TestPlanFollowsMoves(t *testing.T) {
 	key := newKey(t)
 	v4 := func(ip string) *enode.Node {
@@ -199,7 +199,7 @@ func TestPlanFollowsMoves(t *testing.T) {
 		{"moved after an answer", v4("192.0.2.2"), func() { visit(true) }, false},
 		{"its record", signed, func() {}, true},
 		{"the record again", signed, func() {}, false},
-		{"a word after the record", v4("192.0.2.1"), func() { visit(false) }, false},
+		{"an address after the record", v4("192.0.2.1"), func() { visit(false) }, false},
 	} {
 		step.do()
 		if got := p.learn(step.node, time.Time{}, start); got != step.want {
@@ -215,11 +215,12 @@ func TestPlanShelves(t *testing.T) {
 		t.Error("want news for the node and its newer record")
 	}
 	if got, _ := p.next(start); got != nil {
-		t.Errorf("%v is visited", got)
+		t.Errorf("%v is due for a visit, want none", got)
 	}
 }
 
-// TestPlanAsksTheBusyAgain: who had no room is asked again soon, but not for ever.
+// TestPlanAsksTheBusyAgain: a node that had no room is visited again soon, a limited number
+// of times.
 func TestPlanAsksTheBusyAgain(t *testing.T) {
 	p := newPlan(wide)
 	n := at(1, "192.0.2.1")
@@ -235,11 +236,11 @@ func TestPlanAsksTheBusyAgain(t *testing.T) {
 			want = wide.again
 		}
 		if got, wait := p.next(now); got != nil || wait != want {
-			t.Errorf("after visit %d: %v, %v, want to wait %v", i, got, wait, want)
+			t.Errorf("next after visit %d: %v, %v, want to wait %v", i, got, wait, want)
 		}
 		now = now.Add(want)
 	}
 	if p.news != start {
-		t.Errorf("a node that is asked again was news at %v", p.news)
+		t.Errorf("a repeated visit counted as news at %v", p.news)
 	}
 }

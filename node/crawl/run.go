@@ -20,32 +20,32 @@ import (
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
-// seedBootnodes is how many nodes of an earlier crawl discovery asks first, besides the
-// network's own.
+// seedBootnodes is the maximum number of nodes of an earlier crawl that serve as additional
+// bootnodes.
 const seedBootnodes = 32
 
-// shared outlives the actors' incarnations. Each field has one actor that changes it.
+// shared is state that survives restarts of the actors. Each field has one actor that
+// changes it.
 type shared struct {
 	Config
 	Journal  *supervise.Journal
-	local    bool          // private networks are what is crawled
-	old      []*enode.Node // of an earlier crawl, for discovery to ask
+	local    bool          // the crawl includes private networks
+	old      []*enode.Node // nodes of an earlier crawl, as additional bootnodes
 	store    *store
-	plan     *plan        // the walker's
-	unsaved  atomic.Int64 // entries that the archive has still to write
-	pending  pending      // the archive's
+	plan     *plan        // owned by the walker
+	unsaved  atomic.Int64 // entries that the archive has not yet written
+	pending  pending      // owned by the archive
 	progress atomic.Pointer[Progress]
-	visits   sync.WaitGroup // their goroutines
+	visits   sync.WaitGroup // the visits' goroutines
 
-	archive, discovery *actor.PID // they keep their names over restarts
+	archive, discovery *actor.PID // the PIDs don't change on restarts
 
-	err  error // the crawl's own; to be read when it is done
+	err  error // the crawl's error; read it only after done is closed
 	done chan struct{}
 }
 
-// Run crawls until nothing new comes any more or ctx ends, which is no error, and tells
-// what is in the database then. All that was learned until then is written also if there
-// is an error.
+// Run crawls until nothing new comes any more or ctx ends, which is no error. It returns a
+// summary of the database. On error, too, it writes the results up to then.
 func Run(ctx context.Context, c Config) (Summary, error) {
 	c, err := c.complete()
 	if err != nil {
@@ -88,8 +88,8 @@ func (h *shared) supervise(ctx context.Context, find *actor.Props) error {
 		actor.WithDeadLetterThrottleCount(1),
 	)
 	defer system.Shutdown()
-	// A crash of the topmost actor ends the crawl: who is above it would restart it on top
-	// of its children.
+	// A crash of the root actor ends the crawl. A restart would start it while its children
+	// still run.
 	stop := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
 	props := supervise.PropsOf(func() actor.Actor {
 		return &crawler{shared: h, Supervisor: supervise.NewSupervisor(h.Clock, h.Journal, nil), discover: find}
@@ -123,7 +123,7 @@ func (h *shared) await(ctx context.Context, finish func()) {
 	}
 }
 
-// resume begins where an earlier crawl ended.
+// resume loads the nodes of an earlier crawl into the plan.
 func (h *shared) resume() error {
 	seeds, err := h.store.seeds(defaultNodes)
 	if err != nil {
@@ -136,7 +136,7 @@ func (h *shared) resume() error {
 	now := h.Clock.Now()
 	h.plan.news = now
 	for _, s := range seeds {
-		// Nodes here are in the database only of a crawl that was to be here.
+		// A local node in the database means that the earlier crawl included local networks.
 		h.local = h.local || s.alive && private(s.node.IPAddr())
 	}
 	for _, s := range seeds {
@@ -155,8 +155,8 @@ func (h *shared) resume() error {
 	return nil
 }
 
-// discoveryProps opens the socket. release is to be called when the actor has stopped, or
-// was never started.
+// discoveryProps opens the UDP socket and makes the Props of discovery. The caller calls
+// release after the actor has stopped, or if it was never started.
 func (h *shared) discoveryProps() (props *actor.Props, release func(), err error) {
 	db, err := enode.OpenDB("")
 	if err != nil {
@@ -187,7 +187,7 @@ func (h *shared) discoveryProps() (props *actor.Props, release func(), err error
 	return props, db.Close, nil
 }
 
-// records leaves those that discovery v5 can ask: it wants records.
+// records returns the nodes with a record; discovery v5 needs it.
 func records(nodes []*enode.Node) []*enode.Node {
 	return slices.DeleteFunc(slices.Clone(nodes), func(n *enode.Node) bool { return n.Seq() == 0 })
 }

@@ -1,4 +1,4 @@
--- docs/crawl.md explains what the columns mean.
+-- docs/crawl.md explains the columns.
 CREATE TABLE nodes (
 	id             TEXT PRIMARY KEY,
 	pubkey         TEXT NOT NULL,

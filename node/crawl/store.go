@@ -23,20 +23,20 @@ import (
 var schema string
 
 const (
-	// applicationID marks a database as one of a crawl ("TrCr"), schemaVersion says of which
-	// form.
+	// applicationID marks a database as a crawl's ("TrCr"). schemaVersion is the version of
+	// its schema.
 	applicationID = 0x54724372
 	schemaVersion = 1
-	// timeFormat is SQLite's own, in UTC, so that its functions understand it.
+	// timeFormat is the format of SQLite's date and time functions. Times are in UTC.
 	timeFormat = "2006-01-02 15:04:05"
-	// busyTimeout is how long we wait for others who read or write the file.
+	// busyTimeout is how long the store waits for other processes that lock the file.
 	busyTimeout = 10 * time.Second
 )
 
-// store is the database. It belongs to one goroutine at a time.
+// store is the database. One goroutine at a time may use it.
 type store struct{ db *sql.DB }
 
-// openStore opens a database, or makes one.
+// openStore opens a database, or creates it if the file doesn't exist.
 func openStore(path string) (*store, error) {
 	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(wal)", "synchronous(normal)", "foreign_keys(1)",
@@ -55,7 +55,7 @@ func openStore(path string) (*store, error) {
 
 func (s *store) close() error { return s.db.Close() }
 
-// prepare makes the tables of a new database, and refuses one of somebody else.
+// prepare creates the tables of a new database, and rejects the database of another program.
 func (s *store) prepare() error {
 	return s.within(func(tx *sql.Tx) error {
 		var app, version, tables int
@@ -71,9 +71,9 @@ func (s *store) prepare() error {
 			_, err := tx.Exec(fmt.Sprintf("%s; PRAGMA application_id = %d; PRAGMA user_version = %d", schema, applicationID, schemaVersion))
 			return err
 		case app != applicationID:
-			return errors.New("the file has another program's data in it")
+			return errors.New("the file belongs to another program")
 		case version != schemaVersion:
-			return fmt.Errorf("its schema is version %d, this program knows version %d", version, schemaVersion)
+			return fmt.Errorf("schema version %d, want version %d", version, schemaVersion)
 		}
 		return nil
 	})
@@ -91,14 +91,14 @@ func (s *store) within(f func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// seed is a node that an earlier crawl knew.
+// seed is a node of an earlier crawl.
 type seed struct {
 	node    *enode.Node
 	lastTry time.Time // zero: never
-	alive   bool      // it has answered at some time
+	alive   bool      // it has answered a visit
 }
 
-// seeds gives up to limit known nodes, those first that answered last.
+// seeds returns up to limit known nodes, the one with the latest answer first.
 func (s *store) seeds(limit int) (list []seed, err error) {
 	rows, err := s.db.Query(`SELECT pubkey, coalesce(enr, ''), coalesce(ip, ''), coalesce(tcp, 0), coalesce(udp, 0),
 		coalesce(last_try, ''), last_answer IS NOT NULL
@@ -129,7 +129,7 @@ func (s *store) seeds(limit int) (list []seed, err error) {
 	return list, rows.Err()
 }
 
-// nodeOf makes a node of what the database knows.
+// nodeOf makes a node from its columns in the database.
 func nodeOf(pubkey, record, ip string, tcp, udp int) (*enode.Node, error) {
 	if record != "" {
 		return enode.Parse(enode.ValidSchemes, record)
@@ -157,7 +157,7 @@ type sighting struct {
 	node   *enode.Node
 	source string
 	at     time.Time
-	news   bool // the node, or its record
+	news   bool // the node or its record is new
 }
 
 const upsertNode = `INSERT INTO nodes
@@ -188,15 +188,15 @@ func (s sighting) write(tx *sql.Tx) error {
 	return err
 }
 
-// report is how a visit went.
+// report is the result of a visit.
 type report struct {
 	node         *enode.Node
 	at           time.Time // when it ended
 	outcome      Outcome
 	err          string           // empty: none
 	reason       *wire.DiscReason // of the remote's Disconnect, if there was one
-	hello        *wire.Hello      // nil: it didn't come
-	connect, rtt time.Duration    // 0: it didn't come to that
+	hello        *wire.Hello      // nil: none was received
+	connect, rtt time.Duration    // 0: the visit ended before
 }
 
 const updateVisit = `UPDATE nodes SET last_try = ?2, tries = tries + 1, outcome = ?3, last_error = ?4, disconnect = ?5,
@@ -236,7 +236,7 @@ func (r report) write(tx *sql.Tx) error {
 	return nil
 }
 
-// alive says whether the node said anything.
+// alive reports whether the node answered with a Hello or a Disconnect.
 func (r report) alive() bool { return r.hello != nil || r.reason != nil }
 
 // clamp makes a remote's number fit SQLite's signed integers.

@@ -43,7 +43,7 @@ func (s *store) put(t testing.TB, entries ...record) {
 	}
 }
 
-// TestStoreRemembers: what is written comes back as where the next crawl begins.
+// TestStoreRemembers: the nodes that a crawl writes are the seeds of the next one.
 func TestStoreRemembers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "with space?#%", "crawl.db")
 	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
@@ -66,10 +66,10 @@ func TestStoreRemembers(t *testing.T) {
 		t.Fatalf("got %v, %v", seeds, err)
 	}
 	if a := seeds[0]; a.node.String() != signed.String() || !a.alive || !a.lastTry.Equal(start.Add(time.Minute)) {
-		t.Errorf("got %+v, want the one that answered", a)
+		t.Errorf("got %+v, want the node that answered", a)
 	}
 	if b := seeds[1]; b.node.URLv4() != bare.URLv4() || b.alive || !b.lastTry.IsZero() {
-		t.Errorf("got %+v, want the one without a record", b)
+		t.Errorf("got %+v, want the node without a record", b)
 	}
 }
 
@@ -105,7 +105,7 @@ func TestStoreRefusesOthersFiles(t *testing.T) {
 	}
 }
 
-// TestHostileHello: whatever is in a Hello fits the tables and is bounded.
+// TestHostileHello: any Hello can be stored, and the stored text is bounded.
 func TestHostileHello(t *testing.T) {
 	s := newStore(t, filepath.Join(t.TempDir(), "crawl.db"))
 	n := record4(t, "192.0.2.1")
@@ -139,8 +139,8 @@ func TestReportOf(t *testing.T) {
 	}{
 		{"pong", node.PingResult{Addr: addr, Connect: 1, RTT: 1, Hello: &wire.Hello{}}, nil, Answered, true},
 		{"refused in place of the Hello", node.PingResult{Addr: addr, Connect: 1}, &wire.RemoteDisconnect{Reason: wire.DiscTooManyPeers}, Refused, true},
-		{"hung up after the Hello", node.PingResult{Addr: addr, Connect: 1, Hello: &wire.Hello{}}, io.EOF, Closed, true},
-		{"hung up at once", node.PingResult{Addr: addr, Connect: 1}, io.ErrUnexpectedEOF, Closed, false},
+		{"closed after the Hello", node.PingResult{Addr: addr, Connect: 1, Hello: &wire.Hello{}}, io.EOF, Closed, true},
+		{"closed at once", node.PingResult{Addr: addr, Connect: 1}, io.ErrUnexpectedEOF, Closed, false},
 		{"garbage", node.PingResult{Addr: addr, Connect: 1}, errors.Join(wire.ErrBadHello, wire.DiscProtocolError), Breach, false},
 		{"no answer", node.PingResult{Connect: 1}, os.ErrDeadlineExceeded, Timeout, false},
 		{"no address", node.PingResult{}, node.ErrNoAddress, NoAddress, false},

@@ -11,29 +11,29 @@ import (
 	"text/tabwriter"
 )
 
-// Summary is what a database says of the network, all crawls together. Nodes count by
-// their last visit.
+// Summary summarizes a database, with all its crawls. It counts each node by the node's
+// last visit.
 type Summary struct {
-	Known     int // nodes
-	Consensus int // of them consensus clients, which are not visited
-	Visited   int // at some time
-	Alive     int // those whose last visit was answered, by a Hello or a Disconnect
+	Known     int // nodes in the database
+	Consensus int // consensus clients among them, which are not visited
+	Visited   int // nodes visited at least once
+	Alive     int // nodes whose last visit was answered with a Hello or a Disconnect
 
-	Outcomes     []Count // of last visits
-	Reasons      []Count // of the Disconnects among them
-	Clients      []Count // of nodes that are alive, by name; and so are those that follow
+	Outcomes     []Count // of the last visits
+	Reasons      []Count // of the Disconnects among the last visits
+	Clients      []Count // by client name; this count and those below have alive nodes only
 	Versions     []Count
 	Capabilities []Count
-	ForkIDs      []Count // with the chain, where it is one that we know
+	ForkIDs      []Count // with the chain's name, if it is known
 }
 
-// Count is how many nodes have something.
+// Count is the number of nodes that share a property.
 type Count struct {
 	Name  string
 	Nodes int
 }
 
-// aliveNodes is what Summary.Alive counts.
+// aliveNodes is the SQL condition for the nodes that Summary.Alive counts.
 const aliveNodes = `last_answer = last_try`
 
 // summary reads the database.
@@ -64,7 +64,7 @@ func (s *store) summary() (sum Summary, err error) {
 	return sum, nil
 }
 
-// counts reads names and their counts, the most frequent first.
+// counts runs a query for names and numbers, and returns them, the most frequent first.
 func counts(db *sql.DB, query string) (list []Count, err error) {
 	rows, err := db.Query(query)
 	if err != nil {
@@ -84,7 +84,7 @@ func counts(db *sql.DB, query string) (list []Count, err error) {
 	return list, rows.Err()
 }
 
-// nameForks adds the chain to the fork ids that we know.
+// nameForks adds the chain's name to the known fork IDs.
 func nameForks(list []Count) {
 	names := ForkNames()
 	for i, c := range list {
@@ -99,16 +99,16 @@ func nameForks(list []Count) {
 	}
 }
 
-// maxRows is how many rows of a table are printed.
+// maxRows is the maximum number of printed rows per table.
 const maxRows = 15
 
-// Print writes the summary as tables for people.
+// Print writes the summary as tables.
 func (s Summary) Print(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d nodes known, %d of them consensus clients; %d visited, %d alive\n", s.Known, s.Consensus, s.Visited, s.Alive)
 	for _, t := range []struct {
 		title string
-		of    int // what 100 % are
+		of    int // the number of nodes that is 100 %
 		rows  []Count
 	}{
 		{"LAST VISIT", s.Visited, s.Outcomes},
@@ -124,7 +124,7 @@ func (s Summary) Print(w io.Writer) error {
 	return err
 }
 
-// printTable prints one table; the rows beyond maxRows are put together in one.
+// printTable prints one table. It combines the rows beyond maxRows in one row.
 func printTable(w io.Writer, title string, of int, rows []Count) {
 	if len(rows) == 0 {
 		return
@@ -142,5 +142,5 @@ func printTable(w io.Writer, title string, of int, rows []Count) {
 		}
 		fmt.Fprintf(t, "%s\t%d\t%.1f %%\n", clean(c.Name, maxName), c.Nodes, 100*float64(c.Nodes)/float64(max(of, 1)))
 	}
-	_ = t.Flush() // into memory
+	_ = t.Flush() // writes to memory, which can't fail
 }

@@ -84,7 +84,7 @@ func TestSummaryPrint(t *testing.T) {
 	} {
 		var b strings.Builder
 		if err := tt.sum.Print(&b); err != nil || !strings.HasSuffix(b.String(), tt.want) {
-			t.Errorf("%s: %v, got\n%s\nwant at its end\n%s", tt.name, err, &b, tt.want)
+			t.Errorf("%s: %v, got\n%s\nwant this end:\n%s", tt.name, err, &b, tt.want)
 		}
 	}
 }

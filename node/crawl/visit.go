@@ -14,8 +14,8 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// visitTime bounds a visit. The steps have deadlines of their own; that of connecting is
-// longer, because a node wants its peers more than we want one more line.
+// visitTime limits a visit. The steps of node.Ping have their own deadlines, but the one
+// for connecting is longer: a node needs peers more than a crawl needs one more result.
 const visitTime = 15 * time.Second
 
 // visit is a handshake with one node, in a goroutine.
@@ -30,7 +30,7 @@ func (v *visit) Receive(ctx actor.Context) {
 	case *actor.Started:
 		v.start(ctx)
 	case *visitDone:
-		supervise.Send(ctx, ctx.Parent(), msg) // who stops us
+		supervise.Send(ctx, ctx.Parent(), msg) // the parent stops this actor
 	case *actor.Stopping:
 		v.cancel()
 	}
@@ -45,17 +45,17 @@ func (v *visit) start(ctx actor.Context) {
 		defer v.visits.Done()
 		r, err := v.Visit(visiting, v.node)
 		if late := context.Cause(visiting); err != nil && late != nil {
-			err = fmt.Errorf("%w: %w", late, err) // which says how far it came
+			err = fmt.Errorf("%w: %w", late, err) // err contains the step that was reached
 		}
 		supervise.Send(root, self, &visitDone{by: self, report: reportOf(v.node, v.Clock.Now(), r, err)})
 	})
 }
 
-// reportOf puts in the database's terms what a ping has found out.
+// reportOf makes the report of a ping's result.
 func reportOf(n *enode.Node, now time.Time, r node.PingResult, err error) report {
 	out := report{node: n, at: now, outcome: outcomeOf(err), hello: r.Hello, connect: r.Connect, rtt: r.RTT}
 	if !r.Addr.IsValid() {
-		out.connect = 0 // it is how long we waited in vain
+		out.connect = 0 // the connection failed; r.Connect is only the time until then
 	}
 	if err != nil {
 		out.err = clean(err.Error(), maxError)

@@ -14,37 +14,37 @@ import (
 )
 
 const (
-	// askedFor is how many candidates we have outstanding at discovery, enough is how many
-	// visits may be due before we ask for no more.
+	// askedFor is the number of candidates requested from discovery at a time. While enough
+	// visits are due, the walker requests no more.
 	askedFor = 64
 	enough   = 1024
-	// maxUnsaved is how many entries the archive may have before we wait for it. What is
-	// under way comes on top.
+	// maxUnsaved is the number of the archive's unwritten entries at which the walker begins
+	// no further visits. Visits in progress may exceed it.
 	maxUnsaved = 4096
-	// tickTime is how often the walker looks whether all is quiet.
+	// tickTime is the interval at which the walker checks whether the crawl is over.
 	tickTime = time.Second
-	// sourceRecord is the source of records that we asked for ourselves.
+	// sourceRecord is the source of records that the walker has requested from their nodes.
 	sourceRecord = "record"
-	// sourceBoot is that of the nodes that the operator named, or the network has.
+	// sourceBoot is the source of bootnodes, the operator's and the network's.
 	sourceBoot = "bootnode"
 )
 
-// visitPolicy: a visit is not worth a second try before it is due again.
+// visitPolicy does not restart a visit: the node is visited again when it is next due.
 var visitPolicy = supervise.Policy{Restart: supervise.Temporary}
 
-// walker decides whom to visit. Its plan outlives it, the visits that were under way
-// don't: they are done again.
+// walker decides which nodes to visit. Its plan survives a crash. Visits in progress don't;
+// they are repeated.
 type walker struct {
 	*shared
 	*supervise.Supervisor
 	self   *actor.PID
 	root   *actor.RootContext
-	owed   int                    // candidates that are on their way
+	owed   int                    // candidates requested and not yet received
 	visits map[string]*enode.Node // by their actor's PID
 	timer  supervise.Timer
-	serial int  // of visits, for names
-	told   bool // that all is quiet
-	ending bool // this incarnation: what still comes is the end of its visits
+	serial int  // number of the last visit, for its name
+	over   bool // quiet has been sent
+	ending bool // this incarnation is ending; only the ends of its visits still arrive
 }
 
 func (w *walker) Receive(ctx actor.Context) {
@@ -65,7 +65,7 @@ func (w *walker) Receive(ctx actor.Context) {
 		w.visited(ctx, msg)
 	case *actor.Terminated:
 		w.visitGone(ctx, msg.Who)
-	case *kept: // there is room again
+	case *kept: // the archive has room again
 	case *tick:
 		w.tick(ctx, msg)
 	case *actor.Stopping, *actor.Restarting:
@@ -78,7 +78,7 @@ func (w *walker) Receive(ctx actor.Context) {
 func (w *walker) start(ctx actor.Context) {
 	w.self, w.root = ctx.Self(), ctx.ActorSystem().Root
 	w.plan.restore(w.Clock.Now())
-	// Who was restarted doesn't know what is on its way.
+	// A restarted walker doesn't know how many candidates are outstanding: cancel them.
 	supervise.Send(ctx, w.discovery, &discovery.Request{N: 0, To: w.self})
 	w.arm(tickTime)
 	for _, n := range slices.Concat(w.Network.Bootnodes, w.Network.BootnodesV5) {
@@ -102,19 +102,19 @@ func (w *walker) arm(d time.Duration) {
 	w.timer = w.Clock.AfterFunc(d, func() { supervise.Send(w.root, w.self, &tick{of: w}) })
 }
 
-// tick looks after what time brings: proceed follows.
+// tick checks whether the crawl is over. Receive then begins the visits that have become due.
 func (w *walker) tick(ctx actor.Context, msg *tick) {
 	if msg.of != w {
 		return
 	}
 	w.arm(tickTime)
-	if !w.told && w.plan.quietFor(w.Clock.Now()) >= w.Quiet {
-		w.told = true
+	if !w.over && w.plan.quietFor(w.Clock.Now()) >= w.Quiet {
+		w.over = true
 		supervise.Send(ctx, ctx.Parent(), &quiet{})
 	}
 }
 
-// found takes a node in.
+// found adds a node to the plan and to the archive.
 func (w *walker) found(ctx actor.Context, n *enode.Node, source string) {
 	if n.Pubkey() == nil || !w.welcome(n) {
 		return
@@ -136,7 +136,7 @@ func (w *walker) keep(ctx actor.Context, e record) {
 	supervise.Send(ctx, w.archive, &keep{entry: e, from: w.self})
 }
 
-// proceed begins the visits that are due, and asks for more nodes.
+// proceed begins the visits that are due, and requests more candidates.
 func (w *walker) proceed(ctx actor.Context) {
 	now := w.Clock.Now()
 	for w.unsaved.Load() < maxUnsaved {
@@ -163,17 +163,17 @@ func (w *walker) visit(ctx actor.Context, n *enode.Node) {
 	props := supervise.PropsOf(func() actor.Actor { return &visit{shared: w.shared, node: n} }, w.Journal)
 	pid, err := ctx.SpawnNamed(props, name)
 	if err != nil {
-		panic(err) // the names are ours alone
+		panic(err) // impossible: the names are unique
 	}
 	w.Adopt(pid, &visitPolicy)
 	w.visits[pid.Id] = n
 }
 
-// visited takes down what a visit has found out, and asks a node for its record if it is
-// there and we know it without one.
+// visited records the result of a visit. If the node answered and has no known record, the
+// walker asks for it.
 func (w *walker) visited(ctx actor.Context, msg *visitDone) {
 	if w.visits[msg.by.Id] == nil {
-		return // of an incarnation before
+		return // a visit of an earlier incarnation
 	}
 	delete(w.visits, msg.by.Id)
 	w.Release(msg.by)
@@ -184,11 +184,11 @@ func (w *walker) visited(ctx actor.Context, msg *visitDone) {
 	}
 }
 
-// visitGone: a visit that stops without a report has crashed.
+// visitGone records a crash if the visit has stopped without a report.
 func (w *walker) visitGone(ctx actor.Context, who *actor.PID) {
 	if n := w.visits[who.Id]; n != nil {
 		delete(w.visits, who.Id)
-		w.finished(ctx, report{node: n, at: w.Clock.Now(), outcome: Crashed, err: "a bug of ours, see the log"})
+		w.finished(ctx, report{node: n, at: w.Clock.Now(), outcome: Crashed, err: "the visit crashed, see the log"})
 	}
 }
 
@@ -197,7 +197,7 @@ func (w *walker) finished(ctx actor.Context, r report) {
 	w.keep(ctx, r)
 }
 
-// publish puts out how the crawl is getting on.
+// publish publishes the crawl's progress.
 func (w *walker) publish(now time.Time) {
 	w.progress.Store(&Progress{
 		Known: len(w.plan.known), Visited: w.plan.visited, Alive: w.plan.alive,

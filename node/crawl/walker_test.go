@@ -21,13 +21,12 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// guide stands in for discovery: it gives the nodes that it knows, one for each that is
-// asked for.
+// guide is a fake discovery: it answers requests with the given nodes.
 type guide struct {
 	nodes   []*enode.Node
-	records map[enode.ID]*enode.Node // that it finds when asked
+	records map[enode.ID]*enode.Node // answers to Resolve
 	at      int
-	asked   func(walker *actor.PID, ctx actor.Context) // before it gives
+	asked   func(walker *actor.PID, ctx actor.Context) // called before each answer
 }
 
 func (g *guide) Receive(ctx actor.Context) {
@@ -47,7 +46,8 @@ func (g *guide) Receive(ctx actor.Context) {
 	}
 }
 
-// play crawls in simulated time what the guide knows, and gives what came of it.
+// play crawls the guide's nodes in simulated time, and returns the summary, the duration
+// and the error.
 func play(t *testing.T, g *guide, edit func(*Config, *store)) (sum Summary, took time.Duration, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -77,7 +77,7 @@ func play(t *testing.T, g *guide, edit func(*Config, *store)) (sum Summary, took
 		if failed := s.close(); failed != nil && err == nil {
 			t.Error(failed)
 		}
-		time.Sleep(time.Minute) // simulated: the last of the runtime ends
+		time.Sleep(time.Minute) // simulated: lets the runtime's last goroutines end
 	})
 	return sum, took, err
 }
@@ -89,19 +89,20 @@ func someNodes(t *testing.T, n int) (list []*enode.Node) {
 	return list
 }
 
-// TestEndsWhenQuiet: when all nodes have been visited and nothing new has come for so
-// long, the crawl is over.
+// TestEndsWhenQuiet: the crawl ends when all nodes have been visited and nothing new has
+// come for Config.Quiet.
 func TestEndsWhenQuiet(t *testing.T) {
 	sum, took, err := play(t, &guide{nodes: someNodes(t, 30)}, nil)
 	if err != nil || sum.Visited != 30 || sum.Alive != 30 {
 		t.Errorf("got %+v, %v", sum, err)
 	}
 	if took < time.Minute || took > time.Minute+10*time.Second {
-		t.Errorf("it took %v", took)
+		t.Errorf("the crawl took %v, want about a minute", took)
 	}
 }
 
-// TestAsksForRecords: a node that was found without a record, and answers, is asked for it.
+// TestAsksForRecords: the walker asks a node for its record if it was found without one and
+// answers.
 func TestAsksForRecords(t *testing.T) {
 	key := newKey(t)
 	signed := signedNode(t, key, ethEntry{ForkID: ForkID{Hash: [4]byte{0xc3, 0x76, 0xcf, 0x8b}}})
@@ -113,7 +114,7 @@ func TestAsksForRecords(t *testing.T) {
 	}
 }
 
-// TestLeavesAlone: consensus clients and nodes in our own network are not visited.
+// TestLeavesAlone: consensus clients and nodes in private networks are not visited.
 func TestLeavesAlone(t *testing.T) {
 	nodes := []*enode.Node{
 		record4(t, "192.0.2.1"), record4(t, "10.0.0.1"), record4(t, "127.0.0.1"), record4(t, "100.64.0.1"), record4(t, "0.0.0.0"),
@@ -130,8 +131,8 @@ type anyETH2 struct{ A []byte }
 
 func (anyETH2) ENRKey() string { return "eth2" }
 
-// TestPaceOfVisits: never more than so many at once, nor more than so many in a second.
-func TestPaceOfVisits(t *testing.T) {
+// TestRateOfVisits: the limits of concurrent visits and of visits per second hold.
+func TestRateOfVisits(t *testing.T) {
 	var (
 		mu    sync.Mutex
 		now   int
@@ -150,7 +151,7 @@ func TestPaceOfVisits(t *testing.T) {
 			mu.Lock()
 			now--
 			mu.Unlock()
-			return node.PingResult{}, errors.New("in vain")
+			return node.PingResult{}, errors.New("no answer")
 		}
 	})
 	if err != nil || sum.Visited != 60 || most != 7 || !slices.Equal(sum.Outcomes, []Count{{"timeout", 60}}) {
@@ -163,8 +164,8 @@ func TestPaceOfVisits(t *testing.T) {
 	}
 }
 
-// TestCrashes: a visit that panics costs its own result, and one of the walker costs
-// nothing.
+// TestCrashes: a panic of a visit loses only that visit's result, and a panic of the walker
+// loses nothing.
 func TestCrashes(t *testing.T) {
 	nodes := someNodes(t, 40)
 	injected := false
@@ -181,7 +182,7 @@ func TestCrashes(t *testing.T) {
 			if n.ID() == nodes[3].ID() {
 				panic("a bug")
 			}
-			select { // so that some are under way when the walker crashes
+			select { // some visits must be in progress when the walker crashes
 			case <-time.After(3 * time.Second):
 			case <-ctx.Done():
 			}
@@ -193,7 +194,7 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// TestDatabaseFails: a crawl that can't write ends, and says why.
+// TestDatabaseFails: a crawl that can't write ends with the database's error.
 func TestDatabaseFails(t *testing.T) {
 	_, took, err := play(t, &guide{nodes: someNodes(t, 3)}, func(_ *Config, s *store) {
 		if _, err := s.db.Exec("DROP TABLE nodes"); err != nil {

@@ -19,7 +19,7 @@ func quietSpecs() []protocols.Spec {
 	}}
 }
 
-// ended waits for the end of a net, and gives the reason.
+// ended waits for the end of a net and returns its error.
 func ended(t *testing.T, n *Net) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -32,7 +32,8 @@ func ended(t *testing.T, n *Net) error {
 	return n.Stop(ctx)
 }
 
-// TestCrashEndsTheNet: a net whose actor crashes ends with all its nodes, and says why.
+// TestCrashEndsTheNet: if the net's actor crashes, the net ends with an error and all its
+// nodes end.
 func TestCrashEndsTheNet(t *testing.T) {
 	n, err := Start(Config{Nodes: 2, Specs: quietSpecs})
 	if err != nil {
@@ -52,12 +53,12 @@ func TestCrashEndsTheNet(t *testing.T) {
 		select {
 		case <-member.Done():
 		default:
-			t.Errorf("node %v still runs", member.ID())
+			t.Errorf("node %v is still running", member.ID())
 		}
 	}
 }
 
-// TestNodeThatCannotStart ends the net with its error.
+// TestNodeThatCannotStart: a node that can't start ends the net with the node's error.
 func TestNodeThatCannotStart(t *testing.T) {
 	n, err := Start(Config{Nodes: 3, Specs: func() []protocols.Spec { return nil }})
 	if err != nil {

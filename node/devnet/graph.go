@@ -7,11 +7,11 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// graph is who has whom as a peer, as each node tells it. Only who is in it counts.
+// graph maps each running node to the peers that it reports.
 type graph map[enode.ID][]enode.ID
 
-// prune drops peers that are not in the graph: they are gone, and not everybody has
-// noticed.
+// prune removes peers that are not nodes of the graph: they have ended, and some nodes have
+// not yet noticed.
 func (g graph) prune() {
 	for id, peers := range g {
 		g[id] = slices.DeleteFunc(peers, func(p enode.ID) bool {
@@ -21,11 +21,11 @@ func (g graph) prune() {
 	}
 }
 
-// pair is two nodes, in the order of their IDs.
+// pair is the IDs of two nodes, in ascending order.
 type pair [2]enode.ID
 
-// links counts pairs of nodes in the graph of which at least one has the other as a peer:
-// one of the two learns of a link, and of its end, a moment before the other.
+// links counts the pairs of nodes of which at least one reports the other as a peer: one of
+// the two notices a link, and its end, slightly before the other.
 func (g graph) links() int {
 	pairs := map[pair]struct{}{}
 	for a, peers := range g {
@@ -40,7 +40,7 @@ func (g graph) links() int {
 	return len(pairs)
 }
 
-// components counts the parts of the graph between which there is no link.
+// components counts the connected components of the graph.
 func (g graph) components() int {
 	parent := map[enode.ID]enode.ID{}
 	for id := range g {
@@ -65,7 +65,7 @@ func (g graph) components() int {
 	return n
 }
 
-// degrees gives the least, the median and the largest number of peers of a node.
+// degrees returns the minimum, the median and the maximum number of peers of a node.
 func (g graph) degrees() (least, median, most int) {
 	if len(g) == 0 {
 		return 0, 0, 0

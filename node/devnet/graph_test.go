@@ -26,16 +26,16 @@ func TestGraph(t *testing.T) {
 		links, components int
 		min, median, max  int
 	}{
-		{"nobody", of(), 0, 0, 0, 0, 0},
+		{"no node", of(), 0, 0, 0, 0, 0},
 		{"one", of(nil), 0, 1, 0, 0, 0},
 		{"two strangers", of(nil, nil), 0, 2, 0, 0, 0},
 		{"a pair", of([]byte{1}, []byte{0}), 1, 1, 1, 1, 1},
-		{"one of them doesn't know yet", of([]byte{1}, nil), 1, 1, 0, 1, 1},
+		{"a pair that only one reports", of([]byte{1}, nil), 1, 1, 0, 1, 1},
 		{"a ring", of([]byte{1, 3}, []byte{0, 2}, []byte{1, 3}, []byte{2, 0}), 4, 1, 2, 2, 2},
 		{"a star", of([]byte{1, 2, 3}, []byte{0}, []byte{0}, []byte{0}), 3, 1, 1, 1, 3},
-		{"two pairs and one alone", of([]byte{1}, []byte{0}, []byte{3}, []byte{2}, nil), 2, 3, 0, 1, 1},
-		{"the one between them is gone", of([]byte{gone}, []byte{gone}), 0, 2, 0, 0, 0},
-		{"a chain told from one side", of(nil, []byte{0}, []byte{1}, []byte{2}), 3, 1, 0, 1, 1},
+		{"two pairs and a single node", of([]byte{1}, []byte{0}, []byte{3}, []byte{2}, nil), 2, 3, 0, 1, 1},
+		{"the node between them is gone", of([]byte{gone}, []byte{gone}), 0, 2, 0, 0, 0},
+		{"a chain reported from one side", of(nil, []byte{0}, []byte{1}, []byte{2}), 3, 1, 0, 1, 1},
 	} {
 		var s Stats
 		s.measure(tt.g)

@@ -15,35 +15,35 @@ import (
 )
 
 const (
-	// startsAtOnce is how many nodes are being started at the same time.
+	// startsAtOnce is the number of nodes that start at the same time.
 	startsAtOnce = 4
-	// knownAtStart is how many others a node knows when it starts.
+	// knownAtStart is the number of bootnodes of a node.
 	knownAtStart = 2
-	// startTime and stopTime are what a node gets.
+	// startTime and stopTime are the timeouts for starting and stopping a node.
 	startTime = 30 * time.Second
 	stopTime  = 5 * time.Second
 
-	// With chaos every mischiefEvery a node is killed or replaced, and each node has actors
-	// that panic, at an interval between the two.
-	mischiefEvery = 2 * time.Second
+	// chaosInterval is the interval at which chaos kills or replaces a node. Each node also
+	// has actors that panic at an interval between panicMin and panicMax.
+	chaosInterval = 2 * time.Second
 	panicMin      = 10 * time.Second
 	panicMax      = 60 * time.Second
 )
 
-// panics are the actors that chaos makes panic: a kind for each node.
+// panics lists patterns of the actors that chaos makes panic. Each node gets one of them.
 var panics = []string{"*/chat", "*/pinger", "*/dialer", "*/discovery", "*/peers", "*/handshakes", "*/listener", "*/announcer"}
 
-// manager is the actor that has the nodes.
+// manager is the actor that starts and stops the nodes.
 type manager struct {
 	*shared
 	root     *actor.RootContext
 	self     *actor.PID
-	nodes    []*node.Node // that run
-	missing  int          // to be started
+	nodes    []*node.Node // running nodes
+	missing  int          // nodes to start
 	starting int
 	stopping int
-	absent   int             // killed, and to be started when chaos has its next turn
-	timer    supervise.Timer // of chaos; nil: there is none
+	absent   int             // killed nodes that chaos replaces on its next tick
+	timer    supervise.Timer // timer of chaos; nil without chaos
 	ending   bool
 }
 
@@ -55,14 +55,14 @@ func (m *manager) Receive(ctx actor.Context) {
 		m.nodeUp(msg)
 	case *nodeGone:
 		m.nodeGone(msg)
-	case *mischief:
-		m.mischief()
+	case *chaosTick:
+		m.chaosTick()
 	case *kill:
 		m.kill(msg.n)
 	case *finish:
 		m.end()
 	case *actor.Stopping:
-		m.quiet()
+		m.stopTimer()
 		return
 	case *actor.Stopped:
 		m.stopped()
@@ -77,21 +77,22 @@ func (m *manager) start(ctx actor.Context) {
 	m.arm()
 }
 
-// arm sets the timer of chaos.
+// arm starts the timer of chaos.
 func (m *manager) arm() {
 	if m.Chaos {
 		root, self := m.root, m.self
-		m.timer = supervise.SystemClock.AfterFunc(mischiefEvery, func() { supervise.Send(root, self, &mischief{}) })
+		m.timer = supervise.SystemClock.AfterFunc(chaosInterval, func() { supervise.Send(root, self, &chaosTick{}) })
 	}
 }
 
-func (m *manager) quiet() {
+func (m *manager) stopTimer() {
 	if m.timer != nil {
 		m.timer.Stop()
 	}
 }
 
-// proceed starts nodes that are missing, the first one alone: it is who the others know.
+// proceed starts missing nodes. It starts the first one alone, because the others need a
+// bootnode.
 func (m *manager) proceed(ctx actor.Context) {
 	if m.ending {
 		if len(m.nodes)+m.starting+m.stopping == 0 {
@@ -110,7 +111,7 @@ func (m *manager) proceed(ctx actor.Context) {
 	}
 }
 
-// do runs f in a goroutine, whose panic is ours.
+// do runs f in a goroutine. A panic of f counts as a panic of the manager.
 func (m *manager) do(f func()) {
 	m.working.Add(1)
 	supervise.Go(m.root, m.self, func() {
@@ -119,7 +120,7 @@ func (m *manager) do(f func()) {
 	})
 }
 
-// launch starts a node that knows some of those that are up.
+// launch starts a node with some of the running nodes as bootnodes.
 func (m *manager) launch() {
 	var known []*enode.Node
 	for _, i := range m.Rand.Perm(len(m.nodes))[:min(knownAtStart, len(m.nodes))] {
@@ -129,7 +130,7 @@ func (m *manager) launch() {
 		Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, MaxPeers: m.MaxPeers,
 		Specs: m.Specs(), System: m.system, Logger: m.Logger,
 		Discovery:    &node.Discovery{V4: true, V5: true, Bootnodes: known, BootnodesV5: known},
-		HolePunching: node.HolePunching{Off: true}, // there is no NAT on loopback
+		HolePunching: node.HolePunching{Off: true}, // loopback has no NAT
 	}
 	if m.Chaos {
 		interval := panicMin + time.Duration(m.Rand.Int64N(int64(panicMax-panicMin)))
@@ -142,7 +143,7 @@ func (m *manager) launch() {
 	})
 }
 
-// run starts a node and counts its crashes until it ends.
+// run starts a node, and counts its crashes and restarts until it ends.
 func (m *manager) run(c node.Config) (*node.Node, error) {
 	var err error
 	if c.Key, err = node.FreshKey(); err != nil {
@@ -152,11 +153,11 @@ func (m *manager) run(c node.Config) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	events := n.Subscribe(context.Background()) // until it has stopped
+	events := n.Subscribe(context.Background()) // until the node has stopped
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
 	if err := n.Start(ctx); err != nil {
-		_ = n.Stop(ctx) // nothing, or what is left of it
+		_ = n.Stop(ctx) // stops the actors that did start
 		return nil, err
 	}
 	m.do(func() { m.count(events) })
@@ -178,7 +179,7 @@ func (m *manager) count(events <-chan node.Event) {
 func (m *manager) nodeUp(msg *nodeUp) {
 	m.starting--
 	if msg.err != nil {
-		m.fail(fmt.Errorf("devnet: a node could not be started: %w", msg.err))
+		m.fail(fmt.Errorf("devnet: start a node: %w", msg.err))
 		return
 	}
 	m.nodes = append(m.nodes, msg.node)
@@ -188,7 +189,7 @@ func (m *manager) nodeUp(msg *nodeUp) {
 	}
 }
 
-// fail ends the net over an error.
+// fail ends the net with an error.
 func (m *manager) fail(err error) {
 	if m.err == nil && !m.ending {
 		m.err = err
@@ -196,13 +197,13 @@ func (m *manager) fail(err error) {
 	m.end()
 }
 
-// publish puts out which nodes run.
+// publish makes the list of running nodes available to Net.
 func (m *manager) publish() {
 	list := slices.Clone(m.nodes)
 	m.up.Store(&list)
 }
 
-// stop ends a node. Politely, it says good-bye to its peers.
+// stop ends a node. If politely is true, the node disconnects from its peers first.
 func (m *manager) stop(i int, politely, replace bool) {
 	n := m.nodes[i]
 	m.nodes = slices.Delete(m.nodes, i, i+1)
@@ -215,7 +216,7 @@ func (m *manager) stop(i int, politely, replace bool) {
 		if !politely {
 			cancel()
 		}
-		if n.Stop(ctx) != nil { // it is cut off
+		if n.Stop(ctx) != nil { // ctx ended first: wait until the node is cut off
 			<-n.Done()
 		}
 		supervise.Send(root, self, &nodeGone{replace: replace})
@@ -229,8 +230,8 @@ func (m *manager) nodeGone(msg *nodeGone) {
 	}
 }
 
-// mischief kills a node and the next time lets another come in its place, in turn.
-func (m *manager) mischief() {
+// chaosTick kills a node on one tick and replaces it on the next.
+func (m *manager) chaosTick() {
 	if m.ending {
 		return
 	}
@@ -239,7 +240,7 @@ func (m *manager) mischief() {
 	case m.absent > 0:
 		m.missing += m.absent
 		m.absent = 0
-	case len(m.nodes) > 1: // never the first one, by which others join
+	case len(m.nodes) > 1: // never the first node, which others use to join
 		m.killed.Add(1)
 		m.stop(1+m.Rand.IntN(len(m.nodes)-1), m.Rand.IntN(2) == 0, true)
 	}
@@ -253,24 +254,24 @@ func (m *manager) kill(n int) {
 	}
 }
 
-// end begins the end of all nodes; a second call changes nothing.
+// end begins to stop all nodes; a second call does nothing.
 func (m *manager) end() {
 	if m.ending {
 		return
 	}
 	m.ending = true
-	m.quiet()
+	m.stopTimer()
 	for len(m.nodes) > 0 {
 		m.stop(len(m.nodes)-1, true, false)
 	}
 }
 
-// stopped is the very end.
+// stopped runs when the actor has stopped. It stops the remaining nodes and closes done.
 func (m *manager) stopped() {
 	if !m.ending && m.err == nil {
 		m.err = errCrashed
 	}
-	for len(m.nodes) > 0 { // after a crash
+	for len(m.nodes) > 0 { // only after a crash
 		m.stop(len(m.nodes)-1, true, false)
 	}
 	close(m.done)

@@ -5,11 +5,11 @@ import (
 	"github.com/troupe-p2p/troupe/node"
 )
 
-// This file is the whole vocabulary of the devnet's actor, by sender.
+// This file has all messages of the devnet's actor, by sender.
 
 // From Net.
 
-// kill ends so many nodes, chosen at random, for good.
+// kill ends n nodes, chosen at random, without replacement.
 type kill struct {
 	supervise.Late
 	n int
@@ -20,18 +20,18 @@ type finish struct{ supervise.Late }
 
 // From the actor's goroutines and timers.
 
-// nodeUp says that a node runs, or why it doesn't.
+// nodeUp reports that a node has started, or the error.
 type nodeUp struct {
 	supervise.Late
 	node *node.Node
 	err  error
 }
 
-// nodeGone says that a node has ended.
+// nodeGone reports that a node has ended.
 type nodeGone struct {
 	supervise.Late
-	replace bool // another is to come in its place
+	replace bool // start another node in its place
 }
 
-// mischief is the timer of chaos.
-type mischief struct{ supervise.Late }
+// chaosTick is the timer of chaos.
+type chaosTick struct{ supervise.Late }

@@ -18,23 +18,23 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// DefaultMaxPeers is how many peers a node of a net may have. Four of them it looks for
-// itself.
+// DefaultMaxPeers is the default maximum number of peers of a node. A node dials up to four
+// of them itself.
 const DefaultMaxPeers = 10
 
-// Config says what a net is to be like.
+// Config configures a net.
 type Config struct {
-	// Nodes is how many there are.
+	// Nodes is the number of nodes.
 	Nodes int
-	// MaxPeers limits the peers of each. Zero: DefaultMaxPeers.
+	// MaxPeers limits the peers of each node. Zero: DefaultMaxPeers.
 	MaxPeers int
-	// Specs makes the protocols of a node.
+	// Specs makes the protocols of a node. It is called once for each node.
 	Specs func() []protocols.Spec
-	// Chaos kills nodes and makes actors panic, now and then.
+	// Chaos kills nodes and makes actors panic from time to time.
 	Chaos bool
-	// Rand decides which. Nil: chance.
+	// Rand makes all random choices. Nil: a random seed.
 	Rand *rand.Rand
-	// Logger takes the nodes' log. Nil: nothing.
+	// Logger receives the nodes' logs. Nil: they are discarded.
 	Logger *slog.Logger
 }
 
@@ -42,33 +42,33 @@ type Config struct {
 type Net struct {
 	*shared
 	actor *actor.PID
-	over  sync.Once // the end of the system
+	over  sync.Once // shuts the actor system down
 }
 
-// shared is what the actor and the callers of Net have in common.
+// shared is the state that the actor shares with callers of Net.
 type shared struct {
 	Config
 	system  *actor.ActorSystem
 	journal *supervise.Journal
 	begin   time.Time
 
-	want     atomic.Int64                 // nodes that there are to be
-	up       atomic.Pointer[[]*node.Node] // those that run
+	want     atomic.Int64                 // intended number of nodes
+	up       atomic.Pointer[[]*node.Node] // running nodes
 	killed   atomic.Int64
 	crashes  atomic.Int64
 	restarts atomic.Int64
-	working  sync.WaitGroup // goroutines
+	working  sync.WaitGroup // the actor's goroutines
 
-	err  error // to be read when done is closed
+	err  error // read it only after done is closed
 	done chan struct{}
 }
 
-var errCrashed = errors.New("devnet: crashed, the log says how")
+var errCrashed = errors.New("devnet: crashed, see the log")
 
-// Start begins to start the nodes of a net, and returns at once.
+// Start starts a net. It returns at once, before its nodes have started.
 func Start(c Config) (*Net, error) {
 	if c.Nodes < 1 || c.Specs == nil {
-		return nil, fmt.Errorf("devnet: %d nodes, want one at least, and protocols for them", c.Nodes)
+		return nil, fmt.Errorf("devnet: %d nodes, want at least one, and Config.Specs", c.Nodes)
 	}
 	if c.MaxPeers <= 0 {
 		c.MaxPeers = DefaultMaxPeers
@@ -87,7 +87,7 @@ func Start(c Config) (*Net, error) {
 		actor.WithDeadLetterThrottleInterval(50*time.Millisecond),
 		actor.WithDeadLetterThrottleCount(1),
 	)
-	// A crash of the actor ends the net: it knows which nodes there are.
+	// A crash of the actor ends the net, because a new incarnation would not know the nodes.
 	stop := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
 	props := supervise.PropsOf(func() actor.Actor { return &manager{shared: h} }, h.journal, actor.WithGuardian(stop))
 	pid, err := h.system.Root.SpawnNamed(props, "devnet")
@@ -98,7 +98,7 @@ func Start(c Config) (*Net, error) {
 	return &Net{shared: h, actor: pid}, nil
 }
 
-// Stats tells how the net is getting on. It asks no actor.
+// Stats returns the state of the net. It doesn't call the actor.
 func (n *Net) Stats() Stats {
 	s := Stats{
 		Elapsed: time.Since(n.begin), Want: int(n.want.Load()),
@@ -116,8 +116,7 @@ func (n *Net) Stats() Stats {
 	return s
 }
 
-// Nodes are the records of the nodes that run, for others to find them by. Chaos kills any of
-// them but the first.
+// Nodes returns the records of the running nodes. Chaos never kills the first one.
 func (n *Net) Nodes() (list []*enode.Node) {
 	for _, member := range *n.up.Load() {
 		list = append(list, member.Self())
@@ -125,20 +124,21 @@ func (n *Net) Nodes() (list []*enode.Node) {
 	return list
 }
 
-// Kill ends so many nodes, chosen at random, without a good-bye and for good.
+// Kill ends that many nodes, chosen at random. They don't disconnect from their peers first,
+// and they are not replaced.
 func (n *Net) Kill(nodes int) { supervise.Send(n.system.Root, n.actor, &kill{n: nodes}) }
 
-// Done closes when all nodes have ended.
+// Done returns a channel that closes when all nodes have ended.
 func (n *Net) Done() <-chan struct{} { return n.done }
 
-// Stop ends all nodes and waits for that, or for ctx. The error is the reason why the net
-// ended before, or ctx's. It may be called again.
+// Stop ends all nodes and waits until they have ended, or until ctx ends. The error is the
+// one with which the net has ended before, or ctx's. Stop may be called again.
 func (n *Net) Stop(ctx context.Context) error {
 	supervise.Send(n.system.Root, n.actor, &finish{})
 	select {
 	case <-n.done:
 	case <-ctx.Done():
-		return fmt.Errorf("devnet: not all nodes have ended: %w", context.Cause(ctx))
+		return fmt.Errorf("devnet: wait for all nodes to end: %w", context.Cause(ctx))
 	}
 	n.working.Wait()
 	n.over.Do(n.system.Shutdown)

@@ -10,7 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/chat"
 )
 
-// patience is how long a test waits for what should come soon.
+// patience is how long a test waits for an event that should come soon.
 const patience = 2 * time.Minute
 
 func chatting() []protocols.Spec { return []protocols.Spec{chat.NewRoom().Spec()} }
@@ -36,7 +36,7 @@ func stop(t *testing.T, n *devnet.Net) {
 	}
 }
 
-// await waits until the net is as it should be.
+// await waits until is returns true for the net's Stats.
 func await(t *testing.T, n *devnet.Net, what string, is func(devnet.Stats) bool) devnet.Stats {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -53,13 +53,13 @@ func await(t *testing.T, n *devnet.Net, what string, is func(devnet.Stats) bool)
 		case <-n.Done():
 			t.Fatalf("the net has ended: %v", n.Stop(t.Context()))
 		case <-timeout:
-			t.Fatalf("did not come about: %s; %v", what, s)
+			t.Fatalf("timeout while waiting for: %s; %v", what, s)
 		}
 	}
 }
 
-// TestNet: nodes that know two others find their peers, all of them are connected, and
-// when a third is killed the rest finds together again.
+// TestNet: nodes with two bootnodes find their peers and form a connected network, also
+// after a third of them is killed.
 func TestNet(t *testing.T) {
 	const nodes, peers = 20, 4
 	n := start(t, devnet.Config{Nodes: nodes})
@@ -71,25 +71,25 @@ func TestNet(t *testing.T) {
 	await(t, n, "healed", whole(nodes-nodes/3))
 }
 
-// TestChaos: nodes come and go, actors panic, and the net goes on.
+// TestChaos: with nodes that are killed and replaced and actors that panic, the net goes on.
 func TestChaos(t *testing.T) {
 	n := start(t, devnet.Config{Nodes: 5, Chaos: true})
 	await(t, n, "up", func(s devnet.Stats) bool { return s.Up > 0 })
 	first := n.Nodes()[0].ID()
 	await(t, n, "killed and replaced", func(s devnet.Stats) bool { return s.Killed >= 2 && s.Up == 5 && s.Components == 1 })
 	if n.Nodes()[0].ID() != first {
-		t.Error("the node is gone by which others join")
+		t.Error("chaos has killed the first node, which others use to join")
 	}
 	stop(t, n)
 	if s := n.Stats(); s.Up != 0 {
-		t.Errorf("%d nodes run after the end", s.Up)
+		t.Errorf("%d nodes run after Stop", s.Up)
 	}
 }
 
 func TestWrongConfig(t *testing.T) {
 	for _, c := range []devnet.Config{{}, {Nodes: -1, Specs: chatting}, {Nodes: 1}} {
 		if _, err := devnet.Start(c); err == nil {
-			t.Errorf("%+v accepted", c)
+			t.Errorf("Start accepted %+v", c)
 		}
 	}
 }

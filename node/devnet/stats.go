@@ -6,25 +6,24 @@ import (
 	"time"
 )
 
-// Stats is how a net is getting on.
+// Stats is the state of a net.
 type Stats struct {
-	Elapsed time.Duration // since its start
-	Want    int           // nodes that there are to be
-	Up      int           // nodes that run
-	Links   int           // between two of them
+	Elapsed time.Duration // since the start
+	Want    int           // intended number of nodes
+	Up      int           // running nodes
+	Links   int           // links between running nodes
 
-	MinPeers, MedianPeers, MaxPeers int // of a node
+	MinPeers, MedianPeers, MaxPeers int // peers of a node
 
-	// Components is the number of parts between which there is no link; 1: all nodes are
-	// connected.
+	// Components is the number of connected components; 1: all nodes are connected.
 	Components int
 
-	Killed   int64 // nodes
-	Crashes  int64 // actors that failed
-	Restarts int64 // of actors
+	Killed   int64 // killed nodes
+	Crashes  int64 // crashes of actors
+	Restarts int64 // restarts of actors
 }
 
-// String puts it in one line.
+// String returns the state in one line.
 func (s Stats) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%4ds  %d of %d nodes up, %d links, peers %d/%d/%d (min/median/max), ", int(s.Elapsed.Seconds()), s.Up, s.Want, s.Links,
@@ -43,7 +42,7 @@ func (s Stats) String() string {
 	return b.String()
 }
 
-// measure fills in what the graph says.
+// measure sets the fields that depend on the graph.
 func (s *Stats) measure(g graph) {
 	g.prune()
 	s.Up, s.Links, s.Components = len(g), g.links(), g.components()

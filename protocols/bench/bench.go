@@ -1,6 +1,6 @@
-// Package bench is the subprotocol bench/1, which load generators speak to measure
-// a node: it swallows data, echoes, and floods on request. It is also the shortest
-// complete example of raw messages and of sequences.
+// Package bench implements the subprotocol bench/1, with which load generators
+// measure a node: it consumes data, echoes, and floods on request. It is also the
+// shortest complete example of raw messages and of sequences.
 //
 //	0x00 Data      [payload]      consumed
 //	0x01 Echo      [id, payload]  answered with EchoReply, same id and payload
@@ -10,8 +10,8 @@
 //	0x05 Sync      [id]           answered with SyncReply, same id
 //	0x06 SyncReply [id]           ignored
 //
-// Codes 0x07 to 0x0f are reserved and ignored. Answers keep the order of the
-// requests.
+// Codes 0x07 to 0x0f are reserved and ignored. Answers are sent in the order of
+// the requests.
 package bench
 
 import (
@@ -26,16 +26,16 @@ import (
 )
 
 // MaxSize is the largest payload that is echoed, and that a Flood may ask for, in
-// bytes. However well the remote has compressed it, the answer fits a frame.
+// bytes. The answer fits a frame even if the payload is incompressible.
 const MaxSize = 8 << 20
 
-// Message codes that are used by number: Data is raw, so that its RLP is not
+// dataCode is the code of Data. Data is sent and received raw, so its RLP is not
 // parsed.
 const dataCode = 0x00
 
 // The messages of bench/1.
 type (
-	// Data is what a flood consists of.
+	// Data is one message of a flood.
 	Data struct{ Payload []byte }
 	// Echo asks for an EchoReply.
 	Echo struct {
@@ -47,17 +47,17 @@ type (
 		ID      uint64
 		Payload []byte
 	}
-	// Flood asks for Count times Data of Size bytes, and FloodDone.
+	// Flood asks for Count messages Data of Size bytes, and a FloodDone.
 	Flood struct{ Count, Size uint64 }
 	// FloodDone ends the answer to a Flood.
 	FloodDone struct{ Count uint64 }
 	// Sync asks for a SyncReply.
 	Sync struct{ ID uint64 }
-	// SyncReply answers a Sync, when all that came before it is handled.
+	// SyncReply answers a Sync when all messages before it are handled.
 	SyncReply struct{ ID uint64 }
 )
 
-// Spec describes bench/1.
+// Spec returns the Spec of bench/1.
 func Spec() protocols.Spec {
 	ignore := protocols.Ignore()
 	return protocols.Spec{
@@ -95,21 +95,21 @@ func (b *bench) Receive(ctx actor.Context) {
 	}
 }
 
-// kept is the answer that found no room in the outbox. There is never more than one:
-// nothing that wants an answer is delivered until there is room again. It is the
-// link's, so that a crash does not lose it.
+// kept is the answer that did not fit into the outbox. There is never more than one,
+// because no request is delivered until the outbox has room again. It is state of the
+// link, so a crash does not lose it.
 type kept struct{ answer any }
 
 func (b *bench) echo(ask *Echo) {
 	if size := uint64(len(ask.Payload)); size > MaxSize {
-		b.refuse("echo", size)
+		b.reject("echo", size)
 		return
 	}
 	b.answer(&EchoReply{ID: ask.ID, Payload: ask.Payload})
 }
 
-func (b *bench) refuse(what string, size uint64) {
-	b.link.DisconnectWithError(protocols.DiscProtocolError, fmt.Errorf("%s of %d bytes, %d are allowed", what, size, MaxSize))
+func (b *bench) reject(what string, size uint64) {
+	b.link.DisconnectWithError(protocols.DiscProtocolError, fmt.Errorf("%s of %d bytes, want at most %d", what, size, MaxSize))
 }
 
 func (b *bench) answer(msg any) {
@@ -132,14 +132,14 @@ func (b *bench) answerKept() {
 
 func (b *bench) flood(ask *Flood) {
 	if ask.Size > MaxSize {
-		b.refuse("flood", ask.Size)
+		b.reject("flood", ask.Size)
 		return
 	}
-	// The bytes must not compress; one payload serves the whole flood.
+	// The bytes must be incompressible. The whole flood uses one payload.
 	payload := make([]byte, ask.Size)
 	random := rand.NewChaCha8([32]byte{1})
 	if _, err := random.Read(payload); err != nil {
-		panic(fmt.Errorf("ChaCha8 never fails: %w", err))
+		panic(fmt.Errorf("ChaCha8 failed, which is impossible: %w", err))
 	}
 	encoded, err := rlp.EncodeToBytes(&Data{Payload: payload})
 	if err != nil {

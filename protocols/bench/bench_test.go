@@ -18,13 +18,13 @@ import (
 
 const dataCode = 0
 
-// load links bench/1 to a load generator that is played by hand.
+// load links bench/1 to a load generator that the test controls.
 func load(t *testing.T, opts ...protocoltest.Option) *protocoltest.Pair {
 	t.Helper()
 	return protocoltest.NewPair(t, bench.Spec(), protocoltest.ByHand(bench.Spec()), opts...)
 }
 
-// hostile is a remote that can send any bytes under any code.
+// hostile returns the Spec of a remote that can send any bytes with any code.
 func hostile() protocols.Spec {
 	s := bench.Spec()
 	messages := make([]protocols.Message, s.Versions[0].Length)
@@ -65,13 +65,13 @@ func TestEcho(t *testing.T) {
 		body := noise(size)
 		send(t, p.B, &bench.Echo{ID: uint64(size), Payload: body})
 		if got := protocoltest.Next[bench.EchoReply](p.B); got.ID != uint64(size) || !bytes.Equal(got.Payload, body) {
-			t.Errorf("echo of %d bytes came back as %d with id %d", size, len(got.Payload), got.ID)
+			t.Errorf("echo of %d bytes was answered with %d bytes and id %d", size, len(got.Payload), got.ID)
 		}
 	}
 }
 
-// TestAnswersKeepTheOrder: FloodDone comes before any answer to what came after the
-// Flood, and a SyncReply after all that came before it.
+// TestAnswersKeepTheOrder: FloodDone arrives before the answers to requests after the
+// Flood, and a SyncReply after the answers to all requests before the Sync.
 func TestAnswersKeepTheOrder(t *testing.T) {
 	p := load(t)
 	const count, size = 3000, 500
@@ -89,7 +89,7 @@ func TestAnswersKeepTheOrder(t *testing.T) {
 			t.Fatalf("Data of %d bytes, %v; want %d", len(data.Payload), err, size)
 		}
 		if packed := snappy.Encode(nil, got.Payload); len(packed) < size {
-			t.Fatalf("Data can be compressed to %d bytes", len(packed))
+			t.Fatalf("Data is compressible, to %d bytes", len(packed))
 		}
 	}
 	if got := protocoltest.Next[bench.FloodDone](p.B); got.Count != count {
@@ -109,7 +109,8 @@ func TestAnswersKeepTheOrder(t *testing.T) {
 	}
 }
 
-// TestIgnored: what bench/1 ignores, and Data whose RLP nobody looks at.
+// TestIgnored: bench/1 ignores replies and reserved codes, and doesn't parse the RLP of
+// Data.
 func TestIgnored(t *testing.T) {
 	p := protocoltest.NewPair(t, bench.Spec(), protocoltest.ByHand(hostile()))
 	send(t, p.B, &protocols.RawMessage{Code: dataCode, Payload: []byte("no RLP")}, raw(t, 2, &bench.EchoReply{ID: 1}), raw(t, 4, &bench.FloodDone{}), raw(t, 6, &bench.SyncReply{}))
@@ -135,7 +136,7 @@ func TestTooLargeIsABreach(t *testing.T) {
 			p := load(t)
 			send(t, p.B, c.msg)
 			if cause := p.A.Wait(); cause.Reason != protocols.DiscProtocolError || !strings.Contains(cause.Error(), c.want) {
-				t.Errorf("ended with %v, want %q in it", cause, c.want)
+				t.Errorf("ended with %v, want an error with %q", cause, c.want)
 			}
 		})
 	}
@@ -159,7 +160,7 @@ func TestCrashLosesNothing(t *testing.T) {
 }
 
 // TestRemoteThatDoesNotRead asks for more than any outbox holds: nothing crashes, and
-// all of it comes when the remote reads.
+// all answers arrive when the remote reads.
 func TestRemoteThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const floods, count, size = 40, 10, 100_000
@@ -189,15 +190,15 @@ func TestRemoteThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// TestAnswersWithoutRoom: whatever waits in the outbox of a node whose remote does not
-// read, the answers follow when there is room, in order, over crashes too.
+// TestAnswersWithoutRoom: if the remote does not read and the outbox is full, the answers
+// follow in order when there is room, even after crashes.
 func TestAnswersWithoutRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		remote := protocoltest.ByHand(bench.Spec())
-		remote.Limits = protocols.Limits{Inbound: 64 << 20, Outbox: 64 << 20} // asks much, and reads all in the end
+		remote.Limits = protocols.Limits{Inbound: 64 << 20, Outbox: 64 << 20} // asks for much and reads all of it later
 		p := protocoltest.NewPair(t, bench.Spec(), remote)
 		p.B.Pause()
-		others := 0 // who have the link send as well, until its outbox is full
+		others := 0 // messages that fill the outbox
 		for p.A.Send(&bench.EchoReply{Payload: noise(10_000)}) == nil {
 			others++
 		}
@@ -205,7 +206,7 @@ func TestAnswersWithoutRoom(t *testing.T) {
 		answered := func(id uint64, size int) {
 			t.Helper()
 			if got := protocoltest.Next[bench.EchoReply](p.B); got.ID != id || len(got.Payload) != size {
-				t.Errorf("echo %d of %d bytes came back, want %d of %d", got.ID, len(got.Payload), id, size)
+				t.Errorf("got the reply to echo %d with %d bytes, want %d with %d", got.ID, len(got.Payload), id, size)
 			}
 		}
 		ask(1, 60_000)
@@ -229,7 +230,7 @@ func TestAnswersWithoutRoom(t *testing.T) {
 		answered(4, bench.MaxSize)
 		protocoltest.Next[bench.SyncReply](p.B)
 		if n := p.A.Restarts(); n != 2 {
-			t.Errorf("%d restarts, want the two that were injected", n)
+			t.Errorf("%d restarts, want one for each of the two injected crashes", n)
 		}
 	})
 }

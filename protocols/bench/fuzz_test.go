@@ -11,8 +11,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// FuzzMessages sends any bytes under any code. They are handled, so that a Sync behind
-// them is answered, or end the link as a breach of protocol. They never crash the actor.
+// FuzzMessages sends any bytes with any code. Either the actor handles them and answers a
+// Sync after them, or it ends the link with a breach of protocol. It never crashes.
 func FuzzMessages(f *testing.F) {
 	seed := func(code uint8, msg any) {
 		payload, err := rlp.EncodeToBytes(msg)
@@ -46,7 +46,7 @@ func FuzzMessages(f *testing.F) {
 				if ok && raw.Code == 6 && string(raw.Payload) == "\xc3\x82\xab\xcd" {
 					select {
 					case synced <- struct{}{}:
-					default: // the fuzzer has hit upon the same
+					default: // the fuzzer has generated the same Sync
 					}
 				}
 			})
@@ -69,7 +69,7 @@ func FuzzMessages(f *testing.F) {
 	})
 }
 
-// endless is a Flood that is in order and takes longer than a fuzzer has.
+// endless reports whether the message is a valid Flood that takes too long for a fuzz test.
 func endless(code uint8, payload []byte) bool {
 	var f bench.Flood
 	if code != 3 || rlp.DecodeBytes(payload, &f) != nil {

@@ -1,9 +1,9 @@
-// Package chat is the subprotocol chat/1: lines of text between nodes.
+// Package chat implements the subprotocol chat/1: lines of text between nodes.
 //
 //	0x00 Say [line]   a line of text, UTF-8, at most 1024 bytes, without line breaks
 //
-// A [Room] is a node's side of it: what arrives on any link comes out of its
-// subscriptions, and what is said goes to every link.
+// A [Room] is a node's side of the protocol: its subscribers receive the lines that
+// arrive on any link, and a line that the node says goes to every link.
 package chat
 
 import (
@@ -22,34 +22,34 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// MaxLine is the longest line, in bytes.
+// MaxLine is the maximum length of a line in bytes.
 const MaxLine = 1024
 
-// Errors of a line that can't be said.
+// Errors of a line that can't be sent.
 var (
 	ErrTooLong   = fmt.Errorf("line is longer than %d bytes", MaxLine)
 	ErrNotText   = errors.New("line is not UTF-8 text")
-	ErrLineBreak = errors.New("line has a line break in it")
-	// ErrNotHere: nobody with that ID is in the room.
+	ErrLineBreak = errors.New("line contains a line break")
+	// ErrNotHere is the error for an ID of which no node is in the room.
 	ErrNotHere = errors.New("no such node in the room")
 )
 
 // Say is a line of text.
 type Say struct{ Line string }
 
-// Line is what came from a node.
+// Line is a line that a node has sent.
 type Line struct {
 	From protocols.Peer
-	Text string // control characters are gone
+	Text string // without control characters
 	At   time.Time
 }
 
-// Room holds the links of one node that chat. It is safe from any goroutine.
+// Room holds the links of one node that run chat. It is safe for concurrent use.
 type Room struct {
 	mu      sync.Mutex
 	links   map[*protocols.Link]struct{} // shared handles
 	hearers map[chan Line]struct{}
-	arrived chan struct{} // closes when a link comes; then it is replaced
+	arrived chan struct{} // closed and replaced when a link enters
 
 	missed atomic.Uint64
 }
@@ -63,7 +63,7 @@ func NewRoom() *Room {
 	}
 }
 
-// Spec describes chat/1 with the room at its end.
+// Spec returns the Spec of chat/1 for the room.
 func (r *Room) Spec() protocols.Spec {
 	return protocols.Spec{
 		Name: "chat",
@@ -75,8 +75,8 @@ func (r *Room) Spec() protocols.Spec {
 	}.Advertised()
 }
 
-// Say sends a line to every link and returns how many took it: one whose outbox is
-// full misses it.
+// Say sends a line to every link and returns the number of links that accepted it. A
+// link with a full outbox misses the line.
 func (r *Room) Say(text string) (int, error) {
 	if err := check(text); err != nil {
 		return 0, err
@@ -96,8 +96,9 @@ func (r *Room) Say(text string) (int, error) {
 	return taken, nil
 }
 
-// SayTo sends a line to the node with that ID alone; see [protocols.Peer]. Errors
-// are those of the line, [ErrNotHere], or of [protocols.Link.Send].
+// SayTo sends a line only to the node with the ID id; see [protocols.Peer]. Errors:
+// [ErrTooLong], [ErrNotText], [ErrLineBreak], [ErrNotHere], those of
+// [protocols.Link.Send].
 func (r *Room) SayTo(id, text string) error {
 	if err := check(text); err != nil {
 		return err
@@ -132,8 +133,8 @@ func check(text string) error {
 	return nil
 }
 
-// Hear gives the lines that arrive from now on, until ctx ends. What is not taken
-// in time is lost and counted.
+// Hear returns a channel of the lines that arrive from now on. The channel closes when
+// ctx ends. A line that is not received in time is lost and counted, see [Room.Missed].
 func (r *Room) Hear(ctx context.Context) <-chan Line {
 	ch := make(chan Line, 64)
 	r.mu.Lock()
@@ -148,10 +149,10 @@ func (r *Room) Hear(ctx context.Context) <-chan Line {
 	return ch
 }
 
-// Missed counts lines that a hearer was too slow for.
+// Missed returns the number of lines that were lost because a subscriber was too slow.
 func (r *Room) Missed() uint64 { return r.missed.Load() }
 
-// Await returns when at least one link is in the room.
+// Await returns when at least one link is in the room, or when ctx ends.
 func (r *Room) Await(ctx context.Context) error {
 	for {
 		r.mu.Lock()
@@ -194,13 +195,13 @@ func (r *Room) heard(line Line) {
 	}
 }
 
-// Counts is how many lines passed a link, as lists of peers show it.
+// Counts is the number of lines on a link, as lists of peers show it.
 type Counts struct {
 	Sent     uint64 `json:"sent"`
 	Received uint64 `json:"received"`
 }
 
-// tally counts the lines of one link, over restarts.
+// tally counts the lines of one link, across restarts of its actor.
 type tally struct{ sent, received atomic.Uint64 }
 
 func (t *tally) counts() Counts { return Counts{Sent: t.sent.Load(), Received: t.received.Load()} }
@@ -223,8 +224,8 @@ func (m *member) Receive(ctx actor.Context) {
 	}
 }
 
-// say hands on what the remote said. A line that no honest node sends ends the
-// link.
+// say passes a remote's line to the subscribers. A line that no honest node sends ends
+// the link.
 func (m *member) say(ctx actor.Context, msg *Say) {
 	if err := check(msg.Line); err != nil {
 		m.link.DisconnectWithError(protocols.DiscProtocolError, err)
@@ -234,8 +235,9 @@ func (m *member) say(ctx actor.Context, msg *Say) {
 	m.room.heard(Line{From: m.link.Peer(), Text: Printable(msg.Line), At: protocols.ReceivedAt(ctx)})
 }
 
-// Printable drops what could move a terminal's cursor, change its colours or turn
-// its text around: all but letters, marks, numbers, punctuation, symbols and spaces.
+// Printable removes the characters that could move a terminal's cursor, change its
+// colours or reverse its text. It keeps letters, marks, numbers, punctuation, symbols
+// and spaces.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) {

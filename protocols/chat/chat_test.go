@@ -14,7 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// rooms links two rooms. It returns when each has the other in it.
+// rooms links two rooms. It returns when the link is in both rooms.
 func rooms(t *testing.T) (a, b *chat.Room, p *protocoltest.Pair) {
 	t.Helper()
 	a, b = chat.NewRoom(), chat.NewRoom()
@@ -27,7 +27,7 @@ func rooms(t *testing.T) (a, b *chat.Room, p *protocoltest.Pair) {
 	return a, b, p
 }
 
-// remote links a room to a remote that is played by hand.
+// remote links a room to a remote that the test controls.
 func remote(t *testing.T) (*chat.Room, *protocoltest.Pair) {
 	t.Helper()
 	room := chat.NewRoom()
@@ -45,16 +45,16 @@ func TestConversation(t *testing.T) {
 		t.Errorf("Say: %d, %v", n, err)
 	}
 	if got := <-atB; got.Text != "Grüß Gott" || got.From.ID != p.B.Peer().ID || got.At.IsZero() {
-		t.Errorf("B heard %+v", got)
+		t.Errorf("B received %+v", got)
 	}
 	if err := b.SayTo(p.B.Peer().ID, "and to you"); err != nil {
 		t.Error(err)
 	}
 	if got := <-atA; got.Text != "and to you" {
-		t.Errorf("A heard %+v", got)
+		t.Errorf("A received %+v", got)
 	}
-	if err := b.SayTo("nobody", "hello?"); err != chat.ErrNotHere {
-		t.Errorf("SayTo nobody: %v", err)
+	if err := b.SayTo("unknown", "hello?"); err != chat.ErrNotHere {
+		t.Errorf("SayTo an unknown ID: %v", err)
 	}
 	if got := fmt.Sprintf("%+v", p.A.PeerInfo()); got != "{Sent:1 Received:1}" {
 		t.Errorf("PeerInfo is %s", got)
@@ -64,7 +64,7 @@ func TestConversation(t *testing.T) {
 		t.Errorf("Say after a crash: %d, %v", n, err)
 	}
 	if got := <-atB; got.Text != "still here" {
-		t.Errorf("B heard %+v", got)
+		t.Errorf("B received %+v", got)
 	}
 	if got := fmt.Sprintf("%+v", p.A.PeerInfo()); got != "{Sent:2 Received:1}" {
 		t.Errorf("PeerInfo after a crash is %s", got)
@@ -77,11 +77,12 @@ func TestConversation(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := a.Await(ctx); err != context.Canceled {
-		t.Errorf("somebody is still in the room: %v", err)
+		t.Errorf("Await in an empty room: %v", err)
 	}
 }
 
-// What can't be said, and what ends the link of a remote that says it.
+// unspeakable are lines that Say and SayTo reject, and that end the link if a remote sends
+// them.
 var unspeakable = map[string]struct {
 	line string
 	err  error
@@ -112,7 +113,7 @@ func TestUnspeakable(t *testing.T) {
 			}
 			select {
 			case l := <-lines:
-				t.Errorf("%q was heard", l.Text)
+				t.Errorf("a subscriber received %q", l.Text)
 			default:
 			}
 		})
@@ -127,11 +128,11 @@ func TestLongestLine(t *testing.T) {
 		t.Errorf("Say: %d, %v", n, err)
 	}
 	if got := <-lines; got.Text != long {
-		t.Errorf("%d bytes were heard", len(got.Text))
+		t.Errorf("a subscriber received %d bytes", len(got.Text))
 	}
 }
 
-// TestTerminalIsSafe: what a remote says can't do anything to a terminal.
+// TestTerminalIsSafe: lines from a remote can't control a terminal.
 func TestTerminalIsSafe(t *testing.T) {
 	for said, want := range map[string]string{
 		"plain text, ünïcödé, 日本語, 🙂":           "plain text, ünïcödé, 日本語, 🙂",
@@ -153,7 +154,7 @@ func TestTerminalIsSafe(t *testing.T) {
 	}
 }
 
-// TestSlowHearer: nobody waits for a hearer, and what it misses is counted.
+// TestSlowHearer: a slow subscriber doesn't block the room, and its missed lines are counted.
 func TestSlowHearer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := rooms(t)
@@ -168,7 +169,7 @@ func TestSlowHearer(t *testing.T) {
 			t.Errorf("%d kept and %d missed of 100", kept, b.Missed())
 		}
 		if got := <-lines; got.Text != "0" {
-			t.Errorf("the first is %q", got.Text)
+			t.Errorf("the first line is %q", got.Text)
 		}
 	})
 }
@@ -180,14 +181,14 @@ func TestHearingEnds(t *testing.T) {
 		lines := b.Hear(ctx)
 		stop()
 		if _, open := <-lines; open {
-			t.Error("a line came")
+			t.Error("a line arrived after the end")
 		}
-		if _, err := a.Say("to nobody"); err != nil {
+		if _, err := a.Say("without a subscriber"); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
 		if b.Missed() != 0 {
-			t.Errorf("%d missed, with nobody there", b.Missed())
+			t.Errorf("%d missed without a subscriber", b.Missed())
 		}
 	})
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// hostile is a remote that can send any bytes as a Say.
+// hostile returns the Spec of a remote that can send any bytes as a Say.
 func hostile() protocols.Spec {
 	s := chat.NewRoom().Spec()
 	s.Versions[0].Messages = []protocols.Message{protocols.Raw()}
 	return protocoltest.ByHand(s)
 }
 
-// FuzzSay sends any bytes as a Say: it is heard, and can be printed, or ends the link as
-// a breach of protocol. It never crashes the actor.
+// FuzzSay sends any bytes as a Say. Either a subscriber receives a printable line, or the
+// actor ends the link with a breach of protocol. The actor never crashes.
 func FuzzSay(f *testing.F) {
 	for _, line := range []string{"", "hello", "\x1b[2J", "a\nb", "abc\xff", "日本語"} {
 		payload, err := rlp.EncodeToBytes(&chat.Say{Line: line})
@@ -31,7 +31,7 @@ func FuzzSay(f *testing.F) {
 		f.Add(payload[:len(payload)-1])
 		f.Add(append(payload, 0))
 	}
-	f.Add([]byte{0xc2, 0x81, 0x41}) // a byte that stands for itself, written longer
+	f.Add([]byte{0xc2, 0x81, 0x41}) // a single byte in a non-canonical, longer form
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		room := chat.NewRoom()
@@ -43,11 +43,11 @@ func FuzzSay(f *testing.F) {
 		select {
 		case l := <-lines:
 			if !utf8.ValidString(l.Text) || len(l.Text) > chat.MaxLine {
-				t.Errorf("heard %q", l.Text)
+				t.Errorf("received %q", l.Text)
 			}
 			for _, r := range l.Text {
 				if unicode.IsControl(r) {
-					t.Errorf("heard %q with a control character", l.Text)
+					t.Errorf("received %q with a control character", l.Text)
 				}
 			}
 		case <-p.A.Context().Done():

@@ -9,7 +9,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// A protocol of go-ethereum's kind, mounted at both ends of a link.
+// A go-ethereum protocol runs on a link.
 func ExampleSpecs() {
 	greeting := make(chan string)
 	hello := p2p.Protocol{

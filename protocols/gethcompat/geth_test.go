@@ -23,8 +23,8 @@ import (
 
 const patience = 30 * time.Second
 
-// tally is a protocol as one writes it for go-ethereum: a status each way, then numbers
-// each way, both at once, and their sum at the end. The same code runs at both ends.
+// tally is a protocol written for go-ethereum. Each side sends a status, then numbers, both
+// sides at once, and their sum at the end. The same code runs at both ends.
 func tally(version uint, result chan<- error) p2p.Protocol {
 	const count, statusCode, numberCode, sumCode = 5000, 0, 1, 2
 	payload := bytes.Repeat([]byte("tally"), 100)
@@ -90,7 +90,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// startServer starts a go-ethereum node and says where it is.
+// startServer starts a go-ethereum node and returns its record with the address.
 func startServer(t *testing.T, protos ...p2p.Protocol) (*p2p.Server, *enode.Node) {
 	t.Helper()
 	s := &p2p.Server{Config: p2p.Config{
@@ -111,7 +111,7 @@ func startServer(t *testing.T, protos ...p2p.Protocol) (*p2p.Server, *enode.Node
 	return s, enode.NewV4(&s.PrivateKey.PublicKey, net.IPv4(127, 0, 0, 1), port, 0)
 }
 
-// startNode starts one of ours with the same protocols.
+// startNode starts a node of ours with the same protocols.
 func startNode(t *testing.T, protos ...p2p.Protocol) *node.Node {
 	t.Helper()
 	specs, err := gethcompat.Specs(protos...)
@@ -137,8 +137,8 @@ func startNode(t *testing.T, protos ...p2p.Protocol) *node.Node {
 	return n
 }
 
-// TestAgainstGoEthereum runs one unchanged protocol on a go-ethereum node and on ours, of
-// whose versions the highest common one is talked, whoever dials.
+// TestAgainstGoEthereum runs one unchanged protocol on a go-ethereum node and on ours. The
+// link uses the highest common version, whichever side dials.
 func TestAgainstGoEthereum(t *testing.T) {
 	for name, theyDial := range map[string]bool{"they dial": true, "we dial": false} {
 		t.Run(name, func(t *testing.T) {
@@ -150,14 +150,14 @@ func TestAgainstGoEthereum(t *testing.T) {
 			} else if err := n.AddPeer(self); err != nil {
 				t.Fatal(err)
 			}
-			for who, side := range map[string]chan error{"go-ethereum": theirs, "ours": ours} {
+			for name, side := range map[string]chan error{"go-ethereum": theirs, "ours": ours} {
 				select {
 				case err := <-side:
 					if err != nil {
-						t.Errorf("%s: %v", who, err)
+						t.Errorf("%s: %v", name, err)
 					}
 				case <-time.After(patience):
-					t.Fatalf("%s is not done in %v", who, patience)
+					t.Fatalf("%s: not done after %v", name, patience)
 				}
 			}
 			if peers := n.Peers(); len(peers) != 1 || !strings.Contains(fmt.Sprint(peers[0].Caps), "tally/2") {

@@ -8,6 +8,6 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// go-ethereum's node database leaves one behind for up to 30 s after its close.
+		// A goroutine of go-ethereum's node database runs for up to 30 s after its close.
 		goleak.IgnoreAnyFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain"))
 }

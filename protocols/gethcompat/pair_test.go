@@ -15,7 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// one is the Spec of a single protocol of go-ethereum.
+// one returns the Spec of a single go-ethereum protocol.
 func one(t *testing.T, run func(*p2p.Peer, p2p.MsgReadWriter) error) protocols.Spec {
 	t.Helper()
 	specs, err := gethcompat.Specs(p2p.Protocol{Name: "tally", Version: 1, Length: 3, Run: run})
@@ -37,7 +37,7 @@ func silent(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
 	}
 }
 
-// TestEnds: how the link ends when a Run does.
+// TestEnds: the return of Run ends the link with the right reason.
 func TestEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		run    func(peer *p2p.Peer, rw p2p.MsgReadWriter) error
@@ -56,18 +56,18 @@ func TestEnds(t *testing.T) {
 		}, protocols.DiscProtocolError, "code 2"},
 		"unknown code": {func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
 			return p2p.Send(rw, 3, "three")
-		}, protocols.DiscSubprotocolError, "0x03, but tally has 3"},
+		}, protocols.DiscSubprotocolError, "0x03, but tally has 3 codes"},
 		"short payload": {func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
 			return rw.WriteMsg(p2p.Msg{Code: 1, Size: 5, Payload: strings.NewReader("four")})
-		}, protocols.DiscSubprotocolError, "5 bytes were announced"},
+		}, protocols.DiscSubprotocolError, "payload of 5 bytes"},
 		"panic": {func(*p2p.Peer, p2p.MsgReadWriter) error { panic("no database") }, protocols.DiscSubprotocolError, "no database"},
 		"disconnect": {func(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
 			peer.Disconnect(p2p.DiscUselessPeer)
-			if err := silent(peer, rw); err != io.EOF { // what has come already can still be read
-				return fmt.Errorf("read after it: %w", err)
+			if err := silent(peer, rw); err != io.EOF { // messages that have arrived can still be read
+				return fmt.Errorf("read after Disconnect: %w", err)
 			}
 			return nil
-		}, protocols.DiscRequested, "the protocol has disconnected"},
+		}, protocols.DiscRequested, "the protocol called Disconnect"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := make(chan struct{})
@@ -84,13 +84,13 @@ func TestEnds(t *testing.T) {
 				t.Errorf("ended with %v", cause)
 			}
 			if cause := p.B.Wait(); cause.Side != protocols.Remote || cause.Reason != c.reason {
-				t.Errorf("the remote was told %v", cause)
+				t.Errorf("at the remote, the link ended with %v", cause)
 			}
 		})
 	}
 }
 
-// TestRemoteEnds: a Run that waits gets what go-ethereum gives it.
+// TestRemoteEnds: when the remote ends the link, Run gets the same errors as in go-ethereum.
 func TestRemoteEnds(t *testing.T) {
 	read, write := make(chan error, 1), make(chan error, 1)
 	p := protocoltest.NewPair(t, one(t, func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
@@ -112,7 +112,7 @@ func TestRemoteEnds(t *testing.T) {
 	}
 }
 
-// TestPeer: what a Run can know of its peer.
+// TestPeer: the information that the p2p.Peer gives to Run.
 func TestPeer(t *testing.T) {
 	type seen struct {
 		id    enode.ID
@@ -136,7 +136,7 @@ func TestPeer(t *testing.T) {
 		t.Errorf("the peer is %+v", got)
 	}
 	if got.link != p.A.Link || !strings.HasPrefix(p.A.Link.Peer().Addr.String(), "192.0.2.2") {
-		t.Errorf("its link is %v, want %v", got.link, p.A.Link)
+		t.Errorf("the peer's link is %v, want %v", got.link, p.A.Link)
 	}
 	p.A.Disconnect(protocols.DiscRequested)
 	p.A.Wait()
@@ -160,10 +160,10 @@ func TestSpecs(t *testing.T) {
 		t.Errorf("b is %+v", b)
 	}
 	if got := b.NodeInfo(); got != "new" {
-		t.Errorf("the node's info is %v", got)
+		t.Errorf("NodeInfo is %v", got)
 	}
 	if specs[1].PeerInfo != nil || specs[1].NodeInfo != nil {
-		t.Error("a has hooks")
+		t.Error("the Spec of a has PeerInfo or NodeInfo, want neither")
 	}
 	only := func(n int) protocols.Spec {
 		s := b
@@ -173,7 +173,7 @@ func TestSpecs(t *testing.T) {
 	for n, want := range map[int]any{0: "unknown", 1: "69"} {
 		p := protocoltest.NewPair(t, b, only(n))
 		if got := p.A.PeerInfo(); got != want {
-			t.Errorf("of version %d the peer's info is %v, want %v", p.A.Version(), got, want)
+			t.Errorf("PeerInfo with version %d is %v, want %v", p.A.Version(), got, want)
 		}
 	}
 	for name, protos := range map[string][]p2p.Protocol{
@@ -187,7 +187,7 @@ func TestSpecs(t *testing.T) {
 	}
 }
 
-// byHand lets go-ethereum's helpers send from an end that a test plays.
+// byHand lets go-ethereum's helpers send from an end that the test controls.
 type byHand struct{ *protocoltest.End }
 
 func (b byHand) WriteMsg(msg p2p.Msg) error {

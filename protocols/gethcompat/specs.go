@@ -17,9 +17,9 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// Specs makes Specs of go-ethereum's protocols, one for each name with all of its
-// versions, in the order in which they come. The error names a protocol without Run, or
-// is that of [protocols.Spec.Check].
+// Specs makes Specs of go-ethereum protocols. Each name gets one Spec with all of its
+// versions; the Specs have the order of the names. Specs fails if a protocol has no Run, or
+// with the error of [protocols.Spec.Check].
 func Specs(protos ...p2p.Protocol) ([]protocols.Spec, error) {
 	var names []string
 	byName := map[string]family{}
@@ -43,7 +43,7 @@ func Specs(protos ...p2p.Protocol) ([]protocols.Spec, error) {
 	return specs, nil
 }
 
-// family are the versions of one protocol.
+// family is the versions of one protocol.
 type family []p2p.Protocol
 
 func (f family) spec() protocols.Spec {
@@ -68,14 +68,14 @@ func (f family) spec() protocols.Spec {
 	return protocols.FromRun(s, f.run)
 }
 
-// running is the version that runs on a link.
+// running returns the version that runs on a link.
 func (f family) running(l *protocols.Link) p2p.Protocol {
 	for _, p := range f {
 		if p.Version == l.Version() {
 			return p
 		}
 	}
-	panic(fmt.Sprintf("%s/%d runs and was not offered", l.Name(), l.Version()))
+	panic(fmt.Sprintf("link runs %s/%d, which is not in the Spec", l.Name(), l.Version()))
 }
 
 func (f family) peerInfo(l *protocols.Link) any {
@@ -85,7 +85,7 @@ func (f family) peerInfo(l *protocols.Link) any {
 	return "unknown"
 }
 
-// run is one link's conversation, whichever version it is.
+// run calls Run of the link's version.
 func (f family) run(_ context.Context, rw *protocols.ReadWriter) (err error) {
 	l := rw.Link()
 	near, far := p2p.MsgPipe()
@@ -97,24 +97,24 @@ func (f family) run(_ context.Context, rw *protocols.ReadWriter) (err error) {
 		close(over)
 		err = errors.Join(err, near.Close())
 	}()
-	// All that a p2p.Peer of this kind tells of its Disconnect is that its pipe closes.
+	// The only visible effect of Disconnect on a p2p.Peer of this kind is that its pipe closes.
 	rw.Go(func() {
 		_, err := far.ReadMsg()
 		select {
-		case <-over: // closed by ourselves, to end this goroutine
+		case <-over: // closed by run, to end this goroutine
 		default:
-			l.DisconnectWithError(protocols.DiscRequested, fmt.Errorf("the protocol has disconnected: %w", err))
+			l.DisconnectWithError(protocols.DiscRequested, fmt.Errorf("the protocol called Disconnect: %w", err))
 		}
 	})
 	p := f.running(l)
 	return translate(p.Run(peer, messages{rw: rw, length: p.Length}))
 }
 
-// links are those of the peers that are in a Run now.
+// links maps each peer whose Run has not returned to its link.
 var links sync.Map // *p2p.Peer to *protocols.Link
 
-// LinkOf is the link of a peer that a Run of this package was given, nil for others and
-// after Run's return.
+// LinkOf returns the link of a peer that this package has passed to Run. It returns nil for
+// other peers and after Run's return.
 func LinkOf(peer *p2p.Peer) *protocols.Link {
 	l, ok := links.Load(peer)
 	if !ok {
@@ -123,11 +123,10 @@ func LinkOf(peer *p2p.Peer) *protocols.Link {
 	return l.(*protocols.Link)
 }
 
-// refusal is the type of the error with which p2p.Msg.Decode says that a message is
-// none. It is not exported.
-var refusal = reflect.TypeOf(p2p.Msg{Payload: strings.NewReader("")}.Decode(new(uint64)))
+// decodeError is the type of p2p.Msg.Decode's errors, which go-ethereum does not export.
+var decodeError = reflect.TypeOf(p2p.Msg{Payload: strings.NewReader("")}.Decode(new(uint64)))
 
-// translate puts go-ethereum's reason for the end of a link in our words.
+// translate converts Run's error to one with this project's reason for the link's end.
 func translate(err error) error {
 	var reason p2p.DiscReason
 	switch {
@@ -135,13 +134,13 @@ func translate(err error) error {
 		return nil
 	case errors.As(err, &reason):
 		return fmt.Errorf("%w: %w", protocols.DiscReason(reason), err)
-	case reflect.TypeOf(err) == refusal:
+	case reflect.TypeOf(err) == decodeError:
 		return fmt.Errorf("%w: %w", protocols.DiscProtocolError, err)
 	}
 	return err
 }
 
-// idOf is the node ID that go-ethereum knows the peer by.
+// idOf returns the peer's node ID in go-ethereum's form.
 func idOf(p protocols.Peer) enode.ID {
 	key, err := hex.DecodeString(p.ID)
 	if err != nil {

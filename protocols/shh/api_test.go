@@ -40,11 +40,11 @@ func TestKeys(t *testing.T) {
 	_, errPrivate := w.GetPrivateKey(id)
 	for _, err := range []error{errPublic, errPrivate, w.DeleteKeyPair(id)} {
 		if !errors.Is(err, shh.ErrNoKey) {
-			t.Errorf("of a key that is gone: %v", err)
+			t.Errorf("error for a deleted key: %v", err)
 		}
 	}
 	if _, err := w.AddPrivateKey(make([]byte, 32)); err == nil {
-		t.Error("a private key of zeroes")
+		t.Error("a private key of zeros was accepted")
 	}
 	sym, err := w.AddSymKey(symKey)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestKeys(t *testing.T) {
 		t.Errorf("symmetric key %v, %v", got, err)
 	}
 	if !w.DeleteSymKey(sym) || w.DeleteSymKey(sym) || w.HasSymKey(sym) {
-		t.Error("delete a symmetric key")
+		t.Error("DeleteSymKey or HasSymKey is wrong for a symmetric key")
 	}
 	random, err := w.GetSymKey(w.NewSymKey())
 	if err != nil || len(random) != 32 || bytes.Equal(random, make([]byte, 32)) {
@@ -62,7 +62,7 @@ func TestKeys(t *testing.T) {
 	}
 	for _, bad := range [][]byte{nil, symKey[:31], make([]byte, 32)} {
 		if _, err := w.AddSymKey(bad); err == nil {
-			t.Errorf("%x is a symmetric key", bad)
+			t.Errorf("%x was accepted as a symmetric key", bad)
 		}
 	}
 	byPassword, err := w.GenerateSymKeyFromPassword("test")
@@ -71,7 +71,7 @@ func TestKeys(t *testing.T) {
 	}
 	got, err := w.GetSymKey(byPassword)
 	if want := readVectors(t).Passwords[1]; err != nil || want.Password != "test" || !bytes.Equal(got, want.Key) {
-		t.Errorf("key %v of a password, %v", got, err)
+		t.Errorf("key from a password is %v, %v", got, err)
 	}
 }
 
@@ -135,12 +135,12 @@ func TestRefusedFilters(t *testing.T) {
 	_, err := w.GetFilterMessages(id)
 	for _, err := range []error{err, w.DeleteMessageFilter(id)} {
 		if !errors.Is(err, shh.ErrNoFilter) {
-			t.Errorf("of a filter that is gone: %v", err)
+			t.Errorf("error for a deleted filter: %v", err)
 		}
 	}
 }
 
-// TestFilters: what each kind of criteria lets through of what is posted here.
+// TestFilters: each kind of criteria matches or rejects an envelope sent by this node.
 func TestFilters(t *testing.T) {
 	w := newWhisper(t, easy)
 	if err := w.SetMinPoW(0); err != nil {
@@ -175,7 +175,7 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// TestFilterIsBounded: nobody asks, and the newest are kept.
+// TestFilterIsBounded: a filter that no client polls keeps the newest messages.
 func TestFilterIsBounded(t *testing.T) {
 	w := newWhisper(t, easy)
 	if err := w.SetMinPoW(0); err != nil {
@@ -208,7 +208,7 @@ func TestPoolIsFull(t *testing.T) {
 		}
 	}
 	cheap := sealed(t, "cheap", 0, nil)
-	for cheap.PoW() > 0.1 { // by luck
+	for cheap.PoW() > 0.1 { // possible by chance
 		cheap = sealed(t, "cheap", 0, nil)
 	}
 	if err := w.Send(cheap); !errors.Is(err, shh.ErrPoolFull) {
@@ -219,8 +219,8 @@ func TestPoolIsFull(t *testing.T) {
 	}
 }
 
-// TestShortLives: envelopes that live for a second have much PoW for little work. They
-// don't drive out what others have worked for.
+// TestShortLives: envelopes with a short TTL have a high PoW for little work. They don't
+// evict envelopes with more work.
 func TestShortLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, shh.Config{MinPoW: 0.01, PoolEnvelopes: 1})
@@ -230,7 +230,7 @@ func TestShortLives(t *testing.T) {
 		}
 		flood := exactly(t, 1, func(e *shh.Envelope) { e.TTL, e.Expiry = 2, e.Expiry-3 })
 		if flood.PoW() < 5*honest.PoW() {
-			t.Fatalf("PoW %v is to be far above %v", flood.PoW(), honest.PoW())
+			t.Fatalf("PoW %v must be far above %v", flood.PoW(), honest.PoW())
 		}
 		if err := w.Send(flood); !errors.Is(err, shh.ErrPoolFull) {
 			t.Errorf("got %v", err)
@@ -238,7 +238,8 @@ func TestShortLives(t *testing.T) {
 	})
 }
 
-// TestPostLater: the work for an actor's message is done beside the actor.
+// TestPostLater: the work for an actor's message is done outside the actor, which receives
+// the result.
 func TestPostLater(t *testing.T) {
 	w := newWhisper(t, easy)
 	id := newFilter(t, w)
@@ -280,13 +281,13 @@ func TestClose(t *testing.T) {
 	w.Close()
 	<-feed
 	if m, open := <-feed; open {
-		t.Errorf("after the end: %+v", m)
+		t.Errorf("message after Close: %+v", m)
 	}
 	if err := w.Send(sealed(t, "late", 0.01, nil)); !errors.Is(err, shh.ErrClosed) {
-		t.Errorf("after the end: %v", err)
+		t.Errorf("Send after Close: %v", err)
 	}
 	if info := w.Info(); info.Messages != 0 {
-		t.Errorf("after the end: %+v", info)
+		t.Errorf("Info after Close: %+v", info)
 	}
 }
 
@@ -302,7 +303,7 @@ func TestClosedUnderALink(t *testing.T) {
 	})
 }
 
-// TestJSON: messages and criteria look as the old calls had them.
+// TestJSON: messages and criteria have the JSON form of the old calls.
 func TestJSON(t *testing.T) {
 	m := shh.Message{Sig: []byte{1}, TTL: 2, Timestamp: 3, Topic: topic, Payload: []byte("p"), Padding: []byte("q"), PoW: 0.5, Hash: []byte{4}}
 	got, err := json.Marshal(m)

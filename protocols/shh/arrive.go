@@ -10,10 +10,10 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// ErrFlood: a remote sends more than its rate, and goes on.
-var ErrFlood = errors.New("peer sends more than its rate, and goes on")
+// ErrFlood is the error of a remote that keeps sending more than its rate.
+var ErrFlood = errors.New("peer keeps sending more than its rate")
 
-// reasonOf says how a link ends whose remote made an error.
+// reasonOf returns the reason with which to end a link because of err.
 func reasonOf(err error) protocols.DiscReason {
 	for _, rule := range []error{ErrFromFuture, ErrLongExpired, ErrOversized, ErrTooLowPoW, ErrNotAskedFor} {
 		if errors.Is(err, rule) {
@@ -29,7 +29,7 @@ func reasonOf(err error) protocols.DiscReason {
 	return protocols.DiscProtocolError
 }
 
-// checkSize refuses a message of the link that is larger than all of them may be.
+// checkSize rejects a message of the link that is larger than the node's limit.
 func (w *Whisper) checkSize(payload []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -39,7 +39,8 @@ func (w *Whisper) checkSize(payload []byte) error {
 	return nil
 }
 
-// charge takes so much from what a peer may send. False: it is to be dropped.
+// charge subtracts the amount from a peer's allowance. It returns false if the caller must
+// drop the message.
 func (w *Whisper) charge(p *peer, envelopes, bytes int) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -53,8 +54,8 @@ func (w *Whisper) charge(p *peer, envelopes, bytes int) (bool, error) {
 	return ok, nil
 }
 
-// arrive takes in a message's envelopes, one after the other, until one is wrong. Those
-// before it count.
+// arrive processes a message's envelopes in order, until one is invalid. The envelopes
+// before it are accepted.
 func (w *Whisper) arrive(p *peer, payload []byte) error {
 	var fresh []*parcel
 	err := eachEnvelope(payload, func(raw []byte) error {
@@ -79,7 +80,7 @@ func (w *Whisper) arrive(p *peer, payload []byte) error {
 	return err
 }
 
-// mark notes that a peer has an envelope, and says whether this node had it before.
+// mark records that a peer has an envelope, and reports whether this node already had it.
 func (w *Whisper) mark(p *peer, hash [32]byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -91,8 +92,9 @@ func (w *Whisper) mark(p *peer, hash [32]byte) bool {
 	return had
 }
 
-// admit judges a parcel and takes it into the pool. from is the peer that sent it, nil
-// for one of this node's. One that expired on its way is not added, and no error.
+// admit validates a parcel and adds it to the pool. from is the peer that sent it, or nil
+// for a parcel of this node. A parcel of a peer that has expired is not added, which is no
+// error.
 func (w *Whisper) admit(in *parcel, from *peer) (added bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -108,7 +110,7 @@ func (w *Whisper) admit(in *parcel, from *peer) (added bool, err error) {
 	}
 	w.pool.expire(uint32(now.Unix()))
 	switch w.pool.add(in) {
-	case known: // another link was faster
+	case known: // another link has added it meanwhile
 		if held, _ := w.pool.find(in.hash); held != nil && from != nil {
 			from.known.set(held.slot)
 		}
@@ -126,13 +128,14 @@ func (w *Whisper) admit(in *parcel, from *peer) (added bool, err error) {
 	return true, nil
 }
 
-// ErrClosed: nothing comes in any more after [Whisper.Close].
+// ErrClosed is the error of envelopes that come after [Whisper.Close].
 var ErrClosed = errors.New("whisper is closed")
 
-// ErrPoolFull: the pool is full of envelopes with more work in them.
-var ErrPoolFull = errors.New("the pool is full of envelopes with more work in them")
+// ErrPoolFull is the error of a posted envelope if the pool is full of envelopes with more
+// work.
+var ErrPoolFull = errors.New("pool is full of envelopes with more work")
 
-// spread passes parcels on that are new, and looks into them.
+// spread sends new parcels to peers, filters and the mail server.
 func (w *Whisper) spread(fresh []*parcel) {
 	if len(fresh) == 0 {
 		return
@@ -145,12 +148,12 @@ func (w *Whisper) spread(fresh []*parcel) {
 		return
 	}
 	for _, in := range fresh {
-		w.mail.Archive(in.Envelope) // last, because it is not ours and may panic
+		w.mail.Archive(in.Envelope) // last, because it is foreign code and may panic
 	}
 }
 
-// direct takes in a P2P message. It counts only from a trusted peer, and then whatever
-// its PoW, age and topic.
+// direct processes a P2P message. It ignores messages of peers that are not trusted. PoW,
+// age and topic don't matter.
 func (w *Whisper) direct(p *peer, payload []byte) error {
 	if !w.isTrusted(p) {
 		return nil
@@ -166,7 +169,7 @@ func (w *Whisper) direct(p *peer, payload []byte) error {
 	return nil
 }
 
-// request hands a P2P request to the mail server, if there is one.
+// request passes a P2P request to the mail server, if there is one.
 func (w *Whisper) request(p *peer, payload []byte) error {
 	if w.mail == nil {
 		return nil
@@ -182,9 +185,8 @@ func (w *Whisper) request(p *peer, payload []byte) error {
 	return nil
 }
 
-// require takes a peer's new demand, and sends it what it had not wanted before. Whoever
-// changes it more often than this node looks through its pool is not looked through for
-// any more.
+// require applies a peer's new demand, and sends it the pool's envelopes that it wants now.
+// If the peer changes its demand too often for its allowance, the pool is not searched.
 func (w *Whisper) require(p *peer, change func()) error {
 	ok, err := w.charge(p, controlCost, 0)
 	if err != nil {
@@ -201,7 +203,8 @@ func (w *Whisper) require(p *peer, change func()) error {
 
 const expiryTick = time.Second
 
-// tickExpiry drops what has expired once a second, while there is something to expire.
+// tickExpiry starts the timer that drops expired parcels once a second while the pool is
+// not empty.
 func (w *Whisper) tickExpiry() {
 	if w.expiry == nil {
 		w.expiry = time.AfterFunc(expiryTick, w.expire)

@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// BloomSize is how many bytes a bloom filter has.
+// BloomSize is the size of a bloom filter in bytes.
 const BloomSize = 64
 
-// Bloom says which topics a node wants, without saying exactly which: each topic sets
-// up to three of 512 bits (EIP-627, "Bloom Filter").
+// Bloom is a bloom filter of the topics that a node wants. It doesn't reveal them exactly:
+// each topic sets up to three of 512 bits (EIP-627, "Bloom Filter").
 type Bloom [BloomSize]byte
 
-// FullBloom lets everything through.
+// FullBloom returns the filter that matches every topic.
 func FullBloom() (b Bloom) {
 	for i := range b {
 		b[i] = 0xff
@@ -20,7 +20,7 @@ func FullBloom() (b Bloom) {
 	return b
 }
 
-// Bloom gives the bits of a topic, for a filter that asks for it.
+// Bloom returns the bits of a topic, for a filter that must match it.
 func (t Topic) Bloom() (b Bloom) {
 	for _, n := range t.bits() {
 		b[n/8] |= 1 << (n % 8)
@@ -28,11 +28,11 @@ func (t Topic) Bloom() (b Bloom) {
 	return b
 }
 
-// asked gives the bits that a filter must have for an envelope with the topic to pass.
-// They are those of [Topic.Bloom], but for topics of which several bits fall into one
-// byte: go-ethereum kept only the last of them, in its filters and in its envelopes. Whoever
-// asks for all of them would hold back what such a node wants, and part with one that sends
-// what it takes for wanted.
+// asked returns the bits that a filter must have to match an envelope with the topic. They
+// are those of [Topic.Bloom], except if several bits of the topic fall into one byte:
+// go-ethereum kept only the last of them, both in its filters and for its envelopes. A
+// node that required all of them would withhold envelopes that a go-ethereum node wants,
+// and would end the link with one that sends envelopes it considers a match.
 func (t Topic) asked() (b Bloom) {
 	for _, n := range t.bits() {
 		b[n/8] = 1 << (n % 8)
@@ -40,7 +40,7 @@ func (t Topic) asked() (b Bloom) {
 	return b
 }
 
-// bits are the numbers of the topic's bits.
+// bits returns the numbers of the topic's bits.
 func (t Topic) bits() (bits [3]int) {
 	for i := range bits {
 		bits[i] = int(t[i])
@@ -51,7 +51,7 @@ func (t Topic) bits() (bits [3]int) {
 	return bits
 }
 
-// Or lets through what either does.
+// Or returns a filter that matches what either filter matches.
 func (b Bloom) Or(other Bloom) Bloom {
 	for i := range b {
 		b[i] |= other[i]
@@ -59,13 +59,13 @@ func (b Bloom) Or(other Bloom) Bloom {
 	return b
 }
 
-// Matches says whether b lets through what has the bits of other.
+// Matches reports whether b has all bits of other.
 func (b Bloom) Matches(other Bloom) bool { return b.Or(other) == b }
 
-// Full says whether b lets everything through.
+// Full reports whether b matches every topic.
 func (b Bloom) Full() bool { return b == FullBloom() }
 
-// bloomOf takes a filter from the wire. None at all stands for a full one.
+// bloomOf parses a filter from the wire. Empty bytes mean a full filter.
 func bloomOf(raw []byte) (b Bloom, err error) {
 	switch len(raw) {
 	case 0:
@@ -76,5 +76,5 @@ func bloomOf(raw []byte) (b Bloom, err error) {
 	return b, fmt.Errorf("bloom filter of %d bytes, want %d", len(raw), BloomSize)
 }
 
-// MarshalText gives the filter as hex with 0x.
+// MarshalText returns the filter as hex with the prefix 0x.
 func (b Bloom) MarshalText() ([]byte, error) { return []byte("0x" + hex.EncodeToString(b[:])), nil }

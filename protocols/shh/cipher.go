@@ -14,25 +14,26 @@ import (
 	"github.com/ethereum/go-ethereum/crypto/ecies"
 )
 
-// SymKeyLength is how many bytes a symmetric key has (AES-256).
+// SymKeyLength is the length of a symmetric key in bytes (AES-256).
 const SymKeyLength = 32
 
-// saltLength is the length of AES-GCM's nonce, which stands behind the ciphertext.
+// saltLength is the length in bytes of AES-GCM's nonce, which follows the ciphertext.
 const saltLength = 12
 
-// passwordRounds is how often a password is hashed into a key. The number is odd because
-// go-ethereum's was: another one makes other keys.
+// passwordRounds is the number of PBKDF2 rounds for a password. go-ethereum uses this
+// unusual number, and another one would make other keys.
 const passwordRounds = 65356
 
-// ErrNotForUs: an envelope that a key does not open. Nearly all envelopes are such.
+// ErrNotForUs is the error of an envelope that a key doesn't decrypt. This is the normal
+// case: nearly all envelopes are for other nodes.
 var ErrNotForUs = errors.New("envelope is not encrypted for this key")
 
-// SymKeyFromPassword gives the symmetric key that all who know the password have. It
-// takes some 20 ms on purpose.
+// SymKeyFromPassword derives a symmetric key from a password. It takes some 20 ms on
+// purpose.
 func SymKeyFromPassword(password string) ([]byte, error) {
 	key, err := pbkdf2.Key(sha256.New, password, nil, passwordRounds, SymKeyLength)
 	if err != nil {
-		return nil, fmt.Errorf("key from password: %w", err)
+		return nil, fmt.Errorf("derive a key from a password: %w", err)
 	}
 	return key, nil
 }
@@ -65,8 +66,8 @@ func encryptAsymmetric(to *ecdsa.PublicKey, content []byte) ([]byte, error) {
 	return ecies.Encrypt(rand.Reader, ecies.ImportECDSAPublic(to), content, nil, nil)
 }
 
-// OpenSymmetric decrypts the envelope with a key that the sender has, too. Errors:
-// [ErrNotForUs], or [ErrContent] when the key is right and what is inside is not.
+// OpenSymmetric decrypts the envelope with a key that the sender has as well. Errors:
+// [ErrNotForUs], or [ErrContent] if the key is right and the content is invalid.
 func (e *Envelope) OpenSymmetric(key []byte) (*Content, error) {
 	aead, err := gcm(key)
 	if err != nil {
@@ -83,8 +84,8 @@ func (e *Envelope) OpenSymmetric(key []byte) (*Content, error) {
 	return ParseContent(content)
 }
 
-// OpenAsymmetric decrypts the envelope with the key to which the sender has encrypted
-// it. Errors are those of [Envelope.OpenSymmetric].
+// OpenAsymmetric decrypts the envelope with the private key for whose public key the sender
+// has encrypted it. Errors are those of [Envelope.OpenSymmetric].
 func (e *Envelope) OpenAsymmetric(key *ecdsa.PrivateKey) (*Content, error) {
 	content, err := ecies.ImportECDSA(key).Decrypt(e.Data, nil, nil)
 	if err != nil {

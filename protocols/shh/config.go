@@ -2,33 +2,33 @@ package shh
 
 import "github.com/troupe-p2p/troupe/protocols"
 
-// Config is what a node wants of Whisper. The zero value of each field has a meaning.
+// Config configures a [Whisper]. The zero value of each field has a meaning.
 type Config struct {
-	// MinPoW is the least PoW of envelopes that come in. Zero: DefaultMinPoW; negative: none.
+	// MinPoW is the minimum PoW of accepted envelopes. Zero: DefaultMinPoW; negative: no minimum.
 	MinPoW float64
-	// MaxMessageSize limits messages of the link and envelopes, in bytes, up to the constant
-	// of that name. Zero: DefaultMaxMessageSize.
+	// MaxMessageSize limits the link's messages and envelopes, in bytes. It is at most the
+	// constant of that name. Zero: DefaultMaxMessageSize.
 	MaxMessageSize int
-	// Bloom says for which topics envelopes may come in. Nil: all. Filters that are made
-	// later widen it.
+	// Bloom is the bloom filter that accepted envelopes must match. Nil: all topics. Message
+	// filters that are made later widen it.
 	Bloom *Bloom
-	// Light makes the node pass on nothing but what is posted on it.
+	// Light makes the node forward only envelopes that are posted on it.
 	Light bool
-	// PoolBytes and PoolEnvelopes limit what the node holds of envelopes on their way.
-	// Zero: DefaultPoolBytes and DefaultPoolEnvelopes.
+	// PoolBytes and PoolEnvelopes limit the pool of envelopes that the node forwards, in
+	// bytes and in number. Zero: DefaultPoolBytes and DefaultPoolEnvelopes.
 	PoolBytes, PoolEnvelopes int
-	// Rate limits what one peer may send. A field that is zero: that of DefaultRate.
+	// Rate limits what one peer may send. A zero field takes the value in DefaultRate.
 	Rate Rate
-	// MailServer, if set, sees all envelopes and answers P2P requests.
+	// MailServer, if set, receives all envelopes and the P2P requests of peers.
 	MailServer MailServer
 }
 
-// MailServer keeps envelopes for those that were away. Its methods are called by the
-// actors of links, which wait for them: they only take note.
+// MailServer stores envelopes for nodes that were offline. The actors of links call its
+// methods and wait for them, so the methods must return quickly.
 type MailServer interface {
-	// Archive gets each envelope that has come into the node's pool. It must not change it.
+	// Archive receives each envelope that was added to the node's pool. It must not change it.
 	Archive(*Envelope)
-	// Request gets what a peer asks for. The answers go by [Whisper.SendP2P].
+	// Request receives a peer's request. The mail server answers with [Whisper.SendP2P].
 	Request(from protocols.Peer, request *Envelope)
 }
 

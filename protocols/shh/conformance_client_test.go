@@ -13,7 +13,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// The original's own client finds in a node of ours what it wants of one of its kind.
+// testClient: the original's client gets the same results from a node of ours as from an
+// original node.
 func testClient(t *testing.T) {
 	dir, err := os.MkdirTemp("", "ipc") // a socket's path must be short
 	if err != nil {

@@ -38,15 +38,15 @@ var kinds = []struct {
 	{name: "bits of the topic in one byte", size: 10, topic: shh.Topic{5, 5, 6, 0}},
 }
 
-// testMessages: messages of each kind pass both ways, and come out as they went
-// in, in a network that asks for just these topics.
+// testMessages: messages of each kind arrive unchanged in both directions, with bloom
+// filters for just these topics.
 func testMessages(t *testing.T) {
 	for _, weDial := range []bool{true, false} {
 		t.Run(fmt.Sprintf("weDial=%v", weDial), func(t *testing.T) {
 			asked := topic.Bloom().Or(shh.Topic{5, 5, 6, 0}.Bloom())
 			w, o, _ := together(t, shh.Config{MinPoW: 0.00001, Bloom: &asked}, weDial)
 			o.call(nil, "test_setMinPoWNow", 0.00001)
-			// The original's own idea of what the topics ask for.
+			// The original computes the bloom filter of the topics in its own way.
 			o.call(nil, "shh_setBloomFilter", hexutil.Bytes(make([]byte, 64)))
 			o.filter(topic)
 			o.filter(shh.Topic{5, 5, 6, 0})
@@ -65,7 +65,7 @@ func testMessages(t *testing.T) {
 	}
 }
 
-// ours posts a message here, and reads it there.
+// ours posts a message on our node, and reads it at the original.
 func ours(t *testing.T, w *shh.Whisper, o *original, m shh.NewMessage, asym, signed bool) {
 	t.Helper()
 	c := shh.Criteria{Topics: []shh.Topic{m.Topic}}
@@ -88,7 +88,7 @@ func ours(t *testing.T, w *shh.Whisper, o *original, m shh.NewMessage, asym, sig
 	compare(t, o.next(filter), m, c.Sig, hash)
 }
 
-// theirs posts a message there, and reads it here.
+// theirs posts a message at the original, and reads it on our node.
 func theirs(t *testing.T, w *shh.Whisper, o *original, m shh.NewMessage, asym, signed bool) {
 	t.Helper()
 	c := shh.Criteria{Topics: []shh.Topic{m.Topic}}
@@ -126,12 +126,12 @@ func compare(t *testing.T, got *shh.Message, posted shh.NewMessage, signer []byt
 	if !bytes.Equal(got.Payload, posted.Payload) || !bytes.Equal(got.Sig, signer) || got.Topic != posted.Topic || got.TTL != posted.TTL ||
 		!bytes.Equal(got.Hash, hash.Bytes()) || !bytes.Equal(got.Dst, posted.PublicKey) || got.PoW < posted.PowTarget ||
 		posted.Padding != nil && !bytes.Equal(got.Padding, posted.Padding) {
-		t.Errorf("got %+v\nof %+v", got, posted)
+		t.Errorf("got %+v\nposted %+v", got, posted)
 	}
 }
 
-// testDemands: each side sends what the other asks for by PoW and topic, and
-// when it asks for more, the rest. Nothing ends the link.
+// testDemands: each side sends the envelopes that match the other's PoW and topics, and
+// the rest when the other lowers its demand. The link doesn't end.
 func testDemands(t *testing.T) {
 	narrow, full := topic.Bloom(), shh.FullBloom()
 	w, o, n := together(t, shh.Config{MinPoW: 0.3, Bloom: &narrow}, true)
@@ -155,7 +155,8 @@ func testDemands(t *testing.T) {
 		return weak, other, strong
 	}
 
-	// Theirs to us. What comes must have come when the second strong one has.
+	// From them to us. When the second strong envelope has arrived, every other one that
+	// was sent has arrived too.
 	o.call(nil, "test_setMinPoWNow", 0.001)
 	weak, other, strong := make3("their")
 	o.inject(weak)
@@ -163,22 +164,22 @@ func testDemands(t *testing.T) {
 	for _, e := range strong {
 		o.inject(e)
 		if got := next(t, feed); !bytes.Equal(got.Hash, e.Hash().Bytes()) {
-			t.Errorf("%s %x came instead of a strong one", ids[common.BytesToHash(got.Hash)], got.Hash)
+			t.Errorf("%s %x arrived instead of a strong one", ids[common.BytesToHash(got.Hash)], got.Hash)
 		}
 	}
 	if got := w.Info().Messages; got != 2 {
-		t.Errorf("%d envelopes have come, want the two that were asked for", got)
+		t.Errorf("%d envelopes have arrived, want the two that match the demand", got)
 	}
 	if err := w.SetMinPoW(0.001); err != nil {
 		t.Fatal(err)
 	}
 	if got := next(t, feed); !bytes.Equal(got.Hash, weak.Hash().Bytes()) {
-		t.Errorf("%x came after PoW was lowered", got.Hash)
+		t.Errorf("%x arrived after the minimum PoW was lowered", got.Hash)
 	}
 	w.SetBloomFilter(full)
 	eventually(t, "the other topic", func() bool { return w.Info().Messages == 4 })
 
-	// Ours to them.
+	// From us to them.
 	o.call(nil, "test_setMinPoWNow", 0.3)
 	o.call(nil, "shh_setBloomFilter", hexutil.Bytes(narrow[:]))
 	eventually(t, "their demand", func() bool {
@@ -195,7 +196,7 @@ func testDemands(t *testing.T) {
 		eventually(t, "the strong ones", func() bool { return o.pooled(e.Hash()) })
 	}
 	if o.pooled(weak.Hash()) || o.pooled(other.Hash()) {
-		t.Error("they got what they had not asked for")
+		t.Error("the original received envelopes that don't match its demand")
 	}
 	o.call(nil, "test_setMinPoWNow", 0.001)
 	eventually(t, "the weak one", func() bool { return o.pooled(weak.Hash()) })
@@ -203,11 +204,11 @@ func testDemands(t *testing.T) {
 	eventually(t, "the other topic", func() bool { return o.pooled(other.Hash()) })
 	var peers int
 	if o.call(&peers, "test_peers"); peers != 1 || len(n.Peers()) != 1 || n.Peers()[0].Inbound {
-		t.Errorf("%d and %d links are left", peers, len(n.Peers()))
+		t.Errorf("%d links at the original and %d at our node, want 1 each, dialed by our node", peers, len(n.Peers()))
 	}
 }
 
-// testTTL: envelopes live as long on one side as on the other.
+// testTTL: envelopes expire on both sides.
 func testTTL(t *testing.T) {
 	w, o, _ := together(t, easy, false)
 	o.call(nil, "test_setMinPoWNow", 0.001)
@@ -219,18 +220,18 @@ func testTTL(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the envelope", func() bool { return o.pooled(e.Hash()) && w.Info().Messages == 1 })
-		eventually(t, "its end", func() bool { return !o.pooled(e.Hash()) && w.Info().Messages == 0 })
+		eventually(t, "the envelope's expiry", func() bool { return !o.pooled(e.Hash()) && w.Info().Messages == 0 })
 	}
 }
 
-// testP2P: P2P requests and messages pass both ways, whatever their PoW and age.
+// testP2P: P2P requests and messages arrive in both directions, whatever their PoW and age.
 func testP2P(t *testing.T) {
 	mail := &chanPostman{requests: make(chan *shh.Envelope, 1)}
 	w, o, n := together(t, shh.Config{MailServer: mail}, true)
 	old := func(text string) *shh.Envelope {
 		return sealed(t, text, 0, func(e *shh.Envelope) { e.Expiry -= 1_000_000 })
 	}
-	// We ask, and they answer.
+	// Our node asks, and the original answers.
 	feed, err := w.Subscribe(t.Context(), shh.Criteria{SymKeyID: symKeyID(t, w), AllowP2P: true})
 	if err != nil {
 		t.Fatal(err)
@@ -241,29 +242,29 @@ func testP2P(t *testing.T) {
 	}
 	var got common.Hash
 	if o.call(&got, "test_nextRequest"); got != request.Hash() {
-		t.Errorf("they were asked for %v, want %v", got, request.Hash())
+		t.Errorf("the original got request %v, want %v", got, request.Hash())
 	}
 	us := n.Self().URLv4()
 	o.call(nil, "test_sendDirect", us, hexutil.Bytes(old("their mail").Encode()))
 	if m := next(t, feed); string(m.Payload) != "their mail" {
 		t.Errorf("got %q", m.Payload)
 	}
-	// They ask, and we answer.
+	// The original asks, and our node answers.
 	filter := o.filter(topic)
 	o.call(nil, "test_requestMail", us, hexutil.Bytes(request.Encode()))
 	if e := <-mail.requests; e.Hash() != request.Hash() {
-		t.Errorf("we were asked for %v, want %v", e.Hash(), request.Hash())
+		t.Errorf("our node got request %v, want %v", e.Hash(), request.Hash())
 	}
 	if err := w.SendP2P(o.enode, old("our mail")); err != nil {
 		t.Fatal(err)
 	}
 	if m := o.next(filter); string(m.Payload) != "our mail" {
-		t.Errorf("they got %q", m.Payload)
+		t.Errorf("the original got %q", m.Payload)
 	}
 }
 
-// testCommands: node shh send and node shh listen talk by way of an original
-// node, and understand what was posted there with the same password.
+// testCommands: node shh send and node shh listen communicate through an original node,
+// and decrypt messages that were posted there with the same password.
 func testCommands(t *testing.T) {
 	o := startOriginal(t)
 	binary := filepath.Join(t.TempDir(), "node")
@@ -287,7 +288,7 @@ func testCommands(t *testing.T) {
 	o.call(&filter, "shh_newMessageFilter", shh.Criteria{SymKeyID: m.SymKeyID, Topics: []shh.Topic{topic}})
 	hash := strings.TrimSpace(shhCommand("send", "from here"))
 	if got := o.next(filter); string(got.Payload) != "from here" || got.Hash.String() != hash {
-		t.Errorf("they got %q, %v; %s was sent", got.Payload, got.Hash, hash)
+		t.Errorf("the original got %q, %v; %s was sent", got.Payload, got.Hash, hash)
 	}
 	m.Topic, m.TTL, m.Payload, m.PowTarget, m.PowTime = topic, 50, []byte("from there"), 0.3, 60
 	o.call(nil, "shh_post", m)

@@ -23,7 +23,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// original is go-ethereum v1.9.20's Whisper in a process of its own, asked by JSON-RPC.
+// original is go-ethereum v1.9.20's Whisper in a separate process, controlled by JSON-RPC.
 type original struct {
 	t     *testing.T
 	mu    sync.Mutex
@@ -33,7 +33,7 @@ type original struct {
 	enode string
 }
 
-// TestConformance holds this package against the original.
+// TestConformance compares this package with the original.
 func TestConformance(t *testing.T) {
 	originalBinary = filepath.Join(t.TempDir(), "interop")
 	build := exec.Command("go", "build", "-ldflags=-checklinkname=0", "-o", originalBinary, ".")
@@ -50,7 +50,7 @@ func TestConformance(t *testing.T) {
 	t.Run("Client", testClient)
 }
 
-// originalBinary is where TestConformance has built the original.
+// originalBinary is the path of the original's binary, which TestConformance builds.
 var originalBinary string
 
 func startOriginal(t *testing.T) *original {
@@ -69,7 +69,7 @@ func startOriginal(t *testing.T) *original {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		in.Close() // its sign to end
+		in.Close() // ends the process
 		if _, err := io.Copy(io.Discard, out); err != nil {
 			t.Error(err)
 		}
@@ -82,7 +82,7 @@ func startOriginal(t *testing.T) *original {
 	return o
 }
 
-// call makes one call, whose result goes to result unless that is nil.
+// call makes one call and decodes its result into result, unless that is nil.
 func (o *original) call(result any, method string, params ...any) {
 	o.t.Helper()
 	o.mu.Lock()
@@ -111,7 +111,7 @@ func (o *original) call(result any, method string, params ...any) {
 	}
 }
 
-// pooled says whether the original has an envelope.
+// pooled reports whether the original has an envelope.
 func (o *original) pooled(hash common.Hash) (yes bool) {
 	o.t.Helper()
 	o.call(&yes, "test_pooled", hash)
@@ -144,7 +144,7 @@ func (o *original) next(filter string) (m *shh.Message) {
 		var messages []*shh.Message
 		o.call(&messages, "shh_getFilterMessages", filter)
 		if len(messages) > 1 {
-			o.t.Fatalf("%d messages at once", len(messages))
+			o.t.Fatalf("filter returned %d messages, want one", len(messages))
 		}
 		if len(messages) == 1 {
 			m = messages[0]
@@ -154,7 +154,7 @@ func (o *original) next(filter string) (m *shh.Message) {
 	return m
 }
 
-// eventually waits until something holds.
+// eventually waits until holds returns true.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -169,13 +169,13 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// run runs a node with a protocol on loopback until the test's end.
+// run runs a node with one protocol on loopback until the test's end.
 func run(t *testing.T, spec protocols.Spec) *node.Node {
 	t.Helper()
 	return runWith(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
 }
 
-// runWith is run for a node that is to have more.
+// runWith is run with a Config that edit completes.
 func runWith(t *testing.T, edit func(*node.Config)) *node.Node {
 	t.Helper()
 	cfg := node.Config{Key: newKey(t), Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
@@ -197,7 +197,7 @@ func runWith(t *testing.T, edit func(*node.Config)) *node.Node {
 	return n
 }
 
-// together links a node of ours and an original. Either dials.
+// together links a node of ours and an original. weDial says which of them dials.
 func together(t *testing.T, cfg shh.Config, weDial bool) (*shh.Whisper, *original, *node.Node) {
 	t.Helper()
 	o, w := startOriginal(t), newWhisper(t, cfg)

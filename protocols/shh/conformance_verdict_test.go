@@ -14,14 +14,14 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// chanPostman is a mail server that hands on what it is asked for.
+// chanPostman is a mail server that passes on the requests it receives.
 type chanPostman struct{ requests chan *shh.Envelope }
 
 func (*chanPostman) Archive(*shh.Envelope) {}
 
 func (p *chanPostman) Request(_ protocols.Peer, e *shh.Envelope) { p.requests <- e }
 
-// forger is the actor of a node that sends what it is told, whatever the rules are.
+// forger is the actor of a node that sends given messages, valid or not.
 type forger struct {
 	messages []*protocols.RawMessage
 	down     chan *protocols.Cause
@@ -41,7 +41,7 @@ func (f *forger) Receive(ctx actor.Context) {
 	}
 }
 
-// verdict is what a node makes of an envelope.
+// verdict is a node's reaction to an envelope.
 type verdict string
 
 const (
@@ -50,8 +50,9 @@ const (
 	ends     verdict = "ends the link"
 )
 
-// judge sends a status and messages to a node and finds out what becomes of an envelope
-// that is among them. A marker that is good goes after them.
+// judge sends a status and messages to a node, and returns the node's reaction to the
+// envelope among them that has the hash. It sends a valid marker envelope after them, and
+// waits for that.
 func judge(t *testing.T, url string, pooled func(common.Hash) bool, hash common.Hash, messages ...*protocols.RawMessage) verdict {
 	t.Helper()
 	marker := sealed(t, "marker", 0.5, lasting)
@@ -88,7 +89,7 @@ func judge(t *testing.T, url string, pooled func(common.Hash) bool, hash common.
 	return ignored
 }
 
-// testVerdicts: what an envelope is good for is the same on both sides.
+// testVerdicts: our node and the original react in the same way to each envelope.
 func testVerdicts(t *testing.T) {
 	asked := topic.Bloom().Or(shh.Topic{5, 5, 6, 0}.Bloom())
 	cfg := shh.Config{MinPoW: 0.3, Bloom: &asked, MaxMessageSize: 100_000}
@@ -109,7 +110,7 @@ func testVerdicts(t *testing.T) {
 				t.Errorf("the original: %s, want %s", got, c.want)
 			}
 			if got := judge(t, us, archive.has, hash, m); got != c.want {
-				t.Errorf("this one: %s, want %s", got, c.want)
+				t.Errorf("our node: %s, want %s", got, c.want)
 			}
 		})
 	}
@@ -122,7 +123,8 @@ type verdictCase struct {
 	want    verdict
 }
 
-// verdictCases are for nodes that want a PoW of 0.3, two topics, and at most 100,000 bytes.
+// verdictCases returns the cases for nodes that want a PoW of 0.3, two topics, and at most
+// 100,000 bytes.
 func verdictCases(t *testing.T) []verdictCase {
 	at := func(seconds int) func(*shh.Envelope) {
 		return func(e *shh.Envelope) { e.Expiry = uint32(int(e.Expiry) + seconds) }
@@ -188,10 +190,10 @@ func verdictCases(t *testing.T) []verdictCase {
 	}
 }
 
-// lasting gives an envelope a minute.
+// lasting gives an envelope a TTL of a minute.
 func lasting(e *shh.Envelope) { e.TTL, e.Expiry = 60, e.Expiry+60-e.TTL }
 
-// hashIn gives the hash of the one envelope in a message, zero if it has none.
+// hashIn returns the hash of the one envelope in a message, or zero if it has none.
 func hashIn(t *testing.T, m *protocols.RawMessage) common.Hash {
 	t.Helper()
 	if m.Code != messagesCode || len(m.Payload) < 10 {
@@ -200,7 +202,7 @@ func hashIn(t *testing.T, m *protocols.RawMessage) common.Hash {
 	return unbundle(t, m)[0].Hash()
 }
 
-// archivist knows what has come into the pool.
+// archivist is a mail server that records the envelopes added to the pool.
 type archivist struct {
 	held chan common.Hash
 	seen map[common.Hash]bool

@@ -10,38 +10,38 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// Content is what an envelope has inside, once it is decrypted.
+// Content is the decrypted content of an envelope.
 type Content struct {
 	Payload []byte
 	Padding []byte
-	Sender  *ecdsa.PublicKey // who signed it, nil if nobody did
+	Sender  *ecdsa.PublicKey // the signer's key, nil if it is not signed
 }
 
-// Its bytes are: flags, the payload's size, payload, padding, signature (EIP-627,
+// Layout of a content: flags, the payload's size, payload, padding, signature (EIP-627,
 // "Contents of Data Field").
 const (
 	flagsLength = 1
-	sizeMask    = 0x03 // of flags: how many bytes the payload's size has
+	sizeMask    = 0x03 // of flags: the number of bytes of the payload's size
 	signedFlag  = 0x04 // of flags
 
-	// paddedTo is what the bytes of a content are a multiple of: their number would tell
-	// too much of the payload's.
+	// paddedTo is the block size of a content in bytes. Padding to a multiple of it hides
+	// the payload's exact size.
 	paddedTo = 256
 
 	signatureLength = crypto.SignatureLength
-	// maxPayload is what a size of three bytes can say. The EIP has a fourth, for which
-	// two bits of flags have no number.
+	// maxPayload is the largest size that three bytes can express. The EIP permits a fourth
+	// byte, but the two bits of flags can't express the number four.
 	maxPayload = 1<<24 - 1
 )
 
 // Errors of contents.
 var (
-	ErrContent         = errors.New("no content")
+	ErrContent         = errors.New("invalid content")
 	ErrPayloadTooLarge = fmt.Errorf("payload is larger than %d bytes", maxPayload)
 )
 
-// EncodeContent gives the bytes to encrypt. Without padding of the caller's there is random
-// padding up to a multiple of 256 bytes. sign may be nil.
+// EncodeContent returns the bytes to encrypt. If padding is empty, it adds random padding
+// up to a multiple of 256 bytes. If sign is nil, the content is not signed.
 func EncodeContent(payload, padding []byte, sign *ecdsa.PrivateKey) ([]byte, error) {
 	if len(payload) > maxPayload {
 		return nil, ErrPayloadTooLarge
@@ -73,7 +73,8 @@ func EncodeContent(payload, padding []byte, sign *ecdsa.PrivateKey) ([]byte, err
 	return append(b, signature...), nil
 }
 
-// sizeLength is how many bytes tell a payload's size: as few as possible, but one.
+// sizeLength returns the number of bytes that encode a payload's size: as few as possible,
+// but at least one.
 func sizeLength(payload int) int {
 	n := 1
 	for payload >>= 8; payload > 0; payload >>= 8 {
@@ -82,8 +83,8 @@ func sizeLength(payload int) int {
 	return n
 }
 
-// ParseContent takes decrypted bytes apart and finds out who signed them. Payload and
-// Padding are parts of b, not copies.
+// ParseContent parses decrypted bytes and recovers the signer's key. Payload and Padding
+// alias b.
 func ParseContent(b []byte) (*Content, error) {
 	if len(b) < flagsLength {
 		return nil, fmt.Errorf("%w: no bytes", ErrContent)
@@ -110,14 +111,14 @@ func ParseContent(b []byte) (*Content, error) {
 	body = body[n:]
 	payload := int(binary.LittleEndian.Uint32(size[:]))
 	if payload > len(body) {
-		return nil, fmt.Errorf("%w: payload of %d bytes, only %d are there", ErrContent, payload, len(body))
+		return nil, fmt.Errorf("%w: payload of %d bytes, only %d remain", ErrContent, payload, len(body))
 	}
 	c.Payload, c.Padding = body[:payload:payload], body[payload:]
 	return c, nil
 }
 
-// signer recovers who signed. The last byte is the recovery ID, which the EIP wants
-// with 27 added and go-ethereum writes without: both are taken.
+// signer recovers the signer's key. The last byte is the recovery ID. The EIP adds 27 to
+// it and go-ethereum doesn't; signer accepts both.
 func signer(signed, signature []byte) (*ecdsa.PublicKey, error) {
 	sig := [signatureLength]byte(signature)
 	if v := &sig[signatureLength-1]; *v >= 27 {

@@ -40,7 +40,7 @@ func TestContent(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !bytes.Equal(c.Payload, counted(size)) || padding != nil && !bytes.Equal(c.Padding, padding) {
-					t.Errorf("payload of %d came back as %d, padding %q", size, len(c.Payload), c.Padding)
+					t.Errorf("payload of %d bytes was parsed as %d, padding %q", size, len(c.Payload), c.Padding)
 				}
 				if sign == nil && c.Sender != nil || sign != nil && !sign.PublicKey.Equal(c.Sender) {
 					t.Errorf("signed by %v", c.Sender)
@@ -95,8 +95,7 @@ func TestNoContent(t *testing.T) {
 	}
 }
 
-// TestLetter: what is encrypted in each way is opened with the key it is for, and with no
-// other.
+// TestLetter: an envelope of each kind can be decrypted with its key, and with no other.
 func TestLetter(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	signer, reader := newKey(t), newKey(t)
@@ -123,7 +122,7 @@ func TestLetter(t *testing.T) {
 				c, err, other = byAsym, asymErr, symErr
 			}
 			if err != nil || string(c.Payload) != "text" || (l.Sign != nil) != (c.Sender != nil && signer.PublicKey.Equal(c.Sender)) {
-				t.Errorf("opened: %+v, %v", c, err)
+				t.Errorf("decrypted: %+v, %v", c, err)
 			}
 			if other != shh.ErrNotForUs {
 				t.Errorf("with the other kind of key: %v", other)
@@ -162,6 +161,6 @@ func TestNoLetter(t *testing.T) {
 	}
 	short := shh.Letter{SymKey: make([]byte, 16)}
 	if _, err := short.Envelope(time.Now()); err == nil {
-		t.Error("a key of 16 bytes is taken")
+		t.Error("a key of 16 bytes was accepted")
 	}
 }

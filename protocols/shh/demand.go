@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// DefaultMinPoW is the PoW that a node wants of envelopes unless it is told otherwise.
+// DefaultMinPoW is the default minimum PoW of accepted envelopes.
 const DefaultMinPoW = 0.2
 
-// Limits of the size of an envelope and of a whole message of the link, in bytes.
+// Limits of the size of an envelope and of a link's message, in bytes.
 const (
 	DefaultMaxMessageSize = 1 << 20
 	MaxMessageSize        = 10 << 20
 )
 
 const (
-	// syncAllowance is how far clocks may be apart, in seconds, and how long a remote may
-	// go by what this node wanted before.
+	// syncAllowance is the permitted difference between clocks, and the time for which a
+	// remote may still follow this node's former demand. In seconds.
 	syncAllowance = 10
-	// expiredAllowance is how long ago an envelope may have expired, in seconds, for its
-	// sender not to be blamed.
+	// expiredAllowance is how long ago an envelope may have expired without ending the
+	// link, in seconds.
 	expiredAllowance = 2 * syncAllowance
 )
 
@@ -34,11 +34,12 @@ var (
 	ErrNotAskedFor = errors.New("envelope does not match the bloom filter")
 )
 
-// errExpired: an envelope that was too long under way, which is nobody's fault.
+// errExpired is the error of an envelope that took too long to arrive. No node is to blame,
+// so it doesn't end the link.
 var errExpired = errors.New("envelope has expired")
 
-// demand is what a node wants of the envelopes that it is sent. A plain rule: whoever
-// owns it guards it.
+// demand is a node's demand on envelopes from its peers. It has no lock; its owner guards
+// it.
 type demand struct {
 	minPoW  float64
 	bloom   Bloom
@@ -46,20 +47,20 @@ type demand struct {
 	former  []former
 }
 
-// former is a demand that remotes may still go by, because they had no time to hear of
-// the next one.
+// former is a former demand that remotes may still follow, because the new one may not
+// have reached them.
 type former struct {
 	minPoW float64
 	bloom  Bloom
 	until  time.Time
 }
 
-// remember keeps what is demanded now among the former. It is called before a change.
+// remember adds the current demand to the former ones. It is called before a change.
 func (d *demand) remember(now time.Time) {
 	d.forget(now)
 	if len(d.former) == maxFormer {
-		// So many changes in so short a time: the two oldest become one that allows what
-		// either did.
+		// Too many changes in a short time: merge the two oldest into one that allows what
+		// either allowed.
 		first, second := d.former[0], &d.former[1]
 		second.minPoW = min(first.minPoW, second.minPoW)
 		second.bloom = first.bloom.Or(second.bloom)
@@ -68,19 +69,20 @@ func (d *demand) remember(now time.Time) {
 	d.former = append(d.former, former{d.minPoW, d.bloom, now.Add(syncAllowance * time.Second)})
 }
 
-// maxFormer limits the former demands: an application may add a hundred topics at once.
+// maxFormer limits the number of former demands: an application may add a hundred topics
+// at once.
 const maxFormer = 8
 
-// forget drops the former demands that all remotes know to be over.
+// forget drops the former demands whose time is over.
 func (d *demand) forget(now time.Time) {
 	for len(d.former) > 0 && !now.Before(d.former[0].until) {
 		d.former = d.former[1:]
 	}
 }
 
-// judge says whether an envelope may come in: nil; [errExpired], and it is dropped; or one
-// of the errors that end the link. It settles the parcel's PoW, which is less for one that
-// was sent ahead of this node's clock.
+// judge validates an envelope. It returns nil if the envelope is acceptable, [errExpired]
+// if it must be dropped, or one of the errors that end the link. It also sets the parcel's
+// final PoW, which is lower for an envelope that was sent ahead of this node's clock.
 func (d *demand) judge(p *parcel, now time.Time) error {
 	if err := p.age(uint32(now.Unix())); err != nil {
 		return err
@@ -103,24 +105,25 @@ func (d *demand) judge(p *parcel, now time.Time) error {
 	return nil
 }
 
-// age judges by time alone, in seconds of Unix time. Numbers wrap around on purpose: a TTL
-// beyond the expiry makes an envelope from the far future.
+// age validates an envelope's times. now is in seconds of Unix time. Numbers wrap around on
+// purpose: an envelope with a TTL larger than its expiry counts as one from the far future.
 func (p *parcel) age(now uint32) error {
 	if sent := p.Expiry - p.TTL; sent > now {
 		if sent-syncAllowance > now {
-			return fmt.Errorf("%w: sent at %d, now it is %d", ErrFromFuture, sent, now)
+			return fmt.Errorf("%w: sent at %d, now %d", ErrFromFuture, sent, now)
 		}
 		p.pow = p.proof.pow(p.TTL + sent - now + 1)
 	}
 	if p.Expiry < now {
 		if p.Expiry+expiredAllowance < now {
-			return fmt.Errorf("%w: at %d, now it is %d", ErrLongExpired, p.Expiry, now)
+			return fmt.Errorf("%w: at %d, now %d", ErrLongExpired, p.Expiry, now)
 		}
 		return errExpired
 	}
 	if math.IsInf(p.pow, 1) {
-		// Its PoW is that of a life without a length. Whoever passed it on as the network
-		// has it is not to blame, but it would flood the node for nothing.
+		// A TTL of zero makes the PoW infinite. A node that forwards such an envelope follows
+		// the network's rules, so the link goes on; but accepting it would permit a flood
+		// without any work.
 		return errExpired
 	}
 	return nil

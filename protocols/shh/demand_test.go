@@ -9,8 +9,8 @@ import (
 
 const noon = 1_700_000_000
 
-// TestDemand: what comes in, what is dropped, and what ends the link. The cases are
-// go-ethereum v1.9.20's, whose add is the rule of the network.
+// TestDemand: which envelopes are accepted, which are dropped, and which end the link. The
+// cases follow go-ethereum v1.9.20's function add, which is the network's rule.
 func TestDemand(t *testing.T) {
 	topic := Topic{1, 2, 3, 4}
 	for name, c := range map[string]struct {
@@ -33,7 +33,7 @@ func TestDemand(t *testing.T) {
 		"as large as may be":          {noon + 50, 50, 1, 1000 - headerSize, topic, false, nil},
 		"too large":                   {noon + 50, 50, 1, 1001 - headerSize, topic, false, ErrOversized},
 		"as little PoW as may be":     {noon + 50, 50, 0.5, 100, topic, false, nil},
-		"no life, and so all the PoW": {noon, 0, math.Inf(1), 100, topic, false, errExpired},
+		"no TTL, infinite PoW":        {noon, 0, math.Inf(1), 100, topic, false, errExpired},
 		"too little PoW":              {noon + 50, 50, 0.49, 100, topic, false, ErrTooLowPoW},
 		"another topic":               {noon + 50, 50, 1, 100, Topic{9, 9, 9, 9}, false, ErrNotAskedFor},
 		"another topic of our own":    {noon + 50, 50, 1, 100, Topic{9, 9, 9, 9}, true, nil},
@@ -54,8 +54,8 @@ func TestDemand(t *testing.T) {
 	}
 }
 
-// TestAheadOfTheClock: an envelope that was sent ahead of this node's clock lives longer by
-// it, so that its PoW is less.
+// TestAheadOfTheClock: an envelope that was sent ahead of this node's clock has a longer
+// lifetime by that clock, so its PoW is lower.
 func TestAheadOfTheClock(t *testing.T) {
 	e := &Envelope{Expiry: noon + 20, TTL: 10, Data: make([]byte, 100)}
 	if err := e.Seal(t.Context(), 0.1); err != nil {
@@ -66,12 +66,12 @@ func TestAheadOfTheClock(t *testing.T) {
 		d := demand{minPoW: minPoW, bloom: FullBloom(), maxSize: 1000}
 		p := &parcel{Envelope: e, pow: full, proof: e.proof()}
 		if err := d.judge(p, time.Unix(noon, 0)); !errors.Is(err, want) {
-			t.Errorf("PoW of %v for ten seconds, ten seconds ahead, with %v demanded: %v, want %v", full, minPoW, err, want)
+			t.Errorf("PoW of %v for ten seconds, ten seconds ahead, minimum %v: %v, want %v", full, minPoW, err, want)
 		}
 	}
 }
 
-// TestFormerDemands: for ten seconds a change is not held against anybody.
+// TestFormerDemands: for ten seconds after a change, envelopes may satisfy the former demand.
 func TestFormerDemands(t *testing.T) {
 	a, b := Topic{1, 20, 40}, Topic{2, 60, 80}
 	begin := time.Unix(noon, 0)
@@ -98,7 +98,7 @@ func TestFormerDemands(t *testing.T) {
 			t.Errorf("%v later, topic %v with PoW %v: %v, want %v", c.after, c.p.Topic, c.p.pow, err, c.want)
 		}
 	}
-	for i := range byte(100) { // one after the other, within a second
+	for i := range byte(100) { // all within a second
 		d.remember(begin.Add(20 * time.Second))
 		d.bloom = d.bloom.Or(Topic{i}.Bloom())
 	}
@@ -110,8 +110,9 @@ func TestFormerDemands(t *testing.T) {
 	}
 }
 
-// TestSharedBytes: of bits that share a byte of the filter, an envelope needs the last one
-// alone, because go-ethereum's filters have no more. Our own have all of them.
+// TestSharedBytes: if several bits of a topic fall into one byte of the filter, an envelope
+// needs only the last one, because go-ethereum's filters have no more. Our own filters have
+// all of them.
 func TestSharedBytes(t *testing.T) {
 	for topic, want := range map[Topic]Bloom{
 		{5, 5, 6, 0}:   {1 << 6},
@@ -120,7 +121,7 @@ func TestSharedBytes(t *testing.T) {
 		{1, 2, 200, 1}: {0: 1 << 2, 25: 1, 32: 1 << 1},
 	} {
 		if got := topic.asked(); got != want || !topic.Bloom().Matches(got) {
-			t.Errorf("topic %v asks for %x, want %x", topic, got, want)
+			t.Errorf("topic %v requires the bits %x, want %x", topic, got, want)
 		}
 	}
 }
@@ -132,33 +133,33 @@ func TestRate(t *testing.T) {
 	take := func(envelopes, bytes float64) bool {
 		ok, flooder := a.take(envelopes, bytes, now)
 		if flooder {
-			t.Fatal("a flooder already")
+			t.Fatal("the peer is a flooder too early")
 		}
 		return ok
 	}
 	if !take(100, 0) || take(1, 0) {
-		t.Error("not just the burst at once")
+		t.Error("at first, the allowance is not exactly the burst")
 	}
 	now = now.Add(time.Second)
 	if !take(10, 0) || take(1, 0) {
-		t.Error("not just the rate after a second")
+		t.Error("after a second, the allowance is not exactly the rate")
 	}
 	now = now.Add(time.Hour)
 	if take(1, 10_001) || !take(1, 10_000) || take(1, 1) {
-		t.Error("not just the burst of bytes")
+		t.Error("after an hour, the allowance is not exactly the burst of bytes")
 	}
 	now = now.Add(time.Second)
 	if !take(1, 1000) {
-		t.Error("not the rate of bytes after a second")
+		t.Error("after another second, the allowance is less than the rate of bytes")
 	}
 	for range 97 { // three were dropped above
 		a.take(1, 1, now)
 	}
 	if ok, flooder := a.take(1, 1, now); ok || !flooder {
-		t.Error("a burst more than is allowed is no flood")
+		t.Error("a whole burst beyond the allowance is not a flood")
 	}
 	now = now.Add(time.Hour)
 	if !take(1, 1) || a.dropped != 0 {
-		t.Error("an hour of rest is not honoured")
+		t.Error("an hour without messages does not reset the count of dropped envelopes")
 	}
 }

@@ -13,19 +13,17 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// TopicLength is how many bytes a topic has.
+// TopicLength is the length of a topic in bytes.
 const TopicLength = 4
 
-// headerSize is what an envelope's numbers and topic count for its size: four bytes each
+// headerSize is the share of an envelope's numbers and topic in its size: four bytes each
 // for expiry, TTL and topic, eight for the nonce.
 const headerSize = 20
 
-// Topic is what an envelope is about, for whoever passes it on. It says little: 32 bits
-// that the sender chooses.
+// Topic is the public subject of an envelope: 32 bits that the sender chooses.
 type Topic [TopicLength]byte
 
-// TopicOf gives the topic that a hex string stands for, of exactly four bytes, with or
-// without 0x.
+// TopicOf parses a topic: hex of exactly four bytes, with or without 0x.
 func TopicOf(s string) (t Topic, err error) {
 	if err := t.UnmarshalText([]byte(s)); err != nil {
 		return Topic{}, err
@@ -35,17 +33,17 @@ func TopicOf(s string) (t Topic, err error) {
 
 func (t Topic) String() string { return "0x" + hex.EncodeToString(t[:]) }
 
-// MarshalText gives the topic as hex with 0x.
+// MarshalText returns the topic as hex with the prefix 0x.
 func (t Topic) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText takes hex of four bytes, with or without 0x.
+// UnmarshalText parses hex of four bytes, with or without 0x.
 func (t *Topic) UnmarshalText(text []byte) error {
 	b, err := hex.DecodeString(string(trimHex(text)))
 	if err != nil {
 		return fmt.Errorf("topic %q: %w", text, err)
 	}
 	if len(b) != TopicLength {
-		return fmt.Errorf("topic %q: has %d bytes, want %d", text, len(b), TopicLength)
+		return fmt.Errorf("topic %q: %d bytes, want %d", text, len(b), TopicLength)
 	}
 	copy(t[:], b)
 	return nil
@@ -58,20 +56,20 @@ func trimHex(s []byte) []byte {
 	return s
 }
 
-// Envelope is what travels: an encrypted message, for how long it is to live, and the
-// work that was spent on it (EIP-627, "Whisper Envelope").
+// Envelope is the unit that the network forwards: an encrypted message with its lifetime
+// and proof of work (EIP-627, "Whisper Envelope").
 type Envelope struct {
-	Expiry uint32 // when it ends, in seconds of Unix time
-	TTL    uint32 // how long it lives, in seconds; Expiry - TTL is when it was sent
+	Expiry uint32 // in seconds of Unix time
+	TTL    uint32 // lifetime in seconds; the envelope was sent at Expiry - TTL
 	Topic  Topic
-	Data   []byte // what is encrypted
-	Nonce  uint64 // chosen such that the envelope has its PoW
+	Data   []byte // ciphertext
+	Nonce  uint64 // chosen so that the envelope has its PoW
 }
 
-// ErrEnvelope marks bytes that are no envelope.
-var ErrEnvelope = errors.New("no envelope")
+// ErrEnvelope is the error of bytes that are not a valid envelope.
+var ErrEnvelope = errors.New("invalid envelope")
 
-// ParseEnvelope decodes an envelope. Data is a part of raw, not a copy.
+// ParseEnvelope decodes an envelope. Data aliases raw.
 func ParseEnvelope(raw []byte) (*Envelope, error) {
 	fields, rest, err := rlp.SplitList(raw)
 	if err != nil {
@@ -115,10 +113,10 @@ func splitUint32(b []byte) (uint32, []byte, error) {
 	return uint32(n), rest, err
 }
 
-// Encode gives the envelope's RLP.
+// Encode returns the envelope's RLP.
 func (e *Envelope) Encode() []byte { return mustEncode(e) }
 
-// mustEncode is for types that RLP can't fail on.
+// mustEncode encodes values of types for which RLP encoding can't fail.
 func mustEncode(v any) []byte {
 	b, err := rlp.EncodeToBytes(v)
 	if err != nil {
@@ -127,30 +125,29 @@ func mustEncode(v any) []byte {
 	return b
 }
 
-// Hash names the envelope: Keccak-256 of its RLP.
+// Hash returns the Keccak-256 hash of the envelope's RLP, which identifies the envelope.
 func (e *Envelope) Hash() common.Hash { return crypto.Keccak256Hash(e.Encode()) }
 
-// Size is what counts for limits, in bytes: the data, and 20 for the rest.
+// Size returns the size in bytes that counts for limits: the data, and 20 for the rest.
 func (e *Envelope) Size() int { return headerSize + len(e.Data) }
 
-// withoutNonce is the RLP of all fields but the nonce, which the work is done on.
+// withoutNonce returns the RLP of all fields except the nonce. The PoW is computed on it.
 func (e *Envelope) withoutNonce() []byte {
 	return mustEncode([]any{e.Expiry, e.TTL, e.Topic, e.Data})
 }
 
-// PoW is the work that is in the envelope, per byte and second of its life: the average
-// number of hashes that it takes to find a nonce as good as this one, divided by size
-// and TTL.
+// PoW returns the envelope's work per byte and second of its TTL: the average number of
+// hashes needed to find a nonce as good as this one, divided by size and TTL.
 //
-// The EIP means the size of the whole RLP. All nodes that ever ran divide by the size
-// without the nonce, and would part over an envelope that lies between the two: so it is
-// theirs. [Envelope.Seal] satisfies both.
+// The EIP defines size as that of the whole RLP. All known implementations use the size
+// without the nonce, and would end the link over an envelope that satisfies only one of the
+// two definitions. So PoW follows the implementations. [Envelope.Seal] satisfies both.
 func (e *Envelope) PoW() float64 { return e.proof().pow(e.TTL) }
 
-// proof is the work in an envelope, before it is set against how long the envelope lives.
+// proof is the work in an envelope, independent of its TTL.
 type proof struct {
-	bits int // leading zeroes of the hash
-	size int // of what was hashed but for the nonce
+	bits int // leading zeros of the hash
+	size int // of the hashed bytes without the nonce
 }
 
 func (e *Envelope) proof() proof {
@@ -159,13 +156,13 @@ func (e *Envelope) proof() proof {
 	return proof{leadingZeros(hash), len(short)}
 }
 
-// hashes is how many it takes on average to find such a nonce.
+// hashes returns the average number of hashes needed to find such a nonce.
 func (p proof) hashes() float64 { return math.Ldexp(1, p.bits) }
 
-// pow is the PoW of an envelope that lives so many seconds. Without any, it is infinite.
+// pow returns the PoW of an envelope with this lifetime. With a lifetime of 0 it is infinite.
 func (p proof) pow(seconds uint32) float64 { return p.hashes() / float64(p.size) / float64(seconds) }
 
-// leadingZeros counts the bits before the first one that is set.
+// leadingZeros returns the number of zero bits before the first bit that is set.
 func leadingZeros(hash []byte) int {
 	n := 0
 	for ; len(hash) >= 8; hash = hash[8:] {

@@ -21,7 +21,7 @@ func TestTopicText(t *testing.T) {
 		topic, err := shh.TopicOf(text)
 		switch {
 		case want == "" && err == nil:
-			t.Errorf("%q is taken for %v", text, topic)
+			t.Errorf("%q was parsed as %v, want an error", text, topic)
 		case want != "" && (err != nil || topic.String() != want):
 			t.Errorf("%q is %v, %v; want %s", text, topic, err, want)
 		}
@@ -35,14 +35,14 @@ func TestBloom(t *testing.T) {
 		t.Error("the fourth byte makes no difference")
 	}
 	if both := a.Or(b); !both.Matches(a) || !both.Matches(b) || both.Full() {
-		t.Error("two filters together don't let through what each does")
+		t.Error("the union of two filters doesn't match what each matches")
 	}
 	if !full.Matches(a) || !full.Full() || a.Matches(full) || !a.Matches(shh.Bloom{}) {
 		t.Error("full and empty filters")
 	}
 }
 
-// TestNoEnvelope: each way in which bytes can fail to be an envelope is told.
+// TestNoEnvelope: the error reports each way in which bytes can fail to be an envelope.
 func TestNoEnvelope(t *testing.T) {
 	encode := func(v any) []byte {
 		b, err := rlp.EncodeToBytes(v)
@@ -57,11 +57,11 @@ func TestNoEnvelope(t *testing.T) {
 		raw  []byte
 		want string
 	}{
-		"nothing":        {nil, "no envelope"},
-		"string":         {encode("text"), "no envelope"},
+		"nothing":        {nil, "invalid envelope"},
+		"string":         {encode("text"), "invalid envelope"},
 		"four fields":    {encode(list{uint(1), uint(2), topic, data}), "nonce"},
 		"six fields":     {encode(list{uint(1), uint(2), topic, data, uint(3), uint(4)}), "more than five"},
-		"bytes behind":   {append(encode(list{uint(1), uint(2), topic, data, uint(3)}), 0), "1 bytes after it"},
+		"bytes after it": {append(encode(list{uint(1), uint(2), topic, data, uint(3)}), 0), "1 bytes after it"},
 		"long expiry":    {encode(list{uint64(1 << 32), uint(2), topic, data, uint(3)}), "expiry: 4294967296"},
 		"long TTL":       {encode(list{uint(1), uint64(1 << 32), topic, data, uint(3)}), "TTL: 4294967296"},
 		"short topic":    {encode(list{uint(1), uint(2), topic[:3], data, uint(3)}), "topic of 3"},
@@ -82,7 +82,7 @@ func TestSeal(t *testing.T) {
 		for _, pow := range []float64{0.001, 0.2} {
 			e := shh.Envelope{Expiry: 1_700_000_050, TTL: 5, Topic: shh.Topic{1}, Data: make([]byte, size)}
 			if size > 1000 {
-				pow /= 1000 // by the bits, it is the same work
+				pow /= 1000 // for a large envelope this needs as many bits
 			}
 			if err := e.Seal(t.Context(), pow); err != nil {
 				t.Fatal(err)
@@ -90,11 +90,11 @@ func TestSeal(t *testing.T) {
 			if got := e.PoW(); got < pow {
 				t.Errorf("%d bytes sealed with %v have %v", size, pow, got)
 			}
-			// The EIP's own measure is met as well.
+			// The EIP's definition of size is satisfied as well.
 			withoutNonce := e
 			withoutNonce.Nonce = 0
 			if got := e.PoW() * float64(len(withoutNonce.Encode())-1) / float64(len(e.Encode())); got < pow {
-				t.Errorf("%d bytes sealed with %v have %v by the size of all of them", size, pow, got)
+				t.Errorf("%d bytes sealed with %v have %v, measured by the whole size", size, pow, got)
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func TestSealGivesUp(t *testing.T) {
 	found := e.PoW()
 	e.Nonce++
 	if next := e.PoW(); found <= next {
-		t.Errorf("the work left %v, and the next nonce has %v", found, next)
+		t.Errorf("the nonce found has %v, and the next nonce has %v", found, next)
 	}
 	if err := e.Seal(t.Context(), math.MaxFloat64); !errors.Is(err, shh.ErrPoWNotReached) {
 		t.Errorf("more bits than a hash has: %v", err)
@@ -129,7 +129,7 @@ func BenchmarkSeal(b *testing.B) {
 			cancel()
 			for b.Loop() {
 				if err := e.Seal(ctx, 1e30); err == nil {
-					b.Fatal("a miracle")
+					b.Fatal("impossible: a PoW of 1e30 was reached")
 				}
 			}
 			b.ReportMetric(1024*float64(b.N)/b.Elapsed().Seconds(), "hashes/s")

@@ -8,8 +8,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// Two nodes that share a password write to each other. A node of a program has the Spec
-// in its Config; here a link without a network does.
+// A node sends a message to another one that has the same password. A program puts the
+// Spec into its node's Config; the example uses a link without a network.
 func Example() {
 	alice, bob := shh.New(shh.Config{}), shh.New(shh.Config{})
 	defer alice.Close()

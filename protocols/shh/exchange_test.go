@@ -15,7 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// nodes links two nodes and returns when they have greeted each other.
+// nodes links two nodes and returns after the status exchange.
 func nodes(t *testing.T, cfgA, cfgB shh.Config, opts ...protocoltest.Option) (a, b *shh.Whisper, p *protocoltest.Pair) {
 	t.Helper()
 	a, b = newWhisper(t, cfgA), newWhisper(t, cfgB)
@@ -24,8 +24,7 @@ func nodes(t *testing.T, cfgA, cfgB shh.Config, opts ...protocoltest.Option) (a,
 	return a, b, p
 }
 
-// TestMessages: each kind of message comes out of the filters that it is for, as it was
-// posted.
+// TestMessages: each kind of message arrives unchanged at the filters that match it.
 func TestMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := nodes(t, easy, easy)
@@ -86,18 +85,18 @@ func TestMessages(t *testing.T) {
 			slices.Sort(got)
 			want := [][]string{{"symmetric"}, {"signer", "symmetric"}, {"asymmetric"}, {"asymmetric"}, {"signer"}}[i]
 			if !slices.Equal(got, want) {
-				t.Errorf("message %d came to %v, want %v", i, got, want)
+				t.Errorf("message %d arrived at %v, want %v", i, got, want)
 			}
 		}
 		checkReceived(t, <-feed, shh.NewMessage{SymKeyID: "x", Payload: []byte{4}, Topic: otherTopic, Sig: signer}, nil, signerKey, readerKey)
 		cancel()
 		if m, open := <-feed; open {
-			t.Errorf("more came: %+v", m)
+			t.Errorf("message after the end of the subscription: %+v", m)
 		}
 	})
 }
 
-// checkReceived compares a message with what was posted.
+// checkReceived compares a received message with the posted one.
 func checkReceived(t *testing.T, got *shh.Message, posted shh.NewMessage, hash, signer, reader hexutil.Bytes) {
 	t.Helper()
 	if posted.Sig == "" {
@@ -113,12 +112,12 @@ func checkReceived(t *testing.T, got *shh.Message, posted shh.NewMessage, hash, 
 	if !slices.Equal(got.Payload, posted.Payload) || !slices.Equal(got.Sig, signer) || !slices.Equal(got.Dst, reader) ||
 		got.Topic != posted.Topic || got.TTL != ttl || got.Timestamp != uint32(time.Now().Unix()) || got.PoW < 0.001 ||
 		hash != nil && !slices.Equal(got.Hash, hash) || posted.Padding != nil && !slices.Equal(got.Padding, posted.Padding) {
-		t.Errorf("got %+v of %+v", got, posted)
+		t.Errorf("got %+v, posted %+v", got, posted)
 	}
 }
 
-// TestPoolForNewcomers: a link that comes up later gets what is still in the pool, and a
-// link that comes up after its end gets nothing.
+// TestPoolForNewcomers: a peer that connects later gets the envelopes that are still in the
+// pool; one that connects after their expiry gets none.
 func TestPoolForNewcomers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, easy)
@@ -131,25 +130,25 @@ func TestPoolForNewcomers(t *testing.T) {
 			p := remote(t, w, status())
 			protocoltest.Next[shh.Status](p.B)
 			if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 {
-				t.Errorf("%d envelopes came", len(got))
+				t.Errorf("%d envelopes arrived, want 1", len(got))
 			}
 		}
 		time.Sleep(3 * time.Second)
 		if info := w.Info(); info.Messages != 0 || info.Memory != 0 {
-			t.Errorf("after the end of the envelope's life: %+v", info)
+			t.Errorf("info after the envelope's expiry is %+v", info)
 		}
 		late := newWhisper(t, easy)
 		filter := newFilter(t, late)
 		protocoltest.NewPair(t, w.Spec(), late.Spec())
 		synctest.Wait()
 		if got := texts(t, late, filter); got != nil {
-			t.Errorf("late comes %q", got)
+			t.Errorf("after their expiry, %q arrived", got)
 		}
 	})
 }
 
-// TestOnce: an envelope that comes from several peers, or from one several times, is
-// delivered once and goes to none that has it.
+// TestOnce: an envelope that several peers send, or one peer several times, is delivered
+// once and is not sent to a peer that has it.
 func TestOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, easy)
@@ -164,7 +163,7 @@ func TestOnce(t *testing.T) {
 		send(t, ends[0].B, bundle(t, e, e))
 		send(t, ends[0].B, bundle(t, e))
 		if got := unbundle(t, protocoltest.Next[protocols.RawMessage](ends[1].B)); len(got) != 1 || got[0].Hash() != e.Hash() {
-			t.Errorf("%d envelopes were passed on", len(got))
+			t.Errorf("%d envelopes were forwarded", len(got))
 		}
 		synctest.Wait()
 		send(t, ends[1].B, bundle(t, e))
@@ -172,19 +171,19 @@ func TestOnce(t *testing.T) {
 		if got := texts(t, w, filter); !slices.Equal(got, []string{"once"}) {
 			t.Errorf("got %q", got)
 		}
-		// The next thing that each gets is the next envelope.
+		// The next message for each peer has the next envelope.
 		post(t, w, topic, "next")
 		protocoltest.Next[protocols.RawMessage](ends[2].B) // the first
 		for _, p := range ends {
 			if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 || got[0].Hash() == e.Hash() {
-				t.Errorf("%d envelopes came, the old one among them", len(got))
+				t.Errorf("%d envelopes arrived, or the old one", len(got))
 			}
 		}
 	})
 }
 
-// TestOldPlaces: an envelope that gets the place of one that has expired goes to those that
-// had the other.
+// TestOldPlaces: an envelope that gets the slot of an expired one is sent to peers that had
+// the expired one.
 func TestOldPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, easy)
@@ -196,15 +195,15 @@ func TestOldPlaces(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 || got[0].Hash() != e.Hash() {
-				t.Errorf("%d envelopes came", len(got))
+				t.Errorf("%d envelopes arrived, want 1", len(got))
 			}
 			time.Sleep(10 * time.Second)
 		}
 	})
 }
 
-// TestOutbid: an envelope that had to make room for the next one of its own message goes
-// nowhere, and does not stand in that one's way.
+// TestOutbid: an envelope that the next one of the same message evicts is not forwarded,
+// and the next one is.
 func TestOutbid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, shh.Config{MinPoW: 0.001, PoolEnvelopes: 1})
@@ -213,13 +212,13 @@ func TestOutbid(t *testing.T) {
 		cheap, dear := exactly(t, 0.01, nil), exactly(t, 1, nil)
 		send(t, from.B, bundle(t, cheap, dear))
 		if got := unbundle(t, protocoltest.Next[protocols.RawMessage](to.B)); len(got) != 1 || got[0].Hash() != dear.Hash() {
-			t.Errorf("%d envelopes came, or the wrong one", len(got))
+			t.Errorf("%d envelopes arrived, or the wrong one", len(got))
 		}
 	})
 }
 
-// TestItHasIt: a peer does not get what it has sent, also when this node had it before and
-// the peer asks for it later on.
+// TestItHasIt: a peer does not get an envelope that it has sent, even if this node had it
+// before and the peer's filter matches it only later.
 func TestItHasIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, easy)
@@ -230,7 +229,7 @@ func TestItHasIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		send(t, p.B, bundle(t, e))
-		synctest.Wait() // or the next one overtakes it
+		synctest.Wait() // otherwise the bloom filter, which is urgent, overtakes it
 		full := shh.FullBloom()
 		wider := shh.BloomFilter(full[:])
 		send(t, p.B, &wider)
@@ -239,12 +238,12 @@ func TestItHasIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 || got[0].Hash() != next.Hash() {
-			t.Errorf("%d envelopes came, or the wrong one", len(got))
+			t.Errorf("%d envelopes arrived, or the wrong one", len(got))
 		}
 	})
 }
 
-// TestManyDemands: a peer that does not read for a while hears of the last demand, however
+// TestManyDemands: a peer that does not read for a while receives the last demand, however
 // many there were.
 func TestManyDemands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -262,13 +261,13 @@ func TestManyDemands(t *testing.T) {
 		p.B.Resume()
 		synctest.Wait()
 		if info, ok := p.B.PeerInfo().(shh.PeerInfo); !ok || info.MinPoW != changes-1 || info.Full {
-			t.Errorf("B knows of A: %+v, cause %v", p.B.PeerInfo(), p.B.Cause())
+			t.Errorf("B's information on A is %+v, cause %v", p.B.PeerInfo(), p.B.Cause())
 		}
 	})
 }
 
-// TestFullOutbox: a peer that does not read for a while gets all that it has missed, each
-// once, and keeps nobody waiting.
+// TestFullOutbox: a peer that does not read for a while gets all envelopes later, each once,
+// and doesn't block the sender.
 func TestFullOutbox(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, p := nodes(t, easy, easy, protocoltest.Buffer(10_000))
@@ -281,12 +280,12 @@ func TestFullOutbox(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := a.SetMinPoW(0.002); err != nil { // is told late, too
+		if err := a.SetMinPoW(0.002); err != nil { // is announced later, too
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		if got := texts(t, b, filter); len(got) > 2 {
-			t.Fatalf("%d messages have come already", len(got))
+			t.Fatalf("%d messages have arrived although B doesn't read", len(got))
 		}
 		p.B.Resume()
 		synctest.Wait()
@@ -297,17 +296,17 @@ func TestFullOutbox(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 		if info := p.B.PeerInfo().(shh.PeerInfo); info.MinPoW != 0.002 || info.Received != 40 {
-			t.Errorf("B knows of A: %+v", info)
+			t.Errorf("B's information on A is %+v", info)
 		}
 		if info := p.A.PeerInfo().(shh.PeerInfo); info.Sent != 40 {
-			t.Errorf("A knows of B: %+v", info)
+			t.Errorf("A's information on B is %+v", info)
 		}
 	})
 }
 
-// TestTwoFullPools: two nodes that meet send each other all that they hold, at the same time. It
-// is more than connection, outboxes and what is read ahead take, and none of it is an answer: both
-// go on listening.
+// TestTwoFullPools: two nodes that meet send each other their whole pools at the same time. That
+// is more than the connection, the outboxes and the inboxes hold. Envelopes are no answers, so
+// that both nodes go on handling what they receive.
 func TestTwoFullPools(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const each = 60
@@ -327,7 +326,7 @@ func TestTwoFullPools(t *testing.T) {
 	})
 }
 
-// large makes an envelope that fills much of an outbox.
+// large makes an envelope that fills a large part of an outbox.
 func large(t *testing.T, text string) *shh.Envelope {
 	l := shh.Letter{SymKey: symKey, Topic: topic, Payload: []byte(text), Padding: make([]byte, 100_000), TTL: 5}
 	e, err := l.Envelope(time.Now())
@@ -340,7 +339,7 @@ func large(t *testing.T, text string) *shh.Envelope {
 	return e
 }
 
-// TestLightNode: it reads, and posts its own, and passes on nothing.
+// TestLightNode: a light node receives messages and posts its own, and forwards none.
 func TestLightNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, shh.Config{MinPoW: 0.001, Light: true})
@@ -352,7 +351,7 @@ func TestLightNode(t *testing.T) {
 		synctest.Wait()
 		post(t, w, topic, "own")
 		if got := unbundle(t, protocoltest.Next[protocols.RawMessage](to.B)); len(got) != 1 || got[0].Hash() == foreign.Hash() {
-			t.Errorf("%d envelopes were passed on", len(got))
+			t.Errorf("%d envelopes were forwarded", len(got))
 		}
 		if got := texts(t, w, filter); !slices.Equal(got, []string{"foreign", "own"}) {
 			t.Errorf("got %q", got)

@@ -12,43 +12,43 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// ErrNoFilter: there is no filter with that ID.
+// ErrNoFilter is the error for an unknown filter ID.
 var ErrNoFilter = errors.New("no such filter")
 
-// What waits in a filter that nobody asks is bounded; the oldest goes first.
+// Limits of the messages that a filter keeps; it drops the oldest first.
 const (
 	maxFilterMessages = 1024
 	maxFilterBytes    = 8 << 20
-	// subscriberBuffer is how many messages wait for a subscriber.
+	// subscriberBuffer is the number of messages that a subscriber's channel holds.
 	subscriberBuffer = 64
 )
 
-// filter picks messages and keeps them until they are asked for, or hands them to a
+// filter selects messages. It keeps them until they are fetched, or sends them to a
 // subscriber.
 type filter struct {
 	symKey   []byte
 	pair     *ecdsa.PrivateKey
-	key      string // one for each key, so that none is tried twice
-	dst      []byte // pair's public half
-	sender   []byte // who must have signed, nil: anybody
+	key      string // identifies the key, so each key is tried once per envelope
+	dst      []byte // public key of pair
+	sender   []byte // public key of the required signer, nil: any
 	minPoW   float64
 	topics   []Topic
 	allowP2P bool
 
-	feed    chan *Message // of a subscriber, nil otherwise
+	feed    chan *Message // the subscriber's channel, nil for a filter without one
 	removed bool
 	waiting []*Message
 	bytes   int
 }
 
-// filters are a node's. They are safe from any goroutine.
+// filters are the filters of a node. They are safe for concurrent use.
 type filters struct {
 	mu     sync.Mutex
 	byID   map[string]*filter
 	missed atomic.Uint64
 }
 
-// filterOf looks up the keys of criteria.
+// filterOf looks up the keys of criteria and makes a filter.
 func (k *keyStore) filterOf(c Criteria) (*filter, error) {
 	if (c.SymKeyID == "") == (c.PrivateKeyID == "") {
 		return nil, ErrSymAsym
@@ -77,7 +77,7 @@ func (k *keyStore) filterOf(c Criteria) (*filter, error) {
 	return f, nil
 }
 
-// bloom is what the filter asks the network for.
+// bloom returns the bloom filter of the filter's topics.
 func (f *filter) bloom() (b Bloom) {
 	if len(f.topics) == 0 {
 		return FullBloom()
@@ -88,7 +88,7 @@ func (f *filter) bloom() (b Bloom) {
 	return b
 }
 
-// wants says whether an envelope is worth the try to open it.
+// wants reports whether the filter should try to decrypt an envelope.
 func (f *filter) wants(p *parcel, p2p bool) bool {
 	return (!p2p || f.allowP2P) && (p.pow >= f.minPoW || f.minPoW <= 0) &&
 		(len(f.topics) == 0 || slices.Contains(f.topics, p.Topic))
@@ -101,7 +101,7 @@ func (f *filter) open(p *parcel) (*Content, error) {
 	return p.OpenSymmetric(f.symKey)
 }
 
-// message is what the filter lets through of an envelope that it opens, nil if nothing.
+// message returns the message of a decrypted envelope, or nil if the signer doesn't match.
 func (f *filter) message(p *parcel, c *Content) *Message {
 	m := &Message{
 		TTL: p.TTL, Timestamp: p.Expiry - p.TTL, Topic: p.Topic,
@@ -116,8 +116,8 @@ func (f *filter) message(p *parcel, c *Content) *Message {
 	return m
 }
 
-// deliver opens an envelope with the keys of all filters that want it. It computes, so it
-// is called where nothing waits for it but the peer that sent the envelope.
+// deliver decrypts an envelope with the keys of all filters that want it. Decryption takes
+// time, so deliver must be called where only the peer that sent the envelope waits for it.
 func (fs *filters) deliver(p *parcel, p2p bool) {
 	fs.mu.Lock()
 	var wanting []*filter
@@ -127,7 +127,7 @@ func (fs *filters) deliver(p *parcel, p2p bool) {
 		}
 	}
 	fs.mu.Unlock()
-	opened := map[string]*Content{} // nil: this key does not open it
+	opened := map[string]*Content{} // nil: this key doesn't decrypt the envelope
 	for _, f := range wanting {
 		c, tried := opened[f.key]
 		if !tried {
@@ -146,7 +146,7 @@ func (fs *filters) deliver(p *parcel, p2p bool) {
 	}
 }
 
-// keep hands a message to the filter's subscriber, or keeps it until it is asked for.
+// keep sends a message to the filter's subscriber, or keeps it until it is fetched.
 func (fs *filters) keep(f *filter, m *Message) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -162,7 +162,7 @@ func (fs *filters) keep(f *filter, m *Message) {
 		return
 	}
 	if slices.ContainsFunc(f.waiting, func(w *Message) bool { return slices.Equal(w.Hash, m.Hash) }) {
-		return // a P2P message may come again
+		return // a P2P message may arrive more than once
 	}
 	f.waiting = append(f.waiting, m)
 	f.bytes += m.size()
@@ -186,7 +186,7 @@ func (fs *filters) install(f *filter) (id string) {
 	return id
 }
 
-// take gives what a filter has kept, the oldest first.
+// take removes and returns the messages that a filter has kept, the oldest first.
 func (fs *filters) take(id string) ([]*Message, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -214,17 +214,17 @@ func (fs *filters) remove(id string) error {
 	return nil
 }
 
-// subscribe installs a filter that hands its messages to a channel until ctx ends.
+// subscribe installs a filter that sends its messages to a channel until ctx ends.
 func (fs *filters) subscribe(ctx context.Context, f *filter) <-chan *Message {
 	f.feed = make(chan *Message, subscriberBuffer)
 	id := fs.install(f)
 	context.AfterFunc(ctx, func() {
-		_ = fs.remove(id) // gone if somebody was faster
+		_ = fs.remove(id) // fails if the filter was already removed
 	})
 	return f.feed
 }
 
-// close ends all subscriptions and forgets all filters.
+// close ends all subscriptions and removes all filters.
 func (fs *filters) close() {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

@@ -11,17 +11,17 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// bundleSize is how many bytes of envelopes go in one message, or one envelope if that is
-// larger.
+// bundleSize is the maximum size in bytes of the envelopes in one message. A larger envelope
+// goes alone.
 const bundleSize = 128 << 10
 
-// wants says whether a peer is to get a parcel.
+// wants reports whether to send a parcel to a peer.
 func (w *Whisper) wants(p *peer, in *parcel) bool {
 	return !p.known.has(in.slot) && (in.own || !w.light) &&
 		in.pow >= p.minPoW && p.bloom.Matches(in.asked)
 }
 
-// catchUp sends a peer all that it wants of the pool.
+// catchUp sends a peer all of the pool's parcels that it wants.
 func (w *Whisper) catchUp(p *peer) {
 	w.pool.expire(uint32(time.Now().Unix()))
 	var wanted []*parcel
@@ -33,16 +33,16 @@ func (w *Whisper) catchUp(p *peer) {
 	w.send(p, wanted, bundles{})
 }
 
-// forward sends parcels that are new to all peers that want them. Those that had to make
-// room meanwhile are left out: their slots are others' now.
+// forward sends new parcels to all peers that want them. It skips parcels that were evicted
+// meanwhile, because their slots may belong to other parcels now.
 func (w *Whisper) forward(fresh []*parcel) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	fresh = slices.DeleteFunc(slices.Clone(fresh), func(in *parcel) bool { return w.pool.held[in.hash] != in })
 	bundles := bundles{}
 	for p := range w.peers {
-		if p.behind {
-			continue // catchUp will find them
+		if p.lagging {
+			continue // catchUp will send them
 		}
 		var wanted []*parcel
 		for _, in := range fresh {
@@ -54,11 +54,11 @@ func (w *Whisper) forward(fresh []*parcel) {
 	}
 }
 
-// send sends parcels in bundles, as many as the outbox takes. It uses the link's shared
-// handle: parcels are no answers, whichever message led to them, or two nodes that send each
-// other their pools would both stop listening.
+// send sends parcels in bundles, until the outbox is full. It uses the link's shared handle:
+// parcels are no answers, whichever message led to them. Otherwise two nodes that send each
+// other their pools would both stop handling messages.
 func (w *Whisper) send(p *peer, parcels []*parcel, bundles bundles) {
-	for len(parcels) > 0 && !p.behind {
+	for len(parcels) > 0 && !p.lagging {
 		n := fitting(parcels)
 		msg, err := bundles.of(parcels[:n])
 		if err == nil {
@@ -66,7 +66,7 @@ func (w *Whisper) send(p *peer, parcels []*parcel, bundles bundles) {
 		}
 		switch {
 		case errors.Is(err, protocols.ErrOutboxFull):
-			p.behind = true
+			p.lagging = true
 			return
 		case err != nil:
 			return // the link is ending
@@ -79,7 +79,7 @@ func (w *Whisper) send(p *peer, parcels []*parcel, bundles bundles) {
 	}
 }
 
-// fitting is how many parcels go into one message.
+// fitting returns the number of parcels that go into one message.
 func fitting(parcels []*parcel) int {
 	size := 0
 	for n, in := range parcels {
@@ -90,8 +90,8 @@ func fitting(parcels []*parcel) int {
 	return len(parcels)
 }
 
-// bundles are messages for many peers, by the slots of their parcels: most peers want the
-// same, which is encoded and compressed once.
+// bundles caches messages by the slots of their parcels. Most peers want the same parcels,
+// so their message is encoded and compressed once.
 type bundles map[string]*protocols.Encoded
 
 func (b bundles) of(parcels []*parcel) (*protocols.Encoded, error) {
@@ -113,7 +113,8 @@ func (b bundles) of(parcels []*parcel) (*protocols.Encoded, error) {
 	return msg, err
 }
 
-// unmark is called when a slot has lost its parcel.
+// unmark removes a slot from the sets of all peers. The pool calls it when the slot's
+// parcel was removed.
 func (w *Whisper) unmark(slot int) {
 	for p := range w.peers {
 		p.known.clear(slot)

@@ -13,8 +13,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// FuzzEnvelope: what is parsed is what go-ethereum's strict RLP decoder makes of it, and
-// is encoded again as it was.
+// FuzzEnvelope: ParseEnvelope agrees with go-ethereum's strict RLP decoder, and Encode
+// returns the original bytes.
 func FuzzEnvelope(f *testing.F) {
 	for _, v := range readVectors(f).Envelopes {
 		if len(v.RLP) < 2000 {
@@ -29,7 +29,7 @@ func FuzzEnvelope(f *testing.F) {
 		e, err := shh.ParseEnvelope(raw)
 		var want shh.Envelope
 		if wantErr := rlp.DecodeBytes(raw, &want); (err == nil) != (wantErr == nil) {
-			t.Fatalf("got %v, package rlp says %v", err, wantErr)
+			t.Fatalf("got %v, package rlp returns %v", err, wantErr)
 		}
 		if err != nil {
 			if !errors.Is(err, shh.ErrEnvelope) {
@@ -41,7 +41,7 @@ func FuzzEnvelope(f *testing.F) {
 			t.Errorf("got %+v, want %+v", e, want)
 		}
 		if !bytes.Equal(e.Encode(), raw) {
-			t.Error("is encoded otherwise")
+			t.Error("Encode returns different bytes")
 		}
 		if pow := e.PoW(); !(pow >= 0) {
 			t.Errorf("PoW of %v", pow)
@@ -49,7 +49,7 @@ func FuzzEnvelope(f *testing.F) {
 	})
 }
 
-// FuzzContent: bytes of whoever knows a key are a content or an error.
+// FuzzContent: any bytes that a holder of the key encrypts are a content or an error.
 func FuzzContent(f *testing.F) {
 	for _, v := range readVectors(f).Envelopes {
 		e, err := shh.ParseEnvelope(v.RLP)
@@ -78,13 +78,13 @@ func FuzzContent(f *testing.F) {
 			return
 		}
 		if len(c.Payload)+len(c.Padding) >= len(b) {
-			t.Errorf("%d bytes hold a payload of %d and a padding of %d", len(b), len(c.Payload), len(c.Padding))
+			t.Errorf("%d bytes were parsed as a payload of %d and a padding of %d", len(b), len(c.Payload), len(c.Padding))
 		}
 	})
 }
 
-// FuzzLink sends any bytes as any message, before or after the status. The link goes on or
-// ends by the node's word; its actor never crashes.
+// FuzzLink sends any bytes as any message, before or after the status. The link goes on, or
+// the node ends it with an error; the link's actor never crashes.
 func FuzzLink(f *testing.F) {
 	f.Add(uint8(0), false, encode(f, []any{uint(6), uint64(0), make([]byte, 64), true, "later"}))
 	f.Add(uint8(0), false, []byte{0xc1, 0x06})

@@ -15,7 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// The codes of EIP-627.
+// Message codes of EIP-627.
 const (
 	messagesCode   = 0x01
 	p2pRequestCode = 0x7e
@@ -28,10 +28,10 @@ var (
 	symKey     = hexutil.Bytes("0123456789abcdef0123456789abcdef")
 )
 
-// easy is a node that wants little work.
+// easy is the Config of a node with a low minimum PoW.
 var easy = shh.Config{MinPoW: 0.001}
 
-// newWhisper makes a node's side that is closed at the test's end.
+// newWhisper makes a node's side and closes it at the test's end.
 func newWhisper(t testing.TB, cfg shh.Config) *shh.Whisper {
 	t.Helper()
 	w := shh.New(cfg)
@@ -39,7 +39,7 @@ func newWhisper(t testing.TB, cfg shh.Config) *shh.Whisper {
 	return w
 }
 
-// symKeyID gives a node the tests' key.
+// symKeyID adds the tests' key to a node and returns its ID.
 func symKeyID(t testing.TB, w *shh.Whisper) string {
 	t.Helper()
 	id, err := w.AddSymKey(symKey)
@@ -67,7 +67,7 @@ func post(t testing.TB, w *shh.Whisper, topic shh.Topic, text string) {
 	}
 }
 
-// texts takes what a filter has.
+// texts takes a filter's messages and returns their payloads.
 func texts(t testing.TB, w *shh.Whisper, filter string) (texts []string) {
 	t.Helper()
 	messages, err := w.GetFilterMessages(filter)
@@ -80,8 +80,8 @@ func texts(t testing.TB, w *shh.Whisper, filter string) (texts []string) {
 	return texts
 }
 
-// sealed makes an envelope with the tests' key, of which an author changes what he likes
-// before the work is done.
+// sealed makes an envelope with the tests' key. change may modify it before its PoW is
+// computed.
 func sealed(t testing.TB, text string, pow float64, change func(*shh.Envelope)) *shh.Envelope {
 	t.Helper()
 	l := shh.Letter{SymKey: symKey, Topic: topic, Payload: []byte(text), TTL: 5}
@@ -98,31 +98,32 @@ func sealed(t testing.TB, text string, pow float64, change func(*shh.Envelope)) 
 	return e
 }
 
-// exactly makes an envelope that has the PoW, and less than twice as much, which would be
-// luck.
+// exactly makes an envelope with at least the PoW pow and not much more than twice as much,
+// which sealed may return by chance.
 func exactly(t testing.TB, pow float64, change func(*shh.Envelope)) *shh.Envelope {
 	t.Helper()
 	for {
-		// A nonce is found by whole bits, so that what is just enough may be nearly twice
-		// as much already.
+		// Work is measured in whole bits, so the smallest sufficient work may be nearly twice
+		// as much as needed.
 		if e := sealed(t, "text", pow, change); e.PoW() < 2.1*pow {
 			return e
 		}
 	}
 }
 
-// status is that of a node that wants everything.
+// status returns the status of a node that wants all envelopes.
 func status() *shh.Status { return &shh.Status{Version: 6} }
 
-// remoteSpec is Whisper's for a remote that sends its status by hand, or none.
+// remoteSpec returns Whisper's Spec without its handshake, for a remote whose test sends
+// the status or omits it.
 func remoteSpec() protocols.Spec {
 	s := shh.New(shh.Config{}).Spec()
 	s.Versions[0].Handshake = nil
 	return s
 }
 
-// remote links a node to a remote that is played by hand, whose status, if there is one,
-// has come.
+// remote links a node to a remote that the test controls. If status is not nil, the remote
+// sends it, and the node has processed it when remote returns.
 func remote(t *testing.T, w *shh.Whisper, status any, opts ...protocoltest.Option) *protocoltest.Pair {
 	t.Helper()
 	spec := remoteSpec()
@@ -153,13 +154,13 @@ func encode(t testing.TB, v any) []byte {
 	return b
 }
 
-// bundle is a message with envelopes.
+// bundle returns a message with envelopes.
 func bundle(t testing.TB, envelopes ...*shh.Envelope) *protocols.RawMessage {
 	t.Helper()
 	return &protocols.RawMessage{Code: messagesCode, Payload: encode(t, envelopes)}
 }
 
-// unbundle takes the envelopes out of a message.
+// unbundle returns the envelopes in a message.
 func unbundle(t testing.TB, m *protocols.RawMessage) (envelopes []*shh.Envelope) {
 	t.Helper()
 	if m.Code != messagesCode {
@@ -171,7 +172,8 @@ func unbundle(t testing.TB, m *protocols.RawMessage) (envelopes []*shh.Envelope)
 	return envelopes
 }
 
-// ended checks how a link has ended that the node has ended.
+// ended waits for the link's end, checks that the node has ended it without a crash, and
+// returns the cause.
 func ended(t *testing.T, p *protocoltest.Pair) *protocols.Cause {
 	t.Helper()
 	c := p.A.Wait()
@@ -181,5 +183,5 @@ func ended(t *testing.T, p *protocoltest.Pair) *protocols.Cause {
 	return c
 }
 
-// quiet is the logger of an actor system that says nothing.
+// quiet returns a logger for an actor system that discards everything.
 func quiet(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }

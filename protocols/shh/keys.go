@@ -13,11 +13,11 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// ErrNoKey: there is no key with that ID.
+// ErrNoKey is the error for an unknown key ID.
 var ErrNoKey = errors.New("no such key")
 
-// keyStore holds the keys of a node's users by random IDs, in memory alone. It is safe
-// from any goroutine.
+// keyStore holds the keys of a node's users by random IDs, in memory only. It is safe for
+// concurrent use.
 type keyStore struct {
 	mu      sync.RWMutex
 	pairs   map[string]*ecdsa.PrivateKey
@@ -28,27 +28,27 @@ func newKeyStore() keyStore {
 	return keyStore{pairs: map[string]*ecdsa.PrivateKey{}, symKeys: map[string][]byte{}}
 }
 
-// randomID names a key or a filter. Nobody can guess it.
+// randomID returns an unguessable ID for a key or a filter.
 func randomID() string {
 	var b [32]byte
 	rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
 
-// NewKeyPair makes a key pair and gives its ID.
+// NewKeyPair makes a key pair and returns its ID.
 func (k *keyStore) NewKeyPair() (id string, err error) {
 	key, err := crypto.GenerateKey()
 	if err != nil {
-		return "", fmt.Errorf("make a key: %w", err)
+		return "", fmt.Errorf("generate a key: %w", err)
 	}
 	return k.addPair(key), nil
 }
 
-// AddPrivateKey takes a private key, 32 bytes, and gives its ID.
+// AddPrivateKey adds a private key of 32 bytes and returns its ID.
 func (k *keyStore) AddPrivateKey(key hexutil.Bytes) (id string, err error) {
 	private, err := crypto.ToECDSA(key)
 	if err != nil {
-		return "", err // without the key itself
+		return "", err // this error doesn't contain the key
 	}
 	return k.addPair(private), nil
 }
@@ -61,7 +61,7 @@ func (k *keyStore) addPair(key *ecdsa.PrivateKey) string {
 	return id
 }
 
-// DeleteKeyPair forgets a key pair. Filters that have it keep it.
+// DeleteKeyPair deletes a key pair. Existing filters still use it.
 func (k *keyStore) DeleteKeyPair(id string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,13 +72,13 @@ func (k *keyStore) DeleteKeyPair(id string) error {
 	return nil
 }
 
-// HasKeyPair says whether there is a key pair with that ID.
+// HasKeyPair reports whether there is a key pair with that ID.
 func (k *keyStore) HasKeyPair(id string) bool {
 	_, err := k.pair(id)
 	return err == nil
 }
 
-// GetPublicKey gives the public half of a pair: 65 bytes, the form that [NewMessage] takes.
+// GetPublicKey returns the public key of a pair: 65 bytes, the form that [NewMessage] takes.
 func (k *keyStore) GetPublicKey(id string) (hexutil.Bytes, error) {
 	key, err := k.pair(id)
 	if err != nil {
@@ -87,7 +87,7 @@ func (k *keyStore) GetPublicKey(id string) (hexutil.Bytes, error) {
 	return crypto.FromECDSAPub(&key.PublicKey), nil
 }
 
-// GetPrivateKey gives the private half of a pair, 32 bytes.
+// GetPrivateKey returns the private key of a pair, 32 bytes.
 func (k *keyStore) GetPrivateKey(id string) (hexutil.Bytes, error) {
 	key, err := k.pair(id)
 	if err != nil {
@@ -106,26 +106,26 @@ func (k *keyStore) pair(id string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-// NewSymKey makes a symmetric key and gives its ID.
+// NewSymKey makes a symmetric key and returns its ID.
 func (k *keyStore) NewSymKey() (id string) {
 	key := make([]byte, SymKeyLength)
 	rand.Read(key) // never fails
 	return k.addSymKey(key)
 }
 
-// AddSymKey takes a symmetric key, 32 bytes that are not all zero, and gives its ID.
+// AddSymKey adds a symmetric key, 32 bytes that are not all zero, and returns its ID.
 func (k *keyStore) AddSymKey(key hexutil.Bytes) (id string, err error) {
 	if len(key) != SymKeyLength {
 		return "", fmt.Errorf("symmetric key of %d bytes, want %d", len(key), SymKeyLength)
 	}
 	if bytes.Equal(key, make([]byte, SymKeyLength)) {
-		return "", errors.New("symmetric key of zeroes")
+		return "", errors.New("symmetric key is all zeros")
 	}
 	return k.addSymKey(bytes.Clone(key)), nil
 }
 
-// GenerateSymKeyFromPassword takes the symmetric key that a password stands for, see
-// [SymKeyFromPassword], and gives its ID.
+// GenerateSymKeyFromPassword adds the symmetric key that is derived from a password, see
+// [SymKeyFromPassword], and returns its ID.
 func (k *keyStore) GenerateSymKeyFromPassword(password string) (id string, err error) {
 	key, err := SymKeyFromPassword(password)
 	if err != nil {
@@ -142,13 +142,13 @@ func (k *keyStore) addSymKey(key []byte) string {
 	return id
 }
 
-// HasSymKey says whether there is a symmetric key with that ID.
+// HasSymKey reports whether there is a symmetric key with that ID.
 func (k *keyStore) HasSymKey(id string) bool {
 	_, err := k.GetSymKey(id)
 	return err == nil
 }
 
-// GetSymKey gives a symmetric key.
+// GetSymKey returns a copy of a symmetric key.
 func (k *keyStore) GetSymKey(id string) (hexutil.Bytes, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -159,8 +159,8 @@ func (k *keyStore) GetSymKey(id string) (hexutil.Bytes, error) {
 	return bytes.Clone(key), nil
 }
 
-// DeleteSymKey forgets a symmetric key and says whether it was there. Filters that have it
-// keep it.
+// DeleteSymKey deletes a symmetric key and reports whether it existed. Existing filters
+// still use it.
 func (k *keyStore) DeleteSymKey(id string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -7,27 +7,28 @@ import (
 	"time"
 )
 
-// DefaultTTL is how long an envelope lives unless its sender says otherwise, in seconds.
+// DefaultTTL is the default TTL of an envelope, in seconds.
 const DefaultTTL = 50
 
-// Errors of messages that can't be sent, and of filters that can't be made.
+// Errors of invalid messages and filters.
 var (
 	ErrSymAsym          = errors.New("specify either a symmetric or an asymmetric key")
 	ErrInvalidPublicKey = errors.New("invalid public key")
 )
 
-// Letter is a message before it is encrypted. Exactly one of SymKey and To is given.
+// Letter is a message before it is encrypted. Exactly one of SymKey and To is set.
 type Letter struct {
 	TTL     uint32 // in seconds; 0: DefaultTTL
 	Topic   Topic
 	Payload []byte
 	Padding []byte            // nil: random, up to a multiple of 256 bytes
-	Sign    *ecdsa.PrivateKey // nil: nobody signs
-	SymKey  []byte            // of 32 bytes, shared with those who are to read it
-	To      *ecdsa.PublicKey  // the one who is to read it
+	Sign    *ecdsa.PrivateKey // key that signs; nil: no signature
+	SymKey  []byte            // 32 bytes, shared with the readers
+	To      *ecdsa.PublicKey  // key of the reader
 }
 
-// Envelope encrypts the letter. The envelope is sent at the time now, and has no PoW yet.
+// Envelope encrypts the letter. now is the envelope's time of sending. The envelope has no
+// PoW yet.
 func (l *Letter) Envelope(now time.Time) (*Envelope, error) {
 	if (l.SymKey == nil) == (l.To == nil) {
 		return nil, ErrSymAsym

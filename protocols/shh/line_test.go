@@ -11,7 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// line starts so many nodes, of which each has a link to the next one.
+// line starts n nodes. Each has a link to the next one.
 func line(t *testing.T, n int) (all []*shh.Whisper) {
 	t.Helper()
 	c := nodetest.New(t, n, func(_ int, cfg *node.Config) {
@@ -23,8 +23,8 @@ func line(t *testing.T, n int) (all []*shh.Whisper) {
 	return all
 }
 
-// TestLine: a message that is posted at one end of a line of fifty nodes is read at the
-// other end, once, and one that goes back likewise.
+// TestLine: a message that is posted at either end of a line of fifty nodes arrives at both
+// ends, once.
 func TestLine(t *testing.T) {
 	const n = 50
 	all := line(t, n)
@@ -41,17 +41,17 @@ func TestLine(t *testing.T) {
 		for i, w := range ends {
 			text := fmt.Sprintf("%d of end %d", round, i)
 			post(t, w, topic, text)
-			for at, feed := range feeds { // its own end reads it, too
+			for at, feed := range feeds { // the posting end receives it too
 				if got := next(t, feed); string(got.Payload) != text {
 					t.Fatalf("end %d got %q, want %q", at, got.Payload, text)
 				}
 			}
 		}
 	}
-	// What came twice would stand before the last one.
+	// A duplicate would have arrived before the last message.
 	for i, feed := range feeds {
 		if len(feed) > 0 {
-			t.Errorf("more came to end %d", i)
+			t.Errorf("end %d received more messages", i)
 		}
 	}
 	for i, w := range all {
@@ -67,7 +67,7 @@ func next(t *testing.T, feed <-chan *shh.Message) *shh.Message {
 	case m := <-feed:
 		return m
 	case <-time.After(time.Minute):
-		t.Fatal("no message has come in a minute")
+		t.Fatal("no message within a minute")
 		return nil
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// link is the actor of one link. All that it remembers is the peer, which the link keeps
-// over crashes.
+// link is the actor of one link. Its only state is the peer, which the kit's link keeps
+// across crashes.
 type link struct {
 	w    *Whisper
 	peer *peer
@@ -32,7 +32,7 @@ func (l *link) Receive(ctx actor.Context) {
 	}
 }
 
-// end ends the link of a remote that made an error.
+// end ends the link if err is not nil.
 func (l *link) end(err error) {
 	if err != nil {
 		l.peer.link.DisconnectWithError(reasonOf(err), err)

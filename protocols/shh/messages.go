@@ -9,21 +9,21 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// What travels on a link, by the codes of EIP-627. Codes between these are ignored, as the
-// EIP wants it for the sake of later versions.
+// Message codes of EIP-627. Other codes are ignored, as the EIP requires for the sake of
+// later versions.
 const (
-	statusCode     = 0x00 // *Status, the first message each way; the kit exchanges it
-	messagesCode   = 0x01 // a list of envelopes, undecoded: each is judged before the next is looked at
+	statusCode     = 0x00 // *Status, the first message in each direction; the kit exchanges it
+	messagesCode   = 0x01 // a list of envelopes, undecoded: each is validated before the next is parsed
 	powCode        = 0x02 // *PoWRequirement
 	bloomCode      = 0x03 // *BloomFilter
-	p2pRequestCode = 0x7e // an envelope, undecoded: only mail servers look at it
-	p2pMessageCode = 0x7f // an envelope, undecoded: it counts only from a trusted peer
+	p2pRequestCode = 0x7e // an envelope, undecoded: only mail servers parse it
+	p2pMessageCode = 0x7f // an envelope, undecoded: it is ignored unless the peer is trusted
 
 	version      = 6
-	messageCodes = 128 // the codes that belong to Whisper
+	messageCodes = 128 // the number of codes that belong to Whisper
 )
 
-// Status is what each end says of itself first.
+// Status is the first message of each side.
 type Status struct {
 	Version uint64
 	MinPoW  PoWRequirement
@@ -31,8 +31,8 @@ type Status struct {
 	Light   bool
 }
 
-// DecodeRLP takes the version, and of the rest as much as is there and is understood: all
-// else is optional, and what comes behind is ignored.
+// DecodeRLP requires the version. The other fields are optional: decoding stops at the
+// first one that is missing or has another type, and further elements are ignored.
 func (s *Status) DecodeRLP(in *rlp.Stream) error {
 	if _, err := in.List(); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (s *Status) DecodeRLP(in *rlp.Stream) error {
 	return skipList(in)
 }
 
-// skipList ends the list that is being read, whatever is left of it.
+// skipList skips the rest of the current list and leaves it.
 func skipList(in *rlp.Stream) error {
 	for in.MoreDataInList() {
 		if _, err := in.Raw(); err != nil {
@@ -58,18 +58,18 @@ func skipList(in *rlp.Stream) error {
 	return in.ListEnd()
 }
 
-// PoWRequirement is the least PoW that the sender wants of envelopes, as the bits of an
-// IEEE 754 number.
+// PoWRequirement is the minimum PoW of envelopes that the sender accepts, as the bits of
+// an IEEE 754 number.
 type PoWRequirement uint64
 
-// powRequirement writes a PoW as it travels.
+// powRequirement returns a PoW in its wire format.
 func powRequirement(pow float64) PoWRequirement { return PoWRequirement(math.Float64bits(pow)) }
 
-// value is the number, which must be finite and not negative.
+// value returns the PoW. It fails unless the PoW is finite and not negative.
 func (r PoWRequirement) value() (float64, error) {
 	pow := math.Float64frombits(uint64(r))
 	if math.IsInf(pow, 0) || math.IsNaN(pow) || pow < 0 {
-		return 0, fmt.Errorf("PoW requirement of %v", pow)
+		return 0, fmt.Errorf("PoW requirement of %v, want a finite number that is not negative", pow)
 	}
 	return pow, nil
 }
@@ -77,24 +77,24 @@ func (r PoWRequirement) value() (float64, error) {
 // BloomFilter is the filter that envelopes for the sender must match.
 type BloomFilter []byte
 
-// messages are the codes of the protocol, for its Spec.
+// messages returns the messages of the protocol by code, for its Spec.
 func messages() []protocols.Message {
 	all := make([]protocols.Message, messageCodes)
 	for code := range all {
 		all[code] = protocols.Ignore()
 	}
 	all[statusCode] = protocols.Type[Status]()
-	// They go ahead of envelopes: the sooner they are known, the fewer come for nothing.
+	// Demands go before envelopes: the sooner the peer knows them, the fewer envelopes it sends in vain.
 	all[powCode] = protocols.Type[PoWRequirement](protocols.Urgent())
 	all[bloomCode] = protocols.Type[BloomFilter](protocols.Urgent())
 	for _, code := range []int{messagesCode, p2pRequestCode, p2pMessageCode} {
-		// What a node demands may be less, and may change: see checkSize.
+		// The node's own limit may be lower, and may change; checkSize enforces it.
 		all[code] = protocols.Raw(protocols.MaxSize(MaxMessageSize))
 	}
 	return all
 }
 
-// eachEnvelope calls f with the bytes of each envelope of a message, until one is wrong.
+// eachEnvelope calls f with the bytes of each envelope in a message, until f fails.
 func eachEnvelope(payload []byte, f func(raw []byte) error) error {
 	list, rest, err := rlp.SplitList(payload)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// TestP2PMessages: they count only from a trusted peer, reach only the filters that want
-// them, need neither work nor life, and go no further.
+// TestP2PMessages: P2P messages are accepted only from a trusted peer, reach only filters
+// with AllowP2P, need no PoW and may be expired, and are not forwarded.
 func TestP2PMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, easy)
@@ -27,7 +27,7 @@ func TestP2PMessages(t *testing.T) {
 		mail := sealed(t, "mail", 0, func(e *shh.Envelope) { e.Expiry -= 1_000_000 })
 		direct := &protocols.RawMessage{Code: p2pMessageCode, Payload: mail.Encode()}
 		send(t, p.B, direct)
-		send(t, p.B, &protocols.RawMessage{Code: p2pMessageCode, Payload: []byte("\xc3abc")}) // not even looked at
+		send(t, p.B, &protocols.RawMessage{Code: p2pMessageCode, Payload: []byte("\xc3abc")}) // invalid, but not parsed
 		synctest.Wait()
 		if got := texts(t, w, id); got != nil {
 			t.Errorf("got %q from a peer that is not trusted", got)
@@ -48,7 +48,7 @@ func TestP2PMessages(t *testing.T) {
 			t.Errorf("a filter without P2P got %q", got)
 		}
 		if info := other.A.PeerInfo().(shh.PeerInfo); info.Sent != 0 || w.Info().Messages != 0 {
-			t.Errorf("mail was passed on: %+v", info)
+			t.Errorf("a P2P message was forwarded: %+v", info)
 		}
 		send(t, p.B, &protocols.RawMessage{Code: p2pMessageCode, Payload: []byte("\xc3abc")})
 		if c := ended(t, p); c.Reason != protocols.DiscProtocolError || !errors.Is(c, shh.ErrEnvelope) {
@@ -57,7 +57,7 @@ func TestP2PMessages(t *testing.T) {
 	})
 }
 
-// postman is a mail server that notes what it is told.
+// postman is a mail server that records its calls.
 type postman struct {
 	archived  []common.Hash
 	requested []common.Hash
@@ -70,7 +70,7 @@ func (p *postman) Request(from protocols.Peer, e *shh.Envelope) {
 	p.requested, p.from = append(p.requested, e.Hash()), from.ID
 }
 
-// TestMailServer: a node asks a mail server for the past, and trusts it from then on.
+// TestMailServer: a node asks a mail server for old envelopes, and trusts it from then on.
 func TestMailServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mail := new(postman)
@@ -126,10 +126,10 @@ func TestNoSuchPeer(t *testing.T) {
 	}
 	for _, bad := range []string{"", "enode://12@1.2.3.4:5", "00", string(make([]byte, 64))} {
 		if err := w.RequestHistoricMessages(bad, e); err == nil {
-			t.Errorf("%q is a peer", bad)
+			t.Errorf("%q was accepted as a peer", bad)
 		}
 		if err := w.SendP2P(bad, e); err == nil {
-			t.Errorf("%q is a peer", bad)
+			t.Errorf("%q was accepted as a peer", bad)
 		}
 	}
 	e.Data = make([]byte, 1<<20)

@@ -7,24 +7,24 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// parcel is an envelope with what is computed of it only once. It does not change while
-// it is in a pool, but for the pool's own fields.
+// parcel is an envelope with values that are computed from it once. While it is in a pool,
+// only the pool's own fields change.
 type parcel struct {
 	*Envelope
 	raw   []byte // its RLP; Data is a part of it
 	hash  common.Hash
 	proof proof
 	pow   float64
-	worth float64 // what decides whether it stays in a full pool: the work per byte of room
+	worth float64 // work per byte of its cost; a full pool evicts the parcels with the least worth
 	asked Bloom
-	own   bool // posted here
+	own   bool // posted on this node
 
-	slot     int // its number in the pool, which no other one has meanwhile
-	byExpiry int // where it stands in the pool's heaps
+	slot     int // its number in the pool, unique among the parcels there
+	byExpiry int // its indices in the pool's heaps
 	byWorth  int
 }
 
-// parcelOf takes an envelope's bytes, of which it keeps a copy, and their hash.
+// parcelOf makes a parcel of an envelope's bytes, which it copies, and their hash.
 func parcelOf(raw []byte, hash common.Hash) (*parcel, error) {
 	raw = bytes.Clone(raw)
 	e, err := ParseEnvelope(raw)
@@ -36,7 +36,7 @@ func parcelOf(raw []byte, hash common.Hash) (*parcel, error) {
 	return p, nil
 }
 
-// ownParcel is for an envelope that was made here.
+// ownParcel makes the parcel of an envelope that was made on this node.
 func ownParcel(e *Envelope) (*parcel, error) {
 	raw := e.Encode()
 	p, err := parcelOf(raw, crypto.Keccak256Hash(raw))
@@ -46,9 +46,9 @@ func ownParcel(e *Envelope) (*parcel, error) {
 	return p, err
 }
 
-// parcelOverhead is what a parcel takes beside its bytes, roughly: itself and its places
-// in the pool's indices.
+// parcelOverhead is the approximate memory of a parcel besides the envelope's bytes: the
+// struct and its entries in the pool's indices. In bytes.
 const parcelOverhead = 400
 
-// cost is what the parcel counts for the pool's limit, in bytes.
+// cost returns the bytes that the parcel counts towards the pool's limit.
 func (p *parcel) cost() int { return len(p.raw) + parcelOverhead }

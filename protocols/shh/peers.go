@@ -13,8 +13,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// peer is what a node knows of the other end of one link. It outlives crashes of the
-// link's actor, and is guarded by Whisper.mu.
+// peer is a node's state about the other end of one link. It survives crashes of the
+// link's actor. Whisper.mu guards it.
 type peer struct {
 	announced announced
 	link      *protocols.Link // the shared handle; nil before the handshake is done
@@ -23,30 +23,30 @@ type peer struct {
 	bloom     Bloom
 	light     bool
 
-	known       slotSet    // envelopes that it has
-	behind      bool       // its outbox was full, and a Drained will come
-	unannounced bool       // it does not know what this node demands, likewise
-	limit       *allowance // a crash does not fill it again
+	known       slotSet    // envelopes that the peer has
+	lagging     bool       // its outbox was full; the rest follows on Drained
+	unannounced bool       // this node's demand could not be sent; it follows on Drained
+	limit       *allowance // a crash does not refill it
 	sent        uint64
 	taken       uint64
 	dropped     uint64
 }
 
-// announced is this node's demand as its status told it to a peer.
+// announced is the demand of this node that its status has announced to a peer.
 type announced struct {
 	minPoW float64
 	bloom  Bloom
 }
 
-// PeerInfo is what lists of peers show.
+// PeerInfo is the information on a peer for lists of peers.
 type PeerInfo struct {
 	MinPoW   float64 `json:"minPoW"`
-	Full     bool    `json:"fullNode"` // its bloom filter lets everything through
+	Full     bool    `json:"fullNode"` // its bloom filter matches every topic
 	Light    bool    `json:"light"`
 	Trusted  bool    `json:"trusted"`
 	Sent     uint64  `json:"envelopesSent"`
 	Received uint64  `json:"envelopesReceived"`
-	Dropped  uint64  `json:"envelopesDropped"` // beyond its rate
+	Dropped  uint64  `json:"envelopesDropped"` // because they exceeded its rate
 }
 
 func (w *Whisper) peerInfo(l *protocols.Link) any {
@@ -73,7 +73,8 @@ func (w *Whisper) isTrusted(p *peer) bool {
 	return w.trusts(p)
 }
 
-// peerID gives the ID that protocols.Peer has of a node.
+// peerID returns the ID of a node as in protocols.Peer. s is an enode URL or a public key
+// in hex.
 func peerID(s string) (string, error) {
 	var key *ecdsa.PublicKey
 	if n, err := enode.Parse(enode.ValidSchemes, s); err == nil {
@@ -88,7 +89,7 @@ func peerID(s string) (string, error) {
 	return hex.EncodeToString(crypto.FromECDSAPub(key)[1:]), nil
 }
 
-// ourStatus is what this node says of itself on a link first.
+// ourStatus returns this node's status for a link.
 func (w *Whisper) ourStatus(l *protocols.Link) Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -97,7 +98,7 @@ func (w *Whisper) ourStatus(l *protocols.Link) Status {
 	return Status{Version: version, MinPoW: powRequirement(p.announced.minPoW), Bloom: p.announced.bloom[:], Light: w.light}
 }
 
-// checkStatus says why there is no talking to a remote.
+// checkStatus returns an error if this node can't link with the remote.
 func (w *Whisper) checkStatus(_ *protocols.Link, s *Status) error {
 	if s.Version != version {
 		return fmt.Errorf("%w: whisper version %d, want %d", protocols.DiscIncompatibleVersion, s.Version, version)
@@ -111,28 +112,28 @@ func (w *Whisper) checkStatus(_ *protocols.Link, s *Status) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s.Light && w.light {
-		return fmt.Errorf("%w: two light nodes have nothing to tell each other", protocols.DiscUselessPeer)
+		return fmt.Errorf("%w: both nodes are light nodes, which don't forward envelopes", protocols.DiscUselessPeer)
 	}
 	return nil
 }
 
-// enter brings in a peer whose status is good, and sends it what it wants of the pool.
+// enter adds a peer whose status is valid, and sends it the pool's envelopes that it wants.
 func (w *Whisper) enter(l *protocols.Link) *peer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := protocols.State[peer](l)
 	if p.link != nil {
-		return p // the actor is another one, the link is not
+		return p // a restarted actor of the same link
 	}
 	s := protocols.StatusOf[Status](l)
 	p.link, p.id, p.light, p.limit = l.Shared(), l.Peer().ID, s.Light, newAllowance(w.rate, time.Now())
-	p.minPoW, _ = s.MinPoW.value() // checkStatus found both to be good
+	p.minPoW, _ = s.MinPoW.value() // checkStatus has validated both
 	p.bloom, _ = bloomOf(s.Bloom)
 	w.peers[p] = struct{}{}
 	close(w.arrived)
 	w.arrived = make(chan struct{})
 	if p.announced != (announced{w.demand.minPoW, w.demand.bloom}) {
-		w.tell(p) // it changed while the handshake was under way
+		w.announceTo(p) // the demand changed during the handshake
 	}
 	w.catchUp(p)
 	return p
@@ -147,36 +148,36 @@ func (w *Whisper) leave(p *peer) {
 	delete(w.peers, p)
 }
 
-// tellPeers sends a new demand to all peers.
-func (w *Whisper) tellPeers(msg any) {
+// announce sends a new demand to all peers.
+func (w *Whisper) announce(msg any) {
 	for p := range w.peers {
 		if !p.unannounced {
-			w.try(p, p.link.Send(msg))
+			w.noteFull(p, p.link.Send(msg))
 		}
 	}
 }
 
-// try notes that a peer does not know what this node demands, because its outbox is full.
-func (w *Whisper) try(p *peer, err error) {
+// noteFull records that a demand was not sent because the peer's outbox is full.
+func (w *Whisper) noteFull(p *peer, err error) {
 	if errors.Is(err, protocols.ErrOutboxFull) {
 		p.unannounced = true
 	}
 }
 
-// tell sends a peer all that this node demands.
-func (w *Whisper) tell(p *peer) {
+// announceTo sends this node's whole demand to a peer.
+func (w *Whisper) announceTo(p *peer) {
 	p.unannounced = false
-	w.try(p, p.link.Send(powRequirement(w.demand.minPoW)))
-	w.try(p, p.link.Send(BloomFilter(w.demand.bloom[:])))
+	w.noteFull(p, p.link.Send(powRequirement(w.demand.minPoW)))
+	w.noteFull(p, p.link.Send(BloomFilter(w.demand.bloom[:])))
 }
 
-// drained goes on where a full outbox ended it.
+// drained continues the sending that a full outbox has stopped.
 func (w *Whisper) drained(p *peer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p.behind = false
+	p.lagging = false
 	if p.unannounced {
-		w.tell(p)
+		w.announceTo(p)
 	}
 	w.catchUp(p)
 }

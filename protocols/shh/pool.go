@@ -6,29 +6,29 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 )
 
-// Limits of a node's pool unless its Config says otherwise.
+// Default limits of a node's pool.
 const (
 	DefaultPoolBytes     = 64 << 20
 	DefaultPoolEnvelopes = 16384
 )
 
-// pool holds the envelopes that are on their way, each once, until they expire. It is
-// bounded: when it is full, the envelopes with the least work per byte of room make room;
-// one with less than all others does not come in. So whoever wants to flush it must outwork
-// what is in it. (By PoW, which is work per byte and second, those would win that are to
-// live for a second only.) A plain rule: whoever owns it guards it.
+// pool holds the envelopes that the node forwards, each once, until they expire. It is
+// bounded: a full pool evicts the envelopes with the least work per byte, and rejects an
+// envelope with less work per byte than all others. So a sender that wants to flush the
+// pool must do more work than is in it. (PoW is work per byte and second; ranking by PoW
+// would favour envelopes with a TTL of one second.) pool has no lock; its owner guards it.
 type pool struct {
 	maxBytes, maxCount int
-	// freed is called when a slot has lost its parcel.
+	// freed is called when the parcel of a slot was removed.
 	freed func(slot int)
 
 	held    map[common.Hash]*parcel
 	bytes   int
-	expiry  parcelHeap // the first to expire first
-	worth   parcelHeap // the least worth first
-	slots   []int      // free ones below next
+	expiry  parcelHeap // ordered by expiry, the earliest first
+	worth   parcelHeap // ordered by worth, the least first
+	slots   []int      // free slots below next
 	next    int
-	evicted graveyard
+	evicted evictedSet
 }
 
 func newPool(maxBytes, maxCount int, freed func(int)) *pool {
@@ -43,21 +43,21 @@ func newPool(maxBytes, maxCount int, freed func(int)) *pool {
 			less:  func(a, b *parcel) bool { return a.worth < b.worth },
 			index: func(p *parcel) *int { return &p.byWorth },
 		},
-		evicted: graveyard{max: maxCount, at: map[common.Hash]struct{}{}},
+		evicted: evictedSet{max: maxCount, at: map[common.Hash]struct{}{}},
 	}
 }
 
-// admission is what becomes of a parcel.
+// admission is the result of pool.add.
 type admission uint8
 
 const (
 	admitted admission = iota
-	known              // it is there, or was and had to make room
-	refused            // it has too little work in it for a full pool
+	known              // the pool has the parcel, or has evicted it
+	refused            // the pool is full, and the parcel has too little work
 )
 
-// find gives a parcel, and says whether the pool holds it or did so before it had to
-// make room.
+// find returns the parcel with the hash, or nil. The bool is true if the pool has it or has
+// evicted it.
 func (p *pool) find(hash common.Hash) (*parcel, bool) {
 	if held, ok := p.held[hash]; ok {
 		return held, true
@@ -66,7 +66,7 @@ func (p *pool) find(hash common.Hash) (*parcel, bool) {
 	return nil, was
 }
 
-// add takes a parcel in, unless it is known or the pool is full of better ones.
+// add adds a parcel, unless it is known or the pool is full of parcels with more work.
 func (p *pool) add(in *parcel) admission {
 	if _, ok := p.find(in.hash); ok {
 		return known
@@ -82,8 +82,8 @@ func (p *pool) add(in *parcel) admission {
 	return admitted
 }
 
-// makeRoom evicts parcels that are worth less than the one that wants to come in, or none if
-// that does not help.
+// makeRoom evicts parcels with less worth than in. If that doesn't free enough room, it
+// evicts none and returns false.
 func (p *pool) makeRoom(in *parcel) bool {
 	var victims []*parcel
 	bytes, count := p.bytes+in.cost(), len(p.held)+1
@@ -101,12 +101,13 @@ func (p *pool) makeRoom(in *parcel) bool {
 	for _, v := range victims {
 		heap.Remove(&p.expiry, v.byExpiry)
 		p.drop(v)
-		p.evicted.bury(v.hash)
+		p.evicted.add(v.hash)
 	}
 	return true
 }
 
-// expire drops what has expired before now, in seconds of Unix time, and says how much.
+// expire drops the parcels that expired before now, in seconds of Unix time. It returns
+// their number.
 func (p *pool) expire(now uint32) (dropped int) {
 	for p.expiry.Len() > 0 && p.expiry.parcels[0].Expiry < now {
 		p.dropFirst()
@@ -115,21 +116,21 @@ func (p *pool) expire(now uint32) (dropped int) {
 	return dropped
 }
 
-// empty drops everything.
+// empty drops all parcels.
 func (p *pool) empty() {
 	for p.expiry.Len() > 0 {
 		p.dropFirst()
 	}
 }
 
-// dropFirst drops the first parcel to expire.
+// dropFirst drops the parcel that expires first.
 func (p *pool) dropFirst() {
 	v := heap.Pop(&p.expiry).(*parcel)
 	heap.Remove(&p.worth, v.byWorth)
 	p.drop(v)
 }
 
-// drop forgets a parcel that is in no heap any more.
+// drop removes a parcel that was already removed from both heaps.
 func (p *pool) drop(v *parcel) {
 	delete(p.held, v.hash)
 	p.bytes -= v.cost()
@@ -147,7 +148,7 @@ func (p *pool) takeSlot() int {
 	return p.next - 1
 }
 
-// parcelHeap is a heap whose parcels know where they stand.
+// parcelHeap is a heap that stores each parcel's index in the parcel.
 type parcelHeap struct {
 	parcels []*parcel
 	less    func(a, b *parcel) bool
@@ -176,21 +177,21 @@ func (h *parcelHeap) Pop() any {
 	return p
 }
 
-// graveyard remembers the last envelopes that had to make room, so that none comes twice.
-type graveyard struct {
+// evictedSet records the last max evicted envelopes, so none of them is accepted twice.
+type evictedSet struct {
 	max   int
 	order []common.Hash
-	first int // the oldest, once order is full
+	first int // index of the oldest hash, once order is full
 	at    map[common.Hash]struct{}
 }
 
-func (g *graveyard) bury(hash common.Hash) {
-	g.at[hash] = struct{}{}
-	if len(g.order) < g.max {
-		g.order = append(g.order, hash)
+func (s *evictedSet) add(hash common.Hash) {
+	s.at[hash] = struct{}{}
+	if len(s.order) < s.max {
+		s.order = append(s.order, hash)
 		return
 	}
-	delete(g.at, g.order[g.first])
-	g.order[g.first] = hash
-	g.first = (g.first + 1) % g.max
+	delete(s.at, s.order[s.first])
+	s.order[s.first] = hash
+	s.first = (s.first + 1) % s.max
 }

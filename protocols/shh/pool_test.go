@@ -7,7 +7,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 )
 
-// testParcel is one with a number for its hash.
+// testParcel makes a parcel whose hash encodes the number n.
 func testParcel(n int, worth float64, expiry uint32, size int) *parcel {
 	return &parcel{
 		Envelope: &Envelope{Expiry: expiry}, worth: worth,
@@ -15,7 +15,8 @@ func testParcel(n int, worth float64, expiry uint32, size int) *parcel {
 	}
 }
 
-// TestPoolEviction: a full pool keeps what has the most work in it, whatever comes when.
+// TestPoolEviction: a full pool keeps the parcels with the most work, in whatever order they
+// come.
 func TestPoolEviction(t *testing.T) {
 	type in struct {
 		worth float64
@@ -26,7 +27,7 @@ func TestPoolEviction(t *testing.T) {
 		maxBytes, maxCount int
 		in                 []in
 		want               []admission
-		left               []int // which are in the pool in the end
+		left               []int // the parcels that are in the pool at the end
 	}{
 		"room for all":            {room, 9, []in{{1, 100}, {1, 100}, {1, 100}}, []admission{admitted, admitted, admitted}, []int{0, 1, 2}},
 		"least goes":              {room, 3, []in{{2, 100}, {1, 100}, {3, 100}, {4, 100}}, []admission{admitted, admitted, admitted, admitted}, []int{0, 2, 3}},
@@ -44,20 +45,20 @@ func TestPoolEviction(t *testing.T) {
 				x := testParcel(i, in.worth, 100, in.size)
 				parcels = append(parcels, x)
 				if got := p.add(x); got != c.want[i] {
-					t.Errorf("parcel %d: %d, want %d", i, got, c.want[i])
+					t.Errorf("adding parcel %d: %d, want %d", i, got, c.want[i])
 				}
 			}
 			if len(p.held) != len(c.left) {
-				t.Errorf("%d are left, want %d", len(p.held), len(c.left))
+				t.Errorf("%d parcels are in the pool, want %d", len(p.held), len(c.left))
 			}
 			for _, i := range c.left {
 				if held, _ := p.find(parcels[i].hash); held != parcels[i] {
-					t.Errorf("parcel %d is not there", i)
+					t.Errorf("parcel %d is not in the pool", i)
 				}
 			}
 			for i, x := range parcels {
 				if c.want[i] == admitted && p.add(x) != known {
-					t.Errorf("parcel %d comes in twice", i)
+					t.Errorf("parcel %d was added twice", i)
 				}
 			}
 		})
@@ -73,13 +74,13 @@ func TestPoolExpiry(t *testing.T) {
 		}
 	}
 	if got := p.expire(100); got != 0 {
-		t.Errorf("%d expired, but an envelope lives through its last second", got)
+		t.Errorf("%d expired too early: an envelope is valid through its last second", got)
 	}
 	if got := p.expire(103); got != 6 || len(p.held) != 4 || p.bytes != 4*(parcelOverhead+10) {
-		t.Errorf("%d expired, %d of %d bytes are left", got, len(p.held), p.bytes)
+		t.Errorf("%d expired, %d of %d bytes remain", got, len(p.held), p.bytes)
 	}
 	if _, had := p.find(testParcel(0, 0, 0, 0).hash); had {
-		t.Error("an expired envelope is remembered")
+		t.Error("find still knows an expired envelope")
 	}
 	p.expire(1000)
 	if p.bytes != 0 || p.expiry.Len() != 0 || p.worth.Len() != 0 || len(p.slots) != p.next {
@@ -87,7 +88,7 @@ func TestPoolExpiry(t *testing.T) {
 	}
 }
 
-// TestPoolAtRandom: limits, slots and indices agree after any story.
+// TestPoolAtRandom: limits, slots and indices are consistent after random operations.
 func TestPoolAtRandom(t *testing.T) {
 	const maxBytes, maxCount = 20_000, 20
 	r := rand.New(rand.NewPCG(1, 2))
@@ -107,31 +108,31 @@ func TestPoolAtRandom(t *testing.T) {
 		for _, held := range p.held {
 			bytes += held.cost()
 			if held.Expiry < now || p.expiry.parcels[held.byExpiry] != held || p.worth.parcels[held.byWorth] != held {
-				t.Fatal("an expired or misplaced parcel")
+				t.Fatal("a parcel is expired or at a wrong place in a heap")
 			}
 		}
 		if bytes != p.bytes || bytes > maxBytes || len(p.held) > maxCount || len(taken) != len(p.held) ||
 			p.next > maxCount+1 || len(p.evicted.at) > maxCount {
-			t.Fatalf("%d bytes, said to be %d, in %d parcels with %d slots of %d; %d buried",
+			t.Fatalf("%d bytes, recorded as %d, in %d parcels with %d slots of %d; %d evicted",
 				bytes, p.bytes, len(p.held), len(taken), p.next, len(p.evicted.at))
 		}
 	}
 }
 
 func TestSlotSet(t *testing.T) {
-	var m slotSet
+	var s slotSet
 	for _, slot := range []int{0, 63, 64, 1000} {
-		if m.has(slot) {
-			t.Errorf("%d is set", slot)
+		if s.has(slot) {
+			t.Errorf("slot %d is set", slot)
 		}
-		m.clear(slot)
-		m.set(slot)
-		if !m.has(slot) || m.has(slot+1) {
-			t.Errorf("%d is not set, or its neighbour is", slot)
+		s.clear(slot)
+		s.set(slot)
+		if !s.has(slot) || s.has(slot+1) {
+			t.Errorf("slot %d is not set, or the next one is", slot)
 		}
 	}
-	m.clear(64)
-	if m.has(64) || !m.has(63) || !m.has(1000) {
-		t.Error("clear")
+	s.clear(64)
+	if s.has(64) || !s.has(63) || !s.has(1000) {
+		t.Error("clear(64) did not clear slot 64 alone")
 	}
 }

@@ -13,16 +13,17 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// ErrNoTopics: a message with a symmetric key needs a topic, by which readers find it.
+// ErrNoTopics is the error of a message with a symmetric key and no topic: readers find
+// such messages by their topic.
 var ErrNoTopics = errors.New("missing topic")
 
-// Post encrypts a message, works for its PoW, and sends it on its way: to all peers that
-// want it and to this node's own filters, or to the TargetPeer alone. It gives the hash of
-// the envelope. It computes until it is done, for PowTime at most, or until ctx ends: an
-// actor uses [Whisper.PostLater]. Errors: [ErrSymAsym], [ErrNoTopics],
-// [ErrInvalidPublicKey], [ErrNoKey], [ErrTooLowPoW] for a target below the node's own
-// minimum, [ErrPoWNotReached], [ErrOversized], [ErrPoolFull], [ErrClosed]; and for a TargetPeer those
-// of [Whisper.SendP2P].
+// Post encrypts a message, computes its PoW, and sends it to all peers that want it and to
+// this node's own filters, or to the TargetPeer alone. It returns the hash of the envelope.
+// Post blocks while it computes, for PowTime at most or until ctx ends; an actor must use
+// [Whisper.PostLater] instead. Errors: [ErrSymAsym], [ErrNoTopics], [ErrInvalidPublicKey],
+// [ErrNoKey], [ErrTooLowPoW] for a target below the node's own minimum, [ErrPoWNotReached],
+// [ErrOversized], [ErrPoolFull], [ErrClosed]; for a TargetPeer also those of
+// [Whisper.SendP2P].
 func (w *Whisper) Post(ctx context.Context, m NewMessage) (common.Hash, error) {
 	l, err := w.letter(m)
 	if err != nil {
@@ -41,7 +42,7 @@ func (w *Whisper) Post(ctx context.Context, m NewMessage) (common.Hash, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(cmp.Or(m.PowTime, DefaultPowTime))*time.Second)
 	defer cancel()
-	defer context.AfterFunc(w.life, cancel)()
+	defer context.AfterFunc(w.ctx, cancel)()
 	if err := e.Seal(ctx, pow); err != nil {
 		return common.Hash{}, err
 	}
@@ -51,16 +52,14 @@ func (w *Whisper) Post(ctx context.Context, m NewMessage) (common.Hash, error) {
 	return e.Hash(), w.Send(e)
 }
 
-// Posted tells an actor what became of a message that it had posted, see
-// [Whisper.PostLater].
+// Posted is the result of [Whisper.PostLater] for the actor that called it.
 type Posted struct {
 	Message NewMessage
 	Hash    common.Hash // of the envelope
 	Err     error
 }
 
-// PostLater is Post in a goroutine of its own, for an actor, which gets a *[Posted] when
-// it is done.
+// PostLater calls Post in a new goroutine, and then sends a *[Posted] to the actor to.
 func (w *Whisper) PostLater(ctx context.Context, root *actor.RootContext, to *actor.PID, m NewMessage) {
 	go func() {
 		hash, err := w.postSafely(ctx, m)
@@ -68,7 +67,8 @@ func (w *Whisper) PostLater(ctx context.Context, root *actor.RootContext, to *ac
 	}()
 }
 
-// postSafely is Post whose panic is an error: nobody else would catch it.
+// postSafely calls Post and turns a panic into an error, because a panic in this goroutine
+// would end the process.
 func (w *Whisper) postSafely(ctx context.Context, m NewMessage) (hash common.Hash, err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -78,8 +78,8 @@ func (w *Whisper) postSafely(ctx context.Context, m NewMessage) (hash common.Has
 	return w.Post(ctx, m)
 }
 
-// Send sends an envelope on its way that is complete. It must be one that this node lets
-// in, whatever its topic.
+// Send sends a complete envelope. This node must accept the envelope by its own rules; the
+// topic doesn't matter.
 func (w *Whisper) Send(e *Envelope) error {
 	if err := w.checkFits(e); err != nil {
 		return err
@@ -95,8 +95,8 @@ func (w *Whisper) Send(e *Envelope) error {
 	return err
 }
 
-// checkFits refuses an envelope that makes a message larger than peers take, if they have
-// this node's limit.
+// checkFits rejects an envelope that doesn't fit a message of the maximum size. It assumes
+// that peers have the same limit as this node.
 func (w *Whisper) checkFits(e *Envelope) error {
 	const listHeader = 4
 	w.mu.Lock()
@@ -107,7 +107,7 @@ func (w *Whisper) checkFits(e *Envelope) error {
 	return nil
 }
 
-// letter looks up the keys of a message.
+// letter looks up the keys of a message and returns its Letter.
 func (w *Whisper) letter(m NewMessage) (*Letter, error) {
 	if (m.SymKeyID == "") == (len(m.PublicKey) == 0) {
 		return nil, ErrSymAsym
@@ -132,7 +132,7 @@ func (w *Whisper) letter(m NewMessage) (*Letter, error) {
 	return l, nil
 }
 
-// target is the PoW to work for.
+// target returns the PoW that the message must reach.
 func (w *Whisper) target(m NewMessage) (float64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Rate is how much one peer may send: so much within a second, and so much at once.
+// Rate limits what one peer may send: an average rate and a burst.
 type Rate struct {
-	Envelopes, Bytes           float64 // a second
-	EnvelopesBurst, BytesBurst float64
+	Envelopes, Bytes           float64 // per second
+	EnvelopesBurst, BytesBurst float64 // at once
 }
 
-// DefaultRate lets a peer send its whole pool when the link comes up, and after that a
-// few thousand times what the network ever carried.
+// DefaultRate lets a peer send its whole pool when the link comes up, and afterwards a few
+// thousand times as much as the network ever carried.
 var DefaultRate = Rate{
 	Envelopes: 500, EnvelopesBurst: 2 * DefaultPoolEnvelopes,
 	Bytes: 2 << 20, BytesBurst: 2 * DefaultPoolBytes,
@@ -23,30 +23,30 @@ func (r Rate) withDefaults() Rate {
 	r.Bytes = cmp.Or(r.Bytes, DefaultRate.Bytes)
 	r.EnvelopesBurst = cmp.Or(r.EnvelopesBurst, DefaultRate.EnvelopesBurst)
 	r.BytesBurst = cmp.Or(r.BytesBurst, DefaultRate.BytesBurst)
-	// What costs the most must come through some time.
+	// The burst must be at least as large as the most expensive message, or it could never pass.
 	r.BytesBurst = max(r.BytesBurst, MaxMessageSize)
 	r.EnvelopesBurst = max(r.EnvelopesBurst, controlCost)
 	return r
 }
 
-// controlCost is how many envelopes a message counts for that makes this node look
-// through its whole pool.
+// controlCost is the cost, in envelopes, of a message that makes this node search its
+// whole pool.
 const controlCost = 50
 
-// allowance is what a peer may still send. A plain rule: its owner guards it.
+// allowance is the amount that a peer may still send. It has no lock; its owner guards it.
 type allowance struct {
 	rate             Rate
 	envelopes, bytes float64
 	filled           time.Time
-	dropped          float64 // envelopes beyond it, in a row
+	dropped          float64 // envelopes dropped since the allowance was last half full
 }
 
 func newAllowance(rate Rate, now time.Time) *allowance {
 	return &allowance{rate: rate, envelopes: rate.EnvelopesBurst, bytes: rate.BytesBurst, filled: now}
 }
 
-// take says whether so much may come. What may not is dropped; a peer that goes on and on
-// is a flooder, when it has sent a burst more than it may.
+// take reports whether the amount is allowed, and if so subtracts it. The caller drops
+// what is not allowed. flooder is true when the dropped envelopes exceed a whole burst.
 func (a *allowance) take(envelopes, bytes float64, now time.Time) (ok, flooder bool) {
 	if passed := now.Sub(a.filled).Seconds(); passed > 0 {
 		a.envelopes = min(a.rate.EnvelopesBurst, a.envelopes+passed*a.rate.Envelopes)
@@ -68,17 +68,17 @@ func (a *allowance) take(envelopes, bytes float64, now time.Time) (ok, flooder b
 // slotSet is a set of the pool's slots.
 type slotSet []uint64
 
-func (m *slotSet) set(slot int) {
-	for slot/64 >= len(*m) {
-		*m = append(*m, 0)
+func (s *slotSet) set(slot int) {
+	for slot/64 >= len(*s) {
+		*s = append(*s, 0)
 	}
-	(*m)[slot/64] |= 1 << (slot % 64)
+	(*s)[slot/64] |= 1 << (slot % 64)
 }
 
-func (m slotSet) has(slot int) bool { return slot/64 < len(m) && m[slot/64]&(1<<(slot%64)) != 0 }
+func (s slotSet) has(slot int) bool { return slot/64 < len(s) && s[slot/64]&(1<<(slot%64)) != 0 }
 
-func (m slotSet) clear(slot int) {
-	if slot/64 < len(m) {
-		m[slot/64] &^= 1 << (slot % 64)
+func (s slotSet) clear(slot int) {
+	if slot/64 < len(s) {
+		s[slot/64] &^= 1 << (slot % 64)
 	}
 }

@@ -13,23 +13,23 @@ import (
 )
 
 const (
-	// filterTimeout is how long a filter that was made by JSON-RPC lives after it was asked
-	// last: who made it may be gone.
+	// filterTimeout is the time after the last poll at which a filter made by JSON-RPC is
+	// removed, because its client may have gone.
 	filterTimeout = 5 * time.Minute
-	// maxFilters is how many of them there are at a time.
+	// maxFilters is the maximum number of such filters.
 	maxFilters = 64
 )
 
-// ErrTooManyFilters: so many filters were made by JSON-RPC, and are in use.
+// ErrTooManyFilters is the error if the maximum number of JSON-RPC filters is in use.
 var ErrTooManyFilters = errors.New("too many filters")
 
-// api is namespace shh of JSON-RPC, the old shh_* calls: those methods of [Whisper] that
-// have the old form are its own, others are put into it here.
+// api is the namespace shh of JSON-RPC: the old shh_* calls. Its methods adapt those of
+// [Whisper] to the old signatures.
 type api struct {
 	w *Whisper
 
 	mu     sync.Mutex
-	polled map[string]time.Time // when each filter was asked last
+	polled map[string]time.Time // time of each filter's last poll
 }
 
 func newAPI(w *Whisper) *api { return &api{w: w, polled: map[string]time.Time{}} }
@@ -113,8 +113,8 @@ func (a *api) DeleteSymKey(id string) bool { return a.w.DeleteSymKey(id) }
 // Post is shh_post.
 func (a *api) Post(ctx context.Context, m NewMessage) (common.Hash, error) { return a.w.Post(ctx, m) }
 
-// NewMessageFilter is shh_newMessageFilter. The filter ends when nobody has asked it for
-// five minutes.
+// NewMessageFilter is shh_newMessageFilter. The filter is removed when no client has polled
+// it for five minutes.
 func (a *api) NewMessageFilter(c Criteria) (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -122,7 +122,7 @@ func (a *api) NewMessageFilter(c Criteria) (string, error) {
 	for id, last := range a.polled {
 		if now.Sub(last) >= filterTimeout {
 			delete(a.polled, id)
-			_ = a.w.DeleteMessageFilter(id) // gone if Whisper was closed
+			_ = a.w.DeleteMessageFilter(id) // fails if Whisper was closed
 		}
 	}
 	if len(a.polled) >= maxFilters {
@@ -144,7 +144,7 @@ func (a *api) GetFilterMessages(id string) ([]*Message, error) {
 	a.mu.Unlock()
 	messages, err := a.w.GetFilterMessages(id)
 	if messages == nil && err == nil {
-		messages = []*Message{} // null is not what callers expect
+		messages = []*Message{} // callers expect an empty list, not null
 	}
 	return messages, err
 }
@@ -170,14 +170,15 @@ func (a *api) Messages(ctx context.Context, c Criteria) (*rpc.Subscription, erro
 		return nil, err
 	}
 	sub := notifier.CreateSubscription()
-	go a.tell(notifier, sub, messages, cancel)
+	go a.notify(notifier, sub, messages, cancel)
 	return sub, nil
 }
 
-// tell goes on until the client or Whisper has enough. A client that does not read loses
-// messages, and then its connection. A panic, which nobody else would catch, ends the
-// subscription, and counts as a message missed.
-func (a *api) tell(to *rpc.Notifier, sub *rpc.Subscription, messages <-chan *Message, end func()) {
+// notify sends messages until the client unsubscribes, its connection ends, or Whisper is
+// closed. A client that does not read loses messages, and then its connection. A panic in
+// this goroutine would end the process, so notify recovers from it, ends the subscription
+// and counts one missed message.
+func (a *api) notify(to *rpc.Notifier, sub *rpc.Subscription, messages <-chan *Message, end func()) {
 	defer func() {
 		if recover() != nil {
 			a.w.filters.missed.Add(1)
@@ -196,5 +197,5 @@ func (a *api) tell(to *rpc.Notifier, sub *rpc.Subscription, messages <-chan *Mes
 	}
 }
 
-// done is how the old calls say that all is well.
+// done returns the result of the old calls, which is true on success.
 func done(err error) (bool, error) { return err == nil, err }

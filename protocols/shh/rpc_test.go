@@ -15,7 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// dial gives a client of a node's namespace shh.
+// dial returns a client of a node's namespace shh.
 func dial(t testing.TB, w *shh.Whisper) *rpc.Client {
 	t.Helper()
 	server := rpc.NewServer()
@@ -27,7 +27,7 @@ func dial(t testing.TB, w *shh.Whisper) *rpc.Client {
 	return c
 }
 
-// call gives the result of one call.
+// call makes one call and returns its result.
 func call[T any](t testing.TB, c *rpc.Client, method string, params ...any) (result T) {
 	t.Helper()
 	if err := c.CallContext(t.Context(), &result, method, params...); err != nil {
@@ -48,7 +48,7 @@ func TestRPCKeys(t *testing.T) {
 	}
 	for _, id := range []string{pair, call[string](t, c, "shh_newKeyPair")} {
 		if !call[bool](t, c, "shh_hasKeyPair", id) || !call[bool](t, c, "shh_deleteKeyPair", id) || call[bool](t, c, "shh_hasKeyPair", id) {
-			t.Errorf("key pair %s was not there, or not deleted", id)
+			t.Errorf("key pair %s did not exist, or was not deleted", id)
 		}
 	}
 	sym := call[string](t, c, "shh_addSymKey", symKey)
@@ -59,15 +59,15 @@ func TestRPCKeys(t *testing.T) {
 	fromPassword := call[string](t, c, "shh_generateSymKeyFromPassword", "secret")
 	for _, id := range []string{sym, made, fromPassword} {
 		if !call[bool](t, c, "shh_hasSymKey", id) || !call[bool](t, c, "shh_deleteSymKey", id) || call[bool](t, c, "shh_hasSymKey", id) {
-			t.Errorf("symmetric key %s was not there, or not deleted", id)
+			t.Errorf("symmetric key %s did not exist, or was not deleted", id)
 		}
 	}
 	if call[bool](t, c, "shh_deleteSymKey", sym) {
-		t.Error("deleted twice")
+		t.Error("a symmetric key was deleted twice")
 	}
 	var err rpc.Error
 	if got := c.Call(nil, "shh_getPublicKey", pair); !errors.As(got, &err) || !strings.Contains(got.Error(), "no such key") {
-		t.Errorf("a key that is gone: %v", got)
+		t.Errorf("error for a deleted key: %v", got)
 	}
 }
 
@@ -83,14 +83,14 @@ func TestRPCDemand(t *testing.T) {
 		"shh_markTrustedPeer": "enode://" + peerKey + "@127.0.0.1:30303",
 	} {
 		if !call[bool](t, c, method, param) {
-			t.Errorf("%s: false", method)
+			t.Errorf("%s returned false", method)
 		}
 	}
 	if got := call[shh.Info](t, c, "shh_info"); got.MaxMessageSize != 5000 || got.MinPow != 0.5 {
 		t.Errorf("info %+v", got)
 	}
 	if !call[bool](t, c, "shh_makeLightClient") || !call[bool](t, c, "shh_cancelLightClient") {
-		t.Error("light client: false")
+		t.Error("shh_makeLightClient or shh_cancelLightClient returned false")
 	}
 	for method, param := range map[string]any{
 		"shh_setMaxMessageSize": uint32(1<<32 - 1), "shh_setMinPoW": -1, "shh_setBloomFilter": "0x00",
@@ -102,7 +102,7 @@ func TestRPCDemand(t *testing.T) {
 	}
 }
 
-// peerKey is a public key.
+// peerKey is the public key of a node, in hex.
 const peerKey = "ca634cae0d49acb401d8a4c6b6fe8c55b70d115bf400769cc1400f3258cd3138" +
 	"7574077f301b421bc84df7266c44e9e6d569fc56be00812904767bf5ccd1fc7f"
 
@@ -123,21 +123,21 @@ func TestRPCMessages(t *testing.T) {
 		t.Errorf("pushed %+v", m)
 	}
 	if got := call[[]*shh.Message](t, c, "shh_getFilterMessages", filter); len(got) != 1 || string(got[0].Payload) != "hello" {
-		t.Errorf("filter gave %+v", got)
+		t.Errorf("filter returned %+v", got)
 	}
 	if got := call[[]*shh.Message](t, c, "shh_getFilterMessages", filter); got == nil || len(got) != 0 {
-		t.Errorf("a filter that has nothing gave %#v", got)
+		t.Errorf("an empty filter returned %#v", got)
 	}
 	sub.Unsubscribe()
 	if !call[bool](t, c, "shh_deleteMessageFilter", filter) {
 		t.Error("filter not deleted")
 	}
 	if err := c.Call(nil, "shh_getFilterMessages", filter); err == nil {
-		t.Error("a deleted filter gave messages")
+		t.Error("a deleted filter returned messages")
 	}
 }
 
-// Filters of clients that have gone make room for others.
+// Filters of clients that have gone are removed, so others can be made.
 func TestRPCFiltersEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := shh.New(easy)
@@ -159,12 +159,12 @@ func TestRPCFiltersEnd(t *testing.T) {
 		call[string](t, c, "shh_newMessageFilter", criteria)
 		call[[]*shh.Message](t, c, "shh_getFilterMessages", asked)
 		if err := c.Call(nil, "shh_getFilterMessages", last); err == nil {
-			t.Error("a filter that nobody asked for six minutes is there")
+			t.Error("a filter exists that was not polled for six minutes")
 		}
 	})
 }
 
-// Close ends work that would go on for long.
+// Close ends a Post that would compute for a long time.
 func TestCloseEndsPost(t *testing.T) {
 	w := shh.New(easy)
 	key := symKeyID(t, w)

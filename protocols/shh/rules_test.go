@@ -13,13 +13,13 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// TestUnacceptable: what ends the link, what is dropped, and what comes in.
+// TestUnacceptable: which envelopes end the link, which are dropped, and which are accepted.
 func TestUnacceptable(t *testing.T) {
 	now := func(e *shh.Envelope, seconds int) { e.Expiry = uint32(int64(e.Expiry) + int64(seconds)) }
 	for name, c := range map[string]struct {
 		pow    float64
 		change func(*shh.Envelope)
-		ends   error // nil: it does not
+		ends   error // nil: the link doesn't end
 		comes  bool
 	}{
 		"good":              {0.5, nil, nil, true},
@@ -55,14 +55,15 @@ func TestUnacceptable(t *testing.T) {
 	}
 }
 
-// TestUnreadable: bytes that are not what their code says are a breach of protocol.
+// TestUnreadable: bytes that don't match their message code end the link with a breach of
+// protocol.
 func TestUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nan, short := shh.PoWRequirement(math.Float64bits(math.NaN())), shh.BloomFilter(make([]byte, 63))
 		good := encode(t, sealed(t, "text", 0.01, nil))
 		for name, msg := range map[string]any{
 			"no list":        &protocols.RawMessage{Code: messagesCode, Payload: []byte{0x80}},
-			"bytes behind":   &protocols.RawMessage{Code: messagesCode, Payload: []byte{0xc0, 0xc0}},
+			"bytes after it": &protocols.RawMessage{Code: messagesCode, Payload: []byte{0xc0, 0xc0}},
 			"half a list":    &protocols.RawMessage{Code: messagesCode, Payload: []byte{0xc2, 0xc1}},
 			"no envelope":    &protocols.RawMessage{Code: messagesCode, Payload: []byte{0xc1, 0xc0}},
 			"one more field": &protocols.RawMessage{Code: messagesCode, Payload: encode(t, []any{[]any{good}})},
@@ -78,7 +79,7 @@ func TestUnreadable(t *testing.T) {
 	})
 }
 
-// TestLargeMessage: a message of envelopes is no larger than one envelope may be.
+// TestLargeMessage: a message with several envelopes has the same size limit as one envelope.
 func TestLargeMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := remote(t, newWhisper(t, shh.Config{MinPoW: 0.001, MaxMessageSize: 2000}), status())
@@ -93,8 +94,8 @@ func TestLargeMessage(t *testing.T) {
 	})
 }
 
-// TestBeforeTheBadOne: what stands in a message before an envelope that ends the link has
-// come in.
+// TestBeforeTheBadOne: envelopes that precede, in the same message, one that ends the link
+// are accepted.
 func TestBeforeTheBadOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, easy)
@@ -130,8 +131,8 @@ func TestUnknownCodes(t *testing.T) {
 	})
 }
 
-// TestPeersDemand: a peer gets what has the PoW and the topic that it asked for, and when
-// it asks for more, the rest.
+// TestPeersDemand: a peer gets the envelopes that match its PoW and topics, and the rest
+// when it lowers its demand.
 func TestPeersDemand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, easy)
@@ -152,7 +153,7 @@ func TestPeersDemand(t *testing.T) {
 		next := func(want *shh.Envelope) {
 			t.Helper()
 			if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 || got[0].Hash() != want.Hash() {
-				t.Errorf("got %d envelopes, not the one", len(got))
+				t.Errorf("got %d envelopes, or the wrong one", len(got))
 			}
 		}
 		next(wanted)
@@ -169,7 +170,7 @@ func TestPeersDemand(t *testing.T) {
 	})
 }
 
-// TestOwnDemand: peers are told of a new demand, and have ten seconds to keep it.
+// TestOwnDemand: a new demand is announced to peers, which have ten seconds to follow it.
 func TestOwnDemand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bloom := topic.Bloom()
@@ -180,17 +181,17 @@ func TestOwnDemand(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := protocoltest.Next[shh.PoWRequirement](p.B); float64(math.Float64frombits(uint64(*got))) != 5 {
-			t.Errorf("told of %v", *got)
+			t.Errorf("announced %v", *got)
 		}
 		newFilter(t, w, otherTopic)
 		wider := bloom.Or(otherTopic.Bloom())
 		if got := protocoltest.Next[shh.BloomFilter](p.B); !slices.Equal(*got, wider[:]) {
-			t.Errorf("told of %x", *got)
+			t.Errorf("announced %x", *got)
 		}
-		newFilter(t, w, topic, otherTopic) // asks for nothing new
+		newFilter(t, w, topic, otherTopic) // doesn't widen the bloom filter
 		newFilter(t, w)
 		if got := protocoltest.Next[shh.BloomFilter](p.B); len(*got) != 64 || shh.Bloom(*got) != shh.FullBloom() {
-			t.Errorf("told of %x", *got)
+			t.Errorf("announced %x", *got)
 		}
 		w.SetBloomFilter(otherTopic.Bloom())
 		protocoltest.Next[shh.BloomFilter](p.B)
@@ -207,13 +208,14 @@ func TestOwnDemand(t *testing.T) {
 		}
 		for _, pow := range []float64{-1, math.Inf(1), math.NaN()} {
 			if err := w.SetMinPoW(pow); err == nil {
-				t.Errorf("PoW of %v is demanded", pow)
+				t.Errorf("a minimum PoW of %v was accepted", pow)
 			}
 		}
 	})
 }
 
-// TestDemandDuringHandshake: what changes between the two statuses is told afterwards.
+// TestDemandDuringHandshake: a demand that changes between the two statuses is announced
+// after the handshake.
 func TestDemandDuringHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, easy)
@@ -226,13 +228,14 @@ func TestDemandDuringHandshake(t *testing.T) {
 		}
 		send(t, p.B, status())
 		if got := protocoltest.Next[shh.PoWRequirement](p.B); math.Float64frombits(uint64(*got)) != 5 {
-			t.Errorf("told of %v", *got)
+			t.Errorf("announced %v", *got)
 		}
 		protocoltest.Next[shh.BloomFilter](p.B)
 	})
 }
 
-// TestFlood: what a peer sends beyond its rate is dropped, and if it goes on the link ends.
+// TestFlood: envelopes that exceed a peer's rate are dropped, and if the peer goes on, the
+// link ends.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, shh.Config{MinPoW: 0.001, Rate: shh.Rate{Envelopes: 1, EnvelopesBurst: 100, Bytes: 1e6}})
@@ -260,9 +263,8 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// TestFloodThroughCrashes: what a peer has used up stays so, whatever its messages make of
-// the link's actor. Otherwise whoever finds a message that crashes it would be free of its
-// rate.
+// TestFloodThroughCrashes: a crash of the link's actor doesn't refill a peer's allowance.
+// Otherwise a peer with a message that crashes the actor could evade its rate.
 func TestFloodThroughCrashes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, shh.Config{MinPoW: 0.001, Rate: shh.Rate{Envelopes: 0.001, EnvelopesBurst: 100, Bytes: 1e6}})
@@ -287,7 +289,7 @@ func TestFloodThroughCrashes(t *testing.T) {
 				send(t, p.B, half)
 				synctest.Wait()
 				c.crash(p)
-				time.Sleep(time.Second) // more than a restart waits, and a thousandth of an envelope
+				time.Sleep(time.Second) // longer than a restart's backoff; refills a thousandth of an envelope
 				if info, ok := p.A.PeerInfo().(shh.PeerInfo); !ok || info.Received != want.received || info.Dropped != want.dropped {
 					t.Errorf("%s: after %d crashes the peer is %+v, want %+v", name, n+1, p.A.PeerInfo(), want)
 				}

@@ -12,25 +12,25 @@ import (
 	"golang.org/x/crypto/sha3"
 )
 
-// ErrPoWNotReached: the time for the work ran out.
+// ErrPoWNotReached is the error of work that ended before it reached the PoW.
 var ErrPoWNotReached = errors.New("PoW not reached")
 
 const hashBits = 256
 
-// noncesPerLook is how many hashes are made between two looks at the context.
-const noncesPerLook = 1024
+// noncesPerCheck is the number of hashes between two checks of the context.
+const noncesPerCheck = 1024
 
-// Seal looks for a nonce that gives the envelope at least so much PoW, until it has one
-// or ctx ends; the envelope then has the best that was found, and the error is
-// [ErrPoWNotReached]. It computes without pause: an actor has it done by a goroutine, as
-// [Whisper.PostLater] does. PoW of 0 or less needs no work.
+// Seal searches for a nonce that gives the envelope at least the PoW pow. If ctx ends
+// first, the envelope has the best nonce found and the error is [ErrPoWNotReached]. Seal
+// blocks while it computes, so an actor must call it in a goroutine, as [Whisper.PostLater]
+// does. A PoW of 0 or less needs no work.
 func (e *Envelope) Seal(ctx context.Context, pow float64) error {
 	if pow <= 0 {
 		return nil
 	}
 	bits := e.bitsFor(pow)
 	if bits > hashBits {
-		return fmt.Errorf("%w: %v takes more bits than a hash has", ErrPoWNotReached, pow)
+		return fmt.Errorf("%w: %v needs more bits than a hash has", ErrPoWNotReached, pow)
 	}
 	if got := e.work(ctx, bits); got < bits {
 		return fmt.Errorf("%w: want %d bits for %v, got %d: %w", ErrPoWNotReached, bits, pow, got, context.Cause(ctx))
@@ -38,8 +38,9 @@ func (e *Envelope) Seal(ctx context.Context, pow float64) error {
 	return nil
 }
 
-// bitsFor is how many leading zero bits make so much PoW, by the size of the whole RLP,
-// whatever the nonce. What no hash can have is one more than it has bits.
+// bitsFor returns the number of leading zero bits that are enough for pow with any nonce,
+// measured by the size of the whole RLP. If no hash can have so many, it returns
+// hashBits+1.
 func (e *Envelope) bitsFor(pow float64) int {
 	const longestNonce = 9
 	size := len(e.withoutNonce()) + longestNonce
@@ -47,13 +48,13 @@ func (e *Envelope) bitsFor(pow float64) int {
 	return int(max(1, min(bits, hashBits+1)))
 }
 
-// work leaves the first nonce with so many bits in the envelope, or the best one until ctx
-// ends, and gives its bits.
+// work sets the envelope's nonce to the first one with at least bits leading zeros, or to
+// the best one found when ctx ends. It returns the nonce's number of leading zeros.
 func (e *Envelope) work(ctx context.Context, bits int) (best int) {
 	trial := newTrial(e.withoutNonce())
 	best = -1
 	for nonce := uint64(0); ; {
-		for range noncesPerLook {
+		for range noncesPerCheck {
 			if zeros := trial.zeros(nonce); zeros > best {
 				e.Nonce, best = nonce, zeros
 				if best >= bits {
@@ -68,7 +69,7 @@ func (e *Envelope) work(ctx context.Context, bits int) (best int) {
 	}
 }
 
-// trial hashes nonces behind one text, which it takes in only once.
+// trial hashes a text followed by different nonces. It absorbs the text only once.
 type trial struct {
 	keccak hash.Hash
 	state  []byte // of keccak, after the text
@@ -81,7 +82,7 @@ func newTrial(text []byte) *trial {
 	t.keccak.Write(text)
 	state, err := t.keccak.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
-		panic(err) // a Keccak that absorbs can always be saved
+		panic(err) // impossible: the state of an absorbing Keccak can always be saved
 	}
 	t.state = state
 	return t
@@ -89,7 +90,7 @@ func newTrial(text []byte) *trial {
 
 func (t *trial) zeros(nonce uint64) int {
 	if err := t.keccak.(encoding.BinaryUnmarshaler).UnmarshalBinary(t.state); err != nil {
-		panic(err) // it is what MarshalBinary gave
+		panic(err) // impossible: the state comes from MarshalBinary
 	}
 	binary.BigEndian.PutUint64(t.nonce[:], nonce)
 	t.keccak.Write(t.nonce[:])

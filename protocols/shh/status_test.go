@@ -14,7 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// rawStatus is a status with any fields.
+// rawStatus makes a status with any fields.
 func rawStatus(t testing.TB, fields ...any) *protocols.RawMessage {
 	return &protocols.RawMessage{Payload: encode(t, fields)}
 }
@@ -30,8 +30,8 @@ func TestStatusSent(t *testing.T) {
 	})
 }
 
-// TestStatusTaken: only the version is required; what is there must be good; later fields
-// are ignored.
+// TestStatusTaken: only the version is required; fields that are present must be valid;
+// later fields are ignored.
 func TestStatusTaken(t *testing.T) {
 	one := math.Float64bits(1)
 	full := make([]byte, 64)
@@ -43,7 +43,7 @@ func TestStatusTaken(t *testing.T) {
 		for name, c := range map[string]struct {
 			fields fields
 			light  bool                 // this node
-			ends   protocols.DiscReason // zero: it does not
+			ends   protocols.DiscReason // zero: the link doesn't end
 			minPoW float64
 			narrow bool
 		}{
@@ -76,7 +76,7 @@ func TestStatusTaken(t *testing.T) {
 			}
 			send(t, p.B, rawStatus(t, uint(6)))
 			if c := ended(t, p); c.Reason != protocols.DiscProtocolError {
-				t.Errorf("%s: a second status ended it with %v", name, c)
+				t.Errorf("%s: a second status ended the link with %v", name, c)
 			}
 		}
 	})
@@ -88,7 +88,7 @@ func TestNoStatus(t *testing.T) {
 		waiting, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := w.Await(waiting); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("nobody is there: %v", err)
+			t.Errorf("Await without a peer: %v", err)
 		}
 		remote(t, w, status())
 		if err := w.Await(t.Context()); err != nil {
@@ -112,14 +112,14 @@ func TestNoStatus(t *testing.T) {
 			p := remote(t, newWhisper(t, easy), nil)
 			send(t, p.B, first)
 			if c := ended(t, p); c.Reason != protocols.DiscProtocolError {
-				t.Errorf("%s first: ended with %v", name, c)
+				t.Errorf("%s before the status: ended with %v", name, c)
 			}
 		}
 	})
 }
 
-// TestStatusSurvivesACrash: an actor that comes after a crash neither says nor wants it
-// again.
+// TestStatusSurvivesACrash: after a crash the restarted actor neither sends nor expects a
+// status.
 func TestStatusSurvivesACrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWhisper(t, easy)
@@ -130,7 +130,7 @@ func TestStatusSurvivesACrash(t *testing.T) {
 		send(t, p.B, bundle(t, sealed(t, "after", 1, nil)))
 		post(t, w, topic, "answer")
 		if got := unbundle(t, protocoltest.Next[protocols.RawMessage](p.B)); len(got) != 1 {
-			t.Errorf("%d envelopes came", len(got))
+			t.Errorf("%d envelopes arrived, want 1", len(got))
 		}
 		synctest.Wait()
 		if got := texts(t, w, filter); !slices.Equal(got, []string{"after", "answer"}) && !slices.Equal(got, []string{"answer", "after"}) {

@@ -12,8 +12,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-// vectors is testdata/vectors.json: what the original implementation makes of known
-// input. It was written by the module in the folder interop:
+// vectors is testdata/vectors.json: the original implementation's output for known input.
+// The module in the folder interop writes it:
 //
 //	cd interop && go run -ldflags=-checklinkname=0 . vectors > ../testdata/vectors.json
 type vectors struct {
@@ -68,7 +68,7 @@ func (v *vector) open(t testing.TB, e *shh.Envelope) (*shh.Content, error) {
 	return e.OpenAsymmetric(key)
 }
 
-// counted are bytes as the vectors have them.
+// counted returns n payload bytes as in the vectors.
 func counted(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -94,7 +94,7 @@ func TestVectorsOfEnvelopes(t *testing.T) {
 				t.Errorf("PoW %v, want %v", got, v.PoW)
 			}
 			if !bytes.Equal(e.Encode(), v.RLP) {
-				t.Error("is encoded otherwise")
+				t.Error("Encode returns different bytes")
 			}
 			c, err := v.open(t, e)
 			if err != nil {
@@ -105,7 +105,7 @@ func TestVectorsOfEnvelopes(t *testing.T) {
 	}
 }
 
-// compare checks what was inside.
+// compare checks the decrypted content.
 func (v *vector) compare(t *testing.T, c *shh.Content) {
 	t.Helper()
 	if !bytes.Equal(c.Payload, counted(v.Size)) {
@@ -115,7 +115,7 @@ func (v *vector) compare(t *testing.T, c *shh.Content) {
 		t.Errorf("padding is %x, want %x", c.Padding, v.Padding)
 	}
 	if v.Signer == nil && c.Sender != nil {
-		t.Error("signed by somebody")
+		t.Error("content is signed, want no signature")
 	}
 	if v.Signer != nil && (c.Sender == nil || !bytes.Equal(crypto.FromECDSAPub(c.Sender), v.Signer)) {
 		t.Errorf("signed by %v, want %x", c.Sender, v.Signer)
@@ -125,13 +125,13 @@ func (v *vector) compare(t *testing.T, c *shh.Content) {
 func TestVectorsOfPasswords(t *testing.T) {
 	for _, v := range readVectors(t).Passwords {
 		if key, err := shh.SymKeyFromPassword(v.Password); err != nil || !bytes.Equal(key, v.Key) {
-			t.Errorf("%q gives the key %x, %v; want %x", v.Password, key, err, v.Key)
+			t.Errorf("key of %q is %x, %v; want %x", v.Password, key, err, v.Key)
 		}
 	}
 }
 
-// TestVectorsOfTopics: what the original marks for a topic is part of what the EIP marks,
-// and all of it unless two bits fall into one byte.
+// TestVectorsOfTopics: the bits that the original sets for a topic are among those that the
+// EIP sets, and they are all of them unless two bits fall into one byte.
 func TestVectorsOfTopics(t *testing.T) {
 	same, fewer := 0, 0
 	for _, v := range readVectors(t).Topics {

@@ -14,16 +14,16 @@ import (
 )
 
 // Whisper is a node's side of the protocol: its keys, its filters, and the envelopes that
-// it passes on. Its methods have the names of the old shh_* calls, and are safe from any
-// goroutine.
+// it forwards. Its methods have the names of the old shh_* calls, and are safe for
+// concurrent use.
 type Whisper struct {
 	keyStore
 	filters filters
 	mail    MailServer
 	rate    Rate
 	api     *api
-	life    context.Context // ends with Close
-	end     context.CancelFunc
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
 
 	mu      sync.Mutex
 	demand  demand
@@ -31,12 +31,12 @@ type Whisper struct {
 	pool    *pool
 	peers   map[*peer]struct{}
 	trusted map[string]struct{} // IDs as in protocols.Peer
-	arrived chan struct{}       // closes when a peer enters; then it is replaced
-	expiry  *time.Timer         // runs while the pool holds something
+	arrived chan struct{}       // closed and replaced when a peer enters
+	expiry  *time.Timer         // runs while the pool is not empty
 	closed  bool
 }
 
-// New makes a node's side of the protocol. It starts nothing; see [Whisper.Spec].
+// New makes a node's side of the protocol. It starts no goroutine; see [Whisper.Spec].
 func New(cfg Config) *Whisper {
 	cfg = cfg.withDefaults()
 	w := &Whisper{
@@ -51,12 +51,12 @@ func New(cfg Config) *Whisper {
 		w.demand.bloom = *cfg.Bloom
 	}
 	w.api = newAPI(w)
-	w.life, w.end = context.WithCancel(context.Background())
+	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.pool = newPool(cfg.PoolBytes, cfg.PoolEnvelopes, w.unmark)
 	return w
 }
 
-// Spec describes shh/6 with w at its end. Links of several nodes may end there.
+// Spec returns the Spec of shh/6 for w. Several nodes may use the same w.
 func (w *Whisper) Spec() protocols.Spec {
 	return protocols.Spec{
 		Name: "shh",
@@ -71,10 +71,10 @@ func (w *Whisper) Spec() protocols.Spec {
 	}
 }
 
-// Close drops all envelopes and ends all subscriptions and the work for messages; what is
-// posted afterwards is refused with [ErrClosed]. It is called when the node has stopped.
+// Close drops all envelopes, ends all subscriptions and aborts calls of Post. Later posts
+// fail with [ErrClosed]. Call it after the node has stopped.
 func (w *Whisper) Close() {
-	w.end()
+	w.cancel()
 	w.filters.close()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,7 +83,7 @@ func (w *Whisper) Close() {
 	w.stopExpiry()
 }
 
-// Await returns when there is at least one peer, whose status has come.
+// Await returns when at least one peer has completed the status exchange, or when ctx ends.
 func (w *Whisper) Await(ctx context.Context) error {
 	for {
 		w.mu.Lock()
@@ -100,10 +100,10 @@ func (w *Whisper) Await(ctx context.Context) error {
 	}
 }
 
-// Version is the protocol's, as the old call told it.
+// Version returns the protocol's version in the form of the old call.
 func (w *Whisper) Version() string { return "6.0" }
 
-// Info tells what the pool holds and what the node demands.
+// Info returns the size of the pool and the node's demands.
 func (w *Whisper) Info() Info {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -113,10 +113,11 @@ func (w *Whisper) Info() Info {
 	}
 }
 
-// Missed counts messages that nobody took out of a filter or subscription in time.
+// Missed returns the number of messages that were lost because a filter or subscription
+// was not read in time.
 func (w *Whisper) Missed() uint64 { return w.filters.missed.Load() }
 
-// SetMaxMessageSize limits messages of the link and envelopes from now on, in bytes.
+// SetMaxMessageSize sets the limit of the link's messages and envelopes, in bytes.
 func (w *Whisper) SetMaxMessageSize(size int) error {
 	if size <= 0 || size > MaxMessageSize {
 		return fmt.Errorf("message size of %d: want 1 to %d", size, MaxMessageSize)
@@ -127,8 +128,8 @@ func (w *Whisper) SetMaxMessageSize(size int) error {
 	return nil
 }
 
-// SetMinPoW demands so much PoW from now on, and tells the peers. For ten seconds they
-// may go by the former demand.
+// SetMinPoW sets the minimum PoW of accepted envelopes and announces it to the peers. For
+// ten seconds envelopes that satisfy the former demand are accepted as well.
 func (w *Whisper) SetMinPoW(pow float64) error {
 	if _, err := powRequirement(pow).value(); err != nil {
 		return err
@@ -137,12 +138,12 @@ func (w *Whisper) SetMinPoW(pow float64) error {
 	defer w.mu.Unlock()
 	w.demand.remember(time.Now())
 	w.demand.minPoW = pow
-	w.tellPeers(powRequirement(pow))
+	w.announce(powRequirement(pow))
 	return nil
 }
 
-// SetBloomFilter lets envelopes in by this filter from now on, and tells the peers. For ten
-// seconds they may go by the former one.
+// SetBloomFilter sets the bloom filter that envelopes must match and announces it to the
+// peers. For ten seconds envelopes that match the former filter are accepted as well.
 func (w *Whisper) SetBloomFilter(b Bloom) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -152,20 +153,21 @@ func (w *Whisper) SetBloomFilter(b Bloom) {
 func (w *Whisper) setBloom(b Bloom) {
 	w.demand.remember(time.Now())
 	w.demand.bloom = b
-	w.tellPeers(BloomFilter(b[:]))
+	w.announce(BloomFilter(b[:]))
 }
 
-// SetLightClient makes the node pass on nothing but what is posted on it, or ends that.
-// Peers that are there are not told. Two light nodes don't talk to each other.
+// SetLightClient switches light mode on or off. A light node forwards only envelopes that
+// are posted on it. The change is not announced to connected peers. Two light nodes refuse
+// to link with each other.
 func (w *Whisper) SetLightClient(light bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.light = light
 }
 
-// MarkTrustedPeer lets a peer send P2P messages, such as mail, from now on. It is named by
-// an enode URL, or by its public key in hex as [protocols.Peer] has it, and need not be
-// there yet.
+// MarkTrustedPeer lets a peer send P2P messages, such as mail, from now on. peer is an
+// enode URL, or the public key in hex as in [protocols.Peer]. The peer need not be
+// connected yet.
 func (w *Whisper) MarkTrustedPeer(peer string) error {
 	id, err := peerID(peer)
 	if err != nil {
@@ -177,9 +179,9 @@ func (w *Whisper) MarkTrustedPeer(peer string) error {
 	return nil
 }
 
-// NewMessageFilter makes a filter, which keeps what it lets through until
-// [Whisper.GetFilterMessages]. Envelopes for its topics are asked for from the peers. It
-// keeps 1024 messages at most, the newest.
+// NewMessageFilter makes a filter, which keeps matching messages for
+// [Whisper.GetFilterMessages]. It widens the node's bloom filter for the filter's topics.
+// A filter keeps the newest messages, 1024 at most.
 func (w *Whisper) NewMessageFilter(c Criteria) (id string, err error) {
 	f, err := w.filterOf(c)
 	if err != nil {
@@ -190,15 +192,16 @@ func (w *Whisper) NewMessageFilter(c Criteria) (id string, err error) {
 	return id, nil
 }
 
-// GetFilterMessages takes the messages that a filter has kept since the last call, in the
-// order in which they came.
+// GetFilterMessages removes and returns the messages that a filter has kept since the last
+// call, in the order of their arrival.
 func (w *Whisper) GetFilterMessages(id string) ([]*Message, error) { return w.filters.take(id) }
 
-// DeleteMessageFilter ends a filter. The peers are still asked for its topics.
+// DeleteMessageFilter removes a filter. The node's bloom filter still includes its topics.
 func (w *Whisper) DeleteMessageFilter(id string) error { return w.filters.remove(id) }
 
-// Subscribe gives the messages that match from now on, until ctx ends; then the channel
-// closes. What is not taken in time is lost and counted, see [Whisper.Missed].
+// Subscribe returns a channel of messages that match from now on. The channel closes when
+// ctx ends. A message that is not received in time is lost and counted, see
+// [Whisper.Missed].
 func (w *Whisper) Subscribe(ctx context.Context, c Criteria) (<-chan *Message, error) {
 	f, err := w.filterOf(c)
 	if err != nil {
@@ -209,7 +212,7 @@ func (w *Whisper) Subscribe(ctx context.Context, c Criteria) (<-chan *Message, e
 	return messages, nil
 }
 
-// askFor widens the bloom filter for a filter's topics, if need be.
+// askFor widens the node's bloom filter for a filter's topics, if necessary.
 func (w *Whisper) askFor(f *filter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -218,18 +221,18 @@ func (w *Whisper) askFor(f *filter) {
 	}
 }
 
-// ErrNoPeer: there is no link to that peer on which its status has come.
+// ErrNoPeer is the error for a peer without a link on which the status exchange is complete.
 var ErrNoPeer = errors.New("no such peer")
 
-// SendP2P sends an envelope to one peer, which passes it on to nobody and asks for no
-// PoW, expiry or topic. It counts only if that peer trusts this node. The peer is named as
-// for [Whisper.MarkTrustedPeer]. Errors: [ErrNoPeer], [ErrOversized], those of
+// SendP2P sends an envelope to one peer, which doesn't forward it and doesn't check its
+// PoW, expiry or topic. The peer ignores it unless it trusts this node. peer has the form
+// described at [Whisper.MarkTrustedPeer]. Errors: [ErrNoPeer], [ErrOversized], those of
 // [protocols.Link.Send].
 func (w *Whisper) SendP2P(peer string, e *Envelope) error { return w.sendTo(peer, p2pMessageCode, e) }
 
-// RequestHistoricMessages asks a peer that is a mail server for envelopes of the past, and
-// trusts it from now on. What the request has inside is between the two. The errors are
-// those of [Whisper.SendP2P].
+// RequestHistoricMessages asks a peer that is a mail server for old envelopes, and trusts
+// it from now on. The mail server defines the content of the request. The errors are those
+// of [Whisper.SendP2P].
 func (w *Whisper) RequestHistoricMessages(peer string, request *Envelope) error {
 	if err := w.MarkTrustedPeer(peer); err != nil {
 		return err

@@ -1,6 +1,6 @@
-// Package interop holds go-ethereum's own eth, unchanged and mounted on a link of ours by
-// gethcompat, against a go-ethereum node at the other end. It is a module of its own,
-// because eth brings the whole of an execution client with it:
+// Package interop tests go-ethereum's eth protocol, unchanged and run on a link of ours by
+// gethcompat, against a go-ethereum node at the other end. It is a separate module, because
+// eth depends on a whole execution client:
 //
 //	cd protocols/gethcompat/interop && go test -mod=mod .
 package interop

@@ -33,17 +33,17 @@ import (
 
 const (
 	networkID = 4242
-	length    = 96 // blocks behind the genesis
+	length    = 96 // blocks after the genesis
 	patience  = time.Minute
 )
 
-// world is a chain that both nodes know the genesis of.
+// world is a chain whose genesis both nodes know.
 type world struct {
 	genesis *core.Genesis
 	blocks  []*types.Block
 }
 
-// newWorld makes blocks with transactions, a megabyte of them.
+// newWorld makes blocks with a megabyte of transactions.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	key := newKey(t)
@@ -78,7 +78,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// chain gives a database of its own that has the first so many blocks.
+// chain returns a new database that has the first have blocks.
 func (w *world) chain(t *testing.T, have int) *core.BlockChain {
 	t.Helper()
 	chain, err := core.NewBlockChain(rawdb.NewMemoryDatabase(), w.genesis, engine(), nil)
@@ -92,7 +92,7 @@ func (w *world) chain(t *testing.T, have int) *core.BlockChain {
 	return chain
 }
 
-// noTxs is a pool without transactions.
+// noTxs is an empty transaction pool.
 type noTxs struct{}
 
 func (noTxs) Get(common.Hash) *types.Transaction { return nil }
@@ -100,7 +100,7 @@ func (noTxs) GetRLP(common.Hash, uint) []byte    { return nil }
 
 func (noTxs) GetMetadata(common.Hash) *txpool.TxMetadata { return nil }
 
-// noBlobs is a pool without blobs.
+// noBlobs is an empty blob pool.
 type noBlobs struct{}
 
 func (noBlobs) GetBlobHashes(common.Hash) []common.Hash     { return nil }
@@ -110,8 +110,8 @@ func (noBlobs) GetBlobCells([]common.Hash, types.CustodyBitmap) ([][]*kzg4844.Ce
 	return nil, nil, nil
 }
 
-// backend is what eth asks of a client. After the handshake it asks the remote for the
-// blocks that it wants, and reports what came of it.
+// backend implements what eth needs from a client. After the handshake it requests the
+// blocks that it wants from the remote, and reports the result.
 type backend struct {
 	chain  *core.BlockChain
 	want   []*types.Block
@@ -142,7 +142,7 @@ func (b *backend) RunPeer(peer *eth.Peer, handler eth.Handler) error {
 	return handler(peer)
 }
 
-// fetch gets headers, and then bodies, and compares them with what it wants.
+// fetch gets headers and then bodies, and compares them with the wanted blocks.
 func (b *backend) fetch(peer *eth.Peer) error {
 	sink := make(chan *eth.Response)
 	req, err := peer.RequestHeadersByNumber(b.want[0].NumberU64(), len(b.want), 0, false, sink)
@@ -186,7 +186,7 @@ func (b *backend) fetch(peer *eth.Peer) error {
 	return nil
 }
 
-// answer waits for what was asked.
+// answer waits for the response to a request.
 func answer(req *eth.Request, sink <-chan *eth.Response) (*eth.Response, error) {
 	select {
 	case res := <-sink:
@@ -197,7 +197,7 @@ func answer(req *eth.Request, sink <-chan *eth.Response) (*eth.Response, error) 
 	}
 }
 
-// startServer starts a go-ethereum node and says where it is.
+// startServer starts a go-ethereum node and returns its record with the address.
 func startServer(t *testing.T, protos []p2p.Protocol) (*p2p.Server, *enode.Node) {
 	t.Helper()
 	s := &p2p.Server{Config: p2p.Config{
@@ -218,7 +218,7 @@ func startServer(t *testing.T, protos []p2p.Protocol) (*p2p.Server, *enode.Node)
 	return s, enode.NewV4(&s.PrivateKey.PublicKey, net.IPv4(127, 0, 0, 1), port, 0)
 }
 
-// startNode starts one of ours with the same.
+// startNode starts a node of ours with the same protocols.
 func startNode(t *testing.T, protos []p2p.Protocol) *node.Node {
 	t.Helper()
 	specs, err := gethcompat.Specs(protos...)
@@ -244,8 +244,8 @@ func startNode(t *testing.T, protos []p2p.Protocol) *node.Node {
 	return n
 }
 
-// TestEth: eth on our link and eth on go-ethereum's shake hands and get blocks from each
-// other, whoever dials and whoever has them.
+// TestEth: eth on our link and eth on go-ethereum's link do their handshake, and one side
+// gets blocks from the other, whichever side dials and whichever has the blocks.
 func TestEth(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct {
@@ -268,14 +268,14 @@ func TestEth(t *testing.T) {
 			} else if err := n.AddPeer(self); err != nil {
 				t.Fatal(err)
 			}
-			for who, side := range map[string]*backend{"go-ethereum": theirs, "ours": ours} {
+			for name, side := range map[string]*backend{"go-ethereum": theirs, "ours": ours} {
 				select {
 				case err := <-side.result:
 					if err != nil {
-						t.Errorf("%s: %v", who, err)
+						t.Errorf("%s: %v", name, err)
 					}
 				case <-time.After(2 * patience):
-					t.Fatalf("%s is not done in %v", who, 2*patience)
+					t.Fatalf("%s: not done after %v", name, 2*patience)
 				}
 			}
 			peers := n.Peers()
@@ -284,7 +284,7 @@ func TestEth(t *testing.T) {
 			}
 			t.Logf("%v: %d messages and %d bytes in, %d and %d out", peers[0].Caps, peers[0].MessagesIn, peers[0].BytesIn, peers[0].MessagesOut, peers[0].BytesOut)
 			if got := peers[0].Protocols["eth"]; got != self.ID().String() {
-				t.Errorf("eth says of its peer %v", got)
+				t.Errorf("eth's PeerInfo is %v", got)
 			}
 		})
 	}

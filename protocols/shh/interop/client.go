@@ -11,8 +11,8 @@ import (
 	"github.com/ethereum/go-ethereum/whisper/whisperv6"
 )
 
-// useClient makes each call that go-ethereum's own client of Whisper has to the node with an
-// IPC socket, and looks whether the results are those that a node of its own would give.
+// useClient makes each call of go-ethereum's Whisper client to the node at an IPC socket,
+// and checks that the results are the same as those of a go-ethereum node.
 func useClient(socket, peer string) error {
 	c, err := shhclient.Dial(socket)
 	if err != nil {
@@ -28,7 +28,7 @@ func useClient(socket, peer string) error {
 	return c.MarkTrustedPeer(ctx, peer)
 }
 
-// first gives the first error.
+// first returns the first error.
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -69,7 +69,7 @@ func useKeyPairs(ctx context.Context, c *shhclient.Client) error {
 		return err
 	}
 	if !bytes.Equal(public, crypto.FromECDSAPub(&key.PublicKey)) || !bytes.Equal(private, crypto.FromECDSA(key)) || gone || !there {
-		return fmt.Errorf("public key %x, private key %x, deleted one there: %v, other there: %v", public, private, gone, there)
+		return fmt.Errorf("public key %x, private key %x, deleted pair exists: %v, other pair exists: %v", public, private, gone, there)
 	}
 	return nil
 }
@@ -87,12 +87,13 @@ func useSymKeys(ctx context.Context, c *shhclient.Client) error {
 		return err
 	}
 	if !bytes.Equal(got, key) || gone || !there {
-		return fmt.Errorf("key %x, deleted one there: %v, derived one there: %v", got, gone, there)
+		return fmt.Errorf("key %x, deleted key exists: %v, derived key exists: %v", got, gone, there)
 	}
 	return nil
 }
 
-// useMessages posts by both kinds of key, signed, and reads by a subscription and a filter.
+// useMessages posts signed messages with both kinds of key, and reads them from a
+// subscription and a filter.
 func useMessages(ctx context.Context, c *shhclient.Client) error {
 	sym, err1 := c.AddSymmetricKey(ctx, bytes.Repeat([]byte{9}, 32))
 	pair, err2 := c.NewKeyPair(ctx)
@@ -134,7 +135,7 @@ func useMessages(ctx context.Context, c *shhclient.Client) error {
 	}
 	got, err := c.FilterMessages(ctx, filter)
 	if err != nil || len(got) != 1 || string(got[0].Payload) != "to one" || fmt.Sprintf("0x%x", got[0].Hash) != hash || !bytes.Equal(got[0].Dst, public) {
-		return fmt.Errorf("filter gave %+v: %v", got, err)
+		return fmt.Errorf("filter returned %+v: %v", got, err)
 	}
 	return c.DeleteMessageFilter(ctx, filter)
 }

@@ -37,7 +37,7 @@ func serve() error {
 	if err := w.Start(); err != nil {
 		return err
 	}
-	// Nobody stops it: it would wait until former demands are tolerated no more.
+	// w is not stopped, because Stop would wait until former demands are no longer tolerated.
 	calls := rpc.NewServer()
 	if err := calls.RegisterName("shh", whisperv6.NewPublicWhisperAPI(w)); err != nil {
 		return err
@@ -49,7 +49,7 @@ func serve() error {
 	return nil
 }
 
-// stdio is standard input and output as a connection.
+// stdio makes a connection of standard input and output.
 type stdio struct {
 	io.ReadCloser
 	io.Writer
@@ -57,24 +57,24 @@ type stdio struct {
 
 func (*stdio) SetWriteDeadline(time.Time) error { return nil }
 
-// mailbox keeps what a peer asks a mail server for.
+// mailbox is a mail server that keeps the requests of peers.
 type mailbox struct{ requests chan *whisperv6.Envelope }
 
 func (m *mailbox) Archive(*whisperv6.Envelope) {}
 
 func (m *mailbox) DeliverMail(_ *whisperv6.Peer, request *whisperv6.Envelope) { m.requests <- request }
 
-// testAPI is what a test wants beside the old calls.
+// testAPI has the calls that tests need besides the old ones.
 type testAPI struct {
 	server *p2p.Server
 	w      *whisperv6.Whisper
 	mail   *mailbox
 }
 
-// Enode is where the node listens.
+// Enode returns the node's enode URL.
 func (a *testAPI) Enode() string { return a.server.Self().URLv4() }
 
-// Dial keeps a link to a node.
+// Dial adds a static peer.
 func (a *testAPI) Dial(url string) error {
 	n, err := enode.ParseV4(url)
 	if err != nil {
@@ -84,23 +84,24 @@ func (a *testAPI) Dial(url string) error {
 	return nil
 }
 
-// Peers is how many links there are.
+// Peers returns the number of links.
 func (a *testAPI) Peers() int { return a.server.PeerCount() }
 
-// Pooled says whether an envelope is in the node's pool.
+// Pooled reports whether an envelope is in the node's pool.
 func (a *testAPI) Pooled(hash common.Hash) bool { return a.w.GetEnvelope(hash) != nil }
 
-// SetMinPoWNow is shh_setMinPoW without the time in which the former value is tolerated.
+// SetMinPoWNow is shh_setMinPoW without the period in which the former value is tolerated.
 func (a *testAPI) SetMinPoWNow(pow float64) { a.w.SetMinimumPowTest(pow) }
 
-// SettleBloom is shh_setBloomFilter, and waits until the former filter is tolerated no more.
+// SetBloomAndWait is shh_setBloomFilter, and waits until the former filter is no longer
+// tolerated.
 func (a *testAPI) SetBloomAndWait(bloom hexutil.Bytes) error {
 	if err := a.w.SetBloomFilter(bloom); err != nil {
 		return err
 	}
 	for end := time.Now().Add(time.Minute); !bytes.Equal(a.w.BloomFilterTolerance(), bloom); {
 		if time.Now().After(end) {
-			return errors.New("the former bloom filter is tolerated for ever")
+			return errors.New("the former bloom filter is still tolerated after a minute")
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -116,12 +117,12 @@ func (a *testAPI) Inject(raw hexutil.Bytes) error {
 	return a.w.Send(&e)
 }
 
-// SendDirect sends an envelope to a peer as a P2P message, and RequestMail as a P2P
-// request, which makes the peer a trusted one.
+// SendDirect sends an envelope to a peer as a P2P message.
 func (a *testAPI) SendDirect(url string, raw hexutil.Bytes) error {
 	return a.toPeer(url, raw, a.w.SendP2PMessage)
 }
 
+// RequestMail sends an envelope to a peer as a P2P request, which makes the peer trusted.
 func (a *testAPI) RequestMail(url string, raw hexutil.Bytes) error {
 	return a.toPeer(url, raw, a.w.RequestHistoricMessages)
 }
@@ -138,12 +139,12 @@ func (a *testAPI) toPeer(url string, raw []byte, send func([]byte, *whisperv6.En
 	return send(n.ID().Bytes(), &e)
 }
 
-// NextRequest takes the next P2P request that a peer has made, and gives its hash.
+// NextRequest waits for the next P2P request of a peer and returns its hash.
 func (a *testAPI) NextRequest() (common.Hash, error) {
 	select {
 	case e := <-a.mail.requests:
 		return e.Hash(), nil
 	case <-time.After(30 * time.Second):
-		return common.Hash{}, errors.New("no request has come")
+		return common.Hash{}, errors.New("no request within 30 seconds")
 	}
 }

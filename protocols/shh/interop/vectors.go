@@ -10,8 +10,8 @@ import (
 	"github.com/ethereum/go-ethereum/whisper/whisperv6"
 )
 
-// vectors is what the original makes of known input. Package shh has the same types in
-// its tests.
+// vectors is go-ethereum's output for known input. The tests of package shh have the same
+// types.
 type vectors struct {
 	Passwords []password
 	Topics    []topic
@@ -31,10 +31,10 @@ type topic struct {
 type envelope struct {
 	Name    string
 	Size    int    // of the payload, whose bytes are their own indices, modulo 251
-	Padding []byte // given by the sender; nil: made by it
-	SymKey  []byte // one of SymKey and PrivKey opens it
+	Padding []byte // the sender's; nil: go-ethereum makes it
+	SymKey  []byte // one of SymKey and PrivKey decrypts it
 	PrivKey []byte
-	Signer  []byte // public key, nil if it is not signed
+	Signer  []byte // public key; nil if the message is not signed
 	Topic   []byte
 	TTL     uint32
 	Expiry  uint32
@@ -57,7 +57,7 @@ func printVectors(w io.Writer) error {
 		}
 		v.Passwords = append(v.Passwords, password{p, key})
 	}
-	// In the last three, bits share a byte of the filter.
+	// In the last three, several bits fall into one byte of the filter.
 	for _, t := range [][4]byte{{}, {1, 2, 3, 4}, {0xff, 0x80, 0x01, 0x07}, {0xde, 0xad, 0xbe, 0xef}, {8, 9, 200, 0}, {0, 1, 2, 7}, {5, 5, 5, 2}} {
 		v.Topics = append(v.Topics, topic{append([]byte{}, t[:]...), whisperv6.TopicToBloom(t)})
 	}
