@@ -274,15 +274,15 @@ func TestNamespaces(t *testing.T) {
 
 func TestAdminConfigIsChecked(t *testing.T) {
 	for words, admin := range map[string]node.Admin{
-		"given twice":   {Available: []protocols.Spec{greetSpec("greet")}},
-		"New is":        {Available: []protocols.Spec{{Name: "x"}}},
-		"taken":         {APIs: []node.API{{Namespace: "admin", Service: clock{}}}},
-		"any suitable":  {APIs: []node.API{{Namespace: "x", Service: struct{}{}}}},
-		"HTTP address":  {HTTP: &node.AdminHTTP{HTTP: true}},
-		"neither HTTP":  {HTTP: &node.AdminHTTP{Addr: ":0"}},
-		"any host":      {HTTP: &node.AdminHTTP{Addr: ":0", HTTP: true, Namespaces: []string{"admin"}, Hosts: []string{"*"}}},
-		"no service":    {APIs: []node.API{{Namespace: "x"}}},
-		"no underscore": {APIs: []node.API{{Namespace: "x_y", Service: clock{}}}},
+		"given twice":    {Available: []protocols.Spec{greetSpec("greet")}},
+		"New is":         {Available: []protocols.Spec{{Name: "x"}}},
+		"already in use": {APIs: []node.API{{Namespace: "admin", Service: clock{}}}},
+		"any suitable":   {APIs: []node.API{{Namespace: "x", Service: struct{}{}}}},
+		"HTTP address":   {HTTP: &node.AdminHTTP{HTTP: true}},
+		"neither HTTP":   {HTTP: &node.AdminHTTP{Addr: ":0"}},
+		"any host":       {HTTP: &node.AdminHTTP{Addr: ":0", HTTP: true, Namespaces: []string{"admin"}, Hosts: []string{"*"}}},
+		"no service":     {APIs: []node.API{{Namespace: "x"}}},
+		"underscore":     {APIs: []node.API{{Namespace: "x_y", Service: clock{}}}},
 	} {
 		if _, err := node.New(node.Config{Key: newKey(t), Specs: []protocols.Spec{greetSpec("greet")}, Admin: admin}); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q: %v", words, err)
@@ -290,7 +290,7 @@ func TestAdminConfigIsChecked(t *testing.T) {
 	}
 	spec := greetSpec("net")
 	spec.API = clock{}
-	if err := startNode(t, nil).AddProtocol(spec); err == nil || !strings.Contains(err.Error(), "taken") {
+	if err := startNode(t, nil).AddProtocol(spec); err == nil || !strings.Contains(err.Error(), "already in use") {
 		t.Errorf("a protocol with a namespace of the node's: %v", err)
 	}
 }
