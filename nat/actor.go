@@ -3,6 +3,7 @@ package nat
 import (
 	"context"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -44,7 +45,7 @@ type shared struct {
 	Config
 	finder  searcher
 	memory  memory
-	shown   Status // the last snapshot given to Changed
+	current atomic.Pointer[Status] // the latest snapshot
 	leaving bool
 }
 
@@ -97,8 +98,6 @@ func (a *leaser) Receive(ctx actor.Context) {
 		a.looked(msg.networks)
 	case *listenFailed:
 		a.record(record{event: eventListenFailed, words: msg.err.Error()})
-	case *StatusRequest:
-		ctx.Respond(a.status())
 	case *Leave:
 		a.leave(ctx)
 		return
@@ -237,18 +236,19 @@ func (a *leaser) looked(all []network) {
 	a.finder.watch(ctx, all, a.spawn, func(msg any) { supervise.Send(a.root, a.self, msg) })
 }
 
-// show passes a changed status to Config.Changed.
+// show publishes a changed status, and passes it to Config.Changed.
 func (a *leaser) show() {
-	if a.Changed == nil {
+	s := a.status()
+	if was := a.current.Load(); was != nil && reflect.DeepEqual(s, was) {
 		return
 	}
-	if s := *a.status(); !reflect.DeepEqual(s, a.shown) {
-		a.shown = s
-		a.Changed(s)
+	a.current.Store(s)
+	if a.Changed != nil {
+		a.Changed(*s)
 	}
 }
 
-// status returns the response to StatusRequest.
+// status makes a snapshot.
 func (a *leaser) status() *Status {
 	s := a.machine.status()
 	if a.Spec.Off {

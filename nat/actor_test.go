@@ -59,6 +59,7 @@ func (s *simSearch) watch(context.Context, []network, func(func()), func(any)) {
 // stage is an actor in a synctest bubble, under a supervisor, with everything that it published and
 // logged.
 type stage struct {
+	nat  *NAT
 	t    *testing.T
 	root *actor.RootContext
 	top  *actor.PID
@@ -140,7 +141,8 @@ func perform(t *testing.T, f func(s *stage), edit func(*Config), routers ...*sim
 		if c.Spec.Method == MethodListen {
 			find = newFinder(c.Spec, c.bound(), c.Secret, "")
 		}
-		p := &parent{Supervisor: supervise.NewSupervisor(supervise.SystemClock, journal, nil), stage: s, props: c.props(find)}
+		s.nat = newNAT(c, find)
+		p := &parent{Supervisor: supervise.NewSupervisor(supervise.SystemClock, journal, nil), stage: s, props: s.nat.Props()}
 		s.top = s.root.Spawn(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithSupervisor(p)))
 		synctest.Wait()
 		f(s)
@@ -152,11 +154,11 @@ func perform(t *testing.T, f func(s *stage), edit func(*Config), routers ...*sim
 
 func (s *stage) status() *Status {
 	s.t.Helper()
-	got, err := s.root.RequestFuture(s.pid, &StatusRequest{}, 10*time.Second).Result()
-	if err != nil {
-		s.t.Fatal(err)
+	if s.find != nil { // in a bubble: wait until the actor has handled all messages
+		synctest.Wait()
 	}
-	return got.(*Status)
+	st := s.nat.State()
+	return &st
 }
 
 func (s *stage) logged(event string) (n int) {
@@ -357,10 +359,10 @@ func TestConfigWithoutRouter(t *testing.T) {
 			})
 		})
 	}
-	if _, err := Props(Config{TCPPort: 1}); err == nil {
+	if _, err := New(Config{TCPPort: 1}); err == nil {
 		t.Error("a Config without Publish is accepted")
 	}
-	if _, err := Props(Config{Publish: func(ExternalAddress) {}}); err == nil {
+	if _, err := New(Config{Publish: func(ExternalAddress) {}}); err == nil {
 		t.Error("a Config without ports is accepted")
 	}
 }

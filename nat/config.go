@@ -39,19 +39,32 @@ type Config struct {
 	Random  func() float64     // from [0,1), for jitter; nil: math/rand
 }
 
-// Props returns the actor's props. Spawn it once, under a supervisor that restarts it
-// (actors.Resident), and end it with [Leave].
-func Props(c Config) (*actor.Props, error) {
+// NAT is the handle of the actor. Its methods are safe from any goroutine.
+type NAT struct{ *shared }
+
+// New makes the handle. It starts nothing. The error names a wrong setting.
+func New(c Config) (*NAT, error) {
 	c, err := c.complete()
 	if err != nil {
 		return nil, err
 	}
-	return c.props(newFinder(c.Spec, c.bound(), c.Secret, c.Description)), nil
+	return newNAT(c, newFinder(c.Spec, c.bound(), c.Secret, c.Description)), nil
 }
 
-func (c Config) props(f searcher) *actor.Props {
-	s := &shared{Config: c, finder: f}
-	return supervise.PropsOf(func() actor.Actor { return &leaser{shared: s} }, c.Journal)
+func newNAT(c Config, f searcher) *NAT { return &NAT{&shared{Config: c, finder: f}} }
+
+// Props returns the actor's props. Spawn it once, under a supervisor that restarts it
+// (supervise.Resident), and end it with [Leave].
+func (n *NAT) Props() *actor.Props {
+	return supervise.PropsOf(func() actor.Actor { return &leaser{shared: n.shared} }, n.Journal)
+}
+
+// State returns the latest snapshot. It is zero until the actor has started.
+func (n *NAT) State() Status {
+	if s := n.current.Load(); s != nil {
+		return *s
+	}
+	return Status{}
 }
 
 func (c Config) complete() (Config, error) {

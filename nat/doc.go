@@ -8,9 +8,9 @@
 //
 // # Messages
 //
-// The node spawns one actor from [Props] and supervises it (permanent). The node sends [Inbound]
-// when a remote reached it from outside, and [StatusRequest] for a snapshot. The actor reports each
-// new [ExternalAddress] through [Config].Publish, and each changed snapshot through
+// The node spawns one actor from [New] and supervises it (permanent). The node sends [Inbound]
+// when a remote reached it from outside. [NAT.State] is a snapshot. The actor reports each new
+// [ExternalAddress] through [Config].Publish, and each changed snapshot through
 // [Config].Changed. Every call that waits for a router runs in a goroutine with a deadline, which
 // sends its result to the actor as a message.
 //

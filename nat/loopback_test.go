@@ -81,8 +81,8 @@ func runOnLoopback(t *testing.T, find *finder, want ExternalAddress, state State
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
-	p := &parent{Supervisor: supervise.NewSupervisor(supervise.SystemClock, nil, nil), stage: s, props: c.props(find), spawned: make(chan struct{})}
+	s := &stage{t: t, root: system.Root, nat: newNAT(c, find), stopped: make(chan struct{})}
+	p := &parent{Supervisor: supervise.NewSupervisor(supervise.SystemClock, nil, nil), stage: s, props: s.nat.Props(), spawned: make(chan struct{})}
 	top := s.root.Spawn(actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithSupervisor(p)))
 	<-p.spawned
 	if want.Method == "" {

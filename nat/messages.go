@@ -22,9 +22,6 @@ type Inbound struct {
 // of a stop, which would leave the mappings in the router until they expire.
 type Leave struct{ supervise.Late }
 
-// StatusRequest requests a *[Status], which is sent as the response.
-type StatusRequest struct{ supervise.Late }
-
 // To the node, by Config.Publish.
 
 // ExternalAddress is the address at which others reach the node. IP is invalid if no address is

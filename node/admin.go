@@ -95,7 +95,7 @@ func (n *Node) Attach() (*rpc.Client, error) {
 
 // AdminAddr is the address of HTTP and WebSocket, as host:port; empty if they are not served.
 func (n *Node) AdminAddr() string {
-	if sockets := started(n, func() *admin.Sockets { return n.adminSockets }); sockets != nil {
+	if sockets := started(n, nil, func() *admin.Sockets { return n.adminSockets }); sockets != nil {
 		return sockets.Addr()
 	}
 	return ""

@@ -253,7 +253,7 @@ func (a *adminAPI) Nat() (NATStatus, error) {
 
 // natStatus is how the node is reached now. Before Start it is zero.
 func (n *Node) natStatus() record.NATStatus {
-	return started(n, n.record.Status)
+	return started(n, record.NATStatus{}, n.record.Status)
 }
 
 // netAPI is namespace net, as far as it means something for a node without a chain.

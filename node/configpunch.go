@@ -22,7 +22,7 @@ func (c Config) punches() bool {
 // HolePunching returns what the node knows of its NAT and of calls. ok is false if the node
 // takes no part in hole punching, or was not started.
 func (n *Node) HolePunching() (state punch.State, ok bool) {
-	service := started(n, func() *punch.Service { return n.punch })
+	service := started(n, nil, func() *punch.Service { return n.punch })
 	if service == nil {
 		return punch.State{}, false
 	}

@@ -57,8 +57,9 @@ type Node struct {
 	sockets      *listen.Sockets
 	adminSockets *admin.Sockets // nil: nothing serves the admin API
 	line         *discovery.Line
-	punch        *punch.Service    // nil: no hole punching
-	port         *punch.ListenPort // nil: no hole punching for TCP
+	discovery    *discovery.Discovery // nil: discovery is off
+	punch        *punch.Service       // nil: no hole punching
+	port         *punch.ListenPort    // nil: no hole punching for TCP
 	setup        *setup.Pool
 	dialer       *dial.Dialer
 	pids         pids
@@ -291,12 +292,13 @@ func (n *Node) ifRunning(f func()) error {
 	return nil
 }
 
-// started returns what get reads of the parts that Start makes. It is the zero value before.
-func started[T any](n *Node, get func() T) (v T) {
+// started returns what get reads of the parts that Start makes, and before is what it returns
+// before Start.
+func started[T any](n *Node, before T, get func() T) T {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.sockets == nil {
-		return v
+	if n.state == stateNew || n.dialer == nil { // the latter: stopped before a start
+		return before
 	}
 	return get()
 }

@@ -91,6 +91,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.record.Open(n.recordConfig()); err != nil {
 		return err
 	}
+	if err := n.makeDiscovery(); err != nil {
+		return err
+	}
 	if err := n.openAdmin(ctx); err != nil {
 		return err
 	}
@@ -172,13 +175,16 @@ func (n *Node) natProps() (props *actor.Props, ok bool, err error) {
 	if udp == 0 {
 		udp = port // free for protocols that want it
 	}
-	props, err = nat.Props(nat.Config{
+	mapper, err := nat.New(nat.Config{
 		Spec: spec, NodeID: n.id, Secret: [32]byte(crypto.Keccak256([]byte("troupe nat"), crypto.FromECDSA(n.cfg.Key))),
 		TCPPort: nat.InternalPort(port), UDPPort: nat.InternalPort(udp), Listen: n.sockets.Only(),
 		Publish: n.record.AddressFound, Changed: n.record.NATChanged,
 		Clock: n.rt.Clock, Journal: n.rt.Journal,
 	})
-	return props, err == nil, err
+	if err != nil {
+		return nil, false, err
+	}
+	return mapper.Props(), true, nil
 }
 
 // inboundReports tells the NAT actor of connections or packets from outside, which prove that
@@ -202,11 +208,11 @@ func (r *inboundReports) add(by nat.Protocol, from netip.Addr) {
 	}
 }
 
-// discoveryProps makes the discovery actor. ok is false when discovery is off.
-func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
+// makeDiscovery makes the handle of discovery, where discovery is on.
+func (n *Node) makeDiscovery() (err error) {
 	d := n.cfg.Discovery
 	if !d.on() {
-		return nil, false, nil
+		return nil
 	}
 	inbound := &inboundReports{rt: n.rt, nat: n.pids.nat}
 	c := discovery.Config{
@@ -221,8 +227,16 @@ func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
 		c.Line, c.Sniff = n.line, n.punch.Sniff
 		c.Talk = map[string]discovery.TalkHandler{punch.Protocol: n.punch.Handle}
 	}
-	props, err = discovery.Props(c)
-	return props, err == nil, err
+	n.discovery, err = discovery.New(c)
+	return err
+}
+
+// discoveryProps makes the discovery actor. ok is false when discovery is off.
+func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
+	if n.discovery == nil {
+		return nil, false, nil
+	}
+	return n.discovery.Props(), true, nil
 }
 
 // makePunch makes what hole punching and discovery share, where hole punching is on.

@@ -11,7 +11,7 @@ import (
 // listening address, or 127.0.0.1 where it listens on all. It is empty for a node that does
 // not listen.
 func (n *Node) LocalURL() string {
-	sockets := started(n, func() *listen.Sockets { return n.sockets })
+	sockets := started(n, nil, func() *listen.Sockets { return n.sockets })
 	if sockets == nil || len(sockets.Bound()) == 0 {
 		return ""
 	}
@@ -33,7 +33,7 @@ func (n *Node) URL() string { return n.record.URL() }
 
 // listenAddr is the first address that the node listens on; empty if there is none.
 func (n *Node) listenAddr() string {
-	if sockets := started(n, func() *listen.Sockets { return n.sockets }); sockets != nil {
+	if sockets := started(n, nil, func() *listen.Sockets { return n.sockets }); sockets != nil {
 		return sockets.Addr()
 	}
 	return ""

@@ -44,7 +44,7 @@ func (a *service) Receive(ctx actor.Context) {
 }
 
 func (a *service) start(ctx actor.Context) {
-	a.renewed(newSession())
+	a.renewed(newSession(&a.sockets.counters))
 	open, err := a.sockets.take()
 	if err != nil {
 		panic(err) // the supervisor tries again later; the journal has the error
@@ -106,14 +106,15 @@ type session struct {
 	listening *listeners
 	http      *http.Server
 	quit      chan struct{}
+	counters  *counters
 
 	mu      sync.Mutex
 	streams map[*stream]struct{} // nil after close
 }
 
-func newSession() *session {
+func newSession(c *counters) *session {
 	return &session{
-		bytes: semaphore.NewWeighted(maxBytes), within: writeTimeout, quit: make(chan struct{}), streams: map[*stream]struct{}{},
+		counters: c, bytes: semaphore.NewWeighted(maxBytes), within: writeTimeout, quit: make(chan struct{}), streams: map[*stream]struct{}{},
 	}
 }
 
@@ -145,6 +146,9 @@ func (s *session) serve(server *rpc.Server, c carrier) {
 	}
 	s.streams[st] = struct{}{}
 	s.mu.Unlock()
+	s.counters.served.Add(1)
+	s.counters.open.Add(1)
+	defer s.counters.open.Add(-1)
 	server.ServeCodec(rpc.NewCodec(st), 0)
 	s.mu.Lock()
 	delete(s.streams, st)
@@ -182,6 +186,7 @@ func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor
 				s.serve(s.all.Load(), newLine(conn))
 			})
 		default:
+			s.counters.rejected.Add(1)
 			rejectConn(conn)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -33,6 +34,27 @@ type Sockets struct {
 	mu   sync.Mutex
 	open *listeners // nil if closed or taken by the actor
 	addr string     // the TCP address, with the actual port
+
+	counters counters
+}
+
+type counters struct {
+	open             atomic.Int64
+	served, rejected atomic.Uint64
+}
+
+// State is what the sockets serve and have served. The counters only grow. Requests by HTTP
+// without WebSocket are no connections.
+type State struct {
+	Open     int    // connections by IPC and WebSocket
+	Served   uint64 // connections by IPC and WebSocket
+	Rejected uint64 // connections by IPC that were over the limit
+}
+
+// State returns the counters. It is safe from any goroutine.
+func (s *Sockets) State() State {
+	c := &s.counters
+	return State{Open: int(c.open.Load()), Served: c.served.Load(), Rejected: c.rejected.Load()}
 }
 
 // listeners is one set of open sockets; either may be nil.

@@ -90,7 +90,7 @@ func connectBy(t *testing.T, b *busy, within time.Duration, by func(carrier) car
 	}
 	near, far := net.Pipe()
 	c := &client{Conn: far, t: t, in: bufio.NewScanner(far), ended: make(chan struct{})}
-	s := newSession()
+	s := newSession(new(counters))
 	s.within = within
 	go func() {
 		defer close(c.ended)

@@ -177,14 +177,15 @@ func (h *shared) discoveryProps() (props *actor.Props, release func(), err error
 		c.Local.SetFallbackUDP(conn.LocalAddr().(*net.UDPAddr).Port)
 		c.Conns = []discover.UDPConn{conn}
 	}
-	if props, err = discovery.Props(c); err != nil {
+	finder, err := discovery.New(c)
+	if err != nil {
 		for _, conn := range c.Conns {
 			err = errors.Join(err, conn.Close())
 		}
 		db.Close()
 		return nil, nil, err
 	}
-	return props, db.Close, nil
+	return finder.Props(), db.Close, nil
 }
 
 // records returns the nodes with a record; discovery v5 needs it.

@@ -31,10 +31,12 @@ type shared struct {
 	filter  *filter
 	ledger  ledger
 	tallies map[string]*tally
-	waiting []*Resolve      // searches that wait for their turn
-	missing map[string]bool // reports about bootnodes that were already logged
-	alive   sync.WaitGroup  // goroutines and sessions of all incarnations
-	talking atomic.Int32    // TALKREQs being answered
+	waiting []*Resolve              // searches that wait for their turn
+	missing map[string]bool         // reports about bootnodes that were already logged
+	alive   sync.WaitGroup          // goroutines and sessions of all incarnations
+	talking atomic.Int32            // TALKREQs being answered
+	wanted  atomic.Int64            // candidates that are requested and not yet found
+	current atomic.Pointer[session] // the open session; nil: none
 	leaving bool
 }
 
@@ -43,7 +45,7 @@ func newShared(c Config) *shared {
 	h.lists.inner = c.Resolver
 	for name, on := range map[string]bool{SourceV4: c.V4, SourceV5: c.V5, SourceDNS: len(c.DNS) > 0} {
 		if on {
-			h.tallies[name] = &tally{}
+			h.tallies[name] = new(tally)
 		}
 	}
 	return h
@@ -99,8 +101,6 @@ func (a *finder) Receive(ctx actor.Context) {
 		a.enqueue(msg)
 	case *resolved:
 		a.answer(msg)
-	case *StatusRequest:
-		ctx.Respond(a.status())
 	case *reached:
 		if a.Inbound != nil {
 			a.Inbound(msg.from)
@@ -161,6 +161,7 @@ func (a *finder) opened(msg *opened) {
 		panic(msg.err)
 	}
 	a.up = true
+	a.current.Store(msg.session)
 	a.Line.v5.Store(msg.session.v5)
 	for _, why := range msg.missing {
 		if text := why.Error(); !a.missing[text] {
@@ -181,7 +182,7 @@ func (a *finder) reopen(msg *reopen) {
 	if msg.session != a.session {
 		return
 	}
-	s := a.status()
+	s := a.State()
 	if known := s.V4 != nil && s.V4.Nodes > 0 || s.V5 != nil && s.V5.Nodes > 0; known {
 		return
 	}
@@ -192,6 +193,7 @@ func (a *finder) reopen(msg *reopen) {
 // proceed delivers the candidates that are available, starts searches if more are requested, and
 // starts waiting Resolves.
 func (a *finder) proceed() {
+	defer func() { a.wanted.Store(int64(a.ledger.owed())) }()
 	if !a.up {
 		return
 	}
@@ -234,7 +236,7 @@ func (a *finder) yielded(msg *yielded) {
 	}
 	l, n, now := msg.lane, msg.node, a.Clock.Now()
 	l.busy = false
-	l.tally.found++
+	l.tally.found.Add(1)
 	switch {
 	case !a.filter.precheck(n, now):
 		l.repeated(now)
@@ -304,6 +306,7 @@ func (a *finder) reportSocket(msg *socketFailed) {
 // end closes the session without waiting for it.
 func (a *finder) end() {
 	a.up = false
+	a.current.Store(nil)
 	a.Line.v5.Store(nil)
 	for _, t := range []supervise.Timer{a.again, a.rested} {
 		if t != nil {

@@ -64,19 +64,27 @@ type Config struct {
 	Logger  *slog.Logger       // also receives the library's log, at debug level; nil: no log
 }
 
-// Props returns the actor's props. Spawn it once, under a supervisor that restarts it
-// (actors.Resident), and end it with [Leave]. The actor uses the node database of Config.Local,
-// which must stay open until the actor has stopped.
-func Props(c Config) (*actor.Props, error) {
+// Discovery is the handle of the actor. Its methods are safe from any goroutine.
+type Discovery struct{ *shared }
+
+// New makes the handle. It starts nothing. The error names a wrong setting.
+func New(c Config) (*Discovery, error) {
 	c, err := c.complete()
 	if err != nil {
 		return nil, err
 	}
 	s := newShared(c)
 	if !c.Line.mux.CompareAndSwap(nil, s.mux) {
-		return nil, errors.New("discovery: Config.Line is already used by another Props")
+		return nil, errors.New("discovery: Config.Line is already used by another Discovery")
 	}
-	return supervise.PropsOf(func() actor.Actor { return &finder{shared: s} }, c.Journal), nil
+	return &Discovery{s}, nil
+}
+
+// Props returns the actor's props. Spawn it once, under a supervisor that restarts it
+// (supervise.Resident), and end it with [Leave]. The actor uses the node database of
+// Config.Local, which must stay open until the actor has stopped.
+func (d *Discovery) Props() *actor.Props {
+	return supervise.PropsOf(func() actor.Actor { return &finder{shared: d.shared} }, d.Journal)
 }
 
 func (c Config) complete() (Config, error) {

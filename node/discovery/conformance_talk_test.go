@@ -25,7 +25,7 @@ func TestConformanceTalkAtFullSpeed(t *testing.T) {
 	key := newKey(t)
 	local := newLocal(t, key, conn.LocalAddr().String())
 	defer local.Database().Close()
-	props, err := Props(Config{
+	d, err := New(Config{
 		Key: key, Local: local, Conns: []discover.UDPConn{conn}, V5: true,
 		Talk: map[string]TalkHandler{talk: func(_ *enode.Node, _ netip.AddrPort, request []byte) []byte { return request[:1] }},
 	})
@@ -35,7 +35,7 @@ func TestConformanceTalkAtFullSpeed(t *testing.T) {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	defer system.Shutdown()
 	s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
-	s.spawn(props)
+	s.spawn(d)
 	defer system.Root.Stop(s.tops[0])
 	s.status()
 

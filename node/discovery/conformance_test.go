@@ -32,7 +32,7 @@ func TestConformanceJunkAtFullSpeed(t *testing.T) {
 	key := newKey(t)
 	local := newLocal(t, key, conn.LocalAddr().String())
 	defer local.Database().Close()
-	props, err := Props(Config{
+	d, err := New(Config{
 		Key: key, Local: local, Conns: []discover.UDPConn{conn}, V4: true, V5: true, Bootnodes: []*enode.Node{geth.Node()},
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ func TestConformanceJunkAtFullSpeed(t *testing.T) {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	defer system.Shutdown()
 	s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
-	s.spawn(props)
+	s.spawn(d)
 	defer system.Root.Stop(s.tops[0])
 	s.asker = system.Root.Spawn(actor.PropsFromFunc(s.Receive))
 	s.ask(MaxCredit)

@@ -17,10 +17,11 @@
 //
 // # Messages
 //
-// The node opens the sockets and the node database, spawns one actor from [Props] and supervises it
+// The node opens the sockets and the node database, spawns one actor from [New] and supervises it
 // (permanent). An actor that needs nodes sends [Request] and receives the requested number of
 // [Candidate]s, in the order in which they are found. [Resolve] searches for the newest record of
-// one node. [StatusRequest] requests a snapshot. [Leave] ends the actor.
+// one node. [Discovery.State] is a
+// snapshot. [Leave] ends the actor.
 //
 // Hole punching uses the socket and v5 directly, without the actor's mailbox: through a [Line] it
 // sends requests to single nodes and sends datagrams, [TalkHandler]s answer TALKREQs, and

@@ -1,7 +1,9 @@
 package discovery
 
 import (
+	"maps"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -43,7 +45,7 @@ type filter struct {
 	want     func() func(*enode.Node) bool // the predicate may be nil
 	lately   *recent[enode.ID]
 	crowds   crowds
-	refused  map[string]uint64
+	refused  refusals
 }
 
 func newFilter(c Config) *filter {
@@ -55,7 +57,6 @@ func newFilter(c Config) *filter {
 		self: c.Local.ID(), restrict: c.NetRestrict, want: want,
 		address: func() netip.Addr { return c.Local.Node().IPAddr() },
 		lately:  newRecent[enode.ID](repeatAfter, repeatLimit),
-		refused: map[string]uint64{},
 	}
 }
 
@@ -103,8 +104,31 @@ func (f *filter) wanted(n *enode.Node) bool {
 }
 
 func (f *filter) refuse(cause string) bool {
-	f.refused[cause]++
+	f.refused.add(cause)
 	return false
+}
+
+// refusals counts refused nodes by cause. The actor adds; any goroutine reads.
+type refusals struct {
+	mu     sync.Mutex
+	counts map[string]uint64
+}
+
+func (r *refusals) add(cause string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.counts == nil {
+		r.counts = map[string]uint64{}
+	}
+	r.counts[cause]++
+}
+
+func (r *refusals) snapshot() map[string]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counts := make(map[string]uint64, len(r.counts))
+	maps.Copy(counts, r.counts)
+	return counts
 }
 
 // crowds counts candidates by network, for crowdSpan. Local networks have no limit. With more than

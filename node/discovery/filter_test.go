@@ -72,7 +72,7 @@ func TestFilter(t *testing.T) {
 		{"unwanted", "8.8.4.4", 30303, publicIP, nil, RefusedUnwanted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := &filter{restrict: c.restrict, lately: newRecent[enode.ID](repeatAfter, repeatLimit), refused: map[string]uint64{}}
+			f := &filter{restrict: c.restrict, lately: newRecent[enode.ID](repeatAfter, repeatLimit)}
 			f.address = func() netip.Addr {
 				if c.own == noIP {
 					return netip.Addr{}
@@ -84,10 +84,10 @@ func TestFilter(t *testing.T) {
 			}
 			n := nodeAt(t, c.ip, c.tcp)
 			if got := f.pass(n, noon); got != (c.want == "") {
-				t.Errorf("passed: %v, refusals %v, want %q", got, f.refused, c.want)
+				t.Errorf("passed: %v, refusals %v, want %q", got, f.refused.snapshot(), c.want)
 			}
-			if c.want != "" && f.refused[c.want] != 1 {
-				t.Errorf("refusals %v, want %q", f.refused, c.want)
+			if c.want != "" && f.refused.snapshot()[c.want] != 1 {
+				t.Errorf("refusals %v, want %q", f.refused.snapshot(), c.want)
 			}
 		})
 	}
@@ -95,7 +95,7 @@ func TestFilter(t *testing.T) {
 
 func TestFilterPrecheck(t *testing.T) {
 	n := nodeAt(t, "8.8.8.8", 30303)
-	f := &filter{lately: newRecent[enode.ID](repeatAfter, repeatLimit), refused: map[string]uint64{}}
+	f := &filter{lately: newRecent[enode.ID](repeatAfter, repeatLimit)}
 	for _, step := range []struct {
 		after time.Duration
 		want  bool
@@ -105,8 +105,8 @@ func TestFilterPrecheck(t *testing.T) {
 		}
 	}
 	f.self = n.ID()
-	if f.precheck(n, noon.Add(time.Hour)) || f.refused[RefusedSelf] != 1 || f.refused[RefusedRepeated] != 1 {
-		t.Errorf("refusals %v, want one of each", f.refused)
+	if f.precheck(n, noon.Add(time.Hour)) || f.refused.snapshot()[RefusedSelf] != 1 || f.refused.snapshot()[RefusedRepeated] != 1 {
+		t.Errorf("refusals %v, want one of each", f.refused.snapshot())
 	}
 }
 

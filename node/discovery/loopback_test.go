@@ -50,7 +50,7 @@ func TestLoopback(t *testing.T) {
 	key := newKey(t)
 	local := newLocal(t, key, (&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: conn.LocalAddr().(*net.UDPAddr).Port}).String())
 	defer local.Database().Close()
-	props, err := Props(Config{
+	d, err := New(Config{
 		Key: key, Local: local, Conns: []discover.UDPConn{conn}, V4: true, V5: true,
 		Bootnodes: []*enode.Node{geth4.Node()}, BootnodesV5: []*enode.Node{geth5.Node()},
 	})
@@ -65,7 +65,7 @@ func TestLoopback(t *testing.T) {
 			restarted <- struct{}{}
 		}
 	})}
-	s.spawn(props)
+	s.spawn(d)
 	defer system.Root.Stop(s.tops[0])
 	got := make(chan *Candidate, 2)
 	s.asker = system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
@@ -115,13 +115,13 @@ func TestDatabaseOutlives(t *testing.T) {
 		<-s.stopped
 
 		s.stopped = make(chan struct{})
-		props, err := Props(Config{
+		d, err := New(Config{
 			Key: s.key, Local: s.local, V4: true, Conns: []discover.UDPConn{s.net.listen(stageAddr)},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.spawn(props)
+		s.spawn(d)
 		s.ask(1)
 		s.candidates(1)
 	})

@@ -36,9 +36,6 @@ type Resolve struct {
 	To   *actor.PID
 }
 
-// StatusRequest requests a *[Status], which is sent as the response.
-type StatusRequest struct{ supervise.Late }
-
 // Leave ends the actor: it closes the sockets, and stops when the library's goroutines have ended
 // or after leaveTime. Send it instead of a stop, which does not wait: until those goroutines have
 // ended they may still use the node database.

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -44,7 +45,7 @@ type find struct {
 }
 
 // tally contains the counts over all incarnations.
-type tally struct{ found, given uint64 }
+type tally struct{ found, given atomic.Uint64 }
 
 func newLane(name string, t *tally) *lane {
 	return &lane{name: name, credit: make(chan struct{}, 1), tally: t}
@@ -94,7 +95,7 @@ func (m *mix) take(now time.Time) (node *enode.Node, source string, ok bool) {
 			f := l.finds[0]
 			l.finds = l.finds[1:]
 			if now.Sub(f.at) < freshFor {
-				l.tally.given++
+				l.tally.given.Add(1)
 				return f.node, l.name, true
 			}
 		}

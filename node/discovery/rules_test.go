@@ -91,8 +91,8 @@ func TestMixTakesTurns(t *testing.T) {
 	if got, want := fmt.Sprint(order[:6]), "[fast slow fast slow fast slow]"; got != want {
 		t.Errorf("order %v, want %v", got, want)
 	}
-	if len(order) != 13 || counts["fast"].given != 10 || counts["slow"].given != 3 {
-		t.Errorf("%d nodes, of them fast %d and slow %d; want 13, 10, 3", len(order), counts["fast"].given, counts["slow"].given)
+	if len(order) != 13 || counts["fast"].given.Load() != 10 || counts["slow"].given.Load() != 3 {
+		t.Errorf("%d nodes, of them fast %d and slow %d; want 13, 10, 3", len(order), counts["fast"].given.Load(), counts["slow"].given.Load())
 	}
 	fast.keep(n, noon)
 	if _, _, ok := m.take(noon.Add(freshFor)); ok {

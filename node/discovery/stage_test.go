@@ -20,15 +20,16 @@ import (
 
 // stage is the actor under a supervisor, in simulated time, with an actor that sends requests.
 type stage struct {
-	t     *testing.T
-	net   *simNet
-	root  *actor.RootContext
-	tops  []*actor.PID // the supervisors
-	pid   *actor.PID
-	asker *actor.PID
-	key   *ecdsa.PrivateKey
-	local *enode.LocalNode
-	log   *supervise.Journal
+	t         *testing.T
+	net       *simNet
+	root      *actor.RootContext
+	tops      []*actor.PID // the supervisors
+	pid       *actor.PID
+	discovery *Discovery // the handle of the last spawn
+	asker     *actor.PID
+	key       *ecdsa.PrivateKey
+	local     *enode.LocalNode
+	log       *supervise.Journal
 
 	mu       sync.Mutex
 	got      []*Candidate
@@ -99,7 +100,7 @@ func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 		}}
 		c.Conns = []discover.UDPConn{s.net.listen(stageAddr)}
 		edit(s, &c)
-		props, err := Props(c)
+		d, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +111,7 @@ func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 		s.root = system.Root
 		s.log = journal
 		s.asker = s.root.Spawn(actor.PropsFromFunc(s.Receive))
-		s.spawn(props)
+		s.spawn(d)
 		f(s)
 		if !s.gone() {
 			s.root.Send(s.pid, &Leave{})
@@ -125,10 +126,11 @@ func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 }
 
 // spawn starts the actor under a supervisor.
-func (s *stage) spawn(props *actor.Props) {
+func (s *stage) spawn(d *Discovery) {
+	s.discovery = d
 	spawned, sup := make(chan struct{}), supervise.NewSupervisor(supervise.SystemClock, s.log, nil)
 	s.tops = append(s.tops, s.root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-		return &parent{Supervisor: sup, stage: s, props: props, spawned: spawned}
+		return &parent{Supervisor: sup, stage: s, props: d.Props(), spawned: spawned}
 	}, actor.WithSupervisor(sup))))
 	<-spawned
 }
@@ -166,13 +168,11 @@ func eventually[T any](s *stage, n int, list *[]T, what string) []T {
 	return nil
 }
 
-func (s *stage) status() *Status {
-	s.t.Helper()
-	answer, err := s.root.RequestFuture(s.pid, &StatusRequest{}, time.Minute).Result()
-	if err != nil {
-		s.t.Fatal(err)
+func (s *stage) status() State {
+	if s.net != nil { // in a bubble: wait until the actor has handled all messages
+		synctest.Wait()
 	}
-	return answer.(*Status)
+	return s.discovery.State()
 }
 
 // restarts counts the restarts in the journal.

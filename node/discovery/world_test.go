@@ -315,7 +315,7 @@ func TestConfigRefused(t *testing.T) {
 		{"bad list", Config{Key: key, Local: local, DNS: []string{"enrtree://nonsense"}}, "enrtree://nonsense"},
 		{"bad bootnode", Config{Key: key, Local: local, V4: true, Conns: conns, Bootnodes: []*enode.Node{enode.NewV4(&key.PublicKey, nil, 0, 0)}}, "bootnode"},
 	} {
-		if _, err := Props(c.Config); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := New(c.Config); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}

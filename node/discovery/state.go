@@ -1,13 +1,11 @@
 package discovery
 
 import (
-	"maps"
-
 	"github.com/ethereum/go-ethereum/p2p/discover"
 )
 
-// Status is a snapshot of discovery. Its counts start with the node.
-type Status struct {
+// State is a snapshot of discovery. Its counts start with the node and only grow.
+type State struct {
 	// V4 and V5 describe the node tables; nil means that the version is off or not up yet.
 	V4 *Table `json:"v4,omitempty"`
 	V5 *Table `json:"v5,omitempty"`
@@ -44,22 +42,21 @@ type Source struct {
 	Given uint64 `json:"given"`
 }
 
-func (a *finder) status() *Status {
-	s := &Status{
-		Sources: map[string]Source{}, Refused: maps.Clone(a.filter.refused), Wanted: a.ledger.owed(),
+// State returns a snapshot. It is safe from any goroutine.
+func (h *shared) State() State {
+	s := State{Sources: map[string]Source{}, Refused: h.filter.refused.snapshot(), Wanted: int(h.wanted.Load())}
+	s.Packets, s.Dropped = h.mux.traffic.packets()
+	s.Sniffed, s.TalksRefused = h.mux.traffic.sniffed.Load(), h.mux.traffic.talks.Load()
+	s.DNSFailures, s.DNSError = h.lists.failures()
+	for name, t := range h.tallies {
+		s.Sources[name] = Source{Found: t.found.Load(), Given: t.given.Load()}
 	}
-	s.Packets, s.Dropped = a.mux.traffic.packets()
-	s.Sniffed, s.TalksRefused = a.mux.traffic.sniffed.Load(), a.mux.traffic.talks.Load()
-	s.DNSFailures, s.DNSError = a.lists.failures()
-	for name, t := range a.tallies {
-		s.Sources[name] = Source{Found: t.found, Given: t.given}
-	}
-	if a.up {
-		if v4 := a.session.v4; v4 != nil {
-			s.V4 = tableOf(v4.TableBuckets())
+	if open := h.current.Load(); open != nil {
+		if open.v4 != nil {
+			s.V4 = tableOf(open.v4.TableBuckets())
 		}
-		if v5 := a.session.v5; v5 != nil {
-			s.V5 = tableOf(v5.Nodes())
+		if open.v5 != nil {
+			s.V5 = tableOf(open.v5.Nodes())
 		}
 	}
 	return s
