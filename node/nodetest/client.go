@@ -150,3 +150,6 @@ func (c *Client) Idle() {
 		}
 	}
 }
+
+// TCP is the connection of a Client that [DialClient] made.
+func (c *Client) TCP() *net.TCPConn { return c.Conn.(*net.TCPConn) }

@@ -1,6 +1,6 @@
 //go:build natlab
 
-package troupe_test
+package natlab_test
 
 import (
 	"bytes"
@@ -20,19 +20,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// init keeps the process's first thread for the main goroutine. A process is thought to
-// be in the namespace of its first thread, and natlab ends those that it finds in its own.
+// init keeps the process's first thread for the main goroutine. A process counts as a member of
+// its first thread's namespace, and natlab kills the members of its own namespaces.
 func init() { runtime.LockOSThread() }
 
-// lab is a natlab of its own: a home with the hosts a1 and a2 behind router A, and a
-// host pub on its Internet, all of them network namespaces.
+// lab is one natlab: a home with the hosts a1 and a2 behind router A, and the host pub on the
+// Internet. Each of them is a network namespace.
 type lab struct {
 	tool   string // the natlab script
 	prefix string // of the namespaces' names
 	env    []string
 }
 
-// command runs the natlab script and gives what it prints.
+// command runs the natlab script and returns its output.
 func (l *lab) command(args ...string) (string, error) {
 	cmd := exec.Command(l.tool, args...)
 	cmd.Env = l.env
@@ -44,15 +44,15 @@ func (l *lab) command(args ...string) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
-// host is the name of a host's namespace.
+// host returns the name of a host's namespace.
 func (l *lab) host(name string) string { return l.prefix + "-" + name }
 
-// at runs f on a thread that is in a host's namespace, where the sockets that f opens
-// stay. The thread ends with f: it is of no use to anybody else.
+// at runs f on a thread in a host's namespace. The sockets that f opens stay in it. The thread
+// ends with f, because it must not run other goroutines.
 func (l *lab) at(host string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // for good
+		runtime.LockOSThread() // without unlock, so that the thread ends
 		done <- func() error {
 			ns, err := os.Open(filepath.Join("/run/netns", l.host(host)))
 			if err != nil {
@@ -60,7 +60,7 @@ func (l *lab) at(host string, f func() error) error {
 			}
 			defer ns.Close()
 			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-				return fmt.Errorf("can't enter the namespace of %s: %w", host, err)
+				return fmt.Errorf("enter the namespace of %s: %w", host, err)
 			}
 			return f()
 		}()
@@ -68,10 +68,10 @@ func (l *lab) at(host string, f func() error) error {
 	return <-done
 }
 
-// probeTime is what one try to get through may take.
+// probeTime is the time-out of one probe.
 const probeTime = time.Second
 
-// dialTCP says whether something accepts connections there, as seen by a host.
+// dialTCP checks from a host that an endpoint accepts connections.
 func (l *lab) dialTCP(host string, to netip.AddrPort) error {
 	return l.at(host, func() error {
 		conn, err := net.DialTimeout("tcp4", to.String(), probeTime)
@@ -82,7 +82,7 @@ func (l *lab) dialTCP(host string, to netip.AddrPort) error {
 	})
 }
 
-// askUDP says whether the echo there answers, as seen by a host.
+// askUDP checks from a host that the echo at an endpoint answers.
 func (l *lab) askUDP(host string, to netip.AddrPort) error {
 	return l.at(host, func() error {
 		conn, err := net.DialTimeout("udp4", to.String(), probeTime)
@@ -90,8 +90,8 @@ func (l *lab) askUDP(host string, to netip.AddrPort) error {
 			return err
 		}
 		defer conn.Close()
-		word := []byte("is anybody there?")
-		if _, err := conn.Write(word); err != nil {
+		probe := []byte("probe")
+		if _, err := conn.Write(probe); err != nil {
 			return err
 		}
 		if err := conn.SetReadDeadline(time.Now().Add(probeTime)); err != nil {
@@ -99,14 +99,14 @@ func (l *lab) askUDP(host string, to netip.AddrPort) error {
 		}
 		got := make([]byte, 64)
 		n, err := conn.Read(got)
-		if err == nil && !bytes.Equal(got[:n], word) {
+		if err == nil && !bytes.Equal(got[:n], probe) {
 			err = fmt.Errorf("%v answered %q", to, got[:n])
 		}
 		return err
 	})
 }
 
-// echo answers UDP on a port of a host until the test ends.
+// echo answers UDP packets on a port of a host until the test ends.
 func (l *lab) echo(t testing.TB, host string, port uint16) {
 	t.Helper()
 	var conn *net.UDPConn
@@ -127,22 +127,22 @@ func (l *lab) echo(t testing.TB, host string, port uint16) {
 				return
 			}
 			if err == nil {
-				_, _ = conn.WriteToUDPAddrPort(buf[:n], from) // who asked asks again
+				_, _ = conn.WriteToUDPAddrPort(buf[:n], from) // the probe is sent again
 			}
 		}
 	}()
 	t.Cleanup(func() { conn.Close(); <-done })
 }
 
-// labs is what all labs of a run share.
+// labs is what all labs of a test share.
 type labs struct {
-	tool   string // natlab's script, in a folder that can be written to
+	tool   string // natlab's script, in a directory that can be written
 	binary string // the node
 	mu     sync.Mutex
 	count  int
 }
 
-// newLabs copies natlab, whose folder may be read-only, and builds the node.
+// newLabs copies natlab, whose directory may be read-only, and builds the node.
 func newLabs(t *testing.T) *labs {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -150,21 +150,21 @@ func newLabs(t *testing.T) *labs {
 	}
 	from := os.Getenv("NATLAB")
 	if from == "" {
-		from = filepath.Join("..", "shared", "natlab")
+		from = filepath.Join("..", "..", "..", "shared", "natlab") // beside the repository
 	}
 	dir := t.TempDir()
 	if err := os.CopyFS(filepath.Join(dir, "natlab"), os.DirFS(from)); err != nil {
-		t.Fatalf("natlab (the variable NATLAB says where it is): %v", err)
+		t.Fatalf("copy natlab, whose directory the variable NATLAB names: %v", err)
 	}
 	s := &labs{tool: filepath.Join(dir, "natlab", "natlab"), binary: filepath.Join(dir, "node")}
-	if out, err := exec.Command("go", "build", "-o", s.binary, "./cmd/node").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", s.binary, "github.com/troupe-p2p/troupe/cmd/node").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	return s
 }
 
-// up makes a lab with router A, and router B if there is a second kind. It is down again
-// when the test ends.
+// up makes a lab with router A of the first kind, and router B if there is a second kind, until
+// the test ends.
 func (s *labs) up(t testing.TB, routers ...string) *lab {
 	t.Helper()
 	s.mu.Lock()
@@ -187,7 +187,7 @@ func (s *labs) up(t testing.TB, routers ...string) *lab {
 	return l
 }
 
-// await tries until try succeeds or the time is over, and gives the last error.
+// await calls try until it succeeds or the time is over, and returns the last error.
 func await(limit time.Duration, try func() error) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

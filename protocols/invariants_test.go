@@ -1,4 +1,4 @@
-package troupe_test
+package protocols_test
 
 import (
 	"bytes"
@@ -12,18 +12,19 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// The read path's invariants R1 to R7 (ARCHITECTURE.md) as a protocol's author
-// meets them, on whole links; synctest's clock shows time without spending it.
+// These tests check the read path's invariants R1 to R7 (ARCHITECTURE.md) as the author of a
+// protocol sees them, on whole links in simulated time.
 
 const lineSize = 8 << 10
 
-// noisy is a line that snappy can't make shorter.
-func noisy(n uint64) *Line {
+// noisy makes a line that snappy can't compress.
+func noisy(n uint64) *fixture.Line {
 	text := make([]byte, lineSize)
 	x := n*2654435761 + 1
 	for i := range text {
@@ -32,11 +33,11 @@ func noisy(n uint64) *Line {
 		x ^= x << 17
 		text[i] = byte(x)
 	}
-	return &Line{N: n, Text: text}
+	return &fixture.Line{N: n, Text: text}
 }
 
-// fill sends lines until the outbox is full and nothing moves any more, and says
-// how many were taken.
+// fill sends lines until the outbox is full and stays full, and returns how many were
+// accepted.
 func fill(t *testing.T, e *protocoltest.End) (sent uint64) {
 	t.Helper()
 	for {
@@ -59,58 +60,58 @@ func fill(t *testing.T, e *protocoltest.End) (sent uint64) {
 	}
 }
 
-// What a sleeping protocol has not handled stays within its budget; beyond it the
-// remote is not read any more. All that was taken arrives in the end.
+// TestR1InboundStaysWithinTheBudget: what a sleeping protocol has not handled stays within its
+// budget; beyond it the reader stops. Everything that was accepted arrives in the end.
 func TestR1InboundStaysWithinTheBudget(t *testing.T) {
 	for _, budget := range []int64{64 << 10, 512 << 10} {
 		synctest.Test(t, func(t *testing.T) {
 			awake := make(chan struct{})
 			var got atomic.Uint64
-			sleeper := lines("r1", func() behave {
+			sleeper := fixture.Lines("r1", func() actor.ReceiveFunc {
 				return func(ctx actor.Context) {
-					if _, ok := ctx.Message().(*Line); ok {
+					if _, ok := ctx.Message().(*fixture.Line); ok {
 						<-awake
 						got.Add(1)
 					}
 				}
 			})
 			sleeper.Limits.Inbound = budget
-			sender := protocoltest.ByHand(lines("r1", nil))
+			sender := protocoltest.ByHand(fixture.Lines("r1", nil))
 			sender.Limits.Outbox = 64 << 10
 			p := protocoltest.NewPair(t, sender, sleeper, protocoltest.Buffer(16<<10))
 			sent := fill(t, p.A)
-			// The budget, one message beyond it, both buffers of reading and writing, the
+			// The budget, one message beyond it, the reader's and the writer's buffers, the
 			// connection's, and the sender's outbox.
 			if most := budget + lineSize + 2*(72<<10) + 16<<10 + 64<<10; int64(sent*lineSize) > most {
-				t.Errorf("budget %d: %d bytes were taken, %d at most", budget, sent*lineSize, most)
+				t.Errorf("budget %d: %d bytes were accepted, want at most %d", budget, sent*lineSize, most)
 			}
-			// Buffers count as a whole, however little of them a read has filled.
+			// A buffer counts as a whole, even if a read has filled little of it.
 			if least := budget / 8; int64(sent*lineSize) < least {
-				t.Errorf("budget %d: only %d bytes were taken", budget, sent*lineSize)
+				t.Errorf("budget %d: only %d bytes were accepted", budget, sent*lineSize)
 			}
 			close(awake)
 			synctest.Wait()
 			if got.Load() != sent {
-				t.Errorf("%d messages arrived of %d", got.Load(), sent)
+				t.Errorf("%d of %d messages arrived", got.Load(), sent)
 			}
 		})
 	}
 }
 
-// A remote that asks and never reads its answers is not listened to any more, and
-// no answer is lost when it reads at last.
-func TestR2WhoDoesNotReadIsNotHeard(t *testing.T) {
+// TestR2RemoteThatDoesNotReadIsNotFed: the requests of a remote that does not read its answers
+// are no longer handled, and no answer is lost when it reads in the end.
+func TestR2RemoteThatDoesNotReadIsNotFed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked, refused atomic.Uint64
-		answers := lines("r2", func() behave {
+		answers := fixture.Lines("r2", func() actor.ReceiveFunc {
 			var link *protocols.Link
 			return func(ctx actor.Context) {
 				switch msg := ctx.Message().(type) {
 				case *protocols.LinkUp:
 					link = msg.Link
-				case *Line:
+				case *fixture.Line:
 					asked.Add(1)
-					if link.Send(&Reply{N: msg.N, Text: noisy(msg.N).Text}) != nil {
+					if link.Send(&fixture.Reply{N: msg.N, Text: noisy(msg.N).Text}) != nil {
 						refused.Add(1)
 					}
 				}
@@ -118,9 +119,9 @@ func TestR2WhoDoesNotReadIsNotHeard(t *testing.T) {
 		})
 		answers.Limits = protocols.Limits{Outbox: 256 << 10, HighWater: 64 << 10, Inbound: 1 << 20}
 		var replies atomic.Uint64
-		asker := lines("r2", func() behave {
+		asker := fixture.Lines("r2", func() actor.ReceiveFunc {
 			return func(ctx actor.Context) {
-				if msg, ok := ctx.Message().(*Reply); ok && msg.N == replies.Load() {
+				if msg, ok := ctx.Message().(*fixture.Reply); ok && msg.N == replies.Load() {
 					replies.Add(1)
 				}
 			}
@@ -129,58 +130,58 @@ func TestR2WhoDoesNotReadIsNotHeard(t *testing.T) {
 		p.A.Pause()
 		const questions = 200
 		for n := range uint64(questions) {
-			for p.A.Send(&Line{N: n}) != nil {
+			for p.A.Send(&fixture.Line{N: n}) != nil {
 				synctest.Wait()
 			}
 		}
 		synctest.Wait()
-		// High water, one answer beyond it, the quantum being written, the connection.
+		// High water, one answer beyond it, the 64 KiB that are being written, the connection.
 		if most := uint64(64<<10+lineSize+72<<10+16<<10) / lineSize; asked.Load() > most+2 {
-			t.Errorf("%d questions were delivered, %d at most", asked.Load(), most)
+			t.Errorf("%d requests were handled, want at most %d", asked.Load(), most)
 		}
 		p.A.Resume()
 		synctest.Wait()
 		if replies.Load() != questions || refused.Load() != 0 {
-			t.Errorf("%d replies in order of %d, %d refused", replies.Load(), questions, refused.Load())
+			t.Errorf("%d of %d replies came in order, %d were refused", replies.Load(), questions, refused.Load())
 		}
 	})
 }
 
-// Messages are handled in the order in which they were sent, across reads, batches,
-// restarts, and times in which nothing is fed because the remote does not read.
+// TestR3OrderIsKept: messages are handled in the order in which they were sent, across reads,
+// batches, restarts, and pauses because the remote does not read.
 func TestR3OrderIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var next, wrong atomic.Uint64
-		spec := lines("r3", func() behave {
+		spec := fixture.Lines("r3", func() actor.ReceiveFunc {
 			var link *protocols.Link
 			return func(ctx actor.Context) {
 				switch msg := ctx.Message().(type) {
 				case *protocols.LinkUp:
 					link = msg.Link
-				case *Line:
+				case *fixture.Line:
 					if msg.N != next.Load() {
 						wrong.Add(1)
 					}
 					next.Store(msg.N + 1)
-					if err := link.Send(&Reply{Text: noisy(msg.N).Text}); err != nil {
+					if err := link.Send(&fixture.Reply{Text: noisy(msg.N).Text}); err != nil {
 						t.Error(err)
 					}
 				}
 			}
 		})
-		// Room for all that waits, so that the asker is never held up itself.
+		// The budget has room for everything that waits, so that the asker is never held back.
 		spec.Limits = protocols.Limits{HighWater: 16 << 10, Inbound: 64 << 20}
-		mute := lines("r3", func() behave { return func(actor.Context) {} })
+		mute := fixture.Lines("r3", func() actor.ReceiveFunc { return func(actor.Context) {} })
 		p := protocoltest.NewPair(t, mute, spec, protocoltest.Buffer(10_000))
 		const count = 300
 		for n := range uint64(count) {
 			if n%50 == 0 {
 				p.A.Pause()
 			}
-			if err := p.A.Send(&Line{N: n, Text: bytes.Repeat([]byte{byte(n)}, int(n*n%5000))}); err != nil {
+			if err := p.A.Send(&fixture.Line{N: n, Text: bytes.Repeat([]byte{byte(n)}, int(n*n%5000))}); err != nil {
 				t.Fatal(err)
 			}
-			synctest.Wait() // a read, and so a batch, of its own
+			synctest.Wait() // so that each message is a read and a batch of its own
 			if n%50 == 49 {
 				p.A.Resume()
 				p.B.Crash()
@@ -188,23 +189,23 @@ func TestR3OrderIsKept(t *testing.T) {
 		}
 		synctest.Wait()
 		if next.Load() != count || wrong.Load() != 0 {
-			t.Errorf("%d of %d came, %d out of order", next.Load(), count, wrong.Load())
+			t.Errorf("%d of %d messages came, %d out of order", next.Load(), count, wrong.Load())
 		}
 	})
 }
 
-// A crash loses the message being handled: not those behind it in the batch, and
-// not what was sent before it.
+// TestR4CrashLosesOneMessage: a crash loses the message being handled. It does not lose those
+// behind it in the batch, or what was sent before it.
 func TestR4CrashLosesOneMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		spec := lines("r4", func() behave {
+		spec := fixture.Lines("r4", func() actor.ReceiveFunc {
 			var link *protocols.Link
 			return func(ctx actor.Context) {
 				switch msg := ctx.Message().(type) {
 				case *protocols.LinkUp:
 					link = msg.Link
-				case *Line:
-					if err := link.Send(&Reply{N: msg.N}); err != nil {
+				case *fixture.Line:
+					if err := link.Send(&fixture.Reply{N: msg.N}); err != nil {
 						t.Error(err)
 					}
 					if msg.N == 3 {
@@ -213,15 +214,15 @@ func TestR4CrashLosesOneMessage(t *testing.T) {
 				}
 			}
 		})
-		p := protocoltest.NewPair(t, protocoltest.ByHand(lines("r4", nil)), spec)
+		p := protocoltest.NewPair(t, protocoltest.ByHand(fixture.Lines("r4", nil)), spec)
 		for n := range uint64(8) {
-			if err := p.A.Send(&Line{N: n}); err != nil {
+			if err := p.A.Send(&fixture.Line{N: n}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		// The answer to 3 was sent before the crash, so that it is among them.
+		// The answer to 3 is among them: it was sent before the crash.
 		for n := range uint64(8) {
-			if r := protocoltest.Next[Reply](p.A); r.N != n {
+			if r := protocoltest.Next[fixture.Reply](p.A); r.N != n {
 				t.Fatalf("reply %d, want %d", r.N, n)
 			}
 		}
@@ -231,8 +232,8 @@ func TestR4CrashLosesOneMessage(t *testing.T) {
 	})
 }
 
-// A raw payload is whole and its handler's own until Receive returns, however much
-// comes meanwhile.
+// TestR5PayloadIsTheHandlersUntilItReturns: a raw payload does not change until Receive
+// returns, however much arrives in between.
 func TestR5PayloadIsTheHandlersUntilItReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var changed, got atomic.Uint64
@@ -240,10 +241,10 @@ func TestR5PayloadIsTheHandlersUntilItReturns(t *testing.T) {
 			Name:     "r5",
 			Versions: []protocols.Version{{Number: 1, Length: 1, Messages: []protocols.Message{protocols.Raw()}}},
 			New: func() actor.Actor {
-				return behave(func(ctx actor.Context) {
+				return actor.ReceiveFunc(func(ctx actor.Context) {
 					if msg, ok := ctx.Message().(*protocols.RawMessage); ok {
 						before := bytes.Clone(msg.Payload)
-						time.Sleep(time.Millisecond) // more comes, and is read into other memory
+						time.Sleep(time.Millisecond) // more arrives, and must be read into other memory
 						if !bytes.Equal(before, msg.Payload) {
 							changed.Add(1)
 						}
@@ -263,23 +264,23 @@ func TestR5PayloadIsTheHandlersUntilItReturns(t *testing.T) {
 		}
 		time.Sleep(count * time.Millisecond * 2)
 		if got.Load() != count || changed.Load() != 0 {
-			t.Errorf("%d of %d came, %d changed under their handler", got.Load(), count, changed.Load())
+			t.Errorf("%d of %d messages came, %d changed while they were handled", got.Load(), count, changed.Load())
 		}
 	})
 }
 
-// A stalled protocol ends its link after 20 s without progress, and the cause names
-// it; a slow one does not.
+// TestR6StalledProtocolIsNamed: a protocol without progress for 20 s ends its link, and the
+// cause names it; a slow protocol does not end it.
 func TestR6StalledProtocolIsNamed(t *testing.T) {
 	for _, tc := range []struct {
-		each    time.Duration // what a message takes
+		each    time.Duration // for one message
 		stalled bool
 	}{{time.Second, false}, {time.Hour, true}} {
 		synctest.Test(t, func(t *testing.T) {
 			quit := make(chan struct{})
-			spec := lines("r6", func() behave {
+			spec := fixture.Lines("r6", func() actor.ReceiveFunc {
 				return func(ctx actor.Context) {
-					if _, ok := ctx.Message().(*Line); ok {
+					if _, ok := ctx.Message().(*fixture.Line); ok {
 						select {
 						case <-time.After(tc.each):
 						case <-quit:
@@ -288,16 +289,16 @@ func TestR6StalledProtocolIsNamed(t *testing.T) {
 				}
 			})
 			spec.Limits.Inbound = 32 << 10
-			p := protocoltest.NewPair(t, protocoltest.ByHand(lines("r6", nil)), spec, protocoltest.Buffer(10_000))
+			p := protocoltest.NewPair(t, protocoltest.ByHand(fixture.Lines("r6", nil)), spec, protocoltest.Buffer(10_000))
 			fill(t, p.A)
 			time.Sleep(19 * time.Second)
 			if p.B.Cause() != nil {
-				t.Errorf("ended before 20 s: %v", p.B.Cause())
+				t.Errorf("the link ended before 20 s: %v", p.B.Cause())
 			}
 			time.Sleep(6 * time.Second)
 			cause := p.B.Cause()
 			if stalled := cause != nil && errors.Is(cause.Err, actors.ErrStalled) && cause.Protocol == "r6/1"; stalled != tc.stalled {
-				t.Errorf("%v a message: cause %v", tc.each, cause)
+				t.Errorf("with %v for each message the cause is %v", tc.each, cause)
 			}
 			if tc.stalled && cause.Reason != wire.DiscSubprotocolError {
 				t.Errorf("reason: %v", cause.Reason)
@@ -307,12 +308,12 @@ func TestR6StalledProtocolIsNamed(t *testing.T) {
 	}
 }
 
-// A full outbox refuses, queues nothing of what it refused, and tells once that it
-// has drained.
+// TestR7RefusedOnceDrainedOnce: a full outbox refuses messages, queues nothing of them, and
+// reports once that it has drained.
 func TestR7RefusedOnceDrainedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var drained atomic.Int64
-		sender := lines("r7", func() behave {
+		sender := fixture.Lines("r7", func() actor.ReceiveFunc {
 			return func(ctx actor.Context) {
 				if _, ok := ctx.Message().(*protocols.Drained); ok {
 					drained.Add(1)
@@ -322,11 +323,11 @@ func TestR7RefusedOnceDrainedOnce(t *testing.T) {
 		sender.Limits.Outbox = 128 << 10
 		var got atomic.Uint64
 		var wrong atomic.Pointer[string]
-		reader := lines("r7", func() behave {
+		reader := fixture.Lines("r7", func() actor.ReceiveFunc {
 			return func(ctx actor.Context) {
-				if msg, ok := ctx.Message().(*Line); ok {
+				if msg, ok := ctx.Message().(*fixture.Line); ok {
 					if n := got.Add(1) - 1; msg.N != n {
-						text := fmt.Sprintf("line %d came as number %d", msg.N, n)
+						text := fmt.Sprintf("line %d came at place %d", msg.N, n)
 						wrong.Store(&text)
 					}
 				}
@@ -337,20 +338,23 @@ func TestR7RefusedOnceDrainedOnce(t *testing.T) {
 		sent := fill(t, p.A)
 		for range 10 {
 			if err := p.A.Send(noisy(sent)); err != protocols.ErrOutboxFull {
-				t.Fatalf("full, but: %v", err)
+				t.Fatalf("Send to a full outbox: %v, want %v", err, protocols.ErrOutboxFull)
 			}
 		}
 		synctest.Wait()
 		if drained.Load() != 0 {
-			t.Error("drained, though nothing moves")
+			t.Error("Drained came while the remote does not read")
 		}
 		p.B.Resume()
 		synctest.Wait()
 		if drained.Load() != 1 {
-			t.Errorf("drained %d times", drained.Load())
+			t.Errorf("%d Drained came, want 1", drained.Load())
 		}
-		if got.Load() != sent || wrong.Load() != nil {
-			t.Errorf("%d came of %d sent; %v", got.Load(), sent, wrong.Load())
+		if got.Load() != sent {
+			t.Errorf("%d of %d lines came", got.Load(), sent)
+		}
+		if text := wrong.Load(); text != nil {
+			t.Error(*text)
 		}
 	})
 }

@@ -1,6 +1,6 @@
 //go:build natlab
 
-package troupe_test
+package natlab_test
 
 import (
 	"fmt"
@@ -16,32 +16,32 @@ import (
 const (
 	punchTime      = 15 * time.Second
 	punchTimeLossy = 30 * time.Second
-	// triesTime is for tries in vain, which end by time-outs: they take 8 to 12 s as a rule, and more
-	// on a busy machine.
+	// triesTime is for attempts that fail, which end by time-outs: usually after 8 to 12 s, later on
+	// a busy machine.
 	triesTime = 10 * time.Second
 	pubAddr   = "30.1.1.10"
 	pub2Addr  = "30.2.2.10"
-	// amongOthers is what finding one of ours among go-ethereum's may take.
+	// amongOthers is how long it may take to find one of our nodes among go-ethereum's.
 	amongOthers = time.Minute
 )
 
 var natTypes = []string{"fullcone", "restricted", "portrestricted", "symmetric"}
 
-// outcome is what comes of a pair.
+// outcome is the result of a pair.
 type outcome uint8
 
 const (
 	linked     outcome = iota // a link, by TCP
 	udpOnly                   // a session of discovery
-	filtered                  // nothing, after tries in vain
-	impossible                // nothing is tried
+	filtered                  // nothing, after failed attempts
+	impossible                // nothing is attempted
 )
 
 func (o outcome) String() string {
 	return [...]string{"TCP", "UDP", "filtered", "impossible"}[o]
 }
 
-// outcomeOf is what natlab's own table and the kinds of mapping say.
+// outcomeOf returns the result that natlab's own table and the kinds of mapping predict.
 func outcomeOf(a, b string) outcome {
 	switch {
 	case a == "symmetric" && b == "symmetric":
@@ -54,12 +54,12 @@ func outcomeOf(a, b string) outcome {
 	return linked
 }
 
-// reached says what has come of a pair so far.
+// reached returns nil if a pair has this result, otherwise an error with its state.
 func reached(a, b *labNode, want outcome) error {
 	var seen []string
 	for _, side := range [][2]*labNode{{a, b}, {b, a}} {
 		if _, ok := side[0].hears(side[1]); !ok && want == linked {
-			return fmt.Errorf("%s doesn't hear %s: %+v", side[0].child.Name, side[1].child.Name, side[0].holes())
+			return fmt.Errorf("%s has no line from %s: %+v", side[0].child.Name, side[1].child.Name, side[0].holes())
 		}
 		s := side[0].holes()
 		for cause, n := range s.Calls {
@@ -72,7 +72,7 @@ func reached(a, b *labNode, want outcome) error {
 		return nil
 	}
 	causes := map[outcome][]string{
-		udpOnly:  {punch.EndedUDPOnly, punch.EndedTCP}, // the latter where a side did not know its NAT yet
+		udpOnly:  {punch.EndedUDPOnly, punch.EndedTCP}, // the latter if a side did not know its NAT yet
 		filtered: {punch.EndedFiltered}, impossible: {punch.EndedImpossible},
 	}[want]
 	if slices.ContainsFunc(seen, func(s string) bool { return slices.Contains(causes, s) }) {
@@ -81,15 +81,16 @@ func reached(a, b *labNode, want outcome) error {
 	return fmt.Errorf("calls ended: %v; %+v and %+v", seen, a.holes(), b.holes())
 }
 
-// TestNATLabPunch puts two nodes behind every ordered pair of NAT types, with nobody to map a port
-// and one neighbour in common, and waits for what is possible. They know that neighbour alone.
+// TestNATLabPunch puts two nodes behind every ordered pair of NAT types, without port mapping and
+// with one common neighbour, which is the only node that they know, and waits for the result that
+// is possible.
 func TestNATLabPunch(t *testing.T) { newLabs(t).punchAll(t, false) }
 
-// TestNATLabPunchLossy is the same with a packet in twenty lost, each way, at both routers. What
-// is lost is chance: of the sixteen pairs one may take longer.
+// TestNATLabPunchLossy is the same with 5 % of the packets lost at both routers in each direction.
+// Which ones are lost is random: one of the sixteen pairs may take longer.
 func TestNATLabPunchLossy(t *testing.T) { newLabs(t).punchAll(t, true) }
 
-// punchAll plays all pairs, and tells in a table what came of them.
+// punchAll runs all pairs, and prints a table of the results.
 func (s *labs) punchAll(t *testing.T, lossy bool) {
 	var (
 		mu   sync.Mutex
@@ -126,7 +127,7 @@ func (s *labs) punchAll(t *testing.T, lossy bool) {
 		}
 		table.WriteByte('\n')
 	}
-	t.Logf("what came of each pair, and seconds from both being up:\n%s", table.String())
+	t.Logf("result of each pair, and seconds after both nodes were up:\n%s", table.String())
 	allowed := 0
 	if lossy {
 		allowed = 1
@@ -136,8 +137,8 @@ func (s *labs) punchAll(t *testing.T, lossy bool) {
 	}
 }
 
-// punch waits until a1 and b1 have found each other as far as their NATs let them, and says
-// how long that took, or what is missing when time is over.
+// punch waits until a1 and b1 have the result that their NATs allow. It returns how long that
+// took, and an error with the state of both if the time is over.
 func (s *labs) punch(t *testing.T, a, b string, lossy bool) (time.Duration, error) {
 	l := s.up(t, "none:"+a, "none:"+b)
 	limit := punchTime
@@ -158,8 +159,8 @@ func (s *labs) punch(t *testing.T, a, b string, lossy bool) (time.Duration, erro
 	return time.Since(began), err
 }
 
-// TestNATLabPunchAmongGeth has go-ethereum's nodes in place of ours. They tell us where we are, and
-// relay nothing; one of ours among them is enough.
+// TestNATLabPunchAmongGeth has go-ethereum's nodes as neighbours. They report our endpoint, and
+// relay nothing; one of our nodes among them is enough.
 func TestNATLabPunchAmongGeth(t *testing.T) {
 	s := newLabs(t)
 	t.Run("go-ethereum alone", func(t *testing.T) {
@@ -174,10 +175,10 @@ func TestNATLabPunchAmongGeth(t *testing.T) {
 			return nil
 		})
 		if err != nil {
-			t.Errorf("two neighbours of go-ethereum's should tell what NAT it is: %v", err)
+			t.Errorf("two neighbours that run go-ethereum must be enough to know the NAT: %v", err)
 		}
 	})
-	t.Run("one of ours among them", func(t *testing.T) {
+	t.Run("one of our nodes among them", func(t *testing.T) {
 		l := s.up(t, "none:portrestricted", "none:restricted")
 		pub := l.run(t, "pub", pubAddr, child{Name: "pub", Port: 30303, Geth: true})
 		l.run(t, "pub", pubAddr, child{Name: "other", Port: 30313, Geth: true, Boot: []string{pub.url}})

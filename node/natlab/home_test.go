@@ -1,6 +1,6 @@
 //go:build natlab
 
-package troupe_test
+package natlab_test
 
 import (
 	"bufio"
@@ -25,14 +25,14 @@ import (
 
 const (
 	natPort = 30303
-	// recovery is what the node may take to be reachable again once the router is back, and
-	// unannounced where nobody tells that something is missing.
+	// recovery is how long the node may take to be reachable again after the router is back;
+	// unannounced is the same where no announcement says that mappings are missing.
 	recovery    = 15 * time.Second
 	unannounced = 3 * time.Minute
-	// firstTime is what the first mapping may take on a loaded machine. What it takes is in
-	// the table that the tests print.
+	// firstTime is how long the first mapping may take on a loaded machine. The table that the
+	// tests print has the real figures.
 	firstTime = 15 * time.Second
-	// leaveTime is what the node may take to delete its mappings at its end.
+	// leaveTime is how long the node may take to delete its mappings when it stops.
 	leaveTime = 3 * time.Second
 )
 
@@ -52,7 +52,7 @@ type home struct {
 	ready time.Duration // from the start until it listened
 }
 
-// run starts the node. The next one goes on with its data directory.
+// run starts the node. All nodes of a home use the same data directory.
 func (h *home) run(args ...string) {
 	h.t.Helper()
 	log, err := os.OpenFile(h.logs, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -76,11 +76,11 @@ func (h *home) run(args ...string) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	h.ready = time.Since(h.began)
 	if err != nil || !strings.HasPrefix(line, "READY ") {
-		h.t.Fatalf("the node said %q, %v\n%s", line, err, h.tail())
+		h.t.Fatalf("first line %q, %v; want READY\n%s", line, err, h.tail())
 	}
 }
 
-// end sends a signal and waits for the end of the process.
+// end sends a signal and waits until the process has ended.
 func (h *home) end(s syscall.Signal) {
 	h.t.Helper()
 	if err := h.cmd.Process.Signal(s); err != nil {
@@ -92,7 +92,7 @@ func (h *home) end(s syscall.Signal) {
 	h.cmd = nil
 }
 
-// fault does something to the router.
+// fault runs one of natlab's faults on the router.
 func (h *home) fault(args ...string) {
 	h.t.Helper()
 	if _, err := h.command(append([]string{"fault"}, args...)...); err != nil {
@@ -101,7 +101,7 @@ func (h *home) fault(args ...string) {
 	h.askWAN()
 }
 
-// askWAN asks the lab for the address that the home has on the Internet.
+// askWAN asks the lab for the home's address on the Internet.
 func (h *home) askWAN() {
 	h.t.Helper()
 	text, err := h.command("wanip", "A")
@@ -113,7 +113,7 @@ func (h *home) askWAN() {
 	}
 }
 
-// mappings are the router's rules.
+// mappings returns the router's rules.
 func (h *home) mappings() string {
 	h.t.Helper()
 	all, err := h.command("mappings", "A")
@@ -123,7 +123,7 @@ func (h *home) mappings() string {
 	return all
 }
 
-// record is the node's own.
+// record returns the node's record.
 func (h *home) record() *enode.Node {
 	h.t.Helper()
 	n, err := node.ReadRecord(h.dir)
@@ -133,7 +133,7 @@ func (h *home) record() *enode.Node {
 	return n
 }
 
-// reach tries once to reach the node from the Internet, where its record says that it is.
+// reach tries once to reach the node from the Internet, at the endpoint in its record.
 func (h *home) reach() error {
 	rec, err := node.ReadRecord(h.dir)
 	if err != nil {
@@ -156,8 +156,8 @@ func (h *home) reach() error {
 	return h.askUDP("pub", netip.AddrPortFrom(h.wan, uint16(s.Status.External.UDPPort)))
 }
 
-// reached waits until the node is reachable, by TCP and UDP, and notes how long it took. geth
-// is what go-ethereum takes for the same.
+// reached waits until the node is reachable by TCP and UDP, and adds the time to the table. geth
+// is the time that go-ethereum needs.
 func (h *home) reached(what, geth string, limit time.Duration) {
 	h.t.Helper()
 	began := time.Now()
@@ -174,7 +174,7 @@ func (h *home) reached(what, geth string, limit time.Duration) {
 	h.times.add(h.kind, what, seconds(took), geth)
 }
 
-// still checks that the node is reachable; a packet may get lost.
+// still checks that the node is reachable. It retries, because packets may get lost.
 func (h *home) still(when string) {
 	h.t.Helper()
 	if err := await(recovery, h.reach); err != nil {
@@ -182,8 +182,8 @@ func (h *home) still(when string) {
 	}
 }
 
-// ping has a whole conversation with the node from the Internet, from a host that
-// was not there a moment ago: the node lets no address in that often.
+// ping runs node ping from the Internet, from another host than reach: the node throttles
+// addresses that connect often.
 func (h *home) ping() {
 	h.t.Helper()
 	out, err := exec.Command("ip", "netns", "exec", h.host("pub2"), h.binary, "ping", h.record().URLv4()).CombinedOutput()
@@ -192,13 +192,13 @@ func (h *home) ping() {
 	}
 }
 
-// reported is what node nat --json prints.
+// reported is the output of node nat --json.
 type reported struct {
 	Found []nat.Found
 	Node  *node.NATStatus
 }
 
-// look runs node nat beside the node, and checks its exit code.
+// look runs node nat beside the node, and checks the exit code.
 func (h *home) look(code int) (r reported) {
 	h.t.Helper()
 	cmd := exec.Command("ip", "netns", "exec", h.host("a1"), h.binary, "nat", "--json", "--datadir", h.dir)
@@ -220,7 +220,7 @@ type logged struct {
 	Code                         int
 }
 
-// events are the records of the NAT actor that are of this kind.
+// events returns the NAT actor's log records of one event.
 func (h *home) events(event string) (all []logged) {
 	h.t.Helper()
 	text, err := os.ReadFile(h.logs)
@@ -233,7 +233,7 @@ func (h *home) events(event string) (all []logged) {
 			Actor string
 		}
 		if json.Unmarshal([]byte(line), &r) != nil {
-			continue // a line that is being written, or a stack of the runtime's
+			continue // a line that is incomplete, or a stack that the Go runtime printed
 		}
 		if r.Event == event && strings.HasSuffix(r.Actor, "/nat") {
 			all = append(all, r.logged)
@@ -242,8 +242,8 @@ func (h *home) events(event string) (all []logged) {
 	return all
 }
 
-// says waits until the log has a record of this kind, after those that were there when
-// the node was last asked to do something, and gives it.
+// says waits until the log has a record of an event that is later than after, and returns the
+// first one.
 func (h *home) says(event string, after time.Time, limit time.Duration) logged {
 	h.t.Helper()
 	var got logged
@@ -262,7 +262,7 @@ func (h *home) says(event string, after time.Time, limit time.Duration) logged {
 	return got
 }
 
-// tail is the end of the log, for failures.
+// tail returns the end of the log, for failures.
 func (h *home) tail() string {
 	text, err := os.ReadFile(h.logs)
 	if err != nil {
@@ -272,7 +272,7 @@ func (h *home) tail() string {
 	return "log:\n" + strings.Join(lines[max(0, len(lines)-40):], "\n")
 }
 
-// move gets a node into a lab of its own.
+// move makes a home in a lab of its own.
 func (s *labs) move(t testing.TB, kind string, times *timesTaken) *home {
 	t.Helper()
 	h := &home{lab: s.up(t, kind), t: t, kind: kind, binary: s.binary, times: times, dir: t.TempDir()}
@@ -281,14 +281,14 @@ func (s *labs) move(t testing.TB, kind string, times *timesTaken) *home {
 	h.askWAN()
 	t.Cleanup(func() {
 		if h.cmd != nil {
-			_ = h.cmd.Process.Kill() // a test that failed left it
+			_ = h.cmd.Process.Kill() // the test failed before it ended the node
 			_ = h.cmd.Wait()
 		}
 	})
 	return h
 }
 
-// timesTaken is the table of how long things took.
+// timesTaken is the table of times that TestNATLab prints.
 type timesTaken struct {
 	mu   sync.Mutex
 	rows [][4]string

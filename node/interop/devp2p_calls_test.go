@@ -1,6 +1,6 @@
 //go:build conformance
 
-package troupe_test
+package interop_test
 
 import (
 	"bytes"
@@ -16,8 +16,8 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// punchCalls are what a node is asked that has to do with hole punching: to call nodes that it
-// doesn't know, and things without sense.
+// punchCalls makes requests of the hole punching protocol: calls to nodes that the asked node
+// doesn't know, and garbage.
 func punchCalls(t *testing.T) (requests [][]byte) {
 	t.Helper()
 	random := func(n int) []byte {
@@ -38,8 +38,9 @@ func punchCalls(t *testing.T) (requests [][]byte) {
 	return requests
 }
 
-// callers ask a node for as much as they get answers to, from so many sessions, until stop is
-// called, which says how many answers there were and how many requests had none.
+// callers runs this number of sessions that send a node requests of hole punching, each as fast
+// as it gets answers, until stop is called. stop returns how many requests had an answer and
+// how many had none.
 func callers(t *testing.T, url string, sessions int) (stop func() (answers, failures int64)) {
 	t.Helper()
 	to, err := enode.Parse(enode.ValidSchemes, url)
@@ -65,8 +66,8 @@ func callers(t *testing.T, url string, sessions int) (stop func() (answers, fail
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Without an address in the record, so that it takes no place in the node's table, which
-		// the suites want to see filled with nodes of their own.
+		// The record has no address, so that the caller takes no place in the node's table: the
+		// suites expect it to be filled with their own nodes.
 		v5, err := discover.ListenV5(conn, enode.NewLocalNode(db, key), discover.Config{PrivateKey: key})
 		if err != nil {
 			t.Fatal(err)
@@ -97,8 +98,8 @@ func callers(t *testing.T, url string, sessions int) (stop func() (answers, fail
 	}
 }
 
-// The suites, which wait 0.3 s for an answer, find nothing wrong while others have the node
-// relay calls as fast as it can.
+// TestConformanceDiscoveryAmongCalls: the suites, which wait 0.3 s for an answer, pass while
+// other nodes make the node relay calls as fast as it can.
 func TestConformanceDiscoveryAmongCalls(t *testing.T) {
 	for _, suite := range discoverySuites {
 		t.Run(suite.name, func(t *testing.T) {
@@ -106,9 +107,9 @@ func TestConformanceDiscoveryAmongCalls(t *testing.T) {
 				stop := callers(t, url, 32)
 				t.Cleanup(func() {
 					answers, failures := stop()
-					t.Logf("%d calls answered meanwhile, %d not", answers, failures)
+					t.Logf("%d calls had an answer, %d had none", answers, failures)
 					if answers < 1000 || failures > answers/100 {
-						t.Error("the calls were not answered, so nothing was shown")
+						t.Error("too few calls had an answer, so the test shows nothing")
 					}
 				})
 			}, "--punch.private")

@@ -1,4 +1,4 @@
-package troupe_test
+package interop_test
 
 import (
 	"context"
@@ -11,12 +11,15 @@ import (
 	"github.com/ethereum/go-ethereum/p2p"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// A go-ethereum node and ours know one third node alone, which is nobody's peer. By either
-// version of discovery each finds the other, and links.
+// TestGethFindsUsAndWeFindIt: a go-ethereum node and ours know only one third node, which takes
+// no peers. By either version of discovery each finds the other and connects.
 func TestGethFindsUsAndWeFindIt(t *testing.T) {
 	for _, version := range []struct {
 		name   string
@@ -32,13 +35,14 @@ func TestGethFindsUsAndWeFindIt(t *testing.T) {
 	}
 }
 
-// lurker is a protocol that says nothing.
+// lurker is a protocol that sends nothing.
 func lurker() protocols.Spec {
-	return lines("lurk", func() behave { return func(actor.Context) {} })
+	return fixture.Lines("lurk", func() actor.ReceiveFunc { return func(actor.Context) {} })
 }
 
+// findEachOther runs the three nodes. Only one of the two dials.
 func findEachOther(t *testing.T, v4, v5, theyDial bool) {
-	common := startNode(t, func(c *node.Config) {
+	common := nodetest.Start(t, func(c *node.Config) {
 		c.Specs = []protocols.Spec{lurker()}
 		c.MaxPeers = -1
 		c.Discovery = &node.Discovery{V4: v4, V5: v5}
@@ -51,7 +55,7 @@ func findEachOther(t *testing.T, v4, v5, theyDial bool) {
 		c.BootstrapNodes, c.BootstrapNodesV5 = known, known
 		c.NoDial = !theyDial
 	})
-	n := startNode(t, func(c *node.Config) {
+	n := nodetest.Start(t, func(c *node.Config) {
 		c.Specs = []protocols.Spec{lurker()}
 		c.Discovery = &node.Discovery{V4: v4, V5: v5, Bootnodes: known, BootnodesV5: known}
 		if theyDial {
@@ -60,8 +64,8 @@ func findEachOther(t *testing.T, v4, v5, theyDial bool) {
 			}
 		}
 	})
-	eventually(t, "a link", func() bool { return n.PeerCount() == 1 })
-	if p := peerOf(t, n, g.self.ID()); p.Inbound != theyDial || p.Name != "geth" {
-		t.Errorf("the peer is %+v", p)
+	actortest.Eventually(t, "a link", func() bool { return n.PeerCount() == 1 })
+	if p := nodetest.Peer(t, n, g.self.ID()); p.Inbound != theyDial || p.Name != "geth" {
+		t.Errorf("peer %+v, want geth with inbound %v", p, theyDial)
 	}
 }

@@ -1,4 +1,4 @@
-package troupe_test
+package hostile_test
 
 import (
 	"crypto/ecdsa"
@@ -13,44 +13,44 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/rlp"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
 var benchCap = wire.Cap{Name: "bench", Version: 1}
 
-func idOf(key *ecdsa.PrivateKey) [64]byte { return [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]) }
-
 // closed waits until the victim has closed a connection.
 func closed(t testing.TB, conn net.Conn) {
 	t.Helper()
-	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(actortest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatal("connection still open")
+		t.Fatal("the connection is still open")
 	}
 }
 
-// garbage is what port scanners and bugs send.
+// garbage sends what port scanners and bugs send.
 func garbage(t *testing.T, v *victim) {
-	noise := piece(1, 600)
+	noise := fixture.Piece(1, 600)
 	for name, junk := range map[string][]byte{
-		"noise behind a size that is fine": append([]byte{1, 0}, noise...),
-		"a size of nothing":                append([]byte{0, 0}, noise...),
-		"a size beyond all":                append([]byte{0xFF, 0xFF}, noise...),
-		"a request for a web page":         []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+		"noise behind a valid size": append([]byte{1, 0}, noise...),
+		"a size of zero":            append([]byte{0, 0}, noise...),
+		"the largest size":          append([]byte{0xFF, 0xFF}, noise...),
+		"a request for a web page":  []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
 	} {
 		conn := v.open(t)
 		if _, err := conn.Write(junk); err != nil {
 			t.Fatal(err)
 		}
-		// What it is called depends on where it is found out; to the remote it would be a
-		// breach of protocol, if there were a way to tell it yet.
+		// The error depends on where the node detects it. Its reason is a breach of protocol,
+		// though no Disconnect can be sent yet.
 		e := v.endOf(t, conn)
 		if reason, ok := wire.ReasonOf(e.Err); !ok || reason != wire.DiscProtocolError {
 			t.Errorf("%s: %v", name, e.Err)
@@ -59,6 +59,7 @@ func garbage(t *testing.T, v *victim) {
 	}
 }
 
+// auth makes the auth of a handshake with the victim.
 func (v *victim) auth(t testing.TB, key *ecdsa.PrivateKey) *wire.Initiator {
 	t.Helper()
 	auth, err := wire.NewAuth(key, v.Self().Pubkey(), nil)
@@ -68,10 +69,10 @@ func (v *victim) auth(t testing.TB, key *ecdsa.PrivateKey) *wire.Initiator {
 	return auth
 }
 
-// cutAuth hangs up after each number of bytes that is less than an auth.
+// cutAuth closes the connection after each possible part of an auth.
 func cutAuth(t *testing.T, v *victim) {
-	packet := v.auth(t, newKey(t)).Packet()
-	for n := 0; n < len(packet); n += unlessRace(1, 7) {
+	packet := v.auth(t, fixture.Key(t)).Packet()
+	for n := 0; n < len(packet); n += actortest.Work(1, 7) {
 		conn := v.open(t)
 		if _, err := conn.Write(packet[:n]); err != nil {
 			t.Fatal(err)
@@ -88,8 +89,8 @@ func cutAuth(t *testing.T, v *victim) {
 	}
 }
 
-// halfOpen connects a thousand times and says nothing. Each connection ends with a name
-// in the log: there was no slot for it in time, or its own time was over.
+// halfOpen connects a thousand times and sends nothing. The log names the end of each
+// connection: it got no slot in time, or its handshake timed out.
 func halfOpen(t *testing.T, v *victim) {
 	const count = 1000
 	remotes := map[string]bool{}
@@ -103,43 +104,40 @@ func halfOpen(t *testing.T, v *victim) {
 		closed(t, conn)
 		conn.Close()
 	}
-	eventually(t, "that the log names the end of each", func() bool {
-		v.book.mu.Lock()
-		lines := slices.Clone(v.book.lines)
-		v.book.mu.Unlock()
+	actortest.Eventually(t, "the log names the end of each", func() bool {
 		named := 0
-		for _, line := range lines {
-			var r struct{ Msg, Addr, Reason string }
+		for _, line := range v.log.Lines("connection not set up") {
+			var r struct{ Addr, Reason string }
 			if err := json.Unmarshal([]byte(line), &r); err != nil {
 				t.Fatal(err)
 			}
-			if r.Msg != "connection not set up" || !remotes[r.Addr] {
+			if !remotes[r.Addr] {
 				continue
 			}
 			named++
 			if r.Reason != node.ErrPendingFull.Error() && !strings.HasSuffix(r.Reason, os.ErrDeadlineExceeded.Error()) {
-				t.Fatalf("a half-open connection ended for: %s", r.Reason)
+				t.Fatalf("a half-open connection ended with: %s", r.Reason)
 			}
 		}
 		return named == count
 	})
 }
 
-// drippingAuth sends an auth byte by byte, each in time for an idle timeout.
+// drippingAuth sends an auth byte by byte, each before an idle time-out would end the connection.
 func drippingAuth(t *testing.T, v *victim) {
 	conn := v.drips[0]
-	drip(t, conn, v.auth(t, newKey(t)).Packet())
+	drip(t, conn, v.auth(t, fixture.Key(t)).Packet())
 	v.refused(t, conn, os.ErrDeadlineExceeded)
 }
 
-// drippingHello comes through the encryption handshake, and then takes its time.
+// drippingHello completes the encryption handshake, and then sends a Hello byte by byte.
 func drippingHello(t *testing.T, v *victim) {
-	r := v.encryptedOver(t, v.drips[1], newKey(t))
-	drip(t, r, r.sealed(t, wire.HelloMsg, piece(1, wire.MaxHello)))
+	r := v.encryptedOver(t, v.drips[1], fixture.Key(t))
+	drip(t, r, r.Sealed(t, wire.HelloMsg, fixture.Piece(1, wire.MaxHello)))
 	v.refused(t, r, os.ErrDeadlineExceeded)
 }
 
-// drip sends bytes slowly for longer than the victim may put up with.
+// drip sends bytes slowly, for longer than the victim may allow.
 func drip(t *testing.T, conn net.Conn, b []byte) {
 	t.Helper()
 	const every = 50 * time.Millisecond
@@ -148,22 +146,23 @@ func drip(t *testing.T, conn net.Conn, b []byte) {
 	for i := range b {
 		<-tick.C
 		if _, err := conn.Write(b[i : i+1]); err != nil {
-			return // closed, as it should be
+			return // the victim has closed the connection
 		}
 		if time.Duration(i)*every > 10*time.Second {
-			t.Fatal("a handshake may last for as long as it drips")
+			t.Fatal("a handshake that sends byte by byte lasts more than 10 s")
 		}
 	}
-	t.Fatal("a handshake came to its end byte by byte")
+	t.Fatal("the victim accepted a whole message byte by byte")
 }
 
-// encrypted makes the encryption handshake, and sends no Hello.
-func (v *victim) encrypted(t testing.TB, key *ecdsa.PrivateKey) *remote {
+// encrypted completes the encryption handshake, and sends no Hello.
+func (v *victim) encrypted(t testing.TB, key *ecdsa.PrivateKey) *nodetest.Client {
 	t.Helper()
 	return v.encryptedOver(t, v.open(t), key)
 }
 
-func (v *victim) encryptedOver(t testing.TB, conn *net.TCPConn, key *ecdsa.PrivateKey) *remote {
+// encryptedOver is encrypted for a connection.
+func (v *victim) encryptedOver(t testing.TB, conn *net.TCPConn, key *ecdsa.PrivateKey) *nodetest.Client {
 	t.Helper()
 	auth := v.auth(t, key)
 	if _, err := conn.Write(auth.Packet()); err != nil {
@@ -177,14 +176,14 @@ func (v *victim) encryptedOver(t testing.TB, conn *net.TCPConn, key *ecdsa.Priva
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &remote{TCPConn: conn, Session: wire.NewSession(secrets, rest)}
+	return &nodetest.Client{Conn: conn, Session: wire.NewSession(secrets, rest)}
 }
 
-// helloWith encodes a Hello that has bench/1 and so many capabilities more, without asking
-// how large it gets.
+// helloWith encodes a Hello that has bench/1 and this number of further capabilities, whatever
+// its size.
 func helloWith(t testing.TB, key *ecdsa.PrivateKey, more int) []byte {
 	t.Helper()
-	id := idOf(key)
+	id := fixture.HelloID(key)
 	hello := struct {
 		Version    uint64
 		Name       string
@@ -202,7 +201,7 @@ func helloWith(t testing.TB, key *ecdsa.PrivateKey, more int) []byte {
 	return payload
 }
 
-// fitting is how many capabilities fit into a Hello beside bench/1.
+// fitting returns how many capabilities fit into a Hello beside bench/1.
 func fitting(t testing.TB, key *ecdsa.PrivateKey) int {
 	t.Helper()
 	n := 0
@@ -212,17 +211,17 @@ func fitting(t testing.TB, key *ecdsa.PrivateKey) int {
 	return n
 }
 
-// manyCaps offers as many capabilities as a Hello holds, and is welcome.
+// manyCaps offers as many capabilities as a Hello holds, and becomes a peer.
 func manyCaps(t *testing.T, v *victim) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	count := fitting(t, key)
 	r := v.encrypted(t, key)
-	r.write(t, r.sealed(t, wire.HelloMsg, helloWith(t, key, count)))
+	r.Send(t, r.Sealed(t, wire.HelloMsg, helloWith(t, key, count)))
 	if _, err := r.ReadHello(r); err != nil {
 		t.Fatal(err)
 	}
 	id := enode.PubkeyToIDV4(&key.PublicKey)
-	eventually(t, "a link with many capabilities", func() bool {
+	actortest.Eventually(t, "a link with many capabilities", func() bool {
 		for _, p := range v.Peers() {
 			if p.ID == id {
 				return len(p.Offered) == count+1 && slices.Equal(p.Caps, []string{"bench/1"})
@@ -230,31 +229,31 @@ func manyCaps(t *testing.T, v *victim) {
 		}
 		return false
 	})
-	r.TCPConn.Close()
+	r.Close()
 	if c := v.dropped(t, r); c.Reason != wire.DiscNetworkError {
-		t.Errorf("cause: %v", c)
+		t.Errorf("cause %v", c)
 	}
 }
 
-// tooManyCaps offers one more than that, and very many more.
+// tooManyCaps offers one capability more than that, and then 20,000.
 func tooManyCaps(t *testing.T, v *victim) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	for _, count := range []int{fitting(t, key) + 1, 20_000} {
 		r := v.encrypted(t, key)
-		r.write(t, r.sealed(t, wire.HelloMsg, helloWith(t, key, count)))
+		r.Send(t, r.Sealed(t, wire.HelloMsg, helloWith(t, key, count)))
 		v.refused(t, r, wire.ErrHelloTooLarge)
-		if told := r.told(t); told != wire.DiscProtocolError {
-			t.Errorf("the remote was told %q", told)
+		if reason := r.AwaitDisconnect(t); reason != wire.DiscProtocolError {
+			t.Errorf("Disconnect %q, want %q", reason, wire.DiscProtocolError)
 		}
 	}
 }
 
-// strangeHello claims to be somebody else than the handshake has shown.
+// strangeHello claims another identity than that of the handshake.
 func strangeHello(t *testing.T, v *victim) {
-	r := v.encrypted(t, newKey(t))
-	r.write(t, r.sealed(t, wire.HelloMsg, helloWith(t, newKey(t), 0)))
+	r := v.encrypted(t, fixture.Key(t))
+	r.Send(t, r.Sealed(t, wire.HelloMsg, helloWith(t, fixture.Key(t), 0)))
 	v.refused(t, r, wire.ErrUnexpectedIdentity)
-	if told := r.told(t); told != wire.DiscUnexpectedIdentity {
-		t.Errorf("the remote was told %q", told)
+	if reason := r.AwaitDisconnect(t); reason != wire.DiscUnexpectedIdentity {
+		t.Errorf("Disconnect %q, want %q", reason, wire.DiscUnexpectedIdentity)
 	}
 }

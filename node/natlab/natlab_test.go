@@ -1,6 +1,6 @@
 //go:build natlab
 
-package troupe_test
+package natlab_test
 
 import (
 	"fmt"
@@ -14,25 +14,24 @@ import (
 	"github.com/troupe-p2p/troupe/nat"
 )
 
-// labsAtOnce is how many labs run side by side: most of the time they wait.
+// labsAtOnce is how many labs run at the same time. They wait most of the time.
 const labsAtOnce = 6
 
 // scene is what happens in one home.
 type scene struct {
 	name string
-	kind string // of router
+	kind string // of the router
 	play func(h *home)
 }
 
 // TestNATLab puts nodes behind real routers (miniupnpd behind Linux's NAT, or a fake
-// gateway with programmed faults) and tries to reach them from a host on the other side. It
-// needs root, and natlab in the folder that the variable NATLAB names.
+// gateway with programmed faults) and tries to reach them from a host on the Internet.
 func TestNATLab(t *testing.T) {
 	s, times := newLabs(t), &timesTaken{}
 	slots := make(chan struct{}, labsAtOnce)
 	var wait sync.WaitGroup
 	for _, sc := range slices.Concat(slowScenes, kindScenes, fakeScenes) {
-		slots <- struct{}{} // the slow ones begin
+		slots <- struct{}{} // the slow ones start first
 		wait.Go(func() {
 			defer func() { <-slots }()
 			t.Run(sc.name, func(t *testing.T) { sc.play(s.move(t, sc.kind, times)) })
@@ -44,10 +43,10 @@ func TestNATLab(t *testing.T) {
 	for _, row := range times.rows {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", row[0], row[1], row[2], row[3])
 	}
-	t.Logf("seconds until reachable, unless it says otherwise:\n| router | event | Troupe | go-ethereum |\n|---|---|---|---|\n%s", b.String())
+	t.Logf("seconds until the node is reachable, unless the row says otherwise:\n| router | event | Troupe | go-ethereum |\n|---|---|---|---|\n%s", b.String())
 }
 
-// kindScenes are the kinds of router, each with what may happen to it.
+// kindScenes are the scenes of each kind of router.
 var kindScenes = []scene{
 	{"upnp1", "upnp1", func(h *home) { h.life("2.6-3.4 s", "460 s", "100 s", "0.3 s") }},
 	{"upnp2", "upnp2", func(h *home) { h.life("2.6-3.2 s", "461 s", "100 s", "0.3 s") }},
@@ -74,7 +73,7 @@ var kindScenes = []scene{
 		h.run("--nat", "any")
 		h.says("no_router", time.Time{}, firstTime)
 		h.fault("start-mapper", "A")
-		h.reached("router comes later than the node", "never", recovery)
+		h.reached("router starts later than the node", "never", recovery)
 	}},
 	{"doublenat", "doublenat", func(h *home) { h.double() }},
 	{"doublenat-lie", "doublenat-lie", func(h *home) { h.double() }},
@@ -83,7 +82,7 @@ var kindScenes = []scene{
 		h.run("--nat", "stun:30.1.1.10")
 		err := await(firstTime, func() error {
 			if rec := h.record(); rec.IPAddr() != h.wan {
-				return fmt.Errorf("the record says %v", rec.IPAddr())
+				return fmt.Errorf("the record has the address %v", rec.IPAddr())
 			}
 			return nil
 		})
@@ -93,7 +92,7 @@ var kindScenes = []scene{
 	}},
 }
 
-// life is what every router goes through. The figures are go-ethereum's.
+// life is the scene of every working router. The times are go-ethereum's.
 func (h *home) life(first, reboot, wanip, leave string) {
 	h.first(first)
 	h.ping()
@@ -101,7 +100,7 @@ func (h *home) life(first, reboot, wanip, leave string) {
 	h.fault("wanip", "A", "30.11.11.1")
 	h.reached("wanip", wanip, recovery)
 	if moved := h.events("moved"); len(moved) != 1 || moved[0].From != "30.10.10.1" || moved[0].To != "30.11.11.1" || moved[0].Router == "" {
-		h.t.Errorf("of the new address the log says %+v", moved)
+		h.t.Errorf("log records of the new address: %+v", moved)
 	}
 	h.fault("reboot-router", "A")
 	h.reached("reboot-router", reboot, recovery)
@@ -109,8 +108,8 @@ func (h *home) life(first, reboot, wanip, leave string) {
 	h.leave(leave)
 }
 
-// first starts the node, and waits until it is reachable. The time is that of the second
-// mapping as the node sees it, from the start of its process.
+// first starts the node, and waits until it is reachable. The table gets the time from the start
+// of the process until the node logs the second mapping.
 func (h *home) first(geth string) {
 	h.t.Helper()
 	h.run("--nat", "any")
@@ -119,7 +118,7 @@ func (h *home) first(geth string) {
 	}
 	mapped := h.events("mapped")
 	if len(mapped) != 2 || mapped[0].Router == "" {
-		h.t.Fatalf("of the first mappings the log says %+v\n%s", mapped, h.tail())
+		h.t.Fatalf("log records of the first mappings: %+v\n%s", mapped, h.tail())
 	}
 	if geth != "" {
 		h.times.add(h.kind, "both ports mapped, from the start of the process", seconds(mapped[1].Time.Sub(h.began)), geth)
@@ -129,13 +128,13 @@ func (h *home) first(geth string) {
 	}
 }
 
-// methods are those by which each kind of router answers.
+// methods are the methods that each kind of router answers.
 var methods = map[string][]nat.Method{
 	"upnp1": {nat.MethodUPnP}, "upnp2": {nat.MethodUPnP}, "natpmp": {nat.MethodPMP}, "pcp": {nat.MethodPCP, nat.MethodPMP},
 	"all": {nat.MethodPCP, nat.MethodPMP, nat.MethodUPnP},
 }
 
-// shown checks what node nat shows of the router and of the node.
+// shown checks what node nat prints about the router and the node.
 func (h *home) shown() {
 	h.t.Helper()
 	r := h.look(0)
@@ -150,14 +149,14 @@ func (h *home) shown() {
 		}
 	}
 	if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(methods[h.kind]))) {
-		h.t.Errorf("node nat: found %v, want %v", got, methods[h.kind])
+		h.t.Errorf("node nat: methods %v, want %v", got, methods[h.kind])
 	}
 	if s := r.Node; s == nil || s.Status.State != nat.Mapped || s.Status.External.IP != h.wan || len(s.Status.Ports) != 2 || time.Until(s.Status.Ports[0].Ends) < time.Minute {
-		h.t.Errorf("node nat: of the node %+v", s)
+		h.t.Errorf("node nat: status of the node %+v", s)
 	}
 }
 
-// takeOver kills the node, and starts it again: it gets the same mapping, and no second.
+// takeOver kills the node and starts it again: it must get the same mappings, and no further ones.
 func (h *home) takeOver() {
 	h.t.Helper()
 	before := h.record()
@@ -168,17 +167,17 @@ func (h *home) takeOver() {
 	}
 	h.run("--nat", "any")
 	r := h.says("mapped", h.began, firstTime)
-	h.times.add(h.kind, "old mapping taken over after SIGKILL, from the start of the process", seconds(r.Time.Sub(h.began)), "-")
-	h.still("after SIGKILL and a new start")
+	h.times.add(h.kind, "old mapping reused after SIGKILL, from the start of the process", seconds(r.Time.Sub(h.began)), "-")
+	h.still("after SIGKILL and a restart")
 	if now := h.record(); now.TCP() != before.TCP() || now.UDP() != before.UDP() || now.IPAddr() != before.IPAddr() {
-		h.t.Errorf("record before %v %v, after %v %v", before.IPAddr(), before.TCP(), now.IPAddr(), now.TCP())
+		h.t.Errorf("record before: %v %v, after: %v %v", before.IPAddr(), before.TCP(), now.IPAddr(), now.TCP())
 	}
 	if n := strings.Count(h.mappings(), "\n") + 1; n != 2 {
-		h.t.Errorf("%d rules after a new start:\n%s", n, h.mappings())
+		h.t.Errorf("%d rules after a restart:\n%s", n, h.mappings())
 	}
 }
 
-// leave stops the node, which deletes its mappings.
+// leave stops the node, which must delete its mappings.
 func (h *home) leave(geth string) {
 	h.t.Helper()
 	began := time.Now()
@@ -187,7 +186,7 @@ func (h *home) leave(geth string) {
 	}
 	err := await(leaveTime, func() error {
 		if rules, err := h.command("mappings", "A"); err != nil || rules != "" {
-			return fmt.Errorf("rules left behind: %s %v", rules, err)
+			return fmt.Errorf("rules of the router: %s, %v", rules, err)
 		}
 		return nil
 	})
@@ -201,35 +200,35 @@ func (h *home) leave(geth string) {
 	h.cmd = nil
 }
 
-// double is a home behind a carrier's NAT: the node says so, and claims nothing.
+// double is the scene behind a carrier's NAT: the node reports it, and announces no address.
 func (h *home) double() {
 	h.run("--nat", "any")
 	r := h.says("gave_up", time.Time{}, firstTime)
 	if r.Level != "WARN" || !strings.Contains(r.Reason, "double NAT") || r.Router == "" {
-		h.t.Errorf("the log says %+v", r)
+		h.t.Errorf("log record %+v", r)
 	}
-	h.times.add(h.kind, "says double NAT, from the start of the process", seconds(r.Time.Sub(h.began)), "never")
+	h.times.add(h.kind, "reports double NAT, from the start of the process", seconds(r.Time.Sub(h.began)), "never")
 	h.claimsNothing()
 	if found := h.look(3).Found; len(found) != 1 || !strings.Contains(found[0].Warning, "double NAT") {
 		h.t.Errorf("node nat: %+v", found)
 	}
 }
 
-// claimsNothing checks record and router of a node that can't be reached.
+// claimsNothing checks that an unreachable node announces and maps nothing.
 func (h *home) claimsNothing() {
 	h.t.Helper()
 	if rec := h.record(); rec.IPAddr().IsValid() && !rec.IPAddr().IsLoopback() {
-		h.t.Errorf("the record says %v", rec.IPAddr())
+		h.t.Errorf("the record has the address %v", rec.IPAddr())
 	}
 	if rules := h.mappings(); rules != "" {
 		h.t.Errorf("rules of the router:\n%s", rules)
 	}
 	if all := append(h.events("mapped"), h.events("moved")...); len(all) != 0 {
-		h.t.Errorf("the log says %+v", all)
+		h.t.Errorf("log records of mappings: %+v", all)
 	}
 }
 
-// noRouter compares the start of a node that finds no router with one that doesn't look.
+// noRouter compares the start of a node that finds no router with one that doesn't search.
 func noRouter(h *home) {
 	best := func(args ...string) time.Duration {
 		var least time.Duration
@@ -250,8 +249,8 @@ func noRouter(h *home) {
 	h.run("--nat", "any")
 	r := h.says("no_router", h.began, firstTime)
 	if r.Level != "INFO" {
-		h.t.Errorf("the log says %+v", r)
+		h.t.Errorf("log record %+v", r)
 	}
-	h.times.add(h.kind, "says that there is no router, from the start of the process", seconds(r.Time.Sub(h.began)), "2.5 s")
+	h.times.add(h.kind, "reports that there is no router, from the start of the process", seconds(r.Time.Sub(h.began)), "2.5 s")
 	h.claimsNothing()
 }

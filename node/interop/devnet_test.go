@@ -1,6 +1,6 @@
 //go:build conformance
 
-package troupe_test
+package interop_test
 
 import (
 	"context"
@@ -12,11 +12,11 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/chat"
 )
 
-// TestConformanceDevnet: a hundred nodes on loopback, each of which knows two others, have
-// their peers within a minute, and all of them are connected; when a third is killed, the
-// rest finds together again within another.
+// TestConformanceDevnet: a hundred nodes on loopback, each of which knows two others, are
+// connected within a minute, each with enough peers. A minute after a third of them is killed,
+// the rest is connected again.
 func TestConformanceDevnet(t *testing.T) {
-	const nodes, peers = 100, 4 // as many as a node looks for itself
+	const nodes, peers = 100, 4 // a node dials for that number of peers itself
 	n, err := devnet.Start(devnet.Config{Nodes: nodes, Specs: func() []protocols.Spec {
 		return []protocols.Spec{chat.NewRoom().Spec()}
 	}})
@@ -35,8 +35,8 @@ func TestConformanceDevnet(t *testing.T) {
 	awaitWhole(t, n, nodes-nodes/3, peers)
 }
 
-// awaitWhole waits up to a minute until so many nodes run, are connected, and have at least
-// so many peers each.
+// awaitWhole waits up to a minute until this number of nodes run and are connected, and each has
+// at least this number of peers.
 func awaitWhole(t *testing.T, n *devnet.Net, nodes, peers int) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -51,7 +51,7 @@ func awaitWhole(t *testing.T, n *devnet.Net, nodes, peers int) {
 		select {
 		case <-tick.C:
 		case <-n.Done():
-			t.Fatalf("the net has ended: %v", n.Stop(t.Context()))
+			t.Fatalf("the network has ended: %v", n.Stop(t.Context()))
 		case <-timeout:
 			t.Fatalf("not within a minute: %v", s)
 		}

@@ -1,6 +1,6 @@
 //go:build conformance
 
-package troupe_test
+package interop_test
 
 import (
 	"bufio"
@@ -14,11 +14,12 @@ import (
 	"github.com/troupe-p2p/troupe/node"
 )
 
-// startBinary builds and runs the node, and gives its enode URL.
+// startBinary builds the node's program and runs it until the test ends. It returns the node's
+// enode URL.
 func startBinary(t *testing.T, args ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "node")
-	if out, err := exec.Command("go", "build", "-o", binary, "./cmd/node").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary, "github.com/troupe-p2p/troupe/cmd/node").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	cmd := exec.Command(binary, append([]string{"--datadir", t.TempDir(), "--port", "0", "--addr", "127.0.0.1", "--network", "none"}, args...)...)
@@ -44,12 +45,12 @@ func startBinary(t *testing.T, args ...string) string {
 	}
 	url, ok := strings.CutPrefix(strings.TrimSpace(line), "READY ")
 	if !ok {
-		t.Fatalf("first line: %q", line)
+		t.Fatalf("first line %q, want READY and the URL", line)
 	}
 	return url
 }
 
-// go-ethereum's own tool gets our Hello.
+// TestConformanceRLPxPing: go-ethereum's devp2p receives our Hello.
 func TestConformanceRLPxPing(t *testing.T) {
 	url := startBinary(t, "--protocols", "bench,chat")
 	out, err := exec.Command("devp2p", "rlpx", "ping", url).CombinedOutput()
@@ -58,20 +59,20 @@ func TestConformanceRLPxPing(t *testing.T) {
 	}
 	for _, want := range []string{"Name:Troupe/", "bench/1", "chat/1", "Version:5"} {
 		if !strings.Contains(string(out), want) {
-			t.Errorf("devp2p printed %q, without %s", out, want)
+			t.Errorf("the output of devp2p has no %s: %q", want, out)
 		}
 	}
 	t.Logf("%s", out)
 }
 
-// discoverySuite is one of go-ethereum's own suites for discovery. They send from 127.0.0.1
-// and 127.0.0.2.
+// discoverySuite is one of go-ethereum's test suites for discovery, which send from 127.0.0.1 and
+// 127.0.0.2. passed is the end of its output.
 type discoverySuite struct{ name, passed string }
 
 var discoverySuites = []discoverySuite{{"discv4", "15/15 tests passed"}, {"discv5", "10/10 tests passed"}}
 
-// run runs the suite against a running node. meanwhile, which may be nil, gets the node's URL
-// before that.
+// run runs the suite against the node's program with these arguments. It calls meanwhile, which
+// may be nil, with the node's URL before that.
 func (s discoverySuite) run(t *testing.T, meanwhile func(url string), args ...string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -96,6 +97,7 @@ func (s discoverySuite) run(t *testing.T, meanwhile func(url string), args ...st
 	}
 }
 
+// TestConformanceDiscovery: our node passes go-ethereum's suites.
 func TestConformanceDiscovery(t *testing.T) {
 	for _, suite := range discoverySuites {
 		t.Run(suite.name, func(t *testing.T) { suite.run(t, nil) })

@@ -1,4 +1,4 @@
-package troupe_test
+package interop_test
 
 import (
 	"bytes"
@@ -11,32 +11,33 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p"
 
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
 // The largest messages that fit a frame.
 const (
-	largestPlain  = 1<<24 - 1  // if it compresses
+	largestPlain  = 1<<24 - 1  // of bytes that compress
 	largestOnWire = 16_776_442 // of bytes that don't compress, with a one-byte code
 )
 
-// lotsOfNoise has bytes for the large messages. They don't compress, because snappy works
-// on blocks of 64 KiB, and there is more noise than that before it begins anew.
-func lotsOfNoise() []byte { return bytes.Repeat(noise(), largestPlain/len(noise())+2) }
+// lotsOfNoise makes bytes for the large messages. They don't compress: snappy works on blocks
+// of 64 KiB, and the noise repeats only after more than that.
+func lotsOfNoise() []byte { return bytes.Repeat(fixture.Noise(), largestPlain/len(fixture.Noise())+2) }
 
-// conversation is one protocol that go-ethereum and we speak: what each side sends.
+// conversation says what each side sends over one protocol that go-ethereum and our node speak.
 type conversation struct {
 	name   string
 	small  int // messages of 0 to 64 KiB
 	medium int // messages above 1 MiB
-	large  int // messages as large as can be, of each kind
+	large  int // of the largest messages, of each kind
 	bulk   []byte
 }
 
 func (c conversation) messages() int { return c.small + c.medium + 2*c.large }
 
-// payloads gives what one side sends. The sequence is the same wherever it is made, and
-// hardly two messages of it are alike.
+// payloads returns what one side sends. The sequence is always the same for a seed, and hardly
+// any two of its messages are equal.
 func (c conversation) payloads(seed int) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for n := range c.small {
@@ -44,7 +45,7 @@ func (c conversation) payloads(seed int) iter.Seq[[]byte] {
 			if n%2 == 0 {
 				size = (seed + n*7919) % (64<<10 + 1)
 			}
-			if !yield(piece(seed+n, size)) {
+			if !yield(fixture.Piece(seed+n, size)) {
 				return
 			}
 		}
@@ -64,7 +65,7 @@ func (c conversation) payloads(seed int) iter.Seq[[]byte] {
 
 const conversationCode = 1
 
-// theirs is go-ethereum's side: it sends and checks what comes, both at once.
+// theirs is go-ethereum's side: it sends, and checks what it receives, at the same time.
 func (c conversation) theirs(result chan<- error) p2p.Protocol {
 	return p2p.Protocol{Name: c.name, Version: 1, Length: 2, Run: func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
 		sent := make(chan error, 1)
@@ -80,10 +81,11 @@ func (c conversation) theirs(result chan<- error) p2p.Protocol {
 		}()
 		err := c.receive(rw)
 		result <- errors.Join(err, <-sent)
-		return untilTheEnd(rw)
+		return fixture.Drain(rw)
 	}}
 }
 
+// receive checks what go-ethereum's side receives.
 func (c conversation) receive(rw p2p.MsgReadWriter) error {
 	n := 0
 	for want := range c.payloads(2) {
@@ -103,20 +105,7 @@ func (c conversation) receive(rw p2p.MsgReadWriter) error {
 	return nil
 }
 
-// untilTheEnd reads and drops until the link ends.
-func untilTheEnd(rw p2p.MsgReadWriter) error {
-	for {
-		msg, err := rw.ReadMsg()
-		if err != nil {
-			return err
-		}
-		if err := msg.Discard(); err != nil {
-			return err
-		}
-	}
-}
-
-// ours is our side of the same.
+// ours is our side of the same conversation.
 func (c conversation) ours(result chan<- error) protocols.Spec {
 	return protocols.Spec{
 		Name: c.name,
@@ -131,12 +120,12 @@ func (c conversation) ours(result chan<- error) protocols.Spec {
 	}
 }
 
-// talk is the actor of our side. A goroutine speaks while the actor listens.
+// talk is the actor of our side. A goroutine sends while the actor receives.
 type talk struct {
 	conversation
 	next   func() ([]byte, bool)
 	stop   func()
-	want   []byte // the message that comes next
+	want   []byte // the next message
 	got    int
 	over   bool
 	sent   chan error
@@ -161,8 +150,8 @@ func (t *talk) Receive(ctx actor.Context) {
 	}
 }
 
-// speak sends all there is to say, and tries what no frame can carry first: that is
-// refused, and the link goes on.
+// speak sends everything. First it tries messages that no frame can carry: Send must refuse
+// them, and the link must survive.
 func (t *talk) speak(link *protocols.Link) error {
 	tooLarge := map[error]int{protocols.ErrFrameTooLarge: largestPlain, protocols.ErrMessageTooLarge: largestPlain + 1}
 	for want, size := range tooLarge {
@@ -201,7 +190,7 @@ func (t *talk) receive(msg *protocols.RawMessage) {
 	}
 }
 
-// expect makes the next message ready, or tells how it went when all have come.
+// expect prepares the next message, or reports the result after the last one.
 func (t *talk) expect() {
 	var more bool
 	if t.want, more = t.next(); !more {

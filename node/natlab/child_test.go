@@ -1,6 +1,6 @@
 //go:build natlab
 
-package troupe_test
+package natlab_test
 
 import (
 	"bufio"
@@ -28,8 +28,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/chat"
 )
 
-// childVar makes the test binary a node on a host of a lab: a process has one network
-// namespace. It says what the node is to be.
+// childVar is the environment variable that makes the test binary run as a node on a host of a
+// lab, because a process has one network namespace. Its value is a child as JSON.
 const childVar = "TROUPE_LAB_NODE"
 
 func init() {
@@ -42,19 +42,19 @@ func init() {
 	}
 }
 
-// child says what a node on a host of a lab is.
+// child describes a node on a host of a lab.
 type child struct {
 	Name string
 	Port uint16
 	Boot []string // URLs of bootnodes, for v5
-	Geth bool     // go-ethereum's in place of ours
+	Geth bool     // go-ethereum's node instead of ours
 	Dir  string
 }
 
-// news is a line of what a child tells.
+// news is one line of a child's standard output.
 type news struct {
 	Ready string       `json:",omitempty"` // its URL, once it listens
-	Heard string       `json:",omitempty"` // a line of chat
+	Heard string       `json:",omitempty"` // a line of chat that it received
 	Link  string       `json:",omitempty"` // the ID of a new peer
 	State *punch.State `json:",omitempty"`
 }
@@ -74,10 +74,10 @@ func beChild(spec []byte) error {
 		boot = append(boot, n)
 	}
 	var mu sync.Mutex
-	tell := func(n news) {
+	report := func(n news) {
 		mu.Lock()
 		defer mu.Unlock()
-		_ = json.NewEncoder(os.Stdout).Encode(n) // nobody hears it who is gone
+		_ = json.NewEncoder(os.Stdout).Encode(n) // it fails once the test has ended
 	}
 	key, err := crypto.GenerateKey()
 	if err != nil {
@@ -87,7 +87,7 @@ func beChild(spec []byte) error {
 	if c.Geth {
 		run = c.geth
 	}
-	stop, err := run(key, boot, tell)
+	stop, err := run(key, boot, report)
 	if err != nil {
 		return err
 	}
@@ -95,8 +95,8 @@ func beChild(spec []byte) error {
 	return stop()
 }
 
-// troupe runs our node, which greets each of its peers.
-func (c child) troupe(key *ecdsa.PrivateKey, boot []*enode.Node, tell func(news)) (stop func() error, err error) {
+// troupe runs our node, which sends its name to all its peers.
+func (c child) troupe(key *ecdsa.PrivateKey, boot []*enode.Node, report func(news)) (stop func() error, err error) {
 	room := chat.NewRoom()
 	n, err := node.New(node.Config{
 		Key: key, Name: node.ClientName(c.Name), Listen: []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), c.Port)},
@@ -112,33 +112,32 @@ func (c child) troupe(key *ecdsa.PrivateKey, boot []*enode.Node, tell func(news)
 	if err := n.Start(context.Background()); err != nil {
 		return nil, err
 	}
-	tell(news{Ready: n.LocalURL()})
+	report(news{Ready: n.LocalURL()})
 	go func() {
 		for line := range lines {
-			tell(news{Heard: line.Text})
+			report(news{Heard: line.Text})
 		}
 	}()
 	go func() {
 		for e := range events {
-			switch e.Kind {
-			case node.PeerAdded:
-				tell(news{Link: e.Peer.ID.String()})
+			if e.Kind == node.PeerAdded {
+				report(news{Link: e.Peer.ID.String()})
 			}
 		}
 	}()
 	go func() {
 		for range time.Tick(100 * time.Millisecond) {
 			if s, ok := n.HolePunching(); ok {
-				tell(news{State: &s})
+				report(news{State: &s})
 			}
-			_, _ = room.Say("this is " + c.Name) // whoever is there
+			_, _ = room.Say("this is " + c.Name) // to the peers that there are
 		}
 	}()
 	return func() error { return n.Stop(context.Background()) }, nil
 }
 
 // geth runs go-ethereum's node.
-func (c child) geth(key *ecdsa.PrivateKey, boot []*enode.Node, tell func(news)) (stop func() error, err error) {
+func (c child) geth(key *ecdsa.PrivateKey, boot []*enode.Node, report func(news)) (stop func() error, err error) {
 	s := &p2p.Server{Config: p2p.Config{
 		PrivateKey: key, MaxPeers: 10, Name: c.Name, ListenAddr: fmt.Sprintf("0.0.0.0:%d", c.Port),
 		DiscoveryV5: true, BootstrapNodesV5: boot,
@@ -146,11 +145,11 @@ func (c child) geth(key *ecdsa.PrivateKey, boot []*enode.Node, tell func(news)) 
 	if err := s.Start(); err != nil {
 		return nil, err
 	}
-	tell(news{Ready: s.NodeInfo().Enode})
+	report(news{Ready: s.NodeInfo().Enode})
 	return func() error { s.Stop(); return nil }, nil
 }
 
-// labNode is a child that runs, as the test sees it.
+// labNode is a running child, as the test sees it.
 type labNode struct {
 	t     testing.TB
 	child child
@@ -158,12 +157,13 @@ type labNode struct {
 
 	mu    sync.Mutex
 	url   string
-	heard map[string]time.Time // lines of chat, by when they came first
+	heard map[string]time.Time // when each line of chat first came
 	links map[string]bool
 	state punch.State
 }
 
-// run starts a child on a host of the lab; it ends with the test. bind is its own address, for its URL.
+// run starts a child on a host of the lab; it ends with the test. bind is the host's address, for
+// the child's URL.
 func (l *lab) run(t testing.TB, host, bind string, c child) *labNode {
 	t.Helper()
 	spec, err := json.Marshal(c)
@@ -198,21 +198,21 @@ func (l *lab) run(t testing.TB, host, bind string, c child) *labNode {
 			t.Errorf("%s ended: %v", c.Name, err)
 		}
 		if t.Failed() {
-			t.Logf("%s on %s said:\n%s", c.Name, host, log.String())
+			t.Logf("log of %s on %s:\n%s", c.Name, host, log.String())
 		}
 	})
 	select {
 	case <-ready:
 	case <-done:
-		t.Fatalf("%s did not start", c.Name)
+		t.Fatalf("%s ended before it was ready", c.Name)
 	case <-time.After(time.Minute):
-		t.Fatalf("%s did not start in time", c.Name)
+		t.Fatalf("%s was not ready within a minute", c.Name)
 	}
 	r.up = time.Now()
 	return r
 }
 
-// follow takes in what the child tells, until it has ended.
+// follow records what the child reports, until the child has ended.
 func (r *labNode) follow(out io.Reader, bind string, ready chan struct{}) {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -238,7 +238,7 @@ func (r *labNode) follow(out io.Reader, bind string, ready chan struct{}) {
 	}
 }
 
-// hears says since when it has heard another one.
+// hears returns when the first line of another node came. ok is false when none has come.
 func (r *labNode) hears(other *labNode) (at time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -246,7 +246,7 @@ func (r *labNode) hears(other *labNode) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// holes is what it knows of its NAT and its calls.
+// holes returns what the node knows of its NAT and its calls.
 func (r *labNode) holes() punch.State {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,6 +1,6 @@
 //go:build natlab
 
-package troupe_test
+package natlab_test
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// slowScenes take minutes, because nobody announces what happens in them. They come first.
+// slowScenes take minutes, because no announcement says what happens in them. They start first.
 var slowScenes = []scene{
 	{"lose upnp1", "upnp1", func(h *home) { h.unannounced("lose", "never") }},
 	{"lose natpmp", "natpmp", func(h *home) { h.unannounced("lose", "-") }},
@@ -19,7 +19,7 @@ var slowScenes = []scene{
 	{"stop-mapper pcp", "pcp", withoutMapper},
 }
 
-// unannounced makes the router lose the mappings without a word.
+// unannounced makes the router lose the mappings without an announcement.
 func (h *home) unannounced(fault, geth string) {
 	h.first("")
 	h.fault(fault, "A")
@@ -29,8 +29,8 @@ func (h *home) unannounced(fault, geth string) {
 	h.reached(fault, geth, unannounced)
 }
 
-// withoutMapper has the daemon away for a minute. What it mapped stays, so the node must
-// stay reachable and announced, and be the daemon's client again when that is back.
+// withoutMapper stops the daemon for a minute. Its mappings stay, so the node must stay reachable
+// and announced, and map its ports at the daemon again when that is back.
 func withoutMapper(h *home) {
 	h.first("")
 	h.fault("stop-mapper", "A")
@@ -47,11 +47,11 @@ func withoutMapper(h *home) {
 	began := time.Now()
 	h.fault("start-mapper", "A")
 	r := h.says("mapped", began, recovery)
-	h.times.add(h.kind, "stop-mapper for a minute: mapped anew, reachable throughout", seconds(r.Time.Sub(began)), "-")
-	h.still("with the daemon again")
+	h.times.add(h.kind, "stop-mapper for a minute: mapped again, reachable throughout", seconds(r.Time.Sub(began)), "-")
+	h.still("after the daemon started again")
 }
 
-// fakeScenes program the fake gateway.
+// fakeScenes use the fake gateway's programmed faults.
 var fakeScenes = []scene{
 	{"lossy", "all", func(h *home) {
 		h.first("")
@@ -73,20 +73,20 @@ var fakeScenes = []scene{
 		h.run("--nat", "any")
 		h.reached("fake gateway: NAT-PMP grants another port", "-", firstTime)
 		if port := h.record().TCP(); port == natPort {
-			h.t.Errorf("the router granted another port than %d", port)
+			h.t.Errorf("the record has port %d, want the one that the router granted", port)
 		}
 	}},
 	{"silence", "fake", func(h *home) {
 		h.first("")
-		h.overcome("slow: 3 s for each answer", `delay={"*": 3}`)
-		h.waitFor("garbage for an answer", 0, "garbage", `garbage=["AddPortMapping"]`)
-		h.waitFor("garbage for a description", 0, "garbage", `garbage=["desc"]`)
+		h.overcome("3 s for each answer", `delay={"*": 3}`)
+		h.waitFor("garbage as an answer", 0, "garbage", `garbage=["AddPortMapping"]`)
+		h.waitFor("garbage as a description", 0, "garbage", `garbage=["desc"]`)
 		h.waitFor("no answer", 0, "no answer", `noanswer=["AddPortMapping"]`)
 		h.leave("-")
 	}},
 }
 
-// program reboots the fake gateway into a fault.
+// program sets faults of the fake gateway and reboots it. It returns when the reboot began.
 func (h *home) program(faults ...string) time.Time {
 	h.t.Helper()
 	h.fault(append([]string{"igd", "A", "clear"}, faults...)...)
@@ -95,24 +95,24 @@ func (h *home) program(faults ...string) time.Time {
 	return at
 }
 
-// overcome is a fault in spite of which the node gets its mappings.
+// overcome sets a fault with which the node still gets its mappings.
 func (h *home) overcome(what string, faults ...string) {
 	h.t.Helper()
 	h.program(faults...)
 	h.reached("fake gateway: "+what, "-", recovery)
 }
 
-// waitFor is a fault that the node can only wait out. It says why, and is back when the fault
-// has gone.
+// waitFor sets a fault that prevents mappings. The node must log the reason, and be reachable
+// again after the fault has ended.
 func (h *home) waitFor(what string, code int, words string, faults ...string) {
 	h.t.Helper()
 	r := h.says("gave_up", h.program(faults...), time.Minute)
 	if r.Level != "WARN" || r.Code != code || !strings.Contains(r.Words, words) || r.Router == "" {
-		h.t.Errorf("%s: the log says %+v", what, r)
+		h.t.Errorf("%s: log record %+v", what, r)
 	}
 	if err := h.reach(); err == nil {
-		h.t.Errorf("%s: reachable while the router refuses", what)
+		h.t.Errorf("%s: the node is reachable", what)
 	}
 	h.fault("igd", "A", "clear")
-	h.reached(fmt.Sprintf("fake gateway: %s, once that has ended", what), "-", recovery)
+	h.reached(fmt.Sprintf("fake gateway: %s, after that has ended", what), "-", recovery)
 }

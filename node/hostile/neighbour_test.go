@@ -1,4 +1,4 @@
-package troupe_test
+package hostile_test
 
 import (
 	"testing"
@@ -6,24 +6,27 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/bench"
 )
 
-// neighbour is a well-behaved node that the victim has a link with.
+// neighbour is a well-behaved node with a link to the victim.
 type neighbour struct {
 	link    *protocols.Link
 	answers chan uint64
 }
 
+// meet starts a neighbour.
 func meet(t testing.TB, v *victim) *neighbour {
 	t.Helper()
 	nb := &neighbour{answers: make(chan uint64, 1<<12)}
 	up := make(chan *protocols.Link, 1)
 	spec := bench.Spec()
 	spec.New = func() actor.Actor {
-		return behave(func(ctx actor.Context) {
+		return actor.ReceiveFunc(func(ctx actor.Context) {
 			switch msg := ctx.Message().(type) {
 			case *protocols.LinkUp:
 				up <- msg.Link
@@ -32,20 +35,20 @@ func meet(t testing.TB, v *victim) *neighbour {
 			}
 		})
 	}
-	n := startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
-	connected(t, n, v.Node)
-	nb.link = within(t, up)
+	n := nodetest.Start(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
+	nodetest.Connect(t, n, v.Node)
+	nb.link = actortest.Receive(t, up)
 	return nb
 }
 
-// pace is how a neighbour's requests fared.
+// pace says how a neighbour's requests were answered.
 type pace struct {
 	asked, answered int
 	longest         time.Duration // from a request to its answer
 }
 
-// keepAsking asks for an echo 200 times a second, whether the answers come or not, until
-// the result is asked for.
+// keepAsking requests an echo 200 times a second, whether answers come or not, until stop is
+// called, which returns the result.
 func (nb *neighbour) keepAsking() (stop func() pace) {
 	const interval = 5 * time.Millisecond
 	quit, result := make(chan struct{}), make(chan pace)
@@ -58,8 +61,8 @@ func (nb *neighbour) keepAsking() (stop func() pace) {
 		for {
 			select {
 			case now := <-tick.C:
-				for p.asked < int(now.Sub(begin)/interval) { // a busy machine leaves ticks out
-					if nb.link.Send(&bench.Echo{ID: uint64(p.asked), Payload: []byte("still there?")}) == nil {
+				for p.asked < int(now.Sub(begin)/interval) { // a busy machine drops ticks
+					if nb.link.Send(&bench.Echo{ID: uint64(p.asked), Payload: []byte("echo")}) == nil {
 						asked = append(asked, now)
 					}
 					p.asked++
