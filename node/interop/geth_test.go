@@ -122,9 +122,9 @@ var reasons = []protocols.DiscReason{
 // part is the name of a protocol in which either side ends the link.
 const part = "part"
 
-// TestGethTellsItsReason: our events and our log have the reason for which go-ethereum ends a
+// TestWeReportGethsReason: our events and our log have the reason for which go-ethereum ends a
 // link.
-func TestGethTellsItsReason(t *testing.T) {
+func TestWeReportGethsReason(t *testing.T) {
 	reason := make(chan p2p.DiscReason)
 	g := startGeth(t, func(c *p2p.Config) {
 		c.Protocols = []p2p.Protocol{{Name: part, Version: 1, Length: 2, Run: func(*p2p.Peer, p2p.MsgReadWriter) error {
@@ -159,8 +159,8 @@ func TestGethTellsItsReason(t *testing.T) {
 	}
 }
 
-// TestGethIsToldOurReason: go-ethereum's events have the reason for which our node ends a link.
-func TestGethIsToldOurReason(t *testing.T) {
+// TestGethReportsOurReason: go-ethereum's events have the reason for which our node ends a link.
+func TestGethReportsOurReason(t *testing.T) {
 	g := startGeth(t, func(c *p2p.Config) { c.Protocols = []p2p.Protocol{silent(part)} })
 	dial := func(t *testing.T, spec protocols.Spec) *node.Node {
 		n := nodetest.Start(t, func(c *node.Config) { c.Specs, c.Logger = []protocols.Spec{spec}, nil })
