@@ -11,16 +11,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/rpc"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
-
-// patience is how long a test waits for what should come at once.
-const patience = time.Minute
 
 // office runs an actor of this package under a supervisor, as a node does.
 type office struct {
@@ -67,10 +64,7 @@ func serve(t *testing.T, cfg Config) *office {
 	if o.sockets, err = Open(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	o.system = actor.NewActorSystem(
-		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }),
-		actor.WithDeadLetterThrottleInterval(10*time.Millisecond),
-	)
+	o.system = actortest.NewSystem()
 	b := &boss{Supervisor: supervise.NewSupervisor(supervise.SystemClock, cfg.Journal, nil), o: o, hired: make(chan struct{})}
 	o.boss = o.system.Root.Spawn(supervise.PropsOf(func() actor.Actor { return b }, cfg.Journal, actor.WithSupervisor(b)))
 	<-b.hired
@@ -190,11 +184,7 @@ func TestCrashReopens(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.tell(&supervise.Inject{})
-	select {
-	case <-o.restart:
-	case <-time.After(patience):
-		t.Fatal("not restarted")
-	}
+	actortest.Receive(t, o.restart)
 	for _, url := range []string{path, "http://" + addr} {
 		if sum, err := addAgain(t, url); sum != 5 {
 			t.Errorf("%s after the crash: %v", url, err)
@@ -202,27 +192,20 @@ func TestCrashReopens(t *testing.T) {
 	}
 }
 
-// addAgain calls until somebody answers: the restart is told before the actor has started.
+// addAgain calls until there is an answer: the journal has the restart before the actor has
+// started.
 func addAgain(t *testing.T, url string) (sum int, err error) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(patience)
-	for {
-		c, err := rpc.DialContext(t.Context(), url)
-		if err == nil {
-			sum, err = add(t, c)
-			c.Close()
+	actortest.Poll(func() bool {
+		var c *rpc.Client
+		if c, err = rpc.DialContext(t.Context(), url); err != nil {
+			return false
 		}
-		if err == nil {
-			return sum, nil
-		}
-		select {
-		case <-tick.C:
-		case <-timeout:
-			return 0, err
-		}
-	}
+		defer c.Close()
+		sum, err = add(t, c)
+		return err == nil
+	})
+	return sum, err
 }
 
 // Namespaces that come later are for those who come later.
@@ -245,15 +228,7 @@ func TestChangedNamespaces(t *testing.T) {
 		_, ok := modules[namespace]
 		return ok
 	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for timeout := time.After(patience); !has("later"); {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatal("the new namespace has not come")
-		}
-	}
+	actortest.Eventually(t, "the new namespace", func() bool { return has("later") })
 	if has("toy") {
 		t.Error("the old namespace is there")
 	}

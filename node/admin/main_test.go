@@ -4,10 +4,12 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
-// TestMain: net/http waits half a second after it has refused a body, so that the client
-// hears of it.
+// TestMain makes allowance for net/http, which waits half a second after it has refused a body,
+// so that the client can read the answer.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+	fixture.Main(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // at makes a node with an ID of its own at an address, without a key: the plan needs none.
@@ -175,7 +177,7 @@ func TestBacklogIsCountedToALimit(t *testing.T) {
 // TestPlanFollowsMoves: a node without a record may be anywhere that somebody says; with
 // one, it says itself where it is.
 func TestPlanFollowsMoves(t *testing.T) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	v4 := func(ip string) *enode.Node {
 		return enode.NewV4(&key.PublicKey, netip.MustParseAddr(ip).AsSlice(), 30303, 30303)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // A handler's panic is a crash of the actor and an empty answer, and not the end.
@@ -59,7 +60,7 @@ func TestTalkHandlerTalksAtTheEnd(t *testing.T) {
 	)
 	perform(t, func(s *stage, c *Config) {
 		r = s.addV5("8.8.8.8:30303")
-		nobody := enode.NewV4(&newKey(t).PublicKey, []byte{8, 8, 8, 7}, 0, 1)
+		nobody := enode.NewV4(&fixture.Key(t).PublicKey, []byte{8, 8, 8, 7}, 0, 1)
 		c.V5, c.Line = true, line
 		c.Talk = map[string]TalkHandler{talk: func(*enode.Node, netip.AddrPort, []byte) []byte {
 			close(begun)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -14,6 +15,9 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/dnsdisc"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // fakeDNS is a resolver with the entries of one signed list.
@@ -41,7 +45,7 @@ func newList(t *testing.T, nodes ...*enode.Node) (*fakeDNS, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := newKey(t)
+	key := fixture.Key(t)
 	url, err := tree.Sign(key, "nodes.example.org")
 	if err != nil {
 		t.Fatal(err)
@@ -79,16 +83,16 @@ func TestDNSList(t *testing.T) {
 func TestDNSListOutOfReach(t *testing.T) {
 	dns, url := newList(t, nodeAt(t, "8.8.8.1", 30303))
 	dns.broken = true
-	var log logBook
+	var log actortest.Log
 	perform(t, func(s *stage, c *Config) {
-		c.DNS, c.Resolver, c.Conns, c.Logger = []string{url}, dns, nil, log.logger()
+		c.DNS, c.Resolver, c.Conns, c.Logger = []string{url}, dns, nil, slog.New(slog.NewTextHandler(&log, nil))
 	}, func(s *stage) {
 		s.ask(1)
 		time.Sleep(time.Hour)
 		if st := s.status(); st.DNSFailures < listPatience || st.DNSError == "" {
 			t.Errorf("status tells of %d failures, the last being %q", st.DNSFailures, st.DNSError)
 		}
-		if n := log.count("DNS node list can't be read"); n != 1 {
+		if n := len(log.Lines("DNS node list can't be read")); n != 1 {
 			t.Errorf("the log tells %d times that the list can't be read, want once", n)
 		}
 		dns.mu.Lock()
@@ -192,7 +196,7 @@ func TestResolve(t *testing.T) {
 		c.Bootnodes, c.BootnodesV5 = []*enode.Node{boot4.node()}, []*enode.Node{boot5.node()}
 	}, func(s *stage) {
 		time.Sleep(time.Minute)
-		nobody := enode.NewV4(&newKey(t).PublicKey, nil, 0, 0)
+		nobody := enode.NewV4(&fixture.Key(t).PublicKey, nil, 0, 0)
 		for _, n := range []*enode.Node{enode.NewV4(keyOf(v4), nil, 0, 0), enode.NewV4(keyOf(v5), nil, 0, 0), nobody} {
 			s.root.Send(s.pid, &Resolve{Node: n, To: s.asker})
 		}
@@ -214,14 +218,14 @@ func TestResolve(t *testing.T) {
 // A bootnode's name that can't be looked up at the start is looked up again.
 func TestBootnodeByName(t *testing.T) {
 	var (
-		log  logBook
+		log  actortest.Log
 		mu   sync.Mutex
 		up   bool
 		asks int
 	)
 	perform(t, func(s *stage, c *Config) {
 		boot := s.addV4("10.0.0.4:30303")
-		c.V4, c.Logger = true, log.logger()
+		c.V4, c.Logger = true, slog.New(slog.NewTextHandler(&log, nil))
 		named := enode.NewV4(boot.node().Pubkey(), nil, 30303, 30303).WithHostname("boot.example.org")
 		c.Bootnodes = []*enode.Node{named}
 		c.LookupHost = func(_ context.Context, host string) ([]netip.Addr, error) {
@@ -235,7 +239,7 @@ func TestBootnodeByName(t *testing.T) {
 	}, func(s *stage) {
 		s.ask(1)
 		time.Sleep(10 * time.Minute)
-		if n := log.count("do without a bootnode"); n != 1 {
+		if n := len(log.Lines("do without a bootnode")); n != 1 {
 			t.Errorf("the log tells %d times of the missing bootnode, want once", n)
 		}
 		mu.Lock()
@@ -291,7 +295,7 @@ func TestTwoFamilies(t *testing.T) {
 }
 
 func TestConfigRefused(t *testing.T) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	db, err := enode.OpenDB("")
 	if err != nil {
 		t.Fatal(err)
@@ -306,7 +310,7 @@ func TestConfigRefused(t *testing.T) {
 	}{
 		{"no key", Config{Local: local, V4: true, Conns: conns}, "may be missing"},
 		{"no record", Config{Key: key, V4: true, Conns: conns}, "may be missing"},
-		{"record of another", Config{Key: newKey(t), Local: local, V4: true, Conns: conns}, "another key"},
+		{"record of another", Config{Key: fixture.Key(t), Local: local, V4: true, Conns: conns}, "another key"},
 		{"nothing to do", Config{Key: key, Local: local, Conns: conns}, "nothing to search"},
 		{"no socket", Config{Key: key, Local: local, V5: true}, "UDP socket"},
 		{"bad list", Config{Key: key, Local: local, DNS: []string{"enrtree://nonsense"}}, "enrtree://nonsense"},
