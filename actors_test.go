@@ -1,4 +1,4 @@
-// Package troupe_test tells the story of the whole: two nodes on real TCP whose protocols
+// Package troupe_test has the end-to-end story: two nodes on real TCP whose protocols
 // talk, crash and part. It uses public API only. Tests with other remotes, under attack, under
 // load and behind NATs are in folders of their own below node.
 package troupe_test

@@ -155,6 +155,6 @@ func TestRecordChangesArePublished(t *testing.T) {
 func TestNoSuchNAT(t *testing.T) {
 	_, err := node.New(node.Config{Key: fixture.Key(t), Specs: []protocols.Spec{greetSpec("greet")}, NAT: "telepathy"})
 	if err == nil {
-		t.Error("accepted")
+		t.Error("New accepted an unknown NAT method")
 	}
 }

@@ -301,8 +301,8 @@ func TestRemovedDuringHandshake(t *testing.T) {
 	}
 }
 
-// TestProtocolsChangeWhileLinksDo changes what a node offers while remotes connect and leave. It is mainly
-// for the race detector.
+// TestProtocolsChangeWhileLinksDo changes what a node offers while remotes connect and leave. It
+// is mainly for the race detector.
 func TestProtocolsChangeWhileLinksDo(t *testing.T) {
 	var book ledger
 	n := startNode(t, nil)

@@ -170,7 +170,7 @@ func TestGethReportsOurReason(t *testing.T) {
 		g.next(t, p2p.PeerEventTypeAdd)
 		return n
 	}
-	told := func(t *testing.T, want protocols.DiscReason) {
+	reported := func(t *testing.T, want protocols.DiscReason) {
 		t.Helper()
 		if e := g.next(t, p2p.PeerEventTypeDrop); e.Error != p2p.DiscReason(want).String() {
 			t.Errorf("go-ethereum's event has %q, want %q", e.Error, p2p.DiscReason(want))
@@ -181,7 +181,7 @@ func TestGethReportsOurReason(t *testing.T) {
 			asks := fixture.NewAsker()
 			dial(t, asks.Spec(part))
 			actortest.Receive(t, asks.Links).Link.Disconnect(want)
-			told(t, want)
+			reported(t, want)
 		})
 	}
 	t.Run("node stops", func(t *testing.T) {
@@ -191,13 +191,13 @@ func TestGethReportsOurReason(t *testing.T) {
 		if err := n.Stop(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		told(t, protocols.DiscQuitting)
+		reported(t, protocols.DiscQuitting)
 	})
-	t.Run("protocol gives up", func(t *testing.T) {
+	t.Run("protocol cannot start", func(t *testing.T) {
 		spec := fixture.NewAsker().Spec(part)
 		spec.New = func() actor.Actor { panic("no actor") }
 		dial(t, spec)
-		told(t, protocols.DiscSubprotocolError)
+		reported(t, protocols.DiscSubprotocolError)
 	})
 }
 
