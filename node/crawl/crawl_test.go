@@ -148,8 +148,8 @@ func evilHello(conn net.Conn, key *ecdsa.PrivateKey) {
 	_, _ = r.Welcome(conn, hello)
 }
 
-// crawlUntil crawls until all of the nodes were visited. There is less actortest.Patience with one
-// of them.
+// crawlUntil crawls until all of the nodes were visited. Visits to hurried have a short
+// timeout.
 func crawlUntil(t *testing.T, c crawl.Config, hurried enode.ID, all ...enode.ID) crawl.Summary {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), actortest.Patience)
