@@ -10,10 +10,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // punchCalls makes requests of the hole punching protocol: calls to nodes that the asked node
@@ -58,10 +59,7 @@ func callers(t *testing.T, url string, sessions int) (stop func() (answers, fail
 		running, ended sync.WaitGroup
 	)
 	for range sessions {
-		key, err := crypto.GenerateKey()
-		if err != nil {
-			t.Fatal(err)
-		}
+		key := fixture.Key(t)
 		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
 			t.Fatal(err)
