@@ -2,7 +2,6 @@ package nat
 
 import (
 	"context"
-	"log/slog"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
@@ -105,10 +105,7 @@ func perform(t *testing.T, f func(s *stage), edit func(*Config), routers ...*sim
 		for _, r := range routers {
 			r.now, r.booted = time.Now, time.Now().Add(-time.Hour)
 		}
-		system := actor.NewActorSystem(
-			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
-			actor.WithDeadLetterThrottleInterval(time.Millisecond),
-		)
+		system := actortest.NewSystem()
 		s.root = system.Root
 		journal := supervise.NewJournal(nil, func(e supervise.Step) {
 			s.mu.Lock()

@@ -1,13 +1,13 @@
 package nat
 
 import (
-	"log/slog"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
@@ -73,9 +73,7 @@ func TestActorOnLoopback(t *testing.T) {
 // it has the wanted state.
 func runOnLoopback(t *testing.T, find *finder, want ExternalAddress, state State) (news chan ExternalAddress) {
 	t.Helper()
-	system := actor.NewActorSystem(
-		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
-		actor.WithDeadLetterThrottleInterval(time.Millisecond))
+	system := actortest.NewSystem()
 	news = make(chan ExternalAddress, 8)
 	c, err := Config{NodeID: simNode, Secret: secret, TCPPort: 30303, UDPPort: 30303, Publish: func(a ExternalAddress) { news <- a }}.complete()
 	if err != nil {

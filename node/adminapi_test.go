@@ -15,12 +15,14 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rpc"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// attach gives a client until the test ends.
+// attach returns a client of the admin API that is closed when the test ends.
 func attach(t testing.TB, n *node.Node) *rpc.Client {
 	t.Helper()
 	c, err := n.Attach()
@@ -31,7 +33,7 @@ func attach(t testing.TB, n *node.Node) *rpc.Client {
 	return c
 }
 
-// call gives the result of one call.
+// call makes one call and returns its result.
 func call[T any](t testing.TB, c *rpc.Client, method string, params ...any) (result T) {
 	t.Helper()
 	if err := c.CallContext(t.Context(), &result, method, params...); err != nil {
@@ -40,7 +42,7 @@ func call[T any](t testing.TB, c *rpc.Client, method string, params ...any) (res
 	return result
 }
 
-// refused wants an error in words.
+// refused makes a call that must fail with an error that contains words.
 func refused(t testing.TB, c *rpc.Client, words, method string, params ...any) {
 	t.Helper()
 	err := c.CallContext(t.Context(), nil, method, params...)
@@ -50,7 +52,8 @@ func refused(t testing.TB, c *rpc.Client, words, method string, params ...any) {
 	}
 }
 
-// Protocols come and go on a running node by the admin API, and links get and lose them.
+// TestProtocolsByTheAdminAPI: the admin API adds and removes protocols of a running node, and
+// links get and lose them.
 func TestProtocolsByTheAdminAPI(t *testing.T) {
 	c := nodetest.New(t, 2, func(_ int, cfg *node.Config) {
 		cfg.Specs = []protocols.Spec{greetSpec("greet")}
@@ -75,11 +78,11 @@ func TestProtocolsByTheAdminAPI(t *testing.T) {
 	relink("greet/1")
 	for _, client := range clients {
 		if !call[bool](t, client, "admin_addProtocol", "extra") {
-			t.Error("not added")
+			t.Error("the protocol was not added")
 		}
 	}
 	if got := runs(); got != "greet/1" {
-		t.Errorf("the link runs %s, and can't have got it", got)
+		t.Errorf("the existing link runs %s, want greet/1", got)
 	}
 	relink("extra/1 greet/1")
 	protocols := func() string { return string(call[json.RawMessage](t, clients[0], "admin_protocols")) }
@@ -88,11 +91,11 @@ func TestProtocolsByTheAdminAPI(t *testing.T) {
 	}
 	call[bool](t, clients[0], "admin_removeProtocol", "extra", 1)
 	if got := protocols(); !strings.Contains(got, `"extra","versions":[1],"offered":false,"links":1}`) {
-		t.Errorf("the link keeps it: %s", got)
+		t.Errorf("protocols %s, want extra not offered and on one link", got)
 	}
 	relink("greet/1")
 
-	// A link that has nothing else ends.
+	// A link that runs only the removed protocol ends.
 	call[bool](t, clients[0], "admin_addProtocol", "extra")
 	call[bool](t, clients[0], "admin_removeProtocol", "greet/1")
 	c.Await("another link", func() bool { return runs() == "extra/1" })
@@ -107,7 +110,7 @@ func TestProtocolsByTheAdminAPI(t *testing.T) {
 
 func TestPeersByTheAdminAPI(t *testing.T) {
 	spec := greetSpec("greet")
-	spec.PeerInfo = func(*protocols.Link) any { return math.NaN() } // JSON has none
+	spec.PeerInfo = func(*protocols.Link) any { return math.NaN() } // not encodable as JSON
 	spec.NodeInfo = func() any { return map[string]int{"greetings": 3} }
 	c := nodetest.New(t, 2, func(_ int, cfg *node.Config) { cfg.Specs = []protocols.Spec{spec, greetSpec("other")} })
 	client, other := attach(t, c.Nodes[0]), c.Nodes[1]
@@ -135,7 +138,7 @@ func TestPeersByTheAdminAPI(t *testing.T) {
 		}
 	}
 	if !call[bool](t, client, "admin_addTrustedPeer", other.URL()) || !call[bool](t, client, "admin_addPeer", other.URL()) {
-		t.Error("not added")
+		t.Error("the peer was not added")
 	}
 	if e := next("add"); e.Peer != other.ID().String() || e.Inbound || e.Name == "" {
 		t.Errorf("%+v", e)
@@ -156,10 +159,10 @@ func TestPeersByTheAdminAPI(t *testing.T) {
 		}
 	}
 	if got := call[string](t, client, "net_peerCount"); got != "0x1" {
-		t.Errorf("peer count %s", got)
+		t.Errorf("peer count %s, want 0x1", got)
 	}
 	if !call[bool](t, client, "admin_removeTrustedPeer", other.ID().String()) || !call[bool](t, client, "admin_removePeer", other.ID().String()) {
-		t.Error("not removed")
+		t.Error("the peer was not removed")
 	}
 	if e := next("drop"); e.Side != "local" || e.Reason == "" || !strings.Contains(e.Error, e.Reason) {
 		t.Errorf("%+v", e)
@@ -197,7 +200,7 @@ func TestBansByTheAdminAPI(t *testing.T) {
 		t.Errorf("bans %v, want %v", bans, want)
 	}
 	if !call[bool](t, client, "admin_unban", "192.0.2.1") || call[bool](t, client, "admin_unban", "192.0.2.1") {
-		t.Error("not lifted, or lifted twice")
+		t.Error("the ban was not lifted, or lifted twice")
 	}
 	refused(t, client, "want a node", "admin_ban", "nonsense")
 	refused(t, client, "at least a second", "admin_ban", "192.0.2.1", 0)
@@ -212,8 +215,8 @@ type clock struct{}
 // Hour is clock_hour.
 func (clock) Hour() int { return 12 }
 
-// A node serves its own namespaces, those of protocols while they run, and those of the
-// program that embeds it.
+// TestNamespaces: a node serves its own namespaces, those of protocols while they run, and those
+// of the program that embeds it.
 func TestNamespaces(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(filepath.Dir(dir))
@@ -256,19 +259,19 @@ func TestNamespaces(t *testing.T) {
 		t.Errorf("hour %d", got)
 	}
 	if call[string](t, client, "admin_datadir") != dir || call[string](t, client, "web3_clientVersion") != t.Name() || !call[bool](t, client, "net_listening") {
-		t.Error("datadir, clientVersion or listening")
+		t.Error("datadir, clientVersion or listening is wrong")
 	}
 	if got := call[string](t, client, "web3_sha3", "0x"); got != "0x"+fmt.Sprintf("%x", crypto.Keccak256(nil)) {
 		t.Errorf("sha3 %s", got)
 	}
 	call[bool](t, client, "admin_addProtocol", "extra")
-	eventually(t, "namespace extra", func() bool { return strings.Contains(modules(ipc), "extra:") })
+	actortest.Eventually(t, "namespace extra", func() bool { return strings.Contains(modules(ipc), "extra:") })
 	call[bool](t, client, "admin_removeProtocol", "extra")
-	eventually(t, "no namespace extra", func() bool { return !strings.Contains(modules(ipc), "extra:") })
+	actortest.Eventually(t, "no namespace extra", func() bool { return !strings.Contains(modules(ipc), "extra:") })
 
-	stopNode(t, n)
+	nodetest.Stop(t, n)
 	if _, err := os.Stat(ipc); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the node has stopped, and its socket is there: %v", err)
+		t.Errorf("the socket of the stopped node still exists: %v", err)
 	}
 }
 
@@ -284,7 +287,7 @@ func TestAdminConfigIsChecked(t *testing.T) {
 		"no service":     {APIs: []node.API{{Namespace: "x"}}},
 		"underscore":     {APIs: []node.API{{Namespace: "x_y", Service: clock{}}}},
 	} {
-		if _, err := node.New(node.Config{Key: newKey(t), Specs: []protocols.Spec{greetSpec("greet")}, Admin: admin}); err == nil || !strings.Contains(err.Error(), words) {
+		if _, err := node.New(node.Config{Key: fixture.Key(t), Specs: []protocols.Spec{greetSpec("greet")}, Admin: admin}); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q: %v", words, err)
 		}
 	}
@@ -295,10 +298,11 @@ func TestAdminConfigIsChecked(t *testing.T) {
 	}
 }
 
-// A socket that can't be opened is an error of Start, which leaves nothing open.
+// TestStartFailsWithoutItsSocket: Start fails if a socket can't be opened, and leaves nothing
+// open.
 func TestStartFailsWithoutItsSocket(t *testing.T) {
 	cfg := node.Config{
-		Key: newKey(t), Specs: []protocols.Spec{greetSpec("greet")}, Listen: []netip.AddrPort{loopback},
+		Key: fixture.Key(t), Specs: []protocols.Spec{greetSpec("greet")}, Listen: []netip.AddrPort{nodetest.Loopback},
 		Admin: node.Admin{HTTP: &node.AdminHTTP{Addr: "0.0.0.0:0", HTTP: true, Namespaces: []string{"admin"}}},
 	}
 	n, err := node.New(cfg)

@@ -11,25 +11,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// pmpRouter speaks NAT-PMP (RFC 6886) on a loopback address: its own address, and every
-// mapping under the number that is asked for, plus shift.
+// pmpRouter is a NAT-PMP router (RFC 6886) on a loopback address. It grants every mapping, at the
+// requested port plus shift.
 type pmpRouter struct {
-	addr    string
-	shift   uint16
-	lacking atomic.Int64 // mappings asked for less those deleted
+	addr   string
+	shift  uint16
+	mapped atomic.Int64 // mappings granted less mappings deleted
 }
 
+// newPMPRouter runs a router until the test ends.
 func newPMPRouter(t *testing.T, addr string, shift uint16) *pmpRouter {
 	t.Helper()
 	at := net.UDPAddr{IP: net.ParseIP(addr).To4(), Port: 5351}
 	conn, err := net.ListenUDP("udp4", &at)
-	for tries := 0; errors.Is(err, syscall.EADDRINUSE) && tries < 20; tries++ { // by the same test, run beside this one
+	for tries := 0; errors.Is(err, syscall.EADDRINUSE) && tries < 20; tries++ { // the same test runs in another process
 		at.IP[1] += 10
 		conn, err = net.ListenUDP("udp4", &at)
 	}
@@ -55,7 +59,7 @@ func newPMPRouter(t *testing.T, addr string, shift uint16) *pmpRouter {
 
 func (r *pmpRouter) answer(q []byte) []byte {
 	if len(q) < 2 || q[0] != 0 {
-		return nil // PCP is not spoken here
+		return nil // a PCP request
 	}
 	b := []byte{0, q[1] | 128, 0, 0, 0, 0, 1, 0} // version, opcode, result, epoch
 	if q[1] == 0 {
@@ -64,9 +68,9 @@ func (r *pmpRouter) answer(q []byte) []byte {
 	internal, external := binary.BigEndian.Uint16(q[4:]), binary.BigEndian.Uint16(q[6:])
 	lifetime := binary.BigEndian.Uint32(q[8:])
 	if lifetime == 0 {
-		r.lacking.Add(-1)
-	} else if external == internal { // the first time
-		r.lacking.Add(1)
+		r.mapped.Add(-1)
+	} else if external == internal { // a new mapping, not a renewal
+		r.mapped.Add(1)
 		external += r.shift
 	}
 	b = binary.BigEndian.AppendUint16(b, internal)
@@ -74,22 +78,24 @@ func (r *pmpRouter) answer(q []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, lifetime)
 }
 
+// TestNodeBehindARouter: the node announces what the router grants, keeps it in the data
+// directory, and deletes it when it stops.
 func TestNodeBehindARouter(t *testing.T) {
 	router := newPMPRouter(t, "127.6.1.1", 1)
 	dir := t.TempDir()
 	n := startNode(t, func(c *node.Config) { c.NAT, c.DataDir = "pmp:"+router.addr, dir })
 	local := n.LocalURL()
-	eventually(t, "the record says where the router is", func() bool { return n.Self().IPAddr().String() == "30.10.10.1" })
+	actortest.Eventually(t, "the record has the router's address", func() bool { return n.Self().IPAddr().String() == "30.10.10.1" })
 	inside := netip.MustParseAddrPort(n.LocalURL()[len("enode://")+128+1:])
 	if at, _ := n.Self().TCPEndpoint(); at.Port() != inside.Port()+1 {
-		t.Errorf("the record says %v, the router granted port %d", at, inside.Port()+1)
+		t.Errorf("the record has %v, the router granted port %d", at, inside.Port()+1)
 	}
 	if n.LocalURL() != local || n.URL() == local {
-		t.Errorf("URLs: %s here, %s outside; it was %s", n.LocalURL(), n.URL(), local)
+		t.Errorf("local URL %s, was %s; URL %s", n.LocalURL(), local, n.URL())
 	}
 	first := n.Self()
 	var kept node.NATStatus
-	eventually(t, "the data directory has the mappings", func() bool {
+	actortest.Eventually(t, "the data directory has the mappings", func() bool {
 		var err error
 		kept, err = node.ReadNATStatus(dir)
 		return err == nil && kept.Status.State == nat.Mapped
@@ -101,54 +107,54 @@ func TestNodeBehindARouter(t *testing.T) {
 		t.Errorf("kept %v (%v), want %v", r, err, first)
 	}
 	begin := time.Now()
-	stopNode(t, n)
+	nodetest.Stop(t, n)
 	if took := time.Since(begin); took > 3*time.Second {
 		t.Errorf("stopping took %v", took)
 	}
-	if left := router.lacking.Load(); left != 0 {
+	if left := router.mapped.Load(); left != 0 {
 		t.Errorf("%d mappings left behind", left)
 	}
 	if _, err := node.ReadNATStatus(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the status stays when the mappings are gone: %v", err)
+		t.Errorf("the status file still exists: %v", err)
 	}
 }
 
-// TestMappedNodeNeedsNoHelp: what a router maps is open, and the record says so.
-func TestMappedNodeNeedsNoHelp(t *testing.T) {
+// TestMappedNodeIsOpen: the record of a mapped node says that it is open.
+func TestMappedNodeIsOpen(t *testing.T) {
 	router := newPMPRouter(t, "127.6.1.3", 1)
 	n := startNode(t, func(c *node.Config) { c.NAT, c.Discovery = "pmp:"+router.addr, &node.Discovery{V5: true} })
-	eventually(t, "the record says that it is open", func() bool {
+	actortest.Eventually(t, "the record says that the node is open", func() bool {
 		nat, ok := punch.Takes(n.Self())
 		return ok && nat == punch.Open
 	})
 	udp, _ := n.Self().UDPEndpoint()
 	tcp, _ := n.Self().TCPEndpoint()
 	if udp != tcp || udp.Addr().String() != "30.10.10.1" {
-		t.Errorf("it is open at UDP %v and TCP %v", udp, tcp)
+		t.Errorf("UDP endpoint %v, TCP endpoint %v, want the same at 30.10.10.1", udp, tcp)
 	}
 }
 
-func TestRecordChangesAreTold(t *testing.T) {
+func TestRecordChangesArePublished(t *testing.T) {
 	router := newPMPRouter(t, "127.6.1.2", 0)
 	n, err := node.New(node.Config{
-		Key: newKey(t), Listen: []netip.AddrPort{loopback}, Specs: []protocols.Spec{greetSpec("greet")}, NAT: "pmp:" + router.addr,
+		Key: fixture.Key(t), Listen: []netip.AddrPort{nodetest.Loopback}, Specs: []protocols.Spec{greetSpec("greet")}, NAT: "pmp:" + router.addr,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := watch(t, n)
+	w := nodetest.Watch(t, n)
 	if err := n.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { stopNode(t, n) })
-	if e := w.next(node.RecordChanged); e.Record.IPAddr().String() != "30.10.10.1" || e.Record != n.Self() {
-		t.Errorf("told %v, the record is %v", e.Record, n.Self())
+	t.Cleanup(func() { nodetest.Stop(t, n) })
+	if e := w.Next(node.RecordChanged); e.Record.IPAddr().String() != "30.10.10.1" || e.Record != n.Self() {
+		t.Errorf("the event has %v, the record is %v", e.Record, n.Self())
 	}
 }
 
 func TestNoSuchNAT(t *testing.T) {
-	_, err := node.New(node.Config{Key: newKey(t), Specs: []protocols.Spec{greetSpec("greet")}, NAT: "telepathy"})
+	_, err := node.New(node.Config{Key: fixture.Key(t), Specs: []protocols.Spec{greetSpec("greet")}, NAT: "telepathy"})
 	if err == nil {
-		t.Error("accepted")
+		t.Error("New accepted an unknown NAT method")
 	}
 }

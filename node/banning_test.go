@@ -14,51 +14,46 @@ import (
 
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
 var publicHost = netip.MustParseAddr("198.51.100.7")
 
-// misbehave comes in and sends what the protocol forbids.
-func misbehave(t *testing.T, c *client) {
-	t.Helper()
-	if _, err := c.Conn.Write(make([]byte, 64)); err != nil { // no frame has this MAC
-		t.Fatal(err)
-	}
-}
+// misbehave breaks the protocol: no frame has this MAC.
+func misbehave(t *testing.T, c *nodetest.Client) { c.Send(t, make([]byte, 64)) }
 
 func TestBan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
-		w := watch(t, n)
-		key := newKey(t)
-		conn := open(t, world, stranger, home)
-		session, err := greetOver(conn, key, n)
+		w := nodetest.Watch(t, n)
+		key := fixture.Key(t)
+		remote, err := greetOver(open(t, world, stranger, home), key, n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.next(node.PeerAdded)
-		if err := n.Ban(node.BanID(idOf(key)), time.Hour, "test"); err != nil {
+		w.Next(node.PeerAdded)
+		if err := n.Ban(node.BanID(fixture.ID(key)), time.Hour, "test"); err != nil {
 			t.Fatal(err)
 		}
-		if reason := (&client{conn, session}).awaitDisconnect(t); reason != wire.DiscUselessPeer {
-			t.Errorf("told %v, want %v", reason, wire.DiscUselessPeer)
+		if reason := remote.AwaitDisconnect(t); reason != wire.DiscUselessPeer {
+			t.Errorf("Disconnect %v, want %v", reason, wire.DiscUselessPeer)
 		}
-		if c := w.next(node.PeerDropped).Cause; !errors.Is(c, node.ErrBanned) || !strings.Contains(c.Error(), "test") {
-			t.Errorf("dropped for %v, want %v and the reason", c, node.ErrBanned)
+		if c := w.Next(node.PeerDropped).Cause; !errors.Is(c, node.ErrBanned) || !strings.Contains(c.Error(), "test") {
+			t.Errorf("dropped with %v, want %v and the reason", c, node.ErrBanned)
 		}
 		_, err = greetOver(open(t, world, stranger, home), key, n)
 		refusedWith(t, err, wire.DiscUselessPeer)
-		if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrBanned) {
-			t.Errorf("refused for %v, want %v", e.Err, node.ErrBanned)
+		if e := w.Next(node.SetupFailed); !errors.Is(e.Err, node.ErrBanned) {
+			t.Errorf("refused with %v, want %v", e.Err, node.ErrBanned)
 		}
-		if list := n.Bans(); len(list) != 1 || list[0].Target != node.BanID(idOf(key)) || list[0].Reason != "test" || list[0].Automatic || list[0].Until.Sub(list[0].Since) != time.Hour {
-			t.Errorf("listed: %+v", list)
+		if list := n.Bans(); len(list) != 1 || list[0].Target != node.BanID(fixture.ID(key)) || list[0].Reason != "test" || list[0].Automatic || list[0].Until.Sub(list[0].Since) != time.Hour {
+			t.Errorf("bans %+v", list)
 		}
 		time.Sleep(time.Hour)
 		if list := n.Bans(); len(list) != 0 {
-			t.Errorf("listed after its end: %+v", list)
+			t.Errorf("bans after the end of the ban: %+v", list)
 		}
 		if _, err = greetOver(open(t, world, stranger, home), key, n); err != nil {
 			t.Errorf("after the end of the ban: %v", err)
@@ -70,11 +65,11 @@ func TestBannedAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
-		w := watch(t, n)
-		if _, err := greetOver(open(t, world, publicHost, home), newKey(t), n); err != nil {
+		w := nodetest.Watch(t, n)
+		if _, err := greetOver(open(t, world, publicHost, home), fixture.Key(t), n); err != nil {
 			t.Fatal(err)
 		}
-		w.next(node.PeerAdded)
+		w.Next(node.PeerAdded)
 		target, err := node.ParseBanTarget("198.51.100.0/24")
 		if err != nil {
 			t.Fatal(err)
@@ -82,19 +77,19 @@ func TestBannedAddress(t *testing.T) {
 		if err := n.Ban(target, time.Hour, "test"); err != nil {
 			t.Fatal(err)
 		}
-		w.next(node.PeerDropped)
-		if _, err := greetOver(open(t, world, publicHost, home), newKey(t), n); err == nil {
-			t.Error("let in from a banned network")
+		w.Next(node.PeerDropped)
+		if _, err := greetOver(open(t, world, publicHost, home), fixture.Key(t), n); err == nil {
+			t.Error("a banned network was admitted")
 		}
-		if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrBanned) || e.Peer.RemoteAddr.Addr() != publicHost {
-			t.Errorf("%v refused for %v, want %v", e.Peer.RemoteAddr, e.Err, node.ErrBanned)
+		if e := w.Next(node.SetupFailed); !errors.Is(e.Err, node.ErrBanned) || e.Peer.RemoteAddr.Addr() != publicHost {
+			t.Errorf("%v refused with %v, want %v", e.Peer.RemoteAddr, e.Err, node.ErrBanned)
 		}
 		time.Sleep(time.Minute) // past the throttle
 		if !n.Unban(target) || n.Unban(target) {
-			t.Error("lifted not at all, or twice")
+			t.Error("the ban was not lifted, or lifted twice")
 		}
-		if _, err := greetOver(open(t, world, publicHost, home), newKey(t), n); err != nil {
-			t.Errorf("after lifting: %v", err)
+		if _, err := greetOver(open(t, world, publicHost, home), fixture.Key(t), n); err != nil {
+			t.Errorf("after the ban was lifted: %v", err)
 		}
 	})
 }
@@ -102,12 +97,12 @@ func TestBannedAddress(t *testing.T) {
 func TestKnownNodesAreNotBanned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
-		staticKey, trustedKey := newKey(t), newKey(t)
+		staticKey, trustedKey := fixture.Key(t), fixture.Key(t)
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.StaticNodes = []*enode.Node{enode.NewV4(&staticKey.PublicKey, friend.Addr().AsSlice(), 30303, 0)}
 			c.TrustedNodes = []*enode.Node{enode.NewV4(&trustedKey.PublicKey, nil, 0, 0)}
 		})
-		for _, key := range []enode.ID{idOf(staticKey), idOf(trustedKey)} {
+		for _, key := range []enode.ID{fixture.ID(staticKey), fixture.ID(trustedKey)} {
 			if err := n.Ban(node.BanID(key), time.Hour, "test"); !errors.Is(err, node.ErrProtected) {
 				t.Errorf("ban: %v, want %v", err, node.ErrProtected)
 			}
@@ -116,41 +111,39 @@ func TestKnownNodesAreNotBanned(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := greetOver(open(t, world, friend.Addr(), home), staticKey, n); err != nil {
-			t.Errorf("static node while all are banned: %v", err)
+			t.Errorf("static node while all addresses are banned: %v", err)
 		}
-		w := watch(t, n)
+		w := nodetest.Watch(t, n)
 		for range 20 {
-			conn := open(t, world, friend.Addr(), home)
-			session, err := greetOver(conn, trustedKey, n)
+			remote, err := greetOver(open(t, world, friend.Addr(), home), trustedKey, n)
 			if err != nil {
-				t.Fatalf("trusted node from there: %v", err)
+				t.Fatalf("trusted node at the static node's address: %v", err)
 			}
-			misbehave(t, &client{conn, session})
-			w.next(node.PeerDropped)
+			misbehave(t, remote)
+			w.Next(node.PeerDropped)
 		}
 		if list := n.Bans(); len(list) != 1 {
-			t.Errorf("bans %+v, want the operator's alone", list)
+			t.Errorf("bans %+v, want only the operator's", list)
 		}
 	})
 }
 
-// TestMisconductEndsInABan: the third breach within minutes bans the node, the ban lifted
-// gives it a clean slate, and a ban that ended is not needed again at once.
+// TestMisconductEndsInABan: the third breach within minutes bans the node. Lifting the ban, or a
+// ban that does not exist yet, clears its points.
 func TestMisconductEndsInABan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
-		w := watch(t, n)
-		key := newKey(t)
+		w := nodetest.Watch(t, n)
+		key := fixture.Key(t)
 		breaches := func(most int) int {
 			for i := range most {
-				conn := open(t, world, stranger, home)
-				session, err := greetOver(conn, key, n)
+				remote, err := greetOver(open(t, world, stranger, home), key, n)
 				if err != nil {
 					return i
 				}
-				misbehave(t, &client{conn, session})
-				w.next(node.PeerDropped)
+				misbehave(t, remote)
+				w.Next(node.PeerDropped)
 				synctest.Wait()
 			}
 			return most
@@ -159,30 +152,30 @@ func TestMisconductEndsInABan(t *testing.T) {
 			t.Errorf("banned after %d breaches, want 3", got)
 		}
 		list := n.Bans()
-		if len(list) != 1 || !list[0].Automatic || list[0].Target != node.BanID(idOf(key)) || list[0].Until.Sub(list[0].Since) != time.Hour {
+		if len(list) != 1 || !list[0].Automatic || list[0].Target != node.BanID(fixture.ID(key)) || list[0].Until.Sub(list[0].Since) != time.Hour {
 			t.Fatalf("bans %+v, want one on the node, for an hour", list)
 		}
 		if !n.Unban(list[0].Target) {
-			t.Error("not lifted")
+			t.Error("the ban was not lifted")
 		}
 		if got := breaches(2); got != 2 || len(n.Bans()) != 0 {
-			t.Errorf("after lifting: %d breaches let in, bans %+v; want a clean slate", got, n.Bans())
+			t.Errorf("after the ban was lifted: admitted after %d breaches, want 2; bans %+v, want none", got, n.Bans())
 		}
-		if n.Unban(node.BanID(idOf(key))) {
-			t.Error("lifted a ban that there is not")
+		if n.Unban(node.BanID(fixture.ID(key))) {
+			t.Error("lifted a ban that does not exist")
 		}
 		if got := breaches(10); got != 3 {
-			t.Errorf("after wiping the slate clean before a ban: banned after %d breaches, want 3", got)
+			t.Errorf("after the points were cleared without a ban: banned after %d breaches, want 3", got)
 		}
 		if list := n.Bans(); len(list) != 1 || list[0].Until.Sub(list[0].Since) != time.Hour {
-			t.Errorf("bans %+v, want one for an hour: the one that was lifted does not count", list)
+			t.Errorf("bans %+v, want one for an hour, because the lifted ban does not count", list)
 		}
 	})
 }
 
 func TestBecomingKnownLiftsABan(t *testing.T) {
 	n := startNode(t, nil)
-	static, trusted := enode.NewV4(&newKey(t).PublicKey, []byte{127, 0, 0, 1}, 1, 1), enode.NewV4(&newKey(t).PublicKey, nil, 0, 0)
+	static, trusted := enode.NewV4(&fixture.Key(t).PublicKey, []byte{127, 0, 0, 1}, 1, 1), enode.NewV4(&fixture.Key(t).PublicKey, nil, 0, 0)
 	for _, k := range []*enode.Node{static, trusted} {
 		if err := n.Ban(node.BanID(k.ID()), time.Hour, "test"); err != nil {
 			t.Fatal(err)
@@ -192,11 +185,11 @@ func TestBecomingKnownLiftsABan(t *testing.T) {
 		t.Fatal(err)
 	}
 	if list := n.Bans(); len(list) != 1 || list[0].Target.ID != trusted.ID() {
-		t.Errorf("bans after one became static: %+v", list)
+		t.Errorf("bans after one node became static: %+v", list)
 	}
 	n.AddTrusted(trusted)
 	if list := n.Bans(); len(list) != 0 {
-		t.Errorf("bans after the other became trusted: %+v", list)
+		t.Errorf("bans after the other node became trusted: %+v", list)
 	}
 }
 
@@ -210,7 +203,7 @@ func TestBansSurviveARestart(t *testing.T) {
 		if err := errors.Join(n.Ban(short, time.Minute, "short"), n.Ban(long, time.Hour, "long")); err != nil {
 			t.Fatal(err)
 		}
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 		time.Sleep(2 * time.Minute)
 		again := memNode(t, world, home, kept)
 		list := again.Bans()
@@ -218,9 +211,9 @@ func TestBansSurviveARestart(t *testing.T) {
 			t.Fatalf("after a restart: %+v, want the long one, with 58 minutes left", list)
 		}
 		again.Unban(long)
-		stopNode(t, again)
+		nodetest.Stop(t, again)
 		if last := memNode(t, world, home, kept).Bans(); len(last) != 0 {
-			t.Errorf("a lifted ban is back: %+v", last)
+			t.Errorf("bans after a ban was lifted and the node restarted: %+v", last)
 		}
 	})
 }
@@ -240,7 +233,7 @@ func TestUnreadableBansArePutAside(t *testing.T) {
 				t.Errorf("bans %+v", n.Bans())
 			}
 			if aside, err := os.ReadFile(file + ".unreadable"); err != nil || string(aside) != text {
-				t.Errorf("put aside: %q, %v", aside, err)
+				t.Errorf("the unreadable file has %q, %v", aside, err)
 			}
 		})
 	}
@@ -250,11 +243,11 @@ func TestBanNeedsAnEndAndATarget(t *testing.T) {
 	n := startNode(t, nil)
 	for _, err := range []error{
 		n.Ban(node.BanID(enode.ID{1}), 0, "no end"),
-		n.Ban(node.BanTarget{}, time.Hour, "nobody"),
+		n.Ban(node.BanTarget{}, time.Hour, "no target"),
 		n.Ban(node.BanTarget{Net: netip.MustParsePrefix("203.0.113.1/24")}, time.Hour, "half an address"),
 	} {
 		if err == nil {
-			t.Error("accepted")
+			t.Error("Ban succeeded")
 		}
 	}
 	if len(n.Bans()) != 0 {

@@ -18,12 +18,13 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// TestCrashTakesNoLinkDown injects panics into each of the node's own actors, again and
-// again, and wants the link to stay and the node to go on accepting and dialing.
+// TestCrashTakesNoLinkDown injects repeated panics into each of the node's own actors. The link
+// must survive, and the node must still accept and dial.
 func TestCrashTakesNoLinkDown(t *testing.T) {
 	for _, pattern := range []string{"node-", "*/peers", "*/handshakes", "*/dialer", "*/listener"} {
 		name := strings.TrimSuffix(pattern[strings.LastIndex(pattern, "/")+1:], "-")
@@ -33,40 +34,41 @@ func TestCrashTakesNoLinkDown(t *testing.T) {
 	}
 }
 
+// crashing runs the test for the actors that match a pattern.
 func crashing(t *testing.T, pattern string) {
 	world := nodetest.NewNetwork()
-	key := newKey(t)
-	if id := idOf(key); strings.HasPrefix(pattern, "node-") {
+	key := fixture.Key(t)
+	if id := fixture.ID(key); strings.HasPrefix(pattern, "node-") {
 		pattern = "node-" + id.String()[:8]
 	}
 	n := memNode(t, world, home, func(c *node.Config) {
 		c.Key = key
 		c.Chaos = []node.Chaos{{Pattern: pattern, Interval: 700 * time.Millisecond}}
 	})
-	w := watch(t, n)
+	w := nodetest.Watch(t, n)
 	other := memNode(t, world, friend, nil)
 	if err := n.AddPeer(other.Self()); err != nil {
 		t.Fatal(err)
 	}
-	w.next(node.PeerAdded)
+	w.Next(node.PeerAdded)
 	since := n.Peers()[0].Since
 
 	for range 5 {
-		failed := w.until("a failure", func(e node.Event) bool {
+		failed := w.Until("a failure", func(e node.Event) bool {
 			return e.Kind == node.Lifecycle && e.Step.Event == supervise.Failed
 		})
 		if !failed.Step.Injected || failed.Step.Stack == "" || !globEqual(failed.Step.Actor, pattern) {
 			t.Fatalf("failure %+v, want an injected one of %s", failed.Step, pattern)
 		}
-		restarted := w.next(node.Lifecycle)
+		restarted := w.Next(node.Lifecycle)
 		if s := restarted.Step; s.Event != supervise.Restarted || s.Actor != failed.Step.Actor {
 			t.Fatalf("then %s of %s, want %s", s.Event, s.Actor, supervise.Restarted)
 		}
 		synctest.Wait()
-		if _, err := greetOver(open(t, world, stranger, home), newKey(t), n); err != nil {
+		if _, err := greetOver(open(t, world, stranger, home), fixture.Key(t), n); err != nil {
 			t.Fatalf("inbound after a crash: %v", err)
 		}
-		w.next(node.PeerAdded)
+		w.Next(node.PeerAdded)
 	}
 	peers := n.Peers()
 	if len(peers) != 6 {
@@ -74,7 +76,7 @@ func crashing(t *testing.T, pattern string) {
 	}
 	for _, p := range peers {
 		if p.ID == other.ID() && p.Since != since {
-			t.Error("the link was made anew")
+			t.Error("the link was replaced")
 		}
 	}
 
@@ -82,31 +84,32 @@ func crashing(t *testing.T, pattern string) {
 	if err := n.AddPeer(third.Self()); err != nil {
 		t.Fatal(err)
 	}
-	w.until("dialed after crashes", func(e node.Event) bool {
+	w.Until("a dial after the crashes", func(e node.Event) bool {
 		return e.Kind == node.PeerAdded && e.Peer.ID == third.ID()
 	})
 }
 
-// globEqual compares a path with a pattern of these tests.
+// globEqual says whether a path matches a pattern of these tests.
 func globEqual(path, pattern string) bool {
 	return path == pattern || strings.HasSuffix(path, strings.TrimPrefix(pattern, "*"))
 }
 
-// TestInjectedProtocolPanic is what an operator does: the protocol restarts, the link stays.
+// TestInjectedProtocolPanic: a protocol into which an operator injects panics restarts, and the
+// link survives.
 func TestInjectedProtocolPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.Chaos = []node.Chaos{{Pattern: "*/greet", Interval: 2 * time.Second}}
 		})
-		w := watch(t, n)
+		w := nodetest.Watch(t, n)
 		other := memNode(t, world, friend, func(c *node.Config) { c.StaticNodes = []*enode.Node{n.Self()} })
-		w.next(node.PeerAdded)
+		w.Next(node.PeerAdded)
 		time.Sleep(21 * time.Second)
 		synctest.Wait()
 		restarts := 0
-		for len(w.ch) > 0 {
-			switch e := w.next(node.Lifecycle); e.Step.Event {
+		for len(w.Events) > 0 {
+			switch e := w.Next(node.Lifecycle); e.Step.Event {
 			case supervise.Restarted:
 				restarts++
 				if !e.Step.Injected || e.Step.Protocol != "greet/1" || !strings.HasSuffix(e.Step.Actor, "/greet") {
@@ -120,13 +123,13 @@ func TestInjectedProtocolPanic(t *testing.T) {
 			t.Errorf("%d restarts in 20 s, want one every 2 s", restarts)
 		}
 		if n.PeerCount() != 1 || other.PeerCount() != 1 {
-			t.Error("the link is gone")
+			t.Error("the link has ended")
 		}
 	})
 }
 
-// TestStuckHandler: a handler that never returns can't be ended, but the node's Stop is
-// bounded, and the remote is told all the same.
+// TestStuckHandler: a handler that does not return can't be stopped, but Stop returns when its
+// context ends, and the remote receives a Disconnect.
 func TestStuckHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -138,24 +141,24 @@ func TestStuckHandler(t *testing.T) {
 		})
 		n := memNode(t, world, home, func(c *node.Config) { c.Specs = []protocols.Spec{stuck} })
 		other := memNode(t, world, friend, func(c *node.Config) { c.StaticNodes = []*enode.Node{n.Self()} })
-		w := watch(t, other)
+		w := nodetest.Watch(t, other)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		defer cancel()
 		begin := time.Now()
 		err := n.Stop(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 4*time.Second {
-			t.Errorf("stop: %v after %v, want the context's end after 4 s", err, time.Since(begin))
+			t.Errorf("stop: %v after %v, want the context's error after 4 s", err, time.Since(begin))
 		}
-		if c := w.next(node.PeerDropped).Cause; c.Side != actors.Remote || c.Reason != wire.DiscQuitting {
-			t.Errorf("the remote heard %v, want %v", c, wire.DiscQuitting)
+		if c := w.Next(node.PeerDropped).Cause; c.Side != actors.Remote || c.Reason != wire.DiscQuitting {
+			t.Errorf("cause at the remote %v, want %v", c, wire.DiscQuitting)
 		}
 		close(release)
 		<-n.Done()
 	})
 }
 
-// failingListener fails while it is told to.
+// failingListener fails while fail is set.
 type failingListener struct {
 	net.Listener
 	err   error
@@ -171,7 +174,7 @@ func (l *failingListener) Accept() (net.Conn, error) {
 	return l.Listener.Accept()
 }
 
-// TestAcceptBacksOff: a listener that fails is not asked in a tight loop.
+// TestAcceptBacksOff: the node does not call a failing Accept in a tight loop.
 func TestAcceptBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
@@ -184,17 +187,17 @@ func TestAcceptBacksOff(t *testing.T) {
 			}
 		})
 		failing.fail.Store(true)
-		// The first Accept may have begun before.
+		// The first Accept may have begun before fail was set.
 		open(t, world, stranger, home)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		// 5 ms doubling to 1 s, then one a second.
+		// The pauses are 5 ms doubling to 1 s, then one attempt a second.
 		if tries := failing.tries.Load(); tries < 60 || tries > 70 {
-			t.Errorf("%d tries in a minute", tries)
+			t.Errorf("%d attempts in a minute, want 60 to 70", tries)
 		}
 		failing.fail.Store(false)
-		if _, err := greetOver(open(t, world, stranger, home), newKey(t), n); err != nil {
-			t.Errorf("afterwards: %v", err)
+		if _, err := greetOver(open(t, world, stranger, home), fixture.Key(t), n); err != nil {
+			t.Errorf("after the listener works again: %v", err)
 		}
 	})
 }

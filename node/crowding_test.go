@@ -10,12 +10,14 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
-// TestEclipse: somebody has a thousand node IDs in one /24, dials with all of them and
-// has us dial them. He gets his share, and all others find their places.
+// TestEclipse: an attacker with a thousand node IDs in one /24 dials the node with many of them,
+// and has the node dial the others. It gets its share of the places, and others get theirs.
 func TestEclipse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
@@ -34,22 +36,22 @@ func TestEclipse(t *testing.T) {
 		}
 		for i := range 200 {
 			conn := open(t, world, neighbours(i), home)
-			session, err := greetOver(conn, c.keys[netip.AddrPortFrom(neighbours(i), uint16(10000+i))], n)
+			remote, err := greetOver(conn, c.keys[netip.AddrPortFrom(neighbours(i), uint16(10000+i))], n)
 			if err != nil {
 				conn.Close()
 				continue
 			}
-			go stay(conn, session)
+			go remote.Idle()
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		if got := len(attackers()); got != 10 {
-			t.Errorf("%d of 50 places taken, want the share of 10", got)
+			t.Errorf("the attacker has %d of 50 places, want its share of 10", got)
 		}
 		for i := range 60 {
 			conn := open(t, world, scattered(i), home)
-			if session, err := greetOver(conn, newKey(t), n); err == nil {
-				go stay(conn, session)
+			if remote, err := greetOver(conn, fixture.Key(t), n); err == nil {
+				go remote.Idle()
 			}
 		}
 		synctest.Wait()
@@ -60,18 +62,17 @@ func TestEclipse(t *testing.T) {
 			}
 		}
 		if inbound != 50-16 || len(attackers()) != 10 {
-			t.Errorf("%d have come in beside the %d of that network, want all places but those kept for dials taken", inbound, len(attackers()))
+			t.Errorf("%d inbound peers and %d attackers, want all places but the 16 for dials taken, 10 by attackers", inbound, len(attackers()))
 		}
 	})
 }
 
-// TestFlood: 200 addresses connect again and again, half of them saying nothing, the
-// others as peers that want to stay. A static peer stays linked, and is linked again when
-// it comes back.
+// TestFlood: 200 addresses connect repeatedly, half of them silent, the others as peers. A static
+// peer keeps its link, and has it again after it restarts.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
-		key := newKey(t)
+		key := fixture.Key(t)
 		partner := func() *node.Node {
 			return memNode(t, world, friend, func(c *node.Config) { c.Key = key })
 		}
@@ -80,8 +81,8 @@ func TestFlood(t *testing.T) {
 			c.MaxPeers = 50
 			c.StaticNodes = []*enode.Node{enode.NewV4(&key.PublicKey, friend.Addr().AsSlice(), 30303, 0)}
 		})
-		w := watch(t, n)
-		eventually(t, "linked with the static node", func() bool { return n.PeerCount() == 1 })
+		w := nodetest.Watch(t, n)
+		actortest.Eventually(t, "a link to the static node", func() bool { return n.PeerCount() == 1 })
 		ctx, cancel := context.WithCancel(t.Context())
 		var flood sync.WaitGroup
 		for i := range 200 {
@@ -95,8 +96,8 @@ func TestFlood(t *testing.T) {
 					}
 					unwatch := context.AfterFunc(ctx, func() { conn.Close() })
 					if i%2 == 0 {
-						if session, err := greetOver(conn, newKey(t), n); err == nil {
-							stay(conn, session)
+						if remote, err := greetOver(conn, fixture.Key(t), n); err == nil {
+							remote.Idle()
 						}
 					}
 					sleep(ctx, 10*time.Second)
@@ -108,24 +109,25 @@ func TestFlood(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if got := n.PeerCount(); got != 50 {
-			t.Errorf("%d peers in the flood, want all places taken", got)
+			t.Errorf("%d peers during the flood, want 50", got)
 		}
 		for range 3 {
-			stopNode(t, p)
+			nodetest.Stop(t, p)
 			time.Sleep(30 * time.Second)
 			begin := time.Now()
 			p = partner()
-			w.until("linked again", func(e node.Event) bool { return e.Kind == node.PeerAdded && e.Peer.Static })
+			w.Until("the link to the static node", func(e node.Event) bool { return e.Kind == node.PeerAdded && e.Peer.Static })
 			if took := time.Since(begin); took > time.Minute {
-				t.Errorf("linked again after %v, want within the minute that a redial takes at most", took)
+				t.Errorf("linked after %v, want within a minute, the longest pause before a redial", took)
 			}
 		}
 		cancel()
 		flood.Wait()
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 	})
 }
 
+// sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,13 +14,14 @@ import (
 
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// TestDialThatCrossesAnother plays the remote by hand: it takes the node's dial, says
-// nothing on it, and dials the node itself.
+// TestDialThatCrossesAnother: the remote accepts the node's dial, does not answer on it, and dials
+// the node.
 func TestDialThatCrossesAnother(t *testing.T) {
-	low, high := orderedKeys(t)
+	low, high := fixture.OrderedKeys(t)
 	t.Run("ours is the lower ID", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			world := nodetest.NewNetwork()
@@ -33,7 +35,7 @@ func TestDialThatCrossesAnother(t *testing.T) {
 			_, err := greetOver(open(t, world, friend.Addr(), home), high, n)
 			refusedWith(t, err, wire.DiscAlreadyConnected)
 			if closed(ours) {
-				t.Error("our own dial was given up")
+				t.Error("our own dial was cancelled")
 			}
 		})
 	})
@@ -45,14 +47,14 @@ func TestDialThatCrossesAnother(t *testing.T) {
 				c.Key = high
 				c.StaticNodes = []*enode.Node{enode.NewV4(&low.PublicKey, friend.Addr().AsSlice(), 30303, 0)}
 			})
-			w := watch(t, n)
+			w := nodetest.Watch(t, n)
 			ours := <-remote
 			awaitAuth(t, ours)
 			if _, err := greetOver(open(t, world, friend.Addr(), home), low, n); err != nil {
 				t.Fatal(err)
 			}
-			events := map[node.EventKind]node.Event{} // two actors publish, in either order
-			w.until("the end of our dial, and the peer", func(e node.Event) bool {
+			events := map[node.EventKind]node.Event{} // of two actors, in either order
+			w.Until("the end of our dial, and the peer", func(e node.Event) bool {
 				events[e.Kind] = e
 				return events[node.SetupFailed].Kind == node.SetupFailed && events[node.PeerAdded].Kind == node.PeerAdded
 			})
@@ -60,16 +62,16 @@ func TestDialThatCrossesAnother(t *testing.T) {
 				t.Errorf("our dial ended with %v, want %v", e.Err, node.ErrTheirDialFirst)
 			}
 			if !closed(ours) {
-				t.Error("our own dial goes on")
+				t.Error("our own dial continues")
 			}
-			if p := events[node.PeerAdded].Peer; p.ID != idOf(low) || !p.Inbound {
-				t.Errorf("added %+v, want the inbound one", p)
+			if p := events[node.PeerAdded].Peer; p.ID != fixture.ID(low) || !p.Inbound {
+				t.Errorf("peer %+v, want the inbound one", p)
 			}
 		})
 	})
 }
 
-// playRemote listens where the friend lives.
+// playRemote listens at the friend's address, and sends the connections to the channel.
 func playRemote(t *testing.T, world *nodetest.Network) <-chan net.Conn {
 	t.Helper()
 	ln, err := world.Listen(t.Context(), friend)
@@ -91,7 +93,7 @@ func playRemote(t *testing.T, world *nodetest.Network) <-chan net.Conn {
 	return conns
 }
 
-// awaitAuth reads an auth and doesn't answer.
+// awaitAuth reads an auth and does not answer.
 func awaitAuth(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if _, _, err := wire.ReadPacket(conn); err != nil {
@@ -99,16 +101,16 @@ func awaitAuth(t *testing.T, conn net.Conn) {
 	}
 }
 
-// closed says whether the other side has closed a connection, in a bubble.
+// closed says whether the other side has closed a connection. It is for tests in a bubble.
 func closed(conn net.Conn) bool {
 	if err := conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return true
 	}
 	_, err := conn.Read(make([]byte, 1))
-	return !errors.Is(err, errTimeout)
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// TestSlowAddressLeavesTimeForTheNext: the first of two addresses swallows all packets.
+// TestSlowAddressLeavesTimeForTheNext: the first of two addresses does not answer.
 func TestSlowAddressLeavesTimeForTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
@@ -131,7 +133,7 @@ func TestSlowAddressLeavesTimeForTheNext(t *testing.T) {
 		time.Sleep(8 * time.Second)
 		synctest.Wait()
 		if n.PeerCount() != 1 {
-			t.Error("the second address was not tried in time")
+			t.Error("the second address was not dialed within 8 s")
 		}
 	})
 }

@@ -10,20 +10,21 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// weather is what the program serves: its exported methods, with a small first letter.
+// weather is the service of the program. JSON-RPC methods are its exported methods, with a small
+// first letter.
 type weather struct{ degrees map[string]int }
 
-// In is weather_in. Its error reaches the caller in words.
+// In is weather_in. The caller receives its error as text.
 func (w weather) In(_ context.Context, city string) (int, error) {
 	degrees, ok := w.degrees[city]
 	if !ok {
-		return 0, fmt.Errorf("nothing is known of %s", city)
+		return 0, fmt.Errorf("unknown city %s", city)
 	}
 	return degrees, nil
 }
 
-// A program serves a namespace of its own beside the node's, and lets a protocol be added
-// later. Config.Admin.IPC and HTTP serve the same to others.
+// A program serves a namespace of its own beside the node's, and allows a protocol to be added
+// later. Config.Admin.IPC and HTTP serve the same to other programs.
 func ExampleNode_Attach() {
 	key, err := crypto.GenerateKey()
 	if err != nil {
@@ -58,7 +59,7 @@ func ExampleNode_Attach() {
 	fmt.Println(n.Info().Caps)
 	// Output:
 	// <nil> 21
-	// nothing is known of Atlantis
+	// unknown city Atlantis
 	// <nil>
 	// [greet/1 later/1]
 }

@@ -17,7 +17,7 @@ import (
 type Hi struct{ Text string }
 
 // greeter is its actor: an ordinary protoactor actor.
-type greeter struct{ heard chan<- string }
+type greeter struct{ received chan<- string }
 
 func (g *greeter) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
@@ -26,11 +26,11 @@ func (g *greeter) Receive(ctx actor.Context) {
 			fmt.Println(err)
 		}
 	case *Hi:
-		g.heard <- msg.Text
+		g.received <- msg.Text
 	}
 }
 
-func newGreeter(heard chan<- string) *node.Node {
+func newGreeter(received chan<- string) *node.Node {
 	key, err := crypto.GenerateKey()
 	if err != nil {
 		panic(err)
@@ -43,7 +43,7 @@ func newGreeter(heard chan<- string) *node.Node {
 			Versions: []protocols.Version{{
 				Number: 1, Length: 1, Messages: []protocols.Message{protocols.Type[Hi]()},
 			}},
-			New: func() actor.Actor { return &greeter{heard} },
+			New: func() actor.Actor { return &greeter{received} },
 		}},
 	})
 	if err != nil {
@@ -55,8 +55,8 @@ func newGreeter(heard chan<- string) *node.Node {
 // Two nodes in one process greet each other.
 func Example() {
 	ctx := context.Background()
-	heard := make(chan string, 2)
-	a, b := newGreeter(heard), newGreeter(heard)
+	received := make(chan string, 2)
+	a, b := newGreeter(received), newGreeter(received)
 	for _, n := range []*node.Node{a, b} {
 		if err := n.Start(ctx); err != nil {
 			panic(err)
@@ -66,29 +66,29 @@ func Example() {
 	if err := a.AddPeer(b.Self()); err != nil {
 		panic(err)
 	}
-	fmt.Println(<-heard)
-	fmt.Println(<-heard)
+	fmt.Println(<-received)
+	fmt.Println(<-received)
 	// Output:
 	// hi from a node
 	// hi from a node
 }
 
-// next waits for an event of a kind.
+// next waits for the next event of a kind.
 func next(events <-chan node.Event, kind node.EventKind) node.Event {
 	for e := range events {
 		if e.Kind == kind {
 			return e
 		}
 	}
-	panic("the node has stopped")
+	panic("the events have ended")
 }
 
-// A program that embeds a node learns who comes and goes, and why.
+// A program that embeds a node learns which peers come and go, and why.
 func ExampleNode_Subscribe() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	heard := make(chan string, 2)
-	a, b := newGreeter(heard), newGreeter(heard)
+	received := make(chan string, 2)
+	a, b := newGreeter(received), newGreeter(received)
 	atA, atB := a.Subscribe(ctx), b.Subscribe(ctx)
 	for _, n := range []*node.Node{a, b} {
 		if err := n.Start(ctx); err != nil {
@@ -112,7 +112,7 @@ func ExampleNode_Subscribe() {
 	// peer dropped by the remote side: client quitting
 }
 
-// A network is kept out for a day, and let in again.
+// A network is banned for a day, and the ban is lifted.
 func ExampleNode_Ban() {
 	n := newGreeter(nil)
 	target, err := node.ParseBanTarget("203.0.113.0/24")

@@ -5,13 +5,16 @@ import (
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-func TestProtocolsSpeakForThemselves(t *testing.T) {
+// TestProtocolsReportTheirInfo: Peers and Info have what the hooks of the Specs return.
+func TestProtocolsReportTheirInfo(t *testing.T) {
 	silent, shaking, ready := greetSpec("silent"), greetSpec("shaking"), greetSpec("ready")
 	shaking.PeerInfo = func(*protocols.Link) any { return nil }
 	ready.PeerInfo = func(l *protocols.Link) any { return l.Peer().Name }
@@ -22,20 +25,20 @@ func TestProtocolsSpeakForThemselves(t *testing.T) {
 		specs(c)
 		c.StaticNodes = []*enode.Node{a.Self()}
 	})
-	eventually(t, "peer", func() bool { return a.PeerCount() == 1 })
+	actortest.Eventually(t, "a peer", func() bool { return a.PeerCount() == 1 })
 	want := map[string]any{"silent": "unknown", "shaking": "handshake", "ready": t.Name()}
 	got := a.Peers()[0].Protocols
 	for name, info := range want {
 		if got[name] != info {
-			t.Errorf("%s says %v of the link, want %v", name, got[name], info)
+			t.Errorf("%s reports %v of the link, want %v", name, got[name], info)
 		}
 	}
 	info := a.Info()
 	if info.Protocols["ready"] != 42 || info.Protocols["silent"] != "unknown" {
-		t.Errorf("of themselves they say %v", info.Protocols)
+		t.Errorf("protocols report %v", info.Protocols)
 	}
 	if info.ID != a.ID() || info.Enode != a.LocalURL() || info.Record != a.Self().String() || len(info.Caps) != 3 {
-		t.Errorf("the node says %+v", info)
+		t.Errorf("info %+v", info)
 	}
 }
 
@@ -61,15 +64,15 @@ func TestSubscribeMessages(t *testing.T) {
 		if m.Protocol != greet || m.Code != 0 || m.Size != len("hello")+2 {
 			t.Errorf("%+v", m)
 		}
-		if from := m.Link.Hello().ID; from != idBytes(b) {
-			t.Errorf("a link to %x", from[:4])
+		if from := m.Link.Hello().ID; from != [64]byte(crypto.FromECDSAPub(b.Self().Pubkey())[1:]) {
+			t.Errorf("message of a link to %x", from[:4])
 		}
 	}
 	if seen[true] != 1 || seen[false] != 1 {
-		t.Errorf("%v messages by sent, want one each way", seen)
+		t.Errorf("messages by direction %v, want one each way", seen)
 	}
 	cancel()
 	for range messages {
-		t.Error("more messages than were sent")
+		t.Error("there are more messages than were sent")
 	}
 }

@@ -12,9 +12,12 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
+// addrs parses addresses.
 func addrs(list ...string) []netip.AddrPort {
 	var aps []netip.AddrPort
 	for _, s := range list {
@@ -23,6 +26,7 @@ func addrs(list ...string) []netip.AddrPort {
 	return aps
 }
 
+// TestOneNumberForAllAddresses: all addresses have the same port, whose number is free for UDP.
 func TestOneNumberForAllAddresses(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.Listen = addrs("127.0.0.1:0", "127.0.0.2:0", "[::1]:0") })
 	var tcp6 uint16
@@ -31,7 +35,7 @@ func TestOneNumberForAllAddresses(t *testing.T) {
 		t.Fatalf("%v has no port", n.Self())
 	}
 	if err := n.Self().Load((*enr.TCP6)(&tcp6)); err == nil {
-		t.Errorf("the record has a port %d for IPv6 of its own", tcp6)
+		t.Errorf("the record has a separate port %d for IPv6", tcp6)
 	}
 	for _, ip := range []string{"127.0.0.1", "127.0.0.2", "::1"} {
 		conn, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.ParseIP(ip), Port: port})
@@ -43,7 +47,7 @@ func TestOneNumberForAllAddresses(t *testing.T) {
 	}
 	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
-		t.Fatalf("the number is not free for UDP: %v", err)
+		t.Fatalf("the port is not free for UDP: %v", err)
 	}
 	udp.Close()
 }
@@ -63,12 +67,12 @@ func TestAllAddressesOfBothFamilies(t *testing.T) {
 	}
 }
 
-// TestTakenPort: SO_REUSEPORT must not let two nodes share a port unknowingly.
+// TestTakenPort: two nodes can't listen at the same port, in spite of SO_REUSEPORT.
 func TestTakenPort(t *testing.T) {
 	first := startNode(t, nil)
 	at, _ := first.Self().TCPEndpoint()
 	second, err := node.New(node.Config{
-		Key: newKey(t), Listen: []netip.AddrPort{at}, Specs: []protocols.Spec{greetSpec("greet")},
+		Key: fixture.Key(t), Listen: []netip.AddrPort{at}, Specs: []protocols.Spec{greetSpec("greet")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -76,15 +80,15 @@ func TestTakenPort(t *testing.T) {
 	if err := second.Start(context.Background()); err == nil || !strings.Contains(err.Error(), at.String()) {
 		t.Errorf("start: %v, want an error that names %v", err, at)
 	}
-	stopNode(t, second)
-	stopNode(t, first)
-	startNode(t, func(c *node.Config) { c.Listen = []netip.AddrPort{at} }) // free again at once
+	nodetest.Stop(t, second)
+	nodetest.Stop(t, first)
+	startNode(t, func(c *node.Config) { c.Listen = []netip.AddrPort{at} }) // the port is free again at once
 }
 
 func TestExternalIP(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.NAT = "extip:203.0.113.77" })
 	if got, _ := n.Self().TCPEndpoint(); got.Addr().String() != "203.0.113.77" || got.Port() == 0 {
-		t.Errorf("the record says %v", got)
+		t.Errorf("the record has %v", got)
 	}
 	if !strings.Contains(n.LocalURL(), "@127.0.0.1:") {
 		t.Errorf("the local URL is %s", n.LocalURL())
@@ -98,27 +102,27 @@ func TestRecordIsKept(t *testing.T) {
 	for range 2 {
 		n := startNode(t, func(c *node.Config) {
 			c.Key, c.DataDir = nil, dir
-			c.Listen = []netip.AddrPort{netip.AddrPortFrom(loopback.Addr(), port)}
+			c.Listen = []netip.AddrPort{netip.AddrPortFrom(nodetest.Loopback.Addr(), port)}
 		})
 		port = uint16(n.Self().TCP())
 		kept, err := node.ReadRecord(dir)
 		if err != nil || kept.String() != n.Self().String() {
-			t.Errorf("kept %v (%v), want %v", kept, err, n.Self())
+			t.Errorf("kept record %v (%v), want %v", kept, err, n.Self())
 		}
 		records = append(records, n.Self())
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 	}
 	if records[0].String() != records[1].String() {
-		t.Errorf("the record changed for nothing:\n%v\n%v", records[0], records[1])
+		t.Errorf("the record changed without a reason:\n%v\n%v", records[0], records[1])
 	}
 }
 
-// A data directory is made also where the key lies elsewhere.
+// TestDataDirIsMade: the data directory is made even if the key is elsewhere.
 func TestDataDirIsMade(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "data")
 	n := startNode(t, func(c *node.Config) { c.DataDir = dir })
 	if kept, err := node.ReadRecord(dir); err != nil || kept.String() != n.Self().String() {
-		t.Errorf("kept %v, %v", kept, err)
+		t.Errorf("kept record %v, %v", kept, err)
 	}
 }
 
@@ -129,7 +133,7 @@ func TestNodeThatOnlyDials(t *testing.T) {
 	}
 }
 
-// TestNumberTakenByUDP draws a number whose UDP side is taken, and wants another one.
+// TestNumberTakenByUDP: a port that is taken for UDP is replaced by another one.
 func TestNumberTakenByUDP(t *testing.T) {
 	first, taken := halfFreeNumber(t)
 	draws := 0
@@ -146,7 +150,7 @@ func TestNumberTakenByUDP(t *testing.T) {
 	}
 }
 
-// halfFreeNumber gives a listener on a port whose number is taken for UDP.
+// halfFreeNumber returns a listener on a port whose number is taken for UDP.
 func halfFreeNumber(t *testing.T) (net.Listener, int) {
 	t.Helper()
 	for {
@@ -156,7 +160,7 @@ func halfFreeNumber(t *testing.T) (net.Listener, int) {
 		}
 		at := ln.Addr().(*net.TCPAddr)
 		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: at.IP, Port: at.Port})
-		if err != nil { // taken by somebody else
+		if err != nil { // another process has it
 			ln.Close()
 			continue
 		}

@@ -11,8 +11,10 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 func TestCandidatesBecomePeers(t *testing.T) {
@@ -27,8 +29,8 @@ func TestCandidatesBecomePeers(t *testing.T) {
 		{name: "a third of 30", max: 30, found: 60, after: time.Minute, want: 10},
 		{name: "half of 10", max: 10, ratio: 2, found: 60, after: time.Minute, want: 5},
 		{name: "four of 9 at least", max: 9, found: 60, after: time.Minute, want: 4},
-		{name: "all that there are", max: 30, found: 3, after: time.Minute, want: 3},
-		{name: "three quarters when nobody comes", max: 20, found: 60, after: 10 * time.Minute, want: 15},
+		{name: "all nodes that exist", max: 30, found: 3, after: time.Minute, want: 3},
+		{name: "three quarters without inbound peers", max: 20, found: 60, after: 10 * time.Minute, want: 15},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -38,16 +40,16 @@ func TestCandidatesBecomePeers(t *testing.T) {
 					cfg.MaxPeers, cfg.DialRatio = tt.max, tt.ratio
 					cfg.Candidates, cfg.Dial = enode.CycleNodes(c.nodes), c.welcome
 				})
-				defer stopNode(t, n)
+				defer nodetest.Stop(t, n)
 				time.Sleep(tt.after)
 				synctest.Wait()
-				// What is under way when the last place is taken comes in as well.
+				// Dials that are in progress when the last place is taken become peers as well.
 				if got := n.PeerCount(); got < tt.want || got > tt.want+2 {
 					t.Errorf("%d peers, want %d", got, tt.want)
 				}
 				for _, p := range n.Peers() {
 					if p.Inbound || p.Static || p.Trusted {
-						t.Errorf("%+v is no dynamic dial", p)
+						t.Errorf("%+v is not a dynamically dialed peer", p)
 					}
 				}
 			})
@@ -55,7 +57,7 @@ func TestCandidatesBecomePeers(t *testing.T) {
 	}
 }
 
-// counted counts what is read of an iterator.
+// counted counts the nodes that are read from an iterator. Each takes a second.
 type counted struct {
 	enode.Iterator
 	read atomic.Int64
@@ -67,8 +69,8 @@ func (c *counted) Next() bool {
 	return c.Iterator.Next()
 }
 
-// TestNobodySearchesForAFullNode: the sources rest while there is no room for peers.
-func TestNobodySearchesForAFullNode(t *testing.T) {
+// TestFullNodeDoesNotSearch: the node reads no candidates while it has no room for peers.
+func TestFullNodeDoesNotSearch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, 20, scattered)
 		source := &counted{Iterator: enode.CycleNodes(c.nodes)}
@@ -76,110 +78,109 @@ func TestNobodySearchesForAFullNode(t *testing.T) {
 			cfg.MaxPeers, cfg.DialRatio = 4, 1
 			cfg.Candidates, cfg.Dial = source, c.welcome
 		})
-		defer stopNode(t, n)
+		defer nodetest.Stop(t, n)
 		time.Sleep(30 * time.Second)
 		if n.PeerCount() < 4 {
 			t.Fatalf("%d peers", n.PeerCount())
 		}
 		before := source.read.Load()
 		time.Sleep(time.Minute)
-		// One may have been on its way.
+		// One read may have been in progress.
 		if more := source.read.Load() - before; more > 1 {
-			t.Errorf("%d candidates were searched for while there was no room", more)
+			t.Errorf("%d candidates were read while there was no room", more)
 		}
 	})
 }
 
-// TestLookingGoesOnThroughCrashes: whoever takes part in the search is replaced when it
-// crashes, and the search comes to the same end.
+// TestLookingGoesOnThroughCrashes: the actors of the search restart after crashes, and the node
+// finds its peers all the same.
 func TestLookingGoesOnThroughCrashes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, 60, scattered)
 		n := memNode(t, nodetest.NewNetwork(), home, func(cfg *node.Config) {
 			cfg.MaxPeers, cfg.MaxDialRate = 30, 1
 			cfg.Candidates, cfg.Dial = enode.CycleNodes(c.nodes), c.welcome
-			for _, who := range []string{"dialer", "candidates", "handshakes"} {
-				cfg.Chaos = append(cfg.Chaos, node.Chaos{Pattern: "*/" + who, Interval: 7 * time.Second})
+			for _, name := range []string{"dialer", "candidates", "handshakes"} {
+				cfg.Chaos = append(cfg.Chaos, node.Chaos{Pattern: "*/" + name, Interval: 7 * time.Second})
 			}
 		})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if got := n.PeerCount(); got < 10 {
-			t.Errorf("%d peers, want 10", got)
+			t.Errorf("%d peers, want at least 10", got)
 		}
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 	})
 }
 
-// TestStopWhileNothingIsFound: an iterator that blocks keeps nobody from stopping, and is
-// closed.
+// TestStopWhileNothingIsFound: an iterator that blocks does not delay Stop, which closes it.
 func TestStopWhileNothingIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nothing := enode.NewFairMix(time.Second)
 		n := memNode(t, nodetest.NewNetwork(), home, func(cfg *node.Config) { cfg.Candidates = nothing })
 		time.Sleep(time.Minute)
 		begin := time.Now()
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 		if took := time.Since(begin); took > 0 {
 			t.Errorf("stop took %v", took)
 		}
 		if nothing.Next() {
-			t.Error("the iterator goes on")
+			t.Error("the iterator is not closed")
 		}
 	})
 }
 
-// TestCandidatesThatRefuse: 5,000 of them get a steady few dials a second, one each, and
-// as good as no place in the log.
+// TestCandidatesThatRefuse: 5,000 candidates that refuse are dialed once each, at a steady rate,
+// and cause only a few log lines.
 func TestCandidatesThatRefuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, 5000, scattered)
-		log := &lines{Handler: slog.DiscardHandler}
+		var log actortest.Log
 		n := memNode(t, nodetest.NewNetwork(), home, func(cfg *node.Config) {
-			cfg.Candidates, cfg.Dial, cfg.Logger = enode.CycleNodes(c.nodes), c.refuse, slog.New(log)
+			cfg.Candidates, cfg.Dial, cfg.Logger = enode.CycleNodes(c.nodes), c.refuse, slog.New(slog.NewTextHandler(&log, nil))
 		})
 		const minutes = 5
 		time.Sleep(minutes * time.Minute)
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 		if got := c.busiestSecond(); got > node.DefaultMaxDialRate {
 			t.Errorf("%d dials within a second, want at most %d", got, node.DefaultMaxDialRate)
 		}
 		if got := len(c.dials); got < minutes*60*node.DefaultMaxDialRate*9/10 {
-			t.Errorf("only %d dials in %d minutes: what follows shows nothing", got, minutes)
+			t.Errorf("only %d dials in %d minutes, so the checks below show nothing", got, minutes)
 		}
 		for at, n := range c.count {
 			if n > 1 {
 				t.Errorf("%v dialed %d times", at, n)
 			}
 		}
-		told := log.about("looking for peers")
-		if len(told) < 3 || len(log.list) > 8 {
-			t.Errorf("%d lines in the log, %d about the search: %v", len(log.list), len(told), log.list)
+		all, search := log.Lines(""), log.Lines("looking for peers")
+		if len(search) < 3 || len(all) > 8 {
+			t.Errorf("%d log lines, %d about the search: %v", len(all), len(search), all)
 		}
-		for _, part := range []string{"peers=0", "failed=[unreachable=", "candidates=", "dialed=", "linked=0"} {
-			if len(told) > 0 && !strings.Contains(told[0], part) {
-				t.Errorf("%q lacks %s", told[0], part)
+		for _, part := range []string{"peers=0", "failed.unreachable=", "candidates=", "dialed=", "linked=0"} {
+			if len(search) > 0 && !strings.Contains(search[0], part) {
+				t.Errorf("%q has no %s", search[0], part)
 			}
 		}
 	})
 }
 
-// TestFewCandidatesThatRefuse: in a small network that is down each node is dialed more
-// and more rarely, and never under another name at the same endpoint.
+// TestFewCandidatesThatRefuse: in a small network that is down, the pauses between dials to a node
+// grow, and other node IDs at the same endpoint are not dialed in between.
 func TestFewCandidatesThatRefuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t, 3, func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 168, 1, byte(i)}) })
 		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 168, 1, 0}), 10000)
 		all := append([]*enode.Node{}, c.nodes...)
 		for range 10 {
-			all = append(all, enode.NewV4(&newKey(t).PublicKey, at.Addr().AsSlice(), 10000, 10000))
+			all = append(all, enode.NewV4(&fixture.Key(t).PublicKey, at.Addr().AsSlice(), 10000, 10000))
 		}
 		n := memNode(t, nodetest.NewNetwork(), home, func(cfg *node.Config) {
 			cfg.Candidates, cfg.Dial = enode.CycleNodes(all), c.refuse
 		})
 		time.Sleep(3 * time.Hour)
-		stopNode(t, n)
-		// 1, 2, 4, … 32 minutes and then 60, each up to a fifth less.
+		nodetest.Stop(t, n)
+		// The pauses are 1, 2, 4, … 32 minutes and then 60, each up to a fifth shorter.
 		for at, n := range c.count {
 			if n < 7 || n > 12 {
 				t.Errorf("%v dialed %d times in 3 hours, want 7 to 12", at, n)

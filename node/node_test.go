@@ -12,76 +12,80 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
+// TestTwoNodes: both nodes know the same of their link, and one learns why the other ended it.
 func TestTwoNodes(t *testing.T) {
-	system := quietSystem()
+	system := actortest.NewSystem()
 	a := startNode(t, func(c *node.Config) { c.System = system })
-	atA := watch(t, a)
+	atA := nodetest.Watch(t, a)
 	b := startNode(t, func(c *node.Config) {
 		c.System = system
 		c.StaticNodes = []*enode.Node{a.Self()}
 	})
-	if added := atA.next(node.PeerAdded); added.Peer.ID != b.ID() || !added.Peer.Inbound {
-		t.Errorf("added %+v, want %v inbound", added.Peer, b.ID())
+	if added := atA.Next(node.PeerAdded); added.Peer.ID != b.ID() || !added.Peer.Inbound {
+		t.Errorf("peer %+v, want %v inbound", added.Peer, b.ID())
 	}
-	eventually(t, "both have a peer", func() bool { return a.PeerCount() == 1 && b.PeerCount() == 1 })
-	atB := watch(t, b)
+	actortest.Eventually(t, "both nodes have a peer", func() bool { return a.PeerCount() == 1 && b.PeerCount() == 1 })
+	atB := nodetest.Watch(t, b)
 
 	of := b.Peers()[0]
 	if of.ID != a.ID() || of.Inbound || !of.Static || of.Trusted || of.Name != t.Name() {
-		t.Errorf("%+v, want %v as a static outbound peer", of, a.ID())
+		t.Errorf("peer %+v, want %v as a static outbound one", of, a.ID())
 	}
 	if of.Enode != a.LocalURL() {
-		t.Errorf("its URL is %s, want %s", of.Enode, a.LocalURL())
+		t.Errorf("the peer's URL is %s, want %s", of.Enode, a.LocalURL())
 	}
 	if len(of.Caps) != 1 || of.Caps[0] != "greet/1" {
 		t.Errorf("capabilities %v, want greet/1", of.Caps)
 	}
 	if back := a.Peers()[0]; back.Enode != b.LocalURL() {
-		t.Errorf("the inbound peer's URL is %s, want %s by its own word", back.Enode, b.LocalURL())
+		t.Errorf("the inbound peer's URL is %s, want %s, which its Hello says", back.Enode, b.LocalURL())
 	}
 
-	stopNode(t, a)
-	dropped := atB.next(node.PeerDropped)
+	nodetest.Stop(t, a)
+	dropped := atB.Next(node.PeerDropped)
 	if c := dropped.Cause; c.Side != actors.Remote || c.Reason != wire.DiscQuitting {
 		t.Errorf("dropped: %v, want remote: %v", c, wire.DiscQuitting)
 	}
 	if b.PeerCount() != 0 {
-		t.Errorf("%d peers left", b.PeerCount())
+		t.Errorf("%d peers left, want none", b.PeerCount())
 	}
 }
 
 func TestLimitAndTrust(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.MaxPeers = 1 })
-	first, second, trusted := newKey(t), newKey(t), newKey(t)
-	if _, err := connect(t, n, first, greet); err != nil {
+	first, second, trusted := fixture.Key(t), fixture.Key(t), fixture.Key(t)
+	if _, err := nodetest.DialClient(t, n, first, greet); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "first peer", func() bool { return n.PeerCount() == 1 })
-	w := watch(t, n)
-	_, err := connect(t, n, second, greet)
+	actortest.Eventually(t, "the first peer", func() bool { return n.PeerCount() == 1 })
+	w := nodetest.Watch(t, n)
+	_, err := nodetest.DialClient(t, n, second, greet)
 	refusedWith(t, err, wire.DiscTooManyPeers)
-	if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrTooManyPeers) || e.Peer.ID != idOf(second) {
-		t.Errorf("event %v of %v, want %v of %v", e.Err, e.Peer.ID, node.ErrTooManyPeers, idOf(second))
+	if e := w.Next(node.SetupFailed); !errors.Is(e.Err, node.ErrTooManyPeers) || e.Peer.ID != fixture.ID(second) {
+		t.Errorf("event with %v of %v, want %v of %v", e.Err, e.Peer.ID, node.ErrTooManyPeers, fixture.ID(second))
 	}
 	n.AddTrusted(enode.NewV4(&trusted.PublicKey, nil, 0, 0))
-	if _, err := connect(t, n, trusted, greet); err != nil {
+	if _, err := nodetest.DialClient(t, n, trusted, greet); err != nil {
 		t.Errorf("trusted: %v", err)
 	}
-	eventually(t, "trusted peer", func() bool { return n.PeerCount() == 2 })
-	n.RemoveTrusted(idOf(trusted))
+	actortest.Eventually(t, "the trusted peer", func() bool { return n.PeerCount() == 2 })
+	n.RemoveTrusted(fixture.ID(trusted))
 	if n.PeerCount() != 2 {
-		t.Error("a peer was dropped because it is trusted no longer")
+		t.Error("RemoveTrusted ended the link of a peer")
 	}
 }
 
 func TestNoPeersAtAll(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.MaxPeers = -1 })
-	_, err := connect(t, n, newKey(t), greet)
+	_, err := nodetest.DialClient(t, n, fixture.Key(t), greet)
 	refusedWith(t, err, wire.DiscTooManyPeers)
 }
 
@@ -97,7 +101,7 @@ func TestManyPeersFromLoopback(t *testing.T) {
 	for range atOnce {
 		go func() {
 			for range todo {
-				_, err := connect(t, n, newKey(t), greet)
+				_, err := nodetest.DialClient(t, n, fixture.Key(t), greet)
 				failed <- err
 			}
 		}()
@@ -107,124 +111,124 @@ func TestManyPeersFromLoopback(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all are peers", func() bool { return n.PeerCount() == peers })
+	actortest.Eventually(t, "all clients are peers", func() bool { return n.PeerCount() == peers })
 }
 
 func TestEstablishedLinkIsNotReplaced(t *testing.T) {
 	n := startNode(t, nil)
-	key := newKey(t)
-	first, err := connect(t, n, key, greet)
+	key := fixture.Key(t)
+	first, err := nodetest.DialClient(t, n, key, greet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "peer", func() bool { return n.PeerCount() == 1 })
-	_, err = connect(t, n, key, greet)
+	actortest.Eventually(t, "peer", func() bool { return n.PeerCount() == 1 })
+	_, err = nodetest.DialClient(t, n, key, greet)
 	refusedWith(t, err, wire.DiscAlreadyConnected)
-	w := watch(t, n)
+	w := nodetest.Watch(t, n)
 	first.Conn.Close()
-	w.next(node.PeerDropped)
-	if _, err := connect(t, n, key, greet); err != nil {
-		t.Errorf("after the first link's end: %v", err)
+	w.Next(node.PeerDropped)
+	if _, err := nodetest.DialClient(t, n, key, greet); err != nil {
+		t.Errorf("after the end of the first link: %v", err)
 	}
 }
 
 func TestUselessPeer(t *testing.T) {
 	n := startNode(t, nil)
-	w := watch(t, n)
-	c, err := connect(t, n, newKey(t), wire.Cap{Name: "greet", Version: 2}, wire.Cap{Name: "eth", Version: 68})
+	w := nodetest.Watch(t, n)
+	c, err := nodetest.DialClient(t, n, fixture.Key(t), wire.Cap{Name: "greet", Version: 2}, wire.Cap{Name: "eth", Version: 68})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if reason := c.awaitDisconnect(t); reason != wire.DiscUselessPeer {
-		t.Errorf("told %v, want %v", reason, wire.DiscUselessPeer)
+	if reason := c.AwaitDisconnect(t); reason != wire.DiscUselessPeer {
+		t.Errorf("Disconnect %v, want %v", reason, wire.DiscUselessPeer)
 	}
-	if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrUselessPeer) || !strings.Contains(e.Err.Error(), "eth/68") {
-		t.Errorf("event %v, want %v with what the remote has", e.Err, node.ErrUselessPeer)
+	if e := w.Next(node.SetupFailed); !errors.Is(e.Err, node.ErrUselessPeer) || !strings.Contains(e.Err.Error(), "eth/68") {
+		t.Errorf("event with %v, want %v and the remote's capabilities", e.Err, node.ErrUselessPeer)
 	}
 	if n.PeerCount() != 0 {
-		t.Error("a useless peer is a peer")
+		t.Error("a useless peer is in the list of peers")
 	}
 }
 
 func TestSelf(t *testing.T) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	n := startNode(t, func(c *node.Config) { c.Key = key })
 	if err := n.AddPeer(n.Self()); !errors.Is(err, node.ErrSelf) {
 		t.Errorf("AddPeer: %v, want %v", err, node.ErrSelf)
 	}
-	_, err := connect(t, n, key, greet)
+	_, err := nodetest.DialClient(t, n, key, greet)
 	refusedWith(t, err, wire.DiscSelf)
 }
 
 func TestNetRestrict(t *testing.T) {
 	elsewhere := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	n := startNode(t, func(c *node.Config) { c.NetRestrict = elsewhere })
-	w := watch(t, n)
-	conn := openTo(t, n)
-	if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrNotAllowed) || !e.Peer.Inbound {
+	w := nodetest.Watch(t, n)
+	conn := nodetest.DialTCP(t, n)
+	if e := w.Next(node.SetupFailed); !errors.Is(e.Err, node.ErrNotAllowed) || !e.Peer.Inbound {
 		t.Errorf("inbound: %v, want %v", e.Err, node.ErrNotAllowed)
 	}
 	if _, err := conn.Read(make([]byte, 1)); err == nil {
-		t.Error("the connection is open and says something")
+		t.Error("the connection is open and has data")
 	}
 	other := startNode(t, nil)
 	if err := n.AddPeer(other.Self()); err != nil {
 		t.Fatal(err)
 	}
-	if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrNotAllowed) || e.Peer.Inbound {
+	if e := w.Next(node.SetupFailed); !errors.Is(e.Err, node.ErrNotAllowed) || e.Peer.Inbound {
 		t.Errorf("dial: %v, want %v", e.Err, node.ErrNotAllowed)
 	}
 }
 
-// TestSimultaneousDials lets two nodes dial each other again and again, and wants one
-// link in the end, the same one on both sides.
+// TestSimultaneousDials: two nodes that dial each other at the same time have one link in the end,
+// the same one on both sides.
 func TestSimultaneousDials(t *testing.T) {
-	system := quietSystem()
+	system := actortest.NewSystem()
 	for range 20 {
 		a := startNode(t, func(c *node.Config) { c.System = system })
 		b := startNode(t, func(c *node.Config) { c.System = system })
 		if err := errors.Join(a.AddPeer(b.Self()), b.AddPeer(a.Self())); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "one link", func() bool { return a.PeerCount() == 1 && b.PeerCount() == 1 })
+		actortest.Eventually(t, "one link", func() bool { return a.PeerCount() == 1 && b.PeerCount() == 1 })
 		fromA, fromB := a.Peers()[0], b.Peers()[0]
 		if fromA.Inbound == fromB.Inbound || fromA.LocalAddr != fromB.RemoteAddr {
-			t.Errorf("two nodes, two links: %+v and %+v", fromA, fromB)
+			t.Errorf("the nodes have different links: %+v and %+v", fromA, fromB)
 		}
-		stopNode(t, a)
-		stopNode(t, b)
+		nodetest.Stop(t, a)
+		nodetest.Stop(t, b)
 	}
 }
 
 func TestRemovePeer(t *testing.T) {
 	a := startNode(t, nil)
 	b := startNode(t, func(c *node.Config) { c.StaticNodes = []*enode.Node{a.Self()} })
-	eventually(t, "peer", func() bool { return b.PeerCount() == 1 && a.PeerCount() == 1 })
-	atA := watch(t, a)
+	actortest.Eventually(t, "peer", func() bool { return b.PeerCount() == 1 && a.PeerCount() == 1 })
+	atA := nodetest.Watch(t, a)
 	if err := b.RemovePeer(a.ID()); err != nil {
 		t.Fatal(err)
 	}
-	if c := atA.next(node.PeerDropped).Cause; c.Side != actors.Remote || c.Reason != wire.DiscRequested {
+	if c := atA.Next(node.PeerDropped).Cause; c.Side != actors.Remote || c.Reason != wire.DiscRequested {
 		t.Errorf("dropped: %v, want remote: %v", c, wire.DiscRequested)
 	}
-	eventually(t, "no peer", func() bool { return b.PeerCount() == 0 })
+	actortest.Eventually(t, "the link has ended", func() bool { return b.PeerCount() == 0 })
 }
 
 func TestStaticNodeIsDialedAgain(t *testing.T) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	a := startNode(t, func(c *node.Config) { c.Key = key })
 	b := startNode(t, func(c *node.Config) { c.Listen = nil; c.StaticNodes = []*enode.Node{a.Self()} })
-	eventually(t, "peer", func() bool { return b.PeerCount() == 1 })
+	actortest.Eventually(t, "peer", func() bool { return b.PeerCount() == 1 })
 	at, _ := a.Self().TCPEndpoint()
-	w := watch(t, b)
-	stopNode(t, a)
-	w.next(node.PeerDropped)
+	w := nodetest.Watch(t, b)
+	nodetest.Stop(t, a)
+	w.Next(node.PeerDropped)
 	startNode(t, func(c *node.Config) { c.Key = key; c.Listen = []netip.AddrPort{at} })
-	w.next(node.PeerAdded)
+	w.Next(node.PeerAdded)
 }
 
 func TestNameIsResolvedEachTime(t *testing.T) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	target := enode.NewV4(&key.PublicKey, nil, 30303, 30303).WithHostname("node.example")
 	a := startNode(t, func(c *node.Config) { c.Key = key })
 	at, _ := a.Self().TCPEndpoint()
@@ -248,7 +252,7 @@ func TestNameIsResolvedEachTime(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, "tcp", at.String())
 		}
 	})
-	eventually(t, "peer at its new address", func() bool { return b.PeerCount() == 1 })
+	actortest.Eventually(t, "a peer at the new address", func() bool { return b.PeerCount() == 1 })
 	for _, want := range []string{"192.0.2.1:30303", "[2001:db8::1]:30303", "192.0.2.2:30303"} {
 		if got := <-dialed; got.String() != want {
 			t.Errorf("dialed %v, want %s", got, want)
@@ -262,14 +266,15 @@ func TestSubscriptionEnds(t *testing.T) {
 	mine, theirs := n.Subscribe(ctx), n.Subscribe(context.Background())
 	cancel()
 	drained(t, mine)
-	stopNode(t, n)
+	nodetest.Stop(t, n)
 	drained(t, theirs)
 	drained(t, n.Subscribe(context.Background()))
 }
 
+// drained waits until a channel of events is closed.
 func drained(t *testing.T, ch <-chan node.Event) {
 	t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(actortest.Patience)
 	for {
 		select {
 		case _, ok := <-ch:
@@ -277,18 +282,18 @@ func drained(t *testing.T, ch <-chan node.Event) {
 				return
 			}
 		case <-timeout:
-			t.Fatal("the channel stays open")
+			t.Fatal("the channel is still open")
 		}
 	}
 }
 
 func TestStates(t *testing.T) {
-	cfg := node.Config{Key: newKey(t), Specs: []protocols.Spec{greetSpec("greet")}}
+	cfg := node.Config{Key: fixture.Key(t), Specs: []protocols.Spec{greetSpec("greet")}}
 	n, err := node.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := enode.NewV4(&newKey(t).PublicKey, nil, 0, 0)
+	other := enode.NewV4(&fixture.Key(t).PublicKey, nil, 0, 0)
 	if err := n.AddPeer(other); !errors.Is(err, node.ErrNotRunning) {
 		t.Errorf("AddPeer before Start: %v", err)
 	}
@@ -298,8 +303,8 @@ func TestStates(t *testing.T) {
 	if err := n.Start(context.Background()); !errors.Is(err, node.ErrStarted) {
 		t.Errorf("second Start: %v", err)
 	}
-	stopNode(t, n)
-	stopNode(t, n)
+	nodetest.Stop(t, n)
+	nodetest.Stop(t, n)
 	if err := n.Start(context.Background()); !errors.Is(err, node.ErrStopped) {
 		t.Errorf("Start after Stop: %v", err)
 	}
@@ -310,32 +315,32 @@ func TestStates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stopNode(t, never)
+	nodetest.Stop(t, never)
 	<-never.Done()
 }
 
 func TestConfigErrors(t *testing.T) {
 	good := func() node.Config {
-		return node.Config{Key: newKey(t), Specs: []protocols.Spec{greetSpec("greet")}}
+		return node.Config{Key: fixture.Key(t), Specs: []protocols.Spec{greetSpec("greet")}}
 	}
 	tests := map[string]func(*node.Config){
-		"no key":                 func(c *node.Config) { c.Key = nil },
-		"no protocol":            func(c *node.Config) { c.Specs = nil },
-		"protocol twice":         func(c *node.Config) { c.Specs = append(c.Specs, greetSpec("greet")) },
-		"nil static node":        func(c *node.Config) { c.StaticNodes = []*enode.Node{nil} },
-		"name too long to send":  func(c *node.Config) { c.Name = strings.Repeat("x", 2048) },
-		"unreadable data folder": func(c *node.Config) { c.Key, c.DataDir = nil, "/dev/null/x" },
+		"no key":                    func(c *node.Config) { c.Key = nil },
+		"no protocol":               func(c *node.Config) { c.Specs = nil },
+		"protocol twice":            func(c *node.Config) { c.Specs = append(c.Specs, greetSpec("greet")) },
+		"nil static node":           func(c *node.Config) { c.StaticNodes = []*enode.Node{nil} },
+		"name too long to send":     func(c *node.Config) { c.Name = strings.Repeat("x", 2048) },
+		"unreadable data directory": func(c *node.Config) { c.Key, c.DataDir = nil, "/dev/null/x" },
 	}
 	for name, spoil := range tests {
 		t.Run(name, func(t *testing.T) {
 			cfg := good()
 			spoil(&cfg)
 			if _, err := node.New(cfg); err == nil {
-				t.Error("accepted")
+				t.Error("New accepted the configuration")
 			}
 		})
 	}
 	if _, err := node.New(good()); err != nil {
-		t.Errorf("good config: %v", err)
+		t.Errorf("valid configuration: %v", err)
 	}
 }

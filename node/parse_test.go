@@ -9,16 +9,17 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 func TestParseNodes(t *testing.T) {
-	id := fmt.Sprintf("%x", crypto.FromECDSAPub(&newKey(t).PublicKey)[1:])
+	id := fmt.Sprintf("%x", crypto.FromECDSAPub(&fixture.Key(t).PublicKey)[1:])
 	n := startNode(t, nil)
 	record := n.Self().String()
 	tests := []struct {
-		list    string
-		nodes   int  // -1: error
-		dialled bool // also good for a static node
+		list   string
+		nodes  int  // -1: error
+		static bool // also valid as a static node
 	}{
 		{"", 0, true},
 		{" , ", 0, true},
@@ -38,10 +39,10 @@ func TestParseNodes(t *testing.T) {
 			t.Errorf("%q: %v, %v; want %d nodes", tt.list, nodes, err, tt.nodes)
 		}
 		_, err = node.ParseStaticNodes(tt.list)
-		if (err == nil) != tt.dialled {
+		if (err == nil) != tt.static {
 			t.Errorf("%q as static nodes: %v", tt.list, err)
 		}
-		if tt.nodes > 0 && !tt.dialled && !errors.Is(err, node.ErrNoAddress) {
+		if tt.nodes > 0 && !tt.static && !errors.Is(err, node.ErrNoAddress) {
 			t.Errorf("%q as static nodes: %v, want %v", tt.list, err, node.ErrNoAddress)
 		}
 	}
@@ -71,12 +72,12 @@ func TestParseFlags(t *testing.T) {
 			t.Errorf("%s %q: %s, %v; want %q", tt.what, tt.in, got, err, tt.want)
 		}
 		if err != nil && tt.in != "" && !strings.Contains(err.Error(), tt.in) {
-			t.Errorf("%s %q: the error doesn't quote it: %v", tt.what, tt.in, err)
+			t.Errorf("%s %q: the error does not quote the input: %v", tt.what, tt.in, err)
 		}
 	}
 	for _, port := range []int{-1, 65536} {
 		if _, err := node.ParseListen("", port); err == nil {
-			t.Errorf("port %d accepted", port)
+			t.Errorf("ParseListen accepted port %d", port)
 		}
 	}
 }

@@ -8,7 +8,10 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -19,12 +22,12 @@ func TestPing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Hello.Name != t.Name() || len(r.Hello.Caps) != 1 || r.Hello.Caps[0] != greet {
-		t.Errorf("the remote is %+v", r.Hello)
+		t.Errorf("Hello %+v", r.Hello)
 	}
 	if r.RTT <= 0 || r.Setup <= 0 || r.Connect <= 0 {
 		t.Errorf("times: %+v", r)
 	}
-	eventually(t, "the node has no peer left", func() bool { return n.PeerCount() == 0 })
+	actortest.Eventually(t, "the node has no peer", func() bool { return n.PeerCount() == 0 })
 }
 
 func TestPingRefused(t *testing.T) {
@@ -33,24 +36,24 @@ func TestPingRefused(t *testing.T) {
 	refusedWith(t, err, wire.DiscTooManyPeers)
 }
 
-func TestPingNobody(t *testing.T) {
+func TestPingFails(t *testing.T) {
 	gone := startNode(t, nil)
-	stopNode(t, gone)
+	nodetest.Stop(t, gone)
 	if _, err := node.Ping(context.Background(), nil, gone.Self()); err == nil {
-		t.Error("a node that has stopped answers")
+		t.Error("Ping to a stopped node succeeded")
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	silent := enode.NewV4(&newKey(t).PublicKey, []byte{127, 0, 0, 1}, ln.Addr().(*net.TCPAddr).Port, 0)
+	silent := enode.NewV4(&fixture.Key(t).PublicKey, []byte{127, 0, 0, 1}, ln.Addr().(*net.TCPAddr).Port, 0)
 	ctx, cancel := context.WithCancel(context.Background())
 	var conn net.Conn
 	heard := make(chan error, 1)
 	go func() {
 		var err error
 		if conn, err = ln.Accept(); err == nil {
-			_, _, err = wire.ReadPacket(conn) // its auth, to which nobody says anything
+			_, _, err = wire.ReadPacket(conn) // the auth, which has no answer
 		}
 		heard <- err
 		cancel()

@@ -16,6 +16,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -26,13 +27,13 @@ var (
 	errAny = errors.New("")
 )
 
-// offering is a node that speaks these protocols.
+// offering runs a node with these protocols.
 func offering(t *testing.T, world *nodetest.Network, on netip.AddrPort, specs ...protocols.Spec) *node.Node {
 	t.Helper()
 	return memNode(t, world, on, func(c *node.Config) { c.Specs = specs })
 }
 
-// capsWith gives what runs on a node's link to another, "none" if there is no link.
+// capsWith returns what runs on a node's link to another node, "none" if there is no link.
 func capsWith(n, other *node.Node) string {
 	for _, p := range n.Peers() {
 		if p.ID == other.ID() {
@@ -42,13 +43,14 @@ func capsWith(n, other *node.Node) string {
 	return "none"
 }
 
+// saysInRecord says whether the record has version 1 of a protocol.
 func saysInRecord(n *node.Node, protocol string) bool {
 	var versions []uint
 	return n.Self().Load(enr.WithEntry(protocol, &versions)) == nil && slices.Equal(versions, []uint{1})
 }
 
-// TestAddProtocol: links that come have it, links that are there stay as they are, and the
-// record says it.
+// TestAddProtocol: new links run the added protocol, existing links don't change, and the record
+// has the protocol.
 func TestAddProtocol(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
@@ -56,7 +58,7 @@ func TestAddProtocol(t *testing.T) {
 		n := offering(t, world, home, greetSpec("greet"))
 		early := offering(t, world, friend, greetSpec("greet"), greetSpec("bow"))
 		late := offering(t, world, second, greetSpec("bow"))
-		w := watch(t, n)
+		w := nodetest.Watch(t, n)
 		connectTo := func(other *node.Node) {
 			t.Helper()
 			if err := n.AddPeer(other.Self()); err != nil {
@@ -67,7 +69,7 @@ func TestAddProtocol(t *testing.T) {
 		connectTo(early)
 		connectTo(late)
 		if got := capsWith(n, early) + ", " + capsWith(n, late); got != "greet/1, none" {
-			t.Errorf("at first there run %s", got)
+			t.Errorf("the links run %s, want greet/1, none", got)
 		}
 		before := n.Self().Seq()
 
@@ -76,20 +78,20 @@ func TestAddProtocol(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := n.Info().Caps; !slices.Equal(got, []string{"greet/1", "bow/1"}) {
-			t.Errorf("the node offers %v", got)
+			t.Errorf("the node offers %v, want greet/1 and bow/1", got)
 		}
 		synctest.Wait()
 		if got := book.String(); got != "bow started" {
-			t.Errorf("the service has been told %q", got)
+			t.Errorf("the service received %q", got)
 		}
-		changed := w.next(node.RecordChanged)
+		changed := w.Next(node.RecordChanged)
 		if !saysInRecord(n, "bow") || changed.Record.Seq() != before+1 {
-			t.Errorf("the record is %v, number %d after %d", n.Self(), n.Self().Seq(), before)
+			t.Errorf("the record is %v with sequence number %d after %d", n.Self(), n.Self().Seq(), before)
 		}
-		time.Sleep(10 * time.Minute) // the dialer tries again what was useless
+		time.Sleep(10 * time.Minute) // the dialer retries the useless node
 		synctest.Wait()
 		if got := capsWith(n, early) + ", " + capsWith(n, late); got != "greet/1, bow/1" {
-			t.Errorf("then there run %s", got)
+			t.Errorf("the links run %s, want greet/1, bow/1", got)
 		}
 		if err := n.RemovePeer(early.ID()); err != nil {
 			t.Fatal(err)
@@ -98,29 +100,29 @@ func TestAddProtocol(t *testing.T) {
 		time.Sleep(time.Minute)
 		connectTo(early)
 		if got := capsWith(n, early); got != "bow/1 greet/1" {
-			t.Errorf("on a new link there run %s", got)
+			t.Errorf("the new link runs %s, want bow/1 greet/1", got)
 		}
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 		if got, want := book.String(), "bow started, bow joined false, bow joined false, bow left, bow left, bow stopping"; got != want {
-			t.Errorf("the service was told\n%s\nwant\n%s", got, want)
+			t.Errorf("the service received\n%s\nwant\n%s", got, want)
 		}
 	})
 }
 
-// TestAddProtocolRefuses: nothing changes by what can't be.
+// TestAddProtocolRefuses: a call that fails changes nothing.
 func TestAddProtocolRefuses(t *testing.T) {
 	large := greetSpec("large")
 	large.Attributes = func() []enr.Entry { return []enr.Entry{enr.WithEntry("x", make([]byte, 300))} }
 	nothing := greetSpec("nothing")
 	nothing.Versions = nil
-	n, err := node.New(node.Config{Key: newKey(t), Specs: []protocols.Spec{greetSpec("greet")}})
+	n, err := node.New(node.Config{Key: fixture.Key(t), Specs: []protocols.Spec{greetSpec("greet")}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := func(err error, is error, says string) {
 		t.Helper()
 		if err == nil || is != errAny && !errors.Is(err, is) || !strings.Contains(err.Error(), says) {
-			t.Errorf("got %v, want it to be %v and to say %q", err, is, says)
+			t.Errorf("error %v, want %v with %q", err, is, says)
 		}
 	}
 	want(n.AddProtocol(greetSpec("bow")), node.ErrNotRunning, "bow")
@@ -133,16 +135,16 @@ func TestAddProtocolRefuses(t *testing.T) {
 	want(n.AddProtocol(large), errAny, "entries of protocols in the node record")
 	want(n.RemoveProtocol("bow"), node.ErrNoProtocol, "bow")
 	if got := n.Info().Caps; !slices.Equal(got, []string{"greet/1"}) {
-		t.Errorf("the node offers %v", got)
+		t.Errorf("the node offers %v, want greet/1", got)
 	}
-	stopNode(t, n)
+	nodetest.Stop(t, n)
 	want(n.AddProtocol(servedSpec("bow", new(ledger))), node.ErrNotRunning, "bow")
 	want(n.RemoveProtocol("greet"), node.ErrNotRunning, "greet")
 }
 
-// TestRemoveProtocol: a link that has nothing else ends, one that has goes on with what was
-// agreed on, and the service lives as long as that. Another protocol of the name has a
-// service of its own.
+// TestRemoveProtocol: a link that runs only the removed protocol ends. A link with other protocols
+// keeps all of them, and the service runs until that link ends. A new protocol of the same name
+// has a service of its own.
 func TestRemoveProtocol(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
@@ -156,20 +158,20 @@ func TestRemoveProtocol(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		w, remote := watch(t, n), watch(t, alone)
+		w, remote := nodetest.Watch(t, n), nodetest.Watch(t, alone)
 		if err := n.RemoveProtocol("bow"); err != nil {
 			t.Fatal(err)
 		}
-		if c := w.next(node.PeerDropped).Cause; c.Side != actors.Local || c.Reason != wire.DiscUselessPeer || !errors.Is(c.Err, node.ErrProtocolRemoved) {
-			t.Errorf("the link ended here with %v", c)
+		if c := w.Next(node.PeerDropped).Cause; c.Side != actors.Local || c.Reason != wire.DiscUselessPeer || !errors.Is(c.Err, node.ErrProtocolRemoved) {
+			t.Errorf("cause at the node: %v", c)
 		}
-		if c := remote.next(node.PeerDropped).Cause; c.Side != actors.Remote || c.Reason != wire.DiscUselessPeer {
-			t.Errorf("the link ended there with %v", c)
+		if c := remote.Next(node.PeerDropped).Cause; c.Side != actors.Remote || c.Reason != wire.DiscUselessPeer {
+			t.Errorf("cause at the remote: %v", c)
 		}
-		time.Sleep(time.Hour) // it tries again and again
+		time.Sleep(time.Hour) // the remote redials repeatedly
 		synctest.Wait()
 		if got := capsWith(n, both) + ", " + capsWith(n, alone); got != "bow/1 greet/1, none" {
-			t.Errorf("there run %s", got)
+			t.Errorf("the links run %s, want bow/1 greet/1, none", got)
 		}
 		if saysInRecord(n, "bow") || !slices.Equal(n.Info().Caps, []string{"greet/1"}) || len(n.Bans()) > 0 {
 			t.Errorf("record %v, caps %v, bans %v", n.Self(), n.Info().Caps, n.Bans())
@@ -180,10 +182,10 @@ func TestRemoveProtocol(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if got := capsWith(n, both) + ", " + capsWith(n, alone); got != "bow/1 greet/1, bow/1" {
-			t.Errorf("after it was added again there run %s", got)
+			t.Errorf("after the protocol was added again, the links run %s", got)
 		}
 		if got, want := book.String(), "bow started, bow joined false, bow joined false, bow left"; got != want {
-			t.Errorf("while a link has it, the service was told\n%s\nwant\n%s", got, want)
+			t.Errorf("while a link runs the protocol, the service received\n%s\nwant\n%s", got, want)
 		}
 		if err := both.RemovePeer(n.ID()); err != nil {
 			t.Fatal(err)
@@ -192,20 +194,20 @@ func TestRemoveProtocol(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if got := book.String(); !strings.HasSuffix(got, "bow left, bow left, bow stopping") {
-			t.Errorf("after the last link, the service was told %s", got)
+			t.Errorf("after the last link, the service received %s", got)
 		}
 		if got := successor.String(); got != "bow started, bow joined false" {
-			t.Errorf("the new service was told %s", got)
+			t.Errorf("the new service received %s", got)
 		}
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 		if got := successor.String(); got != "bow started, bow joined false, bow left, bow stopping" {
-			t.Errorf("in the end the new service was told %s", got)
+			t.Errorf("in the end the new service received %s", got)
 		}
 	})
 }
 
-// TestNoProtocolLeft: what two protocols had in common goes with the second, and the node
-// goes on without any until there is one.
+// TestNoProtocolLeft: a link ends when its last protocol is removed. The node runs without any
+// protocol until one is added.
 func TestNoProtocolLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
@@ -227,7 +229,7 @@ func TestNoProtocolLeft(t *testing.T) {
 			}
 		}
 		if got := book.String(); got != "bow started, bow joined false, bow left, bow stopping" {
-			t.Errorf("the service was told %s", got)
+			t.Errorf("the service received %s", got)
 		}
 		if err := n.AddProtocol(greetSpec("greet")); err != nil {
 			t.Fatal(err)
@@ -235,12 +237,12 @@ func TestNoProtocolLeft(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		if got := capsWith(other, n); got != "greet/1" {
-			t.Errorf("in the end there run %s", got)
+			t.Errorf("the link runs %s, want greet/1", got)
 		}
 	})
 }
 
-// slowHello holds back what follows the auth.
+// slowHello holds back the write after the auth, which has the Hello.
 type slowHello struct {
 	net.Conn
 	writes int
@@ -254,8 +256,8 @@ func (c *slowHello) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestRemovedDuringHandshake: the two Hellos have agreed on it, but no link comes of them,
-// whether they have something else in common or not.
+// TestRemovedDuringHandshake: a protocol that both Hellos have is removed before the link is up. No
+// link is made, even if the Hellos have another protocol in common.
 func TestRemovedDuringHandshake(t *testing.T) {
 	for _, caps := range [][]wire.Cap{{bow}, {bow, greet}, {greet}} {
 		t.Run(fmt.Sprint(caps), func(t *testing.T) {
@@ -264,11 +266,12 @@ func TestRemovedDuringHandshake(t *testing.T) {
 				var book ledger
 				n := offering(t, world, home, greetSpec("greet"), servedSpec("bow", &book))
 				goOn := make(chan struct{})
-				c := &client{Conn: &slowHello{Conn: open(t, world, stranger, home), goOn: goOn}}
+				conn := &slowHello{Conn: open(t, world, stranger, home), goOn: goOn}
+				var c *nodetest.Client
 				done := make(chan error)
 				go func() {
 					var err error
-					c.Session, err = shake(c.Conn, newKey(t), n, caps...)
+					c, err = nodetest.NewClient(conn, n, fixture.Key(t), caps...)
 					done <- err
 				}()
 				synctest.Wait()
@@ -277,7 +280,7 @@ func TestRemovedDuringHandshake(t *testing.T) {
 				}
 				synctest.Wait()
 				if got := book.String(); got != "bow started, bow stopping" {
-					t.Errorf("the service was told %s", got)
+					t.Errorf("the service received %s", got)
 				}
 				close(goOn)
 				if err := <-done; err != nil {
@@ -286,21 +289,21 @@ func TestRemovedDuringHandshake(t *testing.T) {
 				synctest.Wait()
 				if !slices.Contains(caps, bow) {
 					if n.PeerCount() != 1 {
-						t.Error("one that did not want it is no peer")
+						t.Error("a remote without the removed protocol is no peer")
 					}
 					return
 				}
-				if got := c.awaitDisconnect(t); got != wire.DiscUselessPeer || n.PeerCount() != 0 {
-					t.Errorf("told %v, with %d peers", got, n.PeerCount())
+				if got := c.AwaitDisconnect(t); got != wire.DiscUselessPeer || n.PeerCount() != 0 {
+					t.Errorf("Disconnect %v, %d peers; want useless peer and none", got, n.PeerCount())
 				}
 			})
 		})
 	}
 }
 
-// TestProtocolsComeAndGo changes what a node offers while others come in and go, which
-// must not trouble anybody; it is for the race detector above all.
-func TestProtocolsComeAndGo(t *testing.T) {
+// TestProtocolsChangeWhileLinksDo changes what a node offers while remotes connect and leave. It
+// is mainly for the race detector.
+func TestProtocolsChangeWhileLinksDo(t *testing.T) {
 	var book ledger
 	n := startNode(t, nil)
 	other := startNode(t, func(c *node.Config) { c.Specs = append(c.Specs, greetSpec("bow")) })
@@ -311,8 +314,8 @@ func TestProtocolsComeAndGo(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range 20 {
-			if s, err := connect(t, n, newKey(t), greet, bow); err == nil {
-				s.Close()
+			if c, err := nodetest.DialClient(t, n, fixture.Key(t), greet, bow); err == nil {
+				c.Close()
 			}
 		}
 	}()
@@ -326,12 +329,12 @@ func TestProtocolsComeAndGo(t *testing.T) {
 		}
 	}
 	<-done
-	stopNode(t, n)
+	nodetest.Stop(t, n)
 	got := book.String()
 	if started, stopped := strings.Count(got, "started"), strings.Count(got, "stopping"); started != 100 || stopped != 100 {
 		t.Errorf("%d services started and %d stopped, want 100", started, stopped)
 	}
 	if joined, left := strings.Count(got, "joined"), strings.Count(got, "left"); joined != left {
-		t.Errorf("services were told of %d links that came and %d that went", joined, left)
+		t.Errorf("services received %d LinkJoined and %d LinkLeft", joined, left)
 	}
 }

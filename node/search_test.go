@@ -8,12 +8,15 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// TestNodesFindEachOther: two nodes that know a third one alone become peers of each
-// other, by either version of discovery, over IPv4, IPv6 and both.
+// TestNodesFindEachOther: two nodes that know only a third one become peers of each other, by
+// either version of discovery, over IPv4, IPv6 and both.
 func TestNodesFindEachOther(t *testing.T) {
 	v6 := netip.MustParseAddrPort("[::1]:0")
 	for _, tt := range []struct {
@@ -21,11 +24,11 @@ func TestNodesFindEachOther(t *testing.T) {
 		with node.Discovery
 		on   []netip.AddrPort
 	}{
-		{"v4", node.Discovery{V4: true}, []netip.AddrPort{loopback}},
-		{"v5", node.Discovery{V5: true}, []netip.AddrPort{loopback}},
+		{"v4", node.Discovery{V4: true}, []netip.AddrPort{nodetest.Loopback}},
+		{"v5", node.Discovery{V5: true}, []netip.AddrPort{nodetest.Loopback}},
 		{"v4 over IPv6", node.Discovery{V4: true}, []netip.AddrPort{v6}},
 		{"v5 over IPv6", node.Discovery{V5: true}, []netip.AddrPort{v6}},
-		{"both, over both", node.Discovery{V4: true, V5: true}, []netip.AddrPort{loopback, v6}},
+		{"both, over both", node.Discovery{V4: true, V5: true}, []netip.AddrPort{nodetest.Loopback, v6}},
 		{"both, on all addresses", node.Discovery{V4: true, V5: true}, []netip.AddrPort{{}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -43,24 +46,24 @@ func TestNodesFindEachOther(t *testing.T) {
 				}))
 			}
 			for _, n := range all {
-				eventually(t, "two peers each", func() bool { return n.PeerCount() == 2 })
+				actortest.Eventually(t, "each node has two peers", func() bool { return n.PeerCount() == 2 })
 			}
 			if udp, ok := first.Self().UDPEndpoint(); !ok || int(udp.Port()) != first.Self().TCP() {
-				t.Errorf("the record has no UDP port beside the TCP one: %v", first.Self())
+				t.Errorf("the record must have the TCP port as its UDP port: %v", first.Self())
 			}
 		})
 	}
 }
 
-// noAddrs is for nodes that are to be at home on loopback, wherever the machine is.
+// noAddrs is an OwnAddrs function that keeps nodes on loopback, whatever addresses the machine has.
 func noAddrs() ([]netip.Addr, error) { return nil, nil }
 
-// TestStaticNodeThatMoved: a static node is not where its URL says, and others tell where
-// it is. Both know a third node alone.
+// TestStaticNodeThatMoved: a static node has another endpoint than its URL, and discovery finds it.
+// Both nodes know only a third one.
 func TestStaticNodeThatMoved(t *testing.T) {
 	with := func(boot []*enode.Node, edit func(*node.Config)) *node.Node {
 		return startNode(t, func(c *node.Config) {
-			c.MaxPeers = -1 // so that it is no candidate that becomes a peer
+			c.MaxPeers = -1 // so that no candidate becomes a peer
 			c.Discovery = &node.Discovery{V4: true, Bootnodes: boot}
 			if edit != nil {
 				edit(c)
@@ -68,8 +71,8 @@ func TestStaticNodeThatMoved(t *testing.T) {
 		})
 	}
 	boot := []*enode.Node{with(nil, nil).Self()}
-	key := newKey(t)
-	seeker := newKey(t)
+	key := fixture.Key(t)
+	seeker := fixture.Key(t)
 	moved := with(boot, func(c *node.Config) {
 		c.Key = key
 		c.TrustedNodes = []*enode.Node{enode.NewV4(&seeker.PublicKey, nil, 0, 0)}
@@ -85,7 +88,7 @@ func TestStaticNodeThatMoved(t *testing.T) {
 		c.Specs[0].Wants = func(*enr.Record) bool { return false }
 		c.StaticNodes = []*enode.Node{enode.NewV4(&key.PublicKey, []byte{127, 0, 0, 1}, port, port)}
 	})
-	eventually(t, "it is found", func() bool { return n.PeerCount() == 1 })
+	actortest.Eventually(t, "the static node is found", func() bool { return n.PeerCount() == 1 })
 	if at, _ := moved.Self().TCPEndpoint(); n.Peers()[0].RemoteAddr != at {
 		t.Errorf("linked at %v, want %v", n.Peers()[0].RemoteAddr, at)
 	}
@@ -112,25 +115,25 @@ func TestAttributesAndWants(t *testing.T) {
 	sweet := with("sweet", "sweet", nil)
 	var its flavour
 	if err := sweet.Self().Load(&its); err != nil || its != "sweet" {
-		t.Fatalf("the record says %q, %v", its, err)
+		t.Fatalf("the record has flavour %q, %v", its, err)
 	}
 	boot := func(c *node.Config) { c.Discovery.BootnodesV5 = []*enode.Node{sweet.Self()} }
 	salty := with("salty", "salty", boot)
 	alike := with("sweet", "sweet", boot)
-	eventually(t, "those that want each other link", func() bool { return alike.PeerCount() == 1 && sweet.PeerCount() == 1 })
+	actortest.Eventually(t, "the nodes that want each other have a link", func() bool { return alike.PeerCount() == 1 && sweet.PeerCount() == 1 })
 	if salty.PeerCount() != 0 {
-		t.Error("a node dialed one that its protocols don't want, or was dialed")
+		t.Error("a node has a link to one that its protocols don't want")
 	}
 }
 
 func TestWrongDiscovery(t *testing.T) {
 	for _, d := range []node.Discovery{
 		{V4: true, Bootnodes: []*enode.Node{nil}},
-		{V5: true, BootnodesV5: []*enode.Node{enode.NewV4(&newKey(t).PublicKey, nil, 0, 0)}},
+		{V5: true, BootnodesV5: []*enode.Node{enode.NewV4(&fixture.Key(t).PublicKey, nil, 0, 0)}},
 		{DNS: []string{"https://example.org"}},
 	} {
-		if _, err := node.New(node.Config{Key: newKey(t), Specs: []protocols.Spec{greetSpec("greet")}, Discovery: &d}); err == nil {
-			t.Errorf("%+v accepted", d)
+		if _, err := node.New(node.Config{Key: fixture.Key(t), Specs: []protocols.Spec{greetSpec("greet")}, Discovery: &d}); err == nil {
+			t.Errorf("New accepted %+v", d)
 		}
 	}
 }
@@ -138,17 +141,17 @@ func TestWrongDiscovery(t *testing.T) {
 func TestAttributesMustFit(t *testing.T) {
 	spec := greetSpec("greet")
 	spec.Attributes = func() []enr.Entry { return []enr.Entry{enr.WithEntry("big", make([]byte, 200))} }
-	_, err := node.New(node.Config{Key: newKey(t), Specs: []protocols.Spec{spec}})
+	_, err := node.New(node.Config{Key: fixture.Key(t), Specs: []protocols.Spec{spec}})
 	if err == nil {
-		t.Error("a record larger than EIP-778 allows is accepted")
+		t.Error("New accepted a record larger than EIP-778 allows")
 	}
 }
 
-// TestRecordOvertakes: a node that ran without discovery for a while, and changed its record
-// meanwhile, goes on counting where it was.
+// TestRecordOvertakes: the record's sequence number grows even if a node runs without discovery and
+// changes its record in between.
 func TestRecordOvertakes(t *testing.T) {
 	dir := t.TempDir()
-	key := newKey(t)
+	key := fixture.Key(t)
 	var seq uint64
 	for i, nat := range []string{"", "extip:203.0.113.1", "", "extip:203.0.113.2", ""} {
 		n := startNode(t, func(c *node.Config) {
@@ -158,30 +161,30 @@ func TestRecordOvertakes(t *testing.T) {
 			}
 		})
 		if got := n.Self().Seq(); got <= seq {
-			t.Errorf("run %d: number %d after %d", i, got, seq)
+			t.Errorf("run %d: sequence number %d after %d", i, got, seq)
 		} else {
 			seq = got
 		}
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 	}
 }
 
 func TestDiscoveryPort(t *testing.T) {
 	n := startNode(t, func(c *node.Config) {
-		c.Listen = []netip.AddrPort{loopback}
+		c.Listen = []netip.AddrPort{nodetest.Loopback}
 		c.Discovery = &node.Discovery{V4: true, Port: freeUDP(t)}
 	})
 	udp, ok := n.Self().UDPEndpoint()
 	if !ok || int(udp.Port()) == n.Self().TCP() {
-		t.Errorf("record %v: want another UDP port than TCP", n.Self())
+		t.Errorf("record %v: want different UDP and TCP ports", n.Self())
 	}
 	at, err := enode.ParseV4(n.LocalURL())
 	if err != nil || at.UDP() != int(udp.Port()) {
-		t.Errorf("%s does not tell the UDP port %d (%v)", n.LocalURL(), udp.Port(), err)
+		t.Errorf("URL %s does not have the UDP port %d (%v)", n.LocalURL(), udp.Port(), err)
 	}
 }
 
-// freeUDP gives a UDP port that is free just now.
+// freeUDP returns a UDP port that is free at the moment.
 func freeUDP(t *testing.T) uint16 {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})

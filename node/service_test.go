@@ -17,7 +17,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// ledger is what services were told, in the order in which they were.
+// ledger records what services receive, in order.
 type ledger struct {
 	mu    sync.Mutex
 	lines []string
@@ -35,7 +35,7 @@ func (l *ledger) String() string {
 	return strings.Join(l.lines, ", ")
 }
 
-// servedSpec is a protocol with a service that writes down what it is told.
+// servedSpec describes a protocol with a service that records what it receives.
 func servedSpec(name string, into *ledger) protocols.Spec {
 	s := greetSpec(name)
 	s.Service = func() actor.Actor {
@@ -55,8 +55,8 @@ func servedSpec(name string, into *ledger) protocols.Spec {
 	return s
 }
 
-// TestServices: each protocol has one, whose crashes no link notices, and which hears of
-// the end of all links before its own.
+// TestServices: each protocol has a service. Its crashes don't affect links, and it receives the
+// end of all links before it stops.
 func TestServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
@@ -65,26 +65,26 @@ func TestServices(t *testing.T) {
 			c.Specs = []protocols.Spec{servedSpec("greet", &first), servedSpec("bow", &second)}
 			c.Chaos = []node.Chaos{{Pattern: "*/service-greet", Interval: 40 * time.Second}}
 		})
-		w := watch(t, n)
-		for i := range 2 { // they speak but one of the two
+		w := nodetest.Watch(t, n)
+		for i := range 2 { // nodes that speak only one of the two protocols
 			memNode(t, world, addrs("203.0.113.2:30303", "203.0.113.3:30303")[i], func(c *node.Config) { c.StaticNodes = []*enode.Node{n.Self()} })
-			w.next(node.PeerAdded)
+			w.Next(node.PeerAdded)
 		}
 		synctest.Wait()
-		w.until("a restart", func(e node.Event) bool {
+		w.Until("a restart", func(e node.Event) bool {
 			return e.Kind == node.Lifecycle && e.Step.Event == supervise.Restarted && strings.HasSuffix(e.Step.Actor, "/service-greet")
 		})
 		synctest.Wait()
 		if n.PeerCount() != 2 {
 			t.Errorf("%d peers after a crash of the service, want 2", n.PeerCount())
 		}
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 		want := "greet started, greet joined false, greet joined false, greet started, greet joined true, greet joined true, greet left, greet left, greet stopping"
 		if got := first.String(); got != want {
-			t.Errorf("the service of greet was told\n%s\nwant\n%s", got, want)
+			t.Errorf("the service of greet received\n%s\nwant\n%s", got, want)
 		}
 		if got := second.String(); got != "bow started, bow stopping" {
-			t.Errorf("the service of a protocol without links was told %s", got)
+			t.Errorf("the service of a protocol without links received %s", got)
 		}
 	})
 }

@@ -11,11 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -23,15 +23,15 @@ import (
 
 var (
 	home     = netip.MustParseAddrPort("203.0.113.1:30303") // of the node under test
-	friend   = netip.MustParseAddrPort("203.0.113.2:30303") // of a node that it knows
-	stranger = netip.MustParseAddr("10.0.0.9")              // private, so that nobody throttles it
+	friend   = netip.MustParseAddrPort("203.0.113.2:30303") // of a known node
+	stranger = netip.MustParseAddr("10.0.0.9")              // private, so that it is not throttled
 )
 
 // memNode runs a node on a network in memory until the test ends.
 func memNode(t *testing.T, world *nodetest.Network, on netip.AddrPort, edit func(*node.Config)) *node.Node {
 	t.Helper()
-	// protoactor throttles its log of dead letters with a goroutine that lives a second
-	// longer than the node; the bubble must be empty at its end.
+	// protoactor throttles its log of dead letters with a goroutine that runs a second longer
+	// than the node. The bubble must be empty at its end.
 	t.Cleanup(func() { time.Sleep(2 * time.Second) })
 	return startNode(t, func(c *node.Config) {
 		c.Listen = []netip.AddrPort{on}
@@ -43,7 +43,7 @@ func memNode(t *testing.T, world *nodetest.Network, on netip.AddrPort, edit func
 	})
 }
 
-// open connects to a node from an address.
+// open makes a connection from an address until the test ends.
 func open(t *testing.T, world *nodetest.Network, from netip.Addr, to netip.AddrPort) net.Conn {
 	t.Helper()
 	conn, err := world.DialFrom(from)(t.Context(), to)
@@ -54,32 +54,23 @@ func open(t *testing.T, world *nodetest.Network, from netip.Addr, to netip.AddrP
 	return conn
 }
 
-// greetOver makes a session of a connection.
-func greetOver(conn net.Conn, key *ecdsa.PrivateKey, with *node.Node) (*wire.Session, error) {
-	return shake(conn, key, with, greet)
+// greetOver makes a session over a connection, as a remote that offers greet/1.
+func greetOver(conn net.Conn, key *ecdsa.PrivateKey, to *node.Node) (*nodetest.Client, error) {
+	return nodetest.NewClient(conn, to, key, greet)
 }
 
-// shake makes a session as somebody who offers caps.
-func shake(conn net.Conn, key *ecdsa.PrivateKey, with *node.Node, caps ...wire.Cap) (*wire.Session, error) {
-	h := &wire.Hello{
-		Version: wire.BaseVersion, Name: "client", Caps: caps,
-		ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
-	}
-	return wire.Dial(conn, key, with.Self().Pubkey(), h, wire.Options{})
-}
-
-// TestSilentStrangers: connections that say nothing take all the slots that strangers may
-// have. A known node comes in all the same, and each of them ends with a named cause.
+// TestSilentStrangers: silent connections take all slots that strangers may have. A known node
+// still connects, and each silent connection ends with a named cause.
 func TestSilentStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const silent, pending = 100, 8
 		world := nodetest.NewNetwork()
-		friendKey := newKey(t)
+		friendKey := fixture.Key(t)
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.MaxPending = pending
 			c.TrustedNodes = []*enode.Node{enode.NewV4(&friendKey.PublicKey, friend.Addr().AsSlice(), 30303, 0)}
 		})
-		w := watch(t, n)
+		w := nodetest.Watch(t, n)
 		begin := time.Now()
 		for range silent {
 			open(t, world, stranger, home)
@@ -93,33 +84,33 @@ func TestSilentStrangers(t *testing.T) {
 		}
 		timedOut, full := 0, 0
 		for range silent {
-			switch e := w.next(node.SetupFailed); {
+			switch e := w.Next(node.SetupFailed); {
 			case errors.Is(e.Err, os.ErrDeadlineExceeded):
 				timedOut++
 			case errors.Is(e.Err, node.ErrPendingFull):
 				full++
 			default:
-				t.Errorf("ended with %v", e.Err)
+				t.Errorf("a silent connection ended with %v", e.Err)
 			}
 		}
 		if want := pending - pending/4; timedOut != want || full != silent-want {
-			t.Errorf("%d timed out and %d found no slot, want %d and %d", timedOut, full, want, silent-want)
+			t.Errorf("%d connections timed out and %d found no slot, want %d and %d", timedOut, full, want, silent-want)
 		}
 		if took := time.Since(begin); took > wire.AuthTimeout {
-			t.Errorf("it took %v, want at most %v", took, wire.AuthTimeout)
+			t.Errorf("all ended after %v, want at most %v", took, wire.AuthTimeout)
 		}
-		if _, err := greetOver(open(t, world, stranger, home), newKey(t), n); err != nil {
-			t.Errorf("stranger afterwards: %v", err)
+		if _, err := greetOver(open(t, world, stranger, home), fixture.Key(t), n); err != nil {
+			t.Errorf("stranger after that: %v", err)
 		}
 	})
 }
 
-// TestCrowdOfSilentStrangers: more of them than may wait, from as many addresses. They keep
-// the node from accepting no more than from answering whom it knows.
+// TestCrowdOfSilentStrangers: more silent connections than may wait, each from an address of its
+// own. The node still accepts, and a known node still connects at once.
 func TestCrowdOfSilentStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
-		friendKey := newKey(t)
+		friendKey := fixture.Key(t)
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.MaxPending = 8
 			c.TrustedNodes = []*enode.Node{enode.NewV4(&friendKey.PublicKey, friend.Addr().AsSlice(), 30303, 0)}
@@ -135,7 +126,7 @@ func TestCrowdOfSilentStrangers(t *testing.T) {
 		if waited := time.Since(begin); waited > 0 {
 			t.Errorf("the known node waited %v", waited)
 		}
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 	})
 }
 
@@ -147,12 +138,12 @@ func TestPatientStrangerGetsASlot(t *testing.T) {
 		synctest.Wait()
 		result := make(chan error)
 		go func() {
-			_, err := greetOver(open(t, world, stranger, home), newKey(t), n)
+			_, err := greetOver(open(t, world, stranger, home), fixture.Key(t), n)
 			result <- err
 		}()
 		time.Sleep(2 * time.Second)
 		if n.PeerCount() != 0 {
-			t.Error("more handshakes at once than allowed")
+			t.Error("more handshakes at the same time than MaxPending")
 		}
 		blocking.Close()
 		if err := <-result; err != nil {
@@ -165,7 +156,7 @@ func TestSlowDrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
-		w := watch(t, n)
+		w := nodetest.Watch(t, n)
 		conn := open(t, world, stranger, home)
 		go func() {
 			for {
@@ -176,7 +167,7 @@ func TestSlowDrip(t *testing.T) {
 			}
 		}()
 		begin := time.Now()
-		if e := w.next(node.SetupFailed); !errors.Is(e.Err, os.ErrDeadlineExceeded) {
+		if e := w.Next(node.SetupFailed); !errors.Is(e.Err, os.ErrDeadlineExceeded) {
 			t.Errorf("ended with %v, want a timeout", e.Err)
 		}
 		if took := time.Since(begin); took != wire.AuthTimeout {
@@ -189,19 +180,19 @@ func TestThrottledAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
 		n := memNode(t, world, home, nil)
-		w := watch(t, n)
+		w := nodetest.Watch(t, n)
 		public := netip.MustParseAddr("198.51.100.7")
-		if _, err := greetOver(open(t, world, public, home), newKey(t), n); err != nil {
+		if _, err := greetOver(open(t, world, public, home), fixture.Key(t), n); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := greetOver(open(t, world, public, home), newKey(t), n); err == nil {
-			t.Error("the second attempt got through at once")
+		if _, err := greetOver(open(t, world, public, home), fixture.Key(t), n); err == nil {
+			t.Error("the second connection was not throttled")
 		}
-		if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrThrottled) {
+		if e := w.Next(node.SetupFailed); !errors.Is(e.Err, node.ErrThrottled) {
 			t.Errorf("ended with %v, want %v", e.Err, node.ErrThrottled)
 		}
 		time.Sleep(30 * time.Second)
-		if _, err := greetOver(open(t, world, public, home), newKey(t), n); err != nil {
+		if _, err := greetOver(open(t, world, public, home), fixture.Key(t), n); err != nil {
 			t.Errorf("after 30 s: %v", err)
 		}
 	})
@@ -211,18 +202,18 @@ func TestRedialTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
 		var dials []time.Time
-		unreachable := enode.NewV4(&newKey(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)
+		unreachable := enode.NewV4(&fixture.Key(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.StaticNodes = []*enode.Node{unreachable}
 			inner := c.Dial
 			c.Dial = func(ctx context.Context, to netip.AddrPort) (conn net.Conn, err error) {
-				dials = append(dials, time.Now()) // one dial at a time, so nobody else is here
+				dials = append(dials, time.Now()) // there is one dial at a time, so this is no race
 				return inner(ctx, to)
 			}
 		})
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 		want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second}
 		for i := 1; i < len(dials); i++ {
 			most := time.Minute
@@ -230,7 +221,7 @@ func TestRedialTimes(t *testing.T) {
 				most = want[i-1]
 			}
 			if gap := dials[i].Sub(dials[i-1]); gap > most || gap < most*4/5 {
-				t.Errorf("dial %d came after %v, want %v or up to a fifth less", i, gap, most)
+				t.Errorf("dial %d began after %v, want %v or up to a fifth less", i, gap, most)
 			}
 		}
 		if len(dials) < 15 {
@@ -239,32 +230,32 @@ func TestRedialTimes(t *testing.T) {
 	})
 }
 
-func TestHangingDialIsGivenUp(t *testing.T) {
+func TestHangingDialTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
 		n := memNode(t, nodetest.NewNetwork(), home, func(c *node.Config) {
-			c.StaticNodes = []*enode.Node{enode.NewV4(&newKey(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)}
+			c.StaticNodes = []*enode.Node{enode.NewV4(&fixture.Key(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)}
 			c.Dial = func(context.Context, netip.AddrPort) (net.Conn, error) {
 				<-release
 				return nil, errors.New("released")
 			}
 		})
-		w := watch(t, n)
-		if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrSetupTimeout) {
+		w := nodetest.Watch(t, n)
+		if e := w.Next(node.SetupFailed); !errors.Is(e.Err, node.ErrSetupTimeout) {
 			t.Errorf("ended with %v, want %v", e.Err, node.ErrSetupTimeout)
 		}
 		begin := time.Now()
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 		if took := time.Since(begin); took > time.Second {
-			t.Errorf("stop took %v with a dial that hangs", took)
+			t.Errorf("stop took %v during a dial that hangs", took)
 		}
 	})
 }
 
 func TestRemovedWhileDialing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		target := enode.NewV4(&newKey(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)
+		target := enode.NewV4(&fixture.Key(t).PublicKey, friend.Addr().AsSlice(), 30303, 0)
 		n := memNode(t, nodetest.NewNetwork(), home, func(c *node.Config) {
 			c.StaticNodes = []*enode.Node{target}
 			c.Dial = func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
@@ -272,13 +263,13 @@ func TestRemovedWhileDialing(t *testing.T) {
 				return nil, context.Cause(ctx)
 			}
 		})
-		w := watch(t, n)
+		w := nodetest.Watch(t, n)
 		synctest.Wait()
 		if err := n.RemovePeer(target.ID()); err != nil {
 			t.Fatal(err)
 		}
 		begin := time.Now()
-		if e := w.next(node.SetupFailed); !errors.Is(e.Err, node.ErrCancelled) || time.Since(begin) > 0 {
+		if e := w.Next(node.SetupFailed); !errors.Is(e.Err, node.ErrCancelled) || time.Since(begin) > 0 {
 			t.Errorf("ended with %v after %v, want %v at once", e.Err, time.Since(begin), node.ErrCancelled)
 		}
 	})
@@ -293,23 +284,23 @@ func TestStopMidHandshake(t *testing.T) {
 		another := open(t, world, stranger, home)
 		synctest.Wait()
 		begin := time.Now()
-		stopNode(t, n)
+		nodetest.Stop(t, n)
 		if took := time.Since(begin); took > 0 {
 			t.Errorf("stop took %v", took)
 		}
 		for i, conn := range []net.Conn{silent, waiting, another} {
 			if _, err := conn.Read(make([]byte, 1)); err == nil {
-				t.Errorf("connection %d is open", i)
+				t.Errorf("connection %d is still open", i)
 			}
 		}
 	})
 }
 
-// pausingConn holds a write back until it is let go: the one with the Hello.
+// pausingConn holds back the write with the Hello until letGo closes.
 type pausingConn struct {
 	net.Conn
 	writes  int
-	reached chan struct{} // closes when the write is there
+	reached chan struct{} // closes when that write begins
 	letGo   chan struct{}
 }
 
@@ -321,8 +312,8 @@ func (c *pausingConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestStopAmidHellos: a remote that is about to take the node for its peer when the node
-// stops is told so.
+// TestStopAmidHellos: the node stops while the Hellos are exchanged. The remote, which is about to
+// have a peer, receives a Disconnect.
 func TestStopAmidHellos(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
@@ -330,16 +321,16 @@ func TestStopAmidHellos(t *testing.T) {
 		conn := &pausingConn{Conn: open(t, world, stranger, home), reached: make(chan struct{}), letGo: make(chan struct{})}
 		go func() {
 			<-conn.reached
-			go stopNode(t, n)
+			go nodetest.Stop(t, n)
 			synctest.Wait()
 			close(conn.letGo)
 		}()
-		session, err := greetOver(conn, newKey(t), n)
+		remote, err := greetOver(conn, fixture.Key(t), n)
 		if err != nil {
-			t.Fatalf("the Hellos were cut short: %v", err)
+			t.Fatalf("the exchange of Hellos failed: %v", err)
 		}
-		if reason := (&client{conn, session}).awaitDisconnect(t); reason != wire.DiscQuitting {
-			t.Errorf("told %v, want %v", reason, wire.DiscQuitting)
+		if reason := remote.AwaitDisconnect(t); reason != wire.DiscQuitting {
+			t.Errorf("Disconnect %v, want %v", reason, wire.DiscQuitting)
 		}
 		<-n.Done()
 	})

@@ -6,7 +6,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// greeting is the one message of the protocol that these tests speak.
+// greeting is the only message of greet/1, the protocol of these tests.
 type greeting struct{ Text string }
 
 // greetSpec is a protocol whose actors do nothing.
@@ -14,7 +14,7 @@ func greetSpec(name string) protocols.Spec {
 	return greetSpecWith(name, func(actor.Context) {})
 }
 
-// greetSpecWith is one whose actors do what they are told.
+// greetSpecWith is a protocol whose actors run receive.
 func greetSpecWith(name string, receive func(actor.Context)) protocols.Spec {
 	return protocols.Spec{
 		Name:     name,

@@ -6,7 +6,10 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -14,8 +17,8 @@ import (
 func TestState(t *testing.T) {
 	a := startNode(t, nil)
 	b := startNode(t, func(c *node.Config) { c.StaticNodes = []*enode.Node{a.Self()} })
-	eventually(t, "the link, on both ends", func() bool { return a.PeerCount() == 1 && b.PeerCount() == 1 })
-	eventually(t, "the end of the dial is counted", func() bool { return b.State().Dial.Linked == 1 })
+	actortest.Eventually(t, "the link, on both ends", func() bool { return a.PeerCount() == 1 && b.PeerCount() == 1 })
+	actortest.Eventually(t, "the end of the dial is counted", func() bool { return b.State().Dial.Linked == 1 })
 	at, bt := a.State(), b.State()
 	if s := at.Listen; s.Accepted != 1 || s.Failed != 0 {
 		t.Errorf("a's sockets: %+v", s)
@@ -35,8 +38,8 @@ func TestState(t *testing.T) {
 	if s := bt.Peers; s.Peers != 1 || s.Inbound != 0 || s.Linked != 1 {
 		t.Errorf("b's peers: %+v", s)
 	}
-	stopNode(t, b)
-	eventually(t, "the end of the link", func() bool { return a.PeerCount() == 0 })
+	nodetest.Stop(t, b)
+	actortest.Eventually(t, "the end of the link", func() bool { return a.PeerCount() == 0 })
 	if s := a.State().Peers; s.Peers != 0 || s.Linked != 1 || s.Ended != 1 {
 		t.Errorf("a's peers after the end: %+v", s)
 	}
@@ -44,7 +47,7 @@ func TestState(t *testing.T) {
 
 // TestStateBeforeStart: a node that does not run yet has a state, too.
 func TestStateBeforeStart(t *testing.T) {
-	n, err := node.New(node.Config{Key: newKey(t), Listen: []netip.AddrPort{loopback}, Specs: []protocols.Spec{greetSpec("greet")}})
+	n, err := node.New(node.Config{Key: fixture.Key(t), Listen: []netip.AddrPort{nodetest.Loopback}, Specs: []protocols.Spec{greetSpec("greet")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/actortest"
 )
 
 // What the kit itself costs, without link and network: one message in, from bytes to
@@ -90,8 +91,8 @@ func TestCost(t *testing.T) {
 		}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if raceDetector {
-				c.most++ // it makes pools forget
+			if actortest.Race {
+				c.most++ // the race detector makes pools drop what they hold
 			}
 			if got := testing.AllocsPerRun(1000, c.do); got > c.most {
 				t.Errorf("%v allocations a message, want at most %v", got, c.most)

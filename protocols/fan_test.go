@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 	"github.com/troupe-p2p/troupe/wire"
@@ -56,7 +56,7 @@ func newFan(tb testing.TB, n int, spec protocols.Spec) *fan {
 	system := actor.NewActorSystem(
 		actor.WithDeadLetterThrottleInterval(time.Nanosecond), // whose goroutine would outlive the test
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
-	ourKey, theirKey := newKey(tb), newKey(tb)
+	ourKey, theirKey := fixture.Key(tb), fixture.Key(tb)
 	pool := actors.NewPool(actors.DefaultPool)
 	for range n {
 		ours, theirs := protocoltest.Pipe(4 << 10)
@@ -97,17 +97,8 @@ func newFan(tb testing.TB, n int, spec protocols.Spec) *fan {
 	return f
 }
 
-func newKey(tb testing.TB) *ecdsa.PrivateKey {
-	tb.Helper()
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return key
-}
-
 func helloOf(key *ecdsa.PrivateKey, caps ...wire.Cap) *wire.Hello {
-	return &wire.Hello{Version: wire.BaseVersion, Name: "fan", ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]), Caps: caps}
+	return &wire.Hello{Version: wire.BaseVersion, Name: "fan", ID: fixture.HelloID(key), Caps: caps}
 }
 
 // meet makes the session of one link.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 	"github.com/troupe-p2p/troupe/wire"
@@ -50,7 +51,7 @@ func newNeighbours(tb testing.TB) *neighbours {
 	specsB := []protocols.Spec{named("busy", n.receiver), named("ill", n.patient)}
 	a, b := mountedOffers(tb, specsA), mountedOffers(tb, specsB)
 	connA, connB := protocoltest.Pipe(0)
-	sessionA, sessionB, err := meetBoth(connA, connB, newKey(tb), newKey(tb), a[0].Cap(), a[1].Cap())
+	sessionA, sessionB, err := meetBoth(connA, connB, fixture.Key(tb), fixture.Key(tb), a[0].Cap(), a[1].Cap())
 	if err != nil {
 		tb.Fatal(err)
 	}

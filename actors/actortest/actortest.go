@@ -1,5 +1,6 @@
 // Package actortest is what tests of actors have in common: a quiet actor system, a
-// record of lifecycle steps, and ways to wait in real and in simulated time.
+// record of lifecycle steps, a log that tests read, and ways to wait in real and in
+// simulated time.
 package actortest
 
 import (
@@ -68,23 +69,4 @@ func Bubble(t *testing.T, f func(t *testing.T)) {
 func After(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
-}
-
-// Patience is how long Eventually waits: room for a machine that is many times slower.
-const Patience = 20 * time.Second
-
-// Eventually waits until is returns true, and fails the test after [Patience]. It is for
-// tests in real time; in a bubble synctest.Wait is exact.
-func Eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(Patience)
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", Patience, what)
-		}
-	}
 }

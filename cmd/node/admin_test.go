@@ -7,7 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/troupe-p2p/troupe/actors/actortest"
 )
 
 // at runs a command against the node with this data directory and returns its standard output.
@@ -95,15 +96,9 @@ func TestWhoDialed(t *testing.T) {
 func awaitOutput(t *testing.T, dir, pattern string, args ...string) {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(patience)
-	for out := at(t, dir, args...); !re.MatchString(out); out = at(t, dir, args...) {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatalf("the output of %q never matched %s:\n%s", args, pattern, out)
-		}
+	var out string
+	if !actortest.Poll(func() bool { out = at(t, dir, args...); return re.MatchString(out) }) {
+		t.Fatalf("the output of %q never matched %s:\n%s", args, pattern, out)
 	}
 }
 

@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node/crawl"
 )
 
 // program runs a command line in its own process and waits until it ends.
 func program(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), actortest.Patience)
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)

@@ -7,11 +7,13 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/troupe-p2p/troupe/actors/actortest"
 )
 
 // TestDevnetCommand: the network starts, prints its state, and Ctrl-C ends it with exit code 0.
 func TestDevnetCommand(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), actortest.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "devnet", "--nodes", "5", "--chaos")
 	cmd.Env = append(os.Environ(), "TROUPE_TEST_NODE=1")

@@ -16,10 +16,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-)
 
-// patience is how long a test waits for something that normally happens at once.
-const patience = time.Minute
+	"github.com/troupe-p2p/troupe/actors/actortest"
+)
 
 // TestMain makes the test binary run as the node if TROUPE_TEST_NODE is set, so that tests use
 // real signals and exit codes.
@@ -86,15 +85,8 @@ func (p *process) log() string {
 func (p *process) awaitLog(pattern string) {
 	p.t.Helper()
 	re := regexp.MustCompile(pattern)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(patience)
-	for !re.MatchString(p.log()) {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			p.t.Fatalf("the log never matched %s:\n%s", pattern, p.log())
-		}
+	if !actortest.Poll(func() bool { return re.MatchString(p.log()) }) {
+		p.t.Fatalf("the log never matched %s:\n%s", pattern, p.log())
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/troupe-p2p/troupe/actors/actortest"
 )
 
 // inModule runs a command in a directory and returns its output.
@@ -62,7 +64,7 @@ func startGenerated(t *testing.T, dir, name string, args ...string) (lines *bufi
 		t.Fatal(err)
 	}
 	write.Close()
-	overdue := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() }) // which ends the output
+	overdue := time.AfterFunc(actortest.Patience, func() { _ = cmd.Process.Kill() }) // which ends the output
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil {

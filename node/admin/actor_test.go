@@ -11,16 +11,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/rpc"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
-
-// patience is how long a test waits for an event that should come at once.
-const patience = time.Minute
 
 // harness runs the actor of this package under a supervisor, as a node does.
 type harness struct {
@@ -67,10 +64,7 @@ func serve(t *testing.T, cfg Config) *harness {
 	if o.sockets, err = Open(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	o.system = actor.NewActorSystem(
-		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }),
-		actor.WithDeadLetterThrottleInterval(10*time.Millisecond),
-	)
+	o.system = actortest.NewSystem()
 	p := &parent{Supervisor: supervise.NewSupervisor(supervise.SystemClock, cfg.Journal, nil), o: o, spawned: make(chan struct{})}
 	o.parent = o.system.Root.Spawn(supervise.PropsOf(func() actor.Actor { return p }, cfg.Journal, actor.WithSupervisor(p)))
 	<-p.spawned
@@ -190,11 +184,7 @@ func TestCrashReopens(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.tell(&supervise.Inject{})
-	select {
-	case <-o.restart:
-	case <-time.After(patience):
-		t.Fatal("not restarted")
-	}
+	actortest.Receive(t, o.restart)
 	for _, url := range []string{path, "http://" + addr} {
 		if sum, err := addAgain(t, url); sum != 5 {
 			t.Errorf("call to %s after the crash: %v", url, err)
@@ -206,24 +196,16 @@ func TestCrashReopens(t *testing.T) {
 // started.
 func addAgain(t *testing.T, url string) (sum int, err error) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(patience)
-	for {
-		c, err := rpc.DialContext(t.Context(), url)
-		if err == nil {
-			sum, err = add(t, c)
-			c.Close()
+	actortest.Poll(func() bool {
+		var c *rpc.Client
+		if c, err = rpc.DialContext(t.Context(), url); err != nil {
+			return false
 		}
-		if err == nil {
-			return sum, nil
-		}
-		select {
-		case <-tick.C:
-		case <-timeout:
-			return 0, err
-		}
-	}
+		defer c.Close()
+		sum, err = add(t, c)
+		return err == nil
+	})
+	return sum, err
 }
 
 // Namespaces that are added later are served to later connections only.
@@ -246,15 +228,7 @@ func TestChangedNamespaces(t *testing.T) {
 		_, ok := modules[namespace]
 		return ok
 	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for timeout := time.After(patience); !has("later"); {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatal("timeout while waiting for the new namespace")
-		}
-	}
+	actortest.Eventually(t, "the new namespace", func() bool { return has("later") })
 	if has("toy") {
 		t.Error("a new connection has the removed namespace")
 	}

@@ -4,10 +4,12 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
-// TestMain ignores a goroutine of net/http, which waits half a second after it has rejected
-// a body, so the client can read the answer.
+// TestMain makes allowance for net/http, which waits half a second after it has refused a body,
+// so that the client can read the answer.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+	fixture.Main(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }

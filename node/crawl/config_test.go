@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 func TestConfigLocal(t *testing.T) {
@@ -17,7 +19,7 @@ func TestConfigLocal(t *testing.T) {
 			at = netip.MustParseAddr(ip).AsSlice()
 		}
 		var c Config
-		c.Network.Bootnodes = []*enode.Node{enode.NewV4(&newKey(t).PublicKey, at, 30303, 30303).WithHostname("node.example")}
+		c.Network.Bootnodes = []*enode.Node{enode.NewV4(&fixture.Key(t).PublicKey, at, 30303, 30303).WithHostname("node.example")}
 		if got := c.local(); got != want {
 			t.Errorf("a bootnode at %q makes the crawl local: %v, want %v", ip, got, want)
 		}

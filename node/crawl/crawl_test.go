@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os/exec"
@@ -15,33 +14,21 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p"
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/crawl"
 	"github.com/troupe-p2p/troupe/node/discovery"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/chat"
 	"github.com/troupe-p2p/troupe/wire"
 )
-
-// patience is how long a test waits for an event that should come soon.
-const patience = 2 * time.Minute
-
-var loopback = netip.MustParseAddrPort("127.0.0.1:0")
-
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 // ethEntry is the eth entry of a record with the fork id of mainnet's Prague.
 type ethEntry struct {
@@ -61,18 +48,12 @@ func prague() (e ethEntry) {
 // startGeth runs a go-ethereum node with both versions of discovery.
 func startGeth(t *testing.T) *enode.Node {
 	t.Helper()
-	run := func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
-		_, err := rw.ReadMsg()
-		return err
-	}
-	s := &p2p.Server{Config: p2p.Config{
-		PrivateKey: newKey(t), MaxPeers: 10, Name: "Geth/v1.17.10-stable/test", ListenAddr: "127.0.0.1:0", DiscoveryV4: true, DiscoveryV5: true,
-		NoDial: true, Protocols: []p2p.Protocol{{Name: "eth", Version: 69, Length: 17, Run: run, Attributes: []enr.Entry{prague()}}},
-	}}
-	if err := s.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Stop)
+	run := func(_ *p2p.Peer, rw p2p.MsgReadWriter) error { return fixture.Drain(rw) }
+	s, _ := fixture.Geth(t, func(c *p2p.Config) {
+		c.Name, c.NoDial = "Geth/v1.17.10-stable/test", true
+		c.NoDiscovery, c.DiscoveryV4, c.DiscoveryV5 = false, true, true
+		c.Protocols = []p2p.Protocol{{Name: "eth", Version: 69, Length: 17, Run: run, Attributes: []enr.Entry{prague()}}}
+	})
 	return s.Self()
 }
 
@@ -84,7 +65,7 @@ func announce(t *testing.T, key *ecdsa.PrivateKey, tcp netip.AddrPort, boot *eno
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(loopback))
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(nodetest.Loopback))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,22 +84,9 @@ func announce(t *testing.T, key *ecdsa.PrivateKey, tcp netip.AddrPort, boot *eno
 // startNode runs one of our nodes.
 func startNode(t *testing.T, system *actor.ActorSystem, boot *enode.Node) enode.ID {
 	t.Helper()
-	key := newKey(t)
-	n, err := node.New(node.Config{
-		Key: key, System: system, Listen: []netip.AddrPort{loopback}, Specs: []protocols.Spec{chat.NewRoom().Spec()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := n.Stop(ctx); err != nil {
-			t.Errorf("stop: %v", err)
-		}
+	key := fixture.Key(t)
+	n := nodetest.Start(t, func(c *node.Config) {
+		c.Key, c.Name, c.System, c.Specs = key, "", system, []protocols.Spec{chat.NewRoom().Spec()}
 	})
 	at, _ := n.Self().TCPEndpoint()
 	return announce(t, key, at, boot)
@@ -128,11 +96,11 @@ func startNode(t *testing.T, system *actor.ActorSystem, boot *enode.Node) enode.
 // node's ID.
 func startHostile(t *testing.T, boot *enode.Node, answer func(net.Conn, *ecdsa.PrivateKey)) enode.ID {
 	t.Helper()
-	ln, err := net.Listen("tcp", loopback.String())
+	ln, err := net.Listen("tcp", nodetest.Loopback.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := newKey(t)
+	key := fixture.Key(t)
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -174,7 +142,7 @@ func evilHello(conn net.Conn, key *ecdsa.PrivateKey) {
 		return
 	}
 	hello := &wire.Hello{
-		Version: wire.BaseVersion, Name: "Evil\x1b[2J\u202e/v6.6.6'; DROP TABLE nodes; --", ID: [64]byte(crypto.FromECDSAPub(&key.PublicKey)[1:]),
+		Version: wire.BaseVersion, Name: "Evil\x1b[2J\u202e/v6.6.6'; DROP TABLE nodes; --", ID: fixture.HelloID(key),
 		Caps: []wire.Cap{{Name: "evil\x07", Version: 1<<64 - 1}},
 	}
 	// Welcome returns after it has read the other Hello; then the connection is closed.
@@ -185,7 +153,7 @@ func evilHello(conn net.Conn, key *ecdsa.PrivateKey) {
 // timeout.
 func crawlUntil(t *testing.T, c crawl.Config, hurried enode.ID, all ...enode.ID) crawl.Summary {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), actortest.Patience)
 	defer cancel()
 	var mu sync.Mutex
 	missing := map[enode.ID]bool{}
@@ -226,7 +194,7 @@ func crawlUntil(t *testing.T, c crawl.Config, hurried enode.ID, all ...enode.ID)
 // handles nodes that are silent or send garbage. A second crawl with the same file knows
 // all nodes, and visits those again whose last visit is old.
 func TestCrawl(t *testing.T) {
-	system := quietSystem()
+	system := actortest.NewSystem()
 	defer system.Shutdown()
 	geth := startGeth(t)
 	ids := []enode.ID{geth.ID()}
@@ -237,7 +205,7 @@ func TestCrawl(t *testing.T) {
 	ids = append(ids, mute, startHostile(t, geth, garbage), startHostile(t, geth, evilHello))
 
 	config := crawl.Config{
-		DB: filepath.Join(t.TempDir(), "crawl.db"), V4: true, V5: true, Listen: loopback,
+		DB: filepath.Join(t.TempDir(), "crawl.db"), V4: true, V5: true, Listen: nodetest.Loopback,
 		Network: discovery.Network{Bootnodes: []*enode.Node{geth}, BootnodesV5: []*enode.Node{geth}},
 	}
 	sum := crawlUntil(t, config, mute, ids...)
@@ -286,12 +254,4 @@ func contains(table []crawl.Count, row crawl.Count) bool {
 		}
 	}
 	return false
-}
-
-// quietSystem makes a runtime that logs nothing.
-func quietSystem() *actor.ActorSystem {
-	return actor.NewActorSystem(
-		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
-		actor.WithDeadLetterThrottleInterval(10*time.Millisecond), // a longer one would leave its goroutine to goleak
-	)
 }

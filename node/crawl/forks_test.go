@@ -4,10 +4,11 @@ import (
 	"crypto/ecdsa"
 	"testing"
 
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // TestForkNames: mainnet's hashes are those of EIP-2124 and of later forks' EIPs.
@@ -51,15 +52,6 @@ func signedNode(t testing.TB, key *ecdsa.PrivateKey, entries ...enr.Entry) *enod
 	return n
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
 func TestForkOf(t *testing.T) {
 	id := ForkID{Hash: [4]byte{1, 2, 3, 4}, Next: 1 << 63}
 	more, err := rlp.EncodeToBytes("later")
@@ -79,7 +71,7 @@ func TestForkOf(t *testing.T) {
 		{"consensus", []enr.Entry{enr.WithEntry("eth2", []byte{1, 2, 3})}, false, true},
 		{"both", []enr.Entry{ethEntry{ForkID: id}, enr.WithEntry("eth2", []byte{1})}, true, false},
 	} {
-		n := signedNode(t, newKey(t), tt.entries...)
+		n := signedNode(t, fixture.Key(t), tt.entries...)
 		got, ok := forkOf(n)
 		if ok != tt.ok || ok && got != id {
 			t.Errorf("%s: got %v, %v", tt.name, got, ok)

@@ -3,29 +3,7 @@ package crawl
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
-// TestMain ignores a goroutine of the node database, which runs for a second after the
-// database is closed, and gives discovery time to end.
-func TestMain(m *testing.M) {
-	database := goleak.IgnoreTopFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain")
-	goleak.VerifyTestMain(patient{m, database}, database)
-}
-
-// patient runs the tests and then waits, for a limited time, until all goroutines have
-// ended.
-type patient struct {
-	m       goleak.TestingM
-	allowed goleak.Option
-}
-
-func (p patient) Run() int {
-	code := p.m.Run()
-	for range 30 {
-		if goleak.Find(p.allowed) == nil { // Find itself retries for some time
-			break
-		}
-	}
-	return code
-}
+func TestMain(m *testing.M) { fixture.Main(m) }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // at makes a node with a unique ID at an address. It has no key, because the plan needs none.
@@ -176,7 +178,7 @@ func TestBacklogIsCountedToALimit(t *testing.T) {
 // TestPlanFollowsMoves: the address of a node without a record may change with each report
 // of a remote; a node's own record is authoritative.
 func TestPlanFollowsMoves(t *testing.T) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	v4 := func(ip string) *enode.Node {
 		return enode.NewV4(&key.PublicKey, netip.MustParseAddr(ip).AsSlice(), 30303, 30303)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -50,7 +51,7 @@ func TestStoreRemembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	signed := record4(t, "192.0.2.1", ethEntry{ForkID: ForkID{Hash: [4]byte{0xc3, 0x76, 0xcf, 0x8b}, Next: math.MaxUint64}})
-	bare := enode.NewV4(&newKey(t).PublicKey, netip.MustParseAddr("2001:db8::1").AsSlice(), 30303, 30304)
+	bare := enode.NewV4(&fixture.Key(t).PublicKey, netip.MustParseAddr("2001:db8::1").AsSlice(), 30303, 30304)
 	s := newStore(t, path)
 	s.put(t,
 		sighting{node: bare, source: "v4", at: start, news: true},
@@ -75,7 +76,7 @@ func TestStoreRemembers(t *testing.T) {
 
 // record4 makes a node with a record that has an address.
 func record4(t testing.TB, ip string, entries ...enr.Entry) *enode.Node {
-	return signedNode(t, newKey(t), append(entries, enr.IPv4Addr(netip.MustParseAddr(ip)), enr.TCP(30303), enr.UDP(30303))...)
+	return signedNode(t, fixture.Key(t), append(entries, enr.IPv4Addr(netip.MustParseAddr(ip)), enr.TCP(30303), enr.UDP(30303))...)
 }
 
 func TestStoreRefusesOthersFiles(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/discovery"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -104,7 +105,7 @@ func TestEndsWhenQuiet(t *testing.T) {
 // TestAsksForRecords: the walker asks a node for its record if it was found without one and
 // answers.
 func TestAsksForRecords(t *testing.T) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	signed := signedNode(t, key, ethEntry{ForkID: ForkID{Hash: [4]byte{0xc3, 0x76, 0xcf, 0x8b}}})
 	bare := enode.NewV4(&key.PublicKey, []byte{192, 0, 2, 1}, 30303, 30303)
 	g := &guide{nodes: []*enode.Node{bare}, records: map[enode.ID]*enode.Node{bare.ID(): signed}}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/protocols"
 )
@@ -22,7 +22,7 @@ func quietSpecs() []protocols.Spec {
 // ended waits for the end of a net and returns its error.
 func ended(t *testing.T, n *Net) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), actortest.Patience)
 	defer cancel()
 	select {
 	case <-n.Done():
@@ -39,11 +39,7 @@ func TestCrashEndsTheNet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for len(n.Nodes()) < 2 {
-		<-tick.C
-	}
+	actortest.Eventually(t, "two nodes run", func() bool { return len(n.Nodes()) == 2 })
 	members := *n.up.Load()
 	supervise.Send(n.system.Root, n.actor, &supervise.Inject{})
 	if err := ended(t, n); !errors.Is(err, errCrashed) {

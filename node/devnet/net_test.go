@@ -5,13 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node/devnet"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/chat"
 )
-
-// patience is how long a test waits for an event that should come soon.
-const patience = 2 * time.Minute
 
 func chatting() []protocols.Spec { return []protocols.Spec{chat.NewRoom().Spec()} }
 
@@ -29,7 +27,7 @@ func start(t *testing.T, c devnet.Config) *devnet.Net {
 
 func stop(t *testing.T, n *devnet.Net) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), actortest.Patience)
 	defer cancel()
 	if err := n.Stop(ctx); err != nil {
 		t.Error(err)
@@ -41,7 +39,7 @@ func await(t *testing.T, n *devnet.Net, what string, is func(devnet.Stats) bool)
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	timeout := time.After(patience)
+	timeout := time.After(actortest.Patience)
 	for {
 		s := n.Stats()
 		if is(s) {

@@ -3,18 +3,18 @@
 package discovery
 
 import (
-	"log/slog"
 	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/discover/v5wire"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // TestConformanceTalkAtFullSpeed sends TALKREQs at full speed through the kernel, from more
@@ -22,7 +22,7 @@ import (
 // are answered meanwhile, and the memory.
 func TestConformanceTalkAtFullSpeed(t *testing.T) {
 	conn := listenLoopback(t, "udp4", "127.0.0.1")
-	key := newKey(t)
+	key := fixture.Key(t)
 	local := newLocal(t, key, conn.LocalAddr().String())
 	defer local.Database().Close()
 	d, err := New(Config{
@@ -32,7 +32,7 @@ func TestConformanceTalkAtFullSpeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	system := actortest.NewSystem()
 	defer system.Shutdown()
 	s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
 	s.spawn(d)
@@ -40,7 +40,7 @@ func TestConformanceTalkAtFullSpeed(t *testing.T) {
 	s.status()
 
 	listen := func() (v5 *discover.UDPv5, end func()) {
-		conn, key := listenLoopback(t, "udp4", "127.0.0.1"), newKey(t)
+		conn, key := listenLoopback(t, "udp4", "127.0.0.1"), fixture.Key(t)
 		l := newLocal(t, key, conn.LocalAddr().String())
 		v5, err := discover.ListenV5(conn, l, discover.Config{PrivateKey: key})
 		if err != nil {

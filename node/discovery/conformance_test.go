@@ -3,7 +3,6 @@
 package discovery
 
 import (
-	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -12,13 +11,15 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // TestConformanceJunkAtFullSpeed sends junk at full speed through the kernel. It measures how many
 // packets are sent and read, how many pings from outside are answered meanwhile, and the memory.
 func TestConformanceJunkAtFullSpeed(t *testing.T) {
-	key4 := newKey(t)
+	key4 := fixture.Key(t)
 	conn4 := listenLoopback(t, "udp4", "127.0.0.1")
 	geth := newLocal(t, key4, conn4.LocalAddr().String())
 	defer geth.Database().Close()
@@ -29,7 +30,7 @@ func TestConformanceJunkAtFullSpeed(t *testing.T) {
 	defer v4.Close()
 
 	conn := listenLoopback(t, "udp4", "127.0.0.1")
-	key := newKey(t)
+	key := fixture.Key(t)
 	local := newLocal(t, key, conn.LocalAddr().String())
 	defer local.Database().Close()
 	d, err := New(Config{
@@ -38,7 +39,7 @@ func TestConformanceJunkAtFullSpeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	system := actortest.NewSystem()
 	defer system.Shutdown()
 	s := &stage{t: t, root: system.Root, stopped: make(chan struct{})}
 	s.spawn(d)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/discover/v4wire"
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // crowd is a group of colluding v4 nodes at addresses of one /24: they answer every ping, and to
@@ -25,7 +27,7 @@ const crowdNet = "8.8.8."
 func newCrowd(s *stage, n int) *crowd {
 	c := &crowd{s: s}
 	for i := range n {
-		key := newKey(s.t)
+		key := fixture.Key(s.t)
 		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{8, 8, 8, byte(i)}), uint16(30000+i))
 		c.keys, c.ends = append(c.keys, key), append(c.ends, s.net.listen(at.String()))
 		c.nodes = append(c.nodes, v4wire.Node{IP: net.IP(at.Addr().AsSlice()), UDP: at.Port(), TCP: at.Port(), ID: v4wire.EncodePubkey(&key.PublicKey)})

@@ -7,6 +7,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // nodeAt returns a node with a signed record. A tcp of 0 means no tcp entry.
@@ -23,7 +25,7 @@ func nodeAt(t *testing.T, ip string, tcp uint16) *enode.Node {
 		r.Set(enr.TCP(tcp))
 	}
 	r.SetSeq(1)
-	if err := enode.SignV4(r, newKey(t)); err != nil {
+	if err := enode.SignV4(r, fixture.Key(t)); err != nil {
 		t.Fatal(err)
 	}
 	n, err := enode.New(enode.ValidSchemes, r)

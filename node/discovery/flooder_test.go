@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // flooder is a remote that sends many requests at the same time, unlike the library.
@@ -24,7 +25,7 @@ type flooder struct {
 // newFlooder opens a session with a node.
 func newFlooder(t *testing.T, conn discover.UDPConn, to *enode.Node) *flooder {
 	t.Helper()
-	key := newKey(t)
+	key := fixture.Key(t)
 	l := newLocal(t, key, conn.LocalAddr().String())
 	t.Cleanup(func() { l.Database().Close() })
 	f := &flooder{t: t, codec: v5wire.NewCodec(l, key, newLibraryClock(supervise.SystemClock), nil), conn: conn, to: to}

@@ -3,6 +3,7 @@ package discovery
 import (
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -14,7 +15,9 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover/v5wire"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // flood sends packets to the actor from many addresses, as fast as its socket takes them.
@@ -59,7 +62,7 @@ func junk(size int) []byte {
 func v4Signed(t *testing.T) []byte {
 	t.Helper()
 	body := append([]byte{0x99}, junk(64)...)
-	signature, err := crypto.Sign(crypto.Keccak256(body), newKey(t))
+	signature, err := crypto.Sign(crypto.Keccak256(body), fixture.Key(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +74,7 @@ func v4Signed(t *testing.T) []byte {
 // challenge.
 func v5Unknown(t *testing.T, to *enode.LocalNode) []byte {
 	t.Helper()
-	key := newKey(t)
+	key := fixture.Key(t)
 	l := newLocal(t, key, "8.8.8.8:30303")
 	defer l.Database().Close()
 	c := v5wire.NewCodec(l, key, newLibraryClock(supervise.SystemClock), nil)
@@ -194,10 +197,10 @@ func (c *badConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 
 // TestSocketTrouble: failed reads do not stop the reader, also not with v5, and are logged once.
 func TestSocketTrouble(t *testing.T) {
-	var log logBook
+	var log actortest.Log
 	perform(t, func(s *stage, c *Config) {
 		boot := s.addV5("10.0.0.5:30303")
-		c.V5, c.BootnodesV5, c.Logger = true, []*enode.Node{boot.node()}, log.logger()
+		c.V5, c.BootnodesV5, c.Logger = true, []*enode.Node{boot.node()}, slog.New(slog.NewTextHandler(&log, nil))
 		c.Conns = []discover.UDPConn{&badConn{simEnd: c.Conns[0].(*simEnd), left: readFailureLimit + 2}}
 	}, func(s *stage) {
 		s.ask(3)
@@ -205,20 +208,20 @@ func TestSocketTrouble(t *testing.T) {
 		if st := s.status(); st.V5.Live != 1 {
 			t.Error("the bootnode's answers don't arrive")
 		}
-		if n := log.count("discovery UDP socket error"); n != 1 {
+		if n := len(log.Lines("discovery UDP socket error")); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
 	})
 }
 
 func TestSocketClosedByOthers(t *testing.T) {
-	var log logBook
-	perform(t, func(s *stage, c *Config) { c.V4, c.Logger = true, log.logger() }, func(s *stage) {
+	var log actortest.Log
+	perform(t, func(s *stage, c *Config) { c.V4, c.Logger = true, slog.New(slog.NewTextHandler(&log, nil)) }, func(s *stage) {
 		if err := s.net.ends[netip.MustParseAddrPort(stageAddr)].Close(); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		if n := log.count("the UDP socket was closed"); n != 1 {
+		if n := len(log.Lines("the UDP socket was closed")); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
 	})
@@ -257,7 +260,7 @@ func TestLeaveIsSoon(t *testing.T) {
 		c.V4, c.V5 = true, true
 		// No more than two: after 32 unanswered queries the library asks pool.ntp.org.
 		for i := range 2 {
-			absent := enode.NewV4(&newKey(t).PublicKey, strangerNo(i).Addr().AsSlice(), 30303, 30303)
+			absent := enode.NewV4(&fixture.Key(t).PublicKey, strangerNo(i).Addr().AsSlice(), 30303, 30303)
 			c.Bootnodes, c.BootnodesV5 = append(c.Bootnodes, absent), append(c.BootnodesV5, absent)
 		}
 	}, func(s *stage) {

@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 const talk = "talk/1"
@@ -212,7 +213,7 @@ func TestLineWhileDown(t *testing.T) {
 		c.V5, c.Line = true, line
 	}, func(s *stage) {
 		time.Sleep(time.Second)
-		absent := enode.NewV4(&newKey(t).PublicKey, net.IPv4(8, 8, 8, 7), 0, 1)
+		absent := enode.NewV4(&fixture.Key(t).PublicKey, net.IPv4(8, 8, 8, 7), 0, 1)
 		ended := make(chan error)
 		go func() { _, err := line.Talk(absent, talk, nil); ended <- err }()
 		time.Sleep(100 * time.Millisecond)

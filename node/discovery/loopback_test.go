@@ -1,7 +1,6 @@
 package discovery
 
 import (
-	"log/slog"
 	"net"
 	"slices"
 	"testing"
@@ -11,7 +10,9 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // listenLoopback opens a UDP socket of the kernel.
@@ -28,7 +29,7 @@ func listenLoopback(t *testing.T, network, ip string) *net.UDPConn {
 // v5 node of go-ethereum, they find it, and after a crash it answers at the same port.
 func TestLoopback(t *testing.T) {
 	var (
-		key4, key5   = newKey(t), newKey(t)
+		key4, key5   = fixture.Key(t), fixture.Key(t)
 		conn4, conn5 = listenLoopback(t, "udp4", "127.0.0.1"), listenLoopback(t, "udp4", "127.0.0.1")
 		geth4        = newLocal(t, key4, conn4.LocalAddr().String())
 		geth5        = newLocal(t, key5, conn5.LocalAddr().String())
@@ -47,7 +48,7 @@ func TestLoopback(t *testing.T) {
 	defer v5.Close()
 
 	conn := listenLoopback(t, "udp", "")
-	key := newKey(t)
+	key := fixture.Key(t)
 	local := newLocal(t, key, (&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: conn.LocalAddr().(*net.UDPAddr).Port}).String())
 	defer local.Database().Close()
 	d, err := New(Config{
@@ -57,7 +58,7 @@ func TestLoopback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	system := actortest.NewSystem()
 	defer system.Shutdown()
 	restarted := make(chan struct{}, 1)
 	s := &stage{t: t, root: system.Root, stopped: make(chan struct{}), log: supervise.NewJournal(nil, func(e supervise.Step) {

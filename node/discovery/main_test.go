@@ -3,10 +3,7 @@ package discovery
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
-// The database has a goroutine that ends one second after Close.
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain"))
-}
+func TestMain(m *testing.M) { fixture.Main(m) }

@@ -2,7 +2,6 @@ package discovery
 
 import (
 	"crypto/ecdsa"
-	"log/slog"
 	"net/netip"
 	"sync"
 	"testing"
@@ -10,12 +9,13 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // stage is the actor under a supervisor, in simulated time, with an actor that sends requests.
@@ -91,7 +91,7 @@ func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 			defer s.mu.Unlock()
 			s.journal = append(s.journal, e)
 		})
-		s.key = newKey(t)
+		s.key = fixture.Key(t)
 		s.local = newLocal(t, s.key, stageAddr)
 		c := Config{Key: s.key, Local: s.local, Journal: journal, Inbound: func(from netip.AddrPort) {
 			s.mu.Lock()
@@ -104,10 +104,7 @@ func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		system := actor.NewActorSystem(
-			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
-			actor.WithDeadLetterThrottleInterval(time.Millisecond),
-		)
+		system := actortest.NewSystem()
 		s.root = system.Root
 		s.log = journal
 		s.asker = s.root.Spawn(actor.PropsFromFunc(s.Receive))
@@ -206,7 +203,7 @@ func (s *stage) addV4(at string, boot ...*enode.Node) *remote {
 // addV4With is addV4 with more entries in the record.
 func (s *stage) addV4With(entries []enr.Entry, at string, boot ...*enode.Node) *remote {
 	s.t.Helper()
-	key := newKey(s.t)
+	key := fixture.Key(s.t)
 	r := &remote{key: key, local: newLocal(s.t, key, at, entries...)}
 	v4, err := discover.ListenV4(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot, Clock: newLibraryClock(supervise.SystemClock)})
 	if err != nil {
@@ -225,7 +222,7 @@ func (s *stage) addV5(at string, boot ...*enode.Node) *remote {
 // addV5At is addV5 with a record whose endpoint differs from the socket's.
 func (s *stage) addV5At(record, at string, boot ...*enode.Node) *remote {
 	s.t.Helper()
-	key := newKey(s.t)
+	key := fixture.Key(s.t)
 	r := &remote{key: key, local: newLocal(s.t, key, record)}
 	v5, err := discover.ListenV5(s.net.listen(at), r.local, discover.Config{PrivateKey: key, Bootnodes: boot, Clock: newLibraryClock(supervise.SystemClock)})
 	if err != nil {
@@ -234,15 +231,6 @@ func (s *stage) addV5At(record, at string, boot ...*enode.Node) *remote {
 	r.v5 = v5
 	s.t.Cleanup(func() { v5.Close(); r.local.Database().Close() })
 	return r
-}
-
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 // newLocal returns the record of a node at an address, for TCP and UDP.

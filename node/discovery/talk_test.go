@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // TestTalkHandlerPanics: a panic in a handler crashes the actor and sends an empty answer, and the
@@ -60,7 +61,7 @@ func TestTalkHandlerTalksAtTheEnd(t *testing.T) {
 	)
 	perform(t, func(s *stage, c *Config) {
 		r = s.addV5("8.8.8.8:30303")
-		absent := enode.NewV4(&newKey(t).PublicKey, []byte{8, 8, 8, 7}, 0, 1)
+		absent := enode.NewV4(&fixture.Key(t).PublicKey, []byte{8, 8, 8, 7}, 0, 1)
 		c.V5, c.Line = true, line
 		c.Talk = map[string]TalkHandler{talk: func(*enode.Node, netip.AddrPort, []byte) []byte {
 			close(begun)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -14,6 +15,9 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/dnsdisc"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // fakeDNS is a resolver with the entries of one signed list.
@@ -41,7 +45,7 @@ func newList(t *testing.T, nodes ...*enode.Node) (*fakeDNS, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := newKey(t)
+	key := fixture.Key(t)
 	url, err := tree.Sign(key, "nodes.example.org")
 	if err != nil {
 		t.Fatal(err)
@@ -80,16 +84,16 @@ func TestDNSList(t *testing.T) {
 func TestDNSListOutOfReach(t *testing.T) {
 	dns, url := newList(t, nodeAt(t, "8.8.8.1", 30303))
 	dns.broken = true
-	var log logBook
+	var log actortest.Log
 	perform(t, func(s *stage, c *Config) {
-		c.DNS, c.Resolver, c.Conns, c.Logger = []string{url}, dns, nil, log.logger()
+		c.DNS, c.Resolver, c.Conns, c.Logger = []string{url}, dns, nil, slog.New(slog.NewTextHandler(&log, nil))
 	}, func(s *stage) {
 		s.ask(1)
 		time.Sleep(time.Hour)
 		if st := s.status(); st.DNSFailures < listFailureLimit || st.DNSError == "" {
 			t.Errorf("status shows %d failures, the last is %q", st.DNSFailures, st.DNSError)
 		}
-		if n := log.count("reading a DNS node list failed"); n != 1 {
+		if n := len(log.Lines("reading a DNS node list failed")); n != 1 {
 			t.Errorf("the failure is logged %d times, want once", n)
 		}
 		dns.mu.Lock()
@@ -194,7 +198,7 @@ func TestResolve(t *testing.T) {
 		c.Bootnodes, c.BootnodesV5 = []*enode.Node{boot4.node()}, []*enode.Node{boot5.node()}
 	}, func(s *stage) {
 		time.Sleep(time.Minute)
-		absent := enode.NewV4(&newKey(t).PublicKey, nil, 0, 0)
+		absent := enode.NewV4(&fixture.Key(t).PublicKey, nil, 0, 0)
 		for _, n := range []*enode.Node{enode.NewV4(keyOf(v4), nil, 0, 0), enode.NewV4(keyOf(v5), nil, 0, 0), absent} {
 			s.root.Send(s.pid, &Resolve{Node: n, To: s.asker})
 		}
@@ -216,14 +220,14 @@ func TestResolve(t *testing.T) {
 // TestBootnodeByName: a bootnode's name that can't be resolved at the start is looked up again.
 func TestBootnodeByName(t *testing.T) {
 	var (
-		log  logBook
+		log  actortest.Log
 		mu   sync.Mutex
 		up   bool
 		asks int
 	)
 	perform(t, func(s *stage, c *Config) {
 		boot := s.addV4("10.0.0.4:30303")
-		c.V4, c.Logger = true, log.logger()
+		c.V4, c.Logger = true, slog.New(slog.NewTextHandler(&log, nil))
 		named := enode.NewV4(boot.node().Pubkey(), nil, 30303, 30303).WithHostname("boot.example.org")
 		c.Bootnodes = []*enode.Node{named}
 		c.LookupHost = func(_ context.Context, host string) ([]netip.Addr, error) {
@@ -237,7 +241,7 @@ func TestBootnodeByName(t *testing.T) {
 	}, func(s *stage) {
 		s.ask(1)
 		time.Sleep(10 * time.Minute)
-		if n := log.count("skips a bootnode"); n != 1 {
+		if n := len(log.Lines("skips a bootnode")); n != 1 {
 			t.Errorf("the missing bootnode is logged %d times, want once", n)
 		}
 		mu.Lock()
@@ -294,7 +298,7 @@ func TestTwoFamilies(t *testing.T) {
 }
 
 func TestConfigRefused(t *testing.T) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	db, err := enode.OpenDB("")
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +313,7 @@ func TestConfigRefused(t *testing.T) {
 	}{
 		{"no key", Config{Local: local, V4: true, Conns: conns}, "are required"},
 		{"no record", Config{Key: key, V4: true, Conns: conns}, "are required"},
-		{"record of another", Config{Key: newKey(t), Local: local, V4: true, Conns: conns}, "another key"},
+		{"record of another", Config{Key: fixture.Key(t), Local: local, V4: true, Conns: conns}, "another key"},
 		{"nothing to do", Config{Key: key, Local: local, Conns: conns}, "no source"},
 		{"no socket", Config{Key: key, Local: local, V5: true}, "UDP socket"},
 		{"bad list", Config{Key: key, Local: local, DNS: []string{"enrtree://nonsense"}}, "enrtree://nonsense"},

@@ -16,23 +16,23 @@ import (
 	"github.com/troupe-p2p/troupe/node"
 )
 
-// patience is how long a Cluster waits for something. In a synctest bubble it is none of
-// the test's own time.
+// patience is how long a Cluster waits for something. In a synctest bubble it takes no real
+// time.
 const patience = 3 * time.Minute
 
-// seldom is the longest time between two looks at what a Cluster waits for.
-const seldom = 100 * time.Millisecond
+// maxPause is the longest time between two checks of what a Cluster waits for.
+const maxPause = 100 * time.Millisecond
 
 // After a message to an actor that has stopped, protoactor counts further ones for a
-// while, in a goroutine. A bubble must be empty at its end, so that the while is made short,
-// and waited for.
+// period, in a goroutine. A bubble must be empty at its end: the period is made short, and
+// Close waits for it.
 const (
 	deadLetterPeriod = time.Nanosecond
 	settling         = time.Microsecond
 )
 
-// Cluster is some nodes on a network of their own. Which node is meant is said by its
-// index. All but Close is for the test's own goroutine.
+// Cluster is some nodes on a network of their own. Methods name a node by its index. All but
+// Close are for the test's own goroutine.
 type Cluster struct {
 	Nodes   []*node.Node
 	Network *Network
@@ -49,10 +49,10 @@ type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// New starts so many nodes, until the test ends. Each listens at port 30303 of a private
-// address of its own and has a key of its own; edit adds the Specs, and changes what else
-// is to be different. They know nothing of each other. Their warnings are in the test's log.
-// The test fails if one can't start, or does not stop at its end.
+// New runs this number of nodes until the test ends. Each listens at port 30303 of a private
+// address of its own and has a key of its own; edit adds the Specs and changes the rest. The
+// nodes do not know each other. Their warnings go to the test's log. The test fails if a node
+// does not start, or does not stop at the end of the test.
 func New(t testing.TB, nodes int, edit func(i int, c *node.Config)) *Cluster {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -69,7 +69,7 @@ func New(t testing.TB, nodes int, edit func(i int, c *node.Config)) *Cluster {
 }
 
 // Open is New without a test, for examples and experiments. The caller closes the Cluster.
-// What would fail a test is a panic.
+// It panics where New would fail the test later on.
 func Open(nodes int, edit func(i int, c *node.Config)) (*Cluster, error) {
 	return start(noTest{}, slog.New(slog.DiscardHandler), nodes, edit)
 }
@@ -111,8 +111,8 @@ func (c *Cluster) start(i int, log *slog.Logger, edit func(int, *node.Config)) e
 	return n.Start(context.Background())
 }
 
-// Close stops all nodes and waits until they are gone. The network heals before. An error
-// names the nodes that did not stop as they should.
+// Close heals the network, stops all nodes, and waits until they have stopped. The error
+// names the nodes that failed to stop.
 func (c *Cluster) Close() error { return c.close() }
 
 func (c *Cluster) stop() error {
@@ -138,8 +138,8 @@ func (c *Cluster) stop() error {
 // Host is the address of a node, for the methods of Network.
 func (c *Cluster) Host(i int) netip.Addr { return c.addrs[i] }
 
-// Connect makes node j a static node of node i, and waits for the link between them. Its
-// protocols' actors are about to get their LinkUp then; in a bubble, synctest.Wait waits for
+// Connect makes node j a static node of node i, and waits for the link between them. The
+// link's protocol actors may not have their LinkUp yet; in a bubble, synctest.Wait waits for
 // that.
 func (c *Cluster) Connect(i, j int) {
 	c.tb.Helper()
@@ -157,7 +157,7 @@ func (c *Cluster) Line() {
 	}
 }
 
-// Linked says whether two nodes have each other as peers.
+// Linked says whether both nodes have the other one as a peer.
 func (c *Cluster) Linked(i, j int) bool { return c.has(i, j) && c.has(j, i) }
 
 func (c *Cluster) has(i, j int) bool {
@@ -169,25 +169,24 @@ func (c *Cluster) has(i, j int) bool {
 	return false
 }
 
-// Await waits for something that comes about by itself, and looks for it again and again:
-// after a millisecond, and more seldom the longer it takes. What says in the failure what
-// did not come.
+// Await waits until is returns true. It checks after a millisecond, and then after pauses that
+// grow to 100 ms. The failure says what did not happen.
 func (c *Cluster) Await(what string, is func() bool) {
 	c.tb.Helper()
 	begin := time.Now()
-	for wait := time.Millisecond; !is(); wait = min(2*wait, seldom) {
+	for wait := time.Millisecond; !is(); wait = min(2*wait, maxPause) {
 		if time.Since(begin) >= patience {
-			c.tb.Fatalf("did not come about in %v: %s", patience, what)
+			c.tb.Fatalf("not within %v: %s", patience, what)
 		}
 		time.Sleep(wait)
 	}
 }
 
-// SetLatency is how long bytes are on their way between any two nodes, see
+// SetLatency sets how long bytes travel between any two nodes, see
 // [Network.SetLatency].
 func (c *Cluster) SetLatency(d time.Duration) { c.Network.SetLatency(d) }
 
-// Partition takes the network between groups of nodes away, see [Network.Partition].
+// Partition cuts the network between groups of nodes, see [Network.Partition].
 func (c *Cluster) Partition(groups ...[]int) {
 	hosts := make([][]netip.Addr, len(groups))
 	for g, nodes := range groups {

@@ -8,8 +8,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// Three nodes in a row, of which the middle one is cut off and comes back: what was sent
-// meanwhile is not lost.
+// Three nodes in a row. The middle one is cut off and comes back: what was sent in between is
+// not lost.
 func Example() {
 	var relays [3]relay
 	c, err := nodetest.Open(3, func(i int, cfg *node.Config) {
@@ -21,17 +21,17 @@ func Example() {
 	}
 	defer c.Close()
 	c.Line()
-	c.Await("all services know of their links", func() bool {
+	c.Await("all services have their links", func() bool {
 		return relays[0].Links()+relays[1].Links()+relays[2].Links() == 4
 	})
 
 	c.Partition([]int{1})
-	relays[0].Post("is anybody there?")
+	relays[0].Post("hello")
 	c.Heal()
 	c.Await("the note", func() bool {
-		_, ok := relays[2].Heard("is anybody there?")
+		_, ok := relays[2].Heard("hello")
 		return ok
 	})
-	fmt.Println("heard at the other end")
-	// Output: heard at the other end
+	fmt.Println("received at the other end")
+	// Output: received at the other end
 }

@@ -9,14 +9,14 @@ import (
 	"syscall"
 )
 
-// backlog is how many connections may wait for Accept. Further dials wait.
+// backlog is how many connections may wait for Accept. A dial beyond that waits.
 const backlog = 4096
 
-// Listen opens a listener, for node.Config.ListenFunc. Port 0 takes one that is free. The
-// address must be that of a host.
+// Listen opens a listener, for node.Config.ListenFunc. Port 0 means a free port. The address
+// must be that of a host.
 func (n *Network) Listen(_ context.Context, on netip.AddrPort) (net.Listener, error) {
 	if !on.Addr().IsValid() || on.Addr().IsUnspecified() {
-		return nil, fmt.Errorf("listen on %v: want the address of a host", on)
+		return nil, fmt.Errorf("listen on %v: not the address of a host", on)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -32,7 +32,7 @@ func (n *Network) Listen(_ context.Context, on netip.AddrPort) (net.Listener, er
 		delete(n.listeners, on)
 		n.mu.Unlock()
 		close(l.closed)
-		l.sendOff()
+		l.closeWaiting()
 	})
 	n.listeners[on] = l
 	return l, nil
@@ -45,7 +45,7 @@ type listener struct {
 	close   func()
 }
 
-// offer hands over a connection that was dialed.
+// offer queues a connection that was dialed.
 func (l *listener) offer(ctx context.Context, conn net.Conn) error {
 	select {
 	case l.waiting <- conn:
@@ -56,18 +56,18 @@ func (l *listener) offer(ctx context.Context, conn net.Conn) error {
 	}
 	select {
 	case <-l.closed:
-		l.sendOff() // it came too late to be seen there
+		l.closeWaiting() // the listener closed after the connection was queued
 	default:
 	}
 	return nil
 }
 
-// sendOff closes the connections that nobody is going to accept.
-func (l *listener) sendOff() {
+// closeWaiting closes the connections that wait for Accept.
+func (l *listener) closeWaiting() {
 	for {
 		select {
 		case conn := <-l.waiting:
-			_ = conn.Close() // the dialer finds out
+			_ = conn.Close() // the dialer's end reports it
 		default:
 			return
 		}

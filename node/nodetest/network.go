@@ -14,21 +14,21 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// firstPort is where the numbers of ports begin that the network gives away.
+// firstPort is the first port that the network assigns.
 const firstPort = 32768
 
-// Network is an internet in memory. Hosts are addresses; they need not be made known. Its
+// Network is an internet in memory. A host is an address, and needs no registration. The
 // methods are safe from any goroutine.
 type Network struct {
 	mu        sync.Mutex
 	listeners map[netip.AddrPort]*listener
 	cables    map[*protocoltest.Cable]pair
-	port      uint16 // the last one given away
+	port      uint16 // the last one assigned
 	lag       time.Duration
 	lags      map[pair]time.Duration
 	down      map[pair]bool
 	groups    map[netip.Addr]int // of a partition; 0 for hosts in no group
-	changed   chan struct{}      // closes when who reaches whom has changed
+	changed   chan struct{}      // closes when a way, a group or a latency changes
 }
 
 // pair is two hosts, the lower address first.
@@ -41,7 +41,7 @@ func pairOf(a, b netip.Addr) pair {
 	return pair{a, b}
 }
 
-// NewNetwork makes a network without latency on which everybody reaches everybody.
+// NewNetwork makes a network without latency on which each host reaches all others.
 func NewNetwork() *Network {
 	return &Network{
 		listeners: map[netip.AddrPort]*listener{},
@@ -53,13 +53,13 @@ func NewNetwork() *Network {
 	}
 }
 
-// Attach makes a node listen and dial on the network, at this address.
+// Attach makes a node listen at this address of the network, and dial from its host.
 func (n *Network) Attach(c *node.Config, at netip.AddrPort) {
 	c.Listen, c.ListenFunc, c.Dial = []netip.AddrPort{at}, n.Listen, n.DialFrom(at.Addr())
 }
 
-// SetLatency is how long bytes are on their way between any two hosts that have no latency
-// of their own; connections that are there included.
+// SetLatency sets how long bytes travel between any two hosts that have no latency of their
+// own, on existing connections too.
 func (n *Network) SetLatency(d time.Duration) { n.change(func() { n.lag = d }) }
 
 // SetLatencyBetween gives two hosts a latency of their own.
@@ -67,9 +67,9 @@ func (n *Network) SetLatencyBetween(a, b netip.Addr, d time.Duration) {
 	n.change(func() { n.lags[pairOf(a, b)] = d })
 }
 
-// Partition takes the network apart: hosts in different groups do not reach each other, and
-// those in none of them are one more group. Nobody is told. Connections stand still, and
-// dials wait for as long as they may. It takes the place of an earlier partition.
+// Partition cuts the network: hosts in different groups do not reach each other, and the hosts
+// in none of the groups are one more group. No host is notified. Connections stand still, and
+// dials wait until their context ends. It replaces an earlier partition.
 func (n *Network) Partition(groups ...[]netip.Addr) {
 	n.change(func() {
 		n.groups = map[netip.Addr]int{}
@@ -81,12 +81,12 @@ func (n *Network) Partition(groups ...[]netip.Addr) {
 	})
 }
 
-// SetDown takes away the way between two hosts, or brings it back.
+// SetDown cuts the way between two hosts, or restores it.
 func (n *Network) SetDown(a, b netip.Addr, down bool) {
 	n.change(func() { n.down[pairOf(a, b)] = down })
 }
 
-// Heal ends the partition and brings all ways back that were taken away.
+// Heal ends the partition and restores all ways that SetDown cut.
 func (n *Network) Heal() {
 	n.change(func() {
 		n.groups = nil
@@ -94,7 +94,7 @@ func (n *Network) Heal() {
 	})
 }
 
-// Reset ends all connections between two hosts, without a good-bye.
+// Reset resets all connections between two hosts.
 func (n *Network) Reset(a, b netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -116,7 +116,7 @@ func (n *Network) change(change func()) {
 	n.changed = make(chan struct{})
 }
 
-// apply tells a connection how the network is.
+// apply sets a connection's latency, and whether it is cut.
 func (n *Network) apply(cable *protocoltest.Cable, between pair) {
 	cable.SetLatency(n.latency(between))
 	cable.SetDown(!n.reach(between))
@@ -133,7 +133,7 @@ func (n *Network) reach(between pair) bool {
 	return n.groups[between[0]] == n.groups[between[1]] && !n.down[between]
 }
 
-// DialFrom gives the function by which a host dials, for node.Config.Dial.
+// DialFrom returns the function by which a host dials, for node.Config.Dial.
 func (n *Network) DialFrom(host netip.Addr) func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	return func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 		conn, err := n.dial(ctx, host, to)
@@ -163,7 +163,7 @@ func (n *Network) dial(ctx context.Context, from netip.Addr, to netip.AddrPort) 
 	return near, nil
 }
 
-// await waits until the one host reaches the other.
+// await waits until the hosts reach each other.
 func (n *Network) await(ctx context.Context, between pair) (lag time.Duration, err error) {
 	for {
 		n.mu.Lock()
@@ -194,7 +194,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// timeout is the end of a dial, in the words of package net.
+// timeout returns the error of a dial whose context has ended, as package net would.
 func timeout(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return os.ErrDeadlineExceeded
@@ -202,7 +202,7 @@ func timeout(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// connect lays a cable to whoever listens there; l is nil if nobody does.
+// connect lays a cable to the listener at an endpoint. l is nil if there is none.
 func (n *Network) connect(from netip.Addr, to netip.AddrPort) (l *listener, near, far net.Conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -224,7 +224,7 @@ func (n *Network) connect(from netip.Addr, to netip.AddrPort) (l *listener, near
 	return l, &end{Conn: cable.A(), closed: sync.OnceFunc(closed)}, &end{Conn: cable.B(), closed: sync.OnceFunc(closed)}
 }
 
-// freePort gives away a port of a host.
+// freePort assigns a port of a host.
 func (n *Network) freePort(host netip.Addr) uint16 {
 	for {
 		if n.port++; n.port < firstPort {

@@ -10,23 +10,23 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// Note goes from node to node: the protocol of these tests.
+// Note is the message of relay/1, the protocol of these tests.
 type Note struct{ Text string }
 
-// relay is one node's side of it: a service that passes each note on to all links but that
-// by which it came.
+// relay is one node's side of it: a service that forwards each note to all links except the
+// one that it came from.
 type relay struct {
 	mu    sync.Mutex
 	post  func(*Note) // of the service that runs
 	heard map[string]time.Time
-	times int // that a note came, known or not
-	links int // that it passes notes on to
+	times int // how often a note came, known or not
+	links int // how many there are
 }
 
 // note is a Note on its way to the service.
 type note struct {
 	*Note
-	from *protocols.Link // nil: from here
+	from *protocols.Link // nil: from this node
 }
 
 func (r *relay) spec() protocols.Spec {
@@ -40,14 +40,14 @@ func (r *relay) spec() protocols.Spec {
 	}
 }
 
-// Post sends a note to everybody.
+// Post sends a note to all nodes.
 func (r *relay) Post(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.post(&Note{Text: text})
 }
 
-// Heard is when a note first came.
+// Heard returns when a note first came. ok is false when it has not come.
 func (r *relay) Heard(text string) (at time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,7 +55,7 @@ func (r *relay) Heard(text string) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// hear says whether a note is new.
+// hear records a note, and says whether it is new.
 func (r *relay) hear(text string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,7 +105,7 @@ func (s *relayService) Receive(ctx actor.Context) {
 		}
 		for l := range s.links {
 			if l != msg.from {
-				_ = l.Send(msg.Note) // a link that ends hears it from others, or not at all
+				_ = l.Send(msg.Note) // it fails on a link that ends; the note may arrive over another one
 			}
 		}
 	}
@@ -117,14 +117,14 @@ func (s *relayService) count() {
 	s.relay.links = len(s.links)
 }
 
-// Links is how many links it passes notes on to.
+// Links returns how many links it forwards notes to.
 func (r *relay) Links() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.links
 }
 
-// relays gives so many nodes that pass on notes, and what edits their configuration.
+// relays returns n relays, and the function that gives each node its relay.
 func relays(n int) (all []*relay, edit func(int, *node.Config)) {
 	for range n {
 		all = append(all, new(relay))

@@ -4,20 +4,17 @@ import (
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
 // TestWanted: discovery looks for the nodes that the offered protocols want.
 func TestWanted(t *testing.T) {
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := fixture.Key(t)
 	spec := func(name string) protocols.Spec {
 		return protocols.Spec{
 			Name: name, Versions: []protocols.Version{{Number: 1, Length: 1}},

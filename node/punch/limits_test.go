@@ -3,7 +3,6 @@ package punch
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -12,9 +11,11 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
 // counter is a Line and a TCPPort that count how the Service uses them.
@@ -61,10 +62,7 @@ func (*counter) Open(context.Context, netip.AddrPort, time.Duration) (net.Conn, 
 // participant returns a node that takes part, at an address.
 func participant(t *testing.T, ip netip.Addr) *enode.Node {
 	t.Helper()
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := fixture.Key(t)
 	var r enr.Record
 	r.Set(NewEntry(EndpointIndependent))
 	r.SetSeq(1)
@@ -144,7 +142,7 @@ func TestLimits(t *testing.T) {
 		}, 20},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+			system := actortest.NewSystem()
 			c := &counter{known: map[enode.ID]*enode.Node{}}
 			for i := range tries {
 				c.known[targets[i].ID()], c.known[housed[i].ID()] = targets[i], housed[i]

@@ -3,7 +3,6 @@ package punch_test
 import (
 	"crypto/ecdsa"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -13,11 +12,12 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
@@ -60,10 +60,7 @@ func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, random: rand.New(rand.NewPCG(1, 2)), hosts: map[netip.Addr]*host{}}
-		w.system = actor.NewActorSystem(
-			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
-			actor.WithDeadLetterThrottleInterval(time.Millisecond),
-		)
+		w.system = actortest.NewSystem()
 		f(w)
 		for _, h := range w.hosts {
 			if h.pid != nil {
@@ -139,10 +136,7 @@ func (w *world) add(k kind, ip string, knows ...*host) *host {
 
 // host returns a host whose actor does not run.
 func (w *world) host(k kind, ip string) *host {
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	key := fixture.Key(w.t)
 	h := &host{
 		w: w, kind: k, sight: 3 * delay, ip: netip.MustParseAddr(ip), key: key, in: make(chan net.Conn, 256), last: 40000,
 		table: map[enode.ID]*enode.Node{}, ports: map[binding]uint16{}, inside: map[flow]uint16{},

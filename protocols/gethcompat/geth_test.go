@@ -2,26 +2,19 @@ package gethcompat_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/ecdsa"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p"
-	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols/gethcompat"
 )
-
-const patience = 30 * time.Second
 
 // tally is a protocol written for go-ethereum. Each side sends a status, then numbers, both
 // sides at once, and their sum at the end. The same code runs at both ends.
@@ -81,36 +74,6 @@ func tally(version uint, result chan<- error) p2p.Protocol {
 	}}
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-// startServer starts a go-ethereum node and returns its record with the address.
-func startServer(t *testing.T, protos ...p2p.Protocol) (*p2p.Server, *enode.Node) {
-	t.Helper()
-	s := &p2p.Server{Config: p2p.Config{
-		PrivateKey: newKey(t), MaxPeers: 10, NoDiscovery: true, Name: "geth", ListenAddr: "127.0.0.1:0", Protocols: protos,
-	}}
-	if err := s.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Stop)
-	_, digits, err := net.SplitHostPort(s.ListenAddr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.Atoi(digits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, enode.NewV4(&s.PrivateKey.PublicKey, net.IPv4(127, 0, 0, 1), port, 0)
-}
-
 // startNode starts a node of ours with the same protocols.
 func startNode(t *testing.T, protos ...p2p.Protocol) *node.Node {
 	t.Helper()
@@ -118,23 +81,7 @@ func startNode(t *testing.T, protos ...p2p.Protocol) *node.Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := node.New(node.Config{
-		Key: newKey(t), Specs: specs, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := n.Stop(ctx); err != nil {
-			t.Errorf("stop: %v", err)
-		}
-	})
-	return n
+	return nodetest.Start(t, func(c *node.Config) { c.Specs = specs })
 }
 
 // TestAgainstGoEthereum runs one unchanged protocol on a go-ethereum node and on ours. The
@@ -143,7 +90,7 @@ func TestAgainstGoEthereum(t *testing.T) {
 	for name, theyDial := range map[string]bool{"they dial": true, "we dial": false} {
 		t.Run(name, func(t *testing.T) {
 			theirs, ours := make(chan error, 1), make(chan error, 1)
-			server, self := startServer(t, tally(1, theirs), tally(2, theirs))
+			server, self := fixture.Geth(t, func(c *p2p.Config) { c.Protocols = []p2p.Protocol{tally(1, theirs), tally(2, theirs)} })
 			n := startNode(t, tally(1, ours), tally(2, ours), p2p.Protocol{Name: "tally", Version: 3, Length: 1, Run: silent})
 			if theyDial {
 				server.AddPeer(n.Self())
@@ -151,13 +98,8 @@ func TestAgainstGoEthereum(t *testing.T) {
 				t.Fatal(err)
 			}
 			for name, side := range map[string]chan error{"go-ethereum": theirs, "ours": ours} {
-				select {
-				case err := <-side:
-					if err != nil {
-						t.Errorf("%s: %v", name, err)
-					}
-				case <-time.After(patience):
-					t.Fatalf("%s: not done after %v", name, patience)
+				if err := actortest.Receive(t, side); err != nil {
+					t.Errorf("%s: %v", name, err)
 				}
 			}
 			if peers := n.Peers(); len(peers) != 1 || !strings.Contains(fmt.Sprint(peers[0].Caps), "tally/2") {

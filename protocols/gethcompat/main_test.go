@@ -3,11 +3,7 @@ package gethcompat_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// A goroutine of go-ethereum's node database runs for up to 30 s after its close.
-		goleak.IgnoreAnyFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain"))
-}
+func TestMain(m *testing.M) { fixture.Main(m) }

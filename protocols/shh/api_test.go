@@ -14,13 +14,14 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/crypto"
 
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
 func TestKeys(t *testing.T) {
 	w := newWhisper(t, easy)
-	key := newKey(t)
+	key := fixture.Key(t)
 	id, err := w.AddPrivateKey(crypto.FromECDSA(key))
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func TestKeys(t *testing.T) {
 func TestRefusedPosts(t *testing.T) {
 	w := newWhisper(t, shh.Config{MaxMessageSize: 2000})
 	sym := symKeyID(t, w)
-	public := hexutil.Bytes(crypto.FromECDSAPub(&newKey(t).PublicKey))
+	public := hexutil.Bytes(crypto.FromECDSAPub(&fixture.Key(t).PublicKey))
 	for name, c := range map[string]struct {
 		m    shh.NewMessage
 		want error

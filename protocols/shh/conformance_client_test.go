@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
@@ -23,7 +24,7 @@ func testClient(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "node.ipc")
 	w := newWhisper(t, shh.Config{})
-	n := runWith(t, func(c *node.Config) {
+	n := nodetest.Start(t, func(c *node.Config) {
 		c.Specs, c.Admin.IPC = []protocols.Spec{w.Spec()}, socket
 	})
 	out, err := exec.Command(originalBinary, "client", socket, n.Self().URLv4()).CombinedOutput()

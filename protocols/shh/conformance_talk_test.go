@@ -17,6 +17,8 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/crypto"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
@@ -113,7 +115,7 @@ func theirs(t *testing.T, w *shh.Whisper, o *original, m shh.NewMessage, asym, s
 
 func keyPair(t *testing.T, w *shh.Whisper) (id string, public hexutil.Bytes) {
 	t.Helper()
-	var key *ecdsa.PrivateKey = newKey(t)
+	var key *ecdsa.PrivateKey = fixture.Key(t)
 	id, err := w.AddPrivateKey(crypto.FromECDSA(key))
 	if err != nil {
 		t.Fatal(err)
@@ -177,12 +179,12 @@ func testDemands(t *testing.T) {
 		t.Errorf("%x arrived after the minimum PoW was lowered", got.Hash)
 	}
 	w.SetBloomFilter(full)
-	eventually(t, "the other topic", func() bool { return w.Info().Messages == 4 })
+	actortest.Eventually(t, "the other topic", func() bool { return w.Info().Messages == 4 })
 
 	// From us to them.
 	o.call(nil, "test_setMinPoWNow", 0.3)
 	o.call(nil, "shh_setBloomFilter", hexutil.Bytes(narrow[:]))
-	eventually(t, "their demand", func() bool {
+	actortest.Eventually(t, "their demand", func() bool {
 		info, ok := n.Peers()[0].Protocols["shh"].(shh.PeerInfo)
 		return ok && info.MinPoW == 0.3 && !info.Full
 	})
@@ -193,15 +195,15 @@ func testDemands(t *testing.T) {
 		}
 	}
 	for _, e := range strong {
-		eventually(t, "the strong ones", func() bool { return o.pooled(e.Hash()) })
+		actortest.Eventually(t, "the strong ones", func() bool { return o.pooled(e.Hash()) })
 	}
 	if o.pooled(weak.Hash()) || o.pooled(other.Hash()) {
 		t.Error("the original received envelopes that don't match its demand")
 	}
 	o.call(nil, "test_setMinPoWNow", 0.001)
-	eventually(t, "the weak one", func() bool { return o.pooled(weak.Hash()) })
+	actortest.Eventually(t, "the weak one", func() bool { return o.pooled(weak.Hash()) })
 	o.call(nil, "shh_setBloomFilter", hexutil.Bytes(full[:]))
-	eventually(t, "the other topic", func() bool { return o.pooled(other.Hash()) })
+	actortest.Eventually(t, "the other topic", func() bool { return o.pooled(other.Hash()) })
 	var peers int
 	if o.call(&peers, "test_peers"); peers != 1 || len(n.Peers()) != 1 || n.Peers()[0].Inbound {
 		t.Errorf("%d links at the original and %d at our node, want 1 each, dialed by our node", peers, len(n.Peers()))
@@ -219,8 +221,8 @@ func testTTL(t *testing.T) {
 		} else if err := w.Send(e); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the envelope", func() bool { return o.pooled(e.Hash()) && w.Info().Messages == 1 })
-		eventually(t, "the envelope's expiry", func() bool { return !o.pooled(e.Hash()) && w.Info().Messages == 0 })
+		actortest.Eventually(t, "the envelope", func() bool { return o.pooled(e.Hash()) && w.Info().Messages == 1 })
+		actortest.Eventually(t, "the envelope's expiry", func() bool { return !o.pooled(e.Hash()) && w.Info().Messages == 0 })
 	}
 }
 

@@ -3,22 +3,21 @@
 package shh_test
 
 import (
-	"context"
 	"encoding/json"
 	"io"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
@@ -140,7 +139,7 @@ func (o *original) symKey() (id string) {
 // next waits for one message of a filter.
 func (o *original) next(filter string) (m *shh.Message) {
 	o.t.Helper()
-	eventually(o.t, "a message at the original", func() bool {
+	actortest.Eventually(o.t, "a message at the original", func() bool {
 		var messages []*shh.Message
 		o.call(&messages, "shh_getFilterMessages", filter)
 		if len(messages) > 1 {
@@ -154,47 +153,10 @@ func (o *original) next(filter string) (m *shh.Message) {
 	return m
 }
 
-// eventually waits until holds returns true.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(time.Minute)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatalf("waited a minute for %s", what)
-		}
-	}
-}
-
 // run runs a node with one protocol on loopback until the test's end.
 func run(t *testing.T, spec protocols.Spec) *node.Node {
 	t.Helper()
-	return runWith(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
-}
-
-// runWith is run with a Config that edit completes.
-func runWith(t *testing.T, edit func(*node.Config)) *node.Node {
-	t.Helper()
-	cfg := node.Config{Key: newKey(t), Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
-	edit(&cfg)
-	n, err := node.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := n.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
+	return nodetest.Start(t, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
 }
 
 // together links a node of ours and an original. weDial says which of them dials.
@@ -209,7 +171,7 @@ func together(t *testing.T, cfg shh.Config, weDial bool) (*shh.Whisper, *origina
 	} else {
 		o.call(nil, "test_dial", n.Self().URLv4())
 	}
-	eventually(t, "the link", func() bool {
+	actortest.Eventually(t, "the link", func() bool {
 		var peers int
 		o.call(&peers, "test_peers")
 		return peers == 1 && len(n.Peers()) == 1

@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
@@ -69,7 +70,7 @@ func judge(t *testing.T, url string, pooled func(common.Hash) bool, hash common.
 		t.Fatal(err)
 	}
 	ended := false
-	eventually(t, "a verdict", func() bool {
+	actortest.Eventually(t, "a verdict", func() bool {
 		select {
 		case <-f.down:
 			ended = true

@@ -9,22 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ethereum/go-ethereum/crypto"
-
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols/shh"
 )
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
 func TestContent(t *testing.T) {
-	signer := newKey(t)
+	signer := fixture.Key(t)
 	for _, size := range []int{0, 1, 188, 189, 254, 255, 256, 65535, 65536} {
 		for _, sign := range []*ecdsa.PrivateKey{nil, signer} {
 			for _, padding := range [][]byte{nil, []byte("padding")} {
@@ -55,7 +45,7 @@ func TestContent(t *testing.T) {
 
 // TestSignatureOfEIP: the EIP adds 27 to the recovery ID.
 func TestSignatureOfEIP(t *testing.T) {
-	signer := newKey(t)
+	signer := fixture.Key(t)
 	b, err := shh.EncodeContent([]byte("text"), nil, signer)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +57,7 @@ func TestSignatureOfEIP(t *testing.T) {
 }
 
 func TestNoContent(t *testing.T) {
-	signed, err := shh.EncodeContent([]byte("text"), nil, newKey(t))
+	signed, err := shh.EncodeContent([]byte("text"), nil, fixture.Key(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +88,7 @@ func TestNoContent(t *testing.T) {
 // TestLetter: an envelope of each kind can be decrypted with its key, and with no other.
 func TestLetter(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	signer, reader := newKey(t), newKey(t)
+	signer, reader := fixture.Key(t), fixture.Key(t)
 	symKey, otherKey := bytes.Repeat([]byte{7}, 32), bytes.Repeat([]byte{8}, 32)
 	for name, l := range map[string]shh.Letter{
 		"symmetric":         {SymKey: symKey, TTL: 20},
@@ -145,7 +135,7 @@ func TestLetter(t *testing.T) {
 }
 
 func TestNoLetter(t *testing.T) {
-	key := newKey(t)
+	key := fixture.Key(t)
 	for name, c := range map[string]struct {
 		letter shh.Letter
 		want   error

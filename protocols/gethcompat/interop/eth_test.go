@@ -1,14 +1,9 @@
 package interop
 
 import (
-	"context"
-	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
-	"net/netip"
-	"strconv"
 	"testing"
 	"time"
 
@@ -27,7 +22,10 @@ import (
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/ethereum/go-ethereum/trie"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols/gethcompat"
 )
 
@@ -46,7 +44,7 @@ type world struct {
 // newWorld makes blocks with a megabyte of transactions.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	key := newKey(t)
+	key := fixture.Key(t)
 	from := crypto.PubkeyToAddress(key.PublicKey)
 	w := &world{genesis: &core.Genesis{
 		Config: params.TestChainConfig, Difficulty: common.Big0, GasLimit: 30_000_000,
@@ -68,15 +66,6 @@ func newWorld(t *testing.T) *world {
 }
 
 func engine() *beacon.Beacon { return beacon.New(ethash.NewFaker()) }
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 // chain returns a new database that has the first have blocks.
 func (w *world) chain(t *testing.T, have int) *core.BlockChain {
@@ -197,27 +186,6 @@ func answer(req *eth.Request, sink <-chan *eth.Response) (*eth.Response, error) 
 	}
 }
 
-// startServer starts a go-ethereum node and returns its record with the address.
-func startServer(t *testing.T, protos []p2p.Protocol) (*p2p.Server, *enode.Node) {
-	t.Helper()
-	s := &p2p.Server{Config: p2p.Config{
-		PrivateKey: newKey(t), MaxPeers: 10, NoDiscovery: true, Name: "geth", ListenAddr: "127.0.0.1:0", Protocols: protos,
-	}}
-	if err := s.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Stop)
-	_, digits, err := net.SplitHostPort(s.ListenAddr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.Atoi(digits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, enode.NewV4(&s.PrivateKey.PublicKey, net.IPv4(127, 0, 0, 1), port, 0)
-}
-
 // startNode starts a node of ours with the same protocols.
 func startNode(t *testing.T, protos []p2p.Protocol) *node.Node {
 	t.Helper()
@@ -225,23 +193,7 @@ func startNode(t *testing.T, protos []p2p.Protocol) *node.Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := node.New(node.Config{
-		Key: newKey(t), Specs: specs, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := n.Stop(ctx); err != nil {
-			t.Errorf("stop: %v", err)
-		}
-	})
-	return n
+	return nodetest.Start(t, func(c *node.Config) { c.Specs = specs })
 }
 
 // TestEth: eth on our link and eth on go-ethereum's link do their handshake, and one side
@@ -261,7 +213,7 @@ func TestEth(t *testing.T) {
 			if c.weHaveThem {
 				theirs, ours = empty, full
 			}
-			server, self := startServer(t, theirs.protocols())
+			server, self := fixture.Geth(t, func(c *p2p.Config) { c.Protocols = theirs.protocols() })
 			n := startNode(t, ours.protocols())
 			if c.theyDial {
 				server.AddPeer(n.Self())
@@ -269,13 +221,8 @@ func TestEth(t *testing.T) {
 				t.Fatal(err)
 			}
 			for name, side := range map[string]*backend{"go-ethereum": theirs, "ours": ours} {
-				select {
-				case err := <-side.result:
-					if err != nil {
-						t.Errorf("%s: %v", name, err)
-					}
-				case <-time.After(2 * patience):
-					t.Fatalf("%s: not done after %v", name, 2*patience)
+				if err := actortest.Receive(t, side.result); err != nil {
+					t.Errorf("%s: %v", name, err)
 				}
 			}
 			peers := n.Peers()

@@ -1,0 +1,11 @@
+//go:build natlab
+
+package natlab_test
+
+import (
+	"testing"
+
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
+)
+
+func TestMain(m *testing.M) { fixture.Main(m) }
