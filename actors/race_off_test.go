@@ -2,6 +2,6 @@
 
 package actors
 
-// underRace says that the race detector watches, which makes everything about ten
-// times slower.
+// underRace reports whether the race detector is enabled, which makes everything about ten times
+// slower.
 const underRace = false
