@@ -86,15 +86,15 @@ func TestPairOfABadHandshake(t *testing.T) {
 		if c := p.A.Wait(); !errors.Is(c, no) {
 			t.Errorf("ended with %v", c)
 		}
-		lives := 0
+		incarnations := 0
 		p = protocoltest.NewPair(t, greeting(func() {
-			if lives++; lives < 3 {
+			if incarnations++; incarnations < 3 {
 				panic("status panics once")
 			}
 		}, nil), protocoltest.ByHand(greeting(prompt, nil)))
 		send(t, p.A, &Total{N: 1})
-		if protocoltest.Next[Total](p.B); lives != 3 || p.A.Restarts() != 2 {
-			t.Errorf("status sent by incarnation %d, after %d restarts", lives, p.A.Restarts())
+		if protocoltest.Next[Total](p.B); incarnations != 3 || p.A.Restarts() != 2 {
+			t.Errorf("status sent by incarnation %d, after %d restarts", incarnations, p.A.Restarts())
 		}
 		p = protocoltest.NewPair(t, greeting(func() { panic("status always panics") }, nil), greeting(prompt, nil))
 		if c := p.A.Wait(); c.Side != protocols.Local || c.Reason != protocols.DiscSubprotocolError {
