@@ -13,7 +13,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// TestPingIsAnswered: whatever its payload, one pong for each.
+// TestPingIsAnswered: each ping gets one pong, whatever its payload.
 func TestPingIsAnswered(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
@@ -25,13 +25,13 @@ func TestPingIsAnswered(t *testing.T) {
 		}
 		_ = r.conn.SetReadDeadline(time.Now().Add(time.Second))
 		if p, err := r.read(); err == nil {
-			t.Errorf("one pong too many: %+v", p)
+			t.Errorf("an extra pong arrived: %+v", p)
 		}
 	})
 }
 
-// TestPingFlood: sixteen pings may wait for their answers, then we stop reading;
-// all are answered when the remote reads again.
+// TestPingFlood: sixteen pings may wait for their pongs, then the node stops reading; all pings
+// are answered when the remote reads again.
 func TestPingFlood(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		const pings = 5000
@@ -40,10 +40,10 @@ func TestPingFlood(t *testing.T) {
 		done := r.flood(pings, wire.PingMsg, emptyList)
 		synctest.Wait()
 		if due := r.link.pongsDue.Load(); due > maxPongsDue+1 || isDone(done) {
-			t.Errorf("%d pings wait for their answers, the flood is over: %v", due, isDone(done))
+			t.Errorf("%d pings wait for their pongs; all pings were sent: %v", due, isDone(done))
 		}
 		if used := r.node.pool.Used(); used > 2*smallBuffer {
-			t.Errorf("%d bytes are held", used)
+			t.Errorf("%d bytes of the pool are in use", used)
 		}
 		for range pings {
 			r.expect(wire.PongMsg)
@@ -52,7 +52,7 @@ func TestPingFlood(t *testing.T) {
 	})
 }
 
-// TestPingFloodNotReading: when the pongs can't be written for 20 s the reader is held back still,
+// TestPingFloodNotReading: when the pongs can't be written for 20 s, the reader is still paused,
 // so that the cause is the same as for a protocol's answers.
 func TestPingFloodNotReading(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestPingFloodNotReading(t *testing.T) {
 		}
 		r.wantCause(Local, wire.DiscReadTimeout, ErrMutualBackpressure)
 		if due := r.link.pongsDue.Load(); due <= maxPongsDue {
-			t.Errorf("the reader was let go: %d pings wait for their answers", due)
+			t.Errorf("the reader was resumed: %d pings wait for their pongs", due)
 		}
 	})
 }
@@ -72,28 +72,28 @@ func TestPingFloodNotReading(t *testing.T) {
 func TestPongGivesTheRoundTripTime(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
-		r.send(wire.PongMsg, emptyList) // nobody asked
+		r.send(wire.PongMsg, emptyList) // without a ping
 		synctest.Wait()
 		if rtt := r.link.RTT(); rtt != 0 {
-			t.Errorf("a pong that nobody asked for measures %v", rtt)
+			t.Errorf("a pong without a ping set the round-trip time to %v", rtt)
 		}
 		r.expect(wire.PingMsg)
 		actortest.After(300 * time.Millisecond)
 		r.send(wire.PongMsg, []byte("never parsed"))
 		synctest.Wait()
 		if rtt := r.link.RTT(); rtt != 300*time.Millisecond {
-			t.Errorf("measured %v, want 300 ms", rtt)
+			t.Errorf("round-trip time is %v, want 300 ms", rtt)
 		}
 		actortest.After(time.Second)
-		r.send(wire.PongMsg, emptyList) // once more
+		r.send(wire.PongMsg, emptyList) // a second pong for the same ping
 		synctest.Wait()
 		if rtt := r.link.RTT(); rtt != 300*time.Millisecond {
-			t.Errorf("a second pong changed it to %v", rtt)
+			t.Errorf("a second pong changed the round-trip time to %v", rtt)
 		}
 	})
 }
 
-// TestPingsWhenQuiet: one after 15 s in which nothing was received, or nothing was
+// TestPingsWhenQuiet: a ping is sent after 15 s in which nothing was received, or nothing was
 // sent.
 func TestPingsWhenQuiet(t *testing.T) {
 	for _, tt := range []struct {
@@ -101,11 +101,11 @@ func TestPingsWhenQuiet(t *testing.T) {
 		hear, tell time.Duration // how often the remote sends, and the protocol; 0: never
 		pings      int           // in ten minutes
 	}{
-		{"nobody says anything", 0, 0, 2},
-		{"only we speak", 0, 5 * time.Second, 2},
-		{"only the remote speaks", 5 * time.Second, 0, 40},
-		{"both speak", 5 * time.Second, 5 * time.Second, 0},
-		{"both speak seldom", 14 * time.Second, 14 * time.Second, 0},
+		{"no side sends", 0, 0, 2},
+		{"only this node sends", 0, 5 * time.Second, 2},
+		{"only the remote sends", 5 * time.Second, 0, 40},
+		{"both send", 5 * time.Second, 5 * time.Second, 0},
+		{"both send every 14 s", 14 * time.Second, 14 * time.Second, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestPingsWhenQuiet(t *testing.T) {
 					t.Errorf("%d pings, want %d", pings, tt.pings)
 				}
 				if dead, want := r.link.Cause() != nil, tt.hear == 0; dead != want {
-					t.Errorf("dropped for silence: %v (%v), want %v", dead, r.link.Cause(), want)
+					t.Errorf("link ended for silence: %v (%v), want %v", dead, r.link.Cause(), want)
 				}
 			})
 		})
@@ -151,14 +151,14 @@ func TestSilentRemoteIsDropped(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
 		r.expectDisconnect(wire.DiscReadTimeout)
 		if took := time.Since(r.link.Started()); took != silenceLimit {
-			t.Errorf("dropped after %v", took)
+			t.Errorf("link ended after %v", took)
 		}
 		r.conn.Close()
 		r.wantCause(Local, wire.DiscReadTimeout, ErrPingTimeout)
 	})
 }
 
-// TestRemoteDisconnects in every form that is met.
+// TestRemoteDisconnects: every form of Disconnect that clients send is understood.
 func TestRemoteDisconnects(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -171,9 +171,9 @@ func TestRemoteDisconnects(t *testing.T) {
 		{"a bare integer", []byte{byte(wire.DiscQuitting)}, false, wire.DiscQuitting},
 		{"a bare integer, not compressed", []byte{byte(wire.DiscSelf)}, true, wire.DiscSelf},
 		{"an empty list", []byte{0xC0}, false, wire.DiscRequested},
-		{"nothing", nil, false, wire.DiscRequested},
-		{"nothing, not compressed", nil, true, wire.DiscRequested},
-		{"a reason of the future", wire.AppendDisconnect(nil, 0x42), false, 0x42},
+		{"an empty payload", nil, false, wire.DiscRequested},
+		{"an empty payload, not compressed", nil, true, wire.DiscRequested},
+		{"an unknown reason", wire.AppendDisconnect(nil, 0x42), false, 0x42},
 		{"garbage", []byte{0xC1, 0xC0}, false, wire.DiscRequested},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -189,21 +189,21 @@ func TestRemoteDisconnects(t *testing.T) {
 				}
 				r.write(frame)
 				r.wantCause(Remote, tt.want, nil)
-				// We say nothing more.
+				// Nothing is sent in response.
 				if p, err := r.read(); err == nil {
 					t.Errorf("answered with %+v", p)
 				}
 				synctest.Wait()
 				if s.downs.Load() != 1 {
-					t.Errorf("the protocol was told %d times", s.downs.Load())
+					t.Errorf("Down was called %d times", s.downs.Load())
 				}
 			})
 		})
 	}
 }
 
-// TestMessagesFindTheirProtocol: codes at both ends of each range, and the base
-// codes that mean nothing.
+// TestMessagesFindTheirProtocol: messages with codes at both ends of each range are delivered,
+// and base codes without a meaning are ignored.
 func TestMessagesFindTheirProtocol(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		var log []string
@@ -220,13 +220,13 @@ func TestMessagesFindTheirProtocol(t *testing.T) {
 		for code := uint64(4); code < 16; code++ {
 			r.send(code, noise(10))
 		}
-		r.send(wire.HelloMsg, nil) // once more; ignored like the others
+		r.send(wire.HelloMsg, nil) // a second Hello; ignored like the others
 		for _, code := range []uint64{16, 17, 18, 0x7f, 0x80, 217, 218} {
 			r.send(code, text("%d", code))
 			synctest.Wait()
 		}
 		if got := strings.Join(log, " "); got != "a0=16 a1=17 b0=18 b109=127 b110=128 b199=217 d0=218" {
-			t.Errorf("delivered %s", got)
+			t.Errorf("delivered %q", got)
 		}
 		if c := r.link.Cause(); c != nil {
 			t.Fatalf("ended: %v", c)
@@ -265,8 +265,8 @@ func TestSendRefusesCodesOfOthers(t *testing.T) {
 	})
 }
 
-// TestBreaches: what no honest remote sends ends the link with the right reason
-// and a cause that says what it was.
+// TestBreaches: data that no honest remote sends ends the link with the right reason and a cause
+// that describes the data.
 func TestBreaches(t *testing.T) {
 	sealed := func(r *remote, data []byte) {
 		frame, err := wire.AppendFrame(nil, uint64(data[0]), data[1:])
@@ -291,11 +291,11 @@ func TestBreaches(t *testing.T) {
 			r.write(frame)
 		}, wire.ErrBadFrameMAC, ""},
 		{"no snappy block", func(r *remote) { sealed(r, append([]byte{16}, 0xff, 0xff, 0xff)) }, wire.ErrCorrupt, "a/1"},
-		{"a claim of more than may be", func(r *remote) { sealed(r, append([]byte{16}, 0x80, 0x80, 0x80, 0x08, 0)) }, wire.ErrMessageTooLarge, "a/1"},
-		{"a claim that ten bytes can't keep", func(r *remote) {
+		{"a claimed size above the maximum", func(r *remote) { sealed(r, append([]byte{16}, 0x80, 0x80, 0x80, 0x08, 0)) }, wire.ErrMessageTooLarge, "a/1"},
+		{"a claimed size that ten bytes cannot decompress to", func(r *remote) {
 			sealed(r, append([]byte{16}, 0xff, 0xff, 0xff, 0x07, 0, 0, 0, 0, 0, 0))
 		}, wire.ErrCorrupt, "a/1"},
-		{"a block that breaks off", func(r *remote) { sealed(r, append([]byte{16}, 10, 9<<2, 1, 2)) }, wire.ErrCorrupt, "a/1"},
+		{"a truncated block", func(r *remote) { sealed(r, append([]byte{16}, 10, 9<<2, 1, 2)) }, wire.ErrCorrupt, "a/1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
@@ -309,15 +309,16 @@ func TestBreaches(t *testing.T) {
 				if c.Protocol != tt.protocol {
 					t.Errorf("cause %q names protocol %q, want %q", c, c.Protocol, tt.protocol)
 				}
-				if s.lives.Load() != 1 {
-					t.Error("the protocol was restarted for what the remote did")
+				if s.incarnations.Load() != 1 {
+					t.Error("the protocol was restarted for the remote's fault")
 				}
 			})
 		})
 	}
 }
 
-// A frame must be there 30 s after its first byte, however slowly it drips.
+// TestSlowFrameEndsTheLink: a frame must be complete 30 s after its first byte, however slowly it
+// arrives.
 func TestSlowFrameEndsTheLink(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
@@ -330,7 +331,7 @@ func TestSlowFrameEndsTheLink(t *testing.T) {
 			actortest.After(time.Second)
 		}
 		if took := time.Since(begin); took < frameTimeout || took > frameTimeout+2*time.Second {
-			t.Errorf("dropped after %v", took)
+			t.Errorf("link ended after %v", took)
 		}
 		r.conn.Close()
 		r.wantCause(Local, wire.DiscReadTimeout, ErrSlowFrame)

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// batch is what one read from the socket brought for one protocol: the reader
-// makes it and puts it into the host's inbox, which owns it from then on. One
-// wake-up and one clock reading serve all its messages.
+// batch holds the messages that one read from the socket brought for one protocol. The reader
+// makes it and puts it into the host's inbox, which owns it from then on. All its messages share
+// one wake-up and one clock reading.
 type batch struct {
 	at    time.Time
 	items []item
-	next  int       // first item not yet given to the behaviour; outlives a crash (R4)
-	cost  int64     // credit that the unhandled items and the buffers still take
+	next  int       // first item not yet given to the behaviour; survives a crash (R4)
+	cost  int64     // credit that the unhandled items and the buffers still use
 	extra int64     // the part of cost that is not the items', returned at the end
-	bufs  []*buffer // where the payloads lie
+	bufs  []*buffer // hold the payloads
 }
 
 type item struct {
@@ -24,15 +24,15 @@ type item struct {
 	wire    int
 }
 
-// itemOverhead is what a message costs beyond its payload, in bytes, so that a
-// flood of empty ones is bounded as well.
+// itemOverhead is the cost of a message beyond its payload, in bytes, so that a flood of empty
+// messages is bounded as well.
 const itemOverhead = 64
 
 func (it *item) cost() int64 { return int64(len(it.payload)) + itemOverhead }
 
 var batchPool = sync.Pool{New: func() any { return new(batch) }}
 
-// maxPooledItems keeps the slice of a rare huge batch out of the pool.
+// maxPooledItems keeps the slices of rare huge batches out of the pool.
 const maxPooledItems = 2048
 
 func newBatch(at time.Time) *batch {
@@ -43,7 +43,7 @@ func newBatch(at time.Time) *batch {
 
 // keep makes the batch a holder of buf, once.
 func (b *batch) keep(buf *buffer) {
-	if slices.Contains(b.bufs, buf) { // there are few: what was read, and what was decompressed
+	if slices.Contains(b.bufs, buf) { // there are few: the read buffer and the arenas
 		return
 	}
 	buf.hold()
@@ -51,10 +51,9 @@ func (b *batch) keep(buf *buffer) {
 	b.extra += int64(len(buf.b))
 }
 
-// seal settles what the batch costs: the larger of its messages and the buffers
-// that it pins, because a drip of small messages pins much more than it brings.
-// It returns what has to be charged beyond the items, which were charged when
-// they were admitted.
+// seal computes what the batch costs: its messages or the buffers that it pins, whichever is
+// more, because a slow trickle of small messages pins much more than it delivers. It returns what
+// must be charged beyond the items, which were charged on arrival.
 func (b *batch) seal() int64 {
 	items := int64(0)
 	for i := range b.items {
@@ -65,7 +64,7 @@ func (b *batch) seal() int64 {
 	return b.extra
 }
 
-// free gives back buffers and the batch itself.
+// free releases the buffers and the batch itself.
 func (b *batch) free() {
 	for i, buf := range b.bufs {
 		buf.release()

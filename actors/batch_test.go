@@ -5,17 +5,16 @@ import (
 	"time"
 )
 
-// TestBatchCost: a batch costs the larger of its messages and of the memory that
-// it pins.
+// TestBatchCost: a batch costs its messages or the memory that it pins, whichever is more.
 func TestBatchCost(t *testing.T) {
 	noBuffersLost(t)
 	for _, tt := range []struct {
 		name    string
 		sizes   []int // of payloads
-		buffers []int // which of two buffers each lies in
-		want    int64 // beyond the messages
+		buffers []int // for each payload, which of two buffers contains it
+		want    int64 // cost beyond the messages
 	}{
-		{"a drip pins a buffer", []int{1}, []int{0}, smallBuffer - 1 - itemOverhead},
+		{"a small message pins a buffer", []int{1}, []int{0}, smallBuffer - 1 - itemOverhead},
 		{"a full buffer", []int{4000, 32}, []int{0, 0}, 0},
 		{"two buffers in turn are two buffers", []int{1, 1, 1, 1}, []int{0, 1, 0, 1}, 2*smallBuffer - 4*(1+itemOverhead)},
 		{"many empty messages", make([]int, 100), make([]int, 100), 0},
@@ -30,10 +29,10 @@ func TestBatchCost(t *testing.T) {
 				items += int64(n) + itemOverhead
 			}
 			if got := b.seal(); got != tt.want {
-				t.Errorf("costs %d more than its messages, want %d", got, tt.want)
+				t.Errorf("batch costs %d more than its messages, want %d", got, tt.want)
 			}
 			if b.cost != items+max(0, tt.want) {
-				t.Errorf("costs %d, want %d", b.cost, items+tt.want)
+				t.Errorf("batch costs %d, want %d", b.cost, items+tt.want)
 			}
 			for _, buf := range bufs {
 				buf.release()
@@ -51,15 +50,15 @@ func TestBufferHolders(t *testing.T) {
 		t.Errorf("a buffer of %d bytes is charged with %d", smallBuffer, pool.Used())
 	}
 	if buf.shared() {
-		t.Error("one holder is shared")
+		t.Error("a buffer with one holder is shared")
 	}
 	buf.hold()
 	if !buf.shared() {
-		t.Error("two holders are not shared")
+		t.Error("a buffer with two holders is not shared")
 	}
 	buf.release()
 	if pool.Used() == 0 {
-		t.Error("given back though somebody holds it")
+		t.Error("the buffer was released though it has a holder")
 	}
 	buf.release()
 	if pool.Used() != 0 {
@@ -107,24 +106,24 @@ func TestInbox(t *testing.T) {
 	var in inbox
 	first, second := batchOf(), batchOf()
 	if !in.put(first) {
-		t.Error("the first batch wakes nobody")
+		t.Error("the first batch does not wake the host")
 	}
 	if in.put(second) {
-		t.Error("the second batch wakes once more")
+		t.Error("the second batch wakes the host again")
 	}
 	got := in.take(nil)
 	if len(got) != 2 || got[0] != first || got[1] != second {
-		t.Fatalf("took %d batches, want two in their order", len(got))
+		t.Fatalf("took %d batches, want two in order", len(got))
 	}
 	if !in.put(batchOf()) {
-		t.Error("a batch for an empty inbox wakes nobody")
+		t.Error("a batch for an empty inbox does not wake the host")
 	}
 	for range maxIdleQueue {
 		in.put(batchOf())
 	}
 	in.close()
 	if in.put(batchOf()) {
-		t.Error("a batch for a closed inbox wakes somebody")
+		t.Error("a batch for a closed inbox wakes the host")
 	}
 	if left := in.take(nil); len(left) != 0 {
 		t.Errorf("%d batches in a closed inbox", len(left))

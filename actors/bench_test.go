@@ -38,7 +38,7 @@ func BenchmarkLinkSink(b *testing.B) {
 	}
 }
 
-// BenchmarkLinkEcho sends messages there and back, some of them in flight.
+// BenchmarkLinkEcho sends messages there and back, several of them in flight.
 func BenchmarkLinkEcho(b *testing.B) {
 	for _, tt := range []struct{ size, inFlight int }{{32, 1}, {32, 64}, {32 << 10, 1}, {32 << 10, 16}} {
 		b.Run(fmt.Sprintf("%d/%d", tt.size, tt.inFlight), func(b *testing.B) {
@@ -68,7 +68,7 @@ func BenchmarkLinkEcho(b *testing.B) {
 	}
 }
 
-// BenchmarkLinkUpDown makes and breaks links, handshake included.
+// BenchmarkLinkUpDown starts and ends links, handshake included.
 func BenchmarkLinkUpDown(b *testing.B) {
 	n, m := newNode(b), newNode(b)
 	for b.Loop() {

@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// Buffers come in classes. Most links are short or quiet, so that a small one is
-// what everybody starts with; the second holds a quantum with the worst case of
-// one more compressed frame; the others are for single large frames.
+// Buffers come in size classes. Most links are short or quiet, so every link starts with the
+// smallest; the second class holds a quantum plus the worst case of one more compressed frame;
+// the others are for single large frames.
 var bufferClasses = [...]int{4 << 10, 72 << 10, 288 << 10, 1152 << 10, 4608 << 10, 20 << 20}
 
 const (
@@ -17,7 +17,7 @@ const (
 
 var bufferPools [len(bufferClasses)]sync.Pool
 
-// buffersOut counts the buffers that somebody holds: tests look for leaks.
+// buffersOut counts the buffers in use; tests check it for leaks.
 var buffersOut atomic.Int64
 
 // buffer is pooled memory with one or more holders.
@@ -25,11 +25,11 @@ type buffer struct {
 	b     []byte
 	refs  atomic.Int32
 	class int
-	pool  *Pool // charged for the buffer until it is released; nil for outbound ones
+	pool  *Pool // charged for the buffer until its release; nil for outbound buffers
 }
 
-// getBuffer gives a buffer of at least n bytes (its len is its class's size)
-// with one holder. n must not exceed the largest class, which holds any frame.
+// getBuffer returns a buffer of at least n bytes (its len is the size of its class) with one
+// holder. n must not exceed the largest class, which holds any frame.
 func getBuffer(n int) *buffer {
 	class := 0
 	for bufferClasses[class] < n {
@@ -44,8 +44,8 @@ func getBuffer(n int) *buffer {
 	return buf
 }
 
-// getCharged gives a buffer that counts against the pool while it is held, or nil
-// if the pool has no room for it now.
+// getCharged returns a buffer that is charged to the pool while it is held, or nil if the pool
+// has no room for it now.
 func getCharged(n int, pool *Pool) *buffer {
 	buf := getBuffer(n)
 	if !pool.take(int64(len(buf.b))) {
@@ -59,7 +59,7 @@ func getCharged(n int, pool *Pool) *buffer {
 // hold adds a holder.
 func (b *buffer) hold() { b.refs.Add(1) }
 
-// release gives up one hold; the last one puts the buffer back.
+// release ends one hold; the last one returns the buffer to its class.
 func (b *buffer) release() {
 	switch n := b.refs.Add(-1); {
 	case n == 0:
@@ -74,5 +74,5 @@ func (b *buffer) release() {
 	}
 }
 
-// shared says whether somebody else holds the buffer too.
+// shared reports whether the buffer has another holder.
 func (b *buffer) shared() bool { return b.refs.Load() > 1 }

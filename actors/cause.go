@@ -8,11 +8,11 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// Side tells who ended a link.
+// Side is the party that ended a link.
 type Side uint8
 
-// The sides of a link's end. Network stands for an end that neither node
-// decided: a reset, a timeout of the transport, an end of stream.
+// The sides of a link's end. Network is an end that neither node decided: a reset, a timeout of
+// the transport, an end of stream.
 const (
 	Local Side = iota + 1
 	Remote
@@ -31,26 +31,26 @@ func (s Side) String() string {
 	return "unknown"
 }
 
-// Cause is why a link ended. A link has exactly one: the first that was found,
-// told unchanged to everybody who asks.
+// Cause is why a link ended. A link has exactly one cause, the first one found; every caller and
+// every actor gets the same.
 type Cause struct {
 	Side   Side
 	Reason wire.DiscReason
 
-	// Protocol is the one that the end is about, as name/version; empty when it
-	// is about the link as a whole.
+	// Protocol is the protocol concerned, as name/version; empty when the whole link is
+	// concerned.
 	Protocol string
 
-	// Code is the last message code that Protocol saw, counted from its own
-	// zero. It means something only with HasCode.
+	// Code is the last message code that Protocol handled, in its own numbering. It is valid only
+	// if HasCode is true.
 	Code    uint64
 	HasCode bool
 
-	Err   error  // what happened, in words; nil where the reason says it all
-	Stack []byte // where a crash happened; nil otherwise
+	Err   error  // details; nil where the reason is enough
+	Stack []byte // the stack of a crash; nil otherwise
 }
 
-// Error is one line for a log: side, reason, protocol, code and error.
+// Error returns one line for a log: side, reason, protocol, code and error.
 func (c *Cause) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: %v", c.Side, c.Reason)
@@ -68,22 +68,22 @@ func (c *Cause) Error() string {
 
 func (c *Cause) String() string { return c.Error() }
 
-// Unwrap gives the error behind the end, for errors.Is and errors.As.
+// Unwrap returns the error behind the end, for errors.Is and errors.As.
 func (c *Cause) Unwrap() error { return c.Err }
 
-// The ends that the link itself decides. They reach the owner as [Cause.Err].
+// The errors of ends that the link itself decides. The owner finds them in [Cause.Err].
 var (
 	// ErrPingTimeout: the remote was silent for 45 s.
 	ErrPingTimeout = errors.New("nothing received for 45 s")
-	// ErrWriteTimeout: the remote took not one byte for 20 s.
+	// ErrWriteTimeout: the remote accepted not one byte for 20 s.
 	ErrWriteTimeout = errors.New("remote reads nothing: no byte written for 20 s")
 	// ErrMutualBackpressure: both sides wait for the other to read.
-	ErrMutualBackpressure = errors.New("mutual backpressure: no byte written for 20 s while our own reader is held back")
+	ErrMutualBackpressure = errors.New("mutual backpressure: no byte written for 20 s while our own reader is paused")
 	// ErrStalled: a protocol's inbound budget was full for 20 s.
 	ErrStalled = errors.New("inbound budget full and nothing handled for 20 s")
 	// ErrMemory: the node's inbound memory had no room for 20 s.
 	ErrMemory = errors.New("no inbound memory left in the node for 20 s")
-	// ErrSlowFrame: a frame was begun and not finished within 30 s.
+	// ErrSlowFrame: a frame was not complete 30 s after its first byte.
 	ErrSlowFrame = errors.New("frame not complete 30 s after its first byte")
 	// ErrReturned: a protocol's actor stopped by itself.
 	ErrReturned = errors.New("protocol returned")

@@ -30,7 +30,7 @@ func TestCauseInWords(t *testing.T) {
 			t.Errorf("String and Error disagree: %q", tt.cause.String())
 		}
 		if tt.cause.Err != nil && !errors.Is(&tt.cause, tt.cause.Err) {
-			t.Errorf("%q hides its error", tt.want)
+			t.Errorf("%q does not wrap its error", tt.want)
 		}
 	}
 }

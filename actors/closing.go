@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// farewellTimeout is what the rest of sealed bytes and one Disconnect get (T6).
+	// farewellTimeout is the time to write the remaining sealed bytes and one Disconnect (T6).
 	farewellTimeout = time.Second
-	// lingerTimeout is how long we wait for the remote to close after our
-	// Disconnect, so that a reset does not overtake it.
+	// lingerTimeout is how long we wait for the remote to close after our Disconnect, so that a
+	// reset does not overtake it.
 	lingerTimeout = 2 * time.Second
-	// stopTimeout is how long children get to stop before they are named.
+	// stopTimeout is how long children may take to stop before the journal names them.
 	stopTimeout = 2 * time.Second
 )
 
-// close begins the end, once; the cause is set. Children stop in the reverse of
-// the order in which they started, but for the reader, which drops what still
-// comes until the socket is closed.
+// close begins the end of the link, once; the cause is set already. Children stop in reverse
+// order of their start, except the reader, which keeps reading and discarding until the socket is
+// closed.
 func (p *peer) close(ctx actor.Context) {
 	if p.closing {
 		return
@@ -39,8 +39,7 @@ func (p *peer) close(ctx actor.Context) {
 	if writerFree || p.tokens.dead {
 		p.farewell(ctx)
 	}
-	// Otherwise somebody is in the middle of writing; the deadline brings the
-	// token back within a second.
+	// Otherwise a child is writing; the deadline makes it return the token within a second.
 }
 
 func (p *peer) stopChild(ctx actor.Context, pid *actor.PID) {
@@ -50,8 +49,8 @@ func (p *peer) stopChild(ctx actor.Context, pid *actor.PID) {
 	}
 }
 
-// farewell says good-bye as far as that is possible, and closes the socket. It
-// waits for the remote, so a goroutine does it.
+// farewell sends the Disconnect if that is possible, and closes the socket. It waits for the
+// remote, so it runs in a goroutine.
 func (p *peer) farewell(ctx actor.Context) {
 	p.parting = true
 	l, w := p.link, p.tokens.writer
@@ -60,7 +59,7 @@ func (p *peer) farewell(ctx actor.Context) {
 	self := ctx.Self()
 	supervise.Go(l.root, self, func() {
 		defer supervise.Send(l.root, self, &farewellOver{})
-		defer l.conn.Close() // nothing can be done about its error
+		defer l.conn.Close() // an error here has no remedy
 		defer w.drop()
 		if cause.Side == Local && !dead && w.disconnect(cause.Reason) == nil {
 			l.linger()
@@ -68,8 +67,8 @@ func (p *peer) farewell(ctx actor.Context) {
 	})
 }
 
-// disconnect writes the rest of what is sealed and one Disconnect, within the
-// link's final deadline.
+// disconnect writes the remaining sealed bytes and one Disconnect, within the link's final
+// deadline.
 func (w *frameWriter) disconnect(reason wire.DiscReason) error {
 	if err := w.flush(farewellTimeout, farewellTimeout); err != nil {
 		return err
@@ -81,7 +80,7 @@ func (w *frameWriter) disconnect(reason wire.DiscReason) error {
 	return w.write(frame, nil)
 }
 
-// writeBase writes count messages of the base protocol that have no content.
+// writeBase writes count messages of the base protocol, each with an empty payload.
 func (l *Link) writeBase(t *WriteToken, code uint64, count int) error {
 	var frames []byte
 	for range count {
@@ -102,14 +101,14 @@ func appendBase(dst []byte, code uint64, payload []byte, snappy bool) ([]byte, e
 	return wire.AppendFrame(dst, code, payload)
 }
 
-// closed is called when the socket is closed: the owner may use the slot again,
-// and the peer goes as soon as its children have.
+// closed runs when the socket is closed. The owner may use the slot again; the peer stops once
+// its children have stopped.
 func (p *peer) closed(ctx actor.Context) {
-	p.tellOwner(ctx)
+	p.notifyOwner(ctx)
 	ctx.Stop(ctx.Self())
 }
 
-func (p *peer) tellOwner(ctx actor.Context) {
+func (p *peer) notifyOwner(ctx actor.Context) {
 	if p.announced {
 		return
 	}
@@ -118,22 +117,21 @@ func (p *peer) tellOwner(ctx actor.Context) {
 	supervise.Send(ctx, p.owner, &LinkEnded{Link: p.link, Cause: p.link.Cause()})
 }
 
-// childGone takes note of a child's end. A protocol that stopped by itself has
-// returned, and ends the link as go-ethereum does; a permanent one is started
-// again.
-func (p *peer) childGone(ctx actor.Context, who *actor.PID) {
+// childGone handles the end of a child. A protocol that stopped by itself has returned and ends
+// the link, as in go-ethereum; a permanent protocol is started again.
+func (p *peer) childGone(ctx actor.Context, child *actor.PID) {
 	for i, pid := range p.hosts {
-		if pid != nil && pid.Equal(who) {
+		if pid != nil && pid.Equal(child) {
 			p.hostGone(ctx, i)
 			return
 		}
 	}
-	p.Release(who)
-	if p.pinger != nil && p.pinger.Equal(who) {
+	p.Release(child)
+	if p.pinger != nil && p.pinger.Equal(child) {
 		p.pinger = nil
 		p.orphaned(ctx, pingerSlot)
 	}
-	if p.reader != nil && p.reader.Equal(who) {
+	if p.reader != nil && p.reader.Equal(child) {
 		p.reader = nil
 	}
 }
@@ -158,18 +156,17 @@ func (p *peer) hostGone(ctx actor.Context, i int) {
 	p.link.end(h.cause(Local, wire.DiscQuitting, ErrReturned))
 }
 
-// orphaned deals with a token whose holder is gone: the farewell that waited for
-// its return can begin.
+// orphaned handles a token whose holder is gone: a farewell that waited for its return can begin.
 func (p *peer) orphaned(ctx actor.Context, s slot) {
 	held := p.tokens.out != nil && p.tokens.out.holder == s
 	p.tokens.failed(s)
-	if held && p.closing && p.tokens.out == nil { // else its return comes yet
+	if held && p.closing && p.tokens.out == nil { // otherwise its return is still on the way
 		p.farewell(ctx)
 	}
 }
 
-// reportStuck names what does not stop. A handler that never returns can't be
-// ended; the socket is closed all the same, and the slot is free.
+// reportStuck records the children that have not stopped. A handler that never returns cannot be
+// ended; the socket is closed nevertheless, and the slot is free.
 func (p *peer) reportStuck(ctx actor.Context, msg *stopDue) {
 	for i, pid := range p.hosts {
 		if pid != nil {
@@ -181,31 +178,30 @@ func (p *peer) reportStuck(ctx actor.Context, msg *stopDue) {
 	}
 }
 
-// stopping is the peer's own end. Normally all is done; if the owner stops the
-// peer without asking for a farewell, or the peer crashed, the socket must not
-// stay open.
+// stopping runs when the peer itself stops. Normally everything is closed by then. If the owner
+// stops the peer without a farewell, or the peer crashed, the socket must not stay open.
 func (p *peer) stopping(ctx actor.Context) {
 	p.link.cause.CompareAndSwap(nil, &Cause{Side: Local, Reason: wire.DiscQuitting})
 	p.link.cancel(p.link.Cause())
-	_ = p.link.conn.Close() // closed before, as a rule
-	p.tellOwner(ctx)
+	_ = p.link.conn.Close() // usually closed already
+	p.notifyOwner(ctx)
 }
 
-// stopped is when all children are gone.
+// stopped runs when all children are gone.
 func (p *peer) stopped(ctx actor.Context) {
 	if p.stopTimer != nil {
 		p.stopTimer.Stop()
 	}
-	// Without a farewell, what was sealed and not written is still there. Only a
-	// goroutine that answers pings may be at it yet, and that pools nothing.
+	// Without a farewell, sealed and unwritten bytes may be left. Only a goroutine that answers
+	// pings may still use them, and its memory is not pooled.
 	if out := p.tokens.out; !p.parting && (out == nil || out.holder != peerSlot) {
 		p.tokens.writer.drop()
 	}
 	p.record(ctx, supervise.Stopped, p.link.Cause().Error(), false)
 }
 
-// linger gives the remote a fighting chance to read our Disconnect: it closes our
-// half and waits, while the reader drops what comes, for the remote to close.
+// linger gives the remote time to read our Disconnect: it closes our half and waits for the
+// remote to close, while the reader discards what arrives.
 func (l *Link) linger() {
 	if half, ok := l.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
 		return

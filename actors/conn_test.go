@@ -12,19 +12,18 @@ import (
 	"time"
 )
 
-// memConn is one end of a connection in memory, with a buffer as a socket has it,
-// deadlines and half-closes. Whoever waits does so on a sync.Cond, so that the
-// clock of a synctest bubble goes on.
+// memConn is one end of a connection in memory, with a buffer like a socket's, deadlines and
+// half-closes. Every wait uses a sync.Cond, so that the clock of a synctest bubble advances.
 type memConn struct {
 	in, out       *pipe
 	local, remote net.Addr
-	fault         atomic.Pointer[fault] // of its Write, from now on
+	fault         atomic.Pointer[fault] // of Write, from now on
 }
 
-// fault is what befalls the writer of a connection.
+// fault is what happens to the writer of a connection.
 type fault struct {
 	mu      sync.Mutex
-	at      int // bytes written when it strikes
+	at      int // bytes written before it happens
 	do      func(conn *memConn) error
 	written int
 }
@@ -34,8 +33,8 @@ var (
 	memAddrB = net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.2:30303"))
 )
 
-// memPipe makes both ends of a connection that takes so many bytes in each
-// direction before a writer has to wait.
+// memPipe makes both ends of a connection that buffers capacity bytes in each direction before a
+// writer blocks.
 func memPipe(capacity int) (a, b *memConn) {
 	there, back := newPipe(capacity), newPipe(capacity)
 	return &memConn{in: back, out: there, local: memAddrA, remote: memAddrB},
@@ -77,7 +76,7 @@ func (c *memConn) CloseWrite() error {
 	return nil
 }
 
-// reset breaks the connection as a network does.
+// reset breaks the connection as a network failure does.
 func (c *memConn) reset() {
 	for _, p := range []*pipe{c.in, c.out} {
 		p.change(func(p *pipe) { p.broken, p.data = true, nil })
@@ -166,7 +165,7 @@ func (p *pipe) write(b []byte) (n int, err error) {
 	}
 }
 
-// deadline of one side of a pipe.
+// deadline is the deadline of one side of a pipe.
 type deadline struct {
 	at    time.Time
 	timer *time.Timer
@@ -187,7 +186,7 @@ func (d *deadline) set(p *pipe, t time.Time) {
 	})
 }
 
-// stall is a fault: nothing is taken any more, until the deadline or the end.
+// stall is a fault: nothing is accepted any more, until the deadline or the close.
 func stall(c *memConn) error {
 	p := c.out
 	p.mu.Lock()
@@ -205,13 +204,13 @@ func stall(c *memConn) error {
 	}
 }
 
-// burst is a fault: a bug in whatever writes. It shows once.
+// burst is a fault: a panic in Write. It happens once.
 func burst(c *memConn) error {
 	c.fault.Store(nil)
 	panic("conn.Write exploded")
 }
 
-// fail is a fault: the network is gone.
+// fail is a fault: the network failed.
 func fail(*memConn) error { return errReset }
 
 // tcpPipe makes a connection over the loopback interface.
@@ -222,7 +221,7 @@ func tcpPipe(t testing.TB) (dialed, accepted net.Conn) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	// The kernel completes the connection before it is accepted.
+	// The kernel completes the connection before Accept returns it.
 	if dialed, err = net.Dial("tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}

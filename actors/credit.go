@@ -2,17 +2,17 @@ package actors
 
 import "sync/atomic"
 
-// credit bounds the bytes of one protocol that were read and are not yet handled
-// (R1). The reader takes, the host gives back.
+// credit bounds the bytes of one protocol that were read and not yet handled (R1). The reader
+// takes credit, the host returns it.
 type credit struct {
 	used  atomic.Int64
 	limit int64
 }
 
-// take takes n bytes. A message larger than the whole budget is let in when
-// nothing else of its protocol waits.
+// take takes n bytes. A message larger than the whole budget passes if no other message of its
+// protocol waits.
 func (c *credit) take(n int64) bool {
-	// The reader alone takes, so that between load and add used can only fall.
+	// Only the reader takes, so used can only fall between load and add.
 	if used := c.used.Load(); used > 0 && used+n > c.limit {
 		return false
 	}
@@ -20,9 +20,8 @@ func (c *credit) take(n int64) bool {
 	return true
 }
 
-// give returns n bytes and wakes the reader if it waits for this protocol and
-// enough came back. Waking it for every message would have it bring one message
-// at a time.
+// give returns n bytes. It wakes the reader if the reader waits for this protocol and enough came
+// back; waking it for every message would make it read one message at a time.
 func (c *credit) give(n int64, reader *wakeup) {
 	used := c.used.Add(-n)
 	if reader.waiting.Load() == c && used <= reader.below.Load() {
@@ -33,15 +32,15 @@ func (c *credit) give(n int64, reader *wakeup) {
 	}
 }
 
-// wakeup is where the one reader of a link waits for credit. It costs those who
-// give an atomic load while the reader does not wait.
+// wakeup is where the one reader of a link waits for credit. While the reader does not wait, it
+// costs a giver one atomic load.
 type wakeup struct {
-	waiting atomic.Pointer[credit] // whose credit the reader waits for
-	below   atomic.Int64           // wake it when so much is in use, or less
+	waiting atomic.Pointer[credit] // the credit that the reader waits for
+	below   atomic.Int64           // wake the reader when used is at most this
 	ch      chan struct{}
 }
 
-// arm prepares to wait for n bytes of c. Ask take again between arm and the wait.
+// arm prepares to wait for n bytes of c. Call take again between arm and the wait.
 func (w *wakeup) arm(c *credit, n int64) {
 	w.below.Store(max(0, min(c.limit/2, c.limit-n)))
 	w.waiting.Store(c)

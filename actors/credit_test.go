@@ -12,15 +12,15 @@ func TestCredit(t *testing.T) {
 		name string
 		take int64
 		want bool
-		give int64 // before it
+		give int64 // credit returned before take
 	}{
-		{"up to the limit", 60, true, 0},
-		{"exactly", 40, true, 0},
-		{"beyond", 1, false, 0},
-		{"after some came back", 30, true, 30},
-		{"larger than all, not alone", 1000, false, 99},
-		{"larger than all, alone", 1000, true, 1},
-		{"nothing beside it", 1, false, 0},
+		{"below the limit", 60, true, 0},
+		{"exactly the limit", 40, true, 0},
+		{"beyond the limit", 1, false, 0},
+		{"after some was returned", 30, true, 30},
+		{"larger than the limit, not alone", 1000, false, 99},
+		{"larger than the limit, alone", 1000, true, 1},
+		{"a second one beside it", 1, false, 0},
 	} {
 		if tt.give > 0 {
 			c.give(tt.give, &wakeup{})
@@ -31,8 +31,8 @@ func TestCredit(t *testing.T) {
 	}
 }
 
-// A reader that waits is woken when half of the budget, or what it needs, is
-// there; not for others' credit, and not for every message.
+// TestCreditWakesReader: a waiting reader is woken when half of the budget, or what it needs, is
+// free; not for other protocols' credit, and not for every message.
 func TestCreditWakesReader(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
@@ -42,8 +42,8 @@ func TestCreditWakesReader(t *testing.T) {
 	}{
 		{"half is free", 100, 10, []int64{10, 30, 9, 1, 1}, 3},
 		{"a large message", 100, 90, []int64{60, 29, 1}, 2},
-		{"larger than all", 100, 500, []int64{50, 49, 1}, 2},
-		{"not enough", 100, 10, []int64{49}, 1},
+		{"larger than the budget", 100, 500, []int64{50, 49, 1}, 2},
+		{"less than half is free", 100, 10, []int64{49}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, other := credit{limit: 100}, credit{limit: 100}
@@ -60,7 +60,7 @@ func TestCreditWakesReader(t *testing.T) {
 						t.Fatalf("woken with %d in use", c.used.Load())
 					}
 					if !c.take(tt.need) {
-						t.Errorf("woken with %d in use, which is too early", c.used.Load())
+						t.Errorf("woken too early, with %d in use", c.used.Load())
 					}
 					return
 				default:
@@ -72,7 +72,7 @@ func TestCreditWakesReader(t *testing.T) {
 			w.disarm()
 			c.give(c.used.Load(), &w)
 			if len(w.ch) != 0 {
-				t.Error("woken though it does not wait any more")
+				t.Error("woken though it no longer waits")
 			}
 		})
 	}
@@ -81,21 +81,21 @@ func TestCreditWakesReader(t *testing.T) {
 func TestPool(t *testing.T) {
 	p := NewPool(100)
 	if !p.take(60) || !p.take(40) {
-		t.Fatal("refuses what it has")
+		t.Fatal("the pool refuses bytes that it has")
 	}
 	if p.take(1) {
-		t.Error("gives more than it has")
+		t.Error("the pool gives more than it has")
 	}
 	if p.Used() != 100 || p.Cap() != 100 {
 		t.Errorf("used %d of %d", p.Used(), p.Cap())
 	}
 	p.give(60)
 	if p.take(1000) {
-		t.Error("lets in a message larger than the pool that is not alone")
+		t.Error("the pool admits a message larger than itself that is not alone")
 	}
 	p.give(40)
 	if !p.take(1000) {
-		t.Error("refuses a message larger than the pool that is alone")
+		t.Error("the pool refuses a message larger than itself that is alone")
 	}
 }
 
@@ -106,7 +106,7 @@ func TestPoolWakesAllWhoWait(t *testing.T) {
 	p.give(0)
 	select {
 	case <-first:
-		t.Error("woken by nothing")
+		t.Error("woken by a give of 0 bytes")
 	default:
 	}
 	p.give(1)
@@ -118,12 +118,12 @@ func TestPoolWakesAllWhoWait(t *testing.T) {
 		}
 	}
 	if len(p.waiters) != 0 {
-		t.Errorf("still remembers %d waiters", len(p.waiters))
+		t.Errorf("the pool still has %d waiters", len(p.waiters))
 	}
 }
 
-// Whoever asks again after wait and before waiting misses no give: readers that
-// share a small pool all get on.
+// TestPoolUnderContention: a reader that calls take again after wait and before blocking misses
+// no give. All readers that share a small pool make progress.
 func TestPoolUnderContention(t *testing.T) {
 	const readers, turns = 8, 2000
 	p := NewPool(3)

@@ -16,10 +16,10 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-var errTest = errors.New("what the author says")
+var errTest = errors.New("the protocol's error")
 
-// TestLinkEnds is the table of how a link ends: what the owner and the protocol
-// are told, what the remote is.
+// TestLinkEnds is the table of how a link ends: what the owner, the protocol and the remote are
+// notified of.
 func TestLinkEnds(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -30,14 +30,14 @@ func TestLinkEnds(t *testing.T) {
 		err    error
 		about  string // protocol in the cause
 		code   int64  // last message code in the cause, -1 for none
-		stack  string // in the cause's
-		silent bool   // the remote is told nothing
+		stack  string // text in the cause's stack
+		silent bool   // the remote receives no Disconnect
 	}{
-		{name: "asked by the owner", do: func(r *remote, _ *script) { r.link.Disconnect(wire.DiscUselessPeer, errTest) },
+		{name: "the owner disconnects", do: func(r *remote, _ *script) { r.link.Disconnect(wire.DiscUselessPeer, errTest) },
 			side: Local, reason: wire.DiscUselessPeer, err: errTest, code: -1},
-		{name: "asked by the protocol", do: func(r *remote, s *script) { s.Disconnect(wire.DiscSubprotocolError, errTest) },
+		{name: "the protocol disconnects", do: func(r *remote, s *script) { s.Disconnect(wire.DiscSubprotocolError, errTest) },
 			side: Local, reason: wire.DiscSubprotocolError, err: errTest, about: "a/1", code: -1},
-		{name: "the remote hangs up", do: func(r *remote, _ *script) { r.conn.Close() },
+		{name: "the remote closes", do: func(r *remote, _ *script) { r.conn.Close() },
 			side: Network, reason: wire.DiscNetworkError, err: io.EOF, code: -1, silent: true},
 		{name: "the network fails", do: func(r *remote, _ *script) { r.conn.(*memConn).reset() },
 			side: Network, reason: wire.DiscNetworkError, err: errReset, code: -1, silent: true},
@@ -95,13 +95,13 @@ func TestLinkEnds(t *testing.T) {
 					r.expectDisconnect(tt.reason)
 				} else if tt.side == Local {
 					if p, err := r.read(); !errors.Is(err, io.EOF) {
-						t.Errorf("the socket is not closed: %+v, %v", p, err)
+						t.Errorf("socket is not closed: %+v, %v", p, err)
 					}
 				}
 				r.conn.Close()
 				c := r.wantCause(tt.side, tt.reason, tt.err)
 				if c.Protocol != tt.about {
-					t.Errorf("%q is about %q, want %q", c, c.Protocol, tt.about)
+					t.Errorf("cause %q names protocol %q, want %q", c, c.Protocol, tt.about)
 				}
 				if c.HasCode != (tt.code >= 0) || c.HasCode && int64(c.Code) != tt.code {
 					t.Errorf("%q has code %v %d, want %d", c, c.HasCode, c.Code, tt.code)
@@ -111,22 +111,22 @@ func TestLinkEnds(t *testing.T) {
 				}
 				r.node.waitGone(r.link)
 				synctest.Wait()
-				// A protocol that stopped alone was told so before there was a cause.
+				// A protocol that stopped alone received ErrReturned before there was a cause.
 				if len(causes) != 1 || causes[0] != c && !errors.Is(causes[0], ErrReturned) && tt.stack == "" {
-					t.Errorf("the protocol was told %v", causes)
+					t.Errorf("Down was called with %v", causes)
 				}
 				if !isDone(r.link.Done()) || r.node.announced.Load() != 1 {
-					t.Errorf("done: %v, the owner was told %d times", isDone(r.link.Done()), r.node.announced.Load())
+					t.Errorf("done: %v, the owner received %d LinkEnded", isDone(r.link.Done()), r.node.announced.Load())
 				}
 				if list := r.node.book.Of("peer", supervise.Stopped); len(list) != 1 || list[0].Reason != c.Error() {
-					t.Errorf("the journal says %+v", list)
+					t.Errorf("the journal has %+v", list)
 				}
 			})
 		})
 	}
 }
 
-// sayAndDo is a handler that does what the message says.
+// sayAndDo is a handler that does what the message requests.
 func sayAndDo(_ actor.Context, in Inbound) error {
 	switch string(in.Payload) {
 	case "refuse":
@@ -143,8 +143,8 @@ func (n *node) stop(l *Link) {
 	n.system.Root.Send(n.pid, func(ctx actor.Context) { ctx.Stop(l.PID()) })
 }
 
-// A panic in what reads the socket is the reader's, with its stack, and leaves no
-// memory behind.
+// TestPanicWhileReading: a panic of the socket's Read is the reader's panic, with its stack, and
+// leaks no memory.
 func TestPanicWhileReading(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		ours, theirs := memPipe(64 << 10)
@@ -170,9 +170,9 @@ func (c *explodingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// The pinger comes back after a crash, and goes on pinging once in a while, not
-// more often than before.
-func TestPingerComesBack(t *testing.T) {
+// TestPingerIsRestarted: the pinger is restarted after a crash and goes on pinging, not more often
+// than before.
+func TestPingerIsRestarted(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
 		pinger := actor.NewPID(r.link.PID().Address, r.link.PID().Id+"/"+pingerName)
@@ -202,8 +202,8 @@ func TestPingerComesBack(t *testing.T) {
 	})
 }
 
-// Each life of the pinger has one timer, also if word of an old one's was unread at
-// the crash.
+// TestPingerHasOneTimer: each incarnation of the pinger has one timer, even if a message of the
+// old one's timer was unread at the crash.
 func TestPingerHasOneTimer(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		n := newNode(t)
@@ -247,7 +247,7 @@ func (t *countedTimer) Stop() bool {
 	return inTime
 }
 
-// An incarnation that can't even be made is a crash like any other.
+// TestBehaviourThatCannotBeMade: a panic while making an incarnation is a crash like any other.
 func TestBehaviourThatCannotBeMade(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		attempts := 0
@@ -263,7 +263,7 @@ func TestBehaviourThatCannotBeMade(t *testing.T) {
 	})
 }
 
-// TestStopsInReverse: protocols go in the reverse of the order in which they came.
+// TestStopsInReverse: protocols stop in the reverse order of their start.
 func TestStopsInReverse(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		var log []string
@@ -288,15 +288,15 @@ func TestStopsInReverse(t *testing.T) {
 	})
 }
 
-// oneByOne runs an actor's turn where it is woken, so that the order of turns is
-// that of asking for them.
+// oneByOne runs an actor's turn in the goroutine that wakes it, so that turns run in the order of
+// the wake-ups.
 type oneByOne struct{}
 
 func (oneByOne) Schedule(f func()) { f() }
 func (oneByOne) Throughput() int   { return 100 }
 
-// TestStuckHandler: one that never returns can't be ended. The socket is closed
-// all the same, the owner is told, and the journal names the handler.
+// TestStuckHandler: a handler that never returns cannot be ended. The socket is closed
+// nevertheless, the owner is notified, and the journal names the handler.
 func TestStuckHandler(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s, wake := sleeper()
@@ -310,15 +310,15 @@ func TestStuckHandler(t *testing.T) {
 		r.conn.Close()
 		r.wantCause(Local, wire.DiscQuitting, nil)
 		if took := time.Since(begin); took != 0 {
-			t.Errorf("the owner was told after %v", took)
+			t.Errorf("the owner was notified after %v", took)
 		}
 		actortest.After(stopTimeout + time.Millisecond)
 		list := r.node.book.Of("a", supervise.Stopped)
 		if len(list) != 1 || !strings.Contains(list[0].Reason, "still in a handler") || list[0].Protocol != "a/1" {
-			t.Errorf("the journal says %+v of the handler that is stuck", list)
+			t.Errorf("the journal has %+v for the stuck handler", list)
 		}
 		if fine.downs.Load() != 1 || !r.node.hasActor(r.link.PID().Id) {
-			t.Error("the others did not stop, or the peer did not wait")
+			t.Error("the other protocols did not stop, or the peer did not wait")
 		}
 		close(wake)
 		synctest.Wait()
@@ -328,11 +328,11 @@ func TestStuckHandler(t *testing.T) {
 	})
 }
 
-// A remote that neither reads nor closes does not keep the socket open.
+// TestLingerIsShort: a remote that neither reads nor closes does not keep the socket open.
 func TestLingerIsShort(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
-		r.aside(func() { // it goes on sending
+		r.aside(func() { // the remote goes on sending
 			for {
 				if _, err := r.conn.Write(r.seal(16, noise(100))); err != nil {
 					return
@@ -344,7 +344,7 @@ func TestLingerIsShort(t *testing.T) {
 		r.link.Disconnect(wire.DiscQuitting, nil)
 		r.wantCause(Local, wire.DiscQuitting, nil)
 		if took := time.Since(begin).Round(time.Millisecond); took != lingerTimeout {
-			t.Errorf("closed after %v", took)
+			t.Errorf("the socket was closed after %v", took)
 		}
 		r.expectDisconnect(wire.DiscQuitting)
 	})

@@ -19,20 +19,20 @@ type MessageEvent struct {
 	Sent     bool   // false: received
 }
 
-// Feed hands message events to whoever subscribes. While nobody does it costs a
-// link one atomic load a batch. It never makes a link wait: what a subscriber
-// does not take in time is dropped and counted. A nil *Feed has no subscribers.
+// Feed delivers message events to subscribers. Without subscribers it costs a link one atomic
+// load a batch. It never blocks a link: events that a subscriber does not take in time are
+// dropped and counted. A nil *Feed has no subscribers.
 type Feed struct {
 	subscribers atomic.Pointer[[]chan MessageEvent]
 	mu          sync.Mutex // serialises changes of the list and closing
 	dropped     atomic.Uint64
 }
 
-// NewFeed makes a feed without subscribers.
+// NewFeed returns a feed without subscribers.
 func NewFeed() *Feed { return new(Feed) }
 
-// Subscribe gives a channel of events that ends with ctx. buffer is how many
-// events may wait in it.
+// Subscribe returns a channel of events that closes when ctx ends. buffer is the channel's
+// capacity in events.
 func (f *Feed) Subscribe(ctx context.Context, buffer int) <-chan MessageEvent {
 	ch := make(chan MessageEvent, buffer)
 	f.change(func(list []chan MessageEvent) []chan MessageEvent { return append(list, ch) })
@@ -45,7 +45,7 @@ func (f *Feed) Subscribe(ctx context.Context, buffer int) <-chan MessageEvent {
 			}
 			return list
 		})
-		f.mu.Lock() // nobody publishes to ch any more
+		f.mu.Lock() // no event is sent to ch any more
 		defer f.mu.Unlock()
 		close(ch)
 	})
@@ -66,15 +66,15 @@ func (f *Feed) change(edit func([]chan MessageEvent) []chan MessageEvent) {
 	}
 }
 
-// Dropped counts the events that a subscriber was too slow for.
+// Dropped returns how many events were dropped because a subscriber was too slow.
 func (f *Feed) Dropped() uint64 { return f.dropped.Load() }
 
-// active says whether anybody listens.
+// active reports whether there is a subscriber.
 func (f *Feed) active() bool { return f != nil && f.subscribers.Load() != nil }
 
 func (f *Feed) publish(e MessageEvent) {
-	// The lock keeps a channel from being closed under a send; it is taken only
-	// while somebody listens.
+	// The lock prevents closing a channel during a send; it is taken only while there are
+	// subscribers.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	list := f.subscribers.Load()

@@ -13,9 +13,9 @@ func TestFeedWithoutSubscribers(t *testing.T) {
 		t.Error("a feed without subscribers is active")
 	}
 	f := NewFeed()
-	f.publish(MessageEvent{}) // may race with the last one leaving
+	f.publish(MessageEvent{}) // this may run concurrently with the last unsubscription
 	if f.Dropped() != 0 {
-		t.Errorf("%d events dropped though nobody wants any", f.Dropped())
+		t.Errorf("%d events dropped without a subscriber", f.Dropped())
 	}
 }
 
@@ -26,12 +26,12 @@ func TestFeedReachesEverySubscriber(t *testing.T) {
 	second := f.Subscribe(t.Context(), 10)
 	f.publish(MessageEvent{Code: 1})
 	leave()
-	// The channel ends when its context does; what was in it can still be read.
+	// The channel closes when its context ends; events already in it can still be read.
 	if got := <-first; got.Code != 1 {
 		t.Errorf("got code %d, want 1", got.Code)
 	}
 	if e, ok := <-first; ok {
-		t.Errorf("got %+v after leaving", e)
+		t.Errorf("got %+v after the context ended", e)
 	}
 	f.publish(MessageEvent{Code: 2})
 	for want := uint64(1); want <= 2; want++ {
@@ -40,7 +40,7 @@ func TestFeedReachesEverySubscriber(t *testing.T) {
 		}
 	}
 	if !f.active() {
-		t.Error("inactive though one subscriber is left")
+		t.Error("the feed is inactive though it has a subscriber")
 	}
 }
 
@@ -62,7 +62,8 @@ func TestFeedNeverWaits(t *testing.T) {
 	}
 }
 
-// Subscribers come and go while links publish; a closed channel gets nothing.
+// TestFeedWhileSubscribersLeave: subscribers come and go while links publish; no event is sent to
+// a closed channel.
 func TestFeedWhileSubscribersLeave(t *testing.T) {
 	f := NewFeed()
 	stop := make(chan struct{})
@@ -92,6 +93,6 @@ func TestFeedWhileSubscribersLeave(t *testing.T) {
 	close(stop)
 	publishers.Wait()
 	if f.active() {
-		t.Error("active though everybody has left")
+		t.Error("the feed is active without subscribers")
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// noBuffersLost fails the test if it ends with more buffers out than there were at
-// the first call. What is to be cleaned up before is asked for later. Tests that use
-// it don't run in parallel.
+// noBuffersLost fails the test if more buffers are in use at its end than at the first call. The
+// check runs after the cleanups that are registered later. Tests that use it don't run in
+// parallel.
 func noBuffersLost(t testing.TB) {
 	t.Helper()
 	if watched == t {
@@ -18,11 +18,11 @@ func noBuffersLost(t testing.TB) {
 	t.Cleanup(func() { becomesZero(t, "buffers left over", func() int64 { return buffersOut.Load() - before }) })
 }
 
-// watched is the test whose buffers are looked after.
+// watched is the test whose buffers are checked.
 var watched testing.TB
 
-// becomesZero fails the test if a number does not come down to zero: what ends a link
-// may be a step ahead of what cleans up behind it.
+// becomesZero fails the test if a number does not fall to zero: cleanup may finish a moment after
+// the link's end.
 func becomesZero(t testing.TB, what string, number func() int64) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)

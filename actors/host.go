@@ -12,19 +12,19 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// ErrSeqActive refuses a second sequence while one is being pulled.
+// ErrSeqActive is returned by SendSeq while another sequence is being sent.
 var ErrSeqActive = errors.New("a sequence is being sent already")
 
-// Host is one protocol on one link. It stands above the incarnations of its
-// behaviour: what was read and not handled, and what was sent and not written,
-// outlives a crash (R4). Its exported methods are safe from any goroutine.
+// Host is one protocol on one link. It outlives the incarnations of its behaviour: what was read
+// and not handled, and what was sent and not written, survives a crash (R4). Its exported methods
+// are safe from any goroutine.
 //
-// Messages are sent by two handles. Answer and AnswerPrepared are the behaviour's own:
-// while a handler is at work (Message or Drained), what they queue counts as answers, for
-// which the remote is held back (R2). Send and SendPrepared are for every other sender,
-// such as goroutines and handlers of other links; what they queue never holds a remote
-// back. An own handle that another goroutine uses counts as well while a handler is at
-// work: that can only hold the remote back too much, never grow memory.
+// There are two handles to send messages. Answer and AnswerPrepared are the behaviour's own
+// handle: while a handler is at work (Message or Drained), what they queue counts as answers and
+// holds the remote back (R2). Send and SendPrepared are for every other sender, such as
+// goroutines and handlers of other links; what they queue never holds a remote back. If another
+// goroutine uses the own handle while a handler is at work, its messages count as answers too:
+// that can only hold the remote back too much, never grow memory.
 type Host struct {
 	link     *Link
 	protocol Protocol
@@ -40,18 +40,18 @@ type Host struct {
 	outbox outbox
 	ask    RequestWrite // the one request, sent again and again
 
-	// grant is the token that lies in the mailbox, so that a host in the middle
-	// of a batch can use it before it is taken back.
+	// grant is the token in the mailbox, kept here so that a host in the middle of a batch can
+	// use it before it is taken back.
 	grant atomic.Pointer[WriteToken]
 
 	lastCode atomic.Int64 // last message code handled, -1 for none
-	paused   atomic.Bool  // not fed, or busy writing, because the remote does not read (R2)
+	paused   atomic.Bool  // the remote does not read: delivery is stopped, or a write is in progress (R2)
 
-	// Below, only the host's own turn.
+	// Only the host's own turn uses the fields below.
 	queue    []*batch   // read and not yet handled
-	deferred []deferred // what came from other actors during a sequence
+	deferred []deferred // messages from other actors that arrived during a sequence
 	seq      sequence
-	held     bool // the behaviour wants nothing inbound now
+	held     bool // the behaviour accepts nothing inbound now
 }
 
 // sequence is a SendSeq that is being pulled.
@@ -59,7 +59,7 @@ type sequence struct {
 	next func() (uint64, []byte, bool)
 	stop func()
 
-	held    bool // this one was pulled and found no room
+	held    bool // the payload was pulled and found no room
 	code    uint64
 	payload []byte
 }
@@ -75,48 +75,46 @@ func newHost(l *Link, m Matched, s slot) *Host {
 	return h
 }
 
-// Attach keeps v with the host, for whoever mounted the protocol. Only Mount may
-// call it.
+// Attach stores v with the host, for the code that mounted the protocol. Only Mount may call it.
 func (h *Host) Attach(v any) { h.attached = v }
 
-// Attached is what Mount attached, nil if nothing.
+// Attached returns the value that Mount attached, or nil.
 func (h *Host) Attached() any { return h.attached }
 
-// Link is the link that the protocol runs on.
+// Link returns the link that the protocol runs on.
 func (h *Host) Link() *Link { return h.link }
 
-// Protocol is what the host was made from, defaults filled in.
+// Protocol returns the protocol with its defaults filled in.
 func (h *Host) Protocol() Protocol { return h.protocol }
 
-// PID is the host's actor. It stays the same over restarts.
+// PID returns the host's actor. It stays the same across restarts.
 func (h *Host) PID() *actor.PID { return h.pid }
 
-// Hold keeps inbound messages from the behaviour, or lets them come again. What they
-// take of the budget is not given back meanwhile, so that the remote is held back in the
-// end (R1, R6). Only the behaviour may call it, from one of its methods. A restart ends
-// the hold.
+// Hold stops or resumes the delivery of inbound messages to the behaviour. Messages not delivered
+// keep their part of the budget, so that the remote is held back in the end (R1, R6). Only the
+// behaviour may call it, from one of its methods. A restart ends the hold.
 func (h *Host) Hold(on bool) { h.held = on }
 
 // Go runs f in a goroutine whose panic is a crash of the host's actor.
 func (h *Host) Go(f func()) { supervise.Go(h.link.root, h.pid, f) }
 
-// Tell sends a message to the host's actor: the behaviour gets it by Other.
+// Tell sends a message to the host's actor; the behaviour receives it by Other.
 func (h *Host) Tell(msg any) { supervise.Send(h.link.root, h.pid, msg) }
 
-// Clock is the link's.
+// Clock returns the link's clock.
 func (h *Host) Clock() supervise.Clock { return h.link.clock }
 
-// Context ends when the link does; its cause is the *Cause.
+// Context returns a context that ends with the link; its cause is the *Cause.
 func (h *Host) Context() context.Context { return h.link.ctx }
 
-// Send queues one message; payload is copied. It never waits. The error is
-// ErrOutboxFull, ErrLinkDown, a *CodeError, or one of wire's for a message that
-// can't fit a frame; nothing is queued then, and the link goes on.
+// Send queues one message and copies payload. It never blocks. The error is ErrOutboxFull,
+// ErrLinkDown, a *CodeError, or an error of package wire for a message that does not fit a frame.
+// On an error nothing is queued, and the link goes on.
 func (h *Host) Send(code uint64, payload []byte) error {
 	return h.send(code, payload, sendMode{owed: true})
 }
 
-// Answer is Send by the behaviour itself, from one of its methods.
+// Answer is Send for the behaviour itself, from one of its methods.
 func (h *Host) Answer(code uint64, payload []byte) error {
 	return h.send(code, payload, sendMode{owed: true, own: true})
 }
@@ -134,15 +132,13 @@ func (h *Host) send(code uint64, payload []byte, mode sendMode) error {
 	return nil
 }
 
-// SendPrepared queues a payload that goes to other links as well: it is neither copied
-// nor compressed for this one. Full says what becomes of it when there is no room.
-// Errors are those of Send.
+// SendPrepared queues a payload that other links get as well; it is neither copied nor compressed
+// for this link. full decides what happens when there is no room. The errors are those of Send.
 func (h *Host) SendPrepared(code uint64, p *Prepared, full Full) error {
 	return h.sendPrepared(code, p, full, false)
 }
 
-// AnswerPrepared is SendPrepared with [Refuse] by the behaviour itself, from one of its
-// methods.
+// AnswerPrepared is SendPrepared with [Refuse] for the behaviour itself, from one of its methods.
 func (h *Host) AnswerPrepared(code uint64, p *Prepared) error {
 	return h.sendPrepared(code, p, Refuse, true)
 }
@@ -170,7 +166,8 @@ func (h *Host) isUrgent(code uint64) bool {
 	return h.protocol.Urgent != nil && h.protocol.Urgent(code)
 }
 
-// sent is what follows when a message was queued.
+// sent runs after a message was queued: it requests the token if necessary, counts the message
+// and publishes its event.
 func (h *Host) sent(request bool, code uint64, size int) {
 	if request {
 		supervise.Send(h.link.root, h.link.pid, &h.ask)
@@ -183,10 +180,9 @@ func (h *Host) sent(request bool, code uint64, size int) {
 	}
 }
 
-// SendSeq sends a large answer: the sequence is pulled as the outbox drains, in
-// the host's turn, and until it ends nothing else is delivered to the behaviour
-// (R7). Only the behaviour may call it, from one of its methods. A payload is
-// copied before the next one is pulled.
+// SendSeq sends a large answer. The sequence is pulled in the host's turn as the outbox drains;
+// until it ends, nothing else is delivered to the behaviour (R7). Only the behaviour may call it,
+// from one of its methods. A payload is copied before the next one is pulled.
 func (h *Host) SendSeq(seq iter.Seq2[uint64, []byte]) error {
 	if h.seq.next != nil {
 		return ErrSeqActive
@@ -198,12 +194,12 @@ func (h *Host) SendSeq(seq iter.Seq2[uint64, []byte]) error {
 	return nil
 }
 
-// Disconnect ends the link; err says why, in words, and may be nil.
+// Disconnect ends the link. err gives details and may be nil.
 func (h *Host) Disconnect(reason wire.DiscReason, err error) {
 	h.link.end(h.cause(Local, reason, err))
 }
 
-// cause is an end of the link that this protocol stands for.
+// cause returns a cause that names this protocol and its last message code.
 func (h *Host) cause(side Side, reason wire.DiscReason, err error) *Cause {
 	c := &Cause{Side: side, Reason: reason, Protocol: h.label, Err: err}
 	if code := h.lastCode.Load(); code >= 0 {
@@ -212,7 +208,7 @@ func (h *Host) cause(side Side, reason wire.DiscReason, err error) *Cause {
 	return c
 }
 
-// release gives back all that the host holds. Its actor is stopping, or gone.
+// release returns all that the host holds. Its actor is stopping or gone.
 func (h *Host) release() {
 	h.outbox.close()
 	h.inbox.close()
@@ -223,7 +219,7 @@ func (h *Host) release() {
 	h.queue, h.deferred = nil, nil
 }
 
-// giveCredit returns inbound credit and lets a waiting reader go on.
+// giveCredit returns inbound credit and wakes a waiting reader.
 func (h *Host) giveCredit(n int64) {
 	h.credit.give(n, &h.link.wake)
 }

@@ -2,17 +2,17 @@ package actors
 
 import "sync"
 
-// inbox is what the reader has brought for a host and the host has not taken yet.
-// Batches don't travel in the mailbox: what is unread there when an actor stops is
-// dropped, and its memory would stay charged to the node for ever.
+// inbox holds the batches that the reader has delivered to a host and that the host has not taken
+// yet. Batches do not travel in the mailbox: a mailbox drops what is unread when its actor stops,
+// and the memory would stay charged to the node for ever.
 type inbox struct {
 	mu      sync.Mutex
 	batches []*batch
 	closed  bool
 }
 
-// put hands a batch over; from then on it is the inbox's. wake says that the host
-// must be told, because there was nothing before.
+// put hands a batch over; the inbox owns it from then on. wake is true when the inbox was empty,
+// so that the host must be notified.
 func (in *inbox) put(b *batch) (wake bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -24,7 +24,7 @@ func (in *inbox) put(b *batch) (wake bool) {
 	return len(in.batches) == 1
 }
 
-// take moves what is there to the end of queue.
+// take appends the waiting batches to queue.
 func (in *inbox) take(queue []*batch) []*batch {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -37,7 +37,7 @@ func (in *inbox) take(queue []*batch) []*batch {
 	return queue
 }
 
-// close gives everything back, also what comes later.
+// close releases all batches, including those that arrive later.
 func (in *inbox) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()

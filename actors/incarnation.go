@@ -9,15 +9,14 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// seqAhead is how many bytes of a sequence are laid out ahead of the writer: two
-// grants' worth.
+// seqAhead is how many bytes of a sequence are queued ahead of the writer: two grants.
 const seqAhead = 2 * quantum
 
-// maxIdleQueue keeps the memory of a rare backlog from staying with an idle host.
+// maxIdleQueue limits the memory that an idle host keeps after a rare backlog.
 const maxIdleQueue = 16
 
-// incarnation is the host's actor: one life of the behaviour. A restart makes a
-// new one over the same Host.
+// incarnation is the host's actor, with one incarnation of the behaviour. A restart makes a new
+// one for the same Host.
 type incarnation struct {
 	*Host
 	behaviour Behaviour
@@ -48,9 +47,9 @@ func (i *incarnation) Receive(ctx actor.Context) {
 	}
 }
 
-// leaveTurn ends the turn, also when it panicked: then the supervisor decides,
-// and the new incarnation asks for the token. A panic while stopping goes to the
-// journal, because protoactor would never stop the parent.
+// leaveTurn ends the turn, including one that panicked. In that case the supervisor decides, and
+// the new incarnation requests the token. A panic while stopping is only recorded in the journal,
+// because protoactor would otherwise never stop the parent.
 func (i *incarnation) leaveTurn(ctx actor.Context) {
 	value := recover()
 	request := i.outbox.endTurn()
@@ -68,7 +67,7 @@ func (i *incarnation) leaveTurn(ctx actor.Context) {
 		i.link.journal.Record(e)
 	default:
 		if !crash.Injected {
-			i.stopSeq() // the answer that crashed is lost, as its message is
+			i.stopSeq() // the crashed answer is lost, and so is the message that it answers
 		}
 		panic(crash)
 	}
@@ -80,15 +79,14 @@ func (i *incarnation) start(ctx actor.Context) {
 	i.behaviour = i.produce()
 	i.behaviour.Other(ctx)
 	i.behaviour.Up(ctx)
-	// The word of what lies in the inbox was lost with the mailbox, if the
-	// incarnation before this one stopped.
+	// If the previous incarnation stopped, the mailbox with its batchDue is lost, so the inbox is
+	// checked here.
 	i.queue = i.inbox.take(i.queue)
 	i.work(ctx)
 }
 
-// down tells the behaviour of the link's end and gives back all that the host
-// holds. A permanent protocol that stops by itself gets neither: the next
-// incarnation goes on with it.
+// down reports the link's end to the behaviour and releases all that the host holds. A permanent
+// protocol that stops by itself does neither: the next incarnation continues with the same state.
 func (i *incarnation) down(ctx actor.Context) {
 	i.stopSeq()
 	cause := i.link.Cause()
@@ -97,10 +95,10 @@ func (i *incarnation) down(ctx actor.Context) {
 		i.release()
 	}
 	if i.behaviour == nil {
-		return // the protocol could not even make it
+		return // making the behaviour panicked
 	}
 	if !comesBack {
-		if cause == nil { // stopped alone: by itself or by its supervisor
+		if cause == nil { // the protocol stopped by itself or by its supervisor; the link did not end
 			cause = i.cause(Local, wire.DiscRequested, ErrReturned)
 		}
 		i.behaviour.Down(ctx, cause)
@@ -108,7 +106,7 @@ func (i *incarnation) down(ctx actor.Context) {
 	i.behaviour.Other(ctx)
 }
 
-// other delivers what another actor sent, or keeps it for the end of a sequence.
+// other delivers a message of another actor, or keeps it until the sequence ends.
 func (i *incarnation) other(ctx actor.Context) {
 	if i.seq.next != nil {
 		i.deferred = append(i.deferred, deferred{message: ctx.Message(), sender: ctx.Sender()})
@@ -118,8 +116,8 @@ func (i *incarnation) other(ctx actor.Context) {
 	i.work(ctx)
 }
 
-// work feeds the behaviour for as long as it may be fed: first what a sequence
-// held up, then the messages in their order.
+// work delivers to the behaviour while delivery is allowed: first the messages that a sequence
+// deferred, then the remote's messages in order.
 func (i *incarnation) work(ctx actor.Context) {
 	for {
 		if !i.pull() {
@@ -127,7 +125,7 @@ func (i *incarnation) work(ctx actor.Context) {
 			return
 		}
 		if i.link.Cause() != nil {
-			return // what is left goes back when the actor stops
+			return // stopping the actor returns the rest
 		}
 		if i.outbox.drained() {
 			i.drained(ctx)
@@ -161,22 +159,22 @@ func (i *incarnation) work(ctx actor.Context) {
 	}
 }
 
-// drained tells the behaviour that there is room. What it sends now are answers
-// that it had kept.
+// drained notifies the behaviour that the outbox has room. What it sends in this call counts as
+// answers, because these are the answers that it kept.
 func (i *incarnation) drained(ctx actor.Context) {
 	i.outbox.answering.Store(true)
 	defer i.outbox.answering.Store(false)
 	i.behaviour.Drained(ctx)
 }
 
-// deliver gives messages of a batch to the behaviour until it is done or the
-// host must pause. True means done.
+// deliver passes messages of a batch to the behaviour until the batch is finished or the host
+// must pause. It returns true when the batch is finished.
 func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
 	i.outbox.answering.Store(true)
 	defer i.outbox.answering.Store(false)
 	for b.next < len(b.items) {
 		it := &b.items[b.next]
-		b.next++ // handled, even if it crashes: it is the one message that is lost
+		b.next++ // handled even if it crashes: the crashing message is the only one lost
 		i.lastCode.Store(int64(it.code))
 		err := i.handle(ctx, b, it)
 		if err != nil {
@@ -196,13 +194,13 @@ func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
 	if b.next < len(b.items) {
 		return false
 	}
-	i.giveCredit(b.cost) // what its buffers pinned
+	i.giveCredit(b.cost) // what its buffers cost
 	b.cost = 0
 	return true
 }
 
-// handle gives one message to the behaviour, and its credit back, also when the
-// behaviour panics.
+// handle passes one message to the behaviour and returns its credit, even when the behaviour
+// panics.
 func (i *incarnation) handle(ctx actor.Context, b *batch, it *item) error {
 	defer func(n int64) {
 		b.cost -= n
@@ -213,7 +211,7 @@ func (i *incarnation) handle(ctx actor.Context, b *batch, it *item) error {
 	})
 }
 
-// breach ends the link for what the remote sent.
+// breach ends the link because the remote sent something invalid.
 func (i *incarnation) breach(err error) {
 	if c, ok := err.(*Cause); ok {
 		i.link.end(c)
@@ -222,8 +220,8 @@ func (i *incarnation) breach(err error) {
 	i.link.end(i.cause(Local, wire.DiscProtocolError, err))
 }
 
-// pull lays out what the sequence yields, a little ahead of the writer. True
-// means that no sequence is left.
+// pull queues what the sequence yields, a little ahead of the writer. It returns true when no
+// sequence is left.
 func (i *incarnation) pull() bool {
 	for i.seq.next != nil {
 		if i.outbox.fill() >= seqAhead {
@@ -239,12 +237,12 @@ func (i *incarnation) pull() bool {
 		switch err := i.send(i.seq.code, i.seq.payload, sendMode{}); err {
 		case nil:
 			i.seq.held = false
-		case ErrOutboxFull: // others have filled it; the payload is good until the next pull
+		case ErrOutboxFull: // other senders filled it; the payload stays valid until the next pull
 			i.seq.held = true
 			return false
 		case ErrLinkDown:
 			i.stopSeq()
-		default: // a bad code or size: the author's mistake, and the remote waits for the rest
+		default: // a bad code or size is a bug of the protocol, and the remote waits for the rest
 			i.stopSeq()
 			panic(err)
 		}
@@ -259,8 +257,8 @@ func (i *incarnation) stopSeq() {
 	i.seq = sequence{}
 }
 
-// useToken takes a token out of the mailbox. It may have been used already, in
-// the middle of a batch, or have been taken back.
+// useToken handles a token from the mailbox. It may have been used already, in the middle of a
+// batch, or have been revoked.
 func (i *incarnation) useToken(ctx actor.Context, t *WriteToken) {
 	if i.writeGrant(ctx, t) {
 		i.work(ctx)
@@ -271,7 +269,7 @@ func (i *incarnation) useToken(ctx actor.Context, t *WriteToken) {
 	}
 }
 
-// writeGrant writes one grant's worth. False means that the token is stale.
+// writeGrant writes what one grant allows. It returns false when the token is stale.
 func (i *incarnation) writeGrant(ctx actor.Context, t *WriteToken) bool {
 	i.grant.CompareAndSwap(t, nil)
 	if !t.begin() {
@@ -279,7 +277,7 @@ func (i *incarnation) writeGrant(ctx actor.Context, t *WriteToken) bool {
 	}
 	var err error
 	if c, ok := i.outbox.take(); ok {
-		before := i.paused.Swap(true) // a remote that does not read keeps us here
+		before := i.paused.Swap(true) // a remote that does not read blocks this write
 		err = t.write(c.frames(), c.buf)
 		i.paused.Store(before)
 	}
@@ -287,14 +285,14 @@ func (i *incarnation) writeGrant(ctx actor.Context, t *WriteToken) bool {
 	return true
 }
 
-// deferred is a message of another actor that came during a sequence.
+// deferred is a message of another actor that arrived during a sequence.
 type deferred struct {
 	message any
 	sender  *actor.PID
 }
 
-// replayed is the context in which a deferred message is delivered: the host's,
-// but for what belongs to the message.
+// replayed is the context in which a deferred message is delivered: the host's context with the
+// deferred message and its sender.
 type replayed struct {
 	actor.Context
 	deferred

@@ -13,15 +13,14 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// sleeper makes a protocol whose first message lasts until wake is closed.
+// sleeper makes a protocol whose first message is handled until wake is closed.
 func sleeper() (s *script, wake chan struct{}) {
 	s, wake = &script{}, make(chan struct{})
 	s.message = func(actor.Context, Inbound) error { <-wake; return nil }
 	return s, wake
 }
 
-// flood sends messages until count are out, and closes the channel then. It ends
-// when the connection does.
+// flood sends count messages and then closes done. It stops when the connection ends.
 func (r *remote) flood(count int, code uint64, payload []byte) (done chan struct{}) {
 	done = make(chan struct{})
 	go func() {
@@ -51,8 +50,8 @@ func isDone(ch <-chan struct{}) bool {
 	}
 }
 
-// TestR1BudgetBoundsWhatIsUnhandled: a protocol that handles nothing is sent much.
-// The reader stops at its budget, the remote is pushed back, and nothing is lost.
+// TestR1BudgetBoundsWhatIsUnhandled: a protocol that handles nothing receives many messages. The
+// reader stops at its budget, the remote is held back, and nothing is lost.
 func TestR1BudgetBoundsWhatIsUnhandled(t *testing.T) {
 	const budget = 256 << 10
 	for _, tt := range []struct {
@@ -61,9 +60,9 @@ func TestR1BudgetBoundsWhatIsUnhandled(t *testing.T) {
 		payload []byte
 	}{
 		{"messages of 1 KiB", 2000, noise(1024)},
-		{"empty ones", 60_000, nil},
-		{"what compresses well", 300, make([]byte, 60_000)},
-		{"some that fill a buffer", 100, noise(70_000)},
+		{"empty messages", 60_000, nil},
+		{"messages that compress well", 300, make([]byte, 60_000)},
+		{"messages that fill a buffer", 100, noise(70_000)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
@@ -75,9 +74,9 @@ func TestR1BudgetBoundsWhatIsUnhandled(t *testing.T) {
 				done := r.flood(tt.count, 16, tt.payload)
 				synctest.Wait()
 				if isDone(done) {
-					t.Error("the remote was not pushed back")
+					t.Error("the remote was not held back")
 				}
-				// One message or the buffers of one read beyond it at most.
+				// At most one message or the buffers of one read exceed it.
 				if used := s.credit.used.Load(); used > budget+2*largeBuffer || used < budget/2 {
 					t.Errorf("%d bytes are unhandled, the budget is %d", used, budget)
 				}
@@ -96,15 +95,15 @@ func TestR1BudgetBoundsWhatIsUnhandled(t *testing.T) {
 					t.Errorf("%d of %d messages were handled", handled, tt.count)
 				}
 				if used := s.credit.used.Load(); used != 0 {
-					t.Errorf("%d bytes of credit did not come back", used)
+					t.Errorf("%d bytes of credit were not returned", used)
 				}
 			})
 		})
 	}
 }
 
-// A message larger than the budget waits until nothing else does, and gets
-// through.
+// TestR1LargeMessageIsAdmittedAlone: a message larger than the budget waits until no other
+// message does, and is then delivered.
 func TestR1LargeMessageIsAdmittedAlone(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		var sizes []int
@@ -122,7 +121,7 @@ func TestR1LargeMessageIsAdmittedAlone(t *testing.T) {
 		}()
 		synctest.Wait()
 		if used := s.credit.used.Load(); used > 64<<10 {
-			t.Errorf("%d bytes are admitted beside another message", used)
+			t.Errorf("%d bytes are charged while another message is unhandled", used)
 		}
 		turn <- struct{}{}
 		synctest.Wait()
@@ -138,8 +137,8 @@ func TestR1LargeMessageIsAdmittedAlone(t *testing.T) {
 	})
 }
 
-// TestR1MemoryIsCommittedAsBytesArrive: a frame that claims 15 MB and sends little
-// of it takes little memory, and not a new buffer for every read.
+// TestR1MemoryIsCommittedAsBytesArrive: a frame that claims 15 MB and of which few bytes arrive
+// takes little memory, and not a new buffer for every read.
 func TestR1MemoryIsCommittedAsBytesArrive(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		got := 0
@@ -156,7 +155,7 @@ func TestR1MemoryIsCommittedAsBytesArrive(t *testing.T) {
 				synctest.Wait()
 			}
 			if used := r.node.pool.Used(); upTo < len(frame) && used > int64(2*largeBuffer+6*sent) {
-				t.Errorf("after %d bytes of the frame, %d are held", sent, used)
+				t.Errorf("after %d bytes of the frame, %d bytes are in use", sent, used)
 			}
 		}
 		if got != 15_000_000 {
@@ -165,7 +164,7 @@ func TestR1MemoryIsCommittedAsBytesArrive(t *testing.T) {
 	})
 }
 
-// A drip of a large frame must not copy what is there at every byte.
+// TestR1DripIsCheap: a large frame that arrives byte by byte is not copied at every byte.
 func TestR1DripIsCheap(t *testing.T) {
 	s := &script{}
 	r := meet(t, s.protocol("a"))
@@ -181,7 +180,7 @@ func TestR1DripIsCheap(t *testing.T) {
 		p.end++
 	}
 	if p.buf != before {
-		t.Error("there was room, and yet the frame moved to another buffer")
+		t.Error("the frame moved to another buffer though there was room")
 	}
 	p.end = len(p.buf.b)
 	if err := p.makeRoom(); err != nil || p.buf == before || p.end != len(before.b) {
@@ -189,8 +188,8 @@ func TestR1DripIsCheap(t *testing.T) {
 	}
 }
 
-// TestR1ClaimIsChargedBeforeDecoding: what a message will decompress to counts
-// before memory is taken for it.
+// TestR1ClaimIsChargedBeforeDecoding: the decompressed size of a message is charged before memory
+// is allocated for it.
 func TestR1ClaimIsChargedBeforeDecoding(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s, wake := sleeper()
@@ -200,16 +199,16 @@ func TestR1ClaimIsChargedBeforeDecoding(t *testing.T) {
 		if used := s.credit.used.Load(); used < 8<<20 {
 			t.Errorf("%d bytes are charged for a message of 8 MiB", used)
 		}
-		// The arena of the first has 20 MiB; there must be no second one.
+		// The arena of the first message has 20 MiB; there must be no second one.
 		if used := r.node.pool.Used(); used > 24<<20 {
-			t.Errorf("%d bytes are held", used)
+			t.Errorf("%d bytes are in use", used)
 		}
 		close(wake)
 		<-done
 	})
 }
 
-// TestR1PoolCapsTheSum: links whose budgets allow more than the node has.
+// TestR1PoolCapsTheSum: the budgets of the links allow more than the node's pool.
 func TestR1PoolCapsTheSum(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		const pool = 1 << 20
@@ -230,7 +229,7 @@ func TestR1PoolCapsTheSum(t *testing.T) {
 		}
 		synctest.Wait()
 		if used := n.pool.Used(); used > pool || used < pool/2 {
-			t.Errorf("%d bytes are held, the pool has %d", used, pool)
+			t.Errorf("%d bytes are in use, the pool has %d", used, pool)
 		}
 		close(wake)
 		for _, done := range floods {
@@ -242,17 +241,18 @@ func TestR1PoolCapsTheSum(t *testing.T) {
 	})
 }
 
-// A link that gets no memory for 20 s ends, and says that it was for that.
+// TestR1NoMemoryEndsTheLink: a link that gets no memory for 20 s ends, and its cause is the lack
+// of memory.
 func TestR1NoMemoryEndsTheLink(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		n := newNode(t)
 		n.pool = NewPool(smallBuffer)
-		n.pool.take(smallBuffer) // somebody else has it all
+		n.pool.take(smallBuffer) // another link has all of it
 		ours, theirs := memPipe(64 << 10)
 		r := meetOver(t, n, ours, theirs, new(script).protocol("a"))
 		begin := time.Now()
 		r.wantCause(Local, wire.DiscRequested, ErrMemory)
-		// The remote does not hang up, and gets its time to read why.
+		// The remote does not close, so it gets the time to read the Disconnect.
 		if took := time.Since(begin).Round(time.Second); took != stallTimeout+lingerTimeout {
 			t.Errorf("the link ended after %v", took)
 		}
@@ -260,8 +260,8 @@ func TestR1NoMemoryEndsTheLink(t *testing.T) {
 	})
 }
 
-// A quiet link needs no memory, and does not end because there is none. The pool
-// is emptied after the reader has read and before it comes back to the socket.
+// TestR1QuietLinkNeedsNoMemory: a quiet link needs no memory, and does not end because there is
+// none. The pool is emptied after the reader has read and before it returns to the socket.
 func TestR1QuietLinkNeedsNoMemory(t *testing.T) {
 	n := newNode(t)
 	hook := &hookedClock{Clock: supervise.SystemClock}
@@ -270,8 +270,8 @@ func TestR1QuietLinkNeedsNoMemory(t *testing.T) {
 	s, handled := &script{}, make(chan struct{}, 1)
 	s.message = func(actor.Context, Inbound) error { handled <- struct{}{}; return nil }
 	r := meetOver(t, n, ours, theirs, s.protocol("a"))
-	// The link looked once, then the pinger; now only the reader will.
-	actortest.Eventually(t, "the pinger has looked at the clock", func() bool { return hook.looks.Load() >= 2 })
+	// The link read the clock once, then the pinger; from now on only the reader will.
+	actortest.Eventually(t, "the pinger has read the clock", func() bool { return hook.looks.Load() >= 2 })
 	all := n.pool.Cap()
 	defer n.pool.give(all)
 	taken := func() { n.pool.used.Add(all) }
@@ -282,16 +282,16 @@ func TestR1QuietLinkNeedsNoMemory(t *testing.T) {
 	case e := <-n.ended:
 		t.Fatalf("ended: %v", e.Cause)
 	}
-	// Long enough for the reader to come back to the socket.
+	// This is long enough for the reader to return to the socket.
 	for range 50 {
 		<-time.After(time.Millisecond)
 		if r.link.heldSince.Load() != 0 {
-			t.Fatal("the reader waits for memory though nothing comes")
+			t.Fatal("the reader waits for memory though nothing arrives")
 		}
 	}
 }
 
-// hookedClock calls something once, at the next look at the clock.
+// hookedClock calls a function once, at the next reading of the clock.
 type hookedClock struct {
 	supervise.Clock
 	now   atomic.Pointer[func()]
@@ -306,9 +306,9 @@ func (c *hookedClock) Now() time.Time {
 	return c.Clock.Now()
 }
 
-// TestR1HeldReaderIsNoSilence: while we ourselves don't read, the remote can't be
-// heard. It is not dropped for that, and pings go on; when we read again, its
-// silence goes on from where it was.
+// TestR1HeldReaderIsNoSilence: while this node does not read, it cannot receive anything. The
+// link does not end for that, and pings go on; when the node reads again, the remote's silence
+// continues from where it was.
 func TestR1HeldReaderIsNoSilence(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
@@ -329,14 +329,14 @@ func TestR1HeldReaderIsNoSilence(t *testing.T) {
 				break
 			}
 			if p.code == wire.PingMsg {
-				pings++ // and don't answer
+				pings++ // do not answer it
 			}
 		}
 		if took := time.Since(begin).Round(time.Second); took != 120*time.Second+silenceLimit {
-			t.Errorf("dropped after %v", took)
+			t.Errorf("link ended after %v", took)
 		}
 		if pings < 9 || pings > 11 {
-			t.Errorf("%d pings", pings)
+			t.Errorf("got %d pings", pings)
 		}
 		r.conn.Close()
 		r.wantCause(Local, wire.DiscReadTimeout, ErrPingTimeout)

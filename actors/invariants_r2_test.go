@@ -16,16 +16,16 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// TestR2UnreadAnswersHoldBackQuestions: a remote that asks and does not read its
-// answers stalls itself, and is dropped after 20 s.
+// TestR2UnreadAnswersHoldBackQuestions: a remote that asks and does not read its answers is held
+// back, and the link ends after 20 s.
 func TestR2UnreadAnswersHoldBackQuestions(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		questions int
 		want      error
 	}{
-		{"more than we would read", 20_000, ErrMutualBackpressure},
-		{"as many as we read", 200, ErrWriteTimeout},
+		{"more than the node would read", 20_000, ErrMutualBackpressure},
+		{"as many as the node reads", 200, ErrWriteTimeout},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestR2UnreadAnswersHoldBackQuestions(t *testing.T) {
 				begin := time.Now()
 				r.flood(tt.questions, 16, noise(200))
 				synctest.Wait()
-				// What lies in the connection, in the outbox, and in one grant.
+				// These are in the connection, in the outbox, and in one grant.
 				if n, limit := answered.Load(), int64(DefaultHighWater+4*quantum)/10_000; n == 0 || n > limit {
 					t.Errorf("%d questions were answered, want at most %d", n, limit)
 				}
@@ -45,7 +45,7 @@ func TestR2UnreadAnswersHoldBackQuestions(t *testing.T) {
 				}
 				r.wantCause(Local, wire.DiscReadTimeout, tt.want)
 				if took := time.Since(begin); took < writeTimeout || took > writeTimeout+writeSlice+farewellTimeout {
-					t.Errorf("dropped after %v", took)
+					t.Errorf("link ended after %v", took)
 				}
 			})
 		})
@@ -72,7 +72,7 @@ func TestR2OthersSendNoAnswers(t *testing.T) {
 	}{
 		{"another goroutine", func(s *script, _ func(func())) { elsewhere(func() { fill(s.Host.Send) }) }, false},
 		{"another link's handler", func(s *script, there func(func())) { there(func() { fill(s.Host.Send) }) }, false},
-		{"the handler, by the handle of others", func(s *script, _ func(func())) { fill(s.Host.Send) }, false},
+		{"the handler, by the shared Send", func(s *script, _ func(func())) { fill(s.Host.Send) }, false},
 		{"the handler", func(s *script, _ func(func())) { fill(s.Answer) }, true},
 		{"the own handle on another goroutine", func(s *script, _ func(func())) { elsewhere(func() { fill(s.Answer) }) }, true},
 	} {
@@ -107,7 +107,8 @@ func TestR2OthersSendNoAnswers(t *testing.T) {
 	}
 }
 
-// Outside of a handler the own handle sends no answers either: nothing of the remote led to them.
+// TestR2OwnHandleOutsideOfAHandler: outside of a handler the own handle sends no answers either,
+// because no message of the remote caused them.
 func TestR2OwnHandleOutsideOfAHandler(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s, filled := &script{}, make(chan struct{})
@@ -125,10 +126,10 @@ func TestR2OwnHandleOutsideOfAHandler(t *testing.T) {
 	})
 }
 
-// TestR2LinksThatForwardToEachOther: each of two links sends what it receives on the other one,
+// TestR2LinksThatForwardToEachOther: each of two links sends on the other link what it receives,
 // as gossip does, and drops what finds no room. Both remotes write without end and read slowly,
-// and the node itself writes as much as both outboxes take. Neither remote is kept from being
-// heard by what the other link's handler sends, and memory stays within the limits.
+// and the node itself writes as much as both outboxes take. What the other link's handler sends
+// never stops the node from reading either remote, and memory stays within the limits.
 func TestR2LinksThatForwardToEachOther(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -193,9 +194,9 @@ func forwardToEachOther(t *testing.T, loud [2]bool) {
 				t.Errorf("link %d handled %d messages of its remote in 15 s", i, now-before[i])
 			}
 			before[i] = now
-			// A batch may pin a read buffer and one of decompressed payloads beside its messages.
+			// A batch may pin a read buffer and an arena in addition to its messages.
 			if fill, used := s.outbox.fill(), s.credit.used.Load(); fill > DefaultOutboxLimit || used > DefaultBudget+2*largeBuffer {
-				t.Errorf("link %d holds %d bytes to write and %d to handle", i, fill, used)
+				t.Errorf("link %d holds %d bytes to write and %d bytes to handle", i, fill, used)
 			}
 			if cause := remotes[i].link.Cause(); cause != nil {
 				t.Fatalf("link %d has ended: %v", i, cause)
@@ -207,7 +208,8 @@ func forwardToEachOther(t *testing.T, loud [2]bool) {
 	}
 }
 
-// And one that reads in time gets all of them, however slowly.
+// TestR2SlowReaderGetsAllAnswers: a remote that reads before the timeout gets all answers,
+// however slowly it reads.
 func TestR2SlowReaderGetsAllAnswers(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		const questions = 500
@@ -224,14 +226,14 @@ func TestR2SlowReaderGetsAllAnswers(t *testing.T) {
 		for i := range questions {
 			actortest.After(time.Second)
 			if p := r.expect(17); string(p.payload[10_000:]) != fmt.Sprint(i) {
-				t.Fatalf("answer %d is %s", i, p.payload[10_000:])
+				t.Fatalf("answer %d is %q", i, p.payload[10_000:])
 			}
 		}
 	})
 }
 
-// TestR2BothAskAndAnswer: two nodes that ask each other more than the connection
-// holds don't lock each other up, as long as what is in flight is bounded.
+// TestR2BothAskAndAnswer: two nodes that ask each other more than the connection holds do not
+// deadlock, as long as the number of messages in flight is bounded.
 func TestR2BothAskAndAnswer(t *testing.T) {
 	const questions, inFlight = 300, 16
 	for name, connect := range map[string]func(testing.TB, []Protocol, []Protocol) *rig{"memory": connect, "TCP": connectTCP} {
@@ -272,8 +274,8 @@ func TestR2BothAskAndAnswer(t *testing.T) {
 	}
 }
 
-// What an author keeps until it is drained can't be grown by the remote: nothing
-// is delivered between a refusal and its Drained.
+// TestR2NothingIsAskedAfterARefusal: the remote cannot grow what a behaviour keeps until Drained,
+// because nothing is delivered between a refusal and its Drained.
 func TestR2NothingIsAskedAfterARefusal(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		var log []string
@@ -313,8 +315,8 @@ func TestR2NothingIsAskedAfterARefusal(t *testing.T) {
 	})
 }
 
-// TestR3MessagesKeepTheirOrder: three protocols, messages of all sizes, cut into
-// reads anyhow, one protocol that crashes now and then.
+// TestR3MessagesKeepTheirOrder: three protocols, messages of all sizes, reads that split them
+// arbitrarily, and one protocol that crashes now and then.
 func TestR3MessagesKeepTheirOrder(t *testing.T) {
 	const count = 600
 	actortest.Bubble(t, func(t *testing.T) {
@@ -327,7 +329,7 @@ func TestR3MessagesKeepTheirOrder(t *testing.T) {
 				number, _, _ := strings.Cut(string(in.Payload), ":")
 				got[i] = append(got[i], number)
 				switch {
-				case i == 0 && len(got[i])%10 == 0: // is fed nothing until its answer is out
+				case i == 0 && len(got[i])%10 == 0: // gets no message until its answer is written
 					return s.SendSeq(numbered(20, 20_000, nil))
 				case i == 1 && len(got[i])%50 == 0:
 					panic("now and then")
@@ -365,26 +367,26 @@ func TestR3MessagesKeepTheirOrder(t *testing.T) {
 		for i := range got {
 			for n, number := range got[i] {
 				if number != fmt.Sprint(n) {
-					t.Fatalf("protocol %d: message %d is number %s", i, n, number)
+					t.Fatalf("protocol %d: message %d has number %q", i, n, number)
 				}
 			}
 			if len(got[i]) != count/3 {
 				t.Errorf("protocol %d got %d of %d messages", i, len(got[i]), count/3)
 			}
 		}
-		if scripts[1].lives.Load() != 5 {
-			t.Errorf("the second protocol lived %d times", scripts[1].lives.Load())
+		if scripts[1].incarnations.Load() != 5 {
+			t.Errorf("the second protocol had %d incarnations", scripts[1].incarnations.Load())
 		}
 	})
 }
 
-// TestR4PanicLosesOneMessage: of a batch that came in one read, the message that
-// crashes is lost and nothing else; what was sent before the crash is written.
+// TestR4PanicLosesOneMessage: of a batch that arrived in one read, the message that crashes is
+// lost and nothing else; what was sent before the crash is written.
 func TestR4PanicLosesOneMessage(t *testing.T) {
 	for _, tt := range []struct {
-		name    string
-		crashes func(number int) bool
-		lives   int64
+		name         string
+		crashes      func(number int) bool
+		incarnations int64
 	}{
 		{"every tenth", func(n int) bool { return n%10 == 9 }, 11},
 		{"the first", func(n int) bool { return n == 0 }, 2},
@@ -401,7 +403,7 @@ func TestR4PanicLosesOneMessage(t *testing.T) {
 					}
 					_ = s.Send(1, in.Payload)
 					if tt.crashes(number) {
-						panic("told to")
+						panic("requested")
 					}
 					return s.Send(2, in.Payload)
 				}
@@ -413,39 +415,39 @@ func TestR4PanicLosesOneMessage(t *testing.T) {
 				r.write(burst)
 				for n := range 100 {
 					if p := r.expect(17); string(p.payload) != fmt.Sprint(n) {
-						t.Fatalf("got %s before the crash point, want %d", p.payload, n)
+						t.Fatalf("got %q before the crash point, want %d", p.payload, n)
 					}
 					if tt.crashes(n) {
 						continue
 					}
 					if p := r.expect(18); string(p.payload) != fmt.Sprint(n) {
-						t.Fatalf("got %s, want %d", p.payload, n)
+						t.Fatalf("got %q, want %d", p.payload, n)
 					}
 				}
-				if lives := s.lives.Load(); lives != tt.lives || s.ups.Load() != lives {
-					t.Errorf("lived %d times, was up %d times, want %d", lives, s.ups.Load(), tt.lives)
+				if incarnations := s.incarnations.Load(); incarnations != tt.incarnations || s.ups.Load() != incarnations {
+					t.Errorf("%d incarnations, Up was called %d times, want %d", incarnations, s.ups.Load(), tt.incarnations)
 				}
-				if n := len(r.node.book.Of("a", supervise.Failed)); int64(n) != tt.lives-1 {
+				if n := len(r.node.book.Of("a", supervise.Failed)); int64(n) != tt.incarnations-1 {
 					t.Errorf("the journal has %d failures", n)
 				}
 				synctest.Wait()
 				if used := s.credit.used.Load(); used != 0 {
-					t.Errorf("%d bytes of credit did not come back", used)
+					t.Errorf("%d bytes of credit were not returned", used)
 				}
 			})
 		})
 	}
 }
 
-// An injected crash, one in another method, and a stop of a permanent protocol
-// lose no message at all.
+// TestR4OtherEndsLoseNothing: an injected crash, a crash in another method, and the stop of a
+// permanent protocol lose no message at all.
 func TestR4OtherEndsLoseNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		end  func(s *script)
 	}{
 		{"injected", func(s *script) { s.link.root.Send(s.PID(), &supervise.Inject{}) }},
-		{"in another actor's message", func(s *script) { s.tell(func(actor.Context) { panic("told to") }) }},
+		{"in another actor's message", func(s *script) { s.tell(func(actor.Context) { panic("requested") }) }},
 		{"a stop", func(s *script) { s.tell(func(ctx actor.Context) { ctx.Stop(ctx.Self()) }) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -459,7 +461,7 @@ func TestR4OtherEndsLoseNothing(t *testing.T) {
 				r := meet(t, s.protocol("a", func(p *Protocol) { p.Restart = supervise.Permanent }))
 				var want []string
 				for n := range 50 {
-					if n == 25 { // the rest comes in behind the end
+					if n == 25 { // the rest arrives after the end
 						synctest.Wait()
 						s.tell(func(actor.Context) { <-hold })
 						tt.end(s)
@@ -471,14 +473,14 @@ func TestR4OtherEndsLoseNothing(t *testing.T) {
 				close(hold)
 				for _, number := range want {
 					if p := r.expect(17); string(p.payload) != number {
-						t.Fatalf("got answer %s, want %s", p.payload, number)
+						t.Fatalf("got answer %q, want %s", p.payload, number)
 					}
 				}
 				if !slices.Equal(got, want) {
 					t.Errorf("handled %v", got)
 				}
-				if s.lives.Load() != 2 || s.downs.Load() != 0 {
-					t.Errorf("lived %d times, was down %d times", s.lives.Load(), s.downs.Load())
+				if s.incarnations.Load() != 2 || s.downs.Load() != 0 {
+					t.Errorf("%d incarnations, Down was called %d times", s.incarnations.Load(), s.downs.Load())
 				}
 			})
 		})

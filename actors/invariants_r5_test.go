@@ -16,14 +16,14 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// TestR5PayloadBelongsToTheHandler: while a handler is at work, its payload stays
-// as it is, whatever the reader reads meanwhile.
+// TestR5PayloadBelongsToTheHandler: while a handler runs, its payload does not change, whatever
+// the reader reads meanwhile.
 func TestR5PayloadBelongsToTheHandler(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		var wrong int
 		s, other := &script{}, &script{}
 		payload := func(n int) []byte {
-			if n%2 == 0 { // decompressed into a buffer, or lying in the read buffer
+			if n%2 == 0 { // decompressed into a buffer, or part of the read buffer
 				return bytes.Repeat([]byte{byte(n)}, 3000)
 			}
 			return append(noise(3000), byte(n))
@@ -34,7 +34,7 @@ func TestR5PayloadBelongsToTheHandler(t *testing.T) {
 			if !bytes.Equal(in.Payload, payload(n)) {
 				wrong++
 			}
-			clear(in.Payload) // it may do with it what it likes
+			clear(in.Payload) // the handler may change it
 			n++
 			return nil
 		}
@@ -52,8 +52,7 @@ func TestR5PayloadBelongsToTheHandler(t *testing.T) {
 	})
 }
 
-// TestR5IdleLinkHoldsNoBuffer: after traffic both ways, two live links hold none
-// of what was pooled.
+// TestR5IdleLinkHoldsNoBuffer: after traffic both ways, two live links hold no pooled memory.
 func TestR5IdleLinkHoldsNoBuffer(t *testing.T) {
 	before := buffersOut.Load()
 	answers := make(chan struct{}, 100)
@@ -70,12 +69,12 @@ func TestR5IdleLinkHoldsNoBuffer(t *testing.T) {
 	becomesZero(t, "buffers held by idle links", func() int64 { return buffersOut.Load() - before })
 	becomesZero(t, "bytes charged to idle links", func() int64 { return r.a.pool.Used() + r.b.pool.Used() })
 	if r.la.Cause() != nil || r.lb.Cause() != nil {
-		t.Error("the links are not even up")
+		t.Error("the links are not up")
 	}
 }
 
-// TestR6StalledProtocolEndsTheLink: until its budget is full it costs the others
-// nothing, and 20 s later the link ends with a cause that names it.
+// TestR6StalledProtocolEndsTheLink: until its budget is full, a stalled protocol costs the others
+// nothing; 20 s later the link ends with a cause that names the protocol.
 func TestR6StalledProtocolEndsTheLink(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		stalls, wake := sleeper()
@@ -92,7 +91,7 @@ func TestR6StalledProtocolEndsTheLink(t *testing.T) {
 				t.Fatalf("an echo took %v beside a stalled protocol", took)
 			}
 		}
-		actortest.After(40 * time.Second) // a budget that is not full is no reason for anything
+		actortest.After(40 * time.Second) // a budget that is not full ends nothing
 		if c := r.link.Cause(); c != nil {
 			t.Fatalf("ended: %v", c)
 		}
@@ -111,7 +110,8 @@ func TestR6StalledProtocolEndsTheLink(t *testing.T) {
 	})
 }
 
-// It is found out, too, while another protocol always has a write under way.
+// TestR6StallBesideABusyWriter: a stall is detected even while another protocol always has a
+// write in progress.
 func TestR6StallBesideABusyWriter(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		stalls, wake := sleeper()
@@ -121,14 +121,15 @@ func TestR6StallBesideABusyWriter(t *testing.T) {
 		r.flood(100, 32, noise(32<<10))
 		c := r.wantCause(Local, wire.DiscSubprotocolError, ErrStalled)
 		if took := time.Since(begin); took > stallTimeout+farewellTimeout+lingerTimeout || c.Protocol != "b/1" {
-			t.Errorf("after %v: %v", took, c)
+			t.Errorf("link ended after %v: %v", took, c)
 		}
 		r.conn.Close()
 		close(wake)
 	})
 }
 
-// A slow protocol is no stalled one, even if the reader waits for long.
+// TestR6SlowProtocolIsNotStalled: a slow protocol is not stalled, even if the reader waits for a
+// long time.
 func TestR6SlowProtocolIsNotStalled(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		var handled atomic.Int64
@@ -139,7 +140,7 @@ func TestR6SlowProtocolIsNotStalled(t *testing.T) {
 		for range 10 {
 			burst = append(burst, r.seal(16, make([]byte, 100))...)
 		}
-		r.write(append(burst, r.seal(16, make([]byte, 2900))...)) // is let in when the others are handled
+		r.write(append(burst, r.seal(16, make([]byte, 2900))...)) // is admitted when the others are handled
 		actortest.After(11*19*time.Second + time.Second)
 		if c := r.link.Cause(); c != nil || handled.Load() != 11 {
 			t.Errorf("%d messages handled; ended: %v", handled.Load(), c)
@@ -147,8 +148,8 @@ func TestR6SlowProtocolIsNotStalled(t *testing.T) {
 	})
 }
 
-// A protocol that is busy with an answer which the remote takes slowly is not
-// stalled either.
+// TestR6LongAnswerIsNoStall: a protocol is not stalled while it sends an answer that the remote
+// reads slowly.
 func TestR6LongAnswerIsNoStall(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		const parts = 400
@@ -169,8 +170,8 @@ func TestR6LongAnswerIsNoStall(t *testing.T) {
 	})
 }
 
-// numbered is a sequence of messages of that size, which counts how many were
-// pulled. They share memory, as a careful author's would.
+// numbered is a sequence of count messages of that size, which counts how many were pulled. They
+// share memory, as an efficient protocol's would.
 func numbered(count, size int, pulled *atomic.Int64) iter.Seq2[uint64, []byte] {
 	return func(yield func(uint64, []byte) bool) {
 		payload := noise(size + 10)
@@ -186,7 +187,7 @@ func numbered(count, size int, pulled *atomic.Int64) iter.Seq2[uint64, []byte] {
 	}
 }
 
-// wantNumber checks that a message is that one of a numbered sequence.
+// wantNumber checks that p is message n of a numbered sequence.
 func wantNumber(t testing.TB, p packet, n int) {
 	t.Helper()
 	if want := fmt.Sprintf("%9d:", n); !strings.HasPrefix(string(p.payload), want) {
@@ -194,9 +195,9 @@ func wantNumber(t testing.TB, p packet, n int) {
 	}
 }
 
-// TestR1HeldBehaviour: a behaviour that holds gets nothing more, also not the rest of a
-// batch; other actors reach it, and the reader stops when the budget is full. A restart
-// ends the hold.
+// TestR1HeldBehaviour: a behaviour that holds gets no more messages, not even the rest of a
+// batch; messages of other actors still arrive, and the reader stops when the budget is full. A
+// restart ends the hold.
 func TestR1HeldBehaviour(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		const budget = 100_000
@@ -230,12 +231,12 @@ func TestR1HeldBehaviour(t *testing.T) {
 		r.send(16, nil)
 		synctest.Wait()
 		if handled != 2 {
-			t.Errorf("%d messages were handled in a hold", handled-1)
+			t.Errorf("%d messages were handled during a hold", handled-1)
 		}
 		s.tell(func(actor.Context) { panic("oops") })
 		synctest.Wait()
 		if handled != 3 {
-			t.Error("the hold outlived a restart")
+			t.Error("the hold survived a restart")
 		}
 	})
 }

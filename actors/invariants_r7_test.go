@@ -14,8 +14,8 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// TestR7SendIsBounded: whatever a protocol sends, from wherever, no more is queued
-// than its limit; each run of refusals is followed by one Drained.
+// TestR7SendIsBounded: no sender of a protocol can queue more than its limit; one Drained follows
+// each run of refusals.
 func TestR7SendIsBounded(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		const limit = 512 << 10
@@ -24,7 +24,7 @@ func TestR7SendIsBounded(t *testing.T) {
 		payload := noise(10_000)
 		for run := range 3 {
 			accepted := 0
-			for wrote := true; wrote; synctest.Wait() { // what the connection takes is no longer queued
+			for wrote := true; wrote; synctest.Wait() { // bytes that the connection took are no longer queued
 				wrote = false
 				for s.Send(0, payload) == nil {
 					accepted++
@@ -54,8 +54,8 @@ func TestR7SendIsBounded(t *testing.T) {
 	})
 }
 
-// Drained comes when what was refused fits; a behaviour that tries again at once
-// must not be asked for ever.
+// TestR7DrainedMeansThatItFits: Drained is called when the refused message fits; a behaviour that
+// tries again at once must not get Drained for ever.
 func TestR7DrainedMeansThatItFits(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
@@ -80,8 +80,8 @@ func TestR7DrainedMeansThatItFits(t *testing.T) {
 	})
 }
 
-// TestR7SequenceIsPulledAsItDrains: a large answer takes as much memory as is laid
-// out ahead of the writer, and nothing else is delivered before it ends.
+// TestR7SequenceIsPulledAsItDrains: a large answer takes only the memory of what is queued ahead
+// of the writer, and nothing else is delivered before it ends.
 func TestR7SequenceIsPulledAsItDrains(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		const parts = 2000
@@ -127,8 +127,8 @@ func TestR7SequenceIsPulledAsItDrains(t *testing.T) {
 	})
 }
 
-// A sequence meets an outbox that others keep full: it waits, it does not crash,
-// and nothing of it is lost.
+// TestR7SequenceWaitsForRoom: when other senders keep the outbox full, a sequence waits; it does
+// not crash and loses nothing.
 func TestR7SequenceWaitsForRoom(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
@@ -139,7 +139,7 @@ func TestR7SequenceWaitsForRoom(t *testing.T) {
 		r := meet(t, s.protocol("a"))
 		r.send(16, nil)
 		synctest.Wait()
-		for s.Send(3, noise(1000)) == nil { // from outside
+		for s.Send(3, noise(1000)) == nil { // a sender other than the behaviour
 		}
 		for n := 0; n < 4; {
 			p, err := r.read()
@@ -151,20 +151,20 @@ func TestR7SequenceWaitsForRoom(t *testing.T) {
 				n++
 			}
 		}
-		if s.lives.Load() != 1 {
+		if s.incarnations.Load() != 1 {
 			t.Error("the protocol crashed")
 		}
 	})
 }
 
-// What ends a sequence: a crash, a mistake in it, the end of the link. Its
-// iterator is always told to stop.
+// TestR7SequenceEnds: a sequence ends by a crash, a bug in it, or the end of the link. Its
+// iterator is always stopped.
 func TestR7SequenceEnds(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		seq   func(yield func(uint64, []byte) bool)
-		end   func(r *remote, s *script)
-		lives int64
+		name         string
+		seq          func(yield func(uint64, []byte) bool)
+		end          func(r *remote, s *script)
+		incarnations int64
 	}{
 		{"the iterator panics", func(func(uint64, []byte) bool) { panic("in the iterator") }, nil, 2},
 		{"a code that the protocol does not have", func(yield func(uint64, []byte) bool) { yield(99, nil) }, nil, 2},
@@ -198,8 +198,8 @@ func TestR7SequenceEnds(t *testing.T) {
 					tt.end(r, s)
 					synctest.Wait()
 				}
-				if !stopped || s.lives.Load() != tt.lives {
-					t.Errorf("iterator stopped: %v, protocol lived %d times", stopped, s.lives.Load())
+				if !stopped || s.incarnations.Load() != tt.incarnations {
+					t.Errorf("iterator stopped: %v, the protocol had %d incarnations", stopped, s.incarnations.Load())
 				}
 				if tt.end != nil {
 					if err := s.SendSeq(numbered(1, 1, nil)); !errors.Is(err, ErrLinkDown) {

@@ -20,8 +20,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// awaitGrant waits, in the host's turn, until its token lies unread in the
-// mailbox.
+// awaitGrant waits, in the host's turn, until the host's token is unread in the mailbox.
 func (s *script) awaitGrant() *WriteToken {
 	for range 1_000_000 {
 		if t := s.grant.Load(); t != nil && t.state.Load() == granted {
@@ -29,21 +28,20 @@ func (s *script) awaitGrant() *WriteToken {
 		}
 		runtime.Gosched() // in a bubble no time passes meanwhile
 	}
-	panic("the token does not come")
+	panic("the token did not arrive")
 }
 
-// TestT1TokenIsNeverLostNorDoubled lets three protocols die in every relation to
-// the token that they can be in. The remote must get every message that Send
-// accepted, in its order, over a stream whose MACs are right; and the pinger must
-// get its turn, too.
+// TestT1TokenIsNeverLostNorDoubled crashes three protocols in every possible relation to the
+// token. The remote must get every message that Send accepted, in order, over a stream whose MACs
+// are right; and the pinger must get its turns as well.
 func TestT1TokenIsNeverLostNorDoubled(t *testing.T) {
 	const rounds = 40
 	deaths := []struct {
 		name string
 		do   func(s *script, ctx actor.Context)
 	}{
-		{"lives", func(*script, actor.Context) {}},
-		{"before it asks", func(*script, actor.Context) { panic("before it asks") }},
+		{"no crash", func(*script, actor.Context) {}},
+		{"before it requests the token", func(*script, actor.Context) { panic("before it requests the token") }},
 		{"with the token unread", func(s *script, _ actor.Context) { s.awaitGrant(); panic("with the token unread") }},
 		{"with its return on the way", func(s *script, ctx actor.Context) {
 			i := &incarnation{Host: s.Host}
@@ -73,7 +71,7 @@ func TestT1TokenIsNeverLostNorDoubled(t *testing.T) {
 						death.do(s, ctx)
 					})
 				}
-				<-time.After(20 * time.Second) // past every backoff
+				<-time.After(20 * time.Second) // longer than every backoff
 			}
 		})
 		next, pings := map[uint64]int{}, 0
@@ -89,26 +87,25 @@ func TestT1TokenIsNeverLostNorDoubled(t *testing.T) {
 				continue
 			}
 			if want := fmt.Sprint(next[p.code]); string(p.payload) != want {
-				t.Fatalf("protocol %d: got message %s, want %s", p.code, p.payload, want)
+				t.Fatalf("protocol %d: got message %q, want %s", p.code, p.payload, want)
 			}
 			next[p.code]++
 			total++
 		}
 		if pings < rounds/2 {
-			t.Errorf("%d pings in %d rounds of 20 s", pings, rounds)
+			t.Errorf("got %d pings in %d rounds of 20 s", pings, rounds)
 		}
 		for i, s := range scripts {
-			if lives := s.lives.Load(); lives < rounds*4/6 {
-				t.Errorf("protocol %d lived %d times, so it can't have died in all ways", i, lives)
+			if incarnations := s.incarnations.Load(); incarnations < rounds*4/6 {
+				t.Errorf("protocol %d had %d incarnations, too few for all kinds of crash", i, incarnations)
 			}
 		}
 	})
 }
 
-// TestT2WriterIsReachableThroughTheTokenAlone walks the types of everything that a
-// host, the pinger or the reader can get hold of. Only by way of a WriteToken, or
-// of the peer and the stage, which hand them out, may it come to something that
-// seals or writes.
+// TestT2WriterIsReachableThroughTheTokenAlone walks the types of everything that a host, the
+// pinger or the reader can reach. Only through a WriteToken, or through the peer and the stage,
+// which hand them out, may the walk reach a type that seals or writes.
 func TestT2WriterIsReachableThroughTheTokenAlone(t *testing.T) {
 	forbidden := map[reflect.Type]bool{}
 	for _, v := range []any{frameWriter{}, wire.Encoder{}, wire.Session{}, arbiter{}, peer{}, stage{}, net.TCPConn{}} {
@@ -150,13 +147,13 @@ func TestT2WriterIsReachableThroughTheTokenAlone(t *testing.T) {
 	}
 	for _, must := range []reflect.Type{reflect.TypeFor[connection](), reflect.TypeFor[wire.Decoder](), reflect.TypeFor[outbox]()} {
 		if !seen[must] {
-			t.Errorf("the walk did not come to %v", must)
+			t.Errorf("the walk did not reach %v", must)
 		}
 	}
 }
 
-// TestT3StaleTokenCannotWrite keeps tokens after they were taken back, returned,
-// or revoked by a crash, and tries to write with them.
+// TestT3StaleTokenCannotWrite keeps tokens after they were taken back, returned, or revoked by a
+// crash, and tries to write with them.
 func TestT3StaleTokenCannotWrite(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		a, b := &script{}, &script{}
@@ -166,15 +163,15 @@ func TestT3StaleTokenCannotWrite(t *testing.T) {
 			t.Helper()
 			for i, tok := range kept {
 				if tok.begin() {
-					t.Errorf("%s: token %d begins", when, i)
+					t.Errorf("%s: begin of token %d succeeds", when, i)
 				}
 				frame, _ := appendBase(nil, wire.PongMsg, emptyList, r.Snappy)
 				if err := tok.write(frame, nil); err != errStaleToken {
-					t.Errorf("%s: token %d writes: %v", when, i, err)
+					t.Errorf("%s: write with token %d: %v", when, i, err)
 				}
 			}
 		}
-		// Taken back: a sleeps with the token unread, and b wants it.
+		// Taken back: a sleeps with the token unread, and b waits for it.
 		woken := make(chan struct{})
 		a.sendThen([]byte("a1"), func(actor.Context) {
 			kept = append(kept, a.awaitGrant())
@@ -184,11 +181,11 @@ func TestT3StaleTokenCannotWrite(t *testing.T) {
 		synctest.Wait()
 		_ = b.Send(0, []byte("b1"))
 		if p := r.expect(32); string(p.payload) != "b1" {
-			t.Errorf("got %s", p.payload)
+			t.Errorf("got %q", p.payload)
 		}
 		close(woken)
 		if p := r.expect(16); string(p.payload) != "a1" {
-			t.Errorf("got %s", p.payload)
+			t.Errorf("got %q", p.payload)
 		}
 		// Returned: a uses it early, in the middle of its turn.
 		a.sendThen([]byte("a2"), func(ctx actor.Context) {
@@ -199,7 +196,7 @@ func TestT3StaleTokenCannotWrite(t *testing.T) {
 			abuse("returned")
 		})
 		r.expect(16)
-		// Revoked by a crash: the next incarnation finds it in its mailbox.
+		// Revoked by a crash: the next incarnation finds the token in its mailbox.
 		a.sendThen([]byte("a3"), func(actor.Context) {
 			kept = append(kept, a.awaitGrant())
 			panic("with the token unread")
@@ -208,31 +205,31 @@ func TestT3StaleTokenCannotWrite(t *testing.T) {
 		synctest.Wait()
 		abuse("after a crash")
 		if len(kept) != 3 || kept[0] == kept[1] || kept[1] == kept[2] || kept[0] == kept[2] {
-			t.Errorf("three grants are not three tokens: %p", kept)
+			t.Errorf("three grants must be three tokens: %p", kept)
 		}
-		// The stream is whole.
+		// The stream is intact.
 		_ = b.Send(0, []byte("b2"))
 		r.expect(32)
 	})
 }
 
-// TestT4DeathWhileWritingEndsTheLink breaks the connection's Write at many places.
-func TestT4DeathWhileWritingEndsTheLink(t *testing.T) {
+// TestT4CrashWhileWritingEndsTheLink makes the connection's Write fail at many places.
+func TestT4CrashWhileWritingEndsTheLink(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		after  int // bytes of the frame that are written before
 		do     func(*memConn) error
 		side   Side
 		reason wire.DiscReason
-		want   string // in the cause
+		want   string // text in the cause
 	}{
-		{"panic before the first byte", 0, burst, Local, wire.DiscSubprotocolError, "died while writing: panic: conn.Write exploded"},
-		{"panic after the first byte", 1, burst, Local, wire.DiscSubprotocolError, "died while writing: panic: conn.Write exploded"},
-		{"panic after the header", 32, burst, Local, wire.DiscSubprotocolError, "died while writing: panic: conn.Write exploded"},
-		{"panic before the last byte", 32 + 112 + 15, burst, Local, wire.DiscSubprotocolError, "died while writing: panic: conn.Write exploded"},
+		{"panic before the first byte", 0, burst, Local, wire.DiscSubprotocolError, "crashed while writing: panic: conn.Write exploded"},
+		{"panic after the first byte", 1, burst, Local, wire.DiscSubprotocolError, "crashed while writing: panic: conn.Write exploded"},
+		{"panic after the header", 32, burst, Local, wire.DiscSubprotocolError, "crashed while writing: panic: conn.Write exploded"},
+		{"panic before the last byte", 32 + 112 + 15, burst, Local, wire.DiscSubprotocolError, "crashed while writing: panic: conn.Write exploded"},
 		{"reset before the first byte", 0, fail, Network, wire.DiscNetworkError, errReset.Error()},
 		{"reset in the middle", 50, fail, Network, wire.DiscNetworkError, errReset.Error()},
-		{"nothing taken for 20 s", 50, stall, Local, wire.DiscReadTimeout, ErrWriteTimeout.Error()},
+		{"nothing accepted for 20 s", 50, stall, Local, wire.DiscReadTimeout, ErrWriteTimeout.Error()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
@@ -244,34 +241,34 @@ func TestT4DeathWhileWritingEndsTheLink(t *testing.T) {
 				a.tell(func(actor.Context) { _ = a.Send(0, noise(100)) })
 				c := r.wantCause(tt.side, tt.reason, nil)
 				if !strings.Contains(c.Error(), tt.want) {
-					t.Errorf("cause %q does not say %q", c, tt.want)
+					t.Errorf("cause %q does not contain %q", c, tt.want)
 				}
 				if tt.side == Local && tt.reason == wire.DiscSubprotocolError && (c.Protocol != "a/1" || !strings.Contains(string(c.Stack), "burst")) {
 					t.Errorf("protocol %q, stack %s", c.Protocol, c.Stack)
 				}
-				// Nothing follows the torn frame: not b's message, no Disconnect.
+				// Nothing follows the partial frame: neither b's message nor a Disconnect.
 				_ = b.Send(0, nil)
 				if _, err := r.read(); err == nil {
 					t.Error("the remote could read a message")
 				}
 				if len(r.in) != tt.after {
-					t.Errorf("%d bytes came, want %d", len(r.in), tt.after)
+					t.Errorf("%d bytes arrived, want %d", len(r.in), tt.after)
 				}
 			})
 		})
 	}
 }
 
-// Nobody else who writes may take the link down silently: the peer's goroutine
-// that answers pings, and the pinger.
-func TestT4DeathOfOtherWriters(t *testing.T) {
+// TestT4CrashOfOtherWriters: a crash of the other writers also ends the link with a cause: the
+// peer's goroutine that answers pings, and the pinger.
+func TestT4CrashOfOtherWriters(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		start func(r *remote)
 		want  string
 	}{
 		{"pong", func(r *remote) { r.send(wire.PingMsg, emptyList) }, "peer actor: panic: conn.Write exploded"},
-		{"ping", func(*remote) { actortest.After(pingInterval) }, "died while writing: panic: conn.Write exploded"},
+		{"ping", func(*remote) { actortest.After(pingInterval) }, "crashed while writing: panic: conn.Write exploded"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
@@ -289,8 +286,9 @@ func TestT4DeathOfOtherWriters(t *testing.T) {
 	}
 }
 
-// A holder that dies before or after writing does not end the link.
-func TestT4DeathOutsideOfWritingDoesNot(t *testing.T) {
+// TestT4CrashOutsideOfWritingDoesNot: a crash of the holder before or after writing does not end
+// the link.
+func TestT4CrashOutsideOfWritingDoesNot(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		a := &script{}
 		r := meet(t, a.protocol("a"))
@@ -303,7 +301,7 @@ func TestT4DeathOutsideOfWritingDoesNot(t *testing.T) {
 		} {
 			a.sendThen(text("%d", i), die)
 			if p := r.expect(16); string(p.payload) != fmt.Sprint(i) {
-				t.Errorf("got %s, want %d", p.payload, i)
+				t.Errorf("got %q, want %d", p.payload, i)
 			}
 			synctest.Wait()
 			if c := r.link.Cause(); c != nil {
@@ -312,7 +310,7 @@ func TestT4DeathOutsideOfWritingDoesNot(t *testing.T) {
 		}
 		_ = r.conn.SetReadDeadline(time.Now().Add(time.Second))
 		if p, err := r.read(); !os.IsTimeout(err) {
-			t.Errorf("more than was sent: %+v, %v", p, err)
+			t.Errorf("the remote received more than was sent: %+v, %v", p, err)
 		}
 	})
 }

@@ -16,8 +16,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// writesForEver makes a protocol that always has more to write: frames that each
-// fill a grant.
+// writesForEver makes a protocol that always has more to write; each of its frames fills a grant.
 func writesForEver() *script {
 	s := &script{}
 	payload := noise(60_000)
@@ -29,8 +28,8 @@ func writesForEver() *script {
 	return s
 }
 
-// TestT5WaitersAreServedInOrder: of k protocols that write without end each gets
-// every k-th grant; pong and ping wait for one grant at most.
+// TestT5WaitersAreServedInOrder: of k protocols that write without end, each gets every k-th
+// grant; pong and ping wait for at most one grant.
 func TestT5WaitersAreServedInOrder(t *testing.T) {
 	for _, k := range []int{2, 5} {
 		actortest.Bubble(t, func(t *testing.T) {
@@ -38,7 +37,7 @@ func TestT5WaitersAreServedInOrder(t *testing.T) {
 			for i := range k {
 				protocols = append(protocols, writesForEver().protocol(string(rune('a'+i))))
 			}
-			ours, theirs := memPipe(1 << 10) // what is written is read at once
+			ours, theirs := memPipe(1 << 10) // every write is read at once
 			r := meetOver(t, newNode(t), ours, theirs, protocols...)
 			synctest.Wait()
 			var served []uint64
@@ -52,8 +51,8 @@ func TestT5WaitersAreServedInOrder(t *testing.T) {
 			for range 20 * k {
 				served = append(served, next())
 			}
-			// The first k are in the order in which the protocols came up, whichever
-			// that is; from then on it stays.
+			// The first k grants follow the order in which the protocols came up, which may vary;
+			// the following ones keep that order.
 			for i := k; i < len(served); i++ {
 				if served[i] != served[i-k] {
 					t.Fatalf("%d protocols were served in the order %v", k, served)
@@ -63,24 +62,25 @@ func TestT5WaitersAreServedInOrder(t *testing.T) {
 			if len(slices.Compact(served[:k])) != k {
 				t.Fatalf("not all of %d protocols are served: %v", k, served[:k])
 			}
-			// All that can be written is; whoever holds the token waits for us.
+			// Everything that fits has been written; the token's holder waits for the remote to
+			// read.
 			synctest.Wait()
 			r.send(wire.PingMsg, emptyList)
 			synctest.Wait()
 			if next(); next() != wire.PongMsg {
-				t.Error("a pong waits for more than the grant that is out")
+				t.Error("a pong waits for more than the current grant")
 			}
-			actortest.After(pingInterval + time.Second) // the pinger looks, we don't read
+			actortest.After(pingInterval + time.Second) // the pinger checks, the remote does not read
 			if next(); next() != wire.PingMsg {
-				t.Error("a ping waits for more than the grant that is out")
+				t.Error("a ping waits for more than the current grant")
 			}
 			r.send(wire.PongMsg, emptyList)
 		})
 	}
 }
 
-// TestT6DisconnectGoesFirst: whatever is queued, only the frame that is being
-// written comes before the Disconnect.
+// TestT6DisconnectGoesFirst: whatever is queued, only the frame that is being written precedes
+// the Disconnect.
 func TestT6DisconnectGoesFirst(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		ours, theirs := memPipe(1 << 10)
@@ -90,7 +90,7 @@ func TestT6DisconnectGoesFirst(t *testing.T) {
 		synctest.Wait()
 		r.link.Disconnect(wire.DiscTooManyPeers, nil)
 		synctest.Wait()
-		actortest.After(900 * time.Millisecond) // it has a second
+		actortest.After(900 * time.Millisecond) // it may take a second
 		if p, err := r.read(); err != nil || p.code < wire.BaseLength {
 			t.Fatalf("got message 0x%x, %v instead of the rest of the frame", p.code, err)
 		}
@@ -105,16 +105,16 @@ func TestT6DisconnectGoesFirst(t *testing.T) {
 	})
 }
 
-// A remote that takes nothing does not keep the link from ending within a second;
-// the cause here is the one that we had.
+// TestT6DisconnectTakesASecondAtMost: a remote that accepts nothing does not delay the link's end
+// by more than a second; the local cause remains.
 func TestT6DisconnectTakesASecondAtMost(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fault *fault // of the connection, from now on
 	}{
-		{"nothing is taken", &fault{do: stall}},
-		{"nothing is taken after a few bytes", &fault{at: 7, do: stall}},
-		{"the frame is, the Disconnect is not", nil},
+		{"nothing is accepted", &fault{do: stall}},
+		{"nothing is accepted after a few bytes", &fault{at: 7, do: stall}},
+		{"the frame is accepted, the Disconnect is not", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
@@ -127,18 +127,19 @@ func TestT6DisconnectTakesASecondAtMost(t *testing.T) {
 				_ = s.Send(0, noise(900))
 				synctest.Wait()
 				begin := time.Now()
-				why := errors.New("we had enough")
+				why := errors.New("requested by the test")
 				r.link.Disconnect(wire.DiscUselessPeer, why)
 				r.wantCause(Local, wire.DiscUselessPeer, why)
 				if took := time.Since(begin); took != time.Second {
-					t.Errorf("the end took %v", took)
+					t.Errorf("closing took %v", took)
 				}
 			})
 		})
 	}
 }
 
-// A handler that sleeps with the token unread does not hold up the Disconnect.
+// TestT6DisconnectDoesNotWaitForHandlers: a handler that sleeps with the token unread does not
+// delay the Disconnect.
 func TestT6DisconnectDoesNotWaitForHandlers(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s, wake := &script{}, make(chan struct{})
@@ -151,15 +152,15 @@ func TestT6DisconnectDoesNotWaitForHandlers(t *testing.T) {
 		r.conn.Close()
 		r.wantCause(Local, wire.DiscQuitting, nil)
 		if took := time.Since(begin); took != 0 {
-			t.Errorf("the end took %v", took)
+			t.Errorf("closing took %v", took)
 		}
 		close(wake)
 	})
 }
 
-// A holder that dies while it writes and the link is closing leaves a stream to
-// which nothing can be added; the socket is closed at once, for the first cause.
-func TestT6HolderDiesWhileClosing(t *testing.T) {
+// TestT6HolderCrashesWhileClosing: a holder that crashes while it writes on a closing link leaves a
+// stream to which nothing can be added; the socket is closed at once, with the first cause.
+func TestT6HolderCrashesWhileClosing(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s, now := &script{}, make(chan struct{})
 		ours, theirs := memPipe(1 << 10)
@@ -170,7 +171,7 @@ func TestT6HolderDiesWhileClosing(t *testing.T) {
 		r.link.Disconnect(wire.DiscUselessPeer, nil)
 		synctest.Wait()
 		if isDone(r.link.Done()) {
-			t.Error("the socket is closed under the writer")
+			t.Error("the socket is closed during the write")
 		}
 		close(now)
 		synctest.Wait()
@@ -184,7 +185,8 @@ func TestT6HolderDiesWhileClosing(t *testing.T) {
 	})
 }
 
-// Between the cause and the peer's turn to close, nobody is granted anything.
+// TestT6NoGrantOnceThereIsACause: no grant is made between the cause and the turn in which the
+// peer closes the link.
 func TestT6NoGrantOnceThereIsACause(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
@@ -193,14 +195,14 @@ func TestT6NoGrantOnceThereIsACause(t *testing.T) {
 		r.link.Disconnect(wire.DiscQuitting, nil)
 		p.grantNext()
 		if p.tokens.out != nil {
-			t.Error("granted though the link is to end")
+			t.Error("granted though the link has a cause")
 		}
 		r.conn.Close()
 	})
 }
 
-// The first cause stays, and both the remote and all on this side are told that
-// one.
+// TestT6FirstCauseStays: the first cause is kept; the remote, the owner and the protocol all get
+// it.
 func TestT6FirstCauseStays(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
@@ -215,25 +217,25 @@ func TestT6FirstCauseStays(t *testing.T) {
 		c := r.wantCause(Local, wire.DiscUselessPeer, first)
 		synctest.Wait()
 		if len(downs) != 1 || downs[0] != c || c.Protocol != "a/1" {
-			t.Errorf("the protocol was told %v, the owner %v", downs, c)
+			t.Errorf("the protocol got %v, the owner %v", downs, c)
 		}
 		if r.node.announced.Load() != 1 {
-			t.Errorf("the owner was told %d times", r.node.announced.Load())
+			t.Errorf("the owner received %d LinkEnded", r.node.announced.Load())
 		}
 	})
 }
 
-// TestT7SleepersDelayNobody: a protocol that has been granted the token and does
-// not begin to use it costs another one a few milliseconds.
-func TestT7SleepersDelayNobody(t *testing.T) {
+// TestT7SleepersDelayNoOther: a protocol that holds the token and does not begin to use it costs
+// another protocol a few milliseconds.
+func TestT7SleepersDelayNoOther(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		idle  func(s *script, ctx actor.Context) // in the turn in which the token comes
-		delay time.Duration                      // less than this
+		idle  func(s *script, ctx actor.Context) // runs in the turn in which the token arrives
+		delay time.Duration                      // the upper bound
 	}{
 		{"asleep in a handler", func(*script, actor.Context) { <-time.After(10 * time.Second) }, 5 * time.Millisecond},
 		{"suspended after a crash", func(*script, actor.Context) { panic("again") }, 5 * time.Millisecond},
-		// This one is taken back at the crash itself.
+		// This grant is taken back at the crash itself.
 		{"crashed with the token unread", func(s *script, _ actor.Context) { s.awaitGrant(); panic("again") }, time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -242,7 +244,7 @@ func TestT7SleepersDelayNobody(t *testing.T) {
 				unlimited := func(p *Protocol) { p.Intensity = supervise.Intensity{Restarts: -1} }
 				r := meet(t, a.protocol("a", unlimited), b.protocol("b"))
 				for range 8 { // the next restart comes after 640 ms or more
-					a.tell(func(actor.Context) { panic("to begin with") })
+					a.tell(func(actor.Context) { panic("first crashes") })
 					actortest.After(time.Second)
 				}
 				for range 3 {
@@ -253,12 +255,12 @@ func TestT7SleepersDelayNobody(t *testing.T) {
 					if p, err := readBefore(r, tt.delay); err != nil || string(p.payload) != "from b" {
 						t.Fatalf("after %v: got %q, %v instead of b's message", time.Since(begin), p.payload, err)
 					}
-					// And a's comes when it is back.
+					// a's message arrives when a is restarted.
 					if p, err := readBefore(r, 10*time.Second); err != nil || string(p.payload) != "from a" {
 						t.Fatalf("after %v: got %q, %v instead of a's message", time.Since(begin), p.payload, err)
 					}
 					if time.Since(begin) < 100*time.Millisecond {
-						t.Fatalf("a was away for %v only", time.Since(begin))
+						t.Fatalf("a was restarted after %v, too early", time.Since(begin))
 					}
 					actortest.After(time.Second)
 				}
@@ -267,8 +269,8 @@ func TestT7SleepersDelayNobody(t *testing.T) {
 	}
 }
 
-// A holder that has begun to use the token keeps it, however long the remote
-// takes; nobody else can write meanwhile.
+// TestT7WritingIsNotInterrupted: a holder that has begun to use the token keeps it, however long
+// the remote takes; no other child can write meanwhile.
 func TestT7WritingIsNotInterrupted(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		a, b := &script{}, &script{}
@@ -283,7 +285,7 @@ func TestT7WritingIsNotInterrupted(t *testing.T) {
 	})
 }
 
-// readBefore gives the next message but pings, if it comes in time.
+// readBefore returns the next message other than a ping if it arrives before limit.
 func readBefore(r *remote, limit time.Duration) (packet, error) {
 	if err := r.conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
 		return packet{}, err

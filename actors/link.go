@@ -14,14 +14,14 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// Config is what a link is made from.
+// Config describes the link that Spawn starts.
 type Config struct {
 	System *actor.ActorSystem
 	Name   string // the peer actor's name; Spawn appends a suffix that makes it unique
 
-	Conn      net.Conn      // owned by the link from Spawn on
+	Conn      net.Conn      // the link owns it once Spawn is called
 	Session   *wire.Session // after the Hello exchange
-	Protocols []Protocol    // what we offer; see [Match]
+	Protocols []Protocol    // what this node offers; see [Match]
 	Inbound   bool          // the remote dialed
 
 	Pool    *Pool              // the node's inbound memory; nil: DefaultPool bytes for this link alone
@@ -32,8 +32,8 @@ type Config struct {
 	Dispatcher actor.Dispatcher // runs the link's actors; nil: protoactor's default
 }
 
-// Link is one live connection to a remote node, as everybody but its own actors
-// sees it. All methods are safe from any goroutine.
+// Link is one connection to a remote node, for all code except its own actors. All methods are
+// safe from any goroutine.
 type Link struct {
 	pid     *actor.PID
 	props   *actor.Props // of all the link's actors
@@ -53,16 +53,16 @@ type Link struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	cause  atomic.Pointer[Cause]
-	done   chan struct{} // the socket is closed
-	unread chan struct{} // nothing is read any more
+	done   chan struct{} // closes when the socket is closed
+	unread chan struct{} // closes when nothing is read any more
 
-	// Times are nanoseconds since started, by the link's clock.
+	// Times are nanoseconds since started, measured by the link's clock.
 	lastReceived atomic.Int64
 	lastSent     atomic.Int64
 	lastPing     atomic.Int64 // when a ping was last asked for; 0: never
-	heldSince    atomic.Int64 // the reader is held back since then; 0: it is not
+	heldSince    atomic.Int64 // since when the reader is paused; 0: it is not
 	pingSent     atomic.Int64 // when the ping that waits for its pong was sent; 0: none
-	rtt          atomic.Int64 // nanoseconds; 0: not known yet
+	rtt          atomic.Int64 // nanoseconds; 0: not measured yet
 	pongsDue     atomic.Int64 // pings received and not answered
 
 	finalDeadline atomic.Int64 // wall clock, nanoseconds; no write may last longer. 0: none
@@ -72,8 +72,8 @@ type Link struct {
 	bytesIn, bytesOut, msgsIn, msgsOut atomic.Uint64
 }
 
-// connection is what everybody on a link may do with the socket: anything but
-// write, for which the token is needed (T2).
+// connection is the part of the socket that all code of the link may use: everything except
+// writing, which needs the token (T2).
 type connection interface {
 	io.ReadCloser
 	LocalAddr() net.Addr
@@ -82,22 +82,21 @@ type connection interface {
 	SetWriteDeadline(t time.Time) error
 }
 
-// Stats counts what passed a link. Bytes are those on the wire after the
-// handshake, messages those of subprotocols.
+// Stats counts the traffic of a link. Bytes are those on the wire after the handshake; messages
+// are those of subprotocols.
 type Stats struct {
 	BytesIn, BytesOut uint64
 	MsgsIn, MsgsOut   uint64
 }
 
-// Spawn starts a link below parent, which is its owner: it gets exactly one
-// *LinkEnded when the socket is closed, and *actor.Terminated for PID later,
-// when all actors are gone. The caller has refused remotes with which no
-// protocol is shared; see [Match].
+// Spawn starts a link as a child of parent. parent is the owner: it receives exactly one
+// *LinkEnded when the socket is closed, and *actor.Terminated for the link's PID later, when all
+// actors are gone. The caller must already have refused a remote with which no protocol is
+// shared; see [Match].
 func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
 	l := newLink(cfg)
 	name := cfg.Name + cfg.System.ProcessRegistry.NextId()
-	// The PIDs are known before the actors are there, so that nobody who has the
-	// link ever sees it without.
+	// The PIDs are set before the actors exist, so that no user of the link sees it without them.
 	l.pid = actor.NewPID(cfg.System.Address(), parent.Self().Id+"/"+name)
 	for _, h := range l.hosts {
 		h.pid = actor.NewPID(cfg.System.Address(), l.pid.Id+"/"+h.protocol.Name)
@@ -143,31 +142,31 @@ func newLink(cfg Config) *Link {
 	return l
 }
 
-// PID is the peer actor.
+// PID returns the peer actor's PID.
 func (l *Link) PID() *actor.PID { return l.pid }
 
-// RemoteID is the remote's node key: its uncompressed public key without prefix.
+// RemoteID returns the remote's node key: its uncompressed public key without prefix.
 func (l *Link) RemoteID() [64]byte { return l.hello.ID }
 
-// Hello is what the remote said of itself. It must not be changed.
+// Hello returns the remote's Hello. The caller must not change it.
 func (l *Link) Hello() *wire.Hello { return l.hello }
 
-// Inbound says that the remote dialed.
+// Inbound reports whether the remote dialed.
 func (l *Link) Inbound() bool { return l.inbound }
 
-// LocalAddr is our end of the connection.
+// LocalAddr returns the local address of the connection.
 func (l *Link) LocalAddr() net.Addr { return l.conn.LocalAddr() }
 
-// RemoteAddr is the remote's end.
+// RemoteAddr returns the remote's address.
 func (l *Link) RemoteAddr() net.Addr { return l.conn.RemoteAddr() }
 
-// Started is when the link came up.
+// Started returns the time at which the link started.
 func (l *Link) Started() time.Time { return l.started }
 
-// RTT is the last round-trip time measured by ping, 0 before the first.
+// RTT returns the last round-trip time measured by ping, 0 before the first.
 func (l *Link) RTT() time.Duration { return time.Duration(l.rtt.Load()) }
 
-// Caps are the protocols that run on the link, by name.
+// Caps returns the protocols that run on the link, sorted by name.
 func (l *Link) Caps() []wire.Cap {
 	caps := make([]wire.Cap, len(l.hosts))
 	for i, h := range l.hosts {
@@ -176,7 +175,7 @@ func (l *Link) Caps() []wire.Cap {
 	return caps
 }
 
-// Host is the protocol of that name on this link, nil if it does not run.
+// Host returns the host of the named protocol, or nil if the protocol does not run on this link.
 func (l *Link) Host(name string) *Host {
 	for _, h := range l.hosts {
 		if h.protocol.Name == name {
@@ -186,7 +185,7 @@ func (l *Link) Host(name string) *Host {
 	return nil
 }
 
-// Stats counts what has passed so far.
+// Stats returns the traffic so far.
 func (l *Link) Stats() Stats {
 	return Stats{
 		BytesIn: l.bytesIn.Load(), BytesOut: l.bytesOut.Load(),
@@ -194,20 +193,20 @@ func (l *Link) Stats() Stats {
 	}
 }
 
-// Disconnect asks the link to end. The remote is told the reason; err, which may
-// be nil, says more to those on this side.
+// Disconnect ends the link. The remote receives reason. err, which may be nil, gives more detail
+// to local callers, see [Cause].
 func (l *Link) Disconnect(reason wire.DiscReason, err error) {
 	l.end(&Cause{Side: Local, Reason: reason, Err: err})
 }
 
-// Done closes when the socket is closed.
+// Done returns a channel that closes when the socket is closed.
 func (l *Link) Done() <-chan struct{} { return l.done }
 
-// Cause is why the link ends or has ended, nil while it is alive.
+// Cause returns why the link ends or has ended, nil while it is alive.
 func (l *Link) Cause() *Cause { return l.cause.Load() }
 
-// end is how every end begins: the first cause is kept, everyone who watches the
-// context learns it, and the peer closes the link.
+// Every end of the link begins here. The first cause is kept, the context is cancelled with it,
+// and the peer closes the link.
 func (l *Link) end(c *Cause) {
 	if l.cause.CompareAndSwap(nil, c) {
 		l.cancel(c)
@@ -215,21 +214,20 @@ func (l *Link) end(c *Cause) {
 	}
 }
 
-// now is the link's time, in nanoseconds since its start; never 0.
+// now returns the link's time in nanoseconds since its start; never 0.
 func (l *Link) now() int64 { return max(1, int64(l.clock.Now().Sub(l.started))) }
 
-// setWriteDeadline bounds the next write, never beyond the final deadline.
+// setWriteDeadline sets the deadline of the next write, never beyond the final deadline.
 func (l *Link) setWriteDeadline(t time.Time) {
-	// A connection that is closed already refuses the deadline; the write that
-	// follows says so.
+	// A closed connection refuses the deadline; the write that follows then fails too.
 	_ = l.conn.SetWriteDeadline(t)
-	// The final deadline may have been set in between, and must win.
+	// The final deadline may have been set concurrently, and takes precedence.
 	if final := l.finalDeadline.Load(); final != 0 {
 		_ = l.conn.SetWriteDeadline(time.Unix(0, final))
 	}
 }
 
-// setFinalDeadline bounds every write from now on, also one that is under way.
+// setFinalDeadline bounds every write from now on, including one that is in progress.
 func (l *Link) setFinalDeadline(t time.Time) {
 	l.finalDeadline.Store(t.UnixNano())
 	_ = l.conn.SetWriteDeadline(t)
@@ -237,7 +235,7 @@ func (l *Link) setFinalDeadline(t time.Time) {
 
 func (l *Link) finalDeadlineSet() bool { return l.finalDeadline.Load() != 0 }
 
-// label gives the fields that all journal records about the link share.
+// label returns the fields that all journal records about the link share.
 func (l *Link) label(of *actor.PID) supervise.Step {
 	id := wire.NodeID(l.RemoteID())
 	direction := "outbound"

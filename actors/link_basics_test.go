@@ -37,23 +37,23 @@ func TestTwoLinksTalk(t *testing.T) {
 	}
 }
 
-// What a link says of itself, on both ends.
+// TestLinkTellsWhatItIs: a link's properties, on both ends.
 func TestLinkTellsWhatItIs(t *testing.T) {
 	a, b := &script{}, &script{}
 	r := connectTCP(t,
 		[]Protocol{a.protocol("b"), new(script).protocol("a"), new(script).protocol("mine")},
 		[]Protocol{b.protocol("b"), new(script).protocol("a"), new(script).protocol("yours")})
 	if r.la.Inbound() || !r.lb.Inbound() {
-		t.Error("who dialed is mixed up")
+		t.Error("Inbound is wrong")
 	}
 	if r.la.RemoteID() != r.b.hello(nil).ID || r.lb.RemoteID() != r.a.hello(nil).ID {
-		t.Error("remote IDs are mixed up")
+		t.Error("RemoteID is wrong")
 	}
 	if r.la.RemoteAddr().String() != r.lb.LocalAddr().String() || r.la.LocalAddr().String() != r.lb.RemoteAddr().String() {
-		t.Error("addresses are mixed up")
+		t.Error("the addresses are wrong")
 	}
 	if got := r.la.Caps(); !slices.Equal(got, []wire.Cap{{Name: "a", Version: 1}, {Name: "b", Version: 1}}) {
-		t.Errorf("runs %v", got)
+		t.Errorf("the link runs %v", got)
 	}
 	if got := r.lb.Hello(); got.Name != "test" || len(got.Caps) != 3 {
 		t.Errorf("the remote's Hello is %+v", got)
@@ -66,7 +66,7 @@ func TestLinkTellsWhatItIs(t *testing.T) {
 		t.Errorf("paths are %s and %s", supervise.Path(h.PID()), supervise.Path(r.la.PID()))
 	}
 	if r.la.Cause() != nil || h.Context().Err() != nil || isDone(r.la.Done()) {
-		t.Error("not up")
+		t.Error("the link is not up")
 	}
 	r.la.Disconnect(wire.DiscTooManyPeers, nil)
 	<-h.Context().Done()
@@ -77,8 +77,7 @@ func TestLinkTellsWhatItIs(t *testing.T) {
 	<-r.lb.Done()
 }
 
-// TestLinkCounts: messages and bytes of both directions, and events for whoever
-// subscribes.
+// TestLinkCounts: messages and bytes of both directions are counted, and subscribers get events.
 func TestLinkCounts(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		n := newNode(t)
@@ -92,7 +91,7 @@ func TestLinkCounts(t *testing.T) {
 		}
 		ours, theirs := memPipe(64 << 10)
 		r := meetOver(t, n, ours, theirs, new(script).protocol("a"), s.protocol("b"))
-		r.send(32+2, noise(10)) // nobody listens
+		r.send(32+2, noise(10)) // without a subscriber
 		r.expect(32 + 3)
 		ctx, leave := context.WithCancel(t.Context())
 		events := n.feed.Subscribe(ctx, 10)
@@ -116,14 +115,14 @@ func TestLinkCounts(t *testing.T) {
 		if stats.MsgsIn != 2 || stats.MsgsOut != 2 {
 			t.Errorf("counted %+v", stats)
 		}
-		// 32 for the header, 16 for the MAC, the rest padded.
+		// A frame has 32 bytes of header, 16 of MAC, and padding.
 		if stats.BytesIn < 1000+2*48 || stats.BytesIn > 1000+2*48+64 || stats.BytesOut <= stats.BytesIn-16 {
 			t.Errorf("counted %+v", stats)
 		}
 	})
 }
 
-// A second incarnation knows what the host knows: state is with the host.
+// TestHostOutlivesIncarnations: the host keeps its state, so a second incarnation finds it.
 func TestHostOutlivesIncarnations(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
@@ -137,14 +136,14 @@ func TestHostOutlivesIncarnations(t *testing.T) {
 		first := s.Host
 		r.link.root.Send(s.PID(), &supervise.Inject{})
 		synctest.Wait()
-		if s.lives.Load() != 2 || s.Host != first || first.Attached() != "kept" {
-			t.Errorf("lived %d times, attached %v", s.lives.Load(), first.Attached())
+		if s.incarnations.Load() != 2 || s.Host != first || first.Attached() != "kept" {
+			t.Errorf("%d incarnations, attached %v", s.incarnations.Load(), first.Attached())
 		}
 	})
 }
 
-// What other actors send during a sequence comes after it, with its sender; an
-// answer goes there.
+// TestDeferredMessagesKeepTheirSender: messages of other actors during a sequence are delivered
+// after it, with their senders, and answers reach those senders.
 func TestDeferredMessagesKeepTheirSender(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		s := &script{}
@@ -156,8 +155,8 @@ func TestDeferredMessagesKeepTheirSender(t *testing.T) {
 				ctx.Respond("answer")
 			case "letter":
 				ctx.Forward(forwardTo)
-			case "nobody's":
-				ctx.Respond("to nobody")
+			case "without sender":
+				ctx.Respond("unused")
 			}
 		}
 		r := meet(t, s.protocol("a"))
@@ -176,7 +175,7 @@ func TestDeferredMessagesKeepTheirSender(t *testing.T) {
 		for _, question := range []string{"question", "letter"} {
 			r.link.root.RequestWithCustomSender(s.PID(), question, listener)
 		}
-		r.link.root.Send(s.PID(), "nobody's")
+		r.link.root.Send(s.PID(), "without sender")
 		synctest.Wait()
 		if len(log) != 0 {
 			t.Errorf("answered during the sequence: %v", log)
@@ -188,13 +187,13 @@ func TestDeferredMessagesKeepTheirSender(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if got := strings.Join(log, ", "); got != "answer, letter" {
-			t.Errorf("the asker got %q", got)
+			t.Errorf("the sender got %q", got)
 		}
 		r.node.system.Root.Stop(listener)
 	})
 }
 
-// An actor that a protocol's actor spawns is its own affair: when it fails, it is
+// TestChildrenOfAProtocol: when an actor fails that a protocol's actor has spawned, it is
 // stopped, and nothing else happens.
 func TestChildrenOfAProtocol(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
@@ -211,8 +210,8 @@ func TestChildrenOfAProtocol(t *testing.T) {
 		synctest.Wait()
 		r.link.root.Send(child, "fail")
 		synctest.Wait()
-		if r.node.hasActor(child.Id) || s.lives.Load() != 1 || r.link.Cause() != nil {
-			t.Errorf("child is there: %v, the protocol lived %d times, cause %v", r.node.hasActor(child.Id), s.lives.Load(), r.link.Cause())
+		if r.node.hasActor(child.Id) || s.incarnations.Load() != 1 || r.link.Cause() != nil {
+			t.Errorf("child exists: %v, the protocol had %d incarnations, cause %v", r.node.hasActor(child.Id), s.incarnations.Load(), r.link.Cause())
 		}
 	})
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// node is one side of a connection that has links: an owner actor, as a node's
-// peers actor is, and what it was told.
+// node is one side of a connection with links: an owner actor, like a node's peers actor, and the
+// messages that it received.
 type node struct {
 	t          testing.TB
 	key        *ecdsa.PrivateKey
@@ -30,12 +30,11 @@ type node struct {
 
 	ended     chan *LinkEnded
 	gone      chan *actor.PID // peers that have terminated
-	announced atomic.Int64    // how many LinkEnded came
+	announced atomic.Int64    // number of LinkEnded received
 }
 
-// newNode makes a node that checks at the end of the test that nothing of its
-// links is left over: no actor, no buffer, no charged memory. Goroutines are
-// looked for by TestMain and by synctest.
+// newNode makes a node that checks at the end of the test that its links left nothing behind: no
+// actor, no buffer, no charged memory. TestMain and synctest check goroutines.
 func newNode(t testing.TB) *node {
 	t.Helper()
 	noBuffersLost(t)
@@ -84,7 +83,7 @@ func (o owner) Receive(ctx actor.Context) {
 	}
 }
 
-// spawn starts a link of this node and sees to its end when the test is over.
+// spawn starts a link of this node and ends it when the test is over.
 func (n *node) spawn(conn net.Conn, s *wire.Session, inbound bool, protocols []Protocol) *Link {
 	n.t.Helper()
 	made := make(chan any, 1)
@@ -104,7 +103,7 @@ func (n *node) spawn(conn net.Conn, s *wire.Session, inbound bool, protocols []P
 		n.t.Fatal("the link could not be spawned")
 	}
 	// The reader is the last child to be spawned.
-	actortest.Eventually(n.t, "the link's children are there", func() bool {
+	actortest.Eventually(n.t, "the link's children are running", func() bool {
 		return n.hasActor(l.PID().Id+"/"+readerName) || l.Cause() != nil
 	})
 	n.t.Cleanup(func() {
@@ -132,7 +131,7 @@ func (n *node) hasActor(id string) bool {
 	return ok
 }
 
-// wait gives the end of a link, which must come within a minute.
+// wait returns the end of a link, which must come within a minute.
 func (n *node) wait() *LinkEnded {
 	n.t.Helper()
 	select {
@@ -159,7 +158,7 @@ func capsOf(protocols []Protocol) []wire.Cap {
 	return caps
 }
 
-// shake makes the sessions of both ends by the real handshake; a dials.
+// shake makes the sessions of both ends by a real handshake; a dials.
 func shake(t testing.TB, a, b *node, connA, connB net.Conn, capsA, capsB []wire.Cap) (sa, sb *wire.Session) {
 	t.Helper()
 	type result struct {
@@ -187,7 +186,7 @@ func shake(t testing.TB, a, b *node, connA, connB net.Conn, capsA, capsB []wire.
 	return sa, r.s
 }
 
-// rig is two nodes with a link between them. A has dialed.
+// rig is two nodes with a link between them; a has dialed.
 type rig struct {
 	a, b         *node
 	la, lb       *Link

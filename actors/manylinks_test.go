@@ -10,9 +10,8 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// TestManyLinks makes and breaks links over TCP, in all ways and with traffic under
-// way, and looks that goroutines come back to where they were; newNode looks for
-// actors, buffers and memory.
+// TestManyLinks starts and ends links over TCP, in all ways and during traffic, and checks that
+// the number of goroutines returns to its start; newNode checks actors, buffers and memory.
 func TestManyLinks(t *testing.T) {
 	const links, atOnce = 200, 10
 	a, b := newNode(t), newNode(t)
@@ -59,8 +58,8 @@ func TestManyLinks(t *testing.T) {
 			b.wait()
 		}
 	}
-	becomesZero(t, "goroutines too many", func() int64 { return int64(max(0, runtime.NumGoroutine()-before)) })
+	becomesZero(t, "extra goroutines", func() int64 { return int64(max(0, runtime.NumGoroutine()-before)) })
 	if got := fmt.Sprint(a.announced.Load(), b.announced.Load()); got != fmt.Sprint(links, links) {
-		t.Errorf("the owners were told of %s ends, want %d each", got, links)
+		t.Errorf("the owners received %s LinkEnded, want %d each", got, links)
 	}
 }

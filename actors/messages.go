@@ -2,51 +2,49 @@ package actors
 
 import "time"
 
-// This file is the vocabulary of a link, beside what stands with its own logic:
-// WriteToken and ReturnToken in token.go, Inject and Crash in guard.go.
+// This file holds the messages of a link that have no better place: WriteToken and ReturnToken
+// are in token.go, Inject and Crash in package supervise.
 
-// LinkEnded is sent by a peer to its owner, exactly once, when the socket is
-// closed: the slot may be used again.
+// LinkEnded is sent by a peer to its owner, exactly once, when the socket is closed: the slot may
+// be used again.
 type LinkEnded struct {
 	Link  *Link
 	Cause *Cause
 }
 
-// RequestWrite is sent by a child to its peer when it has something to write. It
-// gets a *WriteToken when it is its turn. Each child has one such message, which
-// it sends again and again; at most one is outstanding.
+// RequestWrite is sent by a child to its peer when it has something to write. The child receives
+// a *WriteToken when its turn comes. Each child has one such message and sends it again and
+// again; at most one is outstanding.
 type RequestWrite struct {
 	slot slot
 }
 
-// closeLink is sent to the peer by whoever ended the link, after the cause was
-// set.
+// closeLink is sent to the peer by the function that ends the link, after it has set the cause.
 type closeLink struct{}
 
-// pongsDue is sent by the reader's goroutine to the peer when a ping came and
-// none was waiting for its answer.
+// pongsDue is sent by the reader's goroutine to the peer when a ping arrived and no earlier ping
+// was waiting for its pong.
 type pongsDue struct{}
 
-// batchDue is sent by the reader's goroutine to a host when it put a batch into an
-// inbox that was empty.
+// batchDue is sent by the reader's goroutine to a host when it put a batch into an empty inbox.
 type batchDue struct{}
 
-// grantTimeoutOver is sent by the peer's timer to the peer: a grant that was not begun
-// by now is taken back if somebody waits for it (T7).
+// grantTimeoutOver is sent by the peer's timer to the peer. A grant that is not in use by now is
+// taken back if another child waits for it (T7).
 type grantTimeoutOver struct {
 	token *WriteToken
 }
 
-// pingCheck is sent by the pinger's timer to the pinger: look whether something
+// pingCheck is sent by the pinger's timer to the pinger: check whether a ping or the ping timeout
 // is due.
 type pingCheck struct{}
 
-// farewellOver is sent by the goroutine that said good-bye to the remote, to the
-// peer: the socket is closed.
+// farewellOver is sent to the peer by the goroutine that sent the Disconnect: the socket is
+// closed.
 type farewellOver struct{}
 
-// stopDue is sent by the peer's timer to the peer: children that have not
-// stopped by now are named in the journal.
+// stopDue is sent by the peer's timer to the peer. Children that have not stopped by now are
+// recorded in the journal.
 type stopDue struct {
 	after time.Duration
 }

@@ -12,51 +12,50 @@ import (
 // quantum is how many bytes one grant writes, or one frame if that is larger.
 const quantum = 64 << 10
 
-// ErrOutboxFull refuses a Send: the outbox holds as much as it may. Nothing was
-// queued, and exactly one Drained follows.
+// ErrOutboxFull is returned by a Send for which the outbox has no room. Nothing was queued, and
+// exactly one Drained follows.
 var ErrOutboxFull = errors.New("outbox full")
 
-// ErrLinkDown refuses a Send on a link that has ended.
+// ErrLinkDown is returned by a Send on a link that has ended.
 var ErrLinkDown = errors.New("link is down")
 
-// outbox holds the frames that a protocol has sent and that wait for the token:
-// compressed and laid out, so that the holder only seals and writes. It belongs
-// to the host and outlives incarnations (R4). All methods are safe from any
-// goroutine.
+// outbox holds the frames that a protocol has sent and that wait for the token, compressed and
+// laid out, so that the holder only seals and writes them. It belongs to the host and outlives
+// incarnations (R4). All methods are safe from any goroutine.
 type outbox struct {
 	mu     sync.Mutex
-	chunks []chunk      // oldest first; one is what one grant writes
-	urgent []chunk      // likewise, and they go first
-	queued atomic.Int64 // bytes in both; changed with mu held, read without
+	chunks []chunk      // oldest first; one grant writes one
+	urgent []chunk      // the same, and they go first
+	queued atomic.Int64 // bytes in both; changed with mu held, read without it
 
-	// What the behaviour's own handle sends while a handler is at work counts as an
-	// answer (R2), because the remote can make it more and more. What every other handle
-	// sends does not.
+	// What the behaviour's own handle sends while a handler is at work counts as an answer (R2),
+	// because the remote can cause any amount of it. What every other handle sends does not
+	// count.
 	answering  atomic.Bool  // a handler is at work
-	answers    atomic.Int64 // bytes in chunks that are answers; like queued
+	answers    atomic.Int64 // bytes in chunks that are answers; locked like queued
 	answerOwed atomic.Bool  // an answer was refused and its Drained has not come yet
 
 	limit, high int
 	snappy      bool
 
 	closed    bool
-	refused   atomic.Int64 // a Send was refused that needs so much room, and its Drained is owed; like queued
-	inTurn    bool         // the host works and will ask for the token when it is done
-	requested bool         // the token was asked for and did not come yet
+	refused   atomic.Int64 // room needed by a refused Send whose Drained is owed; 0: none; locked like queued
+	inTurn    bool         // the host's turn is running and will request the token at its end
+	requested bool         // the token was requested and has not arrived yet
 }
 
-// urgentReserve is how many bytes beyond the limit urgent messages may take: bulk
-// that fills the outbox does not keep control out.
+// urgentReserve is how many bytes beyond the limit urgent messages may use, so that bulk data
+// that fills the outbox does not block control messages.
 const urgentReserve = quantum
 
-// chunk is a run of laid-out frames in one buffer, or one frame that is to be laid out
-// when it is written.
+// chunk is a run of laid-out frames in one buffer, or one frame that is laid out when it is
+// written.
 type chunk struct {
 	buf     *buffer // nil until shared is laid out
 	n       int
 	answers int // bytes of n that are answers
 
-	shared *Prepared // nil where the frames are this chunk's own
+	shared *Prepared // nil if the frames are this chunk's own
 	code   uint64    // of shared, on the wire
 }
 
@@ -69,16 +68,16 @@ type sendMode struct {
 	own    bool // the behaviour's own handle sends it
 }
 
-// offer lays out one message. request says that the caller must ask the peer for
-// the token.
+// offer lays out one message. request is true when the caller must request the token from the
+// peer.
 func (o *outbox) offer(code uint64, payload []byte, mode sendMode) (request bool, err error) {
 	if len(payload) > wire.MaxPayload {
 		return false, wire.ErrMessageTooLarge
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	// The check comes before the work, so it takes the worst case of the
-	// compression. A message larger than the limit goes through alone.
+	// The check comes before the work, so it assumes the worst case of the compression. A message
+	// larger than the limit passes alone.
 	room := frameBound(len(payload))
 	if err := o.admit(room, o.limitOf(mode.urgent), mode); err != nil {
 		return false, err
@@ -98,7 +97,7 @@ func (o *outbox) offer(code uint64, payload []byte, mode sendMode) (request bool
 	return o.added(c, len(dst)-c.n, mode.own), nil
 }
 
-// line is where a message waits.
+// line returns the queue of normal or urgent messages.
 func (o *outbox) line(urgent bool) *[]chunk {
 	if urgent {
 		return &o.urgent
@@ -113,7 +112,7 @@ func (o *outbox) limitOf(urgent bool) int {
 	return o.limit
 }
 
-// admit says why so many bytes more can't be queued, with mu held.
+// admit returns why room more bytes cannot be queued, or nil. The caller holds mu.
 func (o *outbox) admit(room, limit int, mode sendMode) error {
 	if o.closed {
 		return ErrLinkDown
@@ -131,7 +130,7 @@ func (o *outbox) admit(room, limit int, mode sendMode) error {
 	return ErrOutboxFull
 }
 
-// added takes note of so many bytes more in a chunk, with mu held.
+// added counts size more bytes in a chunk. The caller holds mu.
 func (o *outbox) added(c *chunk, size int, own bool) (request bool) {
 	c.n += size
 	o.queued.Add(int64(size))
@@ -146,11 +145,11 @@ func (o *outbox) added(c *chunk, size int, own bool) (request bool) {
 	return true
 }
 
-// frameBound is the most that a payload takes as a frame: header, code, snappy's
-// worst case, padding and MAC.
+// frameBound returns the largest frame of a payload: header, code, snappy's worst case, padding
+// and MAC.
 func frameBound(payload int) int { return 32 + 9 + payload + payload/6 + 32 + 15 + 16 }
 
-// tail gives the chunk of a line that has room for the next frame.
+// tail returns the chunk of a line that has room for the next frame.
 func tail(line *[]chunk, room int) *chunk {
 	if n := len(*line); n > 0 && (*line)[n-1].shared == nil {
 		c := &(*line)[n-1]
@@ -177,7 +176,7 @@ func dropEmptyTail(line *[]chunk) {
 	}
 }
 
-// take gives the frames of one grant, which the caller releases.
+// take returns the frames of one grant; the caller releases them.
 func (o *outbox) take() (chunk, bool) {
 	c, ok := o.next()
 	if c.shared != nil {
@@ -203,18 +202,18 @@ func (o *outbox) next() (chunk, bool) {
 	return c, true
 }
 
-// empty says that nothing waits, with mu held.
+// empty reports whether both lines are empty. The caller holds mu.
 func (o *outbox) empty() bool { return len(o.chunks)+len(o.urgent) == 0 }
 
-// beginTurn holds requests back until endTurn, so that all that one turn sends
-// goes out with one grant.
+// beginTurn delays requests until endTurn, so that everything sent in one turn goes out with one
+// grant.
 func (o *outbox) beginTurn() {
 	o.mu.Lock()
 	o.inTurn = true
 	o.mu.Unlock()
 }
 
-// endTurn says whether the caller must ask for the token.
+// endTurn reports whether the caller must request the token.
 func (o *outbox) endTurn() (request bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -226,8 +225,8 @@ func (o *outbox) endTurn() (request bool) {
 	return true
 }
 
-// answered takes note that the token came, was used or was stale, and says
-// whether there is more to write; if so the caller asks again.
+// answered records that the token arrived, whether it was used or stale. It reports whether there
+// is more to write; the caller then requests it again.
 func (o *outbox) answered() (again bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -235,32 +234,31 @@ func (o *outbox) answered() (again bool) {
 	return o.requested
 }
 
-// forgetRequest is for a new incarnation: what the old one had asked for was
-// taken back at its crash.
+// forgetRequest is for a new incarnation: the request of the old one was withdrawn at its crash.
 func (o *outbox) forgetRequest() {
 	o.mu.Lock()
 	o.requested = false
 	o.mu.Unlock()
 }
 
-// over says whether more than high water of answers is queued (R2), or one was
-// refused: a behaviour that keeps a refused answer must not be given more to answer
-// meanwhile. What other handles send doesn't count, or two nodes that write to each
-// other without end would both stop listening.
+// over reports whether more answers than high water are queued (R2), or one was refused: a
+// behaviour that keeps a refused answer must not get more messages to answer meanwhile. What
+// other handles send does not count, or two nodes that write to each other without end would both
+// stop reading.
 func (o *outbox) over() bool { return o.answers.Load() > int64(o.high) || o.answerOwed.Load() }
 
-// isClosed says whether the link has ended, for this protocol at least.
+// isClosed reports whether the link, or at least this protocol, has ended.
 func (o *outbox) isClosed() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.closed
 }
 
-// fill is how many bytes are queued.
+// fill returns how many bytes are queued.
 func (o *outbox) fill() int { return int(o.queued.Load()) }
 
-// drained says once after each run of refusals that half of the limit is free, and
-// enough for the largest of what was refused: it would be refused again.
+// drained returns true once after each run of refusals, when half of the limit is free and there
+// is room for the largest refused message, which would otherwise be refused again.
 func (o *outbox) drained() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -274,7 +272,7 @@ func (o *outbox) drained() bool {
 	return true
 }
 
-// close drops what is queued and refuses all that comes.
+// close drops the queue and refuses every later message.
 func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

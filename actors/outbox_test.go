@@ -11,7 +11,7 @@ import (
 
 func newOutbox(limit, high int) *outbox { return &outbox{limit: limit, high: high} }
 
-// add offers one message as a Host's Send does.
+// add offers one message as Host.Answer does.
 func (o *outbox) add(code uint64, payload []byte) (request bool, err error) {
 	return o.offer(code, payload, sendMode{owed: true})
 }
@@ -23,7 +23,7 @@ func noise(n int) []byte {
 	return b
 }
 
-// mustAdd queues one message and says whether the token must be asked for.
+// mustAdd queues one message and reports whether the token must be requested.
 func mustAdd(t *testing.T, o *outbox, code uint64, size int) (request bool) {
 	t.Helper()
 	request, err := o.add(code, noise(size))
@@ -44,7 +44,7 @@ func mustTake(t *testing.T, o *outbox) []byte {
 	return frames
 }
 
-// count is how many laid-out frames there are.
+// count returns the number of laid-out frames.
 func count(frames []byte) (n int) {
 	for ; len(frames) > 0; n++ {
 		frames = frames[wire.FrameLen(frames):]
@@ -56,27 +56,27 @@ func TestOutboxAsksOnceForTheToken(t *testing.T) {
 	noBuffersLost(t)
 	o := newOutbox(1<<20, 1<<18)
 	if !mustAdd(t, o, 16, 10) {
-		t.Error("the first message does not ask for the token")
+		t.Error("the first message does not request the token")
 	}
 	if mustAdd(t, o, 17, 10) {
-		t.Error("the second message asks again")
+		t.Error("the second message requests the token again")
 	}
 	if got := count(mustTake(t, o)); got != 2 {
 		t.Errorf("one grant writes %d frames, want both", got)
 	}
 	if o.answered() {
-		t.Error("asks again though nothing is left")
+		t.Error("the token is requested though nothing is left")
 	}
 	if !mustAdd(t, o, 16, 10) {
-		t.Error("does not ask after the token was used")
+		t.Error("the token is not requested after it was used")
 	}
 	mustAdd(t, o, 16, quantum)
 	mustTake(t, o)
 	if !o.answered() {
-		t.Error("does not ask again though there is more")
+		t.Error("the token is not requested though there is more")
 	}
 	if mustAdd(t, o, 16, 10) {
-		t.Error("asks though the answer to the last grant did")
+		t.Error("the token is requested a second time")
 	}
 	o.close()
 }
@@ -86,27 +86,27 @@ func TestOutboxAsksAtTheEndOfTheTurn(t *testing.T) {
 	o := newOutbox(1<<20, 1<<18)
 	o.beginTurn()
 	if o.endTurn() {
-		t.Error("an idle turn asks for the token")
+		t.Error("an idle turn requests the token")
 	}
 	o.beginTurn()
 	for range 2 {
 		if mustAdd(t, o, 16, 1) {
-			t.Error("asks in the middle of a turn")
+			t.Error("the token is requested in the middle of a turn")
 		}
 	}
 	if !o.endTurn() {
-		t.Error("does not ask at the end of the turn")
+		t.Error("the token is not requested at the end of the turn")
 	}
 	o.beginTurn()
 	mustAdd(t, o, 16, 1)
 	if o.endTurn() {
-		t.Error("asks a second time in the next turn")
+		t.Error("the next turn requests the token a second time")
 	}
-	// A crash: what was asked for is taken back by the peer.
+	// After a crash, the peer has withdrawn the request.
 	o.forgetRequest()
 	o.beginTurn()
 	if !o.endTurn() {
-		t.Error("a new incarnation does not ask for what the old one left")
+		t.Error("a new incarnation does not request the token for what the old one left")
 	}
 	o.close()
 }
@@ -115,16 +115,16 @@ func TestOutboxAsksAtTheEndOfTheTurn(t *testing.T) {
 func TestOutboxRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		queued []int // sizes of payloads that are there before
+		queued []int // sizes of the payloads that are queued before
 		size   int
 		want   error
 	}{
-		{"into an empty one", nil, 1000, nil},
+		{"into an empty outbox", nil, 1000, nil},
 		{"up to the limit", []int{1000, 1000}, 1000, nil},
 		{"beyond the limit", []int{1000, 1000, 1000}, 1000, ErrOutboxFull},
 		{"larger than the limit, alone", nil, 100_000, nil},
 		{"larger than the limit, not alone", []int{0}, 100_000, ErrOutboxFull},
-		{"an empty one beyond the limit", []int{100_000}, 0, ErrOutboxFull},
+		{"an empty message beyond the limit", []int{100_000}, 0, ErrOutboxFull},
 		{"larger than any message", nil, wire.MaxPayload + 1, wire.ErrMessageTooLarge},
 		{"larger than any message, not alone", []int{1}, wire.MaxPayload + 1, wire.ErrMessageTooLarge},
 	} {
@@ -147,8 +147,8 @@ func TestOutboxRefuses(t *testing.T) {
 	}
 }
 
-// A message that wire refuses after the outbox has made room for it leaves
-// nothing behind.
+// TestOutboxForgetsWhatCannotBeAFrame: a message that package wire refuses after the outbox has
+// made room for it leaves nothing behind.
 func TestOutboxForgetsWhatCannotBeAFrame(t *testing.T) {
 	noBuffersLost(t)
 	o := newOutbox(1<<20, 1<<18)
@@ -160,7 +160,7 @@ func TestOutboxForgetsWhatCannotBeAFrame(t *testing.T) {
 		t.Errorf("%d bytes left in the outbox, %d to take", o.fill(), c.n)
 	}
 	if !mustAdd(t, o, 16, 5) {
-		t.Error("the next message does not ask for the token")
+		t.Error("the next message does not request the token")
 	}
 	mustAdd(t, o, 16, 5)
 	if _, err := o.add(16, make([]byte, wire.MaxPayload)); !errors.Is(err, ErrOutboxFull) {
@@ -171,15 +171,15 @@ func TestOutboxForgetsWhatCannotBeAFrame(t *testing.T) {
 	}
 }
 
-// TestR7DrainedOnce: each run of refusals is followed by one Drained, when what
-// was refused would be accepted.
+// TestR7DrainedOnce: one Drained follows each run of refusals, when the refused message would be
+// accepted.
 func TestR7DrainedOnce(t *testing.T) {
 	noBuffersLost(t)
 	const limit = 4 * quantum
 	o := newOutbox(limit, quantum)
 	defer o.close()
 	if o.drained() {
-		t.Error("drained though nothing was refused")
+		t.Error("drained without a refusal")
 	}
 	fill := func() {
 		for {
@@ -207,10 +207,10 @@ func TestR7DrainedOnce(t *testing.T) {
 		mustTake(t, o)
 	}
 	if !o.drained() || o.drained() {
-		t.Error("the second run of refusals does not have one drained of its own")
+		t.Error("no Drained follows the second run of refusals")
 	}
-	// One that needs more than half: it must not be told to try again before it
-	// fits, or it tries for ever.
+	// A message that needs more than half must not get Drained before it fits, or its sender
+	// tries for ever.
 	mustAdd(t, o, 16, quantum)
 	mustAdd(t, o, 16, quantum/2)
 	large := noise(3 * quantum)
@@ -221,7 +221,7 @@ func TestR7DrainedOnce(t *testing.T) {
 		mustTake(t, o)
 	}
 	if _, err := o.add(16, large); err != nil {
-		t.Errorf("drained with %d bytes queued, and then: %v", o.fill(), err)
+		t.Errorf("drained with %d bytes queued, then the message is refused: %v", o.fill(), err)
 	}
 }
 
@@ -240,28 +240,28 @@ func TestOutboxClosed(t *testing.T) {
 	}
 }
 
-// Many small messages share buffers: a quiet link has a small one, a busy one
-// buffers of a quantum.
+// TestOutboxChunks: many small messages share buffers. A quiet link has a small buffer, a busy
+// one has buffers of a quantum.
 func TestOutboxChunks(t *testing.T) {
 	noBuffersLost(t)
 	o := newOutbox(1<<20, 1<<18)
 	defer o.close()
 	mustAdd(t, o, 16, 100)
 	if got := o.chunks[0].buf.class; got != 0 {
-		t.Errorf("one small message lies in a buffer of class %d", got)
+		t.Errorf("one small message is in a buffer of class %d", got)
 	}
 	for o.fill() < 2*quantum {
 		mustAdd(t, o, 16, 1000)
 	}
 	if len(o.chunks) > 3 {
-		t.Errorf("%d bytes lie in %d buffers", o.fill(), len(o.chunks))
+		t.Errorf("%d bytes are in %d buffers", o.fill(), len(o.chunks))
 	}
 	for i, c := range o.chunks {
 		if c.n >= quantum+2000 {
 			t.Errorf("chunk %d has %d bytes, more than a grant may write", i, c.n)
 		}
 		if len(c.buf.b) != largeBuffer {
-			t.Errorf("chunk %d lies in a buffer of %d bytes", i, len(c.buf.b))
+			t.Errorf("chunk %d is in a buffer of %d bytes", i, len(c.buf.b))
 		}
 	}
 	if o.over() != (o.fill() > o.high) {
@@ -269,8 +269,8 @@ func TestOutboxChunks(t *testing.T) {
 	}
 }
 
-// What comes out is what went in, whole frames in their order, with and without
-// compression.
+// TestOutboxKeepsOrderAndContent: all frames come out complete, unchanged and in order, with and
+// without compression.
 func TestOutboxKeepsOrderAndContent(t *testing.T) {
 	for _, snappy := range []bool{false, true} {
 		noBuffersLost(t)

@@ -12,27 +12,27 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// grantTimeout is how long a grant may go unused while another child waits (T7). It is long
-// enough for a busy scheduler and short enough for a sibling.
+// grantTimeout is how long a grant may be unused while another child waits (T7). A busy scheduler
+// needs less; a waiting sibling hardly notices it.
 const grantTimeout = 2 * time.Millisecond
 
-// peer is one link: it supervises the children, and mints and grants the write
-// token. It never writes in its own turn and waits for nobody, so that it can end
-// the link at any time.
+// peer is the supervisor of one link: it supervises the children, and mints and grants the write
+// token. It never writes in its own turn and never waits, so that it can end the link at any
+// time.
 type peer struct {
 	*supervise.Supervisor
 	link   *Link
 	owner  *actor.PID
 	tokens arbiter
 
-	ask          RequestWrite // the peer's own, for pongs
-	grantTimerOn bool         // a timer for grantTimeoutOver runs
+	ask          RequestWrite // the peer's own request, for pongs
+	grantTimerOn bool         // a timer for grantTimeoutOver is running
 	reader       *actor.PID
 	pinger       *actor.PID
 	hosts        []*actor.PID // nil: stopped
 	closing      bool
-	parting      bool // the farewell has begun; the frame writer is its
-	announced    bool // the owner has got its LinkEnded
+	parting      bool // the farewell has begun and owns the frame writer
+	announced    bool // LinkEnded was sent to the owner
 	stopTimer    supervise.Timer
 }
 
@@ -80,17 +80,16 @@ func (p *peer) Receive(ctx actor.Context) {
 	}
 }
 
-// NoteCrash makes a crash of the peer itself, or of a goroutine that it started,
-// the cause of the link's end; the guard calls it. The owner stops a peer that
-// crashes: what it knew of its children is lost.
+// NoteCrash makes a crash of the peer itself, or of a goroutine that it started, the cause of the
+// link's end. The guard calls it. The owner stops a crashed peer, because its knowledge of its
+// children is lost.
 func (p *peer) NoteCrash(crash *supervise.Crash) {
 	p.link.cause.CompareAndSwap(nil, &Cause{
 		Side: Local, Reason: wire.DiscSubprotocolError, Err: fmt.Errorf("peer actor: %w", crash), Stack: crash.Stack,
 	})
 }
 
-// start brings up the children, the reader last: what it reads needs somebody to
-// go to.
+// start spawns the children, the reader last, because what it reads needs a receiver.
 func (p *peer) start(ctx actor.Context) {
 	l := p.link
 	p.record(ctx, supervise.Started, fmt.Sprintf("%s, %v", l.Hello().Name, l.Caps()), false)
@@ -110,15 +109,15 @@ func (p *peer) start(ctx actor.Context) {
 func (p *peer) spawn(ctx actor.Context, name string) *actor.PID {
 	pid, err := ctx.SpawnNamed(p.link.props, name)
 	if err != nil {
-		panic(fmt.Errorf("spawn %s: %w", name, err)) // two protocols of one name: refused before
+		panic(fmt.Errorf("spawn %s: %w", name, err)) // two protocols with one name: configuration already refuses that
 	}
 	return pid
 }
 
-// grantNext gives the token to the next in line, if it is home.
+// grantNext grants the token to the next child in line, if the token is free.
 func (p *peer) grantNext() {
 	if p.link.Cause() != nil {
-		return // the writer is for the farewell (T6)
+		return // the writer is reserved for the farewell (T6)
 	}
 	if t := p.tokens.grant(); t != nil {
 		switch t.holder {
@@ -135,8 +134,8 @@ func (p *peer) grantNext() {
 	p.watchGrant()
 }
 
-// watchGrant sets the timer that takes an unused grant back (T7). One timer is
-// enough: when it fires and the grant is another one, it is set anew.
+// watchGrant sets the timer that takes an unused grant back (T7). One timer is enough: if it
+// fires for an older grant, it is set again.
 func (p *peer) watchGrant() {
 	if p.grantTimerOn || !p.tokens.contested() {
 		return
@@ -155,7 +154,7 @@ func (p *peer) grantTimedOut(ctx actor.Context, msg *grantTimeoutOver) {
 	p.grantNext()
 }
 
-// takeBack is a token's return.
+// takeBack handles a returned token.
 func (p *peer) takeBack(ctx actor.Context, r *ReturnToken) {
 	if !p.tokens.accept(r) {
 		return
@@ -183,26 +182,26 @@ func (p *peer) writeFailed(err error) *Cause {
 	return &Cause{Side: Network, Reason: wire.DiscNetworkError, Err: err}
 }
 
-// answerPings writes the pongs that are due. The peer must not wait for a slow
-// remote, so a goroutine holds the token meanwhile.
+// answerPings writes the pongs that are due. The peer must not wait for a slow remote, so a
+// goroutine holds the token meanwhile.
 func (p *peer) answerPings(t *WriteToken) {
 	l := p.link
 	self := l.pid
 	supervise.Go(l.root, self, func() {
 		if !t.begin() {
-			supervise.Send(l.root, self, &p.ask) // taken back before it ran
+			supervise.Send(l.root, self, &p.ask) // revoked before this goroutine ran
 			return
 		}
 		due := l.pongsDue.Load()
 		err := l.writeBase(t, wire.PongMsg, int(due))
-		if err == nil { // else the link ends, and that the reader is held back is why
+		if err == nil { // after an error the link ends, and the reader stays paused until then
 			l.pongsWritten(due)
 		}
 		supervise.Send(l.root, self, t.end(err, false))
 	})
 }
 
-// pongsWritten lets the reader, which may wait for this, go on.
+// pongsWritten wakes the reader, which may be waiting for pongs.
 func (l *Link) pongsWritten(n int64) {
 	if l.pongsDue.Add(-n) > 0 {
 		supervise.Send(l.root, l.pid, &pongsDue{})
@@ -213,7 +212,7 @@ func (l *Link) pongsWritten(n int64) {
 	}
 }
 
-// Describe implements Guardian.
+// Describe implements supervise.Guardian.
 func (p *peer) Describe(child *actor.PID) supervise.Step {
 	e := p.link.label(child)
 	if h := p.hostOf(child); h != nil {
@@ -231,8 +230,8 @@ func (p *peer) hostOf(child *actor.PID) *Host {
 	return nil
 }
 
-// ChildFailed implements Guardian. The child is suspended: the moment to take
-// back what it holds (T1, T4).
+// ChildFailed implements supervise.Guardian. The child is suspended, so this is the moment to
+// take back what it holds (T1, T4).
 func (p *peer) ChildFailed(child *actor.PID, c *supervise.Crash) bool {
 	s, protocol := pingerSlot, ""
 	if h := p.hostOf(child); h != nil {
@@ -243,7 +242,7 @@ func (p *peer) ChildFailed(child *actor.PID, c *supervise.Crash) bool {
 	if !p.tokens.failed(s) {
 		p.link.end(&Cause{
 			Side: Local, Reason: wire.DiscSubprotocolError, Stack: c.Stack,
-			Protocol: protocol, Err: fmt.Errorf("died while writing: %w", c),
+			Protocol: protocol, Err: fmt.Errorf("crashed while writing: %w", c),
 		})
 		return false
 	}
@@ -254,8 +253,8 @@ func (p *peer) ChildFailed(child *actor.PID, c *supervise.Crash) bool {
 	return true
 }
 
-// GaveUp implements Guardian: the end of a child that crashed too often, or that
-// must not crash at all.
+// GaveUp implements supervise.Guardian. It ends the link when a child crashed too often, or
+// crashed and must not be restarted.
 func (p *peer) GaveUp(child *actor.PID, crash *supervise.Crash) {
 	if h := p.hostOf(child); h != nil {
 		c := h.cause(Local, wire.DiscSubprotocolError, crash)
@@ -263,12 +262,12 @@ func (p *peer) GaveUp(child *actor.PID, crash *supervise.Crash) {
 		p.link.end(c)
 		return
 	}
-	who := "reader"
+	name := "reader"
 	if child.Equal(p.pinger) {
-		who = "pinger"
+		name = "pinger"
 	}
 	p.link.end(&Cause{
-		Side: Local, Reason: wire.DiscSubprotocolError, Err: fmt.Errorf("%s: %w", who, crash), Stack: crash.Stack,
+		Side: Local, Reason: wire.DiscSubprotocolError, Err: fmt.Errorf("%s: %w", name, crash), Stack: crash.Stack,
 	})
 }
 

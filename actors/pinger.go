@@ -7,7 +7,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// pinger keeps the link alive and finds out when it is dead.
+// pinger keeps the link alive and detects when it is dead.
 type pinger struct {
 	link  *Link
 	timer supervise.Timer
@@ -35,7 +35,7 @@ func (p *pinger) stopTimer() {
 	}
 }
 
-// check looks what is due and sets the timer for the next look.
+// check does what is due and sets the timer for the next check.
 func (p *pinger) check(ctx actor.Context) {
 	l := p.link
 	dead, ping, again := silence{
@@ -53,7 +53,7 @@ func (p *pinger) check(ctx actor.Context) {
 		l.lastPing.Store(l.now())
 		supervise.Send(ctx, l.pid, &p.ask)
 	}
-	p.stopTimer() // a check may come from the life before this one
+	p.stopTimer() // a previous incarnation may have started it
 	self := ctx.Self()
 	p.timer = l.clock.AfterFunc(again, func() { supervise.Send(l.root, self, &pingCheck{}) })
 }
@@ -64,7 +64,7 @@ func (p *pinger) ping(ctx actor.Context, t *WriteToken) {
 		supervise.Send(ctx, p.link.pid, &p.ask)
 		return
 	}
-	p.link.pingSent.Store(p.link.now()) // first, the pong may be here before we are back
+	p.link.pingSent.Store(p.link.now()) // before the write: the pong may arrive before the write returns
 	err := p.link.writeBase(t, wire.PingMsg, 1)
 	supervise.Send(ctx, p.link.pid, t.end(err, false))
 }

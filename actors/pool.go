@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// Pool caps the bytes that all links of a node together hold of messages read
-// and not yet handled (R1). It hands out no memory, it counts it: a reader that
-// finds the pool empty stops reading until others have handled theirs.
+// Pool limits the bytes of messages read and not yet handled that all links of a node hold
+// together (R1). It allocates no memory, it only counts: a reader that finds the pool empty stops
+// reading until other links have handled their messages.
 type Pool struct {
 	limit int64
 	used  atomic.Int64
@@ -17,20 +17,20 @@ type Pool struct {
 	waiters []chan struct{}
 }
 
-// DefaultPool is a node's share of memory for inbound messages, in bytes.
+// DefaultPool is a node's default memory for inbound messages, in bytes.
 const DefaultPool = 256 << 20
 
-// NewPool makes a pool of so many bytes.
+// NewPool returns a pool of that many bytes.
 func NewPool(bytes int64) *Pool { return &Pool{limit: bytes} }
 
-// Used is how many bytes are held now.
+// Used returns how many bytes are in use.
 func (p *Pool) Used() int64 { return p.used.Load() }
 
-// Cap is how many bytes there are.
+// Cap returns the pool's size in bytes.
 func (p *Pool) Cap() int64 { return p.limit }
 
-// take takes n bytes if they are there, or if nobody holds any: a message
-// larger than the whole pool still gets through alone.
+// take takes n bytes if they are free, or if the whole pool is free: a message larger than the
+// pool passes alone.
 func (p *Pool) take(n int64) bool {
 	for {
 		used := p.used.Load()
@@ -43,7 +43,7 @@ func (p *Pool) take(n int64) bool {
 	}
 }
 
-// give returns n bytes and wakes everyone who waits for some.
+// give returns n bytes and wakes all waiting readers.
 func (p *Pool) give(n int64) {
 	if n == 0 {
 		return
@@ -62,8 +62,8 @@ func (p *Pool) give(n int64) {
 	}
 }
 
-// wait gives a channel that closes at the next give. Ask take again after the
-// call and before waiting, or a give in between is missed.
+// wait returns a channel that closes at the next give. Call take again after wait and before
+// blocking, or a give in between is missed.
 func (p *Pool) wait() <-chan struct{} {
 	ch := make(chan struct{})
 	p.mu.Lock()

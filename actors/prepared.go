@@ -8,9 +8,9 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// Prepared is a payload that goes to many links. It is compressed once, when the first
-// link with compression takes it, and lies in memory once: an outbox holds a reference,
-// and the frame is laid out when it is written. It is safe from any goroutine.
+// Prepared is a payload for many links. It is in memory once, and it is compressed once, when the
+// first link with compression takes it: an outbox holds a reference, and the frame is laid out
+// when it is written. It is safe from any goroutine.
 type Prepared struct {
 	payload []byte
 	once    sync.Once
@@ -19,7 +19,7 @@ type Prepared struct {
 	compressions atomic.Int32
 }
 
-// Prepare takes a payload over: it must not be changed any more. The error is
+// Prepare takes ownership of payload, which must not be changed any more. The error is
 // [wire.ErrMessageTooLarge].
 func Prepare(payload []byte) (*Prepared, error) {
 	if len(payload) > wire.MaxPayload {
@@ -28,20 +28,20 @@ func Prepare(payload []byte) (*Prepared, error) {
 	return &Prepared{payload: payload}, nil
 }
 
-// Payload is what was given to Prepare.
+// Payload returns the payload given to Prepare.
 func (p *Prepared) Payload() []byte { return p.payload }
 
-// Compressions counts how often the payload was compressed: once, or not yet.
+// Compressions returns how often the payload was compressed: 0 or 1.
 func (p *Prepared) Compressions() int { return int(p.compressions.Load()) }
 
-// data is what a frame carries behind the message code.
+// data returns what a frame carries behind the message code.
 func (p *Prepared) data(compressed bool) []byte {
 	if !compressed {
 		return p.payload
 	}
 	p.once.Do(func() {
 		block, err := wire.Compress(p.payload)
-		if err != nil { // Prepare has checked the only reason
+		if err != nil { // Prepare has excluded the only error
 			panic(err)
 		}
 		p.block = block
@@ -50,24 +50,23 @@ func (p *Prepared) data(compressed bool) []byte {
 	return p.block
 }
 
-// Full says what becomes of a [Prepared] for which an outbox has no room.
+// Full decides what happens to a [Prepared] for which an outbox has no room.
 type Full uint8
 
 const (
-	// Refuse is for one link: ErrOutboxFull, which a Drained follows.
+	// Refuse is for one link: ErrOutboxFull, and one Drained follows.
 	Refuse Full = iota
-	// Drop is for many: ErrOutboxFull, and nothing follows.
+	// Drop is for many: ErrOutboxFull, and no Drained follows.
 	Drop
-	// Wait queues it all the same, up to once more the outbox's limit, and drops it
-	// beyond that.
+	// Wait queues it up to twice the outbox's limit, and drops it beyond that.
 	Wait
 )
 
-// smallPrepared is up to how many bytes of a frame it is copied beside others at once
-// rather than be a grant of its own.
+// smallPrepared is the size in bytes up to which a frame is copied next to others at once instead
+// of being a grant of its own.
 const smallPrepared = 16 << 10
 
-// offerPrepared queues a shared payload, as offer does one of the link's own.
+// offerPrepared queues a shared payload, as offer queues a payload of the link's own.
 func (o *outbox) offerPrepared(code uint64, p *Prepared, full Full, mode sendMode) (request bool, err error) {
 	data := p.data(o.snappy)
 	size, err := wire.SizeOf(code, data)
@@ -97,8 +96,8 @@ func (o *outbox) offerPrepared(code uint64, p *Prepared, full Full, mode sendMod
 	return o.added(c, size, mode.own), nil
 }
 
-// layoutSlack is how much more room than the frame takes wire wants to lay it out in
-// place.
+// layoutSlack is how many bytes beyond the frame's size package wire needs to lay the frame out
+// in place.
 const layoutSlack = 64
 
 // layOut makes the frame of a shared payload. Its size was checked when it was queued.

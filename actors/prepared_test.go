@@ -26,8 +26,8 @@ func mustOffer(t *testing.T, o *outbox, code uint64, p *Prepared) {
 	}
 }
 
-// TestPreparedFrames: what goes over many links has the same bytes on each as a message
-// of the link's own, whatever its size and its neighbours.
+// TestPreparedFrames: a shared payload has the same bytes on each link as a message of the link's
+// own, whatever its size and the messages next to it.
 func TestPreparedFrames(t *testing.T) {
 	noBuffersLost(t)
 	sizes := []int{0, 1, 60, 61, 3000, 16<<10 - 60, 16 << 10}
@@ -52,7 +52,7 @@ func TestPreparedFrames(t *testing.T) {
 				mustAdd(t, o, 18, 10)
 			}
 			if want, got := takeAll(t, ours), takeAll(t, shared); !bytes.Equal(got, want) {
-				t.Errorf("%d bytes, snappy %v: %d bytes of frames, want %d, or others", size, snappy, len(got), len(want))
+				t.Errorf("%d bytes, snappy %v: %d bytes of frames, want %d, or different bytes", size, snappy, len(got), len(want))
 			}
 			if fill := shared.fill(); fill != 0 {
 				t.Errorf("%d bytes are queued after all was taken", fill)
@@ -71,7 +71,7 @@ func takeAll(t *testing.T, o *outbox) (frames []byte) {
 	return frames
 }
 
-// TestPreparedIsCompressedOnce, by whoever comes first.
+// TestPreparedIsCompressedOnce: the first link that takes it compresses it.
 func TestPreparedIsCompressedOnce(t *testing.T) {
 	noBuffersLost(t)
 	p := mustPrepare(t, bytes.Repeat([]byte("once"), 25<<10))
@@ -96,8 +96,8 @@ func TestPreparedIsCompressedOnce(t *testing.T) {
 	}
 }
 
-// TestPreparedTakesNoMemory until it is written: a large one is a reference in each
-// outbox.
+// TestPreparedTakesNoMemory: a large shared payload is only a reference in each outbox until it
+// is written.
 func TestPreparedTakesNoMemory(t *testing.T) {
 	noBuffersLost(t)
 	p := mustPrepare(t, noise(100<<10))
@@ -108,17 +108,17 @@ func TestPreparedTakesNoMemory(t *testing.T) {
 		mustOffer(t, boxes[i], 16, p)
 	}
 	if n := buffersOut.Load() - before; n != 0 {
-		t.Errorf("%d buffers are out for what is not written yet", n)
+		t.Errorf("%d buffers are in use before anything is written", n)
 	}
 	for _, o := range boxes {
 		o.close()
 		if _, err := o.offerPrepared(16, p, Wait, sendMode{}); err != ErrLinkDown {
-			t.Errorf("after the end: %v", err)
+			t.Errorf("offer after close: %v", err)
 		}
 	}
 }
 
-// TestPreparedWithoutRoom: what each policy makes of a full outbox.
+// TestPreparedWithoutRoom: how each policy handles a full outbox.
 func TestPreparedWithoutRoom(t *testing.T) {
 	for name, c := range map[string]struct {
 		full  Full
@@ -145,7 +145,7 @@ func TestPreparedWithoutRoom(t *testing.T) {
 				taken++
 			}
 			if taken != c.most {
-				t.Errorf("%d were taken, want %d", taken, c.most)
+				t.Errorf("%d messages were queued, want %d", taken, c.most)
 			}
 			if o.drained() {
 				t.Error("drained while full")
@@ -174,8 +174,8 @@ func TestPreparedTooLarge(t *testing.T) {
 	}
 }
 
-// TestUrgentGoesFirst: of what is queued, urgent messages are written first, each kind
-// in its order, and bulk does not keep them out.
+// TestUrgentGoesFirst: queued urgent messages are written first, each kind in its order, and bulk
+// data does not block them.
 func TestUrgentGoesFirst(t *testing.T) {
 	noBuffersLost(t)
 	o := newOutbox(200<<10, 100<<10)
@@ -210,11 +210,11 @@ func TestUrgentGoesFirst(t *testing.T) {
 		t.Errorf("written in the order %d", codes)
 	}
 	if !o.drained() || o.drained() {
-		t.Error("the refusals are answered by one Drained")
+		t.Error("no Drained, or more than one, follows the refusals")
 	}
 }
 
-// split gives the laid-out frames one by one.
+// split returns the laid-out frames one by one.
 func split(frames []byte) (all [][]byte) {
 	for len(frames) > 0 {
 		n := wire.FrameLen(frames)

@@ -12,38 +12,37 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// Protocol is all that a link knows of a subprotocol: its place among the
-// message codes, how its actor is restarted, how much it may hold, and how to
-// mount it.
+// Protocol is what a link knows about a subprotocol: its message codes, its restart policy, its
+// memory limits, and how to mount it.
 type Protocol struct {
 	Name    string // capability name, at most eight ASCII characters
 	Version uint
-	Length  uint64 // how many message codes it owns
+	Length  uint64 // number of message codes
 
 	Restart   supervise.Restart
 	Intensity supervise.Intensity // zero: 5 restarts a minute
 
 	Budget      int64 // inbound bytes read and not yet handled; 0: [DefaultBudget]
-	HighWater   int   // outbox bytes above which nothing inbound is fed; 0: [DefaultHighWater]
+	HighWater   int   // outbox bytes of answers above which nothing inbound is delivered; 0: [DefaultHighWater]
 	OutboxLimit int   // outbox bytes above which a Send is refused; 0: [DefaultOutboxLimit]
 
-	// Urgent says which messages, by their codes, go ahead of the others in the
-	// outbox, also when it is full, by up to 64 KiB. Nil: none.
+	// Urgent reports whether messages of this code go ahead of the others in the outbox. They may
+	// exceed the outbox limit by up to 64 KiB. Nil: none are urgent.
 	Urgent func(code uint64) bool
 
-	// Mount is called once for each link. What it returns is called once for
-	// each incarnation on that link: at the start and at each restart.
+	// Mount is called once for each link. The function that it returns is called once for each
+	// incarnation on that link: at the start and at each restart.
 	Mount func(h *Host) func() Behaviour
 }
 
-// What a protocol may hold on one link unless it says otherwise, in bytes.
+// The default limits of a protocol on one link, in bytes.
 const (
 	DefaultBudget      = 1 << 20
 	DefaultHighWater   = 256 << 10
 	DefaultOutboxLimit = 1 << 20
 )
 
-// Cap is the protocol as it stands in a Hello.
+// Cap returns the protocol as a Hello lists it.
 func (p Protocol) Cap() wire.Cap { return wire.Cap{Name: p.Name, Version: p.Version} }
 
 func (p Protocol) withDefaults() Protocol {
@@ -59,35 +58,34 @@ func (p Protocol) withDefaults() Protocol {
 	return p
 }
 
-// Behaviour is one incarnation of a protocol on one link. Its methods are called
-// by the host actor, one at a time. A panic in any of them is a crash: the
-// incarnation is given up and, as its Restart says, another one made.
+// Behaviour is one incarnation of a protocol on one link. The host actor calls its methods, one
+// at a time. A panic in any of them is a crash: the incarnation is discarded and its Restart
+// decides whether a new one is made.
 type Behaviour interface {
-	// Up tells that the link is there: after *actor.Started, at the start and
-	// after each restart.
+	// Up is called when the link is ready: after *actor.Started, at the start and after each
+	// restart.
 	Up(ctx actor.Context)
-	// Message handles one inbound message. An error is the remote's doing and
-	// ends the link as a breach of protocol; if it is a *Cause, with that cause.
+	// Message handles one inbound message. An error means that the remote sent something invalid;
+	// it ends the link with a protocol error or, if it is a *Cause, with that cause.
 	Message(ctx actor.Context, in Inbound) error
-	// Drained tells that the outbox has room again: once after each run of
-	// refused Sends.
+	// Drained is called when the outbox has room again: once after each run of refused Sends.
 	Drained(ctx actor.Context)
-	// Other gets what else is in the mailbox: protoactor's lifecycle messages
-	// and what other actors sent.
+	// Other receives every other message in the mailbox: protoactor's lifecycle messages and
+	// messages from other actors.
 	Other(ctx actor.Context)
-	// Down tells that the link has ended. It comes before *actor.Stopping.
+	// Down is called when the link has ended, before *actor.Stopping.
 	Down(ctx actor.Context, cause *Cause)
 }
 
-// Inbound is one message as it came from the remote.
+// Inbound is one message from the remote.
 type Inbound struct {
-	Code       uint64    // counted from the protocol's own zero
+	Code       uint64    // the protocol's own code, counted from 0
 	Payload    []byte    // RLP, decompressed; belongs to the handler until it returns (R5)
-	ReceivedAt time.Time // one clock reading for all that came in one read
+	ReceivedAt time.Time // one clock reading for all messages of one read
 	WireSize   int       // bytes of the frame's data as received, compressed
 }
 
-// CodeError refuses to send a message code that the protocol does not own.
+// CodeError is the error of a Send whose message code the protocol does not own.
 type CodeError struct {
 	Protocol string // name/version
 	Code     uint64
@@ -98,15 +96,14 @@ func (e *CodeError) Error() string {
 	return fmt.Sprintf("message code 0x%02x is beyond %s, which has %d codes", e.Code, e.Protocol, e.Length)
 }
 
-// Matched is a protocol that both nodes speak, with the first message code that
-// it has on the wire.
+// Matched is a protocol that both nodes speak, with its first message code on the wire.
 type Matched struct {
 	Protocol
 	Offset uint64
 }
 
-// Match finds what the two nodes share: of each name the highest version that
-// both have, laid out from code 16 in the order of the names (RLPx, "Message
+// Match returns the protocols that the two nodes share: for each name the highest version that
+// both have, with codes assigned from 16 upwards in the order of the names (RLPx, "Message
 // ID-based Multiplexing").
 func Match(local []Protocol, remote []wire.Cap) []Matched {
 	best := map[string]Protocol{}

@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// stallTimeout is how long a protocol, or the node's memory, may hold the
-	// reader back without any progress (R6).
+	// stallTimeout is how long a protocol, or the node's memory, may pause the reader without any
+	// progress (R6).
 	stallTimeout = 20 * time.Second
-	// frameTimeout is how long a frame may take from its first byte to its last,
-	// the time that we hold the reader back not counted.
+	// frameTimeout is how long a frame may take from its first byte to its last, without the time
+	// for which we pause the reader.
 	frameTimeout = 30 * time.Second
-	// maxPongsDue is how many pings may wait for their answers.
+	// maxPongsDue is how many pings may wait for their pongs.
 	maxPongsDue = 16
-	// coldAfter is the silence after which a direction of the link counts as quiet:
-	// less than the interval of pings, so that they don't keep a link warm.
+	// coldAfter is the silence after which a direction of the link counts as quiet. It is less
+	// than the interval of pings, so that pings do not keep a link warm.
 	coldAfter = 5 * time.Second
 )
 
@@ -29,18 +29,18 @@ var (
 	errCold    = errors.New("link has become quiet")
 )
 
-// pump is the reader's goroutine: it reads, opens frames, decompresses, and posts
-// what it finds to the hosts. It blocks in reads and, when the memory that it may
-// fill is full, until there is room again; nothing else in a link does.
+// pump is the reader's goroutine: it reads, opens frames, decompresses, and posts the messages to
+// the hosts. It blocks in reads and, when the memory that it may fill is full, until there is
+// room again; nothing else in a link does that.
 type pump struct {
 	link *Link
 	src  source
 	dec  *wire.Decoder
-	rest []byte // what came in one read with the Hello
+	rest []byte // bytes that arrived in one read with the Hello
 
 	buf        *buffer // the read buffer; nil while the link is idle
-	start, end int     // what in buf was not consumed yet
-	want       int     // bytes from start on that the next frame needs
+	start, end int     // the part of buf that was not consumed yet
+	want       int     // how many bytes from start on the next frame needs
 	big        bool    // the last read filled its buffer, so take a large one
 	quiet      bool    // the last read came after a long silence
 	partial    int64   // link time at which the current partial frame began; 0: none
@@ -58,7 +58,7 @@ func newPump(l *Link, s *wire.Session) *pump {
 	return p
 }
 
-// run reads until the link ends, and says why, or until it has become quiet, and
+// run reads until the link ends and returns the cause, or until the link has become quiet and
 // returns nil.
 func (p *pump) run() *Cause {
 	defer p.dropBuffers() // also if it panics
@@ -103,7 +103,7 @@ func (p *pump) loop() error {
 	}
 }
 
-// takeRest starts with the bytes that came in one read with the Hello.
+// takeRest starts with the bytes that arrived in one read with the Hello.
 func (p *pump) takeRest() error {
 	rest := p.rest
 	p.rest = nil
@@ -120,7 +120,7 @@ func (p *pump) takeRest() error {
 	return nil
 }
 
-// open opens all whole frames at hand and posts what they bring.
+// open opens all complete frames in the buffer and posts their messages.
 func (p *pump) open() error {
 	for p.start < p.end {
 		frame, n, need, err := p.dec.Next(p.buf.b[p.start:p.end])
@@ -143,12 +143,12 @@ func (p *pump) open() error {
 	return nil
 }
 
-// breach is an end of the link for bytes that no honest remote sends.
+// breach returns a cause for bytes that no honest remote sends.
 func (p *pump) breach(err error) *Cause {
 	return &Cause{Side: Local, Reason: wire.DiscProtocolError, Err: err}
 }
 
-// route finds who owns a message.
+// route passes a message to the base protocol or to the host that owns its code.
 func (p *pump) route(frame []byte) error {
 	code, payload, err := wire.ParseMessage(frame)
 	if err != nil {
@@ -165,8 +165,7 @@ func (p *pump) route(frame []byte) error {
 	return p.breach(fmt.Errorf("message code 0x%02x belongs to no protocol of this link", code))
 }
 
-// base handles a message of the base protocol. The payload of ping and pong is
-// never looked at.
+// base handles a message of the base protocol. It ignores the payload of ping and pong.
 func (p *pump) base(code uint64, payload []byte) error {
 	l := p.link
 	switch code {
@@ -179,7 +178,7 @@ func (p *pump) base(code uint64, payload []byte) error {
 			return p.waitForPongs()
 		}
 	case wire.PongMsg:
-		// A pong that nobody waits for changes nothing.
+		// A pong without an outstanding ping changes nothing.
 		if sent := l.pingSent.Swap(0); sent != 0 {
 			l.rtt.Store(max(1, int64(p.at.Sub(l.started))-sent))
 		}
@@ -190,8 +189,8 @@ func (p *pump) base(code uint64, payload []byte) error {
 	return nil
 }
 
-// accept takes a message of a host into its batch. The claimed size is charged
-// before anything is decompressed (R1).
+// accept adds a host's message to that host's batch. The claimed size is charged before anything
+// is decompressed (R1).
 func (p *pump) accept(i int, h *Host, code uint64, payload []byte) error {
 	it := item{code: code, payload: payload, wire: len(payload)}
 	size := len(payload)
@@ -255,7 +254,7 @@ func (p *pump) reserve(size int) error {
 	return nil
 }
 
-// post hands the batches over. The hosts own them from then on.
+// post delivers the batches to the hosts, which own them from then on.
 func (p *pump) post() {
 	l := p.link
 	for i, b := range p.batches {
@@ -287,7 +286,7 @@ func (p *pump) publish(h *Host, b *batch) {
 	}
 }
 
-// dropBuffers gives back what the pump holds when it ends.
+// dropBuffers releases what the pump holds when it ends.
 func (p *pump) dropBuffers() {
 	for i, b := range p.batches {
 		if b != nil {

@@ -7,14 +7,14 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// hold marks that we ourselves keep the reader from reading: the remote's silence
-// is not its fault then. The result ends the hold.
+// hold marks that this node itself pauses the reader; the remote's silence is not its fault then.
+// The returned function ends the hold.
 func (p *pump) hold() (end func()) {
 	l := p.link
 	since := l.now()
 	l.heldSince.Store(since)
 	return func() {
-		// The silence clock stood still: what it showed goes on from here.
+		// The silence clock was stopped during the hold and resumes here.
 		held := l.now() - since
 		l.lastReceived.Add(held)
 		if p.partial != 0 {
@@ -24,15 +24,15 @@ func (p *pump) hold() (end func()) {
 	}
 }
 
-// alarm is a timer that the pump can wait for beside other things.
+// alarm starts a timer that the pump can select on.
 func (p *pump) alarm() (ring chan struct{}, stop func() bool) {
 	ring = make(chan struct{}, 1)
 	t := p.link.clock.AfterFunc(stallTimeout, func() { ring <- struct{}{} })
 	return ring, t.Stop
 }
 
-// waitForCredit waits until a host has room for n more bytes. What was opened so
-// far has been posted.
+// waitForCredit waits until a host has room for n more bytes. The caller has posted all messages
+// opened so far.
 func (p *pump) waitForCredit(h *Host, n int64) error {
 	l := p.link
 	defer p.hold()()
@@ -50,8 +50,8 @@ func (p *pump) waitForCredit(h *Host, n int64) error {
 		case <-l.ctx.Done():
 			return errClosing
 		case <-ring:
-			// A slow protocol is no stalled one; and where the remote does not
-			// read, the write deadline decides (R2).
+			// A slow protocol is not stalled. If the remote does not read, the write deadline
+			// decides (R2).
 			used := h.credit.used.Load()
 			if used >= before && !h.paused.Load() {
 				return h.cause(Local, wire.DiscSubprotocolError, ErrStalled)
@@ -76,9 +76,9 @@ func (p *pump) waitForPongs() error {
 	return nil
 }
 
-// buffer gives a buffer of at least n bytes that is charged to the node's pool,
-// and waits for it if it must. What was opened so far is posted first, or nobody
-// could give memory back.
+// buffer returns a buffer of at least n bytes that is charged to the node's pool, and waits for
+// it if necessary. It posts the messages opened so far first; otherwise no host could release
+// memory.
 func (p *pump) buffer(n int) (*buffer, error) {
 	l := p.link
 	if buf := getCharged(n, l.pool); buf != nil {
@@ -103,8 +103,8 @@ func (p *pump) buffer(n int) (*buffer, error) {
 	}
 }
 
-// makeRoom sees to it that the read buffer has room for more of the frame at
-// hand, and that an idle link holds none (R5).
+// makeRoom ensures that the read buffer has room for the rest of the current frame, and that an
+// idle link holds no buffer (R5).
 func (p *pump) makeRoom() error {
 	have := p.end - p.start
 	if have == 0 {
@@ -131,9 +131,9 @@ func (p *pump) makeRoom() error {
 		return nil
 	}
 	if p.want > len(p.buf.b) && len(p.buf.b) >= largeBuffer && p.end < len(p.buf.b) {
-		return nil // a larger one is due when this one is full, not at every read
+		return nil // allocate a larger one when this one is full, not at every read
 	}
-	// Memory is committed as the bytes arrive, not as the header claims them.
+	// Memory is committed as bytes arrive, not as the header claims them.
 	size := min(p.want, max(largeBuffer, 4*have))
 	if p.want <= smallBuffer && !p.big {
 		size = smallBuffer
@@ -154,8 +154,8 @@ func (p *pump) read() error {
 	n, err := p.src.read(p)
 	if n > 0 {
 		p.at = l.clock.Now()
-		heard := max(1, int64(p.at.Sub(l.started)))
-		p.quiet = time.Duration(heard-l.lastReceived.Swap(heard)) > coldAfter
+		received := max(1, int64(p.at.Sub(l.started)))
+		p.quiet = time.Duration(received-l.lastReceived.Swap(received)) > coldAfter
 		l.bytesIn.Add(uint64(n))
 		p.big = n == len(p.buf.b)-p.end || p.big && n > smallBuffer
 		p.end += n
@@ -174,8 +174,7 @@ func (p *pump) readSize() int {
 	return smallBuffer
 }
 
-// space implements intake: it gives the memory to read into, nil if there is
-// none now.
+// space implements intake. It returns the memory to read into, or nil if there is none now.
 func (p *pump) space() []byte {
 	if p.buf == nil {
 		if p.buf = getCharged(p.readSize(), p.link.pool); p.buf == nil {
@@ -185,8 +184,8 @@ func (p *pump) space() []byte {
 	return p.buf.b[p.end:]
 }
 
-// nothing implements intake: there was nothing to read, so a link that is idle
-// gives its buffer back while it waits.
+// nothing implements intake. There was nothing to read, so an idle link releases its buffer while
+// it waits.
 func (p *pump) nothing() {
 	if p.buf != nil && p.end == p.start {
 		p.buf.release()
@@ -194,15 +193,15 @@ func (p *pump) nothing() {
 	}
 }
 
-// drain reads and forgets what still comes while the link says good-bye: closing
-// a socket with unread bytes would reset it, and the remote would lose our
-// Disconnect. The deadline that the peer has set ends it.
+// drain reads and discards what arrives while the Disconnect is sent. Closing a socket with
+// unread bytes would reset it, and the remote would lose our Disconnect. The deadline that the
+// peer has set ends it.
 func (p *pump) drain() {
 	buf := getBuffer(smallBuffer)
 	defer buf.release()
 	for {
 		if _, err := p.link.conn.Read(buf.b); err != nil {
-			return // the end, whichever it is
+			return // any error ends it
 		}
 	}
 }

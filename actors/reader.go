@@ -6,24 +6,24 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// reader owns the goroutine that blocks in reads. It is temporary: cipher state
-// can't be resumed, so when it ends, for whatever reason, the link ends.
+// reader owns the goroutine that blocks in reads. It is temporary: cipher state cannot be
+// resumed, so the link ends when the reader ends, for whatever reason.
 type reader struct {
 	link *Link
 	pump *pump
 }
 
-// Receive starts the goroutine. A panic there arrives as a *Crash, with which the
-// guard panics here.
+// Receive starts the goroutine. A panic there arrives as a *Crash, with which the guard panics
+// here.
 func (r *reader) Receive(ctx actor.Context) {
 	if _, ok := ctx.Message().(*actor.Started); ok {
 		r.launch(ctx.Self())
 	}
 }
 
-// launch starts a goroutine that reads. It ends with the link, or when the link
-// has become quiet: then another one takes its place and waits. A goroutine keeps
-// the stack that it has grown, and a fresh one has half of it.
+// launch starts a goroutine that reads. It ends with the link, or when the link has become quiet:
+// then a new goroutine replaces it and waits. A goroutine keeps the stack that it has grown; a
+// new one has half of it.
 func (r *reader) launch(self *actor.PID) {
 	pump := r.pump
 	supervise.Go(r.link.root, self, func() {
@@ -38,8 +38,8 @@ func (r *reader) launch(self *actor.PID) {
 	})
 }
 
-// pumpOnce runs the pump. False means that the link has become quiet; otherwise it has
-// ended, and so has what it had to read.
+// pumpOnce runs the pump. over is false when the link has become quiet, and true when it has
+// ended and nothing is left to read.
 func (r *reader) pumpOnce(pump *pump) (over bool) {
 	over = true
 	defer func() { // also if it panics
@@ -54,7 +54,7 @@ func (r *reader) pumpOnce(pump *pump) (over bool) {
 	}
 	r.link.end(cause)
 	if cause.Side == Local {
-		pump.drain() // the remote is yet to be told, and may go on sending meanwhile
+		pump.drain() // the Disconnect is not sent yet, and the remote may go on sending meanwhile
 	}
 	return over
 }

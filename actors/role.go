@@ -9,17 +9,15 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// role is what every actor of a link starts as: it finds out by its name which one
-// it is. So one Props serves the whole link, where one for each actor would be a
-// kilobyte.
+// role is the initial actor of every PID in a link; it chooses its real actor by name. One Props
+// therefore serves the whole link; one for each actor would cost a kilobyte each.
 type role struct {
 	*stage
 	actor actor.Actor
 }
 
-// stage is what the actors of a link are made from. It keeps what the [Link] does
-// not let everybody have: the right to write, which goes to the token's mint, and
-// the decoder, which goes to the reader.
+// stage is what a link's actors are made from. It holds what a [Link] does not expose: the socket
+// to write to, which goes to the frame writer, and the decoder, which goes to the reader.
 type stage struct {
 	link    *Link
 	owner   *actor.PID // of the peer
@@ -32,7 +30,7 @@ func newProps(s *stage, opts ...actor.PropsOption) *actor.Props {
 	return props.Configure(opts...)
 }
 
-// Receive implements actor.Actor. What it passes on to guards itself.
+// Receive implements actor.Actor. The actors that it calls are guarded themselves.
 func (r *role) Receive(ctx actor.Context) {
 	if r.actor == nil {
 		r.actor = r.cast(ctx.Self())
@@ -40,7 +38,7 @@ func (r *role) Receive(ctx actor.Context) {
 	r.actor.Receive(ctx)
 }
 
-// cast makes the actor of that name.
+// cast makes the actor with that PID.
 func (r *role) cast(self *actor.PID) actor.Actor {
 	l := r.link
 	if self.Equal(l.pid) {
@@ -57,9 +55,9 @@ func (r *role) cast(self *actor.PID) actor.Actor {
 	return supervise.Guard(&reader{link: l, pump: newPump(l, r.session)}, l.journal)
 }
 
-// HandleFailure implements actor.SupervisorStrategy: the peer has one of its own,
-// the others have no children but those that a protocol spawns, which nobody
-// restarts unless it sees to it.
+// HandleFailure implements actor.SupervisorStrategy. The peer has its own strategy. The other
+// actors have only the children that a protocol spawns; these are stopped when they fail, unless
+// the protocol supervises them.
 func (r *role) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, message any) {
 	var strategy actor.SupervisorStrategy = supervise.StopFailed{}
 	if own, ok := r.actor.(actor.SupervisorStrategy); ok {
@@ -68,7 +66,7 @@ func (r *role) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, chi
 	strategy.HandleFailure(system, by, child, rs, reason, message)
 }
 
-// The names of the actors that every link has, beside its protocols'.
+// The names of the actors that every link has besides its protocols.
 const (
 	pingerName = "pinger"
 	readerName = "reader"

@@ -15,8 +15,8 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// script is a protocol whose behaviour a test fills in. It serves one link, over
-// all incarnations; what is nil does nothing.
+// script is a protocol whose behaviour a test defines. It serves one link, over all incarnations;
+// nil functions do nothing.
 type script struct {
 	up      func(ctx actor.Context)
 	message func(ctx actor.Context, in Inbound) error
@@ -24,17 +24,17 @@ type script struct {
 	other   func(ctx actor.Context)
 	down    func(ctx actor.Context, cause *Cause)
 
-	*Host                     // once the link is there
-	lives        atomic.Int64 // incarnations
+	*Host                     // set once the link is up
+	incarnations atomic.Int64 // number of incarnations
 	ups, drainds atomic.Int64
 	downs        atomic.Int64
 }
 
-// protocol makes the Protocol; change sets what it has beside name and behaviour.
+// protocol makes the Protocol; change sets further fields.
 func (s *script) protocol(name string, change ...func(*Protocol)) Protocol {
 	p := Protocol{Name: name, Version: 1, Length: 16, Mount: func(h *Host) func() Behaviour {
 		s.Host = h
-		return func() Behaviour { s.lives.Add(1); return s.behaviour() }
+		return func() Behaviour { s.incarnations.Add(1); return s.behaviour() }
 	}}
 	for _, c := range change {
 		c(&p)
@@ -84,15 +84,14 @@ func (i incarnate) Down(ctx actor.Context, cause *Cause) {
 	}
 }
 
-// Send uses the behaviour's own handle. Tests that send as every other sender does use
-// the Host's Send.
+// Send uses the behaviour's own handle. Tests of other senders use the Host's Send.
 func (s *script) Send(code uint64, payload []byte) error { return s.Answer(code, payload) }
 
 // tell runs f in the protocol's turn.
 func (s *script) tell(f func(ctx actor.Context)) { s.link.root.Send(s.PID(), f) }
 
-// sendThen sends a message in one turn and does something else in the next, into
-// which the token comes.
+// sendThen sends a message in one turn and runs then in the next one, during which the token
+// arrives.
 func (s *script) sendThen(payload []byte, then func(ctx actor.Context)) {
 	queued := make(chan struct{})
 	s.tell(func(actor.Context) { _ = s.Send(0, payload); <-queued })
@@ -100,8 +99,8 @@ func (s *script) sendThen(payload []byte, then func(ctx actor.Context)) {
 	close(queued)
 }
 
-// remote is a link's counterpart that is no link: a session and a connection, to
-// send whatever a test wants, and to see every frame.
+// remote is the counterpart of a link, but no link itself: a session and a connection that send
+// what a test wants and receive every frame.
 type remote struct {
 	t    testing.TB
 	conn net.Conn
@@ -125,11 +124,11 @@ func meetOver(t testing.TB, n *node, ours, theirs net.Conn, protocols ...Protoco
 	local, session := shake(t, n, newNode(t), ours, theirs, capsOf(protocols), capsOf(protocols))
 	r.Session, r.in = session, session.Rest
 	r.link = n.spawn(ours, local, false, protocols)
-	t.Cleanup(func() { theirs.Close() }) // before the link's end is waited for
+	t.Cleanup(func() { theirs.Close() }) // runs before the wait for the link's end
 	return r
 }
 
-// aside runs f beside the test, until the connection ends at the latest: the test
+// aside runs f concurrently with the test. f must return when the connection ends: the test
 // closes it at its end and waits for f.
 func (r *remote) aside(f func()) {
 	done := make(chan struct{})
@@ -137,7 +136,7 @@ func (r *remote) aside(f func()) {
 	r.t.Cleanup(func() { r.conn.Close(); <-done })
 }
 
-// readOn reads and forgets all that comes, one message per interval.
+// readOn reads and discards everything, one message per interval.
 func (r *remote) readOn(interval time.Duration) {
 	r.aside(func() {
 		for {
@@ -175,13 +174,13 @@ func (r *remote) write(b []byte) {
 	}
 }
 
-// packet is a message as it is on the wire.
+// packet is a message on the wire.
 type packet struct {
 	code    uint64
 	payload []byte
 }
 
-// read gives the next message.
+// read returns the next message.
 func (r *remote) read() (packet, error) {
 	for {
 		frame, n, need, err := r.Decoder.Next(r.in)
@@ -219,7 +218,7 @@ func (r *remote) open(frame []byte) (packet, error) {
 	return packet{code, plain}, err
 }
 
-// expect reads the next message, which must have that code. Pings are answered.
+// expect reads the next message, which must have that code. It answers pings.
 func (r *remote) expect(code uint64) packet {
 	r.t.Helper()
 	if err := r.conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
@@ -239,8 +238,8 @@ func (r *remote) expect(code uint64) packet {
 	return p
 }
 
-// expectDisconnect reads up to the Disconnect, which must give that reason, and
-// to the end of the stream.
+// expectDisconnect reads up to the Disconnect, which must have that reason, and up to the end of
+// the stream.
 func (r *remote) expectDisconnect(want wire.DiscReason) {
 	r.t.Helper()
 	_ = r.conn.SetReadDeadline(time.Now().Add(time.Minute))
@@ -253,7 +252,7 @@ func (r *remote) expectDisconnect(want wire.DiscReason) {
 			continue
 		}
 		if got, err := wire.ParseDisconnect(p.payload, false); err != nil || got != want {
-			r.t.Errorf("the remote was told %q (%v), want %q", got, err, want)
+			r.t.Errorf("the remote received %q (%v), want %q", got, err, want)
 		}
 		break
 	}
@@ -262,7 +261,7 @@ func (r *remote) expectDisconnect(want wire.DiscReason) {
 	}
 }
 
-// wantCause waits for the end of the link, and checks it.
+// wantCause waits for the end of the link, and checks its cause.
 func (r *remote) wantCause(side Side, reason wire.DiscReason, err error) *Cause {
 	r.t.Helper()
 	return wantCause(r.t, r.node, side, reason, err)
@@ -275,10 +274,10 @@ func wantCause(t testing.TB, n *node, side Side, reason wire.DiscReason, err err
 		t.Errorf("ended with %q, want %v: %v: %v", c, side, reason, err)
 	}
 	if e.Cause != e.Link.Cause() {
-		t.Errorf("the owner was told %q, the link says %q", e.Cause, e.Link.Cause())
+		t.Errorf("the owner got cause %q, the link has %q", e.Cause, e.Link.Cause())
 	}
 	return e.Cause
 }
 
-// text is a payload that says which message it is.
+// text is a payload that identifies its message.
 func text(format string, args ...any) []byte { return fmt.Appendf(nil, format, args...) }

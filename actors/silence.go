@@ -3,30 +3,29 @@ package actors
 import "time"
 
 const (
-	// pingInterval is how long nothing may be received, or nothing sent, before
-	// a ping goes out.
+	// pingInterval is how long nothing may be received, or nothing sent, before a ping is sent.
 	pingInterval = 15 * time.Second
-	// silenceLimit is how long a remote may send nothing at all.
+	// silenceLimit is how long a remote may send nothing.
 	silenceLimit = 45 * time.Second
 )
 
-// silence is what the pinger looks at, in nanoseconds of the link's time.
+// silence is the pinger's input, in nanoseconds of the link's time.
 type silence struct {
 	now          int64
 	lastReceived int64
 	lastSent     int64
-	lastPing     int64 // when a ping was last asked for; 0: never
-	heldSince    int64 // our reader is held back since then; 0: it is not
+	lastPing     int64 // when a ping was last requested; 0: never
+	heldSince    int64 // since when our reader is paused; 0: it is not
 }
 
-// next says what is due and when to look again. While we hold the reader back
-// ourselves the remote can't be heard, so its silence does not grow; pings go on.
+// next returns what is due and when to check again. While our own reader is paused, nothing can
+// be received, so the remote's silence does not grow; pings continue.
 func (s silence) next() (dead, ping bool, again time.Duration) {
-	heard := s.now
+	until := s.now
 	if s.heldSince != 0 {
-		heard = s.heldSince
+		until = s.heldSince
 	}
-	sinceReceived := time.Duration(heard - s.lastReceived)
+	sinceReceived := time.Duration(until - s.lastReceived)
 	if sinceReceived >= silenceLimit {
 		return true, false, 0
 	}

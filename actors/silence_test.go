@@ -17,18 +17,18 @@ func TestSilence(t *testing.T) {
 		{name: "traffic both ways", now: 100, received: 99, sent: 98, lastPing: 50, again: 13},
 		{name: "nothing received for 15 s", now: 115, received: 100, sent: 114, ping: true, again: 15},
 		{name: "nothing sent for 15 s", now: 115, received: 114, sent: 100, ping: true, again: 15},
-		{name: "not quite", now: 114.9, received: 100, sent: 114, again: 0.1},
+		{name: "just below 15 s", now: 114.9, received: 100, sent: 114, again: 0.1},
 		{name: "pinged a moment ago", now: 120, received: 104, sent: 119, lastPing: 118, again: 13},
 		{name: "pinged 15 s ago", now: 134, received: 104, sent: 119, lastPing: 119, ping: true, again: 15},
-		{name: "looks again in time for the end", now: 140, received: 100, sent: 130, lastPing: 139, again: 5},
+		{name: "next check at the silence limit", now: 140, received: 100, sent: 130, lastPing: 139, again: 5},
 		{name: "silent for 45 s", now: 145, received: 100, sent: 140, lastPing: 140, dead: true},
 		{name: "never received anything", now: 45, sent: 40, dead: true},
 		{name: "almost silent for too long", now: 144.9995, received: 100, sent: 140, lastPing: 140, again: 0.001},
-		// We don't read, so we can't know. Pings go on.
-		{name: "held back by ourselves", now: 500, received: 100, sent: 490, lastPing: 480, heldAll: 110, again: 5},
-		{name: "held back, ping due", now: 500, received: 100, sent: 480, lastPing: 480, heldAll: 110, ping: true, again: 15},
-		{name: "held back after 40 s of silence", now: 500, received: 100, sent: 480, lastPing: 480, heldAll: 140, ping: true, again: 5},
-		{name: "held back too late", now: 500, received: 100, sent: 480, lastPing: 480, heldAll: 145, dead: true},
+		// We don't read, so silence is unknown. Pings go on.
+		{name: "reader paused", now: 500, received: 100, sent: 490, lastPing: 480, heldAll: 110, again: 5},
+		{name: "reader paused, ping due", now: 500, received: 100, sent: 480, lastPing: 480, heldAll: 110, ping: true, again: 15},
+		{name: "reader paused after 40 s of silence", now: 500, received: 100, sent: 480, lastPing: 480, heldAll: 140, ping: true, again: 5},
+		{name: "reader paused after 45 s of silence", now: 500, received: 100, sent: 480, lastPing: 480, heldAll: 145, dead: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dead, ping, again := silence{

@@ -7,9 +7,8 @@ import (
 	"unsafe"
 )
 
-// readable says whether a read would find something, an error and the end of the
-// stream included. It is a bare system call, because it runs on a goroutine whose
-// stack must stay the smallest there is.
+// readable reports whether a read would find something, including an error or the end of the
+// stream. It is a bare system call, because it runs on a goroutine whose stack must stay minimal.
 func readable(fd uintptr) bool {
 	var b byte
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1,

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// newSource prefers one that holds no memory while nothing comes.
+// newSource prefers a source that holds no memory while it waits.
 func newSource(conn io.Reader) source {
 	if sc, ok := conn.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
@@ -20,8 +20,8 @@ func newSource(conn io.Reader) source {
 	return blockingSource{conn}
 }
 
-// rawSource reads from a socket. It tries before it waits, on every call: bytes
-// that came between two calls raise no event of their own.
+// rawSource reads from a socket. Every call tries to read before it waits: bytes that arrived
+// between two calls raise no event.
 type rawSource struct {
 	raw syscall.RawConn
 	try func(fd uintptr) bool // attempt, made once
@@ -31,7 +31,7 @@ type rawSource struct {
 	err error
 }
 
-// await waits on a shallow stack. An error is left for the read that follows.
+// await waits on a shallow stack. The read that follows reports any error.
 func (s *rawSource) await() { _ = s.raw.Read(readable) }
 
 func (s *rawSource) read(in intake) (int, error) {
@@ -43,7 +43,7 @@ func (s *rawSource) read(in intake) (int, error) {
 	return s.n, s.err
 }
 
-// attempt is called by the poller: false makes it wait for the socket.
+// attempt is called by the poller; false makes the poller wait for the socket.
 func (s *rawSource) attempt(fd uintptr) bool {
 	b := s.in.space()
 	if b == nil {

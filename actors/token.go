@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// slot names a child as the token's rules see it.
+// slot identifies a child in the token's rules.
 type slot int
 
 const (
@@ -15,8 +15,8 @@ const (
 	firstProtocolSlot
 )
 
-// States of a grant. The holder moves it from granted to writing to returned,
-// the peer from granted to revoked; compare-and-swap decides between them.
+// States of a grant. The holder changes it from granted to writing to returned, the peer from
+// granted to revoked; compare-and-swap decides between them.
 const (
 	granted int32 = iota
 	writing
@@ -24,9 +24,9 @@ const (
 	revoked
 )
 
-// WriteToken is the right to write on a link, as one message from the peer to a
-// child. Every grant is a new object, so that a stale one cannot write (T3), and
-// the frame writer is reachable through it alone (T2).
+// WriteToken is the right to write on a link. The peer sends it to a child as one message. Every
+// grant is a new object, so that a stale one cannot write (T3), and the frame writer is reachable
+// through it alone (T2).
 type WriteToken struct {
 	state  atomic.Int32
 	holder slot
@@ -34,21 +34,21 @@ type WriteToken struct {
 	back   ReturnToken
 }
 
-// ReturnToken brings a token back to the peer.
+// ReturnToken returns a token to the peer.
 type ReturnToken struct {
 	token *WriteToken
-	err   error // not nil: the connection takes no more frames
-	again bool  // the holder has more to write and asks anew
+	err   error // not nil: the connection accepts no more frames
+	again bool  // the holder has more to write and requests the token again
 }
 
 var errStaleToken = errors.New("write token is stale")
 
-// begin is the holder's step from granted to writing. False means that the grant
-// was taken back meanwhile.
+// begin changes the grant from granted to writing; the holder calls it. It returns false when the
+// grant was revoked.
 func (t *WriteToken) begin() bool { return t.state.CompareAndSwap(granted, writing) }
 
-// write seals the laid-out frames in place and writes them. It takes over buf, in
-// which they lie; nil where that is not pooled memory.
+// write seals the laid-out frames in place and writes them. It takes ownership of buf, which
+// contains them; buf is nil when the memory is not pooled.
 func (t *WriteToken) write(frames []byte, buf *buffer) error {
 	if t.state.Load() != writing {
 		return errStaleToken
@@ -56,30 +56,30 @@ func (t *WriteToken) write(frames []byte, buf *buffer) error {
 	return t.writer.write(frames, buf)
 }
 
-// end is the holder's last step. What it returns goes to the peer.
+// end is the holder's last step. The result goes to the peer.
 func (t *WriteToken) end(err error, again bool) *ReturnToken {
 	t.back = ReturnToken{token: t, err: err, again: again}
 	t.state.Store(returned)
 	return &t.back
 }
 
-// revoke is the peer's step. False means that the holder has begun.
+// revoke is the peer's step. It returns false when the holder has begun to write.
 func (t *WriteToken) revoke() bool { return t.state.CompareAndSwap(granted, revoked) }
 
-// arbiter is the token's rules, without actors: who holds it and who is next.
-// Only the peer's turn touches it. At any time the token is home (out is nil),
-// out with one holder, or the link is closing and nothing is granted any more (T1).
+// arbiter has the token's rules, without actors: which child holds it and which is next. Only the
+// peer's turn uses it. At any time the token is free (out is nil), or one holder has it, or the
+// link is closing and no grant is made any more (T1).
 type arbiter struct {
 	writer  *frameWriter
 	out     *WriteToken
-	urgent  []slot // the peer and the pinger, ahead of everyone (T5)
-	queue   []slot // protocols, first come first served
+	urgent  []slot // the peer and the pinger, ahead of all others (T5)
+	queue   []slot // protocols, first come, first served
 	closing bool
-	dead    bool // a holder died while writing: the stream can't go on (T4)
+	dead    bool // a holder crashed while writing: the stream cannot go on (T4)
 }
 
-// request puts a child in line. A child stands there once at most; the holder
-// may stand in line for its next turn.
+// request puts a child in line. A child is in line at most once; the holder may be in line for
+// its next turn.
 func (a *arbiter) request(s slot) {
 	line := a.line(s)
 	if a.closing || slices.Contains(*line, s) {
@@ -95,8 +95,8 @@ func (a *arbiter) line(s slot) *[]slot {
 	return &a.queue
 }
 
-// grant gives the token to the next in line, if it is home and somebody waits.
-// The caller delivers it to its holder.
+// grant grants the token to the next child in line, if the token is free and a child waits. The
+// caller delivers it to its holder.
 func (a *arbiter) grant() *WriteToken {
 	if a.closing || a.dead || a.out != nil {
 		return nil
@@ -114,8 +114,8 @@ func (a *arbiter) grant() *WriteToken {
 	return a.out
 }
 
-// accept takes a returned token home. False means that it is a stale one, whose
-// return says nothing.
+// accept takes a returned token back. It returns false for a stale token, which the caller
+// ignores.
 func (a *arbiter) accept(r *ReturnToken) bool {
 	if r.token != a.out {
 		return false
@@ -127,8 +127,8 @@ func (a *arbiter) accept(r *ReturnToken) bool {
 	return true
 }
 
-// contested says whether somebody waits for a token that is out and whose holder
-// has not begun to use it: the case in which the peer may want it back (T7).
+// contested reports whether a child waits for a token whose holder has not begun to use it: the
+// peer may take it back (T7).
 func (a *arbiter) contested() bool {
 	return a.out != nil && len(a.urgent)+len(a.queue) > 0 && a.out.state.Load() == granted
 }
@@ -142,9 +142,9 @@ func (a *arbiter) reclaim() bool {
 	return true
 }
 
-// failed takes note that a child crashed, which it did in its own turn: it is
-// suspended now. False means that it died while writing, so that the stream
-// cannot go on (T4).
+// failed records that a child crashed. A crash happens in the child's own turn, and the child is
+// suspended now. It returns false when the child crashed while writing, so that the stream cannot
+// go on (T4).
 func (a *arbiter) failed(s slot) bool {
 	line := a.line(s)
 	*line = slices.DeleteFunc(*line, func(w slot) bool { return w == s })
@@ -155,14 +155,14 @@ func (a *arbiter) failed(s slot) bool {
 	case a.out.state.Load() == writing:
 		a.out, a.dead = nil, true
 		return false
-	default: // finished: the token is on its way back, and may bring an error
-		a.out.back.again = false // the next incarnation asks for itself
+	default: // finished: the token is on its way back and may carry an error
+		a.out.back.again = false // the next incarnation makes its own request
 	}
 	return true
 }
 
-// close ends all granting (T6). True means that the writer is free now; false,
-// that a holder is in the middle of writing and its return must be awaited.
+// close ends all granting (T6). It returns true when the writer is free, and false when a holder
+// is writing and its return must be awaited.
 func (a *arbiter) close() bool {
 	a.closing = true
 	a.urgent, a.queue = nil, nil

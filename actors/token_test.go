@@ -9,10 +9,9 @@ import (
 	"github.com/troupe-p2p/troupe/actors/actortest"
 )
 
-// TestTokenInEveryInterleaving takes every order of request, grant, begin, return,
-// crash, restart, taking back, write error and disconnect for three children,
-// with everything that may be unread in a mailbox meanwhile, and checks T1 and T3
-// to T7 in every state that can be reached.
+// TestTokenInEveryInterleaving takes every order of request, grant, begin, return, crash,
+// restart, taking back, write error and disconnect for three children, with everything that may
+// be unread in a mailbox meanwhile, and checks T1 and T3 to T7 in every reachable state.
 func TestTokenInEveryInterleaving(t *testing.T) {
 	pinging := [3]slot{pingerSlot, firstProtocolSlot, firstProtocolSlot + 1}
 	protocols := [3]slot{firstProtocolSlot, firstProtocolSlot + 1, firstProtocolSlot + 2}
@@ -28,16 +27,16 @@ func TestTokenInEveryInterleaving(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if actortest.Race { // one goroutine has no races to find: only check that it runs
+			if actortest.Race { // one goroutine only, so the race detector finds nothing; run a part
 				tt.naps, tt.errors = 0, 0
 			}
 			e := explorer{seen: map[[2]uint64]struct{}{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 			if err := e.visit(newWorld(tt.slots, tt.sends, tt.trouble)); err != nil {
 				t.Fatalf("%v\nafter %v", err, e.path)
 			}
-			t.Logf("%d states, %d of them quiet, longest way %d steps", len(e.seen), e.quiet, e.longest)
+			t.Logf("%d states, %d of them quiet, longest path %d steps", len(e.seen), e.quiet, e.longest)
 			if e.quiet == 0 {
-				t.Error("no state was reached in which all had come to its end")
+				t.Error("no state was reached in which everything had finished")
 			}
 		})
 	}
@@ -45,9 +44,9 @@ func TestTokenInEveryInterleaving(t *testing.T) {
 
 // explorer visits every state once, depth first.
 type explorer struct {
-	seen    map[[2]uint64]struct{} // hashes of keys, long enough never to collide
+	seen    map[[2]uint64]struct{} // hashes of keys, long enough to make collisions impossible in practice
 	seeds   [2]maphash.Seed
-	path    []step // how the state at hand was reached
+	path    []step // the steps to the current state
 	longest int
 	quiet   int
 }
@@ -88,7 +87,7 @@ func (e *explorer) visit(w *world) error {
 	return nil
 }
 
-// check is what holds in every state.
+// check checks what holds in every state.
 func (w *world) check() error {
 	out := w.name(w.arb.out)
 	for id, t := range w.tokens {
@@ -97,15 +96,15 @@ func (w *world) check() error {
 		if live := state == granted || state == writing; live && id != out && !w.arb.dead {
 			return fmt.Errorf("T1: token of %d is in state %d, but another one is out", t.holder, state)
 		}
-		// T3: what is not being used, can't be.
+		// T3: a token that is not in use cannot be used.
 		if state != writing && !errors.Is(t.write(nil, nil), errStaleToken) {
 			return fmt.Errorf("T3: a token of %d in state %d writes", t.holder, state)
 		}
 	}
 	if w.arb.out != nil {
-		// T1: never lost. Somebody has it, or news of it is on its way.
+		// T1: never lost. Its holder has it, or a message about it is on its way.
 		if !w.found(out) {
-			return fmt.Errorf("T1: the token of %d in state %d is nowhere", w.arb.out.holder, w.arb.out.state.Load())
+			return fmt.Errorf("T1: the token of %d in state %d is lost", w.arb.out.holder, w.arb.out.state.Load())
 		}
 		if w.farewells > 0 {
 			return fmt.Errorf("T6: a grant is out after the farewell")
@@ -114,7 +113,7 @@ func (w *world) check() error {
 	return nil
 }
 
-// found says whether a token is with its holder or on its way to the peer.
+// found reports whether a token is with its holder or on its way to the peer.
 func (w *world) found(id int) bool {
 	c := w.child(w.tokens[id].holder)
 	for _, m := range w.system {
@@ -130,7 +129,7 @@ func (w *world) found(id int) bool {
 			}
 		}
 	case writing:
-		// A crash in a closing link is settled when the child is gone.
+		// A crash on a closing link is settled when the child is gone.
 		return c.holding == id || c.condition == failed || c.condition == suspended && w.closing
 	case returned:
 		for _, m := range w.mailbox {
@@ -142,12 +141,12 @@ func (w *world) found(id int) bool {
 	return false
 }
 
-// checkQuiet is what holds when all has come to its end. One child may be in a
-// handler that never returns.
+// checkQuiet checks what holds when everything has finished. One child may be in a handler that
+// never returns.
 func (w *world) checkQuiet() error {
 	if w.closing {
 		if w.farewells != 1 {
-			return fmt.Errorf("T6: closing came to %d farewells", w.farewells)
+			return fmt.Errorf("T6: closing led to %d farewells", w.farewells)
 		}
 		return nil
 	}

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// key tells worlds apart: those with equal keys have the same future. Protocols
-// are interchangeable, so the key calls them by what they are doing, not by slot;
-// tokens are called in the order in which they come up.
+// key identifies a world: worlds with equal keys have the same future. Protocols are
+// interchangeable, so the key names them by their state, not by slot; tokens are named in the
+// order in which they appear.
 func (w *world) key() []byte {
 	k := keyWriter{world: w, tokens: make([]int, len(w.tokens)), b: make([]byte, 0, 160)}
 	for i := range k.tokens {
@@ -52,7 +52,7 @@ func (w *world) key() []byte {
 	return k.b
 }
 
-// rank orders children by what they are doing.
+// rank orders children by their state.
 func (c *modelChild) rank(w *world) int {
 	r := c.condition
 	for _, n := range []int{c.work, c.sends, len(c.inbox), c.grab + 1, c.holding + 1, slices.Index(w.line, c.slot) + 1} {
@@ -67,7 +67,7 @@ func (c *modelChild) rank(w *world) int {
 type keyWriter struct {
 	*world
 	names  [8]int // of slots
-	tokens []int  // of tokens, none: not come up yet
+	tokens []int  // none: not seen yet
 	called int
 	b      []byte
 }

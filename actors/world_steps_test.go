@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// This file is what children and peer of the model do in their turns. It says
-// what host, pinger and peer say; every decision about the token is asked of the
-// production arbiter and made by the production token.
+// This file has the turns of the model's children and peer. They repeat what host, pinger and
+// peer do; every decision about the token is made by the production arbiter and the production
+// token.
 
 var errModel = errors.New("connection reset")
 
-// childSends queues a message. A host asks once; the pinger keeps no account.
+// childSends queues a message. A host requests the token once; the pinger requests it each time.
 func (w *world) childSends(c *modelChild) error {
 	c.sends--
 	c.work++
@@ -27,7 +27,7 @@ func (w *world) ask(c *modelChild) {
 	w.mailbox = append(w.mailbox, mail{kind: "request", slot: c.slot, token: none})
 }
 
-// childReads takes a token out of the mailbox; a stale one is asked for anew.
+// childReads takes a token out of the mailbox. If it is stale, the child requests it again.
 func (w *world) childReads(c *modelChild) error {
 	id := c.inbox[0]
 	c.inbox = c.inbox[1:]
@@ -50,7 +50,7 @@ func (w *world) childReads(c *modelChild) error {
 	return nil
 }
 
-// childGrabs uses a token in the middle of a batch; it stays in the mailbox.
+// childGrabs uses a token in the middle of a batch; the token stays in the mailbox.
 func (w *world) childGrabs(c *modelChild) error {
 	id := c.grab
 	c.grab = none
@@ -61,8 +61,8 @@ func (w *world) childGrabs(c *modelChild) error {
 	return w.checkBegin(id)
 }
 
-// checkBegin is T3 and T6: only the one grant that is out may be begun, and none
-// once the link is closing.
+// checkBegin checks T3 and T6: only the current grant may be begun, and none once the link is
+// closing.
 func (w *world) checkBegin(id int) error {
 	if w.tokens[id] != w.arb.out {
 		return fmt.Errorf("T3: a token that is not the one granted was begun")
@@ -93,8 +93,8 @@ func (w *world) childSleeps(c *modelChild) error {
 	return nil
 }
 
-// childCrashes panics in the child's own turn: it may be writing, or have the
-// token unread in its mailbox, or its return on the way.
+// childCrashes panics in the child's own turn: it may be writing, or have the token unread in its
+// mailbox, or its return on the way.
 func (w *world) childCrashes(c *modelChild) error {
 	w.crashes--
 	state := int32(unknown)
@@ -106,8 +106,8 @@ func (w *world) childCrashes(c *modelChild) error {
 	return nil
 }
 
-// childRestarts is a new incarnation. What a host has queued outlives the old one;
-// the pinger's ping does not, the next look at the clock brings another.
+// childRestarts is a new incarnation. What a host has queued survives; the pinger's ping does
+// not, but its next check sends another.
 func (w *world) childRestarts(c *modelChild) error {
 	c.condition, c.requested = awake, false
 	if c.slot == pingerSlot {
@@ -176,8 +176,7 @@ func (w *world) peerTurn() error {
 	panic("unknown mail " + m.kind)
 }
 
-// close begins the end. Whatever is still asked for after it makes no difference,
-// so the model forgets it.
+// close begins the end. Requests made after it make no difference, so the model drops them.
 func (w *world) close() error {
 	w.closing, w.line = true, nil
 	w.timer, w.timerFor = false, none
@@ -212,7 +211,7 @@ func (w *world) takeBack(m mail) error {
 	current := w.tokens[m.token] == w.arb.out
 	back := &w.tokens[m.token].back
 	if accepted := w.arb.accept(back); accepted != current {
-		return fmt.Errorf("T3: return of a token accepted=%v, though it being the one granted is %v", accepted, current)
+		return fmt.Errorf("T3: return of a token: accepted %v, but it is the current grant: %v", accepted, current)
 	}
 	if !current {
 		return nil
@@ -232,28 +231,28 @@ func (w *world) takeBack(m mail) error {
 	return w.grantNext()
 }
 
-// childFailed is the supervisor's HandleFailure, in the peer's turn. In a link
-// that is closing the child is stopped, and the rest happens when it is gone.
+// childFailed is the supervisor's HandleFailure, in the peer's turn. On a closing link the child
+// is stopped, and the rest happens when it is gone.
 func (w *world) childFailed(m mail) error {
 	w.child(m.slot).condition = suspended
 	if w.closing {
 		return nil
 	}
 	w.line = slices.DeleteFunc(w.line, func(s slot) bool { return s == m.slot })
-	lives := w.arb.failed(m.slot)
-	// By now the grant that it held may have been taken back or accepted; only a
-	// death in the middle of writing must show.
-	if died := m.state == writing; died == lives {
-		return fmt.Errorf("T4: child %d died with its token in state %d; the link can go on: %v", m.slot, m.state, lives)
+	usable := w.arb.failed(m.slot)
+	// By now its grant may have been taken back or accepted; only a crash during a write must
+	// have consequences.
+	if crashed := m.state == writing; crashed == usable {
+		return fmt.Errorf("T4: child %d crashed with its token in state %d; the link can go on: %v", m.slot, m.state, usable)
 	}
-	if !lives {
+	if !usable {
 		w.end()
 		return nil
 	}
 	return w.grantNext()
 }
 
-// farewell is T6: it happens once, and nobody else writes then.
+// farewell checks T6: it happens once, and no child writes then.
 func (w *world) farewell() error {
 	w.farewells++
 	for _, t := range w.tokens {
@@ -267,7 +266,7 @@ func (w *world) farewell() error {
 	return nil
 }
 
-// grantNext grants, checks that it was the right one's turn (T5), and delivers.
+// grantNext grants, checks that the right child is next (T5), and delivers.
 func (w *world) grantNext() error {
 	if w.cause {
 		return nil
@@ -293,8 +292,8 @@ func (w *world) grantNext() error {
 	return nil
 }
 
-// turn says whose turn it is by the specification: the pinger's, if it waits, or
-// that of the protocol that has waited longest.
+// turn returns the child that is next by the specification: the pinger, if it waits, or the
+// protocol that has waited longest.
 func (w *world) turn() slot {
 	for _, s := range w.line {
 		if s < firstProtocolSlot {

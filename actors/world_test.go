@@ -7,32 +7,32 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// world is a model of a link around the production arbiter and its tokens: three
-// children, their mailboxes and the peer's, the grant timer and the farewell. What
-// may happen next is a list of steps; the explorer takes each of them in turn.
+// world is a model of a link around the production arbiter and its tokens: three children, their
+// mailboxes and the peer's, the grant timer and the farewell. It lists the steps that may happen
+// next; the explorer takes each of them in turn.
 type world struct {
 	arb      arbiter
-	tokens   []*WriteToken // every grant that somebody still has a reference to; the index is its name
+	tokens   []*WriteToken // every grant that is still referenced; the index is its name
 	children [3]modelChild
-	mailbox  []mail // the peer's user messages, in their order
-	system   []mail // the peer's system messages, which overtake those
+	mailbox  []mail // the peer's user messages, in order
+	system   []mail // the peer's system messages, which go first
 
-	timer     bool // the grant timer runs
-	timerFor  int  // for which token
+	timer     bool // the grant timer is running
+	timerFor  int  // the token that it is for
 	cause     bool // the link's cause is set; closeLink is on its way or was handled
 	closing   bool
 	farewells int
 
-	line []slot // who waits, as the specification has it: in the order of asking
+	line []slot // the waiting children in the order of their requests, as the specification defines it
 
 	trouble
 }
 
-// trouble is how much may still happen, so that the exploration ends.
+// trouble is how many failures may still happen, so that the exploration ends.
 type trouble struct{ crashes, naps, errors, disconnects int }
 
 const (
-	none    = -1 // instead of a token
+	none    = -1 // no token
 	unknown = -2 // a crash whose circumstances don't matter
 )
 
@@ -45,7 +45,7 @@ const (
 	stopped
 )
 
-// modelChild is a child as the peer's counterpart: a host, or the pinger.
+// modelChild models a child of the peer: a host, or the pinger.
 type modelChild struct {
 	slot      slot
 	condition int
@@ -64,7 +64,7 @@ type mail struct {
 	token int
 	err   bool
 	again bool
-	state int32 // of its token when the child crashed
+	state int32 // state of its token when the child crashed
 }
 
 func newWorld(slots [3]slot, sends int, t trouble) *world {
@@ -76,8 +76,7 @@ func newWorld(slots [3]slot, sends int, t trouble) *world {
 	return w
 }
 
-// clone copies everything, tokens included, and lets go of tokens that nobody
-// refers to.
+// clone copies everything, tokens included, and drops unreferenced tokens.
 func (w *world) clone() *world {
 	c := *w
 	c.arb.urgent, c.arb.queue = slices.Clone(w.arb.urgent), slices.Clone(w.arb.queue)
@@ -138,7 +137,7 @@ func (w *world) child(s slot) *modelChild {
 	panic("no such child")
 }
 
-// step is one thing that happens next.
+// step is one possible next event.
 type step struct {
 	name string
 	slot slot
@@ -147,8 +146,8 @@ type step struct {
 
 func (s step) String() string { return fmt.Sprintf("%s(%d)", s.name, s.slot) }
 
-// steps lists all that may happen next. quiet tells that nothing but new work and
-// new trouble can: all that was under way has come to its end.
+// steps lists all that may happen next. quiet is true when only new messages and new failures can
+// happen: everything in progress has finished.
 func (w *world) steps() (next []step, quiet bool) {
 	quiet = true
 	must := func(name string, s slot, do func(*world, *modelChild) error) {

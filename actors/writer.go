@@ -10,29 +10,26 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// writeTimeout is how long a remote may take not a single byte. A write tells of
-// bytes that were taken only when it returns, so it is made to return four times
-// in that time.
+// writeTimeout is how long a remote may accept not a single byte. A write reports accepted bytes
+// only when it returns, so four writes share that time.
 const (
 	writeTimeout = 20 * time.Second
 	writeSlice   = writeTimeout / 4
 )
 
-// frameWriter is the one writer of a connection: cipher and MAC advance with
-// every frame, so there can be no second one. Sealed bytes belong to it until
-// they are on the wire.
+// frameWriter is the one writer of a connection: cipher and MAC advance with every frame, so
+// there can be no second one. It owns sealed bytes until they are on the wire.
 type frameWriter struct {
 	link  *Link
-	conn  io.Writer // the one reference to it with which a link can write (T2)
+	conn  io.Writer // the only reference with which a link can write (T2)
 	enc   *wire.Encoder
 	rest  []byte  // sealed and not yet written
-	buf   *buffer // where rest lies; nil where that is not pooled memory
+	buf   *buffer // holds rest; nil when that memory is not pooled
 	quiet bool    // the last write came after a long silence
 }
 
-// write seals laid-out frames in place and writes them, however long that takes
-// as long as the remote takes some bytes every 20 s. It owns buf, which may be
-// nil, from now on.
+// write seals laid-out frames in place and writes them. It takes as long as it needs, provided
+// that the remote accepts some bytes every 20 s. It owns buf, which may be nil, from now on.
 func (w *frameWriter) write(frames []byte, buf *buffer) error {
 	if len(w.rest) > 0 {
 		if buf != nil {
@@ -48,7 +45,7 @@ func (w *frameWriter) write(frames []byte, buf *buffer) error {
 	return w.flush(writeTimeout, writeSlice)
 }
 
-// drop gives up what is sealed: it is written, or the connection is gone.
+// drop discards sealed bytes: they are written, or the connection is gone.
 func (w *frameWriter) drop() {
 	w.rest = nil
 	if w.buf != nil {
@@ -57,8 +54,8 @@ func (w *frameWriter) drop() {
 	}
 }
 
-// flush writes what is sealed. Patience without progress ends it, which is checked
-// every slice; the link's final deadline, once it is set, ends it too.
+// flush writes the sealed bytes. It fails after patience without progress, checked every slice,
+// and at the link's final deadline, once that is set.
 func (w *frameWriter) flush(patience, slice time.Duration) error {
 	l := w.link
 	for idle := time.Duration(0); len(w.rest) > 0; {

@@ -6,11 +6,11 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 )
 
-// Advertised gives the Spec with Attributes and Wants by which nodes that run the protocol
-// find each other: the record (EIP-778) of each has the protocol's name as a key, and its
-// versions as the value, a list of numbers. A node with such Specs alone dials nobody
-// that could only be a useless peer. Names that a standard has given a meaning in records,
-// such as eth, are not for it.
+// Advertised returns the Spec with Attributes and Wants by which nodes that run the protocol find
+// each other. The record (EIP-778) of each node has the protocol's name as a key, and the list of
+// its version numbers as the value. A node whose Specs are all advertised dials no node that
+// could only be a useless peer. Do not use it for names that have a standard meaning in records,
+// such as eth.
 func (s Spec) Advertised() Spec {
 	var mine []uint
 	for _, v := range s.Versions {

@@ -23,11 +23,11 @@ func TestAdvertised(t *testing.T) {
 		want   bool
 	}{
 		{"the same", mine.Attributes(), true},
-		{"one version in common", spec("talk", 1, 2).Attributes(), true},
+		{"one common version", spec("talk", 1, 2).Attributes(), true},
 		{"other versions", spec("talk", 1).Attributes(), false},
 		{"another protocol", spec("walk", 2).Attributes(), false},
-		{"nothing", nil, false},
-		{"something else under the name", []enr.Entry{enr.WithEntry("talk", "hello")}, false},
+		{"no entries", nil, false},
+		{"another kind of entry under the name", []enr.Entry{enr.WithEntry("talk", "hello")}, false},
 	} {
 		var r enr.Record
 		for _, e := range tt.theirs {

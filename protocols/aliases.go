@@ -6,7 +6,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// DiscReason tells the remote why a link ends (RLPx, "Disconnect").
+// DiscReason is the reason for the end of a link that the remote receives (RLPx, "Disconnect").
 type DiscReason = wire.DiscReason
 
 // The reasons of the specification.
@@ -30,7 +30,7 @@ const (
 // and the stack of a crash.
 type Cause = actors.Cause
 
-// Side tells who ended a link.
+// Side is the party that ended a link.
 type Side = actors.Side
 
 // The sides of a Cause.
@@ -40,31 +40,31 @@ const (
 	Network = actors.Network
 )
 
-// Restart says when a protocol's actor is started again, in Erlang/OTP's words.
+// Restart decides when a protocol's actor is started again, in the terms of Erlang/OTP.
 type Restart = supervise.Restart
 
 // The kinds of restart.
 const (
-	Transient = supervise.Transient // after a failure, not after an end of its own
+	Transient = supervise.Transient // after a failure, not after it stopped by itself
 	Permanent = supervise.Permanent // always
 	Temporary = supervise.Temporary // never
 )
 
-// Intensity is how many restarts within how long are put up with. The zero value
-// means 5 a minute; a negative number, no limit.
+// Intensity is how many restarts are allowed within a time. The zero value means 5 a minute; a
+// negative number means no limit.
 type Intensity = supervise.Intensity
 
-// ErrOutboxFull refuses a Send because the outbox holds as much as it may. It has
-// queued nothing, and one *Drained follows.
+// ErrOutboxFull is returned by a Send for which the outbox has no room. Nothing was queued, and
+// one *Drained follows.
 var ErrOutboxFull = actors.ErrOutboxFull
 
-// ErrLinkDown refuses a Send on a link that has ended.
+// ErrLinkDown is returned by a Send on a link that has ended.
 var ErrLinkDown = actors.ErrLinkDown
 
-// ErrSeqActive refuses a second sequence while one is being pulled.
+// ErrSeqActive is returned by SendSeq while another sequence is being sent.
 var ErrSeqActive = actors.ErrSeqActive
 
-// ErrMessageTooLarge and ErrFrameTooLarge refuse a Send whose message no frame can
+// ErrMessageTooLarge and ErrFrameTooLarge are returned by a Send whose message no frame can
 // carry: at most 16 MiB - 1, before and after compression. Nothing is queued.
 var (
 	ErrMessageTooLarge = wire.ErrMessageTooLarge

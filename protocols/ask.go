@@ -7,47 +7,46 @@ import (
 	"time"
 )
 
-// DefaultAskTimeout is how long an answer is waited for.
+// DefaultAskTimeout is how long a request waits for its answer by default.
 const DefaultAskTimeout = 15 * time.Second
 
-// DefaultAsks is how many requests of a link may wait for their answers at once.
+// DefaultAsks is how many requests of a link may be unanswered at once by default.
 const DefaultAsks = 64
 
-// ErrTooManyAsks refuses an Ask because as many requests as [Limits] allow wait for
-// their answers. Nothing was sent. There is room after the next answer or time-out.
-var ErrTooManyAsks = errors.New("too many requests wait for their answers")
+// ErrTooManyAsks is returned by an Ask when as many requests as [Limits] allow are unanswered.
+// Nothing was sent. The next answer or timeout makes room.
+var ErrTooManyAsks = errors.New("too many unanswered requests")
 
-// ErrAskTimeout is the end of a request whose answer did not come in time. An answer
-// that comes later is dropped and counted.
+// ErrAskTimeout is the error of a request whose answer did not arrive in time. A later answer is
+// dropped and counted.
 var ErrAskTimeout = errors.New("no answer in time")
 
-// AskFailed is what an actor gets in the place of the answer to a [Link.Ask].
+// AskFailed is what an actor receives instead of the answer to a [Link.Ask].
 type AskFailed struct {
 	ID      uint64
 	Request any   // as it was sent, a pointer
 	Err     error // ErrAskTimeout, or ErrLinkDown
 }
 
-// AskOption says more about one request.
+// AskOption is an option of one request.
 type AskOption func(*pending)
 
-// Within is how long this answer is waited for, instead of [DefaultAskTimeout].
+// Within sets how long to wait for this answer, instead of [DefaultAskTimeout].
 func Within(d time.Duration) AskOption { return func(p *pending) { p.timeout = d } }
 
-// Ask sends a request, a value of a type for which another message has the option
-// [Answers], or a pointer to one. It is sent with a request ID of its own in its first
-// field, which is returned; the caller's value is not changed. The answer is delivered
-// to the link's actor as the typed message that it is, or else a *[AskFailed], also
-// when the actor was restarted meanwhile. It never waits. Errors, with which nothing
-// was sent: those of [Link.Send], [ErrTooManyAsks].
+// Ask sends a request: a value, or a pointer to one, of a type for which another message has the
+// option [Answers]. Ask puts a new request ID into the first field of a copy, and returns the ID;
+// the caller's value is not changed. The link's actor receives the answer as a typed message, or
+// else an *[AskFailed], even if the actor was restarted in between. Ask never blocks. Errors,
+// with which nothing was sent: those of [Link.Send], and [ErrTooManyAsks].
 func (l *Link) Ask(request any, opts ...AskOption) (id uint64, err error) {
 	return l.ask(request, nil, &pending{}, opts)
 }
 
-// AskThen is [Link.Ask] whose answer goes to a continuation instead: it is called once,
-// in the turn of the link's actor, with the answer or an error, [ErrAskTimeout] or
-// [ErrLinkDown]. A panic in it is the actor's. It belongs to the actor's life: after a
-// crash it is never called, and its answer is dropped.
+// AskThen is [Link.Ask] with a continuation for the answer: then is called once, in the turn of
+// the link's actor, with the answer or an error, [ErrAskTimeout] or [ErrLinkDown]. A panic in it
+// is the actor's. The continuation belongs to one incarnation of the actor: after a crash it is
+// never called, and its answer is dropped.
 func AskThen[A any](l *Link, request any, then func(answer *A, err error), opts ...AskOption) (id uint64, err error) {
 	return l.ask(request, new(A), &pending{then: func(answer any, err error) {
 		a, _ := answer.(*A)
@@ -55,8 +54,8 @@ func AskThen[A any](l *Link, request any, then func(answer *A, err error), opts 
 	}}, opts)
 }
 
-// Call is an Ask that waits for the answer, for goroutines that are no actors: an
-// actor would wait for itself. It sends by [Link.Shared]. Errors beyond those of [Link.Ask] are [ErrAskTimeout],
+// Call is an Ask that waits for the answer. It is for goroutines outside actors: an actor would
+// block itself. It sends by [Link.Shared]. Its errors are those of [Link.Ask], [ErrAskTimeout],
 // [ErrLinkDown], and the cause of ctx, whose end cancels the request.
 func Call[A any](ctx context.Context, l *Link, request any, opts ...AskOption) (*A, error) {
 	p := &pending{done: make(chan result, 1)}
@@ -74,7 +73,7 @@ func Call[A any](ctx context.Context, l *Link, request any, opts ...AskOption) (
 	case <-l.Context().Done():
 		l.Cancel(id)
 		select {
-		case r := <-p.done: // it came before the end
+		case r := <-p.done: // the answer arrived before ctx ended
 			a, _ := r.answer.(*A)
 			return a, r.err
 		default:
@@ -83,29 +82,29 @@ func Call[A any](ctx context.Context, l *Link, request any, opts ...AskOption) (
 	}
 }
 
-// Cancel forgets a request: nobody is told anything of it any more, and its answer is
-// dropped. False means that it had its answer, or has failed.
+// Cancel drops a request: its outcome is not reported, and its answer is dropped. It returns
+// false when the request was answered or has failed already.
 func (l *Link) Cancel(id uint64) bool { return l.asks.take(id) != nil }
 
-// AskStats counts the requests of a link, over restarts.
+// AskStats counts the requests of a link, across restarts.
 type AskStats struct {
-	InFlight int // wait for their answers
+	InFlight int // unanswered requests
 	Asked    uint64
 	Answered uint64
 	TimedOut uint64
-	Late     uint64 // answers to requests that had an answer, had failed or were cancelled; dropped
+	Late     uint64 // answers to requests that were answered, had failed or were cancelled; dropped
 	Unasked  uint64 // answers to requests that were never sent; dropped
 
-	// From a request to the arrival of its answer: the last one, and smoothed over
-	// the last eight or so. Zero before the first.
+	// The time from a request to the arrival of its answer: the last one, and an average over
+	// about the last eight. Zero before the first.
 	LastLatency, Latency time.Duration
 }
 
-// AskStats tells how the remote answers.
+// AskStats returns the request counters of the link.
 func (l *Link) AskStats() AskStats { return l.asks.count() }
 
-// ask registers p and sends the request. Sample is a pointer to the type of answer that
-// the caller wants, nil if any is good.
+// ask registers p and sends the request. sample is a pointer to the type of answer that the
+// caller expects, or nil for any type.
 func (l *Link) ask(request, sample any, p *pending, opts []AskOption) (uint64, error) {
 	rule, err := l.set.askRule(request, sample)
 	if err != nil {

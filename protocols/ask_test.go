@@ -26,10 +26,10 @@ type (
 	roots    struct{ ID uint64 }
 )
 
-// Codes of asking's messages.
+// Codes of the messages of asking.
 const getBlocksCode, blocksCode, getRootsCode, rootsCode, plainCode = 0, 1, 2, 3, 4
 
-// asking is a Spec with requests, whose actor does what act says.
+// asking is a Spec with requests; act is the behaviour of its actor.
 func asking(act func(actor.Context, *protocols.Link)) protocols.Spec {
 	s := specOf(
 		protocols.Type[getBlocks](),
@@ -44,8 +44,8 @@ func asking(act func(actor.Context, *protocols.Link)) protocols.Spec {
 
 func askedByHand() protocols.Spec { return protocoltest.ByHand(asking(idle)) }
 
-// notes are what an actor was told. A test reads them between two events of the clock,
-// so that they have a lock.
+// notes records what an actor received. It has a lock because a test reads it between two events
+// of the clock.
 type notes struct {
 	mu   sync.Mutex
 	seen []string
@@ -63,7 +63,7 @@ func (n *notes) String() string {
 	return fmt.Sprint(n.seen)
 }
 
-// outcomes notes what an actor gets to hear of its requests.
+// outcomes records what an actor receives about its requests.
 func outcomes(into *notes) func(actor.Context, *protocols.Link) {
 	return func(ctx actor.Context, _ *protocols.Link) {
 		switch msg := ctx.Message().(type) {
@@ -79,7 +79,7 @@ func outcomes(into *notes) func(actor.Context, *protocols.Link) {
 	}
 }
 
-// mustAsk asks from end A.
+// mustAsk sends a request from end A.
 func mustAsk(t *testing.T, p *protocoltest.Pair, request any, opts ...protocols.AskOption) uint64 {
 	t.Helper()
 	id, err := p.A.Ask(request, opts...)
@@ -96,8 +96,8 @@ func expect(t *testing.T, what string, got, want any) {
 	}
 }
 
-// TestAsk: answers come in any order, each to its request, with its latency; the caller's
-// request is not touched.
+// TestAsk: answers arrive in any order, each is matched to its request, with its latency; the
+// caller's request is not changed.
 func TestAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := new(notes)
@@ -108,10 +108,10 @@ func TestAsk(t *testing.T) {
 			t.Errorf("IDs %d and %d, the request is %+v", first, second, q)
 		}
 		if got := protocoltest.Next[getBlocks](p.B); *got != (getBlocks{ID: first, From: 5}) {
-			t.Errorf("asked %+v", got)
+			t.Errorf("B received %+v", got)
 		}
 		if got := protocoltest.Next[getRoots](p.B); got.ID != second {
-			t.Errorf("asked %+v", got)
+			t.Errorf("B received %+v", got)
 		}
 		time.Sleep(80 * time.Millisecond)
 		send(t, p.B, &roots{ID: second})
@@ -119,16 +119,16 @@ func TestAsk(t *testing.T) {
 		time.Sleep(80 * time.Millisecond)
 		send(t, p.B, &blocks{ID: first, Data: []byte("five")})
 		synctest.Wait()
-		expect(t, "told", seen, []string{"LinkUp", fmt.Sprint("roots ", second), fmt.Sprintf("blocks %d five", first)})
+		expect(t, "received", seen, []string{"LinkUp", fmt.Sprint("roots ", second), fmt.Sprintf("blocks %d five", first)})
 		expect(t, "stats", p.A.AskStats(), protocols.AskStats{
 			Asked: 2, Answered: 2, LastLatency: 160 * time.Millisecond, Latency: 90 * time.Millisecond,
 		})
-		expect(t, "stats of who was asked", p.B.AskStats(), protocols.AskStats{})
+		expect(t, "stats of the end that answers", p.B.AskStats(), protocols.AskStats{})
 	})
 }
 
-// TestAskTimeout: the actor is told at the time, and what comes later is dropped and
-// counted, as is what was never asked for and what comes twice.
+// TestAskTimeout: the actor is notified at the timeout. Later answers are dropped and counted,
+// and so are answers to requests that were never sent, and second answers.
 func TestAskTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := new(notes)
@@ -141,7 +141,7 @@ func TestAskTimeout(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		want := []string{"LinkUp", fmt.Sprint("roots ", twice), fmt.Sprintf("failed %d &{ID:%d}: no answer in time: waited 1s", short, short)}
-		expect(t, "told after a second", seen, want)
+		expect(t, "received after a second", seen, want)
 		time.Sleep(protocols.DefaultAskTimeout - time.Second)
 		synctest.Wait()
 		want = append(want, fmt.Sprintf("failed %d &{ID:%d From:9}: no answer in time: waited 15s", slow, slow))
@@ -150,7 +150,7 @@ func TestAskTimeout(t *testing.T) {
 		send(t, p.B, &roots{ID: twice + 1})
 		send(t, p.B, &roots{ID: 0})
 		synctest.Wait()
-		expect(t, "told", seen, want)
+		expect(t, "received", seen, want)
 		s := p.A.AskStats()
 		s.Latency, s.LastLatency = 0, 0
 		expect(t, "stats", s, protocols.AskStats{Asked: 3, Answered: 1, TimedOut: 2, Late: 3, Unasked: 2})
@@ -160,7 +160,7 @@ func TestAskTimeout(t *testing.T) {
 	})
 }
 
-// TestAskIsRefused: what can't be asked is not sent, and takes no place.
+// TestAskIsRefused: an invalid request is not sent, and does not count as in flight.
 func TestAskIsRefused(t *testing.T) {
 	spec := asking(idle)
 	spec.Limits.Asks = 2
@@ -171,8 +171,8 @@ func TestAskIsRefused(t *testing.T) {
 		opts    []protocols.AskOption
 		want    string
 	}{
-		"no message":  {"hello", nil, "string is no message of talk/7"},
-		"nothing":     {nil, nil, "<nil> is no message"},
+		"no message":  {"hello", nil, "string is not a message of talk/7"},
+		"nil":         {nil, nil, "<nil> is not a message"},
 		"nil pointer": {(*getBlocks)(nil), nil, "nil pointer"},
 		"no request":  {&ask{}, nil, "no message has the option Answers"},
 		"no time":     {&getBlocks{}, []protocols.AskOption{protocols.Within(0)}, "time-out of 0s"},
@@ -186,31 +186,31 @@ func TestAskIsRefused(t *testing.T) {
 		t.Errorf("%T", err)
 	}
 	if _, err := protocols.AskThen(p.A.Link, &getBlocks{}, func(*roots, error) {}); err == nil || !strings.Contains(err.Error(), "blocks, not protocols_test.roots") {
-		t.Errorf("another type of answer: %v", err)
+		t.Errorf("wrong type of answer: %v", err)
 	}
 	first := mustAsk(t, p, &getRoots{})
 	mustAsk(t, p, &getRoots{})
 	if _, err := p.A.Ask(&getRoots{}); err != protocols.ErrTooManyAsks {
-		t.Errorf("the third of two: %v", err)
+		t.Errorf("a third request with a limit of two: %v", err)
 	}
 	if !p.A.Cancel(first) || p.A.Cancel(first) {
-		t.Error("a request can be cancelled once")
+		t.Error("a request must be cancelled exactly once")
 	}
 	mustAsk(t, p, &getRoots{})
 	expect(t, "in flight", p.A.AskStats().InFlight, 2)
 	expect(t, "asked", p.A.AskStats().Asked, 3)
 }
 
-// TestWrongAnswers end the link, and the words name the message.
+// TestWrongAnswers: a wrong answer ends the link, and the error names the message.
 func TestWrongAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		code    uint64
 		payload []byte
 		want    string
 	}{
-		"another type": {rootsCode, []byte{0xc1, 0x01}, "0x03 of talk/7 answers request 1, *protocols_test.getBlocks, which wants 0x01"},
-		"no ID":        {blocksCode, []byte{0xc0}, "is no protocols_test.blocks: request ID"},
-		"no list":      {blocksCode, []byte{0x05}, "is no protocols_test.blocks: rlp"},
+		"another type": {rootsCode, []byte{0xc1, 0x01}, "0x03 of talk/7 answers request 1, *protocols_test.getBlocks, which expects 0x01"},
+		"no ID":        {blocksCode, []byte{0xc0}, "is not a valid protocols_test.blocks: request ID"},
+		"no list":      {blocksCode, []byte{0x05}, "is not a valid protocols_test.blocks: rlp"},
 		"bad rest":     {blocksCode, []byte{0xc2, 0x01, 0xc0}, "blocks).Data"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -224,8 +224,8 @@ func TestWrongAnswers(t *testing.T) {
 	}
 }
 
-// TestAskEndsWithTheLink: who waits is told, in the order of the requests, before the
-// LinkDown.
+// TestAskEndsWithTheLink: at the end of the link all waiting requests fail, in their order,
+// before LinkDown.
 func TestAskEndsWithTheLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := new(notes)
@@ -245,7 +245,7 @@ func TestAskEndsWithTheLink(t *testing.T) {
 		p.Cut()
 		p.A.Wait()
 		synctest.Wait()
-		expect(t, "told", seen, []string{"LinkUp", "failed 1 &{ID:1}: link is down", "then <nil> link is down", "LinkDown"})
+		expect(t, "received", seen, []string{"LinkUp", "failed 1 &{ID:1}: link is down", "then <nil> link is down", "LinkDown"})
 		expect(t, "the call", <-called, protocols.ErrLinkDown)
 		_, err := p.A.Ask(&getRoots{})
 		expect(t, "an ask after it", err, protocols.ErrLinkDown)
@@ -253,15 +253,15 @@ func TestAskEndsWithTheLink(t *testing.T) {
 	})
 }
 
-// TestAskOverRestart: an answer as a message comes to the next actor, also one that
-// times out; a continuation is its actor's and is never called.
+// TestAskOverRestart: an answer delivered as a message reaches the next actor, and so does a
+// timeout; a continuation belongs to its actor and is never called after a restart.
 func TestAskOverRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := new(notes)
 		p := protocoltest.NewPair(t, asking(outcomes(seen)), askedByHand())
 		kept := mustAsk(t, p, &getBlocks{})
 		mustAsk(t, p, &getRoots{}, protocols.Within(time.Minute))
-		dropped, err := protocols.AskThen(p.A.Link, &getBlocks{}, func(*blocks, error) { t.Error("called over a restart") })
+		dropped, err := protocols.AskThen(p.A.Link, &getBlocks{}, func(*blocks, error) { t.Error("the continuation was called after a restart") })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,13 +270,13 @@ func TestAskOverRestart(t *testing.T) {
 		send(t, p.B, &blocks{ID: kept})
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		expect(t, "told", seen, []string{"LinkUp", "LinkUp", fmt.Sprintf("blocks %d ", kept), "failed 2 &{ID:2}: no answer in time: waited 1m0s"})
+		expect(t, "received", seen, []string{"LinkUp", "LinkUp", fmt.Sprintf("blocks %d ", kept), "failed 2 &{ID:2}: no answer in time: waited 1m0s"})
 		expect(t, "late", p.A.AskStats().Late, 1)
 	})
 }
 
-// TestAskThen: the continuation runs in the actor's turn with the context of the answer,
-// and what goes wrong in it is the actor's crash.
+// TestAskThen: the continuation runs in the actor's turn with the context of the answer, and a
+// panic in it is the actor's crash.
 func TestAskThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type outcome struct {
@@ -312,12 +312,12 @@ func TestAskThen(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if len(seen) != 2 || seen[0].got.ID != 2 || seen[0].err != nil || !seen[0].self || seen[0].now != any(seen[0].got) || !seen[0].at || seen[1].got.ID != 3 {
-			t.Errorf("told %+v", seen)
+			t.Errorf("received %+v", seen)
 		}
 	})
 }
 
-// TestCall waits in a goroutine, and no longer than its context.
+// TestCall: Call waits in a goroutine, and not longer than its context.
 func TestCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := protocoltest.NewPair(t, asking(func(ctx actor.Context, link *protocols.Link) {
@@ -341,17 +341,17 @@ func TestCall(t *testing.T) {
 			t.Errorf("unanswered: %v", err)
 		}
 		if _, err := protocols.Call[roots](t.Context(), p.B.Link, &getBlocks{}); err == nil {
-			t.Error("another type of answer")
+			t.Error("a wrong type of answer was accepted")
 		}
 		expect(t, "in flight", p.B.AskStats().InFlight, 0)
 	})
 }
 
-// TestUnaskedIsNotDecoded: nothing of it is looked at but its ID.
+// TestUnaskedIsNotDecoded: of an answer without a request only the ID is read.
 func TestUnaskedIsNotDecoded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := protocoltest.NewPair(t, asking(idle), hostile())
-		send(t, p.B, &protocols.RawMessage{Code: blocksCode, Payload: []byte{0xc2, 0x09, 0xc0}}) // Data is no list
+		send(t, p.B, &protocols.RawMessage{Code: blocksCode, Payload: []byte{0xc2, 0x09, 0xc0}}) // Data is not a list here
 		synctest.Wait()
 		expect(t, "unasked", p.A.AskStats().Unasked, 1)
 		if p.A.Cause() != nil {

@@ -8,30 +8,30 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// Answers says that the message is the answer to a Q, another message of the version.
-// The first field of both is a uint64, the request ID that ties an answer to its
-// request (as in eth/66 and later: EIP-2481):
+// Answers declares the message as the answer to a Q, another message of the version. The first
+// field of both is a uint64, the request ID that links an answer to its request (as in eth/66 and
+// later: EIP-2481):
 //
 //	protocols.Type[GetBlocks](),
 //	protocols.Type[Blocks](protocols.Answers[GetBlocks]()),
 //
-// Requests are sent with [Link.Ask], [AskThen] or [Call]. An answer reaches the actor
-// only if its request waits for it; others are counted and dropped, without being
-// decoded. An answer of another type than the request wants is a breach of protocol.
-// Who is asked answers with [Link.Send], the request's ID in the first field.
+// Requests are sent with [Link.Ask], [AskThen] or [Call]. An answer reaches the actor only if its
+// request is waiting; others are counted and dropped without being decoded. An answer of another
+// type than the request expects is a protocol error. The receiver of a request answers with
+// [Link.Send] and puts the request's ID into the first field.
 func Answers[Q any]() MessageOption {
 	return func(m *Message) { m.answers = reflect.TypeFor[Q]() }
 }
 
-// askRule is what a version says of one type of request.
+// askRule is the rule of a version for one type of request.
 type askRule struct {
 	typ        reflect.Type // of the request
 	answer     reflect.Type
 	answerCode uint64
-	field      int // where the request's ID stands
+	field      int // index of the request's ID
 }
 
-// stamp copies the request with the ID in it.
+// stamp returns a copy of the request with the ID in it.
 func (r *askRule) stamp(request any, id uint64) any {
 	stamped := reflect.New(r.typ)
 	stamped.Elem().Set(reflect.Indirect(reflect.ValueOf(request)))
@@ -39,8 +39,8 @@ func (r *askRule) stamp(request any, id uint64) any {
 	return stamped.Interface()
 }
 
-// askRule finds the rule for a request. Sample is nil or a pointer to the type of
-// answer that is wanted.
+// askRule returns the rule for a request. sample is nil or a pointer to the type of answer that
+// the caller expects.
 func (s *messageSet) askRule(request, sample any) (*askRule, error) {
 	t := reflect.TypeOf(request)
 	if t != nil && t.Kind() == reflect.Pointer {
@@ -62,7 +62,7 @@ func (s *messageSet) askRule(request, sample any) (*askRule, error) {
 	return rule, nil
 }
 
-// addAsks fills in the rules of the version's requests.
+// addAsks sets the rules of the version's requests.
 func (s *messageSet) addAsks() {
 	for code, m := range s.messages {
 		if m.answers == nil {
@@ -77,7 +77,7 @@ func (s *messageSet) addAsks() {
 	}
 }
 
-// checkAnswers says what keeps an answer from belonging to its request.
+// checkAnswers returns an error if an answer does not fit its request.
 func checkAnswers(messages []Message, codes map[reflect.Type]int) error {
 	asked := map[reflect.Type]int{}
 	for code, m := range messages {
@@ -88,7 +88,7 @@ func checkAnswers(messages []Message, codes map[reflect.Type]int) error {
 			return fmt.Errorf("message 0x%02x: Answers is for messages that are decoded, not for Raw", code)
 		}
 		if _, ok := codes[m.answers]; !ok {
-			return fmt.Errorf("message 0x%02x answers %v, which is none of the Messages", code, m.answers)
+			return fmt.Errorf("message 0x%02x answers %v, which is not in Messages", code, m.answers)
 		}
 		if first, ok := asked[m.answers]; ok {
 			return fmt.Errorf("messages 0x%02x and 0x%02x both answer %v", first, code, m.answers)
@@ -105,7 +105,7 @@ func checkAnswers(messages []Message, codes map[reflect.Type]int) error {
 
 func checkID(t reflect.Type) error {
 	if decodesItself(t) {
-		return errors.New("has a DecodeRLP of its own, so that its request ID is not known")
+		return errors.New("has its own DecodeRLP, so its request ID is unknown")
 	}
 	if t.Kind() != reflect.Struct || idField(t) < 0 || t.Field(idField(t)).Type.Kind() != reflect.Uint64 {
 		return errors.New("must be a struct whose first field is a uint64, the request ID")
@@ -113,7 +113,7 @@ func checkID(t reflect.Type) error {
 	return nil
 }
 
-// idField is the first field of a struct that RLP sees, -1 if there is none.
+// idField returns the index of the first field of a struct that RLP encodes, -1 if there is none.
 func idField(t reflect.Type) int {
 	for i := range t.NumField() {
 		if f := t.Field(i); f.IsExported() && !ignoredField(f) {

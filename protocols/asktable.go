@@ -9,9 +9,9 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// askTable holds the requests of one link that wait for their answers. It belongs to
-// the Link, so that an answer finds its request after a restart. A nil table, of a
-// protocol without requests, is empty. All methods are safe from any goroutine.
+// askTable holds the unanswered requests of one link. It belongs to the Link, so that an answer
+// finds its request after a restart. A nil table, of a protocol without requests, is empty. All
+// methods are safe from any goroutine.
 type askTable struct {
 	limit int
 
@@ -21,8 +21,7 @@ type askTable struct {
 	stats   AskStats
 }
 
-// pending is a request that waits. Who is told the end of it depends on how it was
-// asked.
+// pending is an unanswered request. Its outcome is reported to then, to done, or to the actor.
 type pending struct {
 	id         uint64
 	request    any // pointer to the message as sent
@@ -30,11 +29,11 @@ type pending struct {
 	asked      time.Time
 	timeout    time.Duration
 	timer      supervise.Timer // nil until it was sent
-	lost       bool            // the link ended before that
+	lost       bool            // the link ended before the timer was set
 
-	then func(answer any, err error) // AskThen: belongs to one life of the actor
+	then func(answer any, err error) // AskThen: belongs to one incarnation of the actor
 	done chan result                 // Call: holds one
-	// Neither: the actor gets the answer as a message.
+	// If neither is set, the actor receives the answer as a message.
 }
 
 type result struct {
@@ -49,7 +48,7 @@ func newAskTable(limit int) *askTable {
 	return &askTable{limit: limit, waiting: map[uint64]*pending{}}
 }
 
-// open gives a request its ID and a place.
+// open assigns an ID to a request and adds it to the table.
 func (t *askTable) open(p *pending, rule *askRule, request any) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -65,7 +64,7 @@ func (t *askTable) open(p *pending, rule *askRule, request any) error {
 	return nil
 }
 
-// abandon takes back a request that could not be sent.
+// abandon removes a request that could not be sent.
 func (t *askTable) abandon(id uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,8 +74,8 @@ func (t *askTable) abandon(id uint64) {
 	}
 }
 
-// arm gives a request that was sent its timer, unless it is over already. It is an
-// error if the link's end was what it met, for then nobody else tells of it.
+// arm sets the timer of a request that was sent, unless the request is over already. It returns
+// an error if the link's end was the reason, because nothing else reports that.
 func (t *askTable) arm(p *pending, timer supervise.Timer) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,8 +91,8 @@ func (t *askTable) arm(p *pending, timer supervise.Timer) error {
 	return nil
 }
 
-// find gives the request to which an answer came. Nil means that the answer is late or
-// was never asked for, which is counted.
+// find returns the request of an answer. nil means that the answer is late or had no request,
+// which is counted.
 func (t *askTable) find(id uint64) *pending {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,8 +107,7 @@ func (t *askTable) find(id uint64) *pending {
 	return p
 }
 
-// answered takes a request out with its answer. Nil means that it was cancelled
-// meanwhile.
+// answered removes a request that has its answer. nil means that it was cancelled in between.
 func (t *askTable) answered(id uint64, at time.Time) *pending {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -124,11 +122,11 @@ func (t *askTable) answered(id uint64, at time.Time) *pending {
 		t.stats.Latency = latency
 	}
 	t.stats.LastLatency = latency
-	t.stats.Latency += (latency - t.stats.Latency) / 8 // as TCP smooths its round trips (RFC 6298)
+	t.stats.Latency += (latency - t.stats.Latency) / 8 // the smoothing of TCP's round-trip times (RFC 6298)
 	return p
 }
 
-// timedOut takes a request out without its answer. Nil means that it is over already.
+// timedOut removes a request without its answer. nil means that it is over already.
 func (t *askTable) timedOut(id uint64) *pending {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -139,7 +137,7 @@ func (t *askTable) timedOut(id uint64) *pending {
 	return p
 }
 
-// take takes a request out, nil if there is none.
+// take removes a request and returns it; nil if there is none.
 func (t *askTable) take(id uint64) *pending {
 	if t == nil {
 		return nil
@@ -161,7 +159,7 @@ func (t *askTable) remove(id uint64) *pending {
 	return p
 }
 
-// expired are the IDs of the requests whose time is over, in their order.
+// expired returns the IDs of the requests whose timeout has passed, in order.
 func (t *askTable) expired(now time.Time) (ids []uint64) {
 	if t == nil {
 		return nil
@@ -177,7 +175,7 @@ func (t *askTable) expired(now time.Time) (ids []uint64) {
 	return ids
 }
 
-// dropThen takes out the requests that have continuations.
+// dropThen removes the requests that have continuations.
 func (t *askTable) dropThen() {
 	if t == nil {
 		return
@@ -191,8 +189,8 @@ func (t *askTable) dropThen() {
 	}
 }
 
-// close takes out all requests, in the order in which they were asked. Those that are
-// being sent at this moment end with the error of that.
+// close removes all requests and returns them in the order in which they were sent. A request
+// that is being sent at this moment fails with the error of its Send.
 func (t *askTable) close() []*pending {
 	if t == nil {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// behaviour is one life of an author's actor, as the host sees it. It turns codes
-// and bytes into typed messages.
+// behaviour is one incarnation of the protocol's actor, as the host runs it. It turns codes and
+// bytes into typed messages.
 type behaviour struct {
 	link    *Link
 	produce func() actor.Actor
@@ -21,11 +21,11 @@ type behaviour struct {
 	raw     RawMessage
 }
 
-// receive calls the author's Receive. The context is filled in where it lies: it is too
-// large to be passed on for each message.
+// receive calls the actor's Receive. It fills in the context in place, because the context is too
+// large to copy for each message.
 func (b *behaviour) receive(ctx actor.Context, msg any, at time.Time, size int, ofLink bool) {
 	if b.actor == nil {
-		return // never came to life, so that there is nobody to tell
+		return // making the actor failed
 	}
 	if o := b.link.onward; o != nil {
 		o.size = size
@@ -33,18 +33,17 @@ func (b *behaviour) receive(ctx actor.Context, msg any, at time.Time, size int, 
 	c := &b.ctx
 	c.Context, c.message, c.at, c.size, c.ofLink = ctx, msg, at, size, ofLink
 	b.actor.Receive(c)
-	// Continuations of protoactor may use the context later on, but there is no
-	// message then.
+	// Continuations of protoactor may use the context later, without a message.
 	c.message, c.at, c.size, c.ofLink = nil, time.Time{}, 0, false
 }
 
-// deliver gives the actor something that came by way of the link.
+// deliver passes a message of the link to the actor.
 func (b *behaviour) deliver(ctx actor.Context, msg any, at time.Time) {
 	b.receive(ctx, msg, at, 0, true)
 }
 
-// Other makes the actor, in its own turn: what goes wrong in New is this
-// protocol's crash and not the link's.
+// Other makes the actor, in the actor's own turn: a failure of New is a crash of this protocol
+// and not of the link.
 func (b *behaviour) Other(ctx actor.Context) {
 	msg := ctx.Message()
 	switch msg := msg.(type) {
@@ -55,7 +54,7 @@ func (b *behaviour) Other(ctx actor.Context) {
 		b.link.onward.caughtUp(b.link)
 		return
 	case *actor.Started:
-		b.link.asks.dropThen() // what the continuations of an earlier life know of is gone
+		b.link.asks.dropThen() // the state that the continuations of an earlier incarnation use is lost
 		if b.actor = b.produce(); b.actor == nil {
 			panic(fmt.Errorf("protocol %s: New returned nil", b.link.set.label))
 		}
@@ -66,14 +65,14 @@ func (b *behaviour) Other(ctx actor.Context) {
 func (b *behaviour) Up(ctx actor.Context) {
 	if g := b.link.greeting; !g.done() {
 		g.begin(b.link)
-		if g.theirs == nil || !g.judge(b.link) { // an actor crashed over theirs: judge it again
+		if g.theirs == nil || !g.judge(b.link) { // an actor crashed while it checked the status: check it again
 			return
 		}
 	}
 	b.greet(ctx)
 }
 
-// greet tells the actor that the link is there.
+// greet sends LinkUp to the actor.
 func (b *behaviour) greet(ctx actor.Context) {
 	b.link.service.join(b.link.Shared())
 	up := &LinkUp{Link: b.link, Restarted: b.link.greeted}
@@ -138,8 +137,8 @@ func (b *behaviour) Drained(ctx actor.Context) {
 
 func (b *behaviour) Down(ctx actor.Context, cause *actors.Cause) {
 	if b.link.greeting.end() {
-		defer b.link.service.leave(b.link.Shared(), cause)         // after the actor's last words
-		defer b.deliver(ctx, &LinkDown{Cause: cause}, time.Time{}) // whatever happens before it
+		defer b.link.service.leave(b.link.Shared(), cause)         // after the actor's last message
+		defer b.deliver(ctx, &LinkDown{Cause: cause}, time.Time{}) // even if the calls before it panic
 		b.failAll(ctx)
 	}
 }

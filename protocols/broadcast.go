@@ -10,19 +10,19 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 )
 
-// Encoded is a message made ready for many links. It was encoded once and is compressed
-// once, by the first link that takes it; while it waits in their outboxes, a large one
-// is in memory once. It is safe from any goroutine, and can be sent as often as wanted.
+// Encoded is a message for many links. It is encoded once, and compressed once, by the first link
+// that takes it. A large one is in memory once while it waits in their outboxes. It is safe from
+// any goroutine, and can be sent any number of times.
 type Encoded struct {
 	typ      reflect.Type // of T; nil for a RawMessage
 	code     uint64       // of a RawMessage
 	prepared *actors.Prepared
 }
 
-// Encode makes a message ready, a value of a message's type or a pointer to one, or a
-// *[RawMessage], whose Payload must not be changed any more. Whether a version has such
-// a message is found out when it is sent: [Link.Send] takes an *Encoded, and so does
-// [Broadcast]. The error is RLP's, or [ErrMessageTooLarge].
+// Encode encodes a message: a value of a message's type or a pointer to one, or a *[RawMessage],
+// whose Payload must not be changed any more. Sending checks whether a version has such a
+// message: [Link.Send] accepts an *Encoded, and so does [Broadcast]. The error is RLP's, or
+// [ErrMessageTooLarge].
 func Encode(msg any) (*Encoded, error) {
 	if m, ok := msg.(*RawMessage); ok && m != nil {
 		p, err := actors.Prepare(m.Payload)
@@ -46,13 +46,13 @@ func Encode(msg any) (*Encoded, error) {
 	return &Encoded{typ: reflect.Indirect(v).Type(), prepared: p}, nil
 }
 
-// Size is the payload's, in bytes, before compression.
+// Size returns the payload's size in bytes before compression.
 func (e *Encoded) Size() int { return len(e.prepared.Payload()) }
 
-// Compressions counts how often the message was compressed: once, or not yet.
+// Compressions returns how often the message was compressed: 0 or 1.
 func (e *Encoded) Compressions() int { return e.prepared.Compressions() }
 
-// codeOf is the code that the message has in this version.
+// codeOf returns the code of the message in this version.
 func (s *messageSet) codeOf(e *Encoded) (uint64, error) {
 	var code uint64
 	var ok bool
@@ -74,33 +74,33 @@ func (s *messageSet) codeOf(e *Encoded) (uint64, error) {
 	return code, nil
 }
 
-// WhenFull says what [Broadcast] does with a link whose outbox has no room.
+// WhenFull decides what [Broadcast] does with a link whose outbox has no room.
 type WhenFull = actors.Full
 
 // The policies of a broadcast.
 const (
-	// Drop passes the link by: what is newer will follow.
+	// Drop skips the link: newer messages will follow.
 	Drop = actors.Drop
-	// Wait queues the message all the same, up to once more the Outbox of the [Limits],
-	// and passes the link by beyond that: a remote that reads slowly gets it late.
+	// Wait queues the message up to twice the Outbox of the [Limits], and skips the link beyond
+	// that: a remote that reads slowly receives it late.
 	Wait = actors.Wait
 )
 
-// Delivery tells what became of a [Broadcast].
+// Delivery is the result of a [Broadcast].
 type Delivery struct {
-	Queued int     // links that have taken the message
-	Full   []*Link // without room
-	Down   []*Link // ended
-	// Unable are links whose version has no such message or holds it to be too large, or
-	// that can't put it into a frame.
+	Queued int     // links that have queued the message
+	Full   []*Link // links without room
+	Down   []*Link // links that have ended
+	// Unable are links whose version has no such message or has a smaller limit for it, or for
+	// which it does not fit a frame.
 	Unable []*Link
 }
 
-// Broadcast sends one message to many links, which may run different versions. It is
-// encoded once, and compressed once. No link waits for another, nor does the caller for
-// any; a refusal owes no *[Drained]. No link counts it as an answer, whichever of its
-// handles is given: see [Link]. Msg is what [Encode] takes, or an *[Encoded]. The
-// error is that of Encode; then no link has the message.
+// Broadcast sends one message to many links, which may run different versions. The message is
+// encoded once and compressed once. Neither the caller nor any link waits for another link; no
+// *[Drained] follows a refusal. No link counts the message as an answer, whichever of its handles
+// is given: see [Link]. msg is what [Encode] accepts, or an *[Encoded]. The error is that of
+// Encode; no link has the message then.
 func Broadcast(links iter.Seq[*Link], msg any, full WhenFull) (Delivery, error) {
 	var d Delivery
 	if full != Drop && full != Wait {
@@ -128,8 +128,8 @@ func Broadcast(links iter.Seq[*Link], msg any, full WhenFull) (Delivery, error) 
 	return d, nil
 }
 
-// sendEncoded queues a prepared message. The own handle has no use for a policy: a
-// Broadcast never sends by it.
+// sendEncoded queues a prepared message. The own handle ignores full, because Broadcast never
+// sends with it.
 func (l *Link) sendEncoded(e *Encoded, full WhenFull) error {
 	code, err := l.set.codeOf(e)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// cpuTime is what the process has used so far.
+// cpuTime returns the CPU time that the process has used so far.
 func cpuTime(tb testing.TB) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -20,10 +20,9 @@ func cpuTime(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkBroadcast sends 100 KiB to 500 links, once by a broadcast and once by 500
-// Sends, in turns. It reports the CPU time of both, and their ratio: what a broadcast
-// takes of the Sends' time. Sealing is for each link alone, so that the ratio is the
-// better, the more there is to compress.
+// BenchmarkBroadcast sends 100 KiB to 500 links, alternately by one broadcast and by 500 Sends.
+// It reports the CPU time of both, and their ratio: the broadcast's time divided by the time of
+// the Sends. Every link seals separately, so the ratio is better if there is more to compress.
 func BenchmarkBroadcast(b *testing.B) {
 	const links = 500
 	for name, body := range map[string][]byte{"prose": prose(100 << 10), "noise": noise(100 << 10)} {
@@ -52,7 +51,7 @@ func BenchmarkBroadcast(b *testing.B) {
 					}
 				}
 			}
-			measure(broadcast) // pools and stacks
+			measure(broadcast) // fills pools and grows stacks
 			measure(sends)
 			var once, each time.Duration
 			for b.Loop() {

@@ -21,7 +21,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// countingNews is a message that counts how often it is encoded.
+// countingNews is a message that counts its encodings.
 type countingNews struct {
 	Body    []byte
 	encoded *atomic.Int64
@@ -47,7 +47,7 @@ func newsSpec() protocols.Spec {
 	return s
 }
 
-// prose is text of so many bytes, which compresses about as well as what people send.
+// prose is text of that many bytes, which compresses about as well as real text.
 func prose(size int) []byte {
 	words := strings.Fields("the link is a small tree and when one of them fails it is made again while the others go on as if nothing had happened")
 	random := rand.New(rand.NewPCG(1, 2))
@@ -58,7 +58,7 @@ func prose(size int) []byte {
 	return b.Bytes()[:size]
 }
 
-// frameOf is how many bytes a payload is on the wire of a link that has one protocol.
+// frameOf returns the size of a payload on the wire of a link that has one protocol.
 func frameOf(tb testing.TB, payload []byte) int64 {
 	tb.Helper()
 	frame, err := wire.AppendCompressed(nil, wire.BaseLength, payload)
@@ -68,8 +68,8 @@ func frameOf(tb testing.TB, payload []byte) int64 {
 	return int64(len(frame))
 }
 
-// TestBroadcastToMany: a message of 100 KiB goes to 500 links with one encoding and one
-// compression, and all of it is written to each.
+// TestBroadcastToMany: a message of 100 KiB is sent to 500 links with one encoding and one
+// compression, and every link writes all of it.
 func TestBroadcastToMany(t *testing.T) {
 	const links = 500
 	f := newFan(t, links, newsSpec())
@@ -94,8 +94,8 @@ func TestBroadcastToMany(t *testing.T) {
 	}
 }
 
-// TestBroadcastArrives at both versions, each under its own code, and passes by who has
-// no such message and whose link has ended.
+// TestBroadcastArrives: a broadcast reaches both versions, each with its own code. Links without
+// such a message and links that have ended are skipped.
 func TestBroadcastArrives(t *testing.T) {
 	both := oldAndNew(1, 2)
 	both.New = func() actor.Actor { return idleActor{} }
@@ -125,7 +125,7 @@ func TestEncode(t *testing.T) {
 	p := protocoltest.NewPair(t, limited(), protocoltest.ByHand(limited()))
 	other := protocoltest.NewPair(t, talk(idle), byHand())
 	for name, msg := range map[string]any{
-		"nothing": nil, "nil pointer": (*ask)(nil), "nil raw": (*protocols.RawMessage)(nil), "no RLP": make(chan int), "nil encoded": (*protocols.Encoded)(nil),
+		"nil": nil, "nil pointer": (*ask)(nil), "nil raw": (*protocols.RawMessage)(nil), "no RLP": make(chan int), "nil encoded": (*protocols.Encoded)(nil),
 	} {
 		if _, err := protocols.Encode(msg); err == nil {
 			t.Errorf("%s was encoded", name)
@@ -141,7 +141,7 @@ func TestEncode(t *testing.T) {
 		t.Errorf("too large: %v", err)
 	}
 	if _, err := protocols.Broadcast(slices.Values([]*protocols.Link{p.A.Link}), &ask{}, 0); err == nil || !strings.Contains(err.Error(), "policy") {
-		t.Errorf("a policy that is none: %v", err)
+		t.Errorf("an invalid policy: %v", err)
 	}
 	ready := func(msg any) *protocols.Encoded {
 		e, err := protocols.Encode(msg)
@@ -153,17 +153,17 @@ func TestEncode(t *testing.T) {
 	var unknown *protocols.UnknownTypeError
 	var limit *protocols.LimitError
 	if err := p.A.Send(ready(&detailed{})); !errors.As(err, &unknown) || unknown.Type != "protocols_test.detailed" {
-		t.Errorf("no message of the version: %v", err)
+		t.Errorf("not a message of the version: %v", err)
 	}
 	if err := p.A.Send(ready(&protocols.RawMessage{Code: limitedText})); !errors.As(err, &unknown) || unknown.Type != "raw message 0x00" {
-		t.Errorf("raw where there is a type: %v", err)
+		t.Errorf("a raw message for a typed code: %v", err)
 	}
 	if err := p.A.Send(ready(&text{S: strings.Repeat("s", 96)})); !errors.As(err, &limit) {
-		t.Errorf("beyond its limit: %v", err)
+		t.Errorf("above the size limit: %v", err)
 	}
 	raw := ready(&protocols.RawMessage{Code: rawCode, Payload: []byte("raw")})
 	msg := ready(&ask{N: 5})
-	for range 3 { // and again
+	for range 3 { // several times
 		send(t, other.A, raw)
 		send(t, other.A, msg)
 		if got := protocoltest.Next[protocols.RawMessage](other.B); string(got.Payload) != "raw" {
@@ -184,12 +184,12 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// TestBroadcastToWhoDoesNotRead: the policies for a link without room. Nobody is owed a
-// Drained for it, and what waits arrives when the remote reads again.
-func TestBroadcastToWhoDoesNotRead(t *testing.T) {
+// TestBroadcastToRemoteThatDoesNotRead: the policies for a link without room. No Drained follows, and
+// queued messages arrive when the remote reads again.
+func TestBroadcastToRemoteThatDoesNotRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy protocols.WhenFull
-		most   int // messages of 20 kB that an outbox of 100 kB takes
+		most   int // messages of 20 kB that an outbox of 100 kB accepts
 	}{"drop": {protocols.Drop, 5}, "wait": {protocols.Wait, 10}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -213,10 +213,10 @@ func TestBroadcastToWhoDoesNotRead(t *testing.T) {
 						break
 					}
 					sent++
-					synctest.Wait() // the first one is being written
+					synctest.Wait() // the first message is being written
 				}
 				if sent != c.most+1 {
-					t.Errorf("%d were taken, want %d and the one that is being written", sent, c.most)
+					t.Errorf("%d messages were queued, want %d and the one that is being written", sent, c.most)
 				}
 				p.B.Resume()
 				for range sent {
@@ -224,14 +224,15 @@ func TestBroadcastToWhoDoesNotRead(t *testing.T) {
 				}
 				synctest.Wait()
 				if drained != 0 {
-					t.Errorf("%d times Drained", drained)
+					t.Errorf("Drained was called %d times", drained)
 				}
 			})
 		})
 	}
 }
 
-// TestUrgent: control overtakes bulk that waits, and has room when bulk fills the outbox.
+// TestUrgent: control messages overtake waiting bulk messages, and have room when bulk fills the
+// outbox.
 func TestUrgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
@@ -261,7 +262,7 @@ func TestUrgent(t *testing.T) {
 		synctest.Wait()
 		first := slices.Index(got, "control 0")
 		if first < 0 || first > 3 || len(got) != bulk+3 || !slices.Equal(got[first:first+3], []string{"control 0", "control 1", "control 2"}) {
-			t.Errorf("of %d bulk messages and three of control came %q", bulk, got)
+			t.Errorf("of %d bulk messages and three control messages, %q arrived", bulk, got)
 		}
 	})
 }

@@ -12,13 +12,12 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// checkType says why a T can't be a message. It looks at the type alone, with a nil
-// pointer and without input: a zero T need not be a valid message, and need not
-// decode again.
+// checkType returns why a T cannot be a message. It checks only the type, with a nil pointer and
+// without input, because the zero T need not be a valid message, nor decode again.
 func checkType[T any]() error {
 	t := reflect.TypeFor[T]()
 	if t.Kind() == reflect.Pointer {
-		return errors.New("a message is given without the pointer by which it is delivered")
+		return errors.New("it is a pointer: declare the message without it, it is delivered as a pointer")
 	}
 	if _, err := rlp.EncodeToBytes((*T)(nil)); err != nil {
 		return err
@@ -27,7 +26,7 @@ func checkType[T any]() error {
 		return err
 	}
 	if decodesItself(t) {
-		return nil // without input it would run the author's code
+		return nil // without input it would run the protocol's own code
 	}
 	if err := rlp.DecodeBytes(nil, new(T)); err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -35,20 +34,20 @@ func checkType[T any]() error {
 	return nil
 }
 
-// checkDepth refuses types whose depth the remote would choose. RLP decodes them by
-// recursion, and a message of 16 MiB has room for four million lists within each
-// other: more than a goroutine's stack, whose overflow ends the process.
+// checkDepth refuses types whose depth the remote would choose. RLP decodes them by recursion,
+// and a message of 16 MiB can nest four million lists: more than a goroutine's stack holds, whose
+// overflow ends the process.
 func checkDepth(t reflect.Type, above []reflect.Type) error {
-	if decodesItself(t) || t == reflect.TypeFor[big.Int]() { // which RLP has a way of its own for
+	if decodesItself(t) || t == reflect.TypeFor[big.Int]() { // RLP decodes big.Int without recursion
 		return nil
 	}
 	if slices.Contains(above, t) {
-		return fmt.Errorf("%v contains itself, so that the remote could nest it without end: use Raw, or give it a DecodeRLP that counts", t)
+		return fmt.Errorf("%v contains itself, so a remote could nest it without end: use Raw, or a DecodeRLP that limits the depth", t)
 	}
 	above = append(slices.Clip(above), t)
 	switch t.Kind() {
 	case reflect.Interface:
-		return fmt.Errorf("%v takes lists that the remote could nest without end: use a type of known shape, or rlp.RawValue", t)
+		return fmt.Errorf("%v accepts lists that a remote could nest without end: use a type of known depth, or rlp.RawValue", t)
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		return checkDepth(t.Elem(), above)
 	case reflect.Struct:
@@ -69,12 +68,12 @@ func checkFields(t reflect.Type, above []reflect.Type) error {
 		}
 	}
 	if t.NumField() > 0 && !exported {
-		return fmt.Errorf("%v has no exported field, so that RLP would send nothing of it", t)
+		return fmt.Errorf("%v has no exported field, so RLP would encode nothing", t)
 	}
 	return nil
 }
 
-// ignoredField says whether RLP passes over the field.
+// ignoredField reports whether RLP ignores the field.
 func ignoredField(f reflect.StructField) bool {
 	return slices.Contains(strings.Split(f.Tag.Get("rlp"), ","), "-")
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// messageSet is one version's messages, looked up both ways.
+// messageSet is one version's messages, indexed by code and by type.
 type messageSet struct {
 	label    string // name/version
 	messages []Message
@@ -17,7 +17,7 @@ type messageSet struct {
 	asks     map[reflect.Type]*askRule // by the request's T; nil without requests
 }
 
-// urgent gives the codes that go first, nil if there are none.
+// urgent returns which codes are urgent, nil if none are.
 func (s *messageSet) urgent() func(code uint64) bool {
 	if !slices.ContainsFunc(s.messages, func(m Message) bool { return m.urgent }) {
 		return nil
@@ -37,7 +37,7 @@ func newMessageSet(label string, v Version) *messageSet {
 	return set
 }
 
-// UnknownTypeError refuses to send a value whose type is none of the version's
+// UnknownTypeError is the error of a Send whose value has a type that is not one of the version's
 // messages.
 type UnknownTypeError struct {
 	Protocol string // name/version
@@ -45,10 +45,10 @@ type UnknownTypeError struct {
 }
 
 func (e *UnknownTypeError) Error() string {
-	return fmt.Sprintf("%s is no message of %s", e.Type, e.Protocol)
+	return fmt.Sprintf("%s is not a message of %s", e.Type, e.Protocol)
 }
 
-// encoding is memory for one payload, used again.
+// encoding is memory for one payload; it is reused.
 type encoding struct{ b []byte }
 
 func (e *encoding) Write(p []byte) (int, error) {
@@ -68,8 +68,8 @@ func (e *encoding) free() {
 	}
 }
 
-// encode finds the code of a message and encodes it. The caller frees the
-// encoding, which is nil where the payload was there already.
+// encode returns the code of a message and its payload. The caller frees the encoding, which is
+// nil if the payload was encoded already.
 func (s *messageSet) encode(msg any) (code uint64, payload []byte, e *encoding, err error) {
 	if m, ok := msg.(*RawMessage); ok && m != nil {
 		if m.Code >= uint64(len(s.messages)) || s.messages[m.Code].kind != raw {
@@ -89,7 +89,7 @@ func (s *messageSet) encode(msg any) (code uint64, payload []byte, e *encoding, 
 		return 0, nil, nil, &UnknownTypeError{Protocol: s.label, Type: fmt.Sprintf("%T", msg)}
 	}
 	if v := reflect.ValueOf(msg); v.Kind() == reflect.Pointer && v.IsNil() {
-		// RLP would make an empty list of it, which is no such message.
+		// RLP would encode it as an empty list, which is not a valid message.
 		return 0, nil, nil, fmt.Errorf("encode %T for %s: nil pointer", msg, s.label)
 	}
 	e = encodings.Get().(*encoding)

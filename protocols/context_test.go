@@ -9,7 +9,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 )
 
-// asked is a host's context in the turn of a request of another actor.
+// asked is a host's context in the turn of a request from another actor.
 type asked struct {
 	actor.Context
 	by   *actor.PID
@@ -22,10 +22,10 @@ func (a asked) Message() any { return "question" }
 
 func (a asked) Send(to *actor.PID, msg any) { a.sent[to] = msg }
 
-// TestSenderOfTheTurn: what the link delivers in a turn that another actor's request
-// began is not that actor's.
+// TestSenderOfTheTurn: another actor's request starts a turn; what the link delivers in that turn
+// does not have that actor as its sender.
 func TestSenderOfTheTurn(t *testing.T) {
-	turn := asked{by: actor.NewPID("local", "somebody")}
+	turn := asked{by: actor.NewPID("local", "requester")}
 	var sender *actor.PID
 	var said any
 	b := &behaviour{link: linkOf(costSet()), actor: actor.ReceiveFunc(func(ctx actor.Context) {
@@ -41,7 +41,7 @@ func TestSenderOfTheTurn(t *testing.T) {
 	}
 }
 
-// TestForwardedRawIsACopy uses its buffer again after Receive, as a host does.
+// TestForwardedRawIsACopy reuses the buffer after Receive, as a host does.
 func TestForwardedRawIsACopy(t *testing.T) {
 	other := actor.NewPID("local", "other")
 	turn := asked{sent: map[*actor.PID]any{}}

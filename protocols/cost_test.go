@@ -11,8 +11,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors/actortest"
 )
 
-// What the kit itself costs, without link and network: one message in, from bytes to
-// the author's Receive, and one out, up to the host.
+// These tests measure the kit itself, without link and network: one message in, from bytes to the
+// actor's Receive, and one out, up to the host.
 
 type small struct {
 	ID   uint64
@@ -92,7 +92,7 @@ func TestCost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if actortest.Race {
-				c.most++ // the race detector makes pools drop what they hold
+				c.most++ // the race detector makes pools drop items
 			}
 			if got := testing.AllocsPerRun(1000, c.do); got > c.most {
 				t.Errorf("%v allocations a message, want at most %v", got, c.most)

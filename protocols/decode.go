@@ -5,11 +5,10 @@ import (
 	"fmt"
 )
 
-// Decode turns the payload of one message into what an actor of this version would be
-// given: a *T of a [Type], within its limits, or a copy as a *RawMessage for what is
-// [Raw]; so also for what is to [Ignore], which an actor would not be given. It is for
-// those who look on, such as recorders. Errors: RLP's, a *[LimitError], or that the
-// version has no such message.
+// Decode turns the payload of one message into what an actor of this version would receive: a *T
+// of a [Type], within its limits, or a copy as a *RawMessage for [Raw]. An [Ignore] message,
+// which an actor would not receive, is also returned as a *RawMessage. It is for observers, such
+// as recorders. Errors: RLP's, a *[LimitError], or that the version has no such message.
 func (v Version) Decode(code uint64, payload []byte) (any, error) {
 	if code >= uint64(len(v.Messages)) {
 		return nil, fmt.Errorf("message 0x%02x is not defined in version %d", code, v.Number)

@@ -16,7 +16,7 @@ func TestVersionDecode(t *testing.T) {
 	for name, c := range map[string]struct {
 		code    uint64
 		payload []byte
-		want    any // nil: an error
+		want    any // nil: an error is expected
 		limited bool
 	}{
 		"typed":          {0, []byte{0xc1, 0x05}, &ask{N: 5}, false},

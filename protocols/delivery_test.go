@@ -16,22 +16,22 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// TestWhatAnActorGets follows one actor from its start over a restart to the end.
+// TestWhatAnActorGets follows one actor from its start through a restart to its end.
 func TestWhatAnActorGets(t *testing.T) {
-	heard := make(chan string, 100)
+	events := make(chan string, 100)
 	spec := talk(func(ctx actor.Context, _ *protocols.Link) {
 		switch msg := ctx.Message().(type) {
 		case *protocols.LinkUp:
-			heard <- fmt.Sprintf("LinkUp, restarted %v", msg.Restarted)
+			events <- fmt.Sprintf("LinkUp, restarted %v", msg.Restarted)
 		case *protocols.LinkDown:
-			heard <- fmt.Sprintf("LinkDown, %v", msg.Cause.Reason)
+			events <- fmt.Sprintf("LinkDown, %v", msg.Cause.Reason)
 		case *ask:
-			heard <- fmt.Sprintf("ask %d", msg.N)
+			events <- fmt.Sprintf("ask %d", msg.N)
 			if msg.N == 2 {
 				panic("two is too much")
 			}
 		default:
-			heard <- strings.TrimPrefix(fmt.Sprintf("%T", msg), "*actor.")
+			events <- strings.TrimPrefix(fmt.Sprintf("%T", msg), "*actor.")
 		}
 	})
 	p := protocoltest.NewPair(t, spec, byHand())
@@ -44,12 +44,12 @@ func TestWhatAnActorGets(t *testing.T) {
 	}
 	var got []string
 	for range want {
-		got = append(got, next(t, heard, p.A))
+		got = append(got, next(t, events, p.A))
 	}
 	p.B.Disconnect(protocols.DiscUselessPeer)
 	p.A.Wait()
-	for len(heard) > 0 {
-		got = append(got, <-heard)
+	for len(events) > 0 {
+		got = append(got, <-events)
 	}
 	want = append(want, "LinkDown, useless peer", "Stopping", "Stopped")
 	if !slices.Equal(got, want) {
@@ -57,16 +57,16 @@ func TestWhatAnActorGets(t *testing.T) {
 	}
 }
 
-// TestBreach: bytes that are not the message that their code stands for end the link,
-// with words at this side and the right reason at the other, and are no crash.
+// TestBreach: bytes that are not a valid message of their code end the link, with a detailed
+// error on this side and the right reason on the other, and are not a crash.
 func TestBreach(t *testing.T) {
 	for name, c := range map[string]struct {
 		code    uint64
 		payload []byte
-		want    []string // each stands in the cause
+		want    []string // texts that the cause must contain
 	}{
-		"nothing":             {askCode, nil, []string{"0x00", "ask"}},
-		"no list":             {askCode, []byte{0x05}, []string{"0x00", "ask", "expected input list"}},
+		"empty":               {askCode, nil, []string{"0x00", "ask"}},
+		"not a list":          {askCode, []byte{0x05}, []string{"0x00", "ask", "expected input list"}},
 		"empty list":          {askCode, []byte{0xc0}, []string{"0x00", "ask", "too few elements"}},
 		"one element more":    {askCode, []byte{0xc2, 0x05, 0x05}, []string{"0x00", "ask", "too many elements"}},
 		"trailing byte":       {askCode, []byte{0xc1, 0x05, 0x00}, []string{"0x00", "ask", "more than one value"}},
@@ -97,7 +97,7 @@ func TestBreach(t *testing.T) {
 					t.Errorf("decode error is %+v", wrong)
 				}
 			} else if c.code <= textCode {
-				t.Errorf("%v is no DecodeError", cause.Err)
+				t.Errorf("%v is not a DecodeError", cause.Err)
 			}
 			if n := p.A.Restarts(); n != 0 {
 				t.Errorf("%d restarts", n)
@@ -109,17 +109,17 @@ func TestBreach(t *testing.T) {
 	}
 }
 
-func TestIgnoredIsNotEvenParsed(t *testing.T) {
-	heard := make(chan any, 100)
+func TestIgnoredIsNotParsed(t *testing.T) {
+	events := make(chan any, 100)
 	p := protocoltest.NewPair(t, talk(func(ctx actor.Context, _ *protocols.Link) {
 		if !protocols.ReceivedAt(ctx).IsZero() {
-			heard <- ctx.Message()
+			events <- ctx.Message()
 		}
 	}), hostile())
 	send(t, p.B, &protocols.RawMessage{Code: ignoredCode, Payload: []byte{0xff, 0xff}})
 	send(t, p.B, &protocols.RawMessage{Code: askCode, Payload: []byte{0xc1, 0x07}})
-	if got, ok := next(t, heard, p.A).(*ask); !ok || got.N != 7 {
-		t.Errorf("got %+v, want what came after the ignored message", got)
+	if got, ok := next(t, events, p.A).(*ask); !ok || got.N != 7 {
+		t.Errorf("got %+v, want the message after the ignored one", got)
 	}
 }
 
@@ -128,18 +128,18 @@ func TestRawMessage(t *testing.T) {
 		protocols.RawMessage
 		at time.Time
 	}
-	heard := make(chan seen, 1)
+	events := make(chan seen, 1)
 	p := protocoltest.NewPair(t, talk(func(ctx actor.Context, _ *protocols.Link) {
 		if raw, ok := ctx.Message().(*protocols.RawMessage); ok {
 			kept := *raw
 			kept.Payload = bytes.Clone(raw.Payload)
-			heard <- seen{kept, protocols.ReceivedAt(ctx)}
+			events <- seen{kept, protocols.ReceivedAt(ctx)}
 		}
 	}), byHand())
 	before := time.Now()
-	payload := []byte("\x86no RLP, nobody looks")
+	payload := []byte("\x86not RLP, not parsed")
 	send(t, p.B, &protocols.RawMessage{Code: rawCode, Payload: payload})
-	got := next(t, heard, p.A)
+	got := next(t, events, p.A)
 	if got.Code != rawCode || !bytes.Equal(got.Payload, payload) {
 		t.Errorf("got 0x%02x %q", got.Code, got.Payload)
 	}
@@ -148,12 +148,12 @@ func TestRawMessage(t *testing.T) {
 	}
 }
 
-// TestTypedMessagesAreCopies keeps one and lets its buffer be used again.
+// TestTypedMessagesAreCopies keeps a message while its buffer is reused.
 func TestTypedMessagesAreCopies(t *testing.T) {
-	heard := make(chan *text, 1000)
+	events := make(chan *text, 1000)
 	p := protocoltest.NewPair(t, talk(func(ctx actor.Context, _ *protocols.Link) {
 		if msg, ok := ctx.Message().(*text); ok {
-			heard <- msg
+			events <- msg
 		}
 	}), byHand())
 	const n = 300
@@ -165,7 +165,7 @@ func TestTypedMessagesAreCopies(t *testing.T) {
 	}
 	var kept []*text
 	for range n {
-		kept = append(kept, next(t, heard, p.A))
+		kept = append(kept, next(t, events, p.A))
 	}
 	for i, got := range kept {
 		if want := fill(i); got.S != want.S || !bytes.Equal(got.B, want.B) {
@@ -174,17 +174,17 @@ func TestTypedMessagesAreCopies(t *testing.T) {
 	}
 }
 
-// TestContextOfTheLink: what came from the remote has no sender, and what would lose
-// it without a word is a panic.
+// TestContextOfTheLink: a message from the remote has no sender, and calls that would lose an
+// answer or the message panic.
 func TestContextOfTheLink(t *testing.T) {
 	type outcome struct {
 		sender        *actor.PID
 		respond, stow any
 	}
-	heard := make(chan outcome, 1)
+	events := make(chan outcome, 1)
 	p := protocoltest.NewPair(t, talk(func(ctx actor.Context, _ *protocols.Link) {
 		if _, ok := ctx.Message().(*ask); ok {
-			heard <- outcome{
+			events <- outcome{
 				sender:  ctx.Sender(),
 				respond: panicOf(func() { ctx.Respond("lost") }),
 				stow:    panicOf(ctx.Stash),
@@ -192,7 +192,7 @@ func TestContextOfTheLink(t *testing.T) {
 		}
 	}), byHand())
 	send(t, p.B, &ask{})
-	got := next(t, heard, p.A)
+	got := next(t, events, p.A)
 	if got.sender != nil || !strings.Contains(fmt.Sprint(got.respond), "Link.Send") || !strings.Contains(fmt.Sprint(got.stow), "Stash") {
 		t.Errorf("got %+v", got)
 	}
@@ -206,12 +206,12 @@ func panicOf(f func()) (value any) {
 
 func TestReceivedAtElsewhere(t *testing.T) {
 	if at := protocols.ReceivedAt(nil); !at.IsZero() {
-		t.Errorf("a context that is none of the kit's received at %v", at)
+		t.Errorf("a context that is not the kit's has ReceivedAt %v", at)
 	}
 }
 
-// TestNewFails: what goes wrong in New is a crash of this protocol, past its
-// intensity the link's end, and never the process'.
+// TestNewFails: an error in New is a crash of this protocol. Beyond its Intensity it ends the
+// link, and it never ends the process.
 func TestNewFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		produce func() actor.Actor
@@ -236,8 +236,7 @@ func TestNewFails(t *testing.T) {
 	}
 }
 
-// TestDisconnect: the one cause is what the actor, the link's context and the remote
-// are told.
+// TestDisconnect: the actor, the link's context and the remote all get the one cause.
 func TestDisconnect(t *testing.T) {
 	causes := make(chan *protocols.Cause, 1)
 	why := errors.New("genesis 1, want 2")
@@ -245,7 +244,7 @@ func TestDisconnect(t *testing.T) {
 		switch msg := ctx.Message().(type) {
 		case *ask:
 			link.DisconnectWithError(protocols.DiscUselessPeer, why)
-			link.Disconnect(protocols.DiscRequested) // too late
+			link.Disconnect(protocols.DiscRequested) // too late: the first cause stays
 		case *protocols.LinkDown:
 			if err := link.Send(&answer{}); err != protocols.ErrLinkDown {
 				t.Errorf("Send at LinkDown: %v", err)
@@ -259,7 +258,7 @@ func TestDisconnect(t *testing.T) {
 		t.Errorf("ended with %v", cause)
 	}
 	if got := <-causes; got != cause {
-		t.Errorf("the actor was told %v", got)
+		t.Errorf("the actor received %v", got)
 	}
 	<-p.A.Context().Done()
 	if got := context.Cause(p.A.Context()); got != error(cause) {

@@ -1,39 +1,39 @@
 // Package protocols is the kit for writing a protocol actor.
 //
-// What an author writes is an ordinary protoactor actor.Actor and a [Spec]: the
-// protocol's name, its versions with their message types in the order of their
-// codes, how it is restarted, and what it may hold. For each link on which both
-// nodes speak the protocol there is one such actor. It receives
+// The author of a protocol writes an ordinary protoactor actor.Actor and a [Spec]: the
+// protocol's name, its versions with their message types in the order of their codes, its
+// restart policy, and its limits. For each link on which both nodes speak the protocol there is
+// one such actor. It receives
 //
 //   - *[LinkUp], first and again after each restart,
 //   - its own typed messages, as pointers to decoded copies,
 //   - *[Drained], once after Sends were refused with [ErrOutboxFull],
 //   - *[LinkDown], when the link has ended, and
-//   - protoactor's lifecycle messages, and whatever other actors send to it.
+//   - protoactor's lifecycle messages, and messages of other actors.
 //
-// A version may begin with a handshake, see [Exchange]: LinkUp comes when it is done.
+// A version may begin with a handshake, see [Exchange]: LinkUp is sent when it is done.
 //
-// A link has two handles: the own one of its actor, which LinkUp brings, and [Link.Shared]
-// for every other sender. See [Link] for the difference.
+// A link has two handles: the own one of its actor, which is in LinkUp, and [Link.Shared] for
+// every other sender. See [Link] for the difference.
 //
-// The actor sends with [Link.Send], answers at length with [Link.SendSeq], and ends the
-// link with [Link.Disconnect]. What the remote is to answer it sends with [Link.Ask],
-// [AskThen] or [Call], which tie the answer to it by a request ID. What goes to many
-// links is encoded and compressed once: see [Broadcast].
+// The actor sends with [Link.Send], sends large answers with [Link.SendSeq], and ends the link
+// with [Link.Disconnect]. It sends requests with [Link.Ask], [AskThen] or [Call], which match the
+// answer to its request by a request ID. A message for many links is encoded and compressed
+// once: see [Broadcast].
 //
-// Beside the links' actors a protocol may have one service on each node, for what they have
-// in common: see [LinkJoined].
+// Besides the links' actors a protocol may have one service on each node, for what its links
+// share: see [LinkJoined].
 //
-// Around it a host does the RLP, the message codes, the write token, the credit
-// and the restarts. A panic loses the message being handled and makes a new actor
-// on the same link; the remote sees nothing. What must outlive that lives in the
-// link: see [State]. What the remote does wrong is no panic: bytes that are not
-// the message they claim to be end the link as a breach of protocol, and so do those
-// beyond what the message may have: see [MaxSize] and [MaxItems].
+// A host around the actor does the RLP, the message codes, the write token, the credit and the
+// restarts. A panic loses the message being handled and makes a new actor on the same link; the
+// remote notices nothing. State that must survive belongs to the link: see [State]. An invalid
+// message of the remote is not a panic: bytes that are not a valid message of their code end the
+// link with a protocol error, and so does a message beyond its limits: see [MaxSize] and
+// [MaxItems].
 //
-// Who would rather read and write in one blocking function than be called uses
-// [FromRun]; package gethcompat does, for the protocols of go-ethereum.
+// Use [FromRun] to write a protocol as one blocking function that reads and writes. Package
+// gethcompat does so for the protocols of go-ethereum.
 //
-// An author needs this package and protoactor, nothing else of Troupe; a test of the
-// protocol, package protocoltest beside it. The example "Echo" is a whole protocol.
+// A protocol needs this package and protoactor, and nothing else of Troupe; its tests also need
+// package protocoltest. The example "Echo" is a whole protocol.
 package protocols

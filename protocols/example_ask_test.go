@@ -33,7 +33,7 @@ func SumSpec(produce func() actor.Actor) protocols.Spec {
 	}
 }
 
-// calculator answers.
+// calculator answers GetSum.
 type calculator struct{ link *protocols.Link }
 
 func (c *calculator) Receive(ctx actor.Context) {
@@ -51,75 +51,75 @@ func (c *calculator) Receive(ctx actor.Context) {
 	}
 }
 
-// curious asks as soon as there is a link.
-type curious struct{ said chan<- string }
+// asker sends a request when the link is up.
+type asker struct{ out chan<- string }
 
-func (c *curious) Receive(ctx actor.Context) {
+func (c *asker) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *protocols.LinkUp:
 		if _, err := msg.Link.Ask(&GetSum{Of: []uint64{1, 2, 3}}); err != nil {
-			c.said <- err.Error()
+			c.out <- err.Error()
 		}
 	case *Sum:
-		c.said <- fmt.Sprint("the sum is ", msg.Is)
+		c.out <- fmt.Sprint("the sum is ", msg.Is)
 	case *protocols.AskFailed:
-		c.said <- fmt.Sprintf("%+v: %v", msg.Request, msg.Err)
+		c.out <- fmt.Sprintf("%+v: %v", msg.Request, msg.Err)
 	}
 }
 
-// An answer comes as the message that it is.
+// The actor receives an answer as a typed message.
 func ExampleLink_Ask() {
-	said := make(chan string)
+	out := make(chan string)
 	p, err := protocoltest.Connect(
-		SumSpec(func() actor.Actor { return &curious{said: said} }),
+		SumSpec(func() actor.Actor { return &asker{out: out} }),
 		SumSpec(func() actor.Actor { return new(calculator) }))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer p.Close()
-	fmt.Println(<-said)
+	fmt.Println(<-out)
 	// Output:
 	// the sum is 6
 }
 
-// hasty has no case for answers: each has a continuation where it was asked for.
-type hasty struct{ said chan<- string }
+// inlineAsker has no case for answers: each request has a continuation.
+type inlineAsker struct{ out chan<- string }
 
-func (h *hasty) Receive(ctx actor.Context) {
+func (h *inlineAsker) Receive(ctx actor.Context) {
 	up, ok := ctx.Message().(*protocols.LinkUp)
 	if !ok {
 		return
 	}
 	_, err := protocols.AskThen(up.Link, &GetSum{Of: []uint64{4, 5}}, func(sum *Sum, err error) {
 		if err != nil {
-			h.said <- err.Error()
+			h.out <- err.Error()
 			return
 		}
-		h.said <- fmt.Sprint("the sum is ", sum.Is)
+		h.out <- fmt.Sprint("the sum is ", sum.Is)
 	}, protocols.Within(time.Minute))
 	if err != nil {
-		h.said <- err.Error()
+		h.out <- err.Error()
 	}
 }
 
-// A continuation runs in the actor's turn, so that it may touch what the actor has.
+// A continuation runs in the actor's turn, so it may use the actor's state.
 func ExampleAskThen() {
-	said := make(chan string)
+	out := make(chan string)
 	p, err := protocoltest.Connect(
-		SumSpec(func() actor.Actor { return &hasty{said: said} }),
+		SumSpec(func() actor.Actor { return &inlineAsker{out: out} }),
 		SumSpec(func() actor.Actor { return new(calculator) }))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer p.Close()
-	fmt.Println(<-said)
+	fmt.Println(<-out)
 	// Output:
 	// the sum is 9
 }
 
-// Code that is no actor waits for its answer.
+// Code outside actors waits for its answer.
 func ExampleCall() {
 	p, err := protocoltest.Connect(
 		SumSpec(func() actor.Actor { return idleActor{} }),

@@ -25,12 +25,12 @@ func ExampleBroadcast() {
 	if err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println(d.Queued, "links have it")
+	fmt.Println(d.Queued, "links queued it")
 	for _, r := range remotes {
 		fmt.Println(protocoltest.Next[Ping](r).N)
 	}
 	// Output:
-	// 3 links have it
+	// 3 links queued it
 	// 7
 	// 7
 	// 7

@@ -19,7 +19,7 @@ type echo struct{ link *protocols.Link }
 
 func (e *echo) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
-	case *protocols.LinkUp: // the link is there; or again, after a crash
+	case *protocols.LinkUp: // the link is up; again after a crash
 		e.link = msg.Link
 	case *Ping:
 		if err := e.link.Send(&Pong{N: msg.N}); err != nil {
@@ -39,8 +39,8 @@ func EchoSpec() protocols.Spec {
 	}
 }
 
-// A whole protocol, and both ends of a link on which it runs: A serves, and B is
-// played by hand. A node runs it when its Config has the Spec.
+// A whole protocol, and both ends of a link on which it runs: A serves, and the test controls B.
+// A node runs the protocol if its Config has the Spec.
 func Example_echo() {
 	p, err := protocoltest.Connect(EchoSpec(), protocoltest.ByHand(EchoSpec()))
 	if err != nil {

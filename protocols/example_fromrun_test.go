@@ -8,8 +8,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// A protocol as one function that reads and writes, for those who prefer it to an
-// actor.
+// A protocol as one blocking function that reads and writes, instead of an actor.
 func ExampleFromRun() {
 	spec := protocols.FromRun(EchoSpec(), func(_ context.Context, rw *protocols.ReadWriter) error {
 		for {
@@ -19,7 +18,7 @@ func ExampleFromRun() {
 			}
 			ping, ok := msg.(*Ping)
 			if !ok {
-				return fmt.Errorf("%w: %T is no question", protocols.DiscProtocolError, msg)
+				return fmt.Errorf("%w: unexpected %T", protocols.DiscProtocolError, msg)
 			}
 			if err := rw.Write(&Pong{N: ping.N}); err != nil {
 				return err
@@ -42,5 +41,5 @@ func ExampleFromRun() {
 	fmt.Println(p.A.Wait())
 	// Output:
 	// 1
-	// local: breach of protocol, protocol echo/1 after message 0x01: breach of protocol: *protocols_test.Pong is no question
+	// local: breach of protocol, protocol echo/1 after message 0x01: breach of protocol: unexpected *protocols_test.Pong
 }

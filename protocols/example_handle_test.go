@@ -10,13 +10,13 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// clock sends a Ping at every tick, beside whatever its actor does.
+// clock sends a Ping at every tick, independently of its actor's work.
 type clock struct{ link *protocols.Link }
 
 func (c *clock) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *protocols.LinkUp:
-		c.link = msg.Link // the own handle: the actor answers by it
+		c.link = msg.Link // the own handle: the actor answers with it
 		if !msg.Restarted {
 			shared := msg.Link.Shared()
 			shared.Go(func() { tick(shared) })
@@ -39,7 +39,7 @@ func tick(shared *protocols.Link) {
 	}
 }
 
-// A goroutine has the shared handle, and a crash of the actor does not end it.
+// A goroutine uses the shared handle, and a crash of the actor does not end it.
 func ExampleLink_Shared() {
 	spec := EchoSpec()
 	spec.New = func() actor.Actor { return new(clock) }

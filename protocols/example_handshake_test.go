@@ -9,26 +9,26 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// Status is what two nodes of this protocol tell each other at first.
+// Status is the first message that each node of this protocol sends.
 type Status struct {
 	Network uint64
 	Head    uint64
 }
 
-// follower asks for what it lacks, by the remote's status.
+// follower compares its head with the head in the remote's status.
 type follower struct {
 	head uint64
-	said chan<- string
+	out  chan<- string
 }
 
 func (f *follower) Receive(ctx actor.Context) {
 	if up, ok := ctx.Message().(*protocols.LinkUp); ok {
 		theirs := protocols.StatusOf[Status](up.Link)
-		f.said <- fmt.Sprintf("the remote is at %d, %d behind us", theirs.Head, f.head-theirs.Head)
+		f.out <- fmt.Sprintf("the remote is at %d, %d behind us", theirs.Head, f.head-theirs.Head)
 	}
 }
 
-func followSpec(network, head uint64, said chan<- string) protocols.Spec {
+func followSpec(network, head uint64, out chan<- string) protocols.Spec {
 	return protocols.Spec{
 		Name: "follow",
 		Versions: []protocols.Version{{
@@ -42,23 +42,23 @@ func followSpec(network, head uint64, said chan<- string) protocols.Spec {
 					return nil
 				}),
 		}},
-		New: func() actor.Actor { return &follower{head: head, said: said} },
+		New: func() actor.Actor { return &follower{head: head, out: out} },
 	}
 }
 
-// The actor has its link when both have told their status, and a remote of another
-// network never gets so far.
+// The actor gets its link when both statuses have arrived. A remote of another network never gets
+// that far.
 func ExampleExchange() {
-	said := make(chan string, 1)
-	p, err := protocoltest.Connect(followSpec(1, 100, said), protocoltest.ByHand(followSpec(1, 58, nil)))
+	out := make(chan string, 1)
+	p, err := protocoltest.Connect(followSpec(1, 100, out), protocoltest.ByHand(followSpec(1, 58, nil)))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer p.Close()
-	fmt.Println(<-said)
+	fmt.Println(<-out)
 
-	stranger, err := protocoltest.Connect(followSpec(1, 100, said), protocoltest.ByHand(protocols.Spec{
+	stranger, err := protocoltest.Connect(followSpec(1, 100, out), protocoltest.ByHand(protocols.Spec{
 		Name: "follow",
 		Versions: []protocols.Version{{
 			Number: 1, Length: 1, Messages: []protocols.Message{protocols.Type[Status]()},

@@ -10,14 +10,14 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// Note is a message of which the protocol says how large it may be.
+// Note is a message whose size the protocol limits.
 type Note struct {
 	Title string
 	Tags  []string
 }
 
-// A limit is part of the message's declaration. The remote here has none, and finds
-// out.
+// A limit is part of the message's declaration. The remote here has none, so it sends a message
+// that is too large.
 func ExampleMaxSize() {
 	notes := func(opts ...protocols.MessageOption) protocols.Spec {
 		return protocols.Spec{

@@ -9,10 +9,10 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// Place tells a remote how many nodes play, itself included.
+// Place tells a remote how many players there are, including the remote.
 type Place struct{ Players uint64 }
 
-// lobby is the service: it knows all links, and each has its news from there.
+// lobby is the service: it knows all links and can send on each of them.
 type lobby struct{ players []*protocols.Link }
 
 func (s *lobby) Receive(ctx actor.Context) {
@@ -31,7 +31,7 @@ func (s *lobby) Receive(ctx actor.Context) {
 	}
 }
 
-// howMany is what the links' actors ask it.
+// howMany is the request of the links' actors to the service.
 type howMany struct{}
 
 // gamer is the actor of one link.
@@ -44,13 +44,13 @@ func (p *gamer) Receive(ctx actor.Context) {
 		ctx.Request(p.link.Service(), howMany{})
 	case *Place: // the lobby's answer
 		if err := p.link.Send(msg); err != nil {
-			ctx.Logger().Info("not told", "err", err)
+			ctx.Logger().Info("send place failed", "err", err)
 		}
 	}
 }
 
-// What links have in common lives in the protocol's service. Here their actors ask it how
-// many there are.
+// The protocol's service stores what its links share. Here the links' actors ask it for the
+// number of links.
 func ExampleLinkJoined() {
 	spec := protocols.Spec{
 		Name: "game",

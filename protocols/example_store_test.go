@@ -14,8 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// Get asks for what is stored under a key. The first field is the request ID, which the
-// kit fills in.
+// Get requests the value of a key. The first field is the request ID, which the kit sets.
 type Get struct {
 	ID  uint64
 	Key string
@@ -49,7 +48,7 @@ type store struct {
 	link    *protocols.Link
 }
 
-// reads is what the link remembers when its actor crashes.
+// reads is the link's state; it survives a crash of the actor.
 type reads struct{ n uint64 }
 
 func (s *store) Receive(ctx actor.Context) {
@@ -69,7 +68,7 @@ func (s *store) answer(q *Get) {
 	}
 }
 
-// A goroutine that is no actor asks and waits.
+// Code outside actors sends a request and waits.
 func Example_store() {
 	p, err := protocoltest.Connect(StoreSpec(map[string]string{"sky": "blue"}), StoreSpec(nil))
 	if err != nil {
@@ -89,7 +88,7 @@ func TestStoreOutlivesCrashes(t *testing.T) {
 		if err != nil || got.Value != "blue" || got.Reads != n {
 			t.Errorf("got %+v, %v", got, err)
 		}
-		p.A.Crash() // the next one is asked by the same link
+		p.A.Crash() // the next actor answers on the same link
 	}
 }
 
@@ -104,7 +103,7 @@ func TestStoreSaysNothing(t *testing.T) {
 
 func TestStoreRefusesLongKeys(t *testing.T) {
 	hostile := StoreSpec(nil)
-	hostile.Versions[0].Messages[0] = protocols.Type[Get]() // it has no limit
+	hostile.Versions[0].Messages[0] = protocols.Type[Get]() // without a limit
 	p := protocoltest.NewPair(t, StoreSpec(nil), hostile)
 	if err := p.B.Send(&Get{Key: strings.Repeat("x", 300)}); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// What a mistake in a Spec looks like.
+// Check reports an error in a Spec.
 func ExampleSpec_Check() {
 	type Score struct{ Points int }
 	spec := EchoSpec()
@@ -25,7 +25,7 @@ func ExampleSpec_Check() {
 // visits counts the pings of a link.
 type visits struct{ n uint64 }
 
-// remembering answers with how many pings came, and knows it after a crash as well.
+// remembering answers with the number of pings so far, which survives a crash.
 type remembering struct{ link *protocols.Link }
 
 func (r *remembering) Receive(ctx actor.Context) {
@@ -41,7 +41,7 @@ func (r *remembering) Receive(ctx actor.Context) {
 	}
 }
 
-// State outlives the actor: it belongs to the link.
+// State belongs to the link, so it survives a crash of the actor.
 func ExampleState() {
 	spec := EchoSpec()
 	spec.New = func() actor.Actor { return new(remembering) }
@@ -64,7 +64,7 @@ func ExampleState() {
 	// 3
 }
 
-// counting answers Ping{N} with the N Pongs from 1 to N, however many they are.
+// counting answers Ping{N} with N Pongs from 1 to N, however many that is.
 type counting struct{ link *protocols.Link }
 
 func (c *counting) Receive(ctx actor.Context) {
@@ -110,7 +110,7 @@ func ExampleLink_SendSeq() {
 	// 5000050000
 }
 
-// A remote that breaks the rules: what ends the link says what was wrong with it.
+// A remote that breaks the protocol's rules: the cause of the link's end describes the error.
 func ExampleLink_DisconnectWithError() {
 	spec := EchoSpec()
 	spec.New = func() actor.Actor { return new(picky) }
@@ -126,7 +126,7 @@ func ExampleLink_DisconnectWithError() {
 	fmt.Println(p.A.Wait())
 	fmt.Println(p.B.Wait())
 	// Output:
-	// local: breach of protocol, protocol echo/1 after message 0x00: ping 13 brings bad luck
+	// local: breach of protocol, protocol echo/1 after message 0x00: ping 13 is not allowed
 	// remote: breach of protocol
 }
 
@@ -138,7 +138,7 @@ func (p *picky) Receive(ctx actor.Context) {
 		p.link = msg.Link
 	case *Ping:
 		if msg.N == 13 {
-			p.link.DisconnectWithError(protocols.DiscProtocolError, fmt.Errorf("ping %d brings bad luck", msg.N))
+			p.link.DisconnectWithError(protocols.DiscProtocolError, fmt.Errorf("ping %d is not allowed", msg.N))
 		}
 	}
 }

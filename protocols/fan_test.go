@@ -18,8 +18,8 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// fan is many links of one node whose remotes cost nothing: what is written to them is
-// counted and dropped, so that what is measured is the sender's work.
+// fan is many links of one node whose remotes cost nothing: what is written to them is counted
+// and dropped, so that a benchmark measures the sender's work only.
 type fan struct {
 	links []*protocols.Link
 
@@ -54,7 +54,7 @@ func newFan(tb testing.TB, n int, spec protocols.Spec) *fan {
 	f := &fan{reached: make(chan struct{}, 1)}
 	f.goal.Store(1 << 62)
 	system := actor.NewActorSystem(
-		actor.WithDeadLetterThrottleInterval(time.Nanosecond), // whose goroutine would outlive the test
+		actor.WithDeadLetterThrottleInterval(time.Nanosecond), // its goroutine would otherwise outlive the test
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	ourKey, theirKey := fixture.Key(tb), fixture.Key(tb)
 	pool := actors.NewPool(actors.DefaultPool)
@@ -101,13 +101,13 @@ func helloOf(key *ecdsa.PrivateKey, caps ...wire.Cap) *wire.Hello {
 	return &wire.Hello{Version: wire.BaseVersion, Name: "fan", ID: fixture.HelloID(key), Caps: caps}
 }
 
-// meet makes the session of one link.
+// meet makes the session of one link with one protocol.
 func meet(ours, theirs net.Conn, ourKey, theirKey *ecdsa.PrivateKey, c wire.Cap) (*wire.Session, error) {
 	session, _, err := meetBoth(ours, theirs, ourKey, theirKey, c)
 	return session, err
 }
 
-// meetBoth gives both ends of it, for links that have several protocols.
+// meetBoth makes both ends of a session, for links with several protocols.
 func meetBoth(ours, theirs net.Conn, ourKey, theirKey *ecdsa.PrivateKey, caps ...wire.Cap) (a, b *wire.Session, err error) {
 	welcomed := make(chan error, 1)
 	go func() {
@@ -121,7 +121,7 @@ func meetBoth(ours, theirs net.Conn, ourKey, theirKey *ecdsa.PrivateKey, caps ..
 	return a, b, errors.Join(err, <-welcomed)
 }
 
-// await prepares to wait until so many bytes are written.
+// await prepares to wait until that many bytes are written.
 func (f *fan) await(bytes int64) (reached <-chan struct{}) {
 	select {
 	case <-f.reached:

@@ -7,19 +7,18 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// forwardCost is what a message is counted with beside its bytes, for the memory that it
-// takes while it waits.
+// forwardCost is what a message costs beyond its bytes, for the memory that it uses while it
+// waits.
 const forwardCost = 64
 
-// PassOn gives a message to the protocol's service, which gets it as it is, with the link's
-// actor as its sender: ctx.Respond in the service answers that. While the service lags so
-// far behind that messages of this link with as many bytes as [Limits].Inbound wait for it,
-// the link's actor gets nothing more of the remote; other actors reach it all the same. So a
-// service that is slow, or down, holds remotes back instead of filling memory, and in the
-// end a link whose service is stuck ends as any that is stalled.
+// PassOn sends a message unchanged to the protocol's service, with the link's actor as the
+// sender: ctx.Respond in the service answers that actor. When the messages of this link that wait
+// for the service reach [Limits].Inbound bytes, the link's actor gets nothing more from the
+// remote; other actors still reach it. So a slow or restarting service holds remotes back instead
+// of filling memory, and a link whose service is stuck ends in the same way as a stalled one.
 //
-// Only the link's actor may call it, from Receive. What is counted are the bytes of the
-// message at hand, from which msg is taken to be made. A crash of the service loses the
+// Only the link's actor may call it, from Receive. The bytes of the current message of the remote
+// are counted, because msg is assumed to be made from it. A crash of the service loses the
 // message that it was handling.
 func (l *Link) PassOn(msg any) {
 	if l.onward == nil {
@@ -28,10 +27,10 @@ func (l *Link) PassOn(msg any) {
 	l.onward.pass(l, msg)
 }
 
-// onward counts what of one link waits for the service.
+// onward counts the messages of one link that wait for the service.
 type onward struct {
 	limit   int64
-	size    int // of the message at hand; the link's actor alone
+	size    int // of the current message; only the link's actor uses it
 	waiting atomic.Int64
 }
 
@@ -42,11 +41,11 @@ type passedOn struct {
 	cost    int64
 }
 
-// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging: a service may be gone
-// before the last link.
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging: the service may stop before
+// the last link.
 func (*passedOn) IgnoreDeadLetterLogging() {}
 
-// serviceCaughtUp goes to the link's actor from the service.
+// serviceCaughtUp is sent by the service to the link's actor.
 type serviceCaughtUp struct{}
 
 func (o *onward) pass(l *Link, msg any) {
@@ -59,7 +58,7 @@ func (o *onward) pass(l *Link, msg any) {
 	}
 }
 
-// handled is called by the service when it is done with a message, or crashed over it.
+// handled is called by the service after it handled a message, or crashed in it.
 func (p *passedOn) handled() {
 	o := p.link.onward
 	half := o.limit / 2
@@ -68,14 +67,14 @@ func (p *passedOn) handled() {
 	}
 }
 
-// caughtUp lets the remote's messages come again.
+// caughtUp resumes the delivery of the remote's messages.
 func (o *onward) caughtUp(l *Link) {
 	if o.waiting.Load() < o.limit {
 		l.host.Hold(false)
 	}
 }
 
-// passedOn gives the service what a link's actor passed on.
+// passedOn delivers to the service what a link's actor passed on.
 func (v *serviceActor) passedOn(ctx actor.Context, msg *passedOn) {
 	defer msg.handled()
 	v.receive(messageContext{Context: ctx, message: msg.message})

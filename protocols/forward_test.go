@@ -15,16 +15,16 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// lagging is talk/7 whose links pass on all texts to a service that takes them one at a
-// time, as handle says.
+// lagging is talk/7 whose links pass on all texts to a service that handles them one at a time
+// with handle.
 type lagging struct {
-	passed     atomic.Int64 // by the link's actor
-	handled    []string     // by the service
-	fromOthers atomic.Int64 // messages of other actors that the link's actor got
+	passed     atomic.Int64 // counted by the link's actor
+	handled    []string     // recorded by the service
+	fromOthers atomic.Int64 // messages of other actors that the link's actor received
 	handle     func(*text)
 }
 
-// nudge is such a message.
+// nudge is a message of another actor.
 type nudge struct{}
 
 func (l *lagging) spec() protocols.Spec {
@@ -56,8 +56,8 @@ func (l *lagging) spec() protocols.Spec {
 	return s
 }
 
-// TestPassOn: a service that is slow holds the remote back, and gets everything in its
-// order in the end; other actors reach the link's all the while.
+// TestPassOn: a slow service holds the remote back, and receives everything in order in the end;
+// other actors reach the link's actor all the time.
 func TestPassOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 40
@@ -69,9 +69,9 @@ func TestPassOn(t *testing.T) {
 		}
 		send(t, p.B, &text{S: "last"})
 		synctest.Wait()
-		// Each is 1007 bytes and counted with 64 more.
+		// Each has 1007 bytes and is counted with 64 more.
 		if got := l.passed.Load(); got != 10 {
-			t.Errorf("%d were passed on to a service that takes none, want 10", got)
+			t.Errorf("%d were passed on to a service that handles none, want 10", got)
 		}
 		p.A.Tell(p.A.Self(), nudge{})
 		synctest.Wait()
@@ -83,7 +83,7 @@ func TestPassOn(t *testing.T) {
 		}
 		synctest.Wait()
 		if got := l.passed.Load(); got != 10 {
-			t.Errorf("%d were passed on while half of them waited, want 10", got)
+			t.Errorf("%d were passed on while half of them were waiting, want 10", got)
 		}
 		goOn <- struct{}{}
 		synctest.Wait()
@@ -97,17 +97,17 @@ func TestPassOn(t *testing.T) {
 		}
 		close(goOn)
 		if got := protocoltest.Next[answer](p.B); got.N != n+1 {
-			t.Errorf("the service has handled %d, want %d", got.N, n+1)
+			t.Errorf("the service handled %d, want %d", got.N, n+1)
 		}
 		for i, got := range l.handled[:n] {
 			if got != fmt.Sprint(i) {
-				t.Fatalf("the service got %q in the place of %d", got, i)
+				t.Fatalf("the service received %q instead of %d", got, i)
 			}
 		}
 	})
 }
 
-// TestPassOnToAServiceThatCrashes: each crash loses one message, and its room.
+// TestPassOnToAServiceThatCrashes: each crash loses one message and frees its room.
 func TestPassOnToAServiceThatCrashes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 60
@@ -123,12 +123,12 @@ func TestPassOnToAServiceThatCrashes(t *testing.T) {
 		}
 		send(t, p.B, &text{S: "last"})
 		if got := protocoltest.Next[answer](p.B); got.N != n+1-5 {
-			t.Errorf("the service has handled %d, want all %d but five", got.N, n+1)
+			t.Errorf("the service handled %d, want all %d except five", got.N, n+1)
 		}
 	})
 }
 
-// TestPassOnToAServiceThatIsStuck: the link ends as stalled, in the name of the protocol.
+// TestPassOnToAServiceThatIsStuck: the link ends as stalled, and the cause names the protocol.
 func TestPassOnToAServiceThatIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
@@ -147,7 +147,8 @@ func TestPassOnToAServiceThatIsStuck(t *testing.T) {
 	})
 }
 
-// TestPassOnWithoutService is the author's mistake, and said so.
+// TestPassOnWithoutService: PassOn without a Service is an error of the protocol, and the cause
+// says so.
 func TestPassOnWithoutService(t *testing.T) {
 	l := new(lagging)
 	s := l.spec()

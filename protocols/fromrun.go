@@ -7,16 +7,15 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// FromRun gives a Spec an actor that is written as one blocking function, which reads
-// and writes until the conversation is over: the style of go-ethereum. There is one
-// call for each link, in a goroutine of its own; ctx ends with the link, and then run
-// should return.
+// FromRun returns the Spec with an actor that is written as one blocking function, which reads
+// and writes until the conversation is over: the style of go-ethereum. run is called once for
+// each link, in its own goroutine. ctx ends with the link, and run should return then.
 //
-// Run's return ends the link: with nil as [DiscQuitting]; with an error that wraps a
-// [DiscReason] as that; with any other as [DiscSubprotocolError]. So does its panic.
-// It is never started again, whatever Restart says, because a conversation can't be
-// begun anew in its middle: the Spec that FromRun returns is [Temporary]. Goroutines
-// that run starts with [ReadWriter.Go] are covered as well.
+// The return of run ends the link: nil with [DiscQuitting]; an error that wraps a [DiscReason]
+// with that reason; any other error, or a panic, with [DiscSubprotocolError]. run is never
+// started again, whatever Restart says, because a conversation cannot be restarted in the middle:
+// the Spec that FromRun returns is [Temporary]. The same holds for goroutines that run starts
+// with [ReadWriter.Go].
 func FromRun(s Spec, run func(ctx context.Context, rw *ReadWriter) error) Spec {
 	s.Restart = Temporary
 	s.New = func() actor.Actor { return &runner{run: run} }
@@ -29,7 +28,7 @@ type runner struct {
 	rw  *ReadWriter
 }
 
-// runReturned is sent to the runner by the goroutine in which run was.
+// runReturned is sent to the runner by the goroutine that ran run.
 type runReturned struct{ err error }
 
 // readOn is sent to the runner by a Read that has made room.
@@ -45,7 +44,7 @@ func (r *runner) Receive(ctx actor.Context) {
 		r.rw.link.host.Hold(false)
 	case *runReturned:
 		r.end(ctx, msg.err)
-	case *LinkDown: // Read and Write see it themselves
+	case *LinkDown: // Read and Write detect it themselves
 	default:
 		r.take(ctx)
 	}
@@ -53,15 +52,15 @@ func (r *runner) Receive(ctx actor.Context) {
 
 func (r *runner) start(l *Link) {
 	r.rw = newReadWriter(l)
-	rw := r.rw // the goroutine's
+	rw := r.rw // for the goroutine
 	l.host.Go(func() { l.host.Tell(&runReturned{err: r.run(l.Context(), rw)}) })
 }
 
-// take gives Read what came from the remote.
+// take passes a message of the remote to Read.
 func (r *runner) take(ctx actor.Context) {
 	c, ok := ctx.(*messageContext)
 	if !ok || !c.ofLink {
-		return // from another actor, or about this one's life
+		return // from another actor, or a lifecycle message
 	}
 	if full := r.rw.put(kept(c.message), c.size); full {
 		r.rw.link.host.Hold(true)

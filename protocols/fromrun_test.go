@@ -18,7 +18,7 @@ type runFunc = func(ctx context.Context, rw *protocols.ReadWriter) error
 
 func running(run runFunc) protocols.Spec { return protocols.FromRun(talk(idle), run) }
 
-// TestFromRun: what comes is read in its order, typed or raw, and may be kept.
+// TestFromRun: messages are read in order, typed or raw, and may be kept.
 func TestFromRun(t *testing.T) {
 	const n = 2000
 	p := protocoltest.NewPair(t, running(func(_ context.Context, rw *protocols.ReadWriter) error {
@@ -53,11 +53,11 @@ func TestFromRun(t *testing.T) {
 		send(t, p.B, &protocols.RawMessage{Code: rawCode, Payload: bytes.Repeat([]byte{byte(i)}, 100)})
 	}
 	if got := protocoltest.Next[answer](p.B); got.N != 2*n {
-		t.Errorf("%d were read", got.N)
+		t.Errorf("%d messages were read", got.N)
 	}
 }
 
-// TestRunEnds: how the link ends when run returns, as go-ethereum has it.
+// TestRunEnds: how the link ends when run returns, as in go-ethereum.
 func TestRunEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		run    func() error
@@ -103,8 +103,8 @@ func TestRunEnds(t *testing.T) {
 	}
 }
 
-// TestRunAtTheEnd: when the link has ended, what came before can still be read; then
-// its cause is the error. The context has ended as well.
+// TestRunAtTheEnd: when the link has ended, earlier messages can still be read; after them the
+// error is the link's cause. The context has ended as well.
 func TestRunAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		read, readErr, writeErr := 0, error(nil), error(nil)
@@ -132,7 +132,8 @@ func TestRunAtTheEnd(t *testing.T) {
 	})
 }
 
-// TestRunThatDoesNotRead holds the remote back, and loses nothing.
+// TestRunThatDoesNotRead: a run function that does not read holds the remote back, and nothing is
+// lost.
 func TestRunThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, size = 1000, 1000
@@ -155,20 +156,21 @@ func TestRunThatDoesNotRead(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		// What B could not get rid of is in its outbox of 10,000,000, which takes this one
-		// if less than 600,000 are. A frame is taken to need a sixth more than its payload.
+		// What B could not write is in its outbox of 10,000,000 bytes, which accepts this message
+		// if fewer than 600,000 are in it. A frame is assumed to need a sixth more than its
+		// payload.
 		if err := p.B.Send(&text{B: noise(8_050_000)}); err != protocols.ErrOutboxFull {
-			t.Errorf("more than 400,000 bytes of 1,000,000 went to who reads nothing: %v", err)
+			t.Errorf("more than 400,000 bytes of 1,000,000 were sent to a remote that reads nothing: %v", err)
 		}
 		close(release)
 		synctest.Wait()
 		if read != n || p.A.Cause() != nil {
-			t.Errorf("%d of %d were read in the end, cause %v", read, n, p.A.Cause())
+			t.Errorf("%d of %d messages were read in the end, cause %v", read, n, p.A.Cause())
 		}
 	})
 }
 
-// TestRunThatNeverReads ends the link when its budget was full for 20 s, and is told so.
+// TestRunThatNeverReads: the link ends when its budget was full for 20 s, and the cause says so.
 func TestRunThatNeverReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		spec := running(func(ctx context.Context, _ *protocols.ReadWriter) error {
@@ -181,7 +183,7 @@ func TestRunThatNeverReads(t *testing.T) {
 		for range 500 {
 			send(t, p.B, &text{B: noise(1000)})
 		}
-		<-p.A.Context().Done() // 40 s if some was handled while the budget was full, longer than Wait is patient
+		<-p.A.Context().Done() // 40 s if some was handled while the budget was full, longer than Wait waits
 		cause := p.A.Wait()
 		if cause.Reason != protocols.DiscSubprotocolError || cause.Protocol != "talk/7" || !strings.Contains(cause.Error(), "budget full") {
 			t.Errorf("ended with %v", cause)
@@ -192,7 +194,7 @@ func TestRunThatNeverReads(t *testing.T) {
 	})
 }
 
-// TestWriteWaits while the remote does not read, and ends with the link.
+// TestWriteWaits: Write waits while the remote does not read, and fails when the link ends.
 func TestWriteWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		written, result := 0, error(nil)
@@ -212,7 +214,7 @@ func TestWriteWaits(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if written != stuck || result != nil {
-			t.Errorf("%d were written, and a second later %d; error %v", stuck, written, result)
+			t.Errorf("%d messages were written, and a second later %d; error %v", stuck, written, result)
 		}
 		p.B.Resume()
 		for range 3 * stuck {
@@ -229,7 +231,7 @@ func TestWriteWaits(t *testing.T) {
 	})
 }
 
-// TestRunThatCalls: a blocking function can ask and wait, and it comes after the
+// TestRunThatCalls: a blocking function can send a request and wait, and it starts after the
 // handshake.
 func TestRunThatCalls(t *testing.T) {
 	got := make(chan string, 1)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestGuide holds the code of docs/protocols.md against the examples and tests that it is
-// taken from, so that what the guide shows compiles, and does what it says.
+// TestGuide compares the code of docs/protocols.md with the examples and tests that it is taken
+// from, so that the guide's code compiles and works.
 func TestGuide(t *testing.T) {
 	guide, err := os.ReadFile("../docs/protocols.md")
 	if err != nil {
@@ -36,18 +36,18 @@ func TestGuide(t *testing.T) {
 	for _, b := range blocks {
 		code, _, closed := strings.Cut(b, "\n```\n")
 		if !closed || !strings.Contains(all, "\n"+code+"\n") {
-			t.Errorf("this stands in no example:\n%s", code)
+			t.Errorf("no example contains this code:\n%s", code)
 		}
 	}
 }
 
-// TestGuideIsShort: the protocol of the guide, with its tests, is a page or two.
+// TestGuideIsShort: the guide's protocol, with its tests, is a page or two.
 func TestGuideIsShort(t *testing.T) {
 	source, err := os.ReadFile("example_store_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(string(source), "\n"); n >= 120 {
-		t.Errorf("it has %d lines, want less than 120", n)
+		t.Errorf("example_store_test.go has %d lines, want less than 120", n)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// keepLinks is a service that keeps what it is told.
+// keepLinks is a service that reports the links it receives.
 type keepLinks struct{ joined, left chan *protocols.Link }
 
 func (k *keepLinks) Receive(ctx actor.Context) {
@@ -28,7 +28,8 @@ func (k *keepLinks) Receive(ctx actor.Context) {
 	}
 }
 
-// TestSharedHandle: there is one for a link's whole life, and all but the link's actor have it.
+// TestSharedHandle: a link has one shared handle for its whole life, and all code except the
+// link's actor gets it.
 func TestSharedHandle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		own, info := make(chan *protocols.Link, 2), make(chan *protocols.Link, 1)
@@ -45,7 +46,7 @@ func TestSharedHandle(t *testing.T) {
 		first := <-own
 		shared := first.Shared()
 		if shared == first || shared.Shared() != shared {
-			t.Error("the shared handle is the own one, or has another one")
+			t.Error("the shared handle is the own one, or its Shared is another handle")
 		}
 		p.A.Crash()
 		p.A.CrashService()
@@ -55,25 +56,26 @@ func TestSharedHandle(t *testing.T) {
 			"of the service": <-service.joined, "of the service after a crash": <-service.joined,
 		} {
 			if got != shared {
-				t.Errorf("the handle %s is another one", name)
+				t.Errorf("the handle %s is not the shared handle", name)
 			}
 		}
 		protocols.State[text](first).S = "kept"
 		if s := protocols.State[text](shared); s.S != "kept" {
-			t.Errorf("by the shared handle the state is %+v", s)
+			t.Errorf("through the shared handle the state is %+v", s)
 		}
 		if shared.Self() != first.Self() || shared.Service() != first.Service() || shared.Context() != first.Context() ||
 			shared.Name() != first.Name() || shared.Version() != first.Version() || shared.Peer().ID != first.Peer().ID {
-			t.Error("the handles differ in what they tell of the link")
+			t.Error("the handles return different facts about the link")
 		}
 		p.B.Disconnect(protocols.DiscRequested)
 		if got := <-service.left; got != shared {
-			t.Error("the link that has left has another handle")
+			t.Error("LinkLeft has another handle")
 		}
 	})
 }
 
-// TestRunHasTheSharedHandle: code in blocking style runs beside the link's actor.
+// TestRunHasTheSharedHandle: blocking code runs beside the link's actor, so it gets the shared
+// handle.
 func TestRunHasTheSharedHandle(t *testing.T) {
 	links := make(chan *protocols.Link, 1)
 	spec := protocols.FromRun(talk(idle), func(ctx context.Context, rw *protocols.ReadWriter) error {
@@ -87,9 +89,9 @@ func TestRunHasTheSharedHandle(t *testing.T) {
 	}
 }
 
-// TestR2OwnHandleAnswers: of two messages that came in one read, the second one is delivered at
-// once unless the first one led to answers above high water. Answers are what the own handle
-// sends in the link's turn, and nothing else.
+// TestR2OwnHandleAnswers: of two messages that arrived in one read, the second is delivered at
+// once unless the first caused answers above high water. Answers are what the own handle sends in
+// the link's turn, and nothing else.
 func TestR2OwnHandleAnswers(t *testing.T) {
 	big := &text{B: noise(200 << 10)}
 	encoded, err := protocols.Encode(big)
@@ -118,7 +120,7 @@ func TestR2OwnHandleAnswers(t *testing.T) {
 			sent := make(chan error)
 			l.Go(func() { sent <- l.Send(big) })
 			return <-sent
-		}, true}, // documented: goroutines are to use the shared handle
+		}, true}, // documented: goroutines must use the shared handle
 		{"Send by the shared handle on another goroutine", func(l *protocols.Link) error {
 			sent := make(chan error)
 			l.Go(func() { sent <- l.Shared().Send(big) })
@@ -139,7 +141,7 @@ func TestR2OwnHandleAnswers(t *testing.T) {
 				spec.Limits = protocols.Limits{HighWater: 64 << 10}
 				p := protocoltest.NewPair(t, spec, byHand(), protocoltest.Buffer(10_000))
 				p.B.Pause()
-				p.SetDown(true) // so that both come in one read
+				p.SetDown(true) // so that both arrive in one read
 				send(t, p.B, &ask{})
 				send(t, p.B, &ask{})
 				synctest.Wait()
@@ -159,9 +161,9 @@ func TestR2OwnHandleAnswers(t *testing.T) {
 	}
 }
 
-// TestR2LinksThatForwardToEachOther: each of two links sends what it receives on the other one,
+// TestR2LinksThatForwardToEachOther: each of two links sends on the other link what it receives,
 // and drops what finds no room, as gossip does; the node itself fills both outboxes. The network
-// is slow, so that they stay full. Neither remote is kept from being heard.
+// is slow, so they stay full. The node goes on reading both remotes.
 func TestR2LinksThatForwardToEachOther(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -200,7 +202,7 @@ func forwardToEachOther(t *testing.T, loud [2]bool) {
 			}
 		})
 		remote := talk(idle)
-		remote.Limits.Inbound = 64 << 20 // it reads on while it writes itself
+		remote.Limits.Inbound = 64 << 20 // it reads on while it writes
 		pairs[i] = protocoltest.NewPair(t, spec, remote, protocoltest.Buffer(16<<10))
 		pairs[i].SetLatency(latency)
 	}
@@ -221,7 +223,7 @@ func forwardToEachOther(t *testing.T, loud [2]bool) {
 	}
 	var before [2]int64
 	for range 4 {
-		time.Sleep(15 * time.Second) // of the bubble
+		time.Sleep(15 * time.Second) // of the bubble's clock
 		for i, p := range pairs {
 			now := handled[i].Load()
 			if now < before[i]+5 {
@@ -235,8 +237,8 @@ func forwardToEachOther(t *testing.T, loud [2]bool) {
 	}
 }
 
-// TestGo: a panic in a goroutine of the link crashes the link's actor, whichever handle has
-// started it. The next actor goes on, and the remote notices nothing.
+// TestGo: a panic in a goroutine of the link crashes the link's actor, whichever handle started
+// the goroutine. The next actor goes on, and the remote notices nothing.
 func TestGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := protocoltest.NewPair(t, talk(func(ctx actor.Context, link *protocols.Link) {
@@ -247,7 +249,7 @@ func TestGo(t *testing.T) {
 				case 2:
 					link.Shared().Go(func() { panic("by the shared handle") })
 				default:
-					link.Go(func() { _ = link.Shared().Send(&text{S: "all is well"}) })
+					link.Go(func() { _ = link.Shared().Send(&text{S: "done"}) })
 				}
 			}
 		}), byHand())
@@ -255,7 +257,7 @@ func TestGo(t *testing.T) {
 			send(t, p.B, &ask{N: id})
 			synctest.Wait()
 		}
-		if got := protocoltest.Next[text](p.B); got.S != "all is well" {
+		if got := protocoltest.Next[text](p.B); got.S != "done" {
 			t.Errorf("got %+v", got)
 		}
 		var reasons []string
@@ -276,17 +278,17 @@ func TestGo(t *testing.T) {
 	})
 }
 
-// TestGoOfATemporaryProtocol: where no crash is followed by a restart, the panic ends the link.
+// TestGoOfATemporaryProtocol: if the protocol is never restarted, the panic ends the link.
 func TestGoOfATemporaryProtocol(t *testing.T) {
 	spec := talk(func(ctx actor.Context, link *protocols.Link) {
 		if _, ok := ctx.Message().(*ask); ok {
-			link.Go(func() { panic("beside the actor") })
+			link.Go(func() { panic("in a goroutine") })
 		}
 	})
 	spec.Restart = protocols.Temporary
 	p := protocoltest.NewPair(t, spec, byHand())
 	send(t, p.B, &ask{})
-	if c := p.A.Wait(); c.Side != protocols.Local || c.Reason != protocols.DiscSubprotocolError || !strings.Contains(c.Error(), "beside the actor") {
+	if c := p.A.Wait(); c.Side != protocols.Local || c.Reason != protocols.DiscSubprotocolError || !strings.Contains(c.Error(), "in a goroutine") {
 		t.Errorf("the link ended: %v", c)
 	}
 }

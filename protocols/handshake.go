@@ -10,18 +10,17 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// DefaultHandshakeTimeout is how long a [Handshake] waits for the remote's status.
+// DefaultHandshakeTimeout is how long a [Handshake] waits for the remote's status by default.
 const DefaultHandshakeTimeout = 5 * time.Second
 
-// ErrHandshakeTimeout is the end of a link whose remote did not tell its status in
-// time.
+// ErrHandshakeTimeout is the error of a link whose remote did not send its status in time.
 var ErrHandshakeTimeout = errors.New("no status from the remote in time")
 
-// Handshake is the exchange of one status message each way that a protocol begins
-// with, made by [Exchange]. Both sides send at once. Until the remote's has come and
-// was accepted, the actor gets no [LinkUp] and nothing else of the link; anything else
-// that comes is a breach of protocol, and so is a second status later on. It happens
-// once a link, whatever crashes meanwhile.
+// Handshake is the exchange of one status message in each direction at the start of a protocol,
+// made by [Exchange]. Both sides send at once. Until the remote's status has arrived and was
+// accepted, the actor gets neither [LinkUp] nor anything else of the link; any other message is a
+// protocol error then, and so is a second status later. The handshake happens once for each link,
+// even if the actor crashes meanwhile.
 type Handshake struct {
 	typ     reflect.Type
 	ours    func(*Link) any
@@ -29,13 +28,13 @@ type Handshake struct {
 	timeout time.Duration
 }
 
-// Exchange makes the handshake in which a T, one of the version's Messages, goes each
-// way. Ours makes this side's. Check says why the remote's is not accepted; without
-// it all are. Both run in the turn of the link's actor and get its own handle, but before
-// the actor has the link, so that they are functions and not methods of it.
+// Exchange makes a handshake in which each side sends a T, one of the version's Messages. ours
+// makes this side's status. check returns an error if it does not accept the remote's status;
+// without check, all are accepted. Both run in the turn of the link's actor and get its own
+// handle, but before the actor gets the link, so they are functions and not methods of the actor.
 //
-// An error of check ends the link. The reason that the remote is told is the
-// [DiscReason] that the error wraps, or else [DiscUselessPeer]:
+// An error of check ends the link. The remote receives the [DiscReason] that the error wraps, or
+// else [DiscUselessPeer]:
 //
 //	return fmt.Errorf("%w: genesis %x, want %x", protocols.DiscUselessPeer, theirs.Genesis, ours)
 func Exchange[T any](ours func(*Link) T, check func(l *Link, theirs *T) error) *Handshake {
@@ -55,16 +54,15 @@ func Exchange[T any](ours func(*Link) T, check func(l *Link, theirs *T) error) *
 	return h
 }
 
-// Within gives the same handshake with another time-out than
-// [DefaultHandshakeTimeout].
+// Within returns the same handshake with another timeout than [DefaultHandshakeTimeout].
 func (h *Handshake) Within(d time.Duration) *Handshake {
 	other := *h
 	other.timeout = d
 	return &other
 }
 
-// StatusOf is what the remote told in the handshake. It is nil before that is done,
-// and where the running version's status is no T.
+// StatusOf returns the remote's status. It is nil before the handshake is done, and if the
+// running version's status is not a T.
 func StatusOf[T any](l *Link) *T {
 	if l.greeting == nil || !l.greeting.done() {
 		return nil
@@ -83,21 +81,20 @@ func (h *Handshake) checkAmong(codes map[reflect.Type]int) error {
 		return fmt.Errorf("handshake: a time-out of %v", h.timeout)
 	}
 	if _, ok := codes[h.typ]; !ok {
-		return fmt.Errorf("handshake: the status %v is none of the Messages", h.typ)
+		return fmt.Errorf("handshake: the status %v is not in Messages", h.typ)
 	}
 	return nil
 }
 
-// greeting is a handshake on one link. It belongs to the Link, so that a restart does
-// not begin it anew. But for state, and theirs once state says done, only the host's
-// turn touches it.
+// greeting is a handshake on one link. It belongs to the Link, so that a restart does not begin
+// it again. Only the host's turn uses it, except state, and theirs once state is accepted.
 type greeting struct {
 	*Handshake
 	code   uint64
 	state  atomic.Int32
-	timer  supervise.Timer // nil before the first actor came to life
+	timer  supervise.Timer // nil before the first actor was made
 	sent   bool
-	theirs any // *T, once it came
+	theirs any // *T, once it has arrived
 }
 
 const (
@@ -106,10 +103,10 @@ const (
 	overdue
 )
 
-// done says whether there is nothing to wait for. It is so where there is no handshake.
+// done reports whether there is nothing to wait for, which is also true without a handshake.
 func (g *greeting) done() bool { return g == nil || g.state.Load() == accepted }
 
-// begin sends our status, unless an earlier actor of the link got so far.
+// begin sends our status, unless an earlier actor of the link did.
 func (g *greeting) begin(l *Link) {
 	if g.timer == nil {
 		g.timer = l.host.Clock().AfterFunc(g.timeout, func() { g.expire(l) })
@@ -118,19 +115,19 @@ func (g *greeting) begin(l *Link) {
 		return
 	}
 	if err := l.Send(g.ours(l)); err != nil && !errors.Is(err, ErrLinkDown) {
-		panic(fmt.Errorf("our status: %w", err))
+		panic(fmt.Errorf("send our status: %w", err))
 	}
 	g.sent = true
 }
 
-// expire is called by the timer, in a goroutine of its own.
+// expire is called by the timer, in its own goroutine.
 func (g *greeting) expire(l *Link) {
 	if g.state.CompareAndSwap(waiting, overdue) {
 		l.DisconnectWithError(DiscReadTimeout, fmt.Errorf("%w: waited %v", ErrHandshakeTimeout, g.timeout))
 	}
 }
 
-// inPlace says what is wrong with a message of that code at this time.
+// inPlace returns an error if a message with that code must not arrive now.
 func (g *greeting) inPlace(code uint64, label string) error {
 	switch done := g.done(); {
 	case !done && code != g.code:
@@ -141,7 +138,7 @@ func (g *greeting) inPlace(code uint64, label string) error {
 	return nil
 }
 
-// judge checks the remote's status and says whether the link may go on.
+// judge checks the remote's status and reports whether the link may go on.
 func (g *greeting) judge(l *Link) bool {
 	if err := g.check(l, g.theirs); err != nil {
 		reason := DiscUselessPeer
@@ -152,7 +149,7 @@ func (g *greeting) judge(l *Link) bool {
 	return g.state.CompareAndSwap(waiting, accepted) && g.end()
 }
 
-// end stops the time-out and says whether the handshake was done.
+// end stops the timeout and reports whether the handshake was done.
 func (g *greeting) end() bool {
 	if g == nil {
 		return true

@@ -30,7 +30,7 @@ func greeted(act func(actor.Context, *protocols.Link), check func(*protocols.Lin
 
 const statusCode = 5
 
-// journalOf notes the types that an actor gets of the link, in their order.
+// journalOf records the types of the messages that an actor gets from the link, in order.
 func journalOf(into *[]string, then func(actor.Context, *protocols.Link)) func(actor.Context, *protocols.Link) {
 	return func(ctx actor.Context, l *protocols.Link) {
 		switch msg := ctx.Message().(type) {
@@ -45,14 +45,14 @@ func journalOf(into *[]string, then func(actor.Context, *protocols.Link)) func(a
 	}
 }
 
-// TestHandshake: nothing but the status passes at first; its result is there from the
-// LinkUp on, in the next life as well, and it happens once.
+// TestHandshake: before the handshake is done only the status passes. Its result is available
+// from LinkUp on, also after a restart, and it happens once.
 func TestHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var delivered []string
 		p := protocoltest.NewPair(t, greeted(journalOf(&delivered, idle), nil), hostile())
 		if got := p.A.PeerInfo(); got != "handshake" || protocols.StatusOf[status](p.A.Link) != nil {
-			t.Errorf("before it, the peer's info is %v, its status %v", got, protocols.StatusOf[status](p.A.Link))
+			t.Errorf("before the handshake, the peer's info is %v, its status %v", got, protocols.StatusOf[status](p.A.Link))
 		}
 		synctest.Wait()
 		ours := protocoltest.Next[protocols.RawMessage](p.B)
@@ -62,7 +62,7 @@ func TestHandshake(t *testing.T) {
 		time.Sleep(protocols.DefaultHandshakeTimeout - 1)
 		synctest.Wait()
 		if len(delivered) > 0 {
-			t.Errorf("told %v before the remote's status", delivered)
+			t.Errorf("the actor received %v before the remote's status", delivered)
 		}
 		send(t, p.B, &protocols.RawMessage{Code: statusCode, Payload: encode(t, &status{Network: 9})})
 		send(t, p.B, &protocols.RawMessage{Code: askCode, Payload: encode(t, &ask{})})
@@ -71,18 +71,18 @@ func TestHandshake(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if got := fmt.Sprint(delivered); got != "[up false 9 *protocols_test.ask up true 9]" || p.A.Cause() != nil {
-			t.Errorf("told %s, cause %v", got, p.A.Cause())
+			t.Errorf("the actor received %s, cause %v", got, p.A.Cause())
 		}
 		if got := p.A.PeerInfo(); got != uint64(9) {
-			t.Errorf("after it, the peer's info is %v", got)
+			t.Errorf("after the handshake, the peer's info is %v", got)
 		}
 		if other := protocols.StatusOf[answer](p.A.Link); other != nil {
-			t.Errorf("a status of another type is %v", other)
+			t.Errorf("StatusOf with another type returned %v", other)
 		}
 	})
 }
 
-// TestHandshakeEnds: what a remote may do instead of a handshake, and how that ends.
+// TestHandshakeEnds: what a remote may do instead of the handshake, and how the link ends.
 func TestHandshakeEnds(t *testing.T) {
 	good := func(t *testing.T, n uint64) *protocols.RawMessage {
 		return &protocols.RawMessage{Code: statusCode, Payload: encode(t, &status{Network: n})}
@@ -107,14 +107,14 @@ func TestHandshakeEnds(t *testing.T) {
 		"something else first": {func(t *testing.T, b *protocoltest.End) {
 			send(t, b, &protocols.RawMessage{Code: askCode, Payload: encode(t, &ask{})})
 		}, protocols.DiscProtocolError, "0x00 of talk/7 came before the status, which is 0x05", "[]"},
-		"no status": {func(t *testing.T, b *protocoltest.End) {
+		"invalid status": {func(t *testing.T, b *protocoltest.End) {
 			send(t, b, &protocols.RawMessage{Code: statusCode, Payload: []byte{0xc0}})
 		}, protocols.DiscProtocolError, "too few elements", "[]"},
 		"refused":               {func(t *testing.T, b *protocoltest.End) { send(t, b, good(t, plain)) }, protocols.DiscUselessPeer, "network 1, want 7", "[]"},
 		"refused with a reason": {func(t *testing.T, b *protocoltest.End) { send(t, b, good(t, useless)) }, protocols.DiscIncompatibleVersion, "network 2", "[]"},
 		"twice": {func(t *testing.T, b *protocoltest.End) { send(t, b, good(t, 9)); send(t, b, good(t, 9)) },
 			protocols.DiscProtocolError, "a second status 0x05 of talk/7", "[up false 9 down]"},
-		"gone": {func(_ *testing.T, b *protocoltest.End) { b.Disconnect(protocols.DiscTooManyPeers) }, protocols.DiscTooManyPeers, "", "[]"},
+		"disconnect": {func(_ *testing.T, b *protocoltest.End) { b.Disconnect(protocols.DiscTooManyPeers) }, protocols.DiscTooManyPeers, "", "[]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -127,18 +127,18 @@ func TestHandshakeEnds(t *testing.T) {
 					t.Errorf("ended with %v after %d restarts", cause, p.A.Restarts())
 				}
 				if took := time.Since(begin); name == "silence" && (took < 5*time.Second || !errors.Is(cause, protocols.ErrHandshakeTimeout)) {
-					t.Errorf("took %v", took)
+					t.Errorf("the link ended after %v", took)
 				}
 				if got := fmt.Sprint(delivered); got != c.delivered {
-					t.Errorf("the actor was told %s, want %s", got, c.delivered)
+					t.Errorf("the actor received %s, want %s", got, c.delivered)
 				}
 			})
 		})
 	}
 }
 
-// TestHandshakeCrash: who crashes over a status does so before the remote notices. Ours
-// goes out once, and theirs is not lost.
+// TestHandshakeCrash: a crash in the handshake's functions happens before the remote notices
+// anything. Our status is sent once, and the remote's is not lost.
 func TestHandshakeCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var delivered []string
@@ -146,12 +146,12 @@ func TestHandshakeCrash(t *testing.T) {
 		spec := greeted(journalOf(&delivered, idle), nil)
 		spec.Versions[0].Handshake = protocols.Exchange(func(*protocols.Link) status {
 			if made++; made < 3 {
-				panic("can't say")
+				panic("ours panics")
 			}
 			return status{Network: network}
 		}, func(_ *protocols.Link, _ *status) error {
 			if judged++; judged < 3 {
-				panic("can't judge")
+				panic("check panics")
 			}
 			return nil
 		}).Within(time.Minute)
@@ -162,17 +162,17 @@ func TestHandshakeCrash(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if got := fmt.Sprint(delivered); made != 3 || judged != 3 || got != "[up false 9]" || p.A.Restarts() != 4 {
-			t.Errorf("said %d times, judged %d times, told %s, %d restarts", made, judged, got, p.A.Restarts())
+			t.Errorf("status made %d times, checked %d times, the actor received %s, %d restarts", made, judged, got, p.A.Restarts())
 		}
 		protocoltest.Next[protocols.RawMessage](p.B)
 		send(t, p.A, &answer{})
 		if next := protocoltest.Next[protocols.RawMessage](p.B); next.Code != answerCode {
-			t.Errorf("after our status came 0x%02x", next.Code)
+			t.Errorf("message 0x%02x arrived after our status", next.Code)
 		}
 	})
 }
 
-// TestHandshakeOfVersions: each version has a status of its own, or none.
+// TestHandshakeOfVersions: each version has its own status, or none.
 func TestHandshakeOfVersions(t *testing.T) {
 	only := func(numbers ...uint) protocols.Spec {
 		s := specOf()
@@ -201,7 +201,7 @@ func TestHandshakeOfVersions(t *testing.T) {
 	for n, want := range map[uint]string{1: "1 <nil> <nil>", 2: "2 &{2 [] 0} <nil>", 3: "3 <nil> &{3 }"} {
 		p := protocoltest.NewPair(t, all, only(n))
 		if got := next(t, up, p.A); got != want {
-			t.Errorf("version %d comes up with %s, want %s", n, got, want)
+			t.Errorf("version %d starts with %s, want %s", n, got, want)
 		}
 	}
 }

@@ -20,7 +20,7 @@ const (
 	undefinedCode                                       = 5
 )
 
-// talk is a Spec whose actor does what act says. The link is nil before LinkUp.
+// talk is a Spec whose actor calls act. link is nil before LinkUp.
 func talk(act func(ctx actor.Context, link *protocols.Link)) protocols.Spec {
 	s := specOf(protocols.Type[ask](), protocols.Type[answer](), protocols.Raw(), protocols.Ignore(), protocols.Type[text]())
 	s.New = func() actor.Actor { return &player{act: act} }
@@ -41,10 +41,10 @@ func (p *player) Receive(ctx actor.Context) {
 
 func idle(actor.Context, *protocols.Link) {}
 
-// byHand is the other end, played by the test.
+// byHand is the other end, controlled by the test.
 func byHand() protocols.Spec { return protocoltest.ByHand(talk(idle)) }
 
-// hostile is another end, which can send any bytes under any code.
+// hostile is another end, which can send any bytes with any code.
 func hostile() protocols.Spec {
 	s := specOf()
 	for range s.Versions[0].Length {
@@ -60,7 +60,7 @@ func send(t *testing.T, from *protocoltest.End, msg any) {
 	}
 }
 
-// next waits for what an actor has to say to the test.
+// next waits for a value from an actor.
 func next[T any](t *testing.T, from <-chan T, ends *protocoltest.End) T {
 	t.Helper()
 	select {
@@ -71,7 +71,7 @@ func next[T any](t *testing.T, from <-chan T, ends *protocoltest.End) T {
 		case v := <-from:
 			return v
 		default:
-			t.Fatalf("nothing was said, and the link has ended: %v", ends.Wait())
+			t.Fatalf("no value arrived, and the link has ended: %v", ends.Wait())
 		}
 	}
 	panic("unreachable")

@@ -36,7 +36,7 @@ func limited() protocols.Spec {
 	return s
 }
 
-// witness sends back a status as it was decoded, and an answer for anything else.
+// witness returns a status as it was decoded, and sends an answer for every other message.
 type witness struct{ link *protocols.Link }
 
 func (w *witness) Receive(ctx actor.Context) {
@@ -73,9 +73,9 @@ func TestWithinLimits(t *testing.T) {
 		code    uint64
 		payload []byte
 	}{
-		"as large as may be":     {limitedText, encode(t, &text{S: strings.Repeat("s", 95)})},
-		"raw as large as may be": {limitedRaw, make([]byte, 10)},
-		"as many as may be":      {limitedHashes, encode(t, &hashes{List: [][]byte{{1}, {2}, {3}}})},
+		"maximum size":            {limitedText, encode(t, &text{S: strings.Repeat("s", 95)})},
+		"maximum size of raw":     {limitedRaw, make([]byte, 10)},
+		"maximum number of items": {limitedHashes, encode(t, &hashes{List: [][]byte{{1}, {2}, {3}}})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := protocoltest.NewPair(t, limited(), hostile())
@@ -87,10 +87,10 @@ func TestWithinLimits(t *testing.T) {
 	}
 }
 
-// TestBeyondLimits: what is too large is not decoded, and the end names message, peer
+// TestBeyondLimits: a message above its limit is not decoded, and the cause names message, peer
 // and limit.
 func TestBeyondLimits(t *testing.T) {
-	nested := bytes.Repeat([]byte{0xc1}, 50) // no type has such a depth
+	nested := bytes.Repeat([]byte{0xc1}, 50) // deeper than any type
 	for name, c := range map[string]struct {
 		code    uint64
 		payload []byte
@@ -130,7 +130,7 @@ func TestBeyondLimits(t *testing.T) {
 	}
 }
 
-// TestSendBeyondLimits: this side keeps the rule by which it ends a link.
+// TestSendBeyondLimits: Send enforces the limit for which a receiver ends the link.
 func TestSendBeyondLimits(t *testing.T) {
 	p := protocoltest.NewPair(t, limited(), protocoltest.ByHand(limited()))
 	for _, msg := range []any{&text{S: strings.Repeat("s", 96)}, &protocols.RawMessage{Code: limitedRaw, Payload: make([]byte, 11)}} {
@@ -143,8 +143,8 @@ func TestSendBeyondLimits(t *testing.T) {
 	protocoltest.Next[answer](p.B)
 }
 
-// TestTrailing: elements that a later version appends are passed over, and what is no
-// list of the type's elements is a breach as ever.
+// TestTrailing: elements that a later version appends are ignored; any other payload that is not
+// a list of the type's elements is still a protocol error.
 func TestTrailing(t *testing.T) {
 	for name, c := range map[string]struct {
 		payload []byte
@@ -152,14 +152,14 @@ func TestTrailing(t *testing.T) {
 		breach  string
 	}{
 		"as the type":   {encode(t, &status{Network: 1, Head: []byte{2}, Extra: 3}), status{1, []byte{2}, 3}, ""},
-		"optional left": {encode(t, []any{uint64(1), []byte{2}}), status{1, []byte{2}, 0}, ""},
+		"no optional":   {encode(t, []any{uint64(1), []byte{2}}), status{1, []byte{2}, 0}, ""},
 		"one more":      {encode(t, []any{uint64(1), []byte{2}, uint64(3), []byte("new")}), status{1, []byte{2}, 3}, ""},
 		"more and long": {encode(t, []any{uint64(1), []byte{2}, uint64(3), make([]byte, 1000), []any{[]any{}, []any{[]byte("deep")}}}), status{1, []byte{2}, 3}, ""},
 		"long and more": {encode(t, []any{uint64(1), make([]byte, 300), uint64(3), uint64(4)}), status{1, make([]byte, 300), 3}, ""},
 		"too few":       {encode(t, []any{uint64(1)}), status{}, "too few elements"},
 		"wrong element": {encode(t, []any{uint64(1), []any{}, uint64(3), uint64(4)}), status{}, "status).Head"},
-		"behind it":     {append(encode(t, &status{}), 1), status{}, "more than one value"},
-		"no list":       {[]byte{5}, status{}, "expected input list"},
+		"after it":      {append(encode(t, &status{}), 1), status{}, "more than one value"},
+		"not a list":    {[]byte{5}, status{}, "expected input list"},
 		"broken tail":   {[]byte{0xc4, 1, 2, 3, 0x85}, status{}, "rlp"},
 	} {
 		t.Run(name, func(t *testing.T) {

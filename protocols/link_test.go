@@ -18,7 +18,7 @@ import (
 
 type stubborn struct{}
 
-var errStubborn = errors.New("won't be encoded")
+var errStubborn = errors.New("cannot be encoded")
 
 func (stubborn) EncodeRLP(io.Writer) error { return errStubborn }
 
@@ -37,8 +37,8 @@ func TestSend(t *testing.T) {
 		msg  any
 		want func(error) bool
 	}{
-		"nothing":            {nil, unknown("<nil>")},
-		"no message":         {"hello", unknown("string")},
+		"nil":                {nil, unknown("<nil>")},
+		"not a message":      {"hello", unknown("string")},
 		"pointer to pointer": {new(*ask), unknown("**protocols_test.ask")},
 		"nil pointer":        {(*ask)(nil), func(err error) bool { return strings.Contains(err.Error(), "*protocols_test.ask") }},
 		"nil raw message":    {(*protocols.RawMessage)(nil), unknown("*protocols.RawMessage")},
@@ -56,7 +56,7 @@ func TestSend(t *testing.T) {
 			}
 		})
 	}
-	// None of these was sent, and the link goes on.
+	// None of these was sent, and the link stays up.
 	send(t, p.A, ask{N: 1})
 	send(t, p.A, &ask{N: 2})
 	send(t, p.A, &protocols.RawMessage{Code: rawCode, Payload: []byte("three")})
@@ -68,14 +68,14 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// noise is what snappy can't compress.
+// noise is data that snappy cannot compress.
 func noise(size int) []byte {
 	b := make([]byte, size)
 	rand.NewChaCha8([32]byte{}).Read(b)
 	return b
 }
 
-// TestSendFromAnywhere sends from many goroutines at once, over restarts of the actor.
+// TestSendFromAnywhere sends from many goroutines at once, across restarts of the actor.
 func TestSendFromAnywhere(t *testing.T) {
 	const senders, each = 8, 200
 	p := protocoltest.NewPair(t, talk(idle), byHand())
@@ -98,13 +98,13 @@ func TestSendFromAnywhere(t *testing.T) {
 		n := protocoltest.Next[ask](p.B).N
 		sender, i := n/each, n%each
 		if next := last[sender]; i != next {
-			t.Fatalf("sender %d: message %d came, want %d", sender, i, next)
+			t.Fatalf("sender %d: message %d arrived, want %d", sender, i, next)
 		}
 		last[sender] = i + 1
 	}
 }
 
-// slowReader is an end that reads nothing until it is told to.
+// slowReader is an end that reads nothing until release closes.
 func slowReader(release <-chan struct{}) protocols.Spec {
 	s := talk(func(ctx actor.Context, _ *protocols.Link) {
 		if !protocols.ReceivedAt(ctx).IsZero() {
@@ -115,8 +115,7 @@ func slowReader(release <-chan struct{}) protocols.Spec {
 	return s
 }
 
-// TestOutboxFull: a refused Send has queued nothing, is followed by one Drained, and
-// the rest arrives.
+// TestOutboxFull: a refused Send has queued nothing, one Drained follows, and the rest arrives.
 func TestOutboxFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -139,7 +138,7 @@ func TestOutboxFull(t *testing.T) {
 			synctest.Wait()
 		}
 		if sent := taken * len(payload); sent < 90_000 || sent > 200_000 {
-			t.Errorf("%d bytes were taken before the outbox of 100,000 was full", sent)
+			t.Errorf("%d bytes were queued before the outbox of 100,000 was full", sent)
 		}
 		for range 5 {
 			if err := p.A.Send(&text{B: payload}); err != protocols.ErrOutboxFull {
@@ -148,23 +147,23 @@ func TestOutboxFull(t *testing.T) {
 		}
 		synctest.Wait()
 		if len(drained) > 0 {
-			t.Error("Drained came before anything was read")
+			t.Error("Drained arrived before anything was read")
 		}
 		close(release)
 		synctest.Wait()
 		if len(drained) != 1 {
-			t.Errorf("%d times Drained, want once", len(drained))
+			t.Errorf("Drained arrived %d times, want once", len(drained))
 		}
 		send(t, p.A, &text{B: payload})
 		synctest.Wait()
 		if len(drained) != 1 {
-			t.Errorf("%d times Drained, want no more", len(drained))
+			t.Errorf("Drained arrived %d times, want no more", len(drained))
 		}
 	})
 }
 
-// TestAnswersHoldTheRemoteBack: while a remote does not read, it is not served; what
-// its requests made stays within the limits.
+// TestAnswersHoldTheRemoteBack: while a remote does not read, its requests are not handled; the
+// answers stay within the limits.
 func TestAnswersHoldTheRemoteBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -185,18 +184,18 @@ func TestAnswersHoldTheRemoteBack(t *testing.T) {
 		}
 		synctest.Wait()
 		if served > 150 {
-			t.Errorf("%d requests were served while nobody read, for a high water of 50 answers and some under way", served)
+			t.Errorf("%d requests were handled while the remote did not read; high water is 50 answers, and some are in transit", served)
 		}
 		close(release)
 		synctest.Wait()
 		if served != asked {
-			t.Errorf("%d requests were served in the end, want %d", served, asked)
+			t.Errorf("%d requests were handled in the end, want %d", served, asked)
 		}
 	})
 }
 
-// TestKeptAnswers: an actor that keeps an answer that was refused gets nothing more to
-// answer before its Drained, however little is queued. A remote can't make it keep more.
+// TestKeptAnswers: an actor that keeps a refused answer gets nothing more to answer before its
+// Drained, however little is queued. So a remote cannot make it keep more.
 func TestKeptAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -236,7 +235,7 @@ func TestKeptAnswers(t *testing.T) {
 		close(release)
 		synctest.Wait()
 		if served != asked || most != 1 {
-			t.Errorf("%d of %d were served, at most %d were kept; want one", served, asked, most)
+			t.Errorf("%d of %d requests were handled, at most %d answers were kept; want one", served, asked, most)
 		}
 	})
 }
@@ -258,7 +257,7 @@ func TestState(t *testing.T) {
 	send(t, first.B, &ask{})
 	send(t, second.B, &ask{})
 	if a, b := next(t, got, first.A), next(t, got, second.A); a+b != 4 || a*b != 3 {
-		t.Errorf("states say %d and %d lives, want 3 on one link and 1 on the other", a, b)
+		t.Errorf("the states count %d and %d incarnations, want 3 on one link and 1 on the other", a, b)
 	}
 	if n := *protocols.State[int](first.A.Link); n != 0 {
 		t.Errorf("another type's state is %d", n)
@@ -268,7 +267,7 @@ func TestState(t *testing.T) {
 		go func() { states <- protocols.State[string](first.A.Link) }()
 	}
 	if one, other := <-states, <-states; one != other {
-		t.Error("two states of one type")
+		t.Error("State returned two states of one type")
 	}
 }
 
@@ -279,7 +278,7 @@ func TestPeerInfo(t *testing.T) {
 		want string
 	}{
 		"no hook":     {nil, "unknown"},
-		"nothing yet": {func(*protocols.Link) any { return nil }, "handshake"},
+		"no info yet": {func(*protocols.Link) any { return nil }, "handshake"},
 		"nil pointer": {func(*protocols.Link) any { return (*info)(nil) }, "handshake"},
 		"pointer":     {func(*protocols.Link) any { return &info{7} }, "&{7}"},
 		"of the link": {func(l *protocols.Link) any { return fmt.Sprint(l.Version()) }, "7"},

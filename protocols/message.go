@@ -8,21 +8,20 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// Message says what stands behind one message code. It is made by [Type], [Raw]
-// or [Ignore].
+// Message declares the message of one code. It is made by [Type], [Raw] or [Ignore].
 type Message struct {
 	kind   kind
 	typ    reflect.Type              // of a typed message: the struct
 	decode func([]byte) (any, error) // payload to *T
-	check  func() error              // what keeps the type from being a message
+	check  func() error              // returns why the type cannot be a message
 
-	maxSize  int  // bytes of payload; 0: what a frame takes
+	maxSize  int  // bytes of payload; 0: what fits a frame
 	maxItems int  // RLP values in the payload; 0: no limit
-	urgent   bool // it goes ahead of others that wait to be written
-	trailing bool // elements behind those that the type has are passed over
-	badLimit bool // a limit that is none was asked for
+	urgent   bool // it goes ahead of other messages that wait to be written
+	trailing bool // additional elements at the end are ignored
+	badLimit bool // an invalid limit was requested
 
-	answers reflect.Type // the request's type, where the message is an answer
+	answers reflect.Type // the request's type, if the message is an answer
 }
 
 type kind uint8
@@ -34,10 +33,10 @@ const (
 	ignored
 )
 
-// Type is a message that is decoded into a T, usually a struct, by the rules of
-// go-ethereum's package rlp: strictly, unless its tags ("optional", "tail") or
-// [TolerateTrailing] allow more. It is delivered as *T, a copy that the actor may
-// keep. A T must have a known depth: neither contain itself nor an interface.
+// Type is a message that is decoded into a T, usually a struct, by the rules of go-ethereum's
+// package rlp: strictly, unless its tags ("optional", "tail") or [TolerateTrailing] allow more.
+// It is delivered as *T, a copy that the actor may keep. A T must have a known depth: it must
+// contain neither itself nor an interface.
 func Type[T any](opts ...MessageOption) Message {
 	m := Message{
 		kind: typed,
@@ -57,10 +56,10 @@ func Type[T any](opts ...MessageOption) Message {
 // Raw is a message that is delivered undecoded, as *[RawMessage].
 func Raw(opts ...MessageOption) Message { return Message{kind: raw}.with(opts) }
 
-// Ignore is a message that may come and is dropped, such as a reserved code.
+// Ignore is a message that may arrive and is dropped, such as a reserved code.
 func Ignore() Message { return Message{kind: ignored} }
 
-// MessageOption says more about a [Type] or [Raw] message.
+// MessageOption is an option of a [Type] or [Raw] message.
 type MessageOption func(*Message)
 
 func (m Message) with(opts []MessageOption) Message {
@@ -70,47 +69,47 @@ func (m Message) with(opts []MessageOption) Message {
 	return m
 }
 
-// MaxSize is the largest payload of the message, in bytes of RLP. A larger one is
-// not decoded: it ends the link as a breach of protocol, with a [LimitError]. Nor is
-// one sent, because the remote has the same rule. Without this option a message may
-// be as large as a frame takes, 16 MiB - 1.
+// MaxSize is the largest payload of the message, in bytes of RLP. A larger one is not decoded: it
+// ends the link with a protocol error, a [LimitError]. A larger one is not sent either, because
+// the remote has the same rule. Without this option a message may be as large as a frame allows,
+// 16 MiB - 1.
 func MaxSize(bytes int) MessageOption {
 	return func(m *Message) { m.maxSize, m.badLimit = bytes, m.badLimit || bytes <= 0 }
 }
 
-// MaxItems is how many RLP values the message may have, lists and their elements all
-// counted, however deep. A message with more is not decoded: it ends the link as a
-// breach of protocol, with a [LimitError]. One byte of RLP can become a struct of many
-// words, so that for a type with lists this bounds the memory, where MaxSize does not.
+// MaxItems is how many RLP values the message may have; lists and their elements all count, at
+// every depth. A message with more is not decoded: it ends the link with a protocol error, a
+// [LimitError]. One byte of RLP can become a struct of many words, so for a type with lists this
+// bounds the memory, which MaxSize does not.
 func MaxItems(n int) MessageOption {
 	return func(m *Message) { m.maxItems, m.badLimit = n, m.badLimit || n <= 0 }
 }
 
-// TolerateTrailing passes over elements that the remote's message has behind those of
-// the type, so that a later version of the protocol can append fields: the rule of
-// EIP-8. The type must be a struct. It is for protocols that say so; others hold a
-// message with too many elements to be a breach.
+// TolerateTrailing ignores elements of the remote's message after those of the type, so that a
+// later version of the protocol can append fields: the rule of EIP-8. The type must be a struct.
+// Use it only if the protocol's specification allows it; otherwise too many elements are a
+// protocol error.
 func TolerateTrailing() MessageOption {
 	return func(m *Message) { m.trailing = true }
 }
 
-// Urgent lets the message go ahead of the protocol's others that wait to be written, and
-// be sent while they fill the outbox, by up to 64 KiB: control before bulk. It overtakes
-// what was sent before it, so that it is not for a protocol in which the order of the two
-// says something. What is being written, at most 64 KiB or one message, is finished.
+// Urgent lets the message go ahead of the protocol's other messages that wait to be written. It
+// can be sent while the outbox is full, by up to 64 KiB: control before bulk. It overtakes
+// earlier messages, so do not use it if their order matters. A write in progress, at most 64 KiB
+// or one message, is finished first.
 func Urgent() MessageOption { return func(m *Message) { m.urgent = true } }
 
-// checkOptions says which options don't fit the message.
+// checkOptions returns an error if an option does not fit the message.
 func (m *Message) checkOptions() error {
 	switch {
 	case m.badLimit:
-		return errors.New("a limit of zero or less lets nothing through")
+		return errors.New("a limit must be positive")
 	case m.kind == raw && (m.maxItems > 0 || m.trailing):
 		return errors.New("MaxItems and TolerateTrailing are for messages that are decoded, not for Raw")
 	case m.trailing && m.typ.Kind() != reflect.Struct:
 		return fmt.Errorf("TolerateTrailing is for structs, not for %v", m.typ)
 	case m.trailing && decodesItself(m.typ):
-		return fmt.Errorf("TolerateTrailing can't be told to %v, which has a DecodeRLP of its own", m.typ)
+		return fmt.Errorf("TolerateTrailing does not apply to %v, which has its own DecodeRLP", m.typ)
 	}
 	return nil
 }
@@ -128,7 +127,7 @@ func (m *Message) open(payload []byte) (any, error) {
 	return m.decode(payload)
 }
 
-// fits says whether a payload of that size is within the limit.
+// fits returns an error if a payload of that size exceeds the limit.
 func (m *Message) fits(size int) error {
 	if m.maxSize > 0 && size > m.maxSize {
 		return &LimitError{What: "bytes", Limit: m.maxSize, Got: size}
@@ -136,7 +135,7 @@ func (m *Message) fits(size int) error {
 	return nil
 }
 
-// name is the message's type for errors.
+// name returns the message's type for errors.
 func (m *Message) name() string {
 	if m.kind == typed {
 		return m.typ.String()
@@ -144,11 +143,11 @@ func (m *Message) name() string {
 	return "raw message"
 }
 
-// LimitError is about a message beyond its [MaxSize] or [MaxItems].
+// LimitError is the error of a message beyond its [MaxSize] or [MaxItems].
 type LimitError struct {
 	What  string // "bytes" or "RLP values"
 	Limit int
-	Got   int // of RLP values at least so many: counting ends beyond the limit
+	Got   int // of RLP values at least this many: counting stops beyond the limit
 }
 
 func (e *LimitError) Error() string {
@@ -158,19 +157,19 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("has more than the %d %s that are allowed", e.Limit, e.What)
 }
 
-// DecodeError is the end of a link whose remote sent bytes that are not the
-// message that their code stands for.
+// DecodeError is the error of a link whose remote sent bytes that are not a valid message of
+// their code.
 type DecodeError struct {
 	Protocol string // name/version
 	Peer     string // node ID in hex and address
 	Code     uint64
-	Type     string // "raw message" where it has none
+	Type     string // "raw message" if it has none
 	Err      error  // RLP's, which names the field, or a *LimitError
 }
 
 func (e *DecodeError) Error() string {
-	return fmt.Sprintf("message 0x%02x of %s from %s is no %s: %v", e.Code, e.Protocol, e.Peer, e.Type, e.Err)
+	return fmt.Sprintf("message 0x%02x of %s from %s is not a valid %s: %v", e.Code, e.Protocol, e.Peer, e.Type, e.Err)
 }
 
-// Unwrap gives the RLP error or the *LimitError.
+// Unwrap returns the RLP error or the *LimitError.
 func (e *DecodeError) Unwrap() error { return e.Err }

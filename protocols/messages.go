@@ -2,33 +2,32 @@ package protocols
 
 import "time"
 
-// What a protocol's actor receives beside its own typed messages. All of it is
-// sent by the host; AskFailed stands with what it is about, in ask.go.
+// The messages that a protocol's actor receives besides its own typed messages. The host sends
+// them; AskFailed is in ask.go.
 
-// LinkUp tells that the link is there, after *actor.Started and before anything
-// else. Where the version has a Handshake, it comes when that is done.
+// LinkUp is sent when the link is up, after *actor.Started and before anything else. If the
+// version has a Handshake, it is sent when that is done.
 type LinkUp struct {
-	Link      *Link // the actor's own handle; for other senders there is [Link.Shared]
-	Restarted bool  // an earlier actor of this link had got its LinkUp
+	Link      *Link // the actor's own handle; other senders use [Link.Shared]
+	Restarted bool  // an earlier actor of this link has received its LinkUp
 }
 
-// LinkDown tells that the link has ended, before *actor.Stopping. Nothing can be
-// sent any more. A link that ends during its Handshake had no LinkUp, and has none of
-// these either.
+// LinkDown is sent when the link has ended, before *actor.Stopping. Nothing can be sent any more.
+// A link that ends during its Handshake has neither LinkUp nor LinkDown.
 type LinkDown struct {
 	Cause *Cause
 }
 
-// Drained tells that half of the outbox is free again. It comes once after each
-// run of Sends that were refused with ErrOutboxFull.
+// Drained is sent when half of the outbox is free again: once after each run of Sends that were
+// refused with ErrOutboxFull.
 type Drained struct{}
 
-// RawMessage is a message as it came, for codes that the Spec declares [Raw]. It
-// is valid until Receive returns; what must live longer is copied.
+// RawMessage is an undecoded message, for codes that the Spec declares [Raw]. It is valid until
+// Receive returns; copy what is needed longer.
 //
-// It can be sent too, with a Payload that is RLP already.
+// It can be sent as well, with a Payload that is RLP already.
 type RawMessage struct {
-	Code       uint64 // counted from the protocol's own zero
+	Code       uint64 // the protocol's own code, counted from 0
 	Payload    []byte
 	ReceivedAt time.Time
 }

@@ -7,18 +7,18 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// Mounted is a Spec as one node runs it, made by [Mount]. It is for those who build nodes;
-// authors of protocols have no use for it.
+// Mounted is a Spec as one node runs it, made by [Mount]. It is for programs that build nodes;
+// protocols do not need it.
 type Mounted struct {
 	Spec Spec
-	// Offers are what the node offers and its links run, one for each version.
+	// Offers are the protocols that the node offers and its links run, one for each version.
 	Offers []actors.Protocol
 
-	service *service // nil without
+	service *service // nil without a service
 }
 
-// Mount checks Specs and makes ready what a node runs of them, in the same order. Each
-// node mounts for itself.
+// Mount checks Specs and prepares what a node needs to run them, in the same order. Each node
+// must call Mount itself.
 func Mount(specs ...Spec) ([]*Mounted, error) {
 	var mounted []*Mounted
 	names := map[string]bool{}

@@ -11,18 +11,18 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// What trouble in one protocol costs another one on the same link.
+// Constants of the benchmark of one protocol next to a faulty one on the same link.
 
 const (
 	roundOf    = 50_000                // messages in a round
 	stormEvery = 50 * time.Millisecond // between two panics
 )
 
-// BenchmarkNeighbour measures the throughput of a protocol while its neighbour on the link
-// is in trouble, against that while the neighbour is idle. One operation is a round of
-// each, in an order that changes with each operation; what counts is the median of the
-// operations' ratios, so that whatever else the machine does disturbs both alike. 32 bytes
-// a message; both nodes are in this process and log as JSON, with stacks.
+// BenchmarkNeighbour measures the throughput of a protocol while the faulty protocol on the same
+// link crashes or stalls, relative to the throughput while the faulty one is idle. One operation
+// is a round of each, in an order that changes with each operation. The result is the median of
+// the operations' ratios, so that other load on the machine affects both alike. A message has 32
+// bytes; both nodes are in this process and log as JSON, with stacks.
 //
 //	go test -run '^$' -bench Neighbour -benchtime 150x ./protocols
 func BenchmarkNeighbour(b *testing.B) {
@@ -30,14 +30,14 @@ func BenchmarkNeighbour(b *testing.B) {
 		name    string
 		trouble func(*testing.B, *neighbours) (stop func() (panics int))
 	}{
-		{"idle", func(*testing.B, *neighbours) func() int { return func() int { return 0 } }}, // what noise there is
+		{"idle", func(*testing.B, *neighbours) func() int { return func() int { return 0 } }}, // the measurement noise
 		{"storm", storm},
 		{"stall", stall},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			n := newNeighbours(b)
 			msg := &text{S: "hello", B: make([]byte, 24)}
-			n.round(b, roundOf, msg) // pools and stacks
+			n.round(b, roundOf, msg) // fills pools and grows stacks
 			var ratios, cpuRatios []float64
 			var seconds float64
 			panics := 0
@@ -47,18 +47,18 @@ func BenchmarkNeighbour(b *testing.B) {
 				return wall, (cpuTime(b) - before).Seconds()
 			}
 			for b.Loop() {
-				var calm, ill, calmCPU, illCPU float64
+				var calm, faulty, calmCPU, illCPU float64
 				for half := range 2 {
 					if (half+len(ratios))%2 == 0 {
 						calm, calmCPU = measure()
 						continue
 					}
 					stop := c.trouble(b, n)
-					ill, illCPU = measure()
+					faulty, illCPU = measure()
 					panics += stop()
-					seconds += ill
+					seconds += faulty
 				}
-				ratios, cpuRatios = append(ratios, ill/calm), append(cpuRatios, illCPU/calmCPU)
+				ratios, cpuRatios = append(ratios, faulty/calm), append(cpuRatios, illCPU/calmCPU)
 			}
 			b.ReportMetric(100*(1-1/median(ratios)), "%lost")
 			b.ReportMetric(100*(median(cpuRatios)-1), "%more-cpu")
@@ -68,16 +68,16 @@ func BenchmarkNeighbour(b *testing.B) {
 	}
 }
 
-// storm is a panic each 50 ms, the first one at once. They are injected, because the
-// supervisor calms a storm of others by its backoff: there would be one a second in the end.
+// storm is a panic each 50 ms, the first one at once. The panics are injected, because the
+// supervisor's backoff would slow down others to one a second.
 func storm(_ *testing.B, n *neighbours) (stop func() int) {
 	return every(stormEvery, func() {
-		supervise.Send(n.root, n.illAtB.Self(), &supervise.Inject{})
-		n.awaitLife()
+		supervise.Send(n.root, n.faultyAtB.Self(), &supervise.Inject{})
+		n.awaitIncarnation()
 	})
 }
 
-// every does something again and again. What stop returns is how often.
+// every calls do repeatedly. stop returns the number of calls.
 func every(d time.Duration, do func()) (stop func() int) {
 	stopped, count := make(chan struct{}), make(chan int)
 	go func() {
@@ -99,16 +99,17 @@ func every(d time.Duration, do func()) (stop func() int) {
 	}
 }
 
-// stall lets ill hang over a message, with half of its budget read and not handled.
+// stall makes the faulty protocol hang in a message, with half of its budget read and not
+// handled.
 func stall(b *testing.B, n *neighbours) (stop func() int) {
 	over := make(chan struct{})
 	n.hang <- over
 	for _, msg := range []any{&ask{N: stalls}, &text{B: noise(actors.DefaultBudget / 4)}, &text{B: noise(actors.DefaultBudget / 4)}} {
-		if err := n.illAtA.Send(msg); err != nil {
+		if err := n.faultyAtA.Send(msg); err != nil {
 			b.Fatal(err)
 		}
 	}
-	n.round(b, roundOf/5, &text{}) // until it is read
+	n.round(b, roundOf/5, &text{}) // until that is read
 	return func() int {
 		close(over)
 		return 0

@@ -20,35 +20,35 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// neighbours is a link in memory on which two protocols run: busy, whose throughput is of
-// interest, and ill, whose actor at B has the trouble that a test wants.
+// neighbours is a link in memory on which two protocols run: busy, whose throughput is measured,
+// and faulty, whose actor at B crashes or stalls as a test requests.
 type neighbours struct {
-	root            *actor.RootContext
-	busyAtA, illAtA *protocols.Link
-	illAtB          *protocols.Link
-	drained         chan struct{} // busy at A has room again
+	root               *actor.RootContext
+	busyAtA, faultyAtA *protocols.Link
+	faultyAtB          *protocols.Link
+	drained            chan struct{} // closes when busy at A has room again
 
 	arrived atomic.Int64 // messages of busy at B
 	goal    atomic.Int64
 	reached chan struct{}
 
-	lives chan struct{}      // has one for each life of ill at B
-	hang  chan chan struct{} // until that closes
+	incarnations chan struct{}      // has one element for each incarnation of faulty at B
+	hang         chan chan struct{} // faulty at B hangs until that channel closes
 }
 
-// stalls, as panics, is what ill is told.
+// stalls, like panics, is a request to faulty.
 const stalls = 1002
 
-// newNeighbours makes the link. What its actors do goes to the log as it does in a node, as
-// JSON, but to nowhere.
+// newNeighbours makes the link. Its actors log as in a node, as JSON, but the output is
+// discarded.
 func newNeighbours(tb testing.TB) *neighbours {
 	tb.Helper()
 	n := &neighbours{
 		drained: make(chan struct{}, 1), reached: make(chan struct{}, 1),
-		lives: make(chan struct{}, 1), hang: make(chan chan struct{}, 1),
+		incarnations: make(chan struct{}, 1), hang: make(chan chan struct{}, 1),
 	}
-	specsA := []protocols.Spec{named("busy", n.sender), named("ill", idle)}
-	specsB := []protocols.Spec{named("busy", n.receiver), named("ill", n.patient)}
+	specsA := []protocols.Spec{named("busy", n.sender), named("faulty", idle)}
+	specsB := []protocols.Spec{named("busy", n.receiver), named("faulty", n.patient)}
 	a, b := mountedOffers(tb, specsA), mountedOffers(tb, specsB)
 	connA, connB := protocoltest.Pipe(0)
 	sessionA, sessionB, err := meetBoth(connA, connB, fixture.Key(tb), fixture.Key(tb), a[0].Cap(), a[1].Cap())
@@ -56,15 +56,15 @@ func newNeighbours(tb testing.TB) *neighbours {
 		tb.Fatal(err)
 	}
 	system := actor.NewActorSystem(
-		actor.WithDeadLetterThrottleInterval(time.Nanosecond), // whose goroutine would outlive the test
+		actor.WithDeadLetterThrottleInterval(time.Nanosecond), // its goroutine would otherwise outlive the test
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	n.root = system.Root
 	linkA := startLink(tb, system, connA, sessionA, a)
 	linkB := startLink(tb, system, connB, sessionB, b)
 	n.busyAtA = linkA.Host("busy").Attached().(*protocols.Link)
-	n.illAtA = linkA.Host("ill").Attached().(*protocols.Link)
-	n.illAtB = linkB.Host("ill").Attached().(*protocols.Link)
-	n.awaitLife()
+	n.faultyAtA = linkA.Host("faulty").Attached().(*protocols.Link)
+	n.faultyAtB = linkB.Host("faulty").Attached().(*protocols.Link)
+	n.awaitIncarnation()
 	return n
 }
 
@@ -133,7 +133,7 @@ func (n *neighbours) receiver(ctx actor.Context, _ *protocols.Link) {
 func (n *neighbours) patient(ctx actor.Context, link *protocols.Link) {
 	switch msg := ctx.Message().(type) {
 	case *protocols.LinkUp:
-		n.lives <- struct{}{}
+		n.incarnations <- struct{}{}
 	case *ask:
 		if msg.N == stalls {
 			<-<-n.hang
@@ -143,15 +143,15 @@ func (n *neighbours) patient(ctx actor.Context, link *protocols.Link) {
 	}
 }
 
-// awaitLife waits until ill at B is there, or the link has ended.
-func (n *neighbours) awaitLife() {
+// awaitIncarnation waits for an incarnation of faulty at B, or for the link's end.
+func (n *neighbours) awaitIncarnation() {
 	select {
-	case <-n.lives:
-	case <-n.illAtB.Context().Done():
+	case <-n.incarnations:
+	case <-n.faultyAtB.Context().Done():
 	}
 }
 
-// round sends so many messages by busy, and says how long it takes until all have arrived.
+// round sends that many messages by busy, and returns the time until all have arrived.
 func (n *neighbours) round(tb testing.TB, messages int, msg any) time.Duration {
 	tb.Helper()
 	n.arrived.Store(0)

@@ -11,8 +11,8 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// TestOtherActors: a child asks its protocol's actor and is answered, and gets what
-// is forwarded, a raw message as a copy.
+// TestOtherActors: a child sends its protocol's actor a request and gets the answer, and receives
+// forwarded messages, a raw one as a copy.
 func TestOtherActors(t *testing.T) {
 	forwarded, answered := make(chan *protocols.RawMessage, 10), make(chan string, 1)
 	child := actor.PropsFromFunc(func(ctx actor.Context) {
@@ -25,14 +25,14 @@ func TestOtherActors(t *testing.T) {
 			forwarded <- msg
 		}
 	})
-	var pid *actor.PID // the actor's own
+	var pid *actor.PID // the actor's own PID
 	p := protocoltest.NewPair(t, talk(func(ctx actor.Context, link *protocols.Link) {
 		switch msg := ctx.Message().(type) {
 		case *protocols.LinkUp:
 			pid = ctx.Spawn(child)
 		case string:
 			if !protocols.ReceivedAt(ctx).IsZero() || !ctx.Sender().Equal(pid) || !ctx.Self().Equal(link.Self()) {
-				ctx.Respond("who are you?")
+				ctx.Respond("no sender")
 				return
 			}
 			ctx.Respond(msg + " answered")
@@ -41,7 +41,7 @@ func TestOtherActors(t *testing.T) {
 		}
 	}), byHand())
 	if got := next(t, answered, p.A); got != "question answered" {
-		t.Errorf("the child was told %q", got)
+		t.Errorf("the child received %q", got)
 	}
 	for i := range byte(10) {
 		send(t, p.B, &protocols.RawMessage{Code: rawCode, Payload: bytes.Repeat([]byte{i}, 100)})
@@ -53,15 +53,15 @@ func TestOtherActors(t *testing.T) {
 	}
 }
 
-// TestReenter: an actor asks another one and goes on with the answer, in its own turn,
-// while it is fed meanwhile. The context of the question is still good for it.
+// TestReenter: an actor sends another one a request and goes on with the answer in its own turn,
+// while messages are delivered to it. The context of the request is still valid then.
 func TestReenter(t *testing.T) {
 	oracle := actor.PropsFromFunc(func(ctx actor.Context) {
 		if n, ok := ctx.Message().(uint64); ok {
 			ctx.Respond(n * 6)
 		}
 	})
-	var pid *actor.PID // the actor's own
+	var pid *actor.PID // the actor's own PID
 	p := protocoltest.NewPair(t, talk(func(ctx actor.Context, link *protocols.Link) {
 		switch msg := ctx.Message().(type) {
 		case *protocols.LinkUp:
@@ -69,7 +69,7 @@ func TestReenter(t *testing.T) {
 		case *ask:
 			ctx.ReenterAfter(ctx.RequestFuture(pid, msg.N, time.Minute), func(res any, err error) {
 				if err != nil || !ctx.Self().Equal(link.Self()) || ctx.Message() != nil {
-					t.Errorf("%v came back with %v to %v, with message %v at hand", res, err, ctx.Self(), ctx.Message())
+					t.Errorf("result %v, error %v in actor %v, with current message %v", res, err, ctx.Self(), ctx.Message())
 					return
 				}
 				if err := link.Send(&answer{N: res.(uint64)}); err != nil {

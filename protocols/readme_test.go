@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// TestReadme vets the program that the README shows, so that what a newcomer copies
-// compiles against the kit as it is.
+// TestReadme vets the program that the README shows, so that it compiles against the current kit.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -25,14 +24,14 @@ func TestReadme(t *testing.T) {
 	if formatted, err := format.Source([]byte(program)); err != nil {
 		t.Fatal(err)
 	} else if string(formatted) != program {
-		t.Errorf("gofmt would have it:\n%s", formatted)
+		t.Errorf("gofmt formats it as:\n%s", formatted)
 	}
 	file := filepath.Join(t.TempDir(), "main.go")
 	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	vet := exec.CommandContext(t.Context(), "go", "vet", file)
-	vet.Dir = ".." // a file alone belongs to the module in which the command runs
+	vet.Dir = ".." // a single file belongs to the module in which the command runs
 	if out, err := vet.CombinedOutput(); err != nil {
 		t.Errorf("go vet: %v\n%s", err, out)
 	}

@@ -6,21 +6,21 @@ import (
 	"sync"
 )
 
-// readAhead is how much a [ReadWriter] takes from its host before it is read, in bytes:
-// enough to read without waiting for an actor's turn each time.
+// readAhead is how many bytes a [ReadWriter] takes from its host before they are read: enough to
+// read without waiting for an actor's turn each time.
 const readAhead = 64 << 10
 
-// ReadWriter is a link as code sees it that was made with [FromRun]. Its methods are
-// safe from any goroutine, but not for actors: they wait.
+// ReadWriter is a link for code that was made with [FromRun]. Its methods are safe from any
+// goroutine, but not for actors, because they block.
 type ReadWriter struct {
 	link *Link
 
 	mu      sync.Mutex
 	queue   []readable
 	bytes   int
-	held    bool          // the host waits until what is queued is read
+	held    bool          // the host delivers nothing until the queue is read
 	arrived chan struct{} // has one element while queue is not empty
-	room    chan struct{} // closes when the outbox has room again; then it is replaced
+	room    chan struct{} // closes when the outbox has room again; it is replaced then
 }
 
 type readable struct {
@@ -32,18 +32,16 @@ func newReadWriter(l *Link) *ReadWriter {
 	return &ReadWriter{link: l.Shared(), arrived: make(chan struct{}, 1), room: make(chan struct{})}
 }
 
-// Link is the shared handle of the link that the messages go over. [Call] on it asks and waits; meanwhile what has
-// come before the answer waits to be read, up to 64 KiB of it.
+// Link returns the shared handle of the link. [Call] on it sends a request and waits; meanwhile
+// earlier messages wait to be read, up to 64 KiB of them.
 func (rw *ReadWriter) Link() *Link { return rw.link }
 
-// Go runs f in a goroutine whose panic is the protocol's: it ends the link and not the
-// process.
+// Go runs f in a goroutine whose panic ends the link and not the process.
 func (rw *ReadWriter) Go(f func()) { rw.link.host.Go(f) }
 
-// Read waits for the next message: a pointer to one of the version's types, or a
-// *[RawMessage], which the caller may keep. A remote that sends more than is read is
-// held back. When the link has ended and all that came before is read, the error is
-// its *[Cause].
+// Read waits for the next message and returns it: a pointer to one of the version's types, or a
+// *[RawMessage]; the caller may keep it. A remote that sends more than is read is held back. When
+// the link has ended and all earlier messages are read, the error is the link's *[Cause].
 func (rw *ReadWriter) Read() (any, error) {
 	for {
 		if msg, ok := rw.take(); ok {
@@ -61,8 +59,8 @@ func (rw *ReadWriter) Read() (any, error) {
 	}
 }
 
-// Write sends a message as [Link.Send] does, but waits while the outbox is full. Its
-// errors are the other ones of Send.
+// Write sends a message as [Link.Send] does, but waits while the outbox is full. Its errors are
+// the other errors of Send.
 func (rw *ReadWriter) Write(msg any) error {
 	for {
 		if rw.link.Context().Err() != nil {
@@ -81,8 +79,8 @@ func (rw *ReadWriter) Write(msg any) error {
 	}
 }
 
-// awaitRoom must come before the Send whose refusal it is about: the word that there
-// is room may come before that returns.
+// awaitRoom must be called before the Send that may be refused, because Drained may arrive before
+// Send returns.
 func (rw *ReadWriter) awaitRoom() <-chan struct{} {
 	rw.mu.Lock()
 	defer rw.mu.Unlock()
@@ -96,7 +94,7 @@ func (rw *ReadWriter) drained() {
 	rw.room = make(chan struct{})
 }
 
-// put queues what came. True means that nothing more is wanted for now.
+// put queues a message. full is true when the host must pause.
 func (rw *ReadWriter) put(msg any, size int) (full bool) {
 	rw.mu.Lock()
 	defer rw.mu.Unlock()
@@ -110,11 +108,11 @@ func (rw *ReadWriter) put(msg any, size int) (full bool) {
 	return true
 }
 
-// readOverhead is what a message costs beyond its payload, so that empty ones are
-// bounded as well.
+// readOverhead is what a message costs beyond its payload, so that empty messages are bounded as
+// well.
 const readOverhead = 64
 
-// take takes the first message, and lets the host go on when half is read.
+// take removes the first message, and resumes the host when half of the queue is read.
 func (rw *ReadWriter) take() (any, bool) {
 	rw.mu.Lock()
 	defer rw.mu.Unlock()
@@ -143,7 +141,7 @@ func (rw *ReadWriter) signal() {
 	}
 }
 
-// kept is a message that outlives Receive.
+// kept returns a form of the message that stays valid after Receive.
 func kept(msg any) any {
 	if raw, ok := msg.(*RawMessage); ok {
 		return &RawMessage{Code: raw.Code, Payload: bytes.Clone(raw.Payload), ReceivedAt: raw.ReceivedAt}

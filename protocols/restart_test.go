@@ -15,7 +15,7 @@ import (
 
 var errBroken = errors.New("broken")
 
-// fragile panics or stops when it is asked to, and answers else.
+// fragile panics or stops when requested, and answers other messages.
 func fragile(ctx actor.Context, link *protocols.Link) {
 	msg, ok := ctx.Message().(*ask)
 	switch {
@@ -33,15 +33,14 @@ func fragile(ctx actor.Context, link *protocols.Link) {
 
 const panics, stops = 1000, 1001
 
-// TestRestartKinds: what each kind makes of a panic and of an actor that stops by
-// itself.
+// TestRestartKinds: how each kind of restart handles a panic and an actor that stops by itself.
 func TestRestartKinds(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind    protocols.Restart
 		trouble uint64
 		ends    bool
-		reason  protocols.DiscReason // if it ends
-		last    string               // lifecycle step of the protocol's actor
+		reason  protocols.DiscReason // if the link ends
+		last    string               // last lifecycle step of the protocol's actor
 	}{
 		"transient panics": {protocols.Transient, panics, false, 0, protocoltest.Restarted},
 		"permanent panics": {protocols.Permanent, panics, false, 0, protocoltest.Restarted},
@@ -56,7 +55,7 @@ func TestRestartKinds(t *testing.T) {
 			p := protocoltest.NewPair(t, spec, byHand())
 			send(t, p.B, &ask{N: c.trouble})
 			if !c.ends {
-				send(t, p.B, &ask{N: 7}) // not lost, as the actor comes back
+				send(t, p.B, &ask{N: 7}) // not lost, because the actor is restarted
 			}
 			if c.ends {
 				if cause := p.A.Wait(); cause.Side != protocols.Local || cause.Reason != c.reason || cause.Protocol != "talk/7" {
@@ -75,7 +74,7 @@ func TestRestartKinds(t *testing.T) {
 	}
 }
 
-// stepsOf gives the steps of an end's protocol, some kinds of them left out.
+// stepsOf returns the steps of an end's protocol, except the given kinds.
 func stepsOf(e *protocoltest.End, without ...string) (steps []protocoltest.Step) {
 	for _, s := range e.Steps() {
 		if s.Protocol == "talk/7" && !strings.Contains(strings.Join(without, " "), s.Event) {
@@ -85,8 +84,8 @@ func stepsOf(e *protocoltest.End, without ...string) (steps []protocoltest.Step)
 	return steps
 }
 
-// TestGaveUp: past its intensity a protocol ends the link, with the crash as the cause
-// that the actor is told; before that each crash costs one message and more time.
+// TestGaveUp: beyond its Intensity a protocol ends the link, and the actor gets the crash as the
+// cause; before that each crash costs one message and an increasing delay.
 func TestGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reported *protocols.Cause
@@ -106,7 +105,7 @@ func TestGaveUp(t *testing.T) {
 				t.Errorf("got answer %d, want %d", got.N, n)
 			}
 		}
-		// At once, after 10 ms and after 20 ms.
+		// The restarts come at once, after 10 ms and after 20 ms.
 		if took := time.Since(begin); took != 30*time.Millisecond {
 			t.Errorf("three restarts took %v", took)
 		}
@@ -117,7 +116,7 @@ func TestGaveUp(t *testing.T) {
 			t.Errorf("ended with %v and stack\n%s", cause, cause.Stack)
 		}
 		if reported != cause {
-			t.Errorf("the actor was told %v", reported)
+			t.Errorf("the actor received %v", reported)
 		}
 		var events []string
 		for _, s := range stepsOf(p.A) {

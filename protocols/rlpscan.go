@@ -6,11 +6,11 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// What can be said about RLP without decoding it. Nothing here recurses, whatever the
-// remote has nested.
+// These functions examine RLP without decoding it. None of them recurses, however deeply the
+// remote has nested lists.
 
-// countItems counts values at all depths, up to one more than enough. Where the bytes
-// are no RLP it stops: decoding will say so.
+// countItems counts values at all depths, up to one more than enough. It stops at invalid RLP:
+// decoding will report that.
 func countItems(b []byte, enough int) int {
 	n := 0
 	for len(b) > 0 && n <= enough {
@@ -21,15 +21,15 @@ func countItems(b []byte, enough int) int {
 		n++
 		b = rest
 		if kind == rlp.List && len(content) > 0 {
-			// The elements come next and then what is behind the list: they lie in a row.
+			// The elements come next, then what follows the list: they are contiguous.
 			b = content[:len(content)+len(rest)]
 		}
 	}
 	return n
 }
 
-// cutTrailing drops the elements of a list beyond the first so many. What is no list,
-// or no longer than that, it returns as it is.
+// cutTrailing drops the elements of a list after the first keep. A payload that is not a list, or
+// is no longer than that, is returned unchanged.
 func cutTrailing(payload []byte, keep int) []byte {
 	content, behind, err := rlp.SplitList(payload)
 	if err != nil || len(behind) > 0 {
@@ -47,7 +47,7 @@ func cutTrailing(payload []byte, keep int) []byte {
 	if len(rest) == 0 {
 		return payload
 	}
-	// The elements that are left out must be RLP as well.
+	// The dropped elements must be RLP as well.
 	if _, err := rlp.CountValues(rest); err != nil {
 		return payload
 	}
@@ -59,7 +59,7 @@ func cutTrailing(payload []byte, keep int) []byte {
 	return cut
 }
 
-// countFields is how many elements a struct has as RLP.
+// countFields returns how many elements a struct has as RLP.
 func countFields(t reflect.Type) int {
 	n := 0
 	for f := range t.Fields() {

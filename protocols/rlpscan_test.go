@@ -7,8 +7,8 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// FuzzScan gives any bytes to what looks at RLP before it is decoded. A list that was
-// cut is decodable as so many elements, and cutting does nothing twice.
+// FuzzScan passes arbitrary bytes to the functions that examine RLP before decoding. A list that
+// was cut has the requested number of elements, and cutting it again changes nothing.
 func FuzzScan(f *testing.F) {
 	for _, seed := range [][]byte{
 		nil, {0x05}, {0xc0}, {0xc2, 0xc1, 0xc0}, {0xc4, 1, 2, 3, 4}, {0xc4, 1, 2, 3, 0x85},
@@ -28,14 +28,14 @@ func FuzzScan(f *testing.F) {
 			t.Fatal("the payload was changed")
 		}
 		if again := cutTrailing(cut, keep); !bytes.Equal(again, cut) {
-			t.Fatalf("% x is cut to % x and % x", payload, cut, again)
+			t.Fatalf("% x is cut to % x and then to % x", payload, cut, again)
 		}
 		if bytes.Equal(cut, payload) {
 			return
 		}
 		content, rest, err := rlp.SplitList(cut)
 		if err != nil || len(rest) > 0 {
-			t.Fatalf("% x is no list: %v", cut, err)
+			t.Fatalf("% x is not a list: %v", cut, err)
 		}
 		if n, err := rlp.CountValues(content); err != nil || n != keep {
 			t.Fatalf("% x has %d elements, want %d: %v", cut, n, keep, err)
@@ -55,7 +55,7 @@ func TestCountItems(t *testing.T) {
 		{[]byte{0xc3, 0xc1, 0x01, 0x02}, 9, 4},
 		{[]byte{0xc3, 0xc1, 0x01, 0x02}, 2, 3},
 		{bytes.Repeat([]byte{0xc0}, 40), 9, 10},
-		{[]byte{0xc2, 0x01, 0x83}, 9, 2}, // the second element is cut short
+		{[]byte{0xc2, 0x01, 0x83}, 9, 2}, // the second element is truncated
 	} {
 		if got := countItems(c.payload, c.enough); got != c.want {
 			t.Errorf("% x has %d values up to %d, want %d", c.payload, got, c.enough, c.want)

@@ -26,8 +26,8 @@ func upTo(n uint64, size int, pulled *int) iter.Seq[any] {
 	}
 }
 
-// TestSequence answers with more than the outbox holds. It is pulled as the remote
-// reads; what comes meanwhile waits for its end.
+// TestSequence answers with more than the outbox holds. The sequence is pulled as the remote
+// reads; other messages wait for its end.
 func TestSequence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, size = 2000, 1000
@@ -59,7 +59,7 @@ func TestSequence(t *testing.T) {
 				arrived++
 				<-release
 			case *answer:
-				delivered = append(delivered, "answer") // the other actor is at rest by then
+				delivered = append(delivered, "answer") // the other actor is idle by then
 			}
 		})
 		reader.Limits = protocols.Limits{Inbound: 10_000}
@@ -68,10 +68,10 @@ func TestSequence(t *testing.T) {
 		send(t, p.B, &ask{N: 1})
 		synctest.Wait()
 		if ahead := pulled * size; ahead > 300_000 {
-			t.Errorf("%d bytes were pulled while nobody read", ahead)
+			t.Errorf("%d bytes were pulled while the remote did not read", ahead)
 		}
 		if got := strings.Join(delivered, " "); got != "sequence" {
-			t.Errorf("the actor was told %q during its sequence", got)
+			t.Errorf("the actor received %q during its sequence", got)
 		}
 		close(release)
 		synctest.Wait()
@@ -84,18 +84,18 @@ func TestSequence(t *testing.T) {
 	})
 }
 
-// TestSequenceFails: what can't be sent is the actor's crash. The sequence is lost, and
-// what comes after it is delivered to the next actor.
+// TestSequenceFails: a message that cannot be sent is the actor's crash. The sequence is lost,
+// and later messages are delivered to the next actor.
 func TestSequenceFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		bad  func(yield func(any) bool)
 		want string
 	}{
-		"no message": {func(yield func(any) bool) { yield("text") }, "string is no message of talk/7"},
+		"not a message": {func(yield func(any) bool) { yield("text") }, "string is not a message of talk/7"},
 		"too large": {func(yield func(any) bool) {
 			yield(&protocols.RawMessage{Code: rawCode, Payload: make([]byte, 1<<24)})
 		}, protocols.ErrMessageTooLarge.Error()},
-		"panic": {func(func(any) bool) { panic(errors.New("disk is gone")) }, "disk is gone"},
+		"panic": {func(func(any) bool) { panic(errors.New("disk failed")) }, "disk failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := protocoltest.NewPair(t, talk(func(ctx actor.Context, link *protocols.Link) {
@@ -129,13 +129,13 @@ func TestSequenceFails(t *testing.T) {
 				}
 			}
 			if !strings.Contains(said, c.want) {
-				t.Errorf("the crash says %q, want %q in it", said, c.want)
+				t.Errorf("the crash is %q, want %q in it", said, c.want)
 			}
 		})
 	}
 }
 
-// TestSequenceEndsWithTheLink: its function returns, so that what it deferred runs.
+// TestSequenceEndsWithTheLink: the sequence's function returns, so that its deferred calls run.
 func TestSequenceEndsWithTheLink(t *testing.T) {
 	released := make(chan struct{})
 	p := protocoltest.NewPair(t, talk(func(ctx actor.Context, link *protocols.Link) {
@@ -158,8 +158,8 @@ func TestSequenceEndsWithTheLink(t *testing.T) {
 	<-released
 }
 
-// TestSequenceOfLargeMessages yields messages that find no room beside what is queued
-// already: each waits until it can go alone.
+// TestSequenceOfLargeMessages yields messages that find no room next to what is queued already:
+// each waits until it can be queued alone.
 func TestSequenceOfLargeMessages(t *testing.T) {
 	const n, size = 5, 300_000
 	spec := talk(func(ctx actor.Context, link *protocols.Link) {
@@ -180,7 +180,7 @@ func TestSequenceOfLargeMessages(t *testing.T) {
 		protocoltest.Next[answer](p.B)
 		for range n {
 			if got := protocoltest.Next[text](p.B); len(got.B) != size {
-				t.Errorf("%d bytes came, want %d", len(got.B), size)
+				t.Errorf("%d bytes arrived, want %d", len(got.B), size)
 			}
 		}
 	}

@@ -10,32 +10,32 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// LinkJoined tells a protocol's service of a link on which the protocol runs, before
-// anything that the link's own actor sends it. A service that was restarted is told of all
-// links anew, after *actor.Started and before anything else: what it knew is gone with it.
+// LinkJoined notifies a protocol's service of a link on which the protocol runs, before any
+// message from the link's own actor. A restarted service is notified of all links again, after
+// *actor.Started and before anything else, because its state is lost.
 //
 // The service sends on a link with [Link.Send], and to the link's actor by [Link.Self]. That
-// actor finds the service with [Link.Service]. Neither ever waits for the other: questions
-// and answers are messages.
+// actor finds the service with [Link.Service]. Neither ever waits for the other: requests and
+// answers are messages.
 //
-// A crash of the service takes no link down, and it is restarted as often as need be: at
-// once, then after 10 ms, doubling to 1 s. Nothing bounds what waits in its mailbox, so
-// that what remotes send goes to it by [Link.PassOn], which counts.
+// A crash of the service ends no link. The service is always restarted: at once, then after 10
+// ms, doubling to 1 s. Its mailbox has no bound, so messages of remotes must go to it by
+// [Link.PassOn], which counts them.
 type LinkJoined struct {
-	Link      *Link // the shared handle, the same that [Link.Shared] gives
-	Restarted bool  // an earlier service had been told of this link
+	Link      *Link // the shared handle, the same as [Link.Shared]
+	Restarted bool  // an earlier service was notified of this link
 }
 
-// LinkLeft tells a protocol's service that a link has ended. Nothing of the link's own actor
-// comes after it. When a node stops, the service hears it of all links before its
+// LinkLeft notifies a protocol's service that a link has ended. No message of the link's own
+// actor follows it. When a node stops, the service receives it for all links before its
 // *actor.Stopping.
 type LinkLeft struct {
-	Link  *Link // the shared handle, the same that LinkJoined brought
+	Link  *Link // the shared handle, the same as in LinkJoined
 	Cause *Cause
 }
 
-// Service is the protocol's service on this node, nil if the Spec has none. It stays the
-// same over restarts.
+// Service returns the PID of the protocol's service on this node, nil if the Spec has none. It
+// stays the same across restarts.
 func (l *Link) Service() *actor.PID {
 	if l.service == nil {
 		return nil
@@ -43,40 +43,40 @@ func (l *Link) Service() *actor.PID {
 	return l.service.pid
 }
 
-// service is what a node's links and its service know of each other. It outlives the
-// actor's incarnations. A nil service, of a protocol without, takes note of nothing.
+// service holds what a node's links and its service know about each other. It outlives the
+// actor's incarnations. The methods of a nil service, of a protocol without one, do nothing.
 type service struct {
 	name    string
 	produce func() actor.Actor
 
-	// Set before there is a link; nil if nobody runs the actor.
+	// Set before there is a link; nil if no node runs the actor.
 	root *actor.RootContext
 	pid  *actor.PID
 
 	mu     sync.Mutex
-	guests []*guest // in the order in which their links came
+	guests []*guest // in the order in which their links started
 	unused func()   // called once there are no guests; nil: the protocol is in use
 }
 
-// guest is one link, from its beginning.
+// guest is one link, from its creation on.
 type guest struct {
 	link   *Link  // the shared handle
-	joined bool   // the service is to know of it
-	known  bool   // some life of the service was told; the service's turn alone
-	cause  *Cause // why it has left; nil: it has not
+	joined bool   // the service must be notified of it
+	known  bool   // an incarnation of the service was notified; only the service's turn uses it
+	cause  *Cause // why it has ended; nil: it has not
 }
 
-// linkNews goes to the service from the actor of a link: it is up, or it has ended.
+// linkNews is sent to the service by the actor of a link: the link is up, or it has ended.
 type linkNews struct {
 	guest *guest
 	left  bool
 }
 
-// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging: a service may be gone
-// before the last link.
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging: the service may stop before
+// the last link.
 func (*linkNews) IgnoreDeadLetterLogging() {}
 
-// enter takes note of a link that is being made.
+// enter registers a link that is being made.
 func (s *service) enter(l *Link) {
 	if s == nil {
 		return
@@ -85,7 +85,7 @@ func (s *service) enter(l *Link) {
 	s.mu.Lock()
 	s.guests = append(s.guests, g)
 	s.mu.Unlock()
-	// A link may end before its actor has come to life, and nobody else would say so.
+	// A link may end before its actor is made; then only this call removes it.
 	context.AfterFunc(l.Context(), func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -95,7 +95,7 @@ func (s *service) enter(l *Link) {
 	})
 }
 
-// join tells the service that a link is up, unless it was told before.
+// join notifies the service that a link is up, unless it was notified before.
 func (s *service) join(l *Link) {
 	if s == nil {
 		return
@@ -103,7 +103,7 @@ func (s *service) join(l *Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.find(l)
-	if g == nil { // it has ended already, and its actor is about to learn that
+	if g == nil { // the link has ended already, and its actor is about to learn that
 		g = &guest{link: l}
 		s.guests = append(s.guests, g)
 	}
@@ -113,7 +113,7 @@ func (s *service) join(l *Link) {
 	}
 }
 
-// leave tells the service that a link has ended, if it knows of it.
+// leave notifies the service that a link has ended, if the service knows the link.
 func (s *service) leave(l *Link, cause *Cause) {
 	if s == nil {
 		return
@@ -145,7 +145,7 @@ func (s *service) remove(g *guest) {
 	s.look()
 }
 
-// look calls unused, once, when nothing is left to do.
+// look calls unused, once, when no guest is left.
 func (s *service) look() {
 	if s.unused != nil && len(s.guests) == 0 {
 		s.unused()
@@ -153,7 +153,7 @@ func (s *service) look() {
 	}
 }
 
-// joined gives the links that the service is to know of.
+// joined returns the links of which the service must be notified.
 func (s *service) joined() []*guest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,10 +166,10 @@ func (s *service) hasLeft(g *guest) bool {
 	return g.cause != nil
 }
 
-// HasService says whether the protocol has a service, which the node is to run.
+// HasService reports whether the protocol has a service, which the node must run.
 func (m *Mounted) HasService() bool { return m.service != nil }
 
-// Service is where the service lives, nil if the protocol has none.
+// Service returns the PID of the service, nil if the protocol has none.
 func (m *Mounted) Service() *actor.PID {
 	if m.service == nil {
 		return nil
@@ -177,20 +177,19 @@ func (m *Mounted) Service() *actor.PID {
 	return m.service.pid
 }
 
-// ServeAt says where the service lives, before the protocol is offered to anybody.
+// ServeAt sets the PID of the service, before the protocol is offered to any remote.
 func (m *Mounted) ServeAt(root *actor.RootContext, pid *actor.PID) {
 	m.service.root, m.service.pid = root, pid
 }
 
-// NewService makes the service's actor, as often as it is started. Its supervisor's policy
-// is [actors.ServicePolicy].
+// NewService makes the service's actor, for each start. The policy of its supervisor is
+// [supervise.ServicePolicy].
 func (m *Mounted) NewService() actor.Actor {
 	return &serviceActor{service: m.service}
 }
 
-// Retire calls unused when there is no link any more that runs the protocol, which may be
-// at once. The caller has seen to it that no new one comes. unused must not block. The
-// protocol has a service.
+// Retire calls unused when no link runs the protocol any more, which may be at once. The caller
+// ensures that no new link does. unused must not block. The protocol must have a service.
 func (m *Mounted) Retire(unused func()) {
 	s := m.service
 	s.mu.Lock()

@@ -7,8 +7,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// serviceActor is one life of an author's service. It sees to it that each link comes to that
-// life once and goes once, whatever of it the life before had heard.
+// serviceActor is one incarnation of the protocol's service. It ensures that the incarnation is
+// notified once of each link's start and once of its end, whatever the previous incarnation
+// received.
 type serviceActor struct {
 	service   *service
 	actor     actor.Actor // nil if making it failed
@@ -16,17 +17,17 @@ type serviceActor struct {
 	ctx       serviceContext
 }
 
-// serviceContext is the service's context with the author's message in it.
+// serviceContext is the service's context with the actor's message in it.
 type serviceContext struct{ messageContext }
 
-// Stop refuses to end the service itself: it is permanent, and a restart is what there is
-// to have instead.
+// Stop refuses to stop the service itself, because the service is permanent: it is only
+// restarted.
 func (c *serviceContext) Stop(pid *actor.PID) {
 	c.check(pid)
 	c.Context.Stop(pid)
 }
 
-// Poison refuses likewise.
+// Poison refuses in the same way.
 func (c *serviceContext) Poison(pid *actor.PID) {
 	c.check(pid)
 	c.Context.Poison(pid)
@@ -63,8 +64,8 @@ func (v *serviceActor) start(ctx actor.Context) {
 	}
 }
 
-// news passes on what this life has not heard yet. Of a link that went while there was none
-// it hears nothing.
+// news passes on what this incarnation has not received yet. It is not notified of a link that
+// ended while there was no incarnation.
 func (v *serviceActor) news(ctx actor.Context, msg *linkNews) {
 	announced := slices.Contains(v.announced, msg.guest)
 	switch {
@@ -75,10 +76,10 @@ func (v *serviceActor) news(ctx actor.Context, msg *linkNews) {
 	}
 }
 
-// stop is the end, before which all that waits in the mailbox is lost. What there is of
-// links that left is found where it was written down.
+// stop handles the end of the service, at which the messages in the mailbox are lost. The links
+// that have left are still recorded in service.
 func (v *serviceActor) stop(ctx actor.Context) {
-	defer v.pass(ctx) // whatever happens before it
+	defer v.pass(ctx) // even if the calls before it panic
 	for _, g := range slices.Clone(v.announced) {
 		if v.service.hasLeft(g) {
 			v.leave(ctx, g)
@@ -98,12 +99,12 @@ func (v *serviceActor) leave(ctx actor.Context, g *guest) {
 	v.deliver(ctx, &LinkLeft{Link: g.link, Cause: g.cause})
 }
 
-// pass gives the actor the message as it is.
+// pass delivers the current message unchanged to the actor.
 func (v *serviceActor) pass(ctx actor.Context) {
 	v.receive(messageContext{Context: ctx, message: ctx.Message()})
 }
 
-// deliver gives the actor what comes from no actor that it could answer.
+// deliver passes a message without a sender to the actor.
 func (v *serviceActor) deliver(ctx actor.Context, msg any) {
 	v.receive(messageContext{Context: ctx, message: msg, ofLink: true})
 }

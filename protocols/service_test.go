@@ -15,20 +15,20 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// diary is what several actors were told, in one order.
-type diary struct {
+// eventLog records what several actors received, in one order.
+type eventLog struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (d *diary) add(format string, args ...any) {
+func (d *eventLog) add(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lines = append(d.lines, fmt.Sprintf(format, args...))
 }
 
-// take gives what was written since the last time.
-func (d *diary) take() string {
+// take returns the events since the last call.
+func (d *eventLog) take() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	lines := d.lines
@@ -36,44 +36,44 @@ func (d *diary) take() string {
 	return strings.Join(lines, ", ")
 }
 
-// question is what a link's actor asks the service, and mishap makes that crash.
+// question is a request of a link's actor to the service; crashService makes the service panic.
 type (
-	question struct{ n uint64 }
-	mishap   struct{}
-	farewell struct{} // the service is to stop
+	question     struct{ n uint64 }
+	crashService struct{}
+	stopService  struct{} // makes the service try to stop itself
 )
 
-// desk is a service that writes down what it is told, and answers questions.
-type desk struct {
-	diary *diary
-	joins func() // called at each LinkJoined; nil: nothing
+// testService is a service that records what it receives, and answers questions.
+type testService struct {
+	log   *eventLog
+	joins func() // called at each LinkJoined, unless nil
 }
 
-func (s *desk) Receive(ctx actor.Context) {
+func (s *testService) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
-		s.diary.add("started")
+		s.log.add("started")
 	case *actor.Stopping:
-		s.diary.add("stopping")
+		s.log.add("stopping")
 	case *protocols.LinkJoined:
-		s.diary.add("joined %v", msg.Restarted)
+		s.log.add("joined %v", msg.Restarted)
 		if s.joins != nil {
 			s.joins()
 		}
 	case *protocols.LinkLeft:
-		s.diary.add("left %v", msg.Cause.Reason)
+		s.log.add("left %v", msg.Cause.Reason)
 	case *question:
 		ctx.Respond(&answer{N: msg.n + 1})
-	case *mishap:
+	case *crashService:
 		panic(errBroken)
-	case *farewell:
+	case *stopService:
 		ctx.Stop(ctx.Self())
 	}
 }
 
-// served is talk/7 with a service. Its links pass on what they are asked to the service,
-// and to the remote what that says.
-func served(d *diary, joins func()) protocols.Spec {
+// served is talk/7 with a service. Its links pass the remote's questions on to the service, and
+// the service's answers to the remote.
+func served(d *eventLog, joins func()) protocols.Spec {
 	s := talk(func(ctx actor.Context, link *protocols.Link) {
 		switch msg := ctx.Message().(type) {
 		case *ask:
@@ -84,30 +84,31 @@ func served(d *diary, joins func()) protocols.Spec {
 			}
 		}
 	})
-	s.Service = func() actor.Actor { return &desk{diary: d, joins: joins} }
+	s.Service = func() actor.Actor { return &testService{log: d, joins: joins} }
 	return s
 }
 
-func wantDiary(t *testing.T, d *diary, want string) {
+func wantEvents(t *testing.T, d *eventLog, want string) {
 	t.Helper()
 	if got := d.take(); got != want {
-		t.Errorf("actors were told\n%s\nwant\n%s", got, want)
+		t.Errorf("actors received\n%s\nwant\n%s", got, want)
 	}
 }
 
-// TestService: the service hears of a link's beginning and end, and its actor can ask it.
+// TestService: the service is notified of a link's start and end, and the link's actor can send
+// it requests.
 func TestService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(diary)
+		d := new(eventLog)
 		p := protocoltest.NewPair(t, served(d, nil), byHand())
-		synctest.Wait() // the service knows of the link
+		synctest.Wait() // the service knows the link
 		send(t, p.B, &ask{N: 41})
 		if got := protocoltest.Next[answer](p.B); got.N != 42 {
 			t.Errorf("the service answered %d, want 42", got.N)
 		}
-		p.A.Crash() // of the link's actor: nothing to tell the service
+		p.A.Crash() // a crash of the link's actor is not reported to the service
 		synctest.Wait()
-		wantDiary(t, d, "started, joined false")
+		wantEvents(t, d, "started, joined false")
 		if p.B.Service() != nil {
 			t.Errorf("a Spec without a service has %v", p.B.Service())
 		}
@@ -116,41 +117,41 @@ func TestService(t *testing.T) {
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
-		wantDiary(t, d, "left too many peers, stopping")
+		wantEvents(t, d, "left too many peers, stopping")
 	})
 }
 
-// TestServiceRestarts: a crash of the service is no link's, and the new one is told of the
-// links that there are.
+// TestServiceRestarts: a crash of the service does not end a link, and the new service is
+// notified of the existing links.
 func TestServiceRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(diary)
+		d := new(eventLog)
 		p := protocoltest.NewPair(t, served(d, nil), byHand())
-		synctest.Wait() // the service knows of the link
+		synctest.Wait() // the service knows the link
 		pid := p.A.Service()
 		for range 20 { // far beyond any intensity
-			p.A.Tell(pid, &mishap{})
+			p.A.Tell(pid, &crashService{})
 		}
 		p.A.CrashService()
 		send(t, p.B, &ask{N: 1})
 		if got := protocoltest.Next[answer](p.B); got.N != 2 {
 			t.Errorf("the service answered %d, want 2", got.N)
 		}
-		wantDiary(t, d, "started, joined false"+strings.Repeat(", started, joined true", 21))
+		wantEvents(t, d, "started, joined false"+strings.Repeat(", started, joined true", 21))
 		if !p.A.Service().Equal(pid) || p.A.Cause() != nil {
 			t.Errorf("the service is at %v, was at %v; cause %v", p.A.Service(), pid, p.A.Cause())
 		}
 	})
 }
 
-// TestServiceBackoff: at once, 10 ms, doubling to 1 s; and it does not stop by itself.
+// TestServiceBackoff: at once, 10 ms, doubling to 1 s; and a service cannot stop itself.
 func TestServiceBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(diary)
+		d := new(eventLog)
 		p := protocoltest.NewPair(t, served(d, nil), byHand())
-		synctest.Wait() // the service knows of the link
+		synctest.Wait() // the service knows the link
 		for range 10 {
-			p.A.Tell(p.A.Service(), &farewell{})
+			p.A.Tell(p.A.Service(), &stopService{})
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -173,10 +174,11 @@ func TestServiceBackoff(t *testing.T) {
 	})
 }
 
-// TestServiceCrashesOverALink: it is told of it again, until it takes it.
-func TestServiceCrashesOverALink(t *testing.T) {
+// TestServiceCrashesInLinkJoined: a service that crashes in LinkJoined gets it again after each
+// restart.
+func TestServiceCrashesInLinkJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, left := new(diary), 3
+		d, left := new(eventLog), 3
 		p := protocoltest.NewPair(t, served(d, func() {
 			if left--; left > 0 {
 				panic(errBroken)
@@ -184,18 +186,18 @@ func TestServiceCrashesOverALink(t *testing.T) {
 		}), byHand())
 		time.Sleep(time.Second)
 		synctest.Wait()
-		wantDiary(t, d, "started, joined false, started, joined true, started, joined true")
+		wantEvents(t, d, "started, joined false, started, joined true, started, joined true")
 		if p.A.Cause() != nil {
 			t.Errorf("the link ended: %v", p.A.Cause())
 		}
 	})
 }
 
-// TestLinkComesWhileTheServiceIsDown: the next one is told of it once, though the news
-// waits for it, too.
-func TestLinkComesWhileTheServiceIsDown(t *testing.T) {
+// TestLinkStartsWhileTheServiceIsDown: the next service is notified of the link once, although the
+// notification in the mailbox reaches it as well.
+func TestLinkStartsWhileTheServiceIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, left := new(diary), 3
+		d, left := new(eventLog), 3
 		spec := served(d, nil)
 		inner := spec.Service
 		spec.Service = func() actor.Actor {
@@ -206,24 +208,24 @@ func TestLinkComesWhileTheServiceIsDown(t *testing.T) {
 		}
 		p := protocoltest.NewPair(t, spec, byHand())
 		synctest.Wait()
-		wantDiary(t, d, "") // it is back in 10 ms
+		wantEvents(t, d, "") // it is restarted in 10 ms
 		time.Sleep(time.Second)
 		synctest.Wait()
-		wantDiary(t, d, "started, joined false")
+		wantEvents(t, d, "started, joined false")
 		if p.A.Cause() != nil {
 			t.Errorf("the link ended: %v", p.A.Cause())
 		}
 	})
 }
 
-// TestLinkEndsWhileTheServiceIsDown: the next one has never heard of it.
+// TestLinkEndsWhileTheServiceIsDown: the next service is not notified of that link.
 func TestLinkEndsWhileTheServiceIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(diary)
+		d := new(eventLog)
 		p := protocoltest.NewPair(t, served(d, nil), byHand())
-		synctest.Wait() // the service knows of the link
-		p.A.Tell(p.A.Service(), &mishap{})
-		p.A.Tell(p.A.Service(), &mishap{}) // back in 10 ms
+		synctest.Wait() // the service knows the link
+		p.A.Tell(p.A.Service(), &crashService{})
+		p.A.Tell(p.A.Service(), &crashService{}) // restarted in 10 ms
 		synctest.Wait()
 		p.A.Disconnect(protocols.DiscRequested)
 		synctest.Wait()
@@ -232,32 +234,32 @@ func TestLinkEndsWhileTheServiceIsDown(t *testing.T) {
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
-		wantDiary(t, d, "started, joined false, started, joined true, started, stopping")
+		wantEvents(t, d, "started, joined false, started, joined true, started, stopping")
 	})
 }
 
-// TestServiceStopsInBackoff: it hears all the same of links that left.
+// TestServiceStopsInBackoff: the service is still notified of links that left.
 func TestServiceStopsInBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(diary)
+		d := new(eventLog)
 		p := protocoltest.NewPair(t, served(d, nil), byHand())
-		synctest.Wait() // the service knows of the link
+		synctest.Wait() // the service knows the link
 		begin := time.Now()
-		p.A.Tell(p.A.Service(), &mishap{})
-		p.A.Tell(p.A.Service(), &mishap{}) // back in 10 ms
+		p.A.Tell(p.A.Service(), &crashService{})
+		p.A.Tell(p.A.Service(), &crashService{}) // restarted in 10 ms
 		synctest.Wait()
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(begin); took >= 10*time.Millisecond {
-			t.Errorf("it took %v", took)
+			t.Errorf("stopping took %v", took)
 		}
-		wantDiary(t, d, "started, joined false, started, joined true, left client quitting, stopping")
+		wantEvents(t, d, "started, joined false, started, joined true, left client quitting, stopping")
 	})
 }
 
-// TestServiceAndHandshake: a link counts when its handshake is done, and one that fails
-// before never was.
+// TestServiceAndHandshake: the service is notified of a link when its handshake is done, and
+// never of a link whose handshake failed.
 func TestServiceAndHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, c := range map[string]struct {
@@ -267,14 +269,14 @@ func TestServiceAndHandshake(t *testing.T) {
 			"accepted": {nil, "started, joined false, down, left client quitting, stopping"},
 			"refused":  {errors.New("not this one"), "started, stopping"},
 		} {
-			d := new(diary)
+			d := new(eventLog)
 			spec := greeted(func(ctx actor.Context, _ *protocols.Link) {
 				if _, ok := ctx.Message().(*protocols.LinkDown); ok {
 					d.add("down")
-					panic(errBroken) // keeps the service from nothing
+					panic(errBroken) // does not prevent the service from being notified
 				}
 			}, func(*protocols.Link, *status) error { return c.err })
-			spec.Service = func() actor.Actor { return &desk{diary: d} }
+			spec.Service = func() actor.Actor { return &testService{log: d} }
 			p := protocoltest.NewPair(t, spec, hostile())
 			send(t, p.B, &protocols.RawMessage{Code: statusCode, Payload: encode(t, &status{Network: 9})})
 			synctest.Wait()
@@ -282,15 +284,16 @@ func TestServiceAndHandshake(t *testing.T) {
 				t.Error(err)
 			}
 			t.Log(name)
-			wantDiary(t, d, c.want)
+			wantEvents(t, d, c.want)
 		}
 	})
 }
 
-// TestNoService: an author who makes none is told so, again and again, and has his link.
+// TestNoService: a Service that returns nil is reported at each restart, and the link still
+// works.
 func TestNoService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		spec := served(new(diary), nil)
+		spec := served(new(eventLog), nil)
 		spec.Service = func() actor.Actor { return nil }
 		p := protocoltest.NewPair(t, spec, byHand())
 		time.Sleep(time.Minute)

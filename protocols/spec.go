@@ -11,64 +11,63 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 )
 
-// Spec is all that a node needs to know of a protocol.
+// Spec is what a node needs to know about a protocol.
 type Spec struct {
-	// Name is the capability's, one to eight printable ASCII characters.
+	// Name is the capability name, one to eight printable ASCII characters.
 	Name string
-	// Versions are those that this node speaks. On a link the highest one that
-	// both nodes have is used.
+	// Versions are the versions that this node speaks. A link uses the highest one that both
+	// nodes have.
 	Versions []Version
 	// New makes the actor of one link, at the start and after each crash.
 	New func() actor.Actor
-	// Service, if set, makes the one actor that the protocol has on a node beside those of
-	// its links, at the node's start and after each crash of it: a place for what links have
-	// in common. See [LinkJoined].
+	// Service, if set, makes the one actor that the protocol has on a node besides those of its
+	// links, at the node's start and after each of its crashes. It is for state that links share.
+	// See [LinkJoined].
 	Service func() actor.Actor
 
 	Restart   Restart   // zero: Transient
 	Intensity Intensity // zero: 5 restarts a minute
 	Limits    Limits
 
-	// PeerInfo, if set, says something about the protocol's state on a link, for
-	// lists of peers: anything that encodes as JSON. It is called from any
-	// goroutine, with the shared handle. Nil stands for a handshake that is not finished.
+	// PeerInfo, if set, returns the protocol's state on a link, for lists of peers: any value
+	// that encodes as JSON. It is called from any goroutine, with the shared handle. nil means
+	// that the handshake is not finished.
 	PeerInfo func(*Link) any
-	// NodeInfo, if set, says something about the protocol's state on this node,
-	// likewise.
+	// NodeInfo, if set, returns the protocol's state on this node, in the same form.
 	NodeInfo func() any
 
-	// API, if set, is served over JSON-RPC by the node's admin API while the protocol runs:
-	// its exported methods as name_method, see admin.API. They are called from any goroutine.
+	// API, if set, is served over JSON-RPC by the node's admin API while the protocol runs: its
+	// exported methods as name_method, see admin.API. They are called from any goroutine.
 	API any
 
-	// Attributes, if set, gives what the node's record (EIP-778) says of the protocol,
-	// such as eth's fork id (EIP-2124). It is asked every few seconds, from any goroutine,
-	// and a change becomes a new record: a fresh list each time, of the same values while
+	// Attributes, if set, returns the protocol's entries in the node's record (EIP-778), such as
+	// eth's fork id (EIP-2124). It is called every few seconds, from any goroutine, and a change
+	// becomes a new record: it must return a new list each time, with the same values while
 	// nothing has changed. The whole record must fit in 300 bytes.
 	Attributes func() []enr.Entry
-	// Wants, if set, says by a node's record whether it is worth a dial for this protocol.
-	// It is called from any goroutine, and must not block. Nil: every node is.
+	// Wants, if set, reports by a node's record whether the node is worth a dial for this
+	// protocol. It is called from any goroutine, and must not block. Nil: every node is.
 	Wants func(*enr.Record) bool
 }
 
 // Version is one version of a protocol.
 type Version struct {
 	Number uint
-	Length uint64 // how many message codes it owns on the wire; a part of the protocol
-	// Messages are the types in the order of their codes. A code below Length
-	// without an entry is a breach of protocol.
+	Length uint64 // number of message codes on the wire; a part of the protocol
+	// Messages are the types in the order of their codes. A code below Length without an entry is
+	// a protocol error.
 	Messages []Message
-	// Handshake, if set, is what both nodes tell each other before anything else.
+	// Handshake, if set, is the first message of both nodes.
 	Handshake *Handshake
 }
 
-// Limits bound what a protocol holds on one link, in bytes unless they say otherwise.
-// Zero stands for the default.
+// Limits bound what a protocol holds on one link, in bytes unless stated otherwise. Zero means
+// the default.
 type Limits struct {
 	Inbound   int64 // read and not yet handled; 1 MiB
 	Outbox    int   // sent and not yet written, beyond which Send is refused; 1 MiB
 	HighWater int   // sent and not yet written, beyond which nothing is delivered; a quarter of Outbox
-	Asks      int   // requests that wait for their answers, beyond which Ask is refused; 64
+	Asks      int   // unanswered requests, beyond which Ask is refused; 64
 }
 
 func (l Limits) withDefaults() Limits {
@@ -92,13 +91,13 @@ func (l Limits) check() error {
 		return errors.New("negative limit")
 	}
 	if d := l.withDefaults(); d.HighWater > d.Outbox {
-		// Send would be refused before the remote is held back.
+		// Otherwise Send would be refused before the remote is held back.
 		return fmt.Errorf("HighWater of %d above an Outbox of %d", d.HighWater, d.Outbox)
 	}
 	return nil
 }
 
-// Check says what is wrong with the Spec, naming the protocol, version and code.
+// Check returns an error if the Spec is invalid, with the protocol, version and code.
 func (s *Spec) Check() error {
 	if err := checkName(s.Name); err != nil {
 		return err
@@ -136,13 +135,13 @@ func checkName(name string) error {
 		}
 	}
 	if name == "p2p" || name == "reader" || name == "pinger" {
-		return fmt.Errorf("protocol name %q is taken by the link itself", name)
+		return fmt.Errorf("protocol name %q is reserved for the link itself", name)
 	}
 	return nil
 }
 
-// maxLength keeps the codes of all protocols of a link apart: they are counted on, and must
-// not run over.
+// maxLength keeps the codes of all protocols of a link apart: they are added up and must not
+// overflow.
 const maxLength = 1 << 32
 
 func (v *Version) check() error {

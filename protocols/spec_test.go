@@ -69,7 +69,7 @@ type idleActor struct{}
 
 func (idleActor) Receive(actor.Context) {}
 
-// specOf is a good Spec to start from.
+// specOf is a valid Spec to start from.
 func specOf(messages ...protocols.Message) protocols.Spec {
 	return protocols.Spec{
 		Name:     "talk",
@@ -99,14 +99,14 @@ func TestCheckRefuses(t *testing.T) {
 	one := func(m protocols.Message) protocols.Spec { return specOf(protocols.Ignore(), m) }
 	for name, c := range map[string]struct {
 		spec protocols.Spec
-		want []string // each stands in the error
+		want []string // texts that the error must contain
 	}{
 		"no name":          {named(""), []string{"one to eight"}},
 		"long name":        {named("ninechars"), []string{"ninechars", "one to eight"}},
 		"space in name":    {named("a b"), []string{`"a b"`, `' '`}},
 		"name not ASCII":   {named("grüße"), []string{"not allowed"}},
 		"slash in name":    {named("a/b"), []string{`'/'`}},
-		"name of the link": {named("pinger"), []string{"pinger", "taken"}},
+		"name of the link": {named("pinger"), []string{"pinger", "reserved"}},
 		"no New":           {with(good, func(s *protocols.Spec) { s.New = nil }), []string{"talk", "New"}},
 		"no version":       {with(good, func(s *protocols.Spec) { s.Versions = nil }), []string{"talk", "no version"}},
 		"version twice":    {with(good, func(s *protocols.Spec) { s.Versions = append(s.Versions[:1:1], s.Versions[0]) }), []string{"talk/7", "twice"}},
@@ -144,7 +144,7 @@ func TestCheckRefuses(t *testing.T) {
 		"silent handshake":   {shaken(protocols.Exchange[ask](nil, nil)), []string{"talk/7", "handshake", "Exchange"}},
 		"empty handshake":    {shaken(new(protocols.Handshake)), []string{"talk/7", "handshake", "Exchange"}},
 		"hasty handshake":    {shaken(protocols.Exchange(func(*protocols.Link) ask { return ask{} }, nil).Within(-1)), []string{"talk/7", "handshake", "-1ns"}},
-		"answer to nothing":  {one(protocols.Type[roots](protocols.Answers[getRoots]())), []string{"talk/7", "0x01", "getRoots", "none of the Messages"}},
+		"answer to nothing":  {one(protocols.Type[roots](protocols.Answers[getRoots]())), []string{"talk/7", "0x01", "getRoots", "not in Messages"}},
 		"raw answer":         {specOf(protocols.Type[ask](), protocols.Raw(protocols.Answers[ask]())), []string{"talk/7", "0x01", "Raw"}},
 		"two answers":        {specOf(protocols.Type[ask](), protocols.Type[answer](protocols.Answers[ask]()), protocols.Type[roots](protocols.Answers[ask]())), []string{"0x01 and 0x02", "ask"}},
 		"request without ID": {specOf(protocols.Type[text](), protocols.Type[answer](protocols.Answers[text]())), []string{"0x01 answers", "text must", "first field"}},
@@ -166,7 +166,7 @@ func TestCheckRefuses(t *testing.T) {
 				}
 			}
 			if _, mountErr := protocols.Mount(c.spec); mountErr == nil || mountErr.Error() != err.Error() {
-				t.Errorf("Mount says %v, want %v", mountErr, err)
+				t.Errorf("Mount returned %v, want %v", mountErr, err)
 			}
 		})
 	}
@@ -222,7 +222,7 @@ func TestMount(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if _, err := protocols.Mount(spec, spec); err == nil || !strings.Contains(err.Error(), "talk") {
-		t.Errorf("two Specs of one name: %v", err)
+		t.Errorf("two Specs with one name: %v", err)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// BenchmarkLink sends over a whole link in memory: encoded, sealed, opened, decoded and
+// BenchmarkLink sends messages over a whole link in memory: encoded, sealed, opened, decoded and
 // delivered, on one machine. One operation is one message.
 func BenchmarkLink(b *testing.B) {
 	for name, msg := range map[string]any{

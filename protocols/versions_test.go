@@ -11,14 +11,13 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// detailed is what version 2 of the protocol has in the place of answer, and under
-// another code.
+// detailed is version 2's replacement for answer, with another code.
 type detailed struct {
 	N    uint64
 	Note string
 }
 
-// oldAndNew is a Spec with two versions whose codes mean different things.
+// oldAndNew is a Spec with two versions in which the same code has different meanings.
 func oldAndNew(numbers ...uint) protocols.Spec {
 	versions := map[uint]protocols.Version{
 		1: {Number: 1, Length: 2, Messages: []protocols.Message{protocols.Type[ask](), protocols.Type[answer]()}},
@@ -31,7 +30,7 @@ func oldAndNew(numbers ...uint) protocols.Spec {
 	return s
 }
 
-// versed answers in the words of the version that runs.
+// versed answers with the message of the running version.
 type versed struct{ link *protocols.Link }
 
 func (v *versed) Receive(ctx actor.Context) {
@@ -49,8 +48,8 @@ func (v *versed) Receive(ctx actor.Context) {
 	}
 }
 
-// TestVersionsSideBySide: one node speaks both versions, each with the remote that
-// has it.
+// TestVersionsSideBySide: one node speaks both versions, and uses with each remote the version
+// that the remote has.
 func TestVersionsSideBySide(t *testing.T) {
 	both := oldAndNew(1, 2)
 	old := protocoltest.NewPair(t, both, protocoltest.ByHand(oldAndNew(1)))

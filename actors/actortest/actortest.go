@@ -1,6 +1,5 @@
-// Package actortest is what tests of actors have in common: a quiet actor system, a
-// record of lifecycle steps, a log that tests read, and ways to wait in real and in
-// simulated time.
+// Package actortest has helpers for tests of actors: a quiet actor system, a record of lifecycle
+// steps, a log that tests read, and ways to wait in real and in simulated time.
 package actortest
 
 import (
@@ -16,12 +15,12 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// NewSystem makes an actor system for one test. In a synctest bubble it must be
-// made inside the bubble.
+// NewSystem makes an actor system for one test. In a synctest bubble it must be called inside the
+// bubble.
 func NewSystem() *actor.ActorSystem {
 	return actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
-		// The throttle of dead letters runs a goroutine for this long.
+		// The throttle of dead letters keeps a goroutine for this long.
 		actor.WithDeadLetterThrottleInterval(time.Millisecond),
 	)
 }
@@ -32,7 +31,7 @@ type Steps struct {
 	list []supervise.Step
 }
 
-// Journal makes a journal that writes to s and to no log.
+// Journal returns a journal that writes to s and to no log.
 func (s *Steps) Journal() *supervise.Journal { return supervise.NewJournal(nil, s.Add) }
 
 // Add records one step.
@@ -42,7 +41,7 @@ func (s *Steps) Add(e supervise.Step) {
 	s.list = append(s.list, e)
 }
 
-// Of returns the steps of one kind of the actors whose path is name or ends with it.
+// Of returns the steps of one kind of the actors whose path is name or ends with name.
 func (s *Steps) Of(name, kind string) []supervise.Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,8 +54,8 @@ func (s *Steps) Of(name, kind string) []supervise.Step {
 	return list
 }
 
-// Bubble runs f with a clock of its own, and fails the test if f leaves a
-// goroutine behind that does not end by itself.
+// Bubble runs f with a simulated clock, and fails the test if f leaves a goroutine behind that
+// does not end by itself.
 func Bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -65,7 +64,7 @@ func Bubble(t *testing.T, f func(t *testing.T)) {
 	})
 }
 
-// After lets d pass in a bubble, and then waits for all that happens at its end.
+// After lets d pass in a bubble, and then waits until everything due has run.
 func After(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()

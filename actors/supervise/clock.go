@@ -2,11 +2,10 @@ package supervise
 
 import "time"
 
-// Clock is where the link's time comes from, so that an embedder can run many
-// nodes on a time of its own. [SystemClock] serves everybody else, tests under
-// testing/synctest included.
+// Clock is the source of time for links and actors, so that an embedding program can run many
+// nodes on its own time. [SystemClock] serves all others, including tests under testing/synctest.
 type Clock interface {
-	// Now is the current time, with a monotonic reading where there is one.
+	// Now returns the current time, with a monotonic reading if the clock has one.
 	Now() time.Time
 	// AfterFunc runs f in a goroutine of its own once d has passed.
 	AfterFunc(d time.Duration, f func()) Timer

@@ -7,17 +7,17 @@ import (
 )
 
 const (
-	// throughput is how many messages an actor handles before others get a turn.
+	// throughput is how many messages an actor handles before other actors get a turn.
 	throughput = 300
-	// parkedWorkers is how many goroutines wait for work at most. More than run
-	// at once are of no use, and each keeps the stack that it has grown.
+	// parkedWorkers is how many goroutines wait for work at most. More than can run at once are
+	// of no use, and each keeps the stack that it has grown.
 	parkedWorkers = 16
 )
 
-// Dispatcher runs actors on goroutines that it uses again. The runtime's default
-// starts a goroutine for each wake-up of an actor, which has to grow its stack
-// every time: an eighth of the work of a small answer. It belongs to whoever
-// makes it, and must be closed; afterwards it goes on like the default one.
+// Dispatcher runs actors on goroutines that it reuses. protoactor's default starts a goroutine
+// for each wake-up of an actor, which has to grow its stack every time: an eighth of the work of
+// a small answer. The creator owns it and must close it; a closed dispatcher still works, like
+// the default one.
 type Dispatcher struct {
 	mu     sync.Mutex
 	parked []chan func()
@@ -26,14 +26,14 @@ type Dispatcher struct {
 
 var _ actor.Dispatcher = (*Dispatcher)(nil)
 
-// NewDispatcher makes a dispatcher without goroutines.
+// NewDispatcher returns a dispatcher without goroutines.
 func NewDispatcher() *Dispatcher { return new(Dispatcher) }
 
 // Schedule implements actor.Dispatcher: it runs f, one turn of an actor, soon.
 func (d *Dispatcher) Schedule(f func()) {
 	d.mu.Lock()
 	if last := len(d.parked) - 1; last >= 0 {
-		// The one that parked last has the warmest stack.
+		// The worker that parked last has the warmest stack.
 		worker := d.parked[last]
 		d.parked = d.parked[:last]
 		d.mu.Unlock()
@@ -47,7 +47,7 @@ func (d *Dispatcher) Schedule(f func()) {
 // Throughput implements actor.Dispatcher.
 func (d *Dispatcher) Throughput() int { return throughput }
 
-// Close lets the parked goroutines end.
+// Close ends the parked goroutines.
 func (d *Dispatcher) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -58,7 +58,7 @@ func (d *Dispatcher) Close() {
 	d.parked = nil
 }
 
-// work is one goroutine's life. The mailbox recovers its actor's panics.
+// work is the loop of one goroutine. The mailbox recovers its actor's panics.
 func (d *Dispatcher) work(f func()) {
 	next := make(chan func(), 1)
 	for f != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// TestDispatcher: everything that is scheduled runs, on goroutines that are used
-// again; Close lets them go, and what comes later runs all the same.
+// TestDispatcher: everything scheduled runs, on goroutines that are reused; Close ends them, and
+// later work runs nevertheless.
 func TestDispatcher(t *testing.T) {
 	d := supervise.NewDispatcher()
 	var wg sync.WaitGroup

@@ -1,12 +1,12 @@
 package supervise
 
-// What the external tests see of a Dispatcher.
+// These identifiers are exported for the external tests.
 const (
 	ParkedWorkers = parkedWorkers
 	Throughput    = throughput
 )
 
-// Parked is the number of goroutines that wait for work.
+// Parked returns the number of goroutines that wait for work.
 func (d *Dispatcher) Parked() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

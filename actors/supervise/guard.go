@@ -9,31 +9,31 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Crash is a panic as a supervisor sees it: with the stack that protoactor
-// throws away, and the message during which it happened.
+// Crash is a panic as a supervisor receives it: with the stack, which protoactor discards, and
+// the message that was being handled.
 type Crash struct {
 	Value    any
 	Stack    []byte
 	Message  any
-	Injected bool // asked for by an operator; lost no message and is not counted
+	Injected bool // an operator requested it; it lost no message and is not counted
 }
 
 func (c *Crash) Error() string { return fmt.Sprintf("panic: %v", c.Value) }
 
-// Unwrap gives the panic's value where that was an error.
+// Unwrap returns the panic's value if that is an error.
 func (c *Crash) Unwrap() error {
 	err, _ := c.Value.(error)
 	return err
 }
 
-// Inject makes the guarded actor that receives it panic: how an operator sees
-// supervision at work.
+// Inject makes the guarded actor that receives it panic. Operators use it to see supervision at
+// work.
 type Inject struct{}
 
 var ErrInjected = errors.New("injected by the operator")
 
-// AsCrash turns what recover returned into a *Crash. It must be called by the
-// function that recovered, while the panic's frames are still on the stack.
+// AsCrash turns the result of recover into a *Crash. The function that called recover must call
+// it, while the panic's frames are still on the stack.
 func AsCrash(value, message any) *Crash {
 	if c, ok := value.(*Crash); ok {
 		return c
@@ -41,12 +41,12 @@ func AsCrash(value, message any) *Crash {
 	return &Crash{Value: value, Stack: debug.Stack(), Message: message, Injected: value == ErrInjected}
 }
 
-// Guard wraps an actor so that its panics reach the supervisor as a *Crash. A
-// panic while stopping or restarting goes to the journal only: protoactor would
-// leave the parent waiting for ever. It costs less than a receiver middleware,
-// which allocates for each message.
+// Guard wraps an actor so that its panics reach the supervisor as a *Crash. A panic while
+// stopping or restarting is only recorded in the journal, because protoactor would leave the
+// parent waiting for ever. Guard costs less than a receiver middleware, which allocates for each
+// message.
 //
-// An actor that is the supervisor strategy of its own children stays so.
+// An actor that is the supervisor strategy of its own children remains their strategy.
 func Guard(a actor.Actor, j *Journal) actor.Actor {
 	g := guard{inner: a, journal: j}
 	if s, ok := a.(actor.SupervisorStrategy); ok {
@@ -55,9 +55,9 @@ func Guard(a actor.Actor, j *Journal) actor.Actor {
 	return &g
 }
 
-// PropsOf makes the Props of a guarded actor. produce is called for each
-// incarnation. Children that nobody took in hand are stopped when they fail: the
-// default strategy of protoactor restarts them without delay.
+// PropsOf makes the Props of a guarded actor. produce is called for each incarnation. A child
+// that no [Supervisor] has adopted is stopped when it fails: protoactor's default strategy would
+// restart it without delay.
 func PropsOf(produce func() actor.Actor, j *Journal, opts ...actor.PropsOption) *actor.Props {
 	props := actor.PropsFromProducer(func() actor.Actor { return Guard(produce(), j) },
 		actor.WithSupervisor(StopFailed{}), actor.WithMailbox(NewMailbox))
@@ -71,8 +71,8 @@ func (StopFailed) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child 
 	s.StopChildren(child)
 }
 
-// EndFailed is the strategy for temporary children: a failure is journaled with its stack,
-// and the child ends.
+// EndFailed is the strategy for temporary children: a failure is recorded in the journal with its
+// stack, and the child ends.
 type EndFailed struct{ Journal *Journal }
 
 // HandleFailure implements actor.SupervisorStrategy.
@@ -121,9 +121,8 @@ func (g *guard) recovered(ctx actor.Context) {
 	}
 }
 
-// PanicIfCrash panics for an operator's Inject and for the crash of a goroutine
-// that the actor started. It never returns true; the result lets a guard read
-// as one condition.
+// PanicIfCrash panics for an operator's Inject and for the crash of a goroutine that the actor
+// started. It never returns true; the result allows guards to use it in one condition.
 func PanicIfCrash(msg any) bool {
 	switch msg := msg.(type) {
 	case *Inject:
@@ -134,9 +133,9 @@ func PanicIfCrash(msg any) bool {
 	return false
 }
 
-// Go runs f in a goroutine whose panic becomes a *Crash in the owner's mailbox,
-// where the guard panics with it: a goroutine's bug is its actor's bug. Every
-// goroutine of this project passes here.
+// Go runs f in a goroutine. A panic becomes a *Crash in the owner's mailbox, where the guard
+// panics with it: a goroutine's bug is its actor's bug. Every goroutine of this project is
+// started by Go.
 func Go(root *actor.RootContext, owner *actor.PID, f func()) {
 	go func() {
 		defer reportCrash(root, owner)
@@ -151,13 +150,13 @@ func reportCrash(root *actor.RootContext, owner *actor.PID) {
 	}
 }
 
-// sender is what can send: a context of an actor or the root's.
+// sender is an actor's context or the root context.
 type sender interface {
 	Send(pid *actor.PID, message any)
 }
 
-// Send is the only way in which messages go out: protoactor burns a core for
-// ever over a nil message, and a nil PID is a bug to be seen at once.
+// Send sends every message of this project. A nil message would make protoactor use a core for
+// ever, and a nil PID is a bug; Send panics for both.
 func Send(from sender, to *actor.PID, msg any) {
 	if to == nil || msg == nil {
 		panic(fmt.Sprintf("send of %T to %v: neither may be nil", msg, to))
@@ -167,6 +166,6 @@ func Send(from sender, to *actor.PID, msg any) {
 
 var incarnationSuffix = regexp.MustCompile(`\$[^/]*`)
 
-// Path is an actor's name as logs and metrics show it: its PID without the
-// suffixes that tell incarnations apart.
+// Path is an actor's name as logs and metrics show it: its PID without the suffixes that
+// distinguish incarnations.
 func Path(pid *actor.PID) string { return incarnationSuffix.ReplaceAllString(pid.Id, "") }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The lifecycle steps that the actor log tells.
+// The lifecycle steps that the journal records.
 const (
 	Started   = "started"
 	Failed    = "failed"
@@ -16,8 +16,7 @@ const (
 	GaveUp    = "gave_up"
 )
 
-// Event is one lifecycle step of one actor. Fields that a step does not have are
-// zero.
+// Step is one lifecycle step of one actor. Fields that a step does not have are zero.
 type Step struct {
 	Time     time.Time
 	Actor    string // the actor's path, see [Path]
@@ -28,25 +27,25 @@ type Step struct {
 	Stack    string        // of a failure
 
 	Protocol  string // name/version, for protocols
-	Peer      string // the first bytes of the remote's node ID in hex, as in its actor's name, and its address, for what belongs to a link
-	Direction string // "inbound" or "outbound", likewise
-	Injected  bool   // an operator asked for it
+	Peer      string // for actors of a link: the first bytes of the remote's node ID in hex, as in the actor's name, and its address
+	Direction string // "inbound" or "outbound", for actors of a link
+	Injected  bool   // an operator requested it
 
-	Attrs []slog.Attr // what else there is to say of it, for events that not every actor has
+	Attrs []slog.Attr // further attributes, for events that not every actor has
 
-	Quiet   bool // of interest to few: logged at debug level only
-	Outside bool // no doing of this program's, such as a router's: a warning at the most
+	Quiet   bool // logged at debug level only
+	Outside bool // caused outside this program, such as by a router: at most a warning
 }
 
-// Journal takes every lifecycle step, writes it to the log and hands it to the
-// observers that feed metrics and dashboard. A nil *Journal drops everything.
+// Journal receives every lifecycle step, writes it to the log and passes it to the observers that
+// feed metrics and dashboard. A nil *Journal drops everything.
 type Journal struct {
 	log       *slog.Logger
 	observers []func(Step)
 }
 
-// NewJournal makes a journal. The observers run in the actor whose step it is:
-// they must not block and must not panic.
+// NewJournal returns a journal. The observers run in the actor whose step it is: they must
+// neither block nor panic.
 func NewJournal(log *slog.Logger, observers ...func(Step)) *Journal {
 	return &Journal{log: log, observers: observers}
 }
@@ -91,9 +90,8 @@ func (j *Journal) Record(e Step) {
 	j.log.LogAttrs(context.Background(), level, "actor "+e.Event, attrs...)
 }
 
-// level follows from what the operator should do about it: a crash is a bug to
-// report, a restart is news, and so is that a router won't serve us; the coming and going
-// of children is detail.
+// level follows from what the operator should do: a crash is a bug to report; a restart, and a
+// router that refuses a request, are worth a warning; the start and stop of children are details.
 func (e Step) level() slog.Level {
 	switch {
 	case e.Quiet:

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestJournalRecord: what a step becomes in the log.
+// TestJournalRecord: the log record of each kind of step.
 func TestJournalRecord(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -25,9 +25,9 @@ func TestJournalRecord(t *testing.T) {
 			map[string]any{"reason": "panic: x", "restarts": 0.0, "backoff": 1e7, "stack": "main.go:1", "protocol": "eth/68"}},
 		{"a restart", Step{Event: Restarted, Restarts: 3}, "WARN", map[string]any{"restarts": 3.0, "backoff": 0.0}},
 		{"an injected crash", Step{Event: Failed, Injected: true}, "WARN", map[string]any{"restarts": 0.0, "backoff": 0.0, "injected": true}},
-		{"patience ran out", Step{Event: GaveUp, Restarts: 5}, "ERROR", map[string]any{"restarts": 5.0}},
+		{"the restart limit is exceeded", Step{Event: GaveUp, Restarts: 5}, "ERROR", map[string]any{"restarts": 5.0}},
 		{"a router refuses", Step{Event: GaveUp, Outside: true, Attrs: []slog.Attr{slog.Int("code", 501)}}, "WARN", map[string]any{"code": 501.0}},
-		{"a router is there", Step{Event: "mapped", Outside: true}, "INFO", nil},
+		{"a router has mapped a port", Step{Event: "mapped", Outside: true}, "INFO", nil},
 		{"a return", Step{Event: Returned}, "INFO", nil},
 		{"an end", Step{Event: Stopped, Reason: "remote: too many peers"}, "INFO", map[string]any{"reason": "remote: too many peers"}},
 	} {
@@ -48,7 +48,7 @@ func TestJournalRecord(t *testing.T) {
 				t.Errorf("got  %v\nwant %v", got, want)
 			}
 			if len(seen) != 1 || seen[0].Time.IsZero() {
-				t.Errorf("observers saw %+v", seen)
+				t.Errorf("observers got %+v", seen)
 			}
 		})
 	}
@@ -60,12 +60,12 @@ func TestJournalWithoutLog(t *testing.T) {
 	var seen []string
 	NewJournal(nil, func(e Step) { seen = append(seen, e.Event) }, func(e Step) { seen = append(seen, e.Event) }).Record(Step{Event: Started})
 	if !slices.Equal(seen, []string{Started, Started}) {
-		t.Errorf("observers saw %v", seen)
+		t.Errorf("observers got %v", seen)
 	}
 	var out bytes.Buffer
 	quiet := slog.New(slog.NewTextHandler(&out, nil))
 	NewJournal(quiet).Record(Step{Event: Started, Quiet: true})
 	if out.Len() != 0 {
-		t.Errorf("a level that is off is logged: %s", &out)
+		t.Errorf("a disabled level is logged: %s", &out)
 	}
 }

@@ -2,10 +2,9 @@ package supervise
 
 import "github.com/asynkron/protoactor-go/actor"
 
-// keeper wraps an actor that stands above links. A restart by protoactor stops the children
-// of the actor, so that one bug would cost every link of the node. The keeper replaces the
-// failed actor by a fresh one instead, while children and mailbox stay. Such an actor keeps
-// no state of its own that it can't do without.
+// keeper wraps an actor above links. protoactor stops the children of an actor that it restarts,
+// so one bug would end every link of the node. The keeper replaces the failed actor with a new
+// one instead; children and mailbox stay. Such an actor must keep no state that it cannot lose.
 type keeper struct {
 	produce  func() actor.Actor
 	inner    actor.Actor

@@ -7,20 +7,19 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// mailbox is an unbounded mailbox (credit bounds what is in it) that takes a
-// tenth of the memory of the runtime's own while it is empty, which is what nearly
-// all mailboxes of a node are. It keeps protoactor's rules: system messages go
-// first, and a suspended actor gets nothing else. A message that implements
-// actor.MessageBatch is a message like any other here.
+// mailbox is an unbounded mailbox (credit bounds what is in it). While it is empty, as nearly all
+// mailboxes of a node are, it takes a tenth of the memory of protoactor's own. It keeps
+// protoactor's rules: system messages go first, and a suspended actor gets nothing else. It does
+// not treat a message that implements actor.MessageBatch in a special way.
 type mailbox struct {
 	invoker    actor.MessageInvoker
 	dispatcher actor.Dispatcher
-	turn       func() // process, made once
+	turn       func() // process as a func value, allocated once
 
 	mu        sync.Mutex
 	system    queue
 	user      queue
-	running   bool // a turn is under way or scheduled
+	running   bool // a turn is running or scheduled
 	suspended bool
 }
 
@@ -69,13 +68,12 @@ func (m *mailbox) PostSystemMessage(msg any) {
 // process handles messages until none is left, in one goroutine at a time.
 func (m *mailbox) process() {
 	for !m.handle() {
-		// The actor panicked; its supervisor has been told, and it is suspended by
-		// a system message that comes next.
+		// The actor panicked. Its supervisor has been notified, and the next system message
+		// suspends it.
 	}
 }
 
-// handle returns true when nothing is left to do, and false after a panic of the
-// actor.
+// handle returns true when nothing is left to do, and false after a panic of the actor.
 func (m *mailbox) handle() (done bool) {
 	var msg any
 	defer func() {
@@ -102,7 +100,7 @@ func (m *mailbox) handle() (done bool) {
 	}
 }
 
-// next takes what is to be handled next; nil means nothing, and ends the turn.
+// next returns the next message to handle; nil means that there is none, and ends the turn.
 func (m *mailbox) next() (msg any, system bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -116,7 +114,7 @@ func (m *mailbox) next() (msg any, system bool) {
 	return nil, false
 }
 
-// suspension handles the two messages that are for the mailbox itself.
+// suspension handles the two messages for the mailbox itself.
 func (m *mailbox) suspension(msg any) bool {
 	var suspend bool
 	switch msg.(type) {
@@ -132,13 +130,13 @@ func (m *mailbox) suspension(msg any) bool {
 	return true
 }
 
-// queue is first in, first out, in memory that it uses again.
+// queue is first in, first out; it reuses its memory.
 type queue struct {
 	items []any
 	head  int // index of the oldest
 }
 
-// maxIdleItems keeps the memory of a rare backlog from staying with an idle actor.
+// maxIdleItems limits the memory that an idle actor keeps after a rare backlog.
 const maxIdleItems = 16
 
 func (q *queue) len() int { return len(q.items) - q.head }

@@ -12,7 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// invoker is an actor as its mailbox sees it.
+// invoker replaces the actor behind a mailbox.
 type invoker struct {
 	mu      sync.Mutex
 	log     []string
@@ -43,7 +43,7 @@ func (i *invoker) note(format string, args ...any) {
 	i.log = append(i.log, fmt.Sprintf(format, args...))
 }
 
-// later is a dispatcher whose turns run when the test wants.
+// later is a dispatcher that runs turns when the test calls run.
 type later struct{ turns []func() }
 
 func (l *later) Schedule(f func()) { l.turns = append(l.turns, f) }
@@ -80,7 +80,7 @@ func TestMailboxRules(t *testing.T) {
 			m.PostSystemMessage("stop")
 			m.PostSystemMessage("watch")
 		}, []string{"system stop", "system watch", "user 1"}},
-		{"also those that come meanwhile", func(m actor.Mailbox, i *invoker, d *later) {
+		{"also those that arrive during a turn", func(m actor.Mailbox, i *invoker, d *later) {
 			i.inside = func(msg any) {
 				if msg == 1 {
 					m.PostSystemMessage("stop")
@@ -104,7 +104,7 @@ func TestMailboxRules(t *testing.T) {
 			d.run()
 			m.PostSystemMessage(resume)
 		}, []string{"user 1", "user 2"}},
-		{"what an actor sends to itself", func(m actor.Mailbox, i *invoker, d *later) {
+		{"messages of an actor to itself", func(m actor.Mailbox, i *invoker, d *later) {
 			i.inside = func(msg any) {
 				if n := msg.(int); n < 20 {
 					m.PostUserMessage(n + 1)
@@ -124,7 +124,7 @@ func TestMailboxRules(t *testing.T) {
 	}
 }
 
-// A panic is told with its message, and does not end the mailbox.
+// TestMailboxAfterAPanic: a panic is reported with its message, and does not end the mailbox.
 func TestMailboxAfterAPanic(t *testing.T) {
 	m, i, d := newTestMailbox()
 	i.panicAt = "bad"
@@ -136,12 +136,12 @@ func TestMailboxAfterAPanic(t *testing.T) {
 		t.Errorf("handled %v", i.log)
 	}
 	if !slices.Equal(i.failed, []any{"in the actor", "bad"}) {
-		t.Errorf("told of %v", i.failed)
+		t.Errorf("reported %v", i.failed)
 	}
 }
 
-// Many senders at once: nothing is lost, each one's order is kept, and one turn
-// runs at a time.
+// TestMailboxUnderContention: with many concurrent senders nothing is lost, each sender's order
+// is kept, and one turn runs at a time.
 func TestMailboxUnderContention(t *testing.T) {
 	const senders, count = 4, 5000
 	m, running := supervise.NewMailbox(), make(chan struct{}, 1)
@@ -152,7 +152,7 @@ func TestMailboxUnderContention(t *testing.T) {
 		select {
 		case running <- struct{}{}:
 		default:
-			t.Error("two turns at once")
+			t.Error("two turns run at once")
 		}
 		m := msg.([2]int)
 		if m[1] != next[m[0]] {

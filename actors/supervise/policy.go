@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Restart says when a child is started again, in the words of Erlang/OTP.
+// Restart decides when a child is started again, in the terms of Erlang/OTP.
 type Restart uint8
 
 const (
-	Transient Restart = iota // restarted after a failure, not after an end of its own
+	Transient Restart = iota // restarted after a failure, not after it stopped by itself
 	Permanent                // always restarted
 	Temporary                // never restarted
 )
@@ -26,8 +26,8 @@ func (r Restart) String() string {
 	return "unknown"
 }
 
-// Intensity is how many restarts within how long a supervisor puts up with. The
-// zero value means 5 a minute; a negative number of Restarts, no limit.
+// Intensity is how many restarts a supervisor allows within a time. The zero value means 5 a
+// minute; a negative number of Restarts means no limit.
 type Intensity struct {
 	Restarts int
 	Within   time.Duration
@@ -35,8 +35,8 @@ type Intensity struct {
 
 func (i Intensity) String() string { return fmt.Sprintf("%d in %v", i.Restarts, i.Within) }
 
-// Policy is how one child is restarted. Backoff starts with First, goes on with
-// Min and doubles up to Max; a child that has lived for Forget starts anew.
+// Policy is how one child is restarted. The first backoff is First, the next is Min, then it
+// doubles up to Max. A child that ran for Forget without a failure starts anew.
 type Policy struct {
 	Restart   Restart
 	Intensity Intensity
@@ -45,8 +45,8 @@ type Policy struct {
 	Forget    time.Duration
 }
 
-// Resident is the policy of the node's long-lived actors: they are always
-// restarted, never given up, and never take a link down.
+// Resident is the policy of the node's long-lived actors: they are always restarted, never
+// stopped for good, and never end a link.
 var Resident = Policy{
 	Restart:   Permanent,
 	Intensity: Intensity{Restarts: -1},
@@ -54,8 +54,8 @@ var Resident = Policy{
 	Forget: 2 * time.Minute,
 }
 
-// ServicePolicy is that of a protocol's service: back as soon as a link's actor would be,
-// but never given up, because no link is to go down with it.
+// ServicePolicy is the policy of a protocol's service: restarted as fast as a link's actor, but
+// never stopped for good, because it must not end a link.
 var ServicePolicy = Policy{
 	Restart:   Permanent,
 	Intensity: Intensity{Restarts: -1},
@@ -63,8 +63,8 @@ var ServicePolicy = Policy{
 	Forget: 10 * time.Second,
 }
 
-// LinkChild is the policy of a child of a link: back at once the first time,
-// then more slowly, so that a storm costs its siblings nothing.
+// LinkChild is the policy of a child of a link: restarted at once the first time, then more
+// slowly, so that a series of crashes costs its siblings nothing.
 func LinkChild(r Restart, i Intensity) *Policy {
 	return &Policy{
 		Restart: r, Intensity: i,
@@ -73,13 +73,13 @@ func LinkChild(r Restart, i Intensity) *Policy {
 	}
 }
 
-// history is what a supervisor remembers of one child's failures. It is a plain
-// value: what to do next follows from it, the policy and the time.
+// history is what a supervisor remembers of one child's failures. It is a plain value: the next
+// step follows from it, the policy and the time.
 type history struct {
 	policy Policy
 	recent []time.Time // failures within the intensity's window, oldest first
 	last   time.Time   // the last failure
-	streak int         // failures without Forget of health between them
+	streak int         // failures without Forget of uptime between them
 }
 
 func newHistory(p Policy) history {
@@ -89,8 +89,8 @@ func newHistory(p Policy) history {
 	return history{policy: p}
 }
 
-// failed records a failure and says what follows: a restart after backoff, or
-// the end of the supervisor's patience.
+// failed records a failure. It returns the backoff before the restart; exhausted is true when the
+// child has used up its restarts.
 func (h *history) failed(now time.Time) (backoff time.Duration, exhausted bool) {
 	p := h.policy
 	if p.Restart == Temporary {
@@ -116,7 +116,7 @@ func (h *history) failed(now time.Time) (backoff time.Duration, exhausted bool) 
 	return h.backoff(), false
 }
 
-// backoff is the wait before the restart that follows the current streak.
+// backoff returns the wait before the restart that follows the current streak.
 func (h *history) backoff() time.Duration {
 	if h.streak <= 1 {
 		return h.policy.First

@@ -2,7 +2,7 @@ package supervise
 
 import "testing"
 
-// Memory of a backlog is used again while it lasts and given back after it.
+// TestMailboxQueue: memory of a backlog is reused while the backlog lasts, and released after it.
 func TestMailboxQueue(t *testing.T) {
 	var q queue
 	next, want := 0, 0
@@ -18,16 +18,16 @@ func TestMailboxQueue(t *testing.T) {
 			want++
 		}
 		if q.len() != next-want {
-			t.Fatalf("says %d are in it, there are %d", q.len(), next-want)
+			t.Fatalf("len is %d, but it holds %d items", q.len(), next-want)
 		}
 		if cap(q.items) > 8*(q.len()+50) {
-			t.Fatalf("room for %d items while there are %d", cap(q.items), q.len())
+			t.Fatalf("capacity of %d items for %d", cap(q.items), q.len())
 		}
 	}
 	for q.len() > 0 {
 		q.pop()
 	}
 	if cap(q.items) > maxIdleItems {
-		t.Errorf("an empty queue keeps room for %d items", cap(q.items))
+		t.Errorf("an empty queue keeps a capacity of %d items", cap(q.items))
 	}
 }

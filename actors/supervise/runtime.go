@@ -19,8 +19,8 @@ func (r Runtime) Props(produce func() actor.Actor, opts ...actor.PropsOption) *a
 	return PropsOf(produce, r.Journal, append(opts, actor.WithDispatcher(r.Dispatcher))...)
 }
 
-// Kept makes the Props of an actor that is replaced when it fails, while its children and
-// its mailbox stay. children is the supervisor strategy for its children.
+// Kept makes the Props of an actor that is replaced when it fails, while its children and its
+// mailbox stay. children is the supervisor strategy for its children.
 func (r Runtime) Kept(children actor.SupervisorStrategy, produce func() actor.Actor) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		guarded := func() actor.Actor { return Guard(produce(), r.Journal) }
@@ -28,8 +28,8 @@ func (r Runtime) Kept(children actor.SupervisorStrategy, produce func() actor.Ac
 	}, actor.WithSupervisor(children), actor.WithMailbox(NewMailbox), actor.WithDispatcher(r.Dispatcher))
 }
 
-// Go runs f in a goroutine of the dispatcher. A panic of f becomes a crash of owner, as with
-// the function [Go]. It suits many short jobs: they find a goroutine whose stack has grown.
+// Go runs f on a goroutine of the dispatcher. A panic of f becomes a crash of owner, as with the
+// function [Go]. It suits many short jobs: they reuse goroutines whose stacks have grown.
 func (r Runtime) Go(owner *actor.PID, f func()) {
 	root := r.System.Root
 	r.Dispatcher.Schedule(func() {

@@ -16,9 +16,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// boss is a supervising actor. What it does in its own turn is sent to it as a
-// function.
-type boss struct {
+// parent is a supervising actor. Tests send it functions, which it runs in its own turn.
+type parent struct {
 	*supervise.Supervisor
 	forbid  bool // restarts
 	failed  []*supervise.Crash
@@ -26,7 +25,7 @@ type boss struct {
 	stopped chan struct{}
 }
 
-func (b *boss) Receive(ctx actor.Context) {
+func (b *parent) Receive(ctx actor.Context) {
 	if b.Handle(ctx.Message()) {
 		return
 	}
@@ -38,14 +37,14 @@ func (b *boss) Receive(ctx actor.Context) {
 	}
 }
 
-func (b *boss) Describe(*actor.PID) supervise.Step { return supervise.Step{Protocol: "test/1"} }
-func (b *boss) ChildFailed(_ *actor.PID, c *supervise.Crash) bool {
+func (b *parent) Describe(*actor.PID) supervise.Step { return supervise.Step{Protocol: "test/1"} }
+func (b *parent) ChildFailed(_ *actor.PID, c *supervise.Crash) bool {
 	b.failed = append(b.failed, c)
 	return !b.forbid
 }
-func (b *boss) GaveUp(_ *actor.PID, c *supervise.Crash) { b.gaveUp = append(b.gaveUp, c) }
+func (b *parent) GaveUp(_ *actor.PID, c *supervise.Crash) { b.gaveUp = append(b.gaveUp, c) }
 
-// worker is a child that does as it is told and remembers when it was started.
+// worker is a child that runs the functions sent to it and records when it was started.
 type worker struct{ *work }
 
 type work struct {
@@ -72,34 +71,34 @@ func (w worker) Receive(ctx actor.Context) {
 	}
 }
 
-// office is a boss in a system of its own, inside a bubble.
-type office struct {
-	*boss
+// harness is a parent in an actor system of its own, inside a bubble.
+type harness struct {
+	*parent
 	pid  *actor.PID
 	root *actor.RootContext
 	book *actortest.Steps
 }
 
-func newOffice(t *testing.T) *office {
+func newHarness(t *testing.T) *harness {
 	system, book := actortest.NewSystem(), new(actortest.Steps)
-	b := &boss{stopped: make(chan struct{})}
+	b := &parent{stopped: make(chan struct{})}
 	b.Supervisor = supervise.NewSupervisor(supervise.SystemClock, book.Journal(), b)
 	props := supervise.PropsOf(func() actor.Actor { return b }, book.Journal())
-	o := &office{boss: b, root: system.Root, book: book}
+	o := &harness{parent: b, root: system.Root, book: book}
 	var err error
-	if o.pid, err = system.Root.SpawnNamed(props, "boss$1"); err != nil {
+	if o.pid, err = system.Root.SpawnNamed(props, "parent$1"); err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
-// do runs f in the boss's turn and waits until all that follows at once is done.
-func (o *office) do(f func(ctx actor.Context)) {
+// do runs f in the parent's turn and waits until everything that follows at once is done.
+func (o *harness) do(f func(ctx actor.Context)) {
 	o.root.Send(o.pid, f)
 	synctest.Wait()
 }
 
-func (o *office) hire(name string, p *supervise.Policy) *work {
+func (o *harness) spawn(name string, p *supervise.Policy) *work {
 	w := &work{begun: time.Now()}
 	o.do(func(ctx actor.Context) {
 		w.pid, _ = ctx.SpawnNamed(supervise.PropsOf(func() actor.Actor { return worker{w} }, o.book.Journal()), name)
@@ -110,29 +109,29 @@ func (o *office) hire(name string, p *supervise.Policy) *work {
 	return w
 }
 
-func (o *office) tell(w *work, msg any) {
+func (o *harness) tell(w *work, msg any) {
 	o.root.Send(w.pid, msg)
 	synctest.Wait()
 }
 
 func explode(actor.Context) { panic("boom") }
 
-func (o *office) close(t *testing.T) {
+func (o *harness) close(t *testing.T) {
 	t.Helper()
 	o.root.Stop(o.pid)
 	synctest.Wait()
 	select {
 	case <-o.stopped:
 	default:
-		t.Error("the boss does not stop")
+		t.Error("the parent does not stop")
 	}
 }
 
 func TestSupervisorRestarts(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
-		o := newOffice(t)
+		o := newHarness(t)
 		defer o.close(t)
-		w := o.hire("worker", supervise.LinkChild(supervise.Transient, supervise.Intensity{}))
+		w := o.spawn("worker", supervise.LinkChild(supervise.Transient, supervise.Intensity{}))
 		for range 5 {
 			o.tell(w, explode)
 			actortest.After(100 * time.Millisecond)
@@ -144,43 +143,44 @@ func TestSupervisorRestarts(t *testing.T) {
 		}
 		o.tell(w, explode)
 		if !w.stopped.Load() || len(o.gaveUp) != 1 {
-			t.Errorf("after six failures: stopped %v, gave up %d times", w.stopped.Load(), len(o.gaveUp))
+			t.Errorf("after six failures: stopped %v, GaveUp was called %d times", w.stopped.Load(), len(o.gaveUp))
 		}
 		failures, restarts := o.book.Of("worker", supervise.Failed), o.book.Of("worker", supervise.Restarted)
 		if len(failures) != 6 || len(restarts) != 5 || len(o.book.Of("worker", supervise.GaveUp)) != 1 {
-			t.Fatalf("journal has %d failures, %d restarts, %d of giving up", len(failures), len(restarts), len(o.book.Of("worker", supervise.GaveUp)))
+			t.Fatalf("journal has %d failures, %d restarts, %d of GaveUp", len(failures), len(restarts), len(o.book.Of("worker", supervise.GaveUp)))
 		}
 		for i, e := range failures {
-			if e.Restarts != i || e.Reason != "panic: boom" || !strings.Contains(e.Stack, "explode") || e.Protocol != "test/1" || e.Actor != "boss/worker" {
+			if e.Restarts != i || e.Reason != "panic: boom" || !strings.Contains(e.Stack, "explode") || e.Protocol != "test/1" || e.Actor != "parent/worker" {
 				t.Errorf("failure %d: %+v", i, e)
 			}
 		}
 		if b := failures[3].Backoff; b != 40*ms {
-			t.Errorf("the fourth failure's backoff is said to be %v", b)
+			t.Errorf("the fourth failure is recorded with backoff %v", b)
 		}
 		if e := o.book.Of("worker", supervise.GaveUp)[0]; !strings.Contains(e.Reason, "5 in 1m0s") || !strings.Contains(e.Reason, "boom") {
-			t.Errorf("gave up for %q", e.Reason)
+			t.Errorf("GaveUp has reason %q", e.Reason)
 		}
 		if crash := o.gaveUp[0]; crash.Value != "boom" || crash.Message == nil {
-			t.Errorf("gave up for %+v", crash)
+			t.Errorf("GaveUp was called with %+v", crash)
 		}
 	})
 }
 
-// A restart that is due late must not hit the successor of the child it was for.
+// TestSupervisorLateRestartFindsItsOwn: a restart that is due late must not hit the successor of
+// its child.
 func TestSupervisorLateRestartFindsItsOwn(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
-		o := newOffice(t)
+		o := newHarness(t)
 		defer o.close(t)
 		policy := supervise.LinkChild(supervise.Transient, supervise.Intensity{})
-		first := o.hire("worker", policy)
+		first := o.spawn("worker", policy)
 		o.tell(first, explode)
-		o.tell(first, explode) // back in 10 ms
+		o.tell(first, explode) // restarted in 10 ms
 		o.do(func(ctx actor.Context) {
 			o.Release(first.pid)
 			ctx.Stop(first.pid)
 		})
-		second := o.hire("worker", policy)
+		second := o.spawn("worker", policy)
 		actortest.After(time.Second)
 		if len(second.starts) != 1 {
 			t.Errorf("the successor was started %d times", len(second.starts))
@@ -199,22 +199,22 @@ func TestSupervisorStopsWhatMayNotComeBack(t *testing.T) {
 		gaveUp int
 	}{
 		{"temporary", supervise.LinkChild(supervise.Temporary, supervise.Intensity{}), false, 1},
-		{"forbidden by the boss", supervise.LinkChild(supervise.Permanent, supervise.Intensity{Restarts: -1}), true, 1},
-		{"not in care", nil, false, 0},
+		{"forbidden by the parent", supervise.LinkChild(supervise.Permanent, supervise.Intensity{Restarts: -1}), true, 1},
+		{"not adopted", nil, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
-				o := newOffice(t)
+				o := newHarness(t)
 				defer o.close(t)
 				o.forbid = tt.forbid
-				w := o.hire("worker", tt.policy)
+				w := o.spawn("worker", tt.policy)
 				o.tell(w, explode)
 				actortest.After(time.Minute)
 				if len(w.starts) != 1 || !w.stopped.Load() || len(o.gaveUp) != tt.gaveUp {
-					t.Errorf("started %d times, stopped %v, gave up %d times", len(w.starts), w.stopped.Load(), len(o.gaveUp))
+					t.Errorf("started %d times, stopped %v, GaveUp was called %d times", len(w.starts), w.stopped.Load(), len(o.gaveUp))
 				}
 				if len(o.book.Of("worker", supervise.GaveUp)) != 0 {
-					t.Error("the journal says that patience ran out, which nobody had")
+					t.Error("the journal has a GaveUp though no limit was exceeded")
 				}
 			})
 		})
@@ -223,8 +223,8 @@ func TestSupervisorStopsWhatMayNotComeBack(t *testing.T) {
 
 func TestSupervisorStopsWhileAChildWaits(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
-		o := newOffice(t)
-		w := o.hire("worker", &supervise.Resident)
+		o := newHarness(t)
+		w := o.spawn("worker", &supervise.Resident)
 		o.tell(w, explode)
 		o.close(t)
 		actortest.After(time.Minute)
@@ -236,34 +236,35 @@ func TestSupervisorStopsWhileAChildWaits(t *testing.T) {
 
 func TestSupervisorEnded(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
-		o := newOffice(t)
+		o := newHarness(t)
 		defer o.close(t)
-		once := o.hire("once", supervise.LinkChild(supervise.Permanent, supervise.Intensity{Restarts: 1, Within: time.Minute}))
-		never := o.hire("never", supervise.LinkChild(supervise.Transient, supervise.Intensity{}))
-		stranger := o.hire("stranger", nil)
+		once := o.spawn("once", supervise.LinkChild(supervise.Permanent, supervise.Intensity{Restarts: 1, Within: time.Minute}))
+		never := o.spawn("never", supervise.LinkChild(supervise.Transient, supervise.Intensity{}))
+		stranger := o.spawn("stranger", nil)
 		o.do(func(actor.Context) {
 			if o.Ended(never.pid) || o.Ended(stranger.pid) {
-				t.Error("a child that is not permanent comes back after an end of its own")
+				t.Error("a child that is not permanent is restarted after it stopped by itself")
 			}
 			if !o.Ended(once.pid) {
-				t.Error("a permanent child does not come back")
+				t.Error("a permanent child is not restarted")
 			}
 			if o.Ended(once.pid) {
-				t.Error("a permanent child comes back more often than its intensity allows")
+				t.Error("a permanent child is restarted more often than its intensity allows")
 			}
 		})
 		if got := o.book.Of("once", supervise.Restarted); len(got) != 1 || got[0].Restarts != 1 {
-			t.Errorf("journal: %+v", got)
+			t.Errorf("journal has %+v", got)
 		}
 	})
 }
 
-// Injected crashes take the same way, are marked, and don't count.
+// TestInjectIsMarkedAndNotCounted: injected crashes are handled in the same way, are marked, and
+// are not counted.
 func TestInjectIsMarkedAndNotCounted(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
-		o := newOffice(t)
+		o := newHarness(t)
 		defer o.close(t)
-		w := o.hire("worker", supervise.LinkChild(supervise.Transient, supervise.Intensity{Restarts: 1, Within: time.Hour}))
+		w := o.spawn("worker", supervise.LinkChild(supervise.Transient, supervise.Intensity{Restarts: 1, Within: time.Hour}))
 		for range 20 {
 			o.tell(w, &supervise.Inject{})
 		}
@@ -281,19 +282,19 @@ func TestInjectIsMarkedAndNotCounted(t *testing.T) {
 			}
 		}
 		if last := o.book.Of("worker", supervise.Restarted)[20]; last.Restarts != 21 {
-			t.Errorf("21 restarts are %d in the journal", last.Restarts)
+			t.Errorf("the journal counts %d restarts, want 21", last.Restarts)
 		}
 	})
 }
 
-// TestGuardSwallowsPanicsOfTheEnd: a panic while an actor stops or restarts would
-// leave its parent waiting for ever; it goes to the journal.
+// TestGuardSwallowsPanicsOfTheEnd: a panic while an actor stops or restarts would leave its
+// parent waiting for ever; it is only recorded in the journal.
 func TestGuardSwallowsPanicsOfTheEnd(t *testing.T) {
 	for _, kind := range []string{"*actor.Stopping", "*actor.Stopped", "*actor.Restarting"} {
 		t.Run(kind, func(t *testing.T) {
 			actortest.Bubble(t, func(t *testing.T) {
-				o := newOffice(t)
-				w := o.hire("worker", supervise.LinkChild(supervise.Permanent, supervise.Intensity{}))
+				o := newHarness(t)
+				w := o.spawn("worker", supervise.LinkChild(supervise.Permanent, supervise.Intensity{}))
 				w.panicsIn = kind
 				o.tell(w, explode)
 				if len(w.starts) != 2 {
@@ -305,19 +306,19 @@ func TestGuardSwallowsPanicsOfTheEnd(t *testing.T) {
 					reported = reported || strings.Contains(e.Reason, "while stopping") && strings.Contains(e.Stack, "worker.Receive")
 				}
 				if !reported {
-					t.Errorf("the journal does not tell: %+v", o.book.Of("worker", supervise.Failed))
+					t.Errorf("the journal does not record the panic: %+v", o.book.Of("worker", supervise.Failed))
 				}
 			})
 		})
 	}
 }
 
-// A goroutine's panic is its actor's, with the stack of the goroutine.
-func TestGoBringsAPanicHome(t *testing.T) {
+// TestGoReportsAPanic: a goroutine's panic is its actor's, with the stack of the goroutine.
+func TestGoReportsAPanic(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
-		o := newOffice(t)
+		o := newHarness(t)
 		defer o.close(t)
-		w := o.hire("worker", supervise.LinkChild(supervise.Transient, supervise.Intensity{}))
+		w := o.spawn("worker", supervise.LinkChild(supervise.Transient, supervise.Intensity{}))
 		o.tell(w, func(ctx actor.Context) { supervise.Go(o.root, ctx.Self(), explodeInGoroutine) })
 		if len(w.starts) != 2 || len(o.failed) != 1 {
 			t.Fatalf("started %d times, %d failures", len(w.starts), len(o.failed))
@@ -327,12 +328,12 @@ func TestGoBringsAPanicHome(t *testing.T) {
 			t.Errorf("the stack is not the goroutine's:\n%s", crash.Stack)
 		}
 		if !errors.Is(crash, errGoroutine) {
-			t.Errorf("crash %v hides the value of the panic", crash)
+			t.Errorf("crash %v does not wrap the value of the panic", crash)
 		}
 	})
 }
 
-var errGoroutine = errors.New("goroutine's own")
+var errGoroutine = errors.New("panic of the goroutine")
 
 func explodeInGoroutine() { panic(errGoroutine) }
 
@@ -345,7 +346,7 @@ func TestSendRefusesNil(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%s is sent", name)
+					t.Errorf("%s is accepted", name)
 				}
 			}()
 			send()

@@ -9,35 +9,34 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// CrashBefore makes a Spec whose actor panics when one of these messages of the remote's
-// comes, counted from 1 over the life of the link, before the author's code sees it: the
-// message is lost, and nothing of it was done.
+// CrashBefore makes a Spec whose actor panics before it handles some of the remote's messages.
+// messages are their numbers, counted from 1 over the life of the link. The protocol's own code
+// does not see such a message: the message is lost, and none of its work is done.
 //
-// It is a panic as a mistake of the author's makes it: the Spec's Intensity counts it, and
-// its Restart says what follows. [End.Crash] is one that loses nothing and counts for
-// nothing.
+// The panic counts like a bug of the protocol: the Spec's Intensity counts it, and its Restart
+// decides what follows. The crash by [End.Crash] loses nothing and is not counted.
 func CrashBefore(s protocols.Spec, messages ...int) protocols.Spec {
-	return meddling(s, &plan{at: messages, before: func(_ *protocols.Link, n int) {
+	return withPlan(s, &plan{at: messages, before: func(_ *protocols.Link, n int) {
 		panic(fmt.Errorf("protocoltest: crash before message %d", n))
 	}})
 }
 
-// CrashAfter is CrashBefore with the panic at the end of the author's Receive: all that the
-// message brings was done, and what the actor keeps in itself is lost.
+// CrashAfter is CrashBefore with the panic at the end of the actor's Receive: the work of the
+// message is done, and the state in the actor is lost.
 func CrashAfter(s protocols.Spec, messages ...int) protocols.Spec {
-	return meddling(s, &plan{at: messages, after: func(_ *protocols.Link, n int) {
+	return withPlan(s, &plan{at: messages, after: func(_ *protocols.Link, n int) {
 		panic(fmt.Errorf("protocoltest: crash after message %d", n))
 	}})
 }
 
-// FullOutboxAt makes a Spec whose actor finds its outbox full when one of these messages of
-// the remote's comes, counted from 1 over the life of the link: what it sends while it
-// handles the message is refused with protocols.ErrOutboxFull, and a *protocols.Drained
-// follows. It is filled by sending a message again and again, which the remote gets: best
-// the smallest that there is, because a smaller one might still find room. What is Urgent
-// has room of its own.
+// FullOutboxAt makes a Spec whose actor finds its outbox full when some of the remote's messages
+// arrive. messages are their numbers, counted from 1 over the life of the link. What the actor
+// sends while it handles such a message is refused with protocols.ErrOutboxFull, and a
+// *protocols.Drained follows. The outbox is filled by sending filling repeatedly; the remote
+// receives it. The smallest message is the best choice, because a smaller one might still find
+// room. Urgent messages have their own room.
 func FullOutboxAt(s protocols.Spec, filling any, messages ...int) protocols.Spec {
-	return meddling(s, &plan{at: messages, before: func(l *protocols.Link, n int) {
+	return withPlan(s, &plan{at: messages, before: func(l *protocols.Link, n int) {
 		for {
 			switch err := l.Send(filling); err {
 			case nil:
@@ -50,35 +49,35 @@ func FullOutboxAt(s protocols.Spec, filling any, messages ...int) protocols.Spec
 	}})
 }
 
-// plan is what happens beside some of a link's messages.
+// plan is what happens before and after some of a link's messages.
 type plan struct {
 	at            []int
-	before, after func(l *protocols.Link, n int) // nil: nothing
+	before, after func(l *protocols.Link, n int) // nil: nothing happens
 }
 
 // deliveries counts, for each plan, the messages of a link.
 type deliveries map[*plan]int
 
-func meddling(s protocols.Spec, p *plan) protocols.Spec {
+func withPlan(s protocols.Spec, p *plan) protocols.Spec {
 	produce := s.New
 	s.New = func() actor.Actor {
 		inner := produce()
 		if inner == nil {
-			return nil // the kit says what is wrong with that
+			return nil // the kit reports this error
 		}
-		return &meddler{inner: inner, plan: p}
+		return &planned{inner: inner, plan: p}
 	}
 	return s
 }
 
-// meddler is the actor around the author's.
-type meddler struct {
+// planned is the actor around the protocol's own actor.
+type planned struct {
 	inner actor.Actor
 	plan  *plan
 	link  *protocols.Link
 }
 
-func (m *meddler) Receive(ctx actor.Context) {
+func (m *planned) Receive(ctx actor.Context) {
 	if up, ok := ctx.Message().(*protocols.LinkUp); ok {
 		m.link = up.Link
 	}

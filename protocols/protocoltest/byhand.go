@@ -10,19 +10,19 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// ByHand makes a Spec whose end is played by the test: its actor does nothing but
-// keep what the other end sends, for [Next]. What the kit does for an actor it does for
-// the test: it goes through the Version's Handshake before the test has the [Pair], and an
-// answer arrives if the test has asked with Ask, and is dropped if it only sent the request.
+// ByHand makes a Spec whose end the test controls: its actor only stores what the other end
+// sends, for [Next]. The kit still does its part: it performs the Version's Handshake before the
+// test gets the [Pair]; an answer arrives if the test has asked with Ask, and is dropped if the
+// test only sent the request.
 func ByHand(s protocols.Spec) protocols.Spec {
 	s.New = func() actor.Actor { return new(keeper) }
 	return s
 }
 
-// tape is what an end that is played by hand has received.
+// tape holds the messages that a ByHand end has received.
 type tape struct{ record[any] }
 
-// keeper is the actor of an end that is played by hand.
+// keeper is the actor of a ByHand end.
 type keeper struct{ tape *tape }
 
 func (k *keeper) Receive(ctx actor.Context) {
@@ -35,7 +35,7 @@ func (k *keeper) Receive(ctx actor.Context) {
 	k.tape.add(kept(ctx.Message()))
 }
 
-// kept is a message as it can be kept after Receive.
+// kept returns a form of the message that stays valid after Receive.
 func kept(msg any) any {
 	raw, ok := msg.(*protocols.RawMessage)
 	if !ok {
@@ -46,9 +46,9 @@ func kept(msg any) any {
 	return &c
 }
 
-// Next takes the next message that an end made with [ByHand] has received, and waits
-// for it. Anything else than a T fails the test at once, and so does the link's end.
-// It is called by the test's own goroutine.
+// Next waits for the next message that a [ByHand] end has received, and returns it. A message of
+// another type than T, or the link's end, fails the test at once. Only the test's own goroutine
+// may call it.
 func Next[T any](e *End) *T {
 	e.tb.Helper()
 	msg := e.next(reflect.TypeFor[T]())
@@ -75,10 +75,10 @@ func (e *End) next(want reflect.Type) any {
 		}
 		select {
 		case <-more:
-		case <-e.gone: // look once more for what came before
+		case <-e.gone: // check once more for earlier messages
 			ended = true
 		case <-overdue.C:
-			e.tb.Fatalf("end %s: want %v, nothing came in %v", e.name, want, patience)
+			e.tb.Fatalf("end %s: want %v, nothing arrived within %v", e.name, want, patience)
 		}
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Cable is a connection as [Pipe] makes it, whose network the test has in hand.
+// Cable is a connection like one from [Pipe], whose network the test controls.
 type Cable struct{ a, b *conn }
 
-// NewCable makes a connection between two addresses that holds so many bytes in each
-// direction, on their way included; 0 stands for [DefaultBuffer].
+// NewCable makes a connection between two addresses. buffer is how many bytes it holds in each
+// direction, those in transit included; 0 stands for [DefaultBuffer].
 func NewCable(buffer int, a, b netip.AddrPort) *Cable {
 	if buffer <= 0 {
 		buffer = DefaultBuffer
@@ -23,27 +23,27 @@ func NewCable(buffer int, a, b netip.AddrPort) *Cable {
 	}
 }
 
-// A is the one end.
+// A returns one end.
 func (c *Cable) A() net.Conn { return c.a }
 
-// B is the other end.
+// B returns the other end.
 func (c *Cable) B() net.Conn { return c.b }
 
-// SetLatency is how long what is sent from now on is on its way, in each direction. Nothing
-// overtakes what was sent before.
+// SetLatency sets how long later writes are in transit, in each direction. The order of writes
+// stays.
 func (c *Cable) SetLatency(d time.Duration) {
 	c.both(func(s *stream) { s.transit.lag = d })
 }
 
-// SetDown makes the network swallow what is sent, or ends that: as with TCP, what was sent
-// meanwhile is not lost but arrives then, and neither end is told, also not that the other
-// has closed.
+// SetDown takes the network down or restores it. As with TCP, what is sent while it is down is
+// not lost but arrives afterwards; meanwhile neither end is notified, not even when the other end
+// closes.
 func (c *Cable) SetDown(down bool) {
 	c.both(func(s *stream) { s.transit.down = down })
 }
 
-// Reset fails what both ends do from now on, as when a machine between them forgets the
-// connection. What is on its way is lost.
+// Reset makes every later call of both ends fail, as when a router drops its state of the
+// connection. What is in transit is lost.
 func (c *Cable) Reset() {
 	c.a.in.reset()
 	c.a.out.reset()
@@ -58,15 +58,15 @@ func (c *Cable) both(change func(*stream)) {
 	}
 }
 
-// transit is what of a stream is on its way. The zero value has no latency.
+// transit is the part of a stream that is in transit. The zero value has no latency.
 type transit struct {
-	lag      time.Duration
-	down     bool
-	segments []segment // not yet arrived, in their order: the last of what is unread
-	flying   int       // bytes of them
-	last     time.Time // when the last one arrives
-	fin, rst time.Time // when the reader learns that the writer has closed, and the reverse
-	alarm    *time.Timer
+	lag       time.Duration
+	down      bool
+	segments  []segment // not yet arrived, in order: the last of the unread bytes
+	inTransit int       // number of bytes in segments
+	last      time.Time // arrival time of the last segment
+	fin, rst  time.Time // when the reader learns that the writer has closed, and vice versa
+	alarm     *time.Timer
 }
 
 type segment struct {
@@ -74,9 +74,9 @@ type segment struct {
 	due   time.Time
 }
 
-// due is when what is sent now arrives; the zero time: at once.
+// due returns when data sent now arrives; the zero time means at once.
 func (t *transit) due() time.Time {
-	if t.lag <= 0 && t.flying == 0 {
+	if t.lag <= 0 && t.inTransit == 0 {
 		return time.Time{}
 	}
 	if due := time.Now().Add(t.lag); due.After(t.last) {
@@ -87,28 +87,28 @@ func (t *transit) due() time.Time {
 
 func (t *transit) over(due time.Time) bool { return due.IsZero() || !time.Now().Before(due) }
 
-// add puts bytes on their way.
+// add puts bytes in transit.
 func (t *transit) add(bytes int) {
 	if bytes == 0 {
 		return
 	}
 	if due := t.due(); !due.IsZero() {
 		t.segments = append(t.segments, segment{bytes, due})
-		t.flying += bytes
+		t.inTransit += bytes
 	}
 }
 
-// arrived is how many bytes the reader may have.
+// arrived returns how many bytes the reader may read.
 func (s *stream) arrived() int {
 	t := &s.transit
 	for len(t.segments) > 0 && t.over(t.segments[0].due) {
-		t.flying -= t.segments[0].bytes
+		t.inTransit -= t.segments[0].bytes
 		t.segments = t.segments[1:]
 	}
-	return s.unread - t.flying
+	return s.unread - t.inTransit
 }
 
-// wait waits until something changes, or arrives.
+// wait waits until the state changes or data arrives.
 func (s *stream) wait() {
 	t := &s.transit
 	next := time.Time{}

@@ -22,7 +22,7 @@ var (
 	there = netip.MustParseAddrPort("[2001:db8::1]:30303")
 )
 
-// wantAt wants a read to give these bytes, so long after begin.
+// wantAt checks that a read returns want at the given time after begin.
 func wantAt(t *testing.T, c net.Conn, begin time.Time, after time.Duration, want string) {
 	t.Helper()
 	got := make([]byte, 100)
@@ -44,7 +44,7 @@ func TestCableAddresses(t *testing.T) {
 	}
 }
 
-// TestCableLatency: what is sent arrives later, not more slowly, and in its order.
+// TestCableLatency: data arrives later, not more slowly, and in order.
 func TestCableLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lag = 100 * time.Millisecond
@@ -58,7 +58,7 @@ func TestCableLatency(t *testing.T) {
 		if err := c.A().SetReadDeadline(time.Now().Add(lag / 2)); err != nil {
 			t.Fatal(err)
 		}
-		(<-reading(c.A(), make([]byte, 1))).check(t, "read of what is under way", 0, os.ErrDeadlineExceeded)
+		(<-reading(c.A(), make([]byte, 1))).check(t, "read of data in transit", 0, os.ErrDeadlineExceeded)
 		c.A().SetReadDeadline(time.Time{})
 		wantAt(t, c.B(), begin, lag, "one")
 		wantAt(t, c.B(), begin, lag*3/2, "two")
@@ -73,8 +73,9 @@ func TestCableLatency(t *testing.T) {
 	})
 }
 
-// TestCableCloseIsUnderWay: both sides learn of it late, what was sent before first.
-func TestCableCloseIsUnderWay(t *testing.T) {
+// TestCableCloseHasLatency: both sides notice the close after the latency, and earlier data
+// arrives first.
+func TestCableCloseHasLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lag = time.Second
 		c := protocoltest.NewCable(0, here, there)
@@ -87,13 +88,13 @@ func TestCableCloseIsUnderWay(t *testing.T) {
 		(<-reading(c.B(), make([]byte, 1))).check(t, "read", 0, io.EOF)
 		(<-writing(c.B(), []byte("aware"))).check(t, "write", 0, io.ErrClosedPipe)
 		if took := time.Since(begin); took != lag {
-			t.Errorf("it took %v, want %v", took, lag)
+			t.Errorf("the close arrived after %v, want %v", took, lag)
 		}
 	})
 }
 
-// TestCableBuffer: what is under way takes room, and a writer without any waits for it to
-// be read.
+// TestCableBuffer: data in transit uses the buffer, and a writer without room waits until it is
+// read.
 func TestCableBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lag = time.Second
@@ -107,7 +108,7 @@ func TestCableBuffer(t *testing.T) {
 	})
 }
 
-// TestCableCarriesBytes: all of them, whatever happens to the network meanwhile.
+// TestCableCarriesBytes: all bytes arrive, whatever happens to the network meanwhile.
 func TestCableCarriesBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := protocoltest.NewCable(700, here, there)
@@ -137,13 +138,13 @@ func TestCableCarriesBytes(t *testing.T) {
 		}()
 		got, err := io.ReadAll(pieces{c.B()})
 		if err != nil || !bytes.Equal(got, sent) {
-			t.Errorf("%d bytes came out that are not the %d that went in, %v", len(got), len(sent), err)
+			t.Errorf("the %d bytes read differ from the %d bytes written, %v", len(got), len(sent), err)
 		}
 		<-calm
 	})
 }
 
-// TestCableDown: nothing passes, nobody is told, and nothing is lost.
+// TestCableDown: nothing passes, neither end is notified, and nothing is lost.
 func TestCableDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := protocoltest.NewCable(10, here, there)
@@ -179,8 +180,8 @@ func TestCableReset(t *testing.T) {
 	})
 }
 
-// TestPairOnABadNetwork: an answer takes the way there and back; a link outlives an outage
-// that is short, and ends by itself in one that is not.
+// TestPairOnABadNetwork: an answer takes the latency of both directions; a link survives a short
+// outage and ends by itself in a long one.
 func TestPairOnABadNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := protocoltest.NewPair(t, counting(), protocoltest.ByHand(counting()))
@@ -191,7 +192,7 @@ func TestPairOnABadNetwork(t *testing.T) {
 			send(t, p.B, &Ask{})
 			protocoltest.Next[Total](p.B)
 			if got := time.Since(begin); got != took {
-				t.Errorf("the answer came after %v, want %v", got, took)
+				t.Errorf("the answer arrived after %v, want %v", got, took)
 			}
 		}
 		ask(300 * time.Millisecond)
@@ -203,13 +204,13 @@ func TestPairOnABadNetwork(t *testing.T) {
 
 		p.SetDown(true)
 		for _, e := range []*protocoltest.End{p.A, p.B} {
-			<-e.Context().Done() // longer than Wait is patient
+			<-e.Context().Done() // longer than Wait waits
 			if c := e.Wait(); c.Side != protocols.Local || c.Reason != protocols.DiscReadTimeout {
 				t.Errorf("ended with %v, want a time-out", c)
 			}
 		}
 		if errors.Is(p.A.Cause(), syscall.ECONNRESET) {
-			t.Error("somebody was told")
+			t.Error("an end received a reset")
 		}
 	})
 }

@@ -1,9 +1,9 @@
 // Package protocoltest gives both ends of a link to the test of a protocol, without
 // a network, as net/http/httptest does for handlers.
 //
-// [NewPair] makes two nodes' ends, A and B, with everything real between them: the
-// RLPx handshake and frames, the hosts with their credit and outboxes, and
-// supervision. Only the sockets are memory. A test of what a restart keeps:
+// [NewPair] makes two nodes' ends, A and B. Everything between them is real: the RLPx handshake
+// and frames, the hosts with their credit and outboxes, and supervision. Only the sockets are in
+// memory. A test of what a restart keeps:
 //
 //	p := protocoltest.NewPair(t, greet.Spec(), protocoltest.ByHand(greet.Spec()))
 //	p.B.Send(&greet.Hello{Name: "b"})
@@ -13,26 +13,26 @@
 //		t.Errorf("after a restart B is called %q", got.Name)
 //	}
 //
-// An end made with [ByHand] is played by the test itself: it sends what it likes and
-// takes what the other end sent with [Next]. One made with [Script] plays by itself, line
-// after line. A hostile remote is one whose Spec has the same name, version and length but
-// Raw messages, by which any bytes can be sent.
+// The test controls an end made with [ByHand]: it sends any message, and takes what the other
+// end sent with [Next]. An end made with [Script] plays a script, line after line. For a hostile
+// remote, use a Spec with the same name, version and length but Raw messages, which can carry
+// any bytes.
 //
-// Where the version begins with a Handshake, a Pair comes when that is over, so that what a
-// test sends can't be ahead of it. To play a remote's part in the handshake, give its Spec a
-// version that has none.
+// If the version begins with a Handshake, NewPair returns when the handshake is over, so that a
+// test cannot send too early. To play a remote's part in the handshake, give its Spec a version
+// that has none.
 //
 // # Faults
 //
 //   - The network: [Pair.SetLatency], [Pair.SetDown], [Pair.Cut].
-//   - A remote that does not read: [End.Pause], with [End.FillOutbox] until nothing can be
-//     sent any more. [FullOutboxAt] lets the actor itself run into that.
-//   - A crash: [CrashBefore] and [CrashAfter] a message of the remote's, as a mistake in the
-//     code makes it; [End.Crash] and [End.CrashService], which lose nothing.
+//   - A remote that does not read: [End.Pause], with [End.FillOutbox] until nothing can be sent
+//     any more. [FullOutboxAt] makes the actor itself find its outbox full.
+//   - A crash: [CrashBefore] and [CrashAfter] a message of the remote, like a bug in the code;
+//     [End.Crash] and [End.CrashService], which lose nothing.
 //
-// What passed over the link meanwhile, both ways, is in a [Recorder]; what became of the
-// actors, in [End.Steps]. The examples "Restart" and "Backpressure" have five lines each.
+// A [Recorder] has all messages that passed over the link, both ways; [End.Steps] has the
+// lifecycle steps of the actors. The examples "Restart" and "Backpressure" have five lines each.
 //
-// Under testing/synctest all of it runs on the bubble's clock: time-outs of minutes
-// pass at once, and synctest.Wait returns when both ends are at rest.
+// Under testing/synctest all of it runs on the bubble's clock: time-outs of minutes pass at once,
+// and synctest.Wait returns when both ends are idle.
 package protocoltest

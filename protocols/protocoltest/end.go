@@ -10,13 +10,13 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// patience is how long an End waits for what should come at once.
+// patience is how long an End waits for what should happen at once.
 const patience = 30 * time.Second
 
-// Step is one lifecycle step of an actor, as the node's log has it.
+// Step is one lifecycle step of an actor, as in the node's log.
 type Step = supervise.Step
 
-// The steps that [Step] tells.
+// The steps that a [Step] can have.
 const (
 	Started   = supervise.Started
 	Failed    = supervise.Failed
@@ -26,8 +26,7 @@ const (
 	GaveUp    = supervise.GaveUp
 )
 
-// End is one node's end of a [Pair]: the protocol's Link there, and what a test
-// wants to do and know beyond it.
+// End is one node's end of a [Pair]: the protocol's Link there, and further methods for tests.
 type End struct {
 	*protocols.Link
 
@@ -37,12 +36,12 @@ type End struct {
 	link     *actors.Link
 	conn     *conn
 	steps    record[Step]
-	taken    int // messages that Next took; the test's goroutine alone
+	taken    int // messages that Next took; only the test's goroutine uses it
 
 	root    *actor.RootContext
 	owner   *actor.PID
-	gone    chan struct{} // the link's actors are gone
-	stopped chan struct{} // so is their owner
+	gone    chan struct{} // closes when the link's actors are gone
+	stopped chan struct{} // closes when their owner is gone too
 }
 
 // fataler is the part of testing.TB that an End needs.
@@ -51,16 +50,16 @@ type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// Crash makes the end's actor panic with a message, as an operator's chaos does. It
-// returns when the next actor is made, or when the link has ended because the Spec
-// wants no restart. Like all injected crashes it loses no message and is not counted
-// by the Spec's intensity; a crash of the author's own making does both.
+// Crash makes the end's actor panic, as an operator's injected crash does. It returns when the
+// next actor is made, or when the link has ended because the Spec does not allow a restart. Like
+// all injected crashes it loses no message and the Spec's Intensity does not count it; a panic of
+// the protocol's own code does both.
 func (e *End) Crash() {
 	e.tb.Helper()
 	e.crash(e.Self(), e.gone)
 }
 
-// CrashService does the same to the end's service, which the Spec must have.
+// CrashService does the same with the end's service, which the Spec must have.
 func (e *End) CrashService() {
 	e.tb.Helper()
 	if e.Service() == nil {
@@ -74,16 +73,16 @@ func (e *End) crash(pid *actor.PID, ended <-chan struct{}) {
 	before, _ := e.steps.from(0)
 	supervise.Send(e.root, pid, &supervise.Inject{})
 	if !e.awaitStep(pid, len(before), ended, func(s Step) bool { return s.Event == Restarted && s.Injected }) {
-		e.tb.Fatalf("end %s: no restart in %v", e.name, patience)
+		e.tb.Fatalf("end %s: no restart within %v", e.name, patience)
 	}
 }
 
-// Tell sends a message to an actor, such as the end's own (Self) or its Service, as other
-// actors of the node do.
+// Tell sends a message to an actor, such as the end's own (Self) or its Service, as other actors
+// of the node do.
 func (e *End) Tell(pid *actor.PID, msg any) { supervise.Send(e.root, pid, msg) }
 
-// awaitStep waits for a step of an actor, the first so many steps of the end left out. It
-// returns as well when ended closes; false is the end of its patience.
+// awaitStep waits for a step of an actor, ignoring the end's first skip steps. It returns true as
+// well when ended closes, and false when patience has run out.
 func (e *End) awaitStep(of *actor.PID, skip int, ended <-chan struct{}, wanted func(Step) bool) bool {
 	overdue := time.NewTimer(patience)
 	defer overdue.Stop()
@@ -105,24 +104,23 @@ func (e *End) awaitStep(of *actor.PID, skip int, ended <-chan struct{}, wanted f
 	}
 }
 
-// Pause keeps this end from reading, without its noticing: to the other end it is a
-// remote that sends and does not read. Resume lets it go on.
+// Pause stops this end from reading, without notifying it: for the other end it is a remote that
+// sends and does not read. Resume ends the pause.
 func (e *End) Pause() { e.conn.in.hold(true) }
 
-// Resume ends what Pause began.
+// Resume ends the effect of Pause.
 func (e *End) Resume() { e.conn.in.hold(false) }
 
-// Wait waits for the link to end, until this end's actors are gone, and says why it
-// ended.
+// Wait waits for the end of the link, until this end's actors are gone, and returns the cause.
 func (e *End) Wait() *protocols.Cause {
 	e.tb.Helper()
 	if !closes(e.gone) {
-		e.tb.Fatalf("end %s: the link has not ended in %v", e.name, patience)
+		e.tb.Fatalf("end %s: the link has not ended within %v", e.name, patience)
 	}
 	return e.link.Cause()
 }
 
-// closes waits for a channel to close; false is the end of its patience.
+// closes waits for a channel to close. It returns false when patience has run out.
 func closes(ch <-chan struct{}) bool {
 	overdue := time.NewTimer(patience)
 	defer overdue.Stop()
@@ -134,20 +132,20 @@ func closes(ch <-chan struct{}) bool {
 	}
 }
 
-// Cause is why the link ended, nil while it is alive.
+// Cause returns why the link ended, nil while it is alive.
 func (e *End) Cause() *protocols.Cause { return e.link.Cause() }
 
-// PeerInfo is what lists of peers say about the protocol at this end: the Spec's
-// hook, "handshake" or "unknown".
+// PeerInfo returns what lists of peers show about the protocol at this end: the result of the
+// Spec's hook, "handshake" or "unknown".
 func (e *End) PeerInfo() any { return protocols.PeerInfo(e.link.Host(e.protocol)) }
 
-// Steps are the lifecycle steps of this end's actors so far.
+// Steps returns the lifecycle steps of this end's actors so far.
 func (e *End) Steps() []Step {
 	steps, _ := e.steps.from(0)
 	return steps
 }
 
-// Restarts is how often the protocol's actor was restarted so far.
+// Restarts returns how often the protocol's actor was restarted so far.
 func (e *End) Restarts() int {
 	n, self := 0, supervise.Path(e.Self())
 	for _, s := range e.Steps() {

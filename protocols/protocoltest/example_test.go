@@ -11,9 +11,9 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// The protocol of these examples is a tally: a Vote is counted, and a Count asks for the
-// Result. What is counted lives in the link, and a Result that finds the outbox full waits
-// in the actor until there is room.
+// The protocol of these examples is a tally: it counts each Vote, and answers a Count with the
+// Result. The link stores the count. A Result that finds the outbox full waits in the actor until
+// there is room.
 type (
 	Vote   struct{ For string }
 	Count  struct{}
@@ -22,7 +22,7 @@ type (
 
 type tally struct {
 	link *protocols.Link
-	owed bool // a Result, which found no room
+	owed bool // a Result found no room
 }
 
 func (t *tally) Receive(ctx actor.Context) {
@@ -40,7 +40,7 @@ func (t *tally) Receive(ctx actor.Context) {
 	}
 }
 
-// announce lets the actor tell the result unasked.
+// announce makes the actor send the result without a Count.
 type announce struct{}
 
 func (t *tally) result() {
@@ -60,8 +60,8 @@ func TallySpec() protocols.Spec {
 	}
 }
 
-// pair links a tally with an end that the example plays. A test has NewPair for it, which
-// closes the link by itself and fails the test by itself.
+// pair links a tally with an end that the example controls. Tests use NewPair instead, which
+// closes the link and fails the test by itself.
 func pair(a, b protocols.Spec, opts ...protocoltest.Option) *protocoltest.Pair {
 	p, err := protocoltest.Connect(a, b, opts...)
 	if err != nil {
@@ -70,8 +70,7 @@ func pair(a, b protocols.Spec, opts ...protocoltest.Option) *protocoltest.Pair {
 	return p
 }
 
-// A restart in five lines: the actor crashes after the first vote, and the link remembers
-// it.
+// A restart in five lines: the actor crashes after the first vote, and the link keeps the count.
 func Example_restart() {
 	p := pair(protocoltest.CrashAfter(TallySpec(), 1), protocoltest.ByHand(TallySpec()))
 	defer p.Close()
@@ -82,19 +81,20 @@ func Example_restart() {
 	// 1 vote after 1 restart
 }
 
-// Backpressure in five lines: when the first message comes, the actor finds its outbox full
-// and its Result refused. It is told when there is room, and does not forget it.
+// Backpressure in five lines: when the first message arrives, the actor finds its outbox full and
+// its Result is refused. The actor receives Drained when there is room, and sends the Result.
 func Example_backpressure() {
 	p := pair(protocoltest.FullOutboxAt(TallySpec(), &Count{}, 1), protocoltest.ByHand(TallySpec()))
 	defer p.Close()
 	_ = p.B.Send(&Count{})
 	result := protocoltest.Await[Result](p.B, nil)
-	fmt.Println("in the end the result came:", result.Votes)
+	fmt.Println("the result arrived in the end:", result.Votes)
 	// Output:
-	// in the end the result came: 0
+	// the result arrived in the end: 0
 }
 
-// A remote that does not read: what the actor sends waits, and comes when it reads on.
+// A remote that does not read: what the actor sends waits, and arrives when the remote reads
+// again.
 func ExampleEnd_Pause() {
 	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
 	defer p.Close()
@@ -106,7 +106,7 @@ func ExampleEnd_Pause() {
 	// 0
 }
 
-// What the actor is to send while its outbox is full must not get lost.
+// A message that finds the outbox full must not get lost.
 func ExampleFullOutboxAt() {
 	p := pair(protocoltest.FullOutboxAt(TallySpec(), &Count{}, 2), protocoltest.ByHand(TallySpec()))
 	defer p.Close()
@@ -117,8 +117,8 @@ func ExampleFullOutboxAt() {
 	// 1
 }
 
-// A message that crashes the actor before anything was done of it is lost, as with a
-// mistake in the code. The rest of what the remote sent is handled.
+// A message that crashes the actor before any work was done is lost, as with a bug in the code.
+// The rest of what the remote sent is handled.
 func ExampleCrashBefore() {
 	p := pair(protocoltest.CrashBefore(TallySpec(), 2), protocoltest.ByHand(TallySpec()))
 	defer p.Close()
@@ -131,7 +131,7 @@ func ExampleCrashBefore() {
 	// 2 of 3 votes
 }
 
-// All that the message brings was done, and what the actor keeps in itself is lost.
+// The work of the message is done, and the state in the actor is lost.
 func ExampleCrashAfter() {
 	p := pair(protocoltest.CrashAfter(TallySpec(), 2, 3), protocoltest.ByHand(TallySpec()))
 	defer p.Close()
@@ -144,7 +144,7 @@ func ExampleCrashAfter() {
 	// 3 of 3 votes
 }
 
-// A full outbox refuses each Send, without waiting.
+// A full outbox refuses each Send at once.
 func ExampleEnd_FillOutbox() {
 	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
 	defer p.Close()
@@ -155,7 +155,7 @@ func ExampleEnd_FillOutbox() {
 	// outbox full
 }
 
-// A remote with a script: it votes, asks, and wants to hear of its one vote.
+// A remote with a script: it votes, asks, and expects its one vote in the result.
 func ExampleScript() {
 	p := pair(TallySpec(), protocoltest.Script(TallySpec(),
 		protocoltest.Say(&Vote{For: "blue"}),
@@ -190,7 +190,7 @@ func ExampleEach() {
 	// 1000
 }
 
-// Await passes over what the test does not care for.
+// Await skips messages that the test does not need.
 func ExampleAwait() {
 	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
 	defer p.Close()
@@ -202,7 +202,7 @@ func ExampleAwait() {
 	// 42
 }
 
-// A Recorder shows the conversation as a whole.
+// A Recorder shows the whole conversation.
 func ExampleRecorder() {
 	var said protocoltest.Recorder
 	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()), protocoltest.Record(&said))
@@ -217,7 +217,7 @@ func ExampleRecorder() {
 	// A: Result{Votes:1}
 }
 
-// A slow network, here by 30 ms each way. In a synctest bubble it takes no time at all.
+// A slow network, here with 30 ms each way. In a synctest bubble it takes no time.
 func ExamplePair_SetLatency() {
 	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
 	defer p.Close()
@@ -230,7 +230,7 @@ func ExamplePair_SetLatency() {
 	// true
 }
 
-// A network that is away for a while loses nothing; it is TCP that is below.
+// A network that is down for a while loses nothing, because it carries TCP.
 func ExamplePair_SetDown() {
 	p := pair(TallySpec(), protocoltest.ByHand(TallySpec()))
 	defer p.Close()
@@ -243,7 +243,7 @@ func ExamplePair_SetDown() {
 	// 1
 }
 
-// The loss of the link: both ends find out, and the actors get their LinkDown.
+// The loss of the link: both ends detect it, and the actors receive LinkDown.
 func ExamplePair_Cut() {
 	p := pair(TallySpec(), TallySpec())
 	defer p.Close()

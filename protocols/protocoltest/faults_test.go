@@ -14,7 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// TestCrashAtMessage: before it, the message is lost; after it, what it did is kept.
+// TestCrashAtMessage: a crash before a message loses it; a crash after it keeps its effect.
 func TestCrashAtMessage(t *testing.T) {
 	for name, c := range map[string]struct {
 		spec     protocols.Spec
@@ -44,8 +44,8 @@ func TestCrashAtMessage(t *testing.T) {
 	}
 }
 
-// TestCrashAtMessageIsTheAuthors: the Spec's rules hold for it.
-func TestCrashAtMessageIsTheAuthors(t *testing.T) {
+// TestCrashAtMessageCounts: the Spec's restart rules apply to the crash.
+func TestCrashAtMessageCounts(t *testing.T) {
 	spec := protocoltest.CrashAfter(counting(), 1, 2)
 	spec.Intensity = protocols.Intensity{Restarts: 1, Within: time.Minute}
 	p := protocoltest.NewPair(t, spec, protocoltest.ByHand(counting()))
@@ -62,8 +62,8 @@ func TestCrashAtMessageIsTheAuthors(t *testing.T) {
 	}
 }
 
-// TestFullOutboxAt: the actor's own Send is refused while it handles that message and no
-// other, and one Drained follows.
+// TestFullOutboxAt: the actor's own Send is refused while it handles that message and no other,
+// and one Drained follows.
 func TestFullOutboxAt(t *testing.T) {
 	var said []string
 	spec := counting()
@@ -94,12 +94,12 @@ func TestFullOutboxAt(t *testing.T) {
 	send(t, p.B, &Add{N: 1})
 	send(t, p.B, &Ask{})
 	if got := protocoltest.Next[Total](p.B); got.N != 0 || p.A.Restarts() != 1 {
-		t.Errorf("a filling that is no message gave a total of %d and %d restarts", got.N, p.A.Restarts())
+		t.Errorf("a filling that is not a message gave a total of %d and %d restarts", got.N, p.A.Restarts())
 	}
 }
 
-// TestFillOutbox: it is full and stays full, for one byte more and whatever the size of the
-// filling, until the other end reads.
+// TestFillOutbox: the outbox is full and stays full, even for one byte and whatever the size of
+// the filling, until the other end reads.
 func TestFillOutbox(t *testing.T) {
 	for _, size := range []uint64{0, 1 << 7, 1 << 63} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -110,28 +110,28 @@ func TestFillOutbox(t *testing.T) {
 				p.B.Pause()
 				queued := p.A.FillOutbox(&Total{N: size})
 				if queued < 100 {
-					t.Errorf("only %d messages fitted", queued)
+					t.Errorf("only %d messages were queued", queued)
 				}
 				synctest.Wait()
 				if err := p.A.Send(&Total{N: 0}); !errors.Is(err, protocols.ErrOutboxFull) {
-					t.Errorf("a Send to a full outbox gives %v", err)
+					t.Errorf("Send to a full outbox: %v", err)
 				}
 				p.B.Resume()
 				for range queued {
 					if got := protocoltest.Next[Total](p.B); got.N != size {
-						t.Errorf("got %d", got.N)
+						t.Errorf("got total %d", got.N)
 					}
 				}
 				send(t, p.A, &Total{N: 77})
 				if got := protocoltest.Next[Total](p.B); got.N != 77 {
-					t.Errorf("after the filling came %d", got.N)
+					t.Errorf("the message after the filling has total %d", got.N)
 				}
 			})
 		})
 	}
 }
 
-// What can't be filled is said, and nobody waits for ever.
+// TestFillOutboxFails: a failure to fill the outbox is reported, and no call waits for ever.
 func TestFillOutboxFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(*protocoltest.Pair)
@@ -172,7 +172,7 @@ func TestFillOutboxFails(t *testing.T) {
 	}
 }
 
-// hang keeps an actor busy for so long.
+// hang makes an actor busy for that long.
 type hang time.Duration
 
 type hanging struct{ actor.Actor }

@@ -7,18 +7,18 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// FillOutbox sends a message again and again until the end's outbox is full and stays so,
-// and says how often it was queued: from then on each Send is refused with
-// protocols.ErrOutboxFull until the other end, which must be in [End.Pause], reads again.
-// The message is one that the other end can live with, and that is not Urgent.
+// FillOutbox sends a message repeatedly until the end's outbox is full and stays full, and
+// returns how often the message was queued. From then on each Send is refused with
+// protocols.ErrOutboxFull until the other end, which must be in [End.Pause], reads again. The
+// other end must be able to handle the message, and it must not be Urgent.
 //
-// The end's actor is busy with writing meanwhile, as on a real link, and gets one Drained
-// when there is room. [FullOutboxAt] lets the actor find its own outbox full.
+// Meanwhile the end's actor is busy writing, as on a real link; it receives one Drained when
+// there is room. [FullOutboxAt] makes the actor find its own outbox full.
 func (e *End) FillOutbox(msg any) int {
 	e.tb.Helper()
 	out := e.conn.out
 	if !out.isHeld() {
-		e.tb.Fatalf("end %s: its outbox can't be filled while the other end reads: Pause that first", e.name)
+		e.tb.Fatalf("end %s: fill the outbox: the other end still reads; call its Pause first", e.name)
 	}
 	for queued, stuck := 0, false; ; {
 		switch err := e.Send(msg); err {
@@ -28,9 +28,9 @@ func (e *End) FillOutbox(msg any) int {
 			if stuck {
 				return queued
 			}
-			// While the connection takes more, the outbox is about to have room.
+			// While the connection accepts bytes, the outbox may get room again.
 			if stuck = out.awaitStuck(); !stuck {
-				e.tb.Fatalf("end %s: nothing is written in %v, by an actor that is busy or a link that ended: %v", e.name, patience, e.Cause())
+				e.tb.Fatalf("end %s: fill the outbox: nothing is written within %v; the actor is busy or the link has ended: %v", e.name, patience, e.Cause())
 			}
 		default:
 			e.tb.Fatalf("end %s: fill the outbox with %T: %v", e.name, msg, err)
@@ -44,7 +44,7 @@ func (s *stream) isHeld() bool {
 	return s.held
 }
 
-// awaitStuck waits until a writer waits for room; false is the end of its patience.
+// awaitStuck waits until a writer waits for room. It returns false when patience has run out.
 func (s *stream) awaitStuck() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,9 +62,9 @@ func (s *stream) awaitStuck() bool {
 	return s.stuck
 }
 
-// Await takes messages that an end made with [ByHand] has received, as [Next] does, up to
-// the first T that is wanted, and passes over all others. A nil wanted takes any T. It is
-// called by the test's own goroutine.
+// Await waits for the first T for which wanted returns true among the messages that a [ByHand]
+// end has received, and skips all others. A nil wanted accepts any T. Only the test's own
+// goroutine may call it.
 func Await[T any](e *End, wanted func(*T) bool) *T {
 	e.tb.Helper()
 	for {

@@ -11,33 +11,33 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// greeting is how far one end has come with the Version's Handshake. What a test sends by
-// hand before the end's own status is a breach of protocol, which no actor can commit: it
-// has no link yet. So a Pair is not handed out until that is past.
+// greeting is one end's progress in the Version's Handshake. What a test sends before the end's
+// own status is a protocol error that no actor can commit, because an actor gets its link later.
+// So a Pair is returned only after that.
 type greeting struct {
 	said chan struct{} // closes when the end's status is in its outbox
 	up   chan struct{} // closes when an actor of the end is about to get its LinkUp
 }
 
-// watch makes a Spec whose actors tell of their LinkUp.
+// watch makes a Spec whose actors report their LinkUp.
 func (g *greeting) watch(s protocols.Spec) protocols.Spec {
 	produce := s.New
 	if produce == nil {
-		return s // Mount says what is wrong with that
+		return s // Mount reports this error
 	}
 	up := sync.OnceFunc(func() { close(g.up) })
 	s.New = func() actor.Actor {
 		inner := produce()
 		if inner == nil {
-			return nil // the kit says so
+			return nil // the kit reports this error
 		}
 		return &greeted{inner: inner, up: up}
 	}
 	return s
 }
 
-// greeted is the actor around the author's. It tells before the author's code runs, which
-// may wait in its LinkUp for the test that waits for the Pair.
+// greeted is the actor around the protocol's own actor. It reports before the protocol's code
+// runs, because that code may wait in LinkUp for the test, which waits for the Pair.
 type greeted struct {
 	inner actor.Actor
 	up    func()
@@ -50,7 +50,7 @@ func (g *greeted) Receive(ctx actor.Context) {
 	g.inner.Receive(ctx)
 }
 
-// listen makes the offers of a node tell when they have said their status.
+// listen makes the offers of a node report when they have queued their status.
 func (g *greeting) listen(m *protocols.Mounted) {
 	said := sync.OnceFunc(func() { close(g.said) })
 	for i := range m.Offers {
@@ -62,21 +62,21 @@ func (g *greeting) listen(m *protocols.Mounted) {
 	}
 }
 
-// greeter is a protocol's behaviour whose first word is waited for.
+// greeter is a protocol's behaviour that reports its first message.
 type greeter struct {
 	actors.Behaviour
 	said func()
 }
 
-// Up does not get to tell where the author's status panics: then a next life says it.
+// If the protocol's status function panics, Up does not report; a later incarnation will.
 func (g *greeter) Up(ctx actor.Context) {
 	g.Behaviour.Up(ctx)
 	g.said()
 }
 
-// awaitGreetings returns when either end may send what it likes, or when the link has ended
-// over the handshake. An end whose remote has none, because the test plays it by hand, has
-// only said its own status then.
+// awaitGreetings returns when both ends may send, or when the handshake has ended the link. An
+// end whose remote has no handshake, because the test controls it, has only sent its own status
+// then.
 func (p *Pair) awaitGreetings(a, b *node) error {
 	overdue := time.NewTimer(patience)
 	defer overdue.Stop()
@@ -104,7 +104,7 @@ func (p *Pair) awaitGreetings(a, b *node) error {
 	return nil
 }
 
-// shakesHands says whether the version that runs begins with a handshake.
+// shakesHands reports whether the version that runs begins with a handshake.
 func (n *node) shakesHands(e *End) bool {
 	for _, v := range n.mounted.Spec.Versions {
 		if v.Number == e.Version() {

@@ -13,10 +13,10 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// Greeting is the status of a counter that begins with one.
+// Greeting is the status of a counter whose version has a handshake.
 type Greeting struct{ Of string }
 
-// greeting is counting with a handshake, for which ours is called first.
+// greeting is counting with a handshake; it calls ours before it makes the status.
 func greeting(ours func(), check func(*protocols.Link, *Greeting) error) protocols.Spec {
 	s := counting()
 	v := &s.Versions[0]
@@ -29,13 +29,13 @@ func greeting(ours func(), check func(*protocols.Link, *Greeting) error) protoco
 	return s
 }
 
-// slow takes a second of the bubble: time in which a test could send too early.
+// slow takes a second of the bubble's clock, in which a test could send too early.
 func slow() { time.Sleep(time.Second) }
 
 // prompt takes no time.
 func prompt() {}
 
-// TestPairHasShakenHands: what a test sends at once comes after the status.
+// TestPairHasShakenHands: what a test sends at once arrives after the status.
 func TestPairHasShakenHands(t *testing.T) {
 	for name, c := range map[string]struct{ a, b func() }{
 		"at once": {prompt, prompt}, "A is slow": {slow, prompt}, "B is slow": {prompt, slow}, "both are": {slow, slow},
@@ -54,8 +54,8 @@ func TestPairHasShakenHands(t *testing.T) {
 	}
 }
 
-// TestPairOfHalfAHandshake: who plays the remote's part by hand has the end's status first,
-// and may leave the end without an answer.
+// TestPairOfHalfAHandshake: a test that plays the remote's part of the handshake receives the
+// end's status first, and need not answer it.
 func TestPairOfHalfAHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mute := protocoltest.ByHand(greeting(prompt, nil))
@@ -63,7 +63,7 @@ func TestPairOfHalfAHandshake(t *testing.T) {
 		begin := time.Now()
 		p := protocoltest.NewPair(t, greeting(slow, nil), mute)
 		if took := time.Since(begin); took != time.Second {
-			t.Errorf("the Pair came after %v, want the second that the status takes", took)
+			t.Errorf("NewPair returned after %v, want the second that the status takes", took)
 		}
 		send(t, p.A, &Total{N: 1})
 		protocoltest.Next[Greeting](p.B)
@@ -77,7 +77,8 @@ func TestPairOfHalfAHandshake(t *testing.T) {
 	})
 }
 
-// TestPairOfABadHandshake: a Pair comes, too, when the handshake fails, and shows how.
+// TestPairOfABadHandshake: NewPair also returns when the handshake fails, and the cause is
+// visible.
 func TestPairOfABadHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		no := errors.New("not with that one")
@@ -85,24 +86,24 @@ func TestPairOfABadHandshake(t *testing.T) {
 		if c := p.A.Wait(); !errors.Is(c, no) {
 			t.Errorf("ended with %v", c)
 		}
-		lives := 0
+		incarnations := 0
 		p = protocoltest.NewPair(t, greeting(func() {
-			if lives++; lives < 3 {
-				panic("can't say")
+			if incarnations++; incarnations < 3 {
+				panic("status panics once")
 			}
 		}, nil), protocoltest.ByHand(greeting(prompt, nil)))
 		send(t, p.A, &Total{N: 1})
-		if protocoltest.Next[Total](p.B); lives != 3 || p.A.Restarts() != 2 {
-			t.Errorf("said in life %d, after %d restarts", lives, p.A.Restarts())
+		if protocoltest.Next[Total](p.B); incarnations != 3 || p.A.Restarts() != 2 {
+			t.Errorf("status sent by incarnation %d, after %d restarts", incarnations, p.A.Restarts())
 		}
-		p = protocoltest.NewPair(t, greeting(func() { panic("can't say ever") }, nil), greeting(prompt, nil))
+		p = protocoltest.NewPair(t, greeting(func() { panic("status always panics") }, nil), greeting(prompt, nil))
 		if c := p.A.Wait(); c.Side != protocols.Local || c.Reason != protocols.DiscSubprotocolError {
 			t.Errorf("ended with %v", c)
 		}
 	})
 }
 
-// TestPairWhoseHandshakeHangs is not waited for without end.
+// TestPairWhoseHandshakeHangs: the wait for a handshake that hangs is bounded.
 func TestPairWhoseHandshakeHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -117,7 +118,7 @@ func TestPairWhoseHandshakeHangs(t *testing.T) {
 	})
 }
 
-// TestPairDoesNotWaitForLinkUp: an actor may wait for the test there.
+// TestPairDoesNotWaitForLinkUp: an actor may wait for the test in its LinkUp.
 func TestPairDoesNotWaitForLinkUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		up := make(chan struct{})

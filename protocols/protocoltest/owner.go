@@ -8,20 +8,19 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// owner is the actor above a link's and the protocol's service: what a node's root and its
-// peers actor are for all of its links. It starts the link and tells when the link's actors
-// are gone.
+// owner is the actor above a link and the protocol's service, as a node's root and its peers
+// actor are for all links. It starts the link and reports when the link's actors are gone.
 type owner struct {
 	*supervise.Supervisor
 	end     *End
 	cfg     actors.Config
 	mounted *protocols.Mounted
-	service *actor.PID   // nil without
-	result  chan<- error // of the start
+	service *actor.PID   // nil if there is none
+	result  chan<- error // receives the result of the start
 	ending  bool
 }
 
-// finish goes to the owner when the link's actors are gone: end the service, then yourself.
+// finish is sent to the owner when the link's actors are gone: stop the service, then the owner.
 type finish struct{}
 
 func (o *owner) Receive(ctx actor.Context) {
@@ -55,9 +54,9 @@ func (o *owner) start(ctx actor.Context) error {
 	return err
 }
 
-func (o *owner) gone(ctx actor.Context, who *actor.PID) {
+func (o *owner) gone(ctx actor.Context, pid *actor.PID) {
 	switch {
-	case o.service == nil || !who.Equal(o.service):
+	case o.service == nil || !pid.Equal(o.service):
 		close(o.end.gone)
 	case o.ending:
 		ctx.Stop(ctx.Self())

@@ -32,25 +32,25 @@ type Option func(*options)
 type options struct {
 	buffer   int
 	log      *slog.Logger
-	recorder *Recorder // nil without
+	recorder *Recorder // nil if there is none
 }
 
-// Buffer makes the connection hold so many bytes in each direction instead of
-// [DefaultBuffer]: with a small one, back-pressure sets in early.
+// Buffer sets how many bytes the connection holds in each direction, instead of [DefaultBuffer].
+// With a small buffer, backpressure begins early.
 func Buffer(bytes int) Option { return func(o *options) { o.buffer = bytes } }
 
-// Log sends the actor log of both ends there. Without it, NewPair writes to the
-// test's own log and Connect nowhere.
+// Log sends the actor log of both ends to l. By default, NewPair writes to the test's log and
+// Connect writes nowhere.
 func Log(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 
-// NewPair links two nodes, of which A speaks the protocol a and B speaks b, until the
-// test ends. They must have the name and a version in common. The test fails if that
-// can't be, or if an actor does not stop at its end.
+// NewPair links two nodes, of which A speaks the protocol a and B speaks b, until the test ends.
+// They must share the name and a version. The test fails if the link cannot be made, or if an
+// actor does not stop at its end.
 //
-// Where the version begins with a Handshake, it is over when NewPair returns, so that both
-// ends may send: each actor has got its LinkUp or is about to, or the link has ended. A
-// test that wants to play a remote's part in the handshake itself gives that end a Spec
-// whose version has none; then NewPair returns when the other end has said its status.
+// If the version begins with a Handshake, the handshake is over when NewPair returns, so that
+// both ends may send: each actor has received its LinkUp or is about to, or the link has ended. A
+// test that plays a remote's part in the handshake gives that end a Spec whose version has none;
+// NewPair then returns when the other end has queued its status.
 func NewPair(t testing.TB, a, b protocols.Spec, opts ...Option) *Pair {
 	t.Helper()
 	p, err := connect(t, a, b, append([]Option{Log(logOf(t))}, opts...))
@@ -65,8 +65,8 @@ func NewPair(t testing.TB, a, b protocols.Spec, opts ...Option) *Pair {
 	return p
 }
 
-// logOf writes to the log of a test. Benchmarks always print theirs, so that only
-// errors go there.
+// logOf writes to the log of a test. Benchmarks always print theirs, so it writes only errors
+// there.
 func logOf(t testing.TB) *slog.Logger {
 	level := slog.LevelInfo
 	if _, ok := t.(*testing.B); ok {
@@ -75,8 +75,8 @@ func logOf(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
 }
 
-// Connect is NewPair without a test, for examples and experiments. The caller closes
-// the Pair. What would fail a test is a panic.
+// Connect is NewPair without a test, for examples and experiments. The caller must close the
+// Pair. Where NewPair fails the test, it panics.
 func Connect(a, b protocols.Spec, opts ...Option) (*Pair, error) {
 	return connect(noTest{}, a, b, opts)
 }
@@ -101,7 +101,7 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 		return nil, err
 	}
 	if len(actors.Match(a.mounted.Offers, b.hello.Caps)) == 0 {
-		return nil, fmt.Errorf("nothing in common: A has %v, B has %v", a.hello.Caps, b.hello.Caps)
+		return nil, fmt.Errorf("no common protocol: A has %v, B has %v", a.hello.Caps, b.hello.Caps)
 	}
 	o.recorder.attach(tb, a, b)
 	cable := NewCable(o.buffer, addrA, addrB)
@@ -135,16 +135,16 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	return p, nil
 }
 
-// After a message to an actor that has stopped, protoactor counts further ones for a
-// while, in a goroutine. A synctest bubble must be empty at its end, and its clock
-// goes on only while somebody waits: so the while is made short, and waited for.
+// After a message to a stopped actor, protoactor counts further ones for a while, in a goroutine.
+// A synctest bubble must be empty at its end, and its clock advances only while a goroutine
+// waits: so this interval is short, and Close waits for it.
 const (
 	deadLetterPeriod = time.Nanosecond
 	settling         = time.Microsecond
 )
 
-// newSystem makes the runtime of a Pair. It is quiet: what it would log is in the
-// actor log already.
+// newSystem makes the actor system of a Pair. It does not log, because the actor log already has
+// everything.
 func newSystem() *actor.ActorSystem {
 	return actor.NewActorSystem(
 		actor.WithDeadLetterThrottleInterval(deadLetterPeriod),
@@ -152,18 +152,17 @@ func newSystem() *actor.ActorSystem {
 	)
 }
 
-// Close ends the link, if it has not ended yet, and waits until the actors of both
-// ends are gone. An error names the end that has an actor which does not stop.
+// Close ends the link, if it has not ended yet, and waits until the actors of both ends are gone.
+// An error names the end that has an actor which does not stop.
 func (p *Pair) Close() error { return p.close() }
 
-// Cut resets the connection, as a network does that fails: both ends find out by
-// themselves.
+// Cut resets the connection, like a network failure: both ends detect it by themselves.
 func (p *Pair) Cut() { p.cable.Reset() }
 
 // SetLatency makes the network slow, see [Cable.SetLatency].
 func (p *Pair) SetLatency(d time.Duration) { p.cable.SetLatency(d) }
 
-// SetDown takes the network away without a word, or brings it back, see [Cable.SetDown].
+// SetDown takes the network down silently, or restores it, see [Cable.SetDown].
 func (p *Pair) SetDown(down bool) { p.cable.SetDown(down) }
 
 // node is what an End is made from.
@@ -197,8 +196,8 @@ func newNode(spec protocols.Spec, name string) (*node, error) {
 	return &node{name: name, key: key, mounted: mounted[0], greeting: g, hello: h}, nil
 }
 
-// handshake makes the sessions of both ends. A side that fails hangs up, so that
-// the other doesn't wait.
+// handshake makes the sessions of both ends. A side that fails closes the connection, so that the
+// other does not wait.
 func handshake(a, b *node, connA, connB net.Conn) error {
 	accepted := make(chan error, 1)
 	go func() {
@@ -244,8 +243,8 @@ func (n *node) spawn(system *actor.ActorSystem, conn *conn, inbound bool, tb fat
 	}
 	e.protocol = n.mounted.Spec.Name
 	e.Link = e.link.Host(e.protocol).Attached().(*protocols.Link)
-	// The link's actors come one after the other. What a test sends to the protocol's
-	// before it is there would be lost.
+	// The link's actors start one after another. What a test sends to the protocol's actor before
+	// its start would be lost.
 	e.awaitStep(e.Self(), 0, e.gone, func(s Step) bool { return s.Event == Started })
 	return e, nil
 }
@@ -257,7 +256,7 @@ func (e *End) end() error {
 	}
 	supervise.Send(e.root, e.owner, &finish{})
 	if !closes(e.stopped) {
-		return fmt.Errorf("end %s: the service has not stopped in %v", e.name, patience)
+		return fmt.Errorf("end %s: the service has not stopped within %v", e.name, patience)
 	}
 	return nil
 }

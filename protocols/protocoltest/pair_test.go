@@ -12,7 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
-// The protocol under test counts what it is told, and tells when asked.
+// The protocol under test adds up numbers, and sends the total when asked.
 type (
 	Add   struct{ N uint64 }
 	Total struct{ N uint64 }
@@ -77,7 +77,7 @@ func TestPairInABubble(t *testing.T) {
 			t.Errorf("total is %d, want 4", got.N)
 		}
 		if took := time.Since(begin); took != 10*time.Minute {
-			t.Errorf("it took %v, want 10 minutes of the bubble's clock", took)
+			t.Errorf("%v have passed, want 10 minutes of the bubble's clock", took)
 		}
 	})
 }
@@ -97,7 +97,7 @@ func TestCrashKeepsState(t *testing.T) {
 		t.Errorf("%d restarts, want 8", got)
 	}
 	if got := p.B.Restarts(); got != 0 {
-		t.Errorf("%d restarts at the other end", got)
+		t.Errorf("%d restarts at the other end, want 0", got)
 	}
 }
 
@@ -147,8 +147,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestPauseIsARemoteThatDoesNotRead: it can send, and what the other end sends waits.
-// It is unaware of it, but not for ever.
+// TestPauseIsARemoteThatDoesNotRead: a paused end can send, and what the other end sends waits.
+// It notices nothing until a timeout.
 func TestPauseIsARemoteThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := protocoltest.NewPair(t, counting(), protocoltest.ByHand(counting()))
@@ -165,9 +165,9 @@ func TestPauseIsARemoteThatDoesNotRead(t *testing.T) {
 			t.Errorf("total is %d after %v", got.N, time.Since(begin))
 		}
 		p.B.Pause()
-		<-p.B.Context().Done() // longer than Wait would
+		<-p.B.Context().Done() // longer than Wait waits
 		if c := p.B.Wait(); c.Side != protocols.Local || c.Reason != protocols.DiscReadTimeout {
-			t.Errorf("B, which heard nothing more, ended with %v", c)
+			t.Errorf("B received nothing more and ended with %v", c)
 		}
 	})
 }
@@ -200,7 +200,7 @@ func TestHigherVersionRuns(t *testing.T) {
 	}
 }
 
-// A test's failures are told, and by the end that they are about.
+// TestNextFailsOnOtherTypes: a test failure is reported and names the end concerned.
 func TestNextFailsOnOtherTypes(t *testing.T) {
 	for name, c := range map[string]struct {
 		provoke func(*protocoltest.Pair) error
@@ -256,7 +256,7 @@ func TestStuckActorIsNamed(t *testing.T) {
 		send(t, p.B, &Ask{})
 		synctest.Wait()
 		if err := p.Close(); err == nil || !strings.Contains(err.Error(), "end A") || strings.Contains(err.Error(), "end B") {
-			t.Errorf("Close says %v, want end A named alone", err)
+			t.Errorf("Close returned %v, want an error that names end A only", err)
 		}
 		close(release)
 		p.A.Wait()

@@ -11,18 +11,18 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// play is how far the script of a link has come. It outlives the performer.
+// play is the state of a link's script. It outlives the performer.
 type play struct {
 	mu    sync.Mutex
-	next  int           // index of the line that is to be played
-	ended bool          // the last line was played, or one could not be
-	err   error         // why not
-	done  chan struct{} // closes with ended
+	next  int           // index of the next line to play
+	ended bool          // the last line was played, or a line failed
+	err   error         // the error of the line that failed
+	done  chan struct{} // closes when ended is set
 
-	// Below, only the performer's turn.
-	heard    []any  // in their order; the line at hand waits for the first
-	standing []Line // those of Each
-	answer   any    // found no room yet
+	// Only the performer's turn uses the fields below.
+	received []any  // in order; the current line waits for the first
+	standing []Line // the lines of Each
+	answer   any    // an answer that found no room yet
 }
 
 func (p *play) over() <-chan struct{} {
@@ -38,7 +38,7 @@ func (p *play) doneLocked() chan struct{} {
 	return p.done
 }
 
-// end takes the first result, and is false for others.
+// end stores the first result. It returns false if there was one already.
 func (p *play) end(err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +88,7 @@ func (p *performer) Receive(ctx actor.Context) {
 		p.fail(fmt.Errorf("the link has ended: %w", msg.Cause))
 	default:
 		if !protocols.ReceivedAt(ctx).IsZero() {
-			p.play.heard = append(p.play.heard, kept(msg))
+			p.play.received = append(p.play.received, kept(msg))
 			p.goOn()
 		}
 	}
@@ -117,17 +117,17 @@ func (p *performer) goOn() {
 			if n == len(p.lines) {
 				p.play.end(nil)
 			}
-			if len(p.play.heard) == 0 {
+			if len(p.play.received) == 0 {
 				return
 			}
-			msg := p.play.heard[0]
-			p.play.heard = p.play.heard[1:]
+			msg := p.play.received[0]
+			p.play.received = p.play.received[1:]
 			p.hear(n, msg)
 		}
 	}
 }
 
-// send is false if nothing goes on now.
+// send returns false if the script cannot continue now.
 func (p *performer) send(says func(*protocols.Link) error) bool {
 	err := says(p.link)
 	if err != nil && !errors.Is(err, protocols.ErrOutboxFull) {
@@ -136,7 +136,7 @@ func (p *performer) send(says func(*protocols.Link) error) bool {
 	return err == nil
 }
 
-// hear gives a message to the line at hand, or to one that always answers.
+// hear passes a message to the current line, or to a line of Each.
 func (p *performer) hear(n int, msg any) {
 	if n < len(p.lines) && isA(msg, p.lines[n].wants) {
 		answer, err := p.lines[n].hears(msg)
@@ -150,7 +150,7 @@ func (p *performer) hear(n int, msg any) {
 	}
 	for _, l := range p.play.standing {
 		if isA(msg, l.wants) {
-			p.play.answer, _ = l.hears(msg) // that of Each has no error
+			p.play.answer, _ = l.hears(msg) // a line of Each returns no error
 			return
 		}
 	}
@@ -161,7 +161,7 @@ func (p *performer) hear(n int, msg any) {
 
 func isA(msg any, t reflect.Type) bool { return reflect.TypeOf(msg) == reflect.PointerTo(t) }
 
-// fail ends the link over the line at hand, unless the last one was played.
+// fail ends the link because the current line failed, unless the script is already over.
 func (p *performer) fail(err error) {
 	err = fmt.Errorf("line %d of the script: %w", p.play.line()+1, err)
 	if p.play.end(err) {

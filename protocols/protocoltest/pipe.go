@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// DefaultBuffer is how many bytes a connection of [Pipe] holds in each direction,
-// unless told otherwise: about what a socket does.
+// DefaultBuffer is the default number of bytes that a connection of [Pipe] holds in each
+// direction, about as many as a socket.
 const DefaultBuffer = 64 << 10
 
-// Pipe makes a connection in memory. Unlike net.Pipe's it has a buffer, of so many
-// bytes in each direction: a socket takes bytes that nobody reads yet, and two nodes
-// that write at the same time, as after a handshake, would otherwise wait for each
-// other for ever. A full buffer holds the writer back as TCP does.
+// Pipe makes a connection in memory. Unlike that of net.Pipe it has a buffer in each direction,
+// of so many bytes: a socket accepts bytes before they are read, and two nodes that write at the
+// same time, as after a handshake, would otherwise wait for each other for ever. A full buffer
+// blocks the writer, as TCP does.
 //
-// The ends have deadlines, half-closes (CloseWrite) and TCP addresses. Whoever waits
-// does so on a sync.Cond, which testing/synctest takes for blocked, so that a
-// bubble's clock goes on. Each end may have one reader and one writer at a time;
-// what two writers write at once may be interleaved.
+// The ends have deadlines, half-closes (CloseWrite) and TCP addresses. Every wait uses a
+// sync.Cond, which testing/synctest treats as blocked, so that a bubble's clock advances. Each
+// end may have one reader and one writer at a time; the bytes of two concurrent writers may be
+// interleaved.
 //
 // [NewCable] makes one whose network can be slow, or fail.
 func Pipe(buffer int) (a, b net.Conn) {
@@ -27,7 +27,7 @@ func Pipe(buffer int) (a, b net.Conn) {
 	return c.a, c.b
 }
 
-// The ends have addresses that are reserved for documentation (RFC 5737).
+// The addresses of the ends are reserved for documentation (RFC 5737).
 var (
 	addrA = netip.MustParseAddrPort("192.0.2.1:30303")
 	addrB = netip.MustParseAddrPort("192.0.2.2:30303")
@@ -42,7 +42,7 @@ type conn struct {
 func (c *conn) Read(p []byte) (int, error)  { return c.in.read(p) }
 func (c *conn) Write(p []byte) (int, error) { return c.out.write(p) }
 
-// Close ends both directions. What was written can still be read by the other end.
+// Close ends both directions. The other end can still read what was written.
 func (c *conn) Close() error {
 	c.in.closeRead()
 	c.out.closeWrite(net.ErrClosed)

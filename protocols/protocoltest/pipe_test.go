@@ -47,7 +47,7 @@ func (r result) check(t *testing.T, what string, n int, err error) {
 	}
 }
 
-// TestPipeCarriesBytes moves more than the buffer holds, in pieces of all sizes.
+// TestPipeCarriesBytes transfers more than the buffer holds, in pieces of all sizes.
 func TestPipeCarriesBytes(t *testing.T) {
 	for _, buffer := range []int{1, 7, 512, 600, protocoltest.DefaultBuffer} {
 		a, b := protocoltest.Pipe(buffer)
@@ -70,7 +70,7 @@ func TestPipeCarriesBytes(t *testing.T) {
 			t.Error(err)
 		}
 		if !bytes.Equal(got, sent) {
-			t.Errorf("buffer of %d: %d bytes came out that are not the %d that went in", buffer, len(got), len(sent))
+			t.Errorf("buffer of %d: the %d bytes read differ from the %d bytes written", buffer, len(got), len(sent))
 		}
 		b.Close()
 	}
@@ -88,7 +88,7 @@ func TestPipeHoldsTheWriterBack(t *testing.T) {
 		synctest.Wait()
 		select {
 		case r := <-done:
-			t.Fatalf("15 bytes went into a buffer of 10: %+v", r)
+			t.Fatalf("a buffer of 10 bytes accepted 15: %+v", r)
 		default:
 		}
 		(<-reading(b, make([]byte, 4))).check(t, "first read", 4, nil)
@@ -99,7 +99,7 @@ func TestPipeHoldsTheWriterBack(t *testing.T) {
 	})
 }
 
-// TestPipeTakesBothWritesOfAHandshake is what net.Pipe can't: both sides write first.
+// TestPipeTakesBothWritesOfAHandshake: both sides can write first, which net.Pipe does not allow.
 func TestPipeTakesBothWritesOfAHandshake(t *testing.T) {
 	a, b := protocoltest.Pipe(64)
 	for _, c := range []net.Conn{a, b} {
@@ -129,7 +129,7 @@ func TestPipeDeadlines(t *testing.T) {
 		a.SetWriteDeadline(time.Now().Add(time.Second))
 		(<-writing(a, make([]byte, 15))).check(t, "write", 10, os.ErrDeadlineExceeded)
 
-		// A deadline that is moved sets free what waits, and one in the past ends it.
+		// A new deadline releases a waiting call; one in the past ends it.
 		a.SetDeadline(time.Time{})
 		waiting := reading(a, make([]byte, 1))
 		time.Sleep(time.Hour)
@@ -139,7 +139,7 @@ func TestPipeDeadlines(t *testing.T) {
 		b.Write([]byte{1})
 		(<-reading(a, make([]byte, 1))).check(t, "read within a new deadline", 1, nil)
 
-		// The old timer does not strike under the new deadline.
+		// The timer of the old deadline has no effect on the new one.
 		a.SetReadDeadline(time.Now().Add(time.Second))
 		a.SetReadDeadline(time.Now().Add(time.Minute))
 		moved := time.Now()
@@ -154,7 +154,7 @@ func TestPipeCloses(t *testing.T) {
 	for name, c := range map[string]struct {
 		closed  func(a, b net.Conn)
 		read    error // of b
-		readN   int   // three bytes wait for it
+		readN   int   // three bytes are unread
 		write   error // of b
 		ownRead error // of a
 	}{
@@ -167,10 +167,10 @@ func TestPipeCloses(t *testing.T) {
 				a, b := protocoltest.Pipe(10)
 				a.Write([]byte{1, 2, 3})
 				c.closed(a, b)
-				c.closed(a, b) // again, as deferred Closes do
+				c.closed(a, b) // twice, as deferred Closes do
 				got, err := io.ReadAll(b)
 				if c.read == io.EOF {
-					c.read = nil // ReadAll's word for it
+					c.read = nil // io.ReadAll returns nil for io.EOF
 				}
 				result{len(got), err}.check(t, "read", c.readN, c.read)
 				n := 1
@@ -182,7 +182,7 @@ func TestPipeCloses(t *testing.T) {
 				}
 				a.SetReadDeadline(time.Now().Add(time.Second))
 				if c.write == nil {
-					n, c.ownRead = 1, nil // what b wrote
+					n, c.ownRead = 1, nil // the byte that b wrote
 				} else {
 					n = 0
 				}
@@ -203,8 +203,8 @@ func TestPipeCloseSetsWaitersFree(t *testing.T) {
 	})
 }
 
-// TestResetIsNoClose: what Pair.Cut does is a reset at both ends, also for what had
-// arrived and was not read.
+// TestResetIsNoClose: Pair.Cut is a reset at both ends, and also discards what had arrived and
+// was not read.
 func TestResetIsNoClose(t *testing.T) {
 	p := protocoltest.NewPair(t, counting(), counting())
 	p.Cut()
@@ -218,9 +218,9 @@ func TestResetIsNoClose(t *testing.T) {
 func TestPipeAddresses(t *testing.T) {
 	a, b := protocoltest.Pipe(1)
 	if a.LocalAddr().String() != b.RemoteAddr().String() || b.LocalAddr().String() != a.RemoteAddr().String() {
-		t.Errorf("addresses don't fit: %v→%v and %v→%v", a.LocalAddr(), a.RemoteAddr(), b.LocalAddr(), b.RemoteAddr())
+		t.Errorf("addresses do not match: %v→%v and %v→%v", a.LocalAddr(), a.RemoteAddr(), b.LocalAddr(), b.RemoteAddr())
 	}
 	if a.LocalAddr().String() == b.LocalAddr().String() {
-		t.Errorf("both ends are %v", a.LocalAddr())
+		t.Errorf("both ends have address %v", a.LocalAddr())
 	}
 }

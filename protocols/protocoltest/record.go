@@ -2,12 +2,11 @@ package protocoltest
 
 import "sync"
 
-// record is a list that grows, and for whose growth one can wait. The zero value is
-// empty.
+// record is a list that grows and whose growth can be awaited. The zero value is empty.
 type record[T any] struct {
 	mu    sync.Mutex
 	items []T
-	grown chan struct{} // closes when the list grows; nil while nobody waits
+	grown chan struct{} // closes when the list grows; nil while no goroutine waits
 }
 
 func (r *record[T]) add(item T) {
@@ -20,8 +19,8 @@ func (r *record[T]) add(item T) {
 	}
 }
 
-// from gives the items from the nth on, and a channel that closes when there are
-// more. Items are not changed any more.
+// from returns the items from index n on, and a channel that closes when there are more. Items
+// are never changed.
 func (r *record[T]) from(n int) ([]T, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

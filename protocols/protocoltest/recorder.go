@@ -12,9 +12,9 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// Recorder keeps all messages that pass over a [Pair]'s link, both ways, in the order in
-// which they are handled: those of handshakes, answers to requests, and messages over which
-// an actor crashes among them. What waits in an outbox or on its way has not passed yet.
+// Recorder stores all messages that pass over a [Pair]'s link, both ways, in the order in which
+// they are handled, including those of handshakes, answers to requests, and messages during which
+// an actor crashes. Messages in an outbox or in transit have not passed yet.
 //
 // The zero value is ready for [Record]. Its methods are safe from any goroutine.
 type Recorder struct {
@@ -22,20 +22,20 @@ type Recorder struct {
 	tb     fataler
 }
 
-// Passed is one message that came to the end of its way.
+// Passed is one message that was delivered.
 type Passed struct {
 	From string    // the end that sent it, A or B
 	At   time.Time // when it was read from the connection
-	Code uint64    // counted from the protocol's own zero
+	Code uint64    // the protocol's own code, counted from 0
 	Size int       // bytes of RLP
 
-	// Message is a *T as the receiving version decodes it, or a *protocols.RawMessage for
-	// what is Raw or ignored there, and for what is no such message, with Err saying why.
+	// Message is a *T as the receiving version decodes it. It is a *protocols.RawMessage if the
+	// message is Raw or ignored there, and if it cannot be decoded; Err then has the reason.
 	Message any
 	Err     error
 }
 
-// String is a line such as "A: Ping{N:1}".
+// String returns a line such as "A: Ping{N:1}".
 func (p Passed) String() string {
 	if raw, ok := p.Message.(*protocols.RawMessage); ok {
 		return fmt.Sprintf("%s: 0x%02x, %d bytes", p.From, raw.Code, len(raw.Payload))
@@ -45,18 +45,18 @@ func (p Passed) String() string {
 	return p.From + ": " + name + strings.TrimPrefix(fmt.Sprintf("%+v", p.Message), "&")
 }
 
-// Record lets r keep what passes. One Recorder belongs to one Pair.
+// Record makes r store what passes. A Recorder belongs to one Pair.
 func Record(r *Recorder) Option { return func(o *options) { o.recorder = r } }
 
-// Passed gives what has passed so far.
+// Passed returns what has passed so far.
 func (r *Recorder) Passed() []Passed {
 	passed, _ := r.passed.from(0)
 	return passed
 }
 
-// Wait waits until so many messages have passed, and gives them and what came since. The
-// Pair's test fails if they don't come. In a synctest bubble, synctest.Wait and Passed do as
-// well. It is called by the test's own goroutine, once there is a Pair.
+// Wait waits until that many messages have passed, and returns them and all later ones. The
+// Pair's test fails if they do not arrive. In a synctest bubble, synctest.Wait and Passed are
+// enough. Only the test's own goroutine may call it, after the Pair was made.
 func (r *Recorder) Wait(messages int) []Passed {
 	r.tb.Helper()
 	overdue := time.NewTimer(patience)
@@ -74,7 +74,7 @@ func (r *Recorder) Wait(messages int) []Passed {
 	}
 }
 
-// String lists what has passed, a line each, for comparing with what should have.
+// String lists what has passed, one message a line, for comparison with the expected list.
 func (r *Recorder) String() string {
 	var lines strings.Builder
 	for _, p := range r.Passed() {
@@ -83,7 +83,7 @@ func (r *Recorder) String() string {
 	return lines.String()
 }
 
-// attach records what comes to both nodes. The nil pointer does nothing.
+// attach records what both nodes receive. On a nil pointer it does nothing.
 func (r *Recorder) attach(tb fataler, a, b *node) {
 	if r == nil {
 		return
@@ -93,7 +93,7 @@ func (r *Recorder) attach(tb fataler, a, b *node) {
 	r.tap(b, a.name)
 }
 
-// tap records what comes to a node from the other one.
+// tap records what one node receives from the other.
 func (r *Recorder) tap(n *node, from string) {
 	for i := range n.mounted.Offers {
 		offer, version := &n.mounted.Offers[i], n.mounted.Spec.Versions[i]
@@ -115,7 +115,7 @@ type tapped struct {
 	version  protocols.Version
 }
 
-// Message records first: a message that crashes the actor has come, too.
+// Message records first, because a message that crashes the actor has arrived too.
 func (t *tapped) Message(ctx actor.Context, in actors.Inbound) error {
 	p := Passed{From: t.from, At: in.ReceivedAt, Code: in.Code, Size: len(in.Payload)}
 	if p.Message, p.Err = t.version.Decode(in.Code, in.Payload); p.Err != nil {

@@ -41,8 +41,8 @@ func TestRecorder(t *testing.T) {
 	})
 }
 
-// TestRecorderSeesAll: what the kit handles itself, answers and handshakes, and what is no
-// message at all.
+// TestRecorderSeesAll: it records what the kit handles itself, answers and handshakes, and
+// invalid messages.
 func TestRecorderSeesAll(t *testing.T) {
 	type (
 		Hello  struct{ Name string }
@@ -75,7 +75,7 @@ func TestRecorderSeesAll(t *testing.T) {
 		}
 	}
 	if last := passed[len(passed)-1]; last.Err == nil || !strings.Contains(last.Err.Error(), "too few elements") {
-		t.Errorf("what is no Strict was recorded as %+v", last)
+		t.Errorf("an invalid Strict was recorded as %+v", last)
 	}
 	var wrong *protocols.DecodeError
 	if c := p.A.Wait(); !errors.As(c, &wrong) {
@@ -94,9 +94,9 @@ func TestRecorderWaitFails(t *testing.T) {
 		send(t, p.B, &Add{N: 3})
 		defer func() {
 			if said, _ := recover().(string); !strings.Contains(said, "1 messages passed, 2 wanted") || !strings.Contains(said, "B: Add{N:3}") {
-				t.Errorf("said %q", said)
+				t.Errorf("failed with %q", said)
 			}
 		}()
-		t.Error("waited until ", r.Wait(2))
+		t.Error("Wait returned ", r.Wait(2))
 	})
 }

@@ -10,32 +10,32 @@ import (
 
 // Line is one line of a remote's [Script].
 type Line struct {
-	says  func(*protocols.Link) error // nil: it waits for a message
-	each  bool                        // it answers from now on, and nothing waits for it
-	wants reflect.Type                // of the message, T
+	says  func(*protocols.Link) error // nil: the line waits for a message
+	each  bool                        // it answers from now on, and the script does not wait for it
+	wants reflect.Type                // the type T of the message
 	hears func(msg any) (answer any, err error)
 }
 
-// Script makes a Spec whose end plays by a script, line after line: a remote that greets,
-// answers, falls silent or says what it should not. What comes while a line waits for
-// something else ends the link, and [End.Played] says what it was. After the last line the
-// remote takes whatever comes.
+// Script makes a Spec whose end plays a script, line after line: a remote that greets, answers,
+// falls silent or sends something invalid. A message that arrives while a line waits for another
+// one ends the link, and [End.Played] reports it. After the last line the remote accepts every
+// message.
 //
-// As with [ByHand], the kit goes through the handshake. Each link has a performance of its
-// own, which goes on after a crash. The functions that lines are made with run in the end's
-// actor: they must not fail the test themselves.
+// As with [ByHand], the kit performs the handshake. Each link plays the script once, and
+// continues after a crash. The functions of the lines run in the end's actor, so they must not
+// fail the test themselves.
 func Script(s protocols.Spec, lines ...Line) protocols.Spec {
 	s.New = func() actor.Actor { return &performer{lines: lines} }
 	return s
 }
 
-// Say sends a message. Where the outbox is full, it waits for room.
+// Say sends a message. If the outbox is full, it waits for room.
 func Say(msg any) Line {
 	return Line{says: func(l *protocols.Link) error { return l.Send(msg) }}
 }
 
-// Ask sends a request with an ID of its own, as protocols.Link.Ask does, so that a later
-// line can hear the answer. If none comes, the script fails.
+// Ask sends a request with a new ID, as protocols.Link.Ask does, so that a later line can Hear
+// the answer. If no answer arrives, the script fails.
 func Ask(request any) Line {
 	return Line{says: func(l *protocols.Link) error {
 		_, err := l.Ask(request)
@@ -55,13 +55,13 @@ func Hear[T any](checks ...func(*T) error) Line {
 	})
 }
 
-// Answer waits for a T and sends what it is answered with; nil is silence.
+// Answer waits for a T and sends the message that with returns; nil sends nothing.
 func Answer[T any](with func(*T) any) Line {
 	return hearing(func(msg *T) (any, error) { return with(msg), nil })
 }
 
-// Each answers every T from now on that no line waits for, also after the last line; nil
-// is silence.
+// Each answers, from now on, every T that no line waits for, also after the last line. If with
+// returns nil, nothing is sent.
 func Each[T any](with func(*T) any) Line {
 	l := Answer(with)
 	l.each = true
@@ -80,8 +80,8 @@ func hearing[T any](hears func(*T) (any, error)) Line {
 	return Line{wants: reflect.TypeFor[T](), hears: func(msg any) (any, error) { return hears(msg.(*T)) }}
 }
 
-// Played waits until the end's [Script] is over. The test fails if it could not be played
-// to its last line. It is called by the test's own goroutine.
+// Played waits until the end's [Script] is over. The test fails if the script was not played to
+// its last line. Only the test's own goroutine may call it.
 func (e *End) Played() {
 	e.tb.Helper()
 	p := protocols.State[play](e.Link)

@@ -15,7 +15,7 @@ import (
 func wantTotal(n uint64) protocoltest.Line {
 	return protocoltest.Hear(func(got *Total) error {
 		if got.N != n {
-			return errors.New("another total")
+			return errors.New("unexpected total")
 		}
 		return nil
 	})
@@ -39,7 +39,8 @@ func TestScript(t *testing.T) {
 	p.B.Played() // still
 }
 
-// TestScriptEach: standing answers are for what no line waits for, and outlast the script.
+// TestScriptEach: lines of Each answer what no other line waits for, and still answer after the
+// script.
 func TestScriptEach(t *testing.T) {
 	p := protocoltest.NewPair(t, protocoltest.ByHand(counting()), protocoltest.Script(counting(),
 		protocoltest.Each(func(*Ask) any { return &Total{N: 1} }),
@@ -57,7 +58,7 @@ func TestScriptEach(t *testing.T) {
 	p.B.Played()
 }
 
-// TestScriptOutlivesACrash: the remote has a restart, too.
+// TestScriptOutlivesACrash: the remote's actor is restarted as well.
 func TestScriptOutlivesACrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := protocoltest.NewPair(t, counting(), protocoltest.CrashBefore(protocoltest.Script(counting(),
@@ -74,12 +75,12 @@ func TestScriptOutlivesACrash(t *testing.T) {
 		p.B.Played()
 		synctest.Wait()
 		if got := *protocols.State[uint64](p.A.Link); got != 5 {
-			t.Errorf("A counted %d, want the 5 of what the script always answers", got)
+			t.Errorf("A counted %d, want 5 from the lines of Each", got)
 		}
 	})
 }
 
-// TestScriptWaitsForRoom: an outbox that is full delays a line, and loses none.
+// TestScriptWaitsForRoom: a full outbox delays a line, and loses none.
 func TestScriptWaitsForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines []protocoltest.Line
@@ -93,7 +94,7 @@ func TestScriptWaitsForRoom(t *testing.T) {
 		synctest.Wait()
 		p.B.Played()
 		if got := *protocols.State[uint64](p.A.Link); got < 400 {
-			t.Errorf("A counted %d, want 200, as much again and the filling", got)
+			t.Errorf("A counted %d, want 200, the same again and the filling", got)
 		}
 	})
 }
@@ -113,7 +114,7 @@ func TestScriptFails(t *testing.T) {
 		want  []string
 	}{
 		"another message": {counting(), one(protocoltest.Say(&Ask{}), protocoltest.Hear[Add]()), []string{"line 2", "Add", "*protocoltest_test.Total &{N:0}"}},
-		"a check":         {counting(), one(protocoltest.Say(&Ask{}), wantTotal(7)), []string{"line 2", "N:0", "another total"}},
+		"a check":         {counting(), one(protocoltest.Say(&Ask{}), wantTotal(7)), []string{"line 2", "N:0", "unexpected total"}},
 		"no message":      {counting(), one(protocoltest.Say("text")), []string{"line 1", "string"}},
 		"no request":      {counting(), one(protocoltest.Ask(&Ask{})), []string{"line 1", "Answers"}},
 		"no answer":       {asking, one(protocoltest.Ask(&Get{}), protocoltest.Hear[Got]()), []string{"line 2", "no answer to *protocoltest_test.Get", "in time"}},
@@ -136,7 +137,7 @@ func TestScriptFails(t *testing.T) {
 					}
 				}()
 				p.B.Played()
-				t.Error("it was played")
+				t.Error("Played returned")
 			})
 		})
 	}

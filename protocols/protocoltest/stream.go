@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// stream is one direction: what was written and not yet read.
+// stream is one direction: the bytes that were written and not yet read.
 type stream struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	ring    []byte // grows up to limit
-	first   int    // where the unread bytes begin
+	first   int    // index of the first unread byte
 	unread  int
 	limit   int
 	held    bool // the reader gets nothing, as if nothing had arrived
@@ -26,7 +26,7 @@ type stream struct {
 
 // side is one user of a stream.
 type side struct {
-	err     error // not nil: this side has closed, and gets this
+	err     error // not nil: this side has closed, and its calls return this
 	expired bool  // its deadline has passed
 	timer   *time.Timer
 }
@@ -81,14 +81,14 @@ func (s *stream) write(p []byte) (n int, err error) {
 		}
 		s.stuck = true
 		if s.held {
-			s.changed.Broadcast() // tell awaitStuck
+			s.changed.Broadcast() // wakes awaitStuck
 		}
 		s.wait()
 		s.stuck = false
 	}
 }
 
-// take moves as many bytes to p as there are.
+// take moves as many bytes as possible to p.
 func (s *stream) take(p []byte) int {
 	n := s.peek(p)
 	s.first = (s.first + n) % len(s.ring)
@@ -96,7 +96,7 @@ func (s *stream) take(p []byte) int {
 	return n
 }
 
-// peek copies them.
+// peek copies as many bytes as possible to p.
 func (s *stream) peek(p []byte) int {
 	p = p[:min(len(p), s.unread)]
 	if len(p) == 0 {
@@ -106,7 +106,7 @@ func (s *stream) peek(p []byte) int {
 	return n + copy(p[n:], s.ring)
 }
 
-// put takes as many bytes as there is room for.
+// put stores as many bytes as there is room for.
 func (s *stream) put(p []byte) int {
 	p = p[:min(len(p), s.limit-s.unread)]
 	s.grow(s.unread + len(p))
@@ -120,7 +120,7 @@ func (s *stream) put(p []byte) int {
 	return len(p)
 }
 
-// grow makes the ring hold n bytes. An idle connection has a small one.
+// grow makes the ring hold n bytes. An idle connection has a small ring.
 func (s *stream) grow(n int) {
 	if n <= len(s.ring) {
 		return
@@ -146,7 +146,7 @@ func (s *stream) closeWrite(err error) {
 	s.changed.Broadcast()
 }
 
-// hold keeps what arrives from the reader, or lets it go on.
+// hold stops or resumes the delivery of arrived bytes to the reader.
 func (s *stream) hold(held bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +154,7 @@ func (s *stream) hold(held bool) {
 	s.changed.Broadcast()
 }
 
-// reset fails what both sides do from now on, and loses what is under way.
+// reset makes later calls of both sides fail, and drops what is in transit.
 func (s *stream) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,7 +166,7 @@ func (s *stream) reset() {
 	s.changed.Broadcast()
 }
 
-// close is final: a later close changes the error but opens nothing again.
+// close is final: a later close changes the error but reopens nothing.
 func (d *side) close(err error) {
 	d.err = err
 	if d.timer != nil {
