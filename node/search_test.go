@@ -70,12 +70,19 @@ func TestStaticNodeThatMoved(t *testing.T) {
 			}
 		})
 	}
-	boot := []*enode.Node{with(nil, nil).Self()}
+	third := with(nil, nil)
+	boot := []*enode.Node{third.Self()}
 	key := fixture.Key(t)
 	seeker := fixture.Key(t)
 	moved := with(boot, func(c *node.Config) {
 		c.Key = key
 		c.TrustedNodes = []*enode.Node{enode.NewV4(&seeker.PublicKey, nil, 0, 0)}
+	})
+	// The third node returns only nodes that have answered it. Without this wait the first search
+	// may find nothing, and the next one comes a minute later.
+	actortest.Eventually(t, "the third node knows it", func() bool {
+		v4 := third.State().Discovery.V4
+		return v4 != nil && v4.Live > 0
 	})
 	gone, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
