@@ -28,7 +28,7 @@ var (
 // too. Existing links keep the protocols that the two nodes agreed on, which RLPx can't
 // change. To run it with a peer at once, end the link: RemovePeer, AddPeer.
 //
-// A wrong Spec is an error as for [New], and nothing changes. Other errors are
+// An invalid Spec is an error as for [New], and nothing changes. Other errors are
 // [ErrProtocolRuns] and [ErrNotRunning].
 func (n *Node) AddProtocol(spec protocols.Spec) error {
 	added, err := protocols.Mount(spec)
@@ -123,8 +123,8 @@ func (n *Node) nextOffer(mounted []*protocols.Mounted) (*offer.Offer, error) {
 // attributes returns what protocols and hole punching add to the record now.
 func (n *Node) attributes() ([]enr.Entry, error) { return n.attributesOf(n.offer.Load().Mounted) }
 
-// attributesOf returns what these protocols and hole punching add to the record. The error
-// says that the record would be too large.
+// attributesOf returns what these protocols and hole punching add to the record. It returns an
+// error if the record would be too large.
 func (n *Node) attributesOf(mounted []*protocols.Mounted) ([]enr.Entry, error) {
 	var list []enr.Entry
 	for _, m := range mounted {
@@ -141,8 +141,8 @@ func (n *Node) attributesOf(mounted []*protocols.Mounted) ([]enr.Entry, error) {
 	return list, record.CheckSize(n.cfg.Key, list)
 }
 
-// startService has the root start a protocol's service, and waits until it runs: a link that
-// comes must find it.
+// startService makes the root start a protocol's service, and waits until it runs: the service
+// must run before the first link.
 func (n *Node) startService(m *protocols.Mounted) error {
 	if !m.HasService() {
 		return nil

@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	// stepTimeout is what each child gets to stop.
+	// stepTimeout is how long a child may take to stop.
 	stepTimeout = 500 * time.Millisecond
-	// drainTimeout is what peers gets: a link has one second for its Disconnect, and two more
-	// for the remote to close.
+	// drainTimeout is how long peers may take: a link has one second for its Disconnect, and
+	// two more for the remote to close.
 	drainTimeout = 3300 * time.Millisecond
-	// leaveTimeout is what the NAT actor gets to delete its mappings, and discovery to end the
-	// library's goroutines. They begin at once, so that this passes beside the Disconnects of
-	// peers.
+	// leaveTimeout is how long the NAT actor may take to delete its mappings, and discovery to
+	// end the library's goroutines. Both begin when the stop begins, at the same time as the
+	// Disconnects of peers.
 	leaveTimeout = 3200 * time.Millisecond
 )
 
 // root starts the node's actors, restarts those that fail, and stops them in reverse order. A
-// crash replaces it while its children live; its state is in tree.
+// crash replaces it while its children run. Its state is in tree.
 type root struct {
 	n    *Node
 	tree *tree
@@ -162,7 +162,7 @@ func (r *root) stopLast(ctx actor.Context) {
 	child := t.children[len(t.children)-1]
 	timeout := stepTimeout
 	switch child.Id {
-	case r.n.pids.nat.Id, r.n.pids.discovery.Id: // stop was sent them at the beginning
+	case r.n.pids.nat.Id, r.n.pids.discovery.Id: // stop has sent them Leave
 		timeout = leaveTimeout
 	case r.n.pids.peers.Id:
 		timeout = drainTimeout
@@ -189,8 +189,8 @@ func (r *root) childGone(ctx actor.Context, who *actor.PID) {
 	}
 }
 
-// skip goes on without a child that does not stop. The child is stopped by the runtime, and
-// the root waits for it at the very end.
+// skip continues without a child that does not stop. The runtime stops the child, and the root
+// waits for it at the very end.
 func (r *root) skip(ctx actor.Context, child *actor.PID) {
 	if r.current(child) {
 		r.n.cfg.Logger.Warn("actor did not stop in time", "actor", supervise.Path(child))
@@ -200,7 +200,7 @@ func (r *root) skip(ctx actor.Context, child *actor.PID) {
 	}
 }
 
-// current says whether a child is the one that is being stopped.
+// current reports whether a child is the one that is being stopped.
 func (r *root) current(child *actor.PID) bool {
 	c := r.tree.children
 	return r.tree.stopping && len(c) > 0 && supervise.Same(c[len(c)-1], child)
@@ -219,7 +219,7 @@ func (r *root) armChaos(ctx actor.Context, i int) {
 	r.tree.chaos[i] = r.n.rt.After(r.n.cfg.Chaos[i].Interval, ctx.Self(), &chaosDue{index: i})
 }
 
-// inject makes the actors of this node that match panic, each in its own turn.
+// inject makes the matching actors of this node panic, each when it handles the message.
 func (r *root) inject(ctx actor.Context, i int) {
 	if r.tree.stopping {
 		return
