@@ -77,7 +77,8 @@ func ReadRecord(dataDir string) (*enode.Node, error) { return record.Read(dataDi
 // DefaultDialRatio is the share of the peers that a node dials itself: one in three.
 const DefaultDialRatio = peers.DefaultDialRatio
 
-// KeyFile is the file in which a node with this data directory keeps its private key.
+// KeyFile returns the path of the file in which a node with this data directory keeps its
+// private key.
 func KeyFile(dataDir string) string { return datadir.KeyFile(dataDir) }
 
 // ReadKey reads a private key, as 64 hex digits, from a file.
