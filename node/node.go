@@ -176,7 +176,7 @@ func RuntimeLog(log *slog.Logger) *slog.Logger {
 	return slog.New(runtimeHandler{log.Handler()}).With("lib", "protoactor")
 }
 
-// Stop ends the node in order: it accepts and dials no more, disconnects its peers as
+// Stop ends the node in order: it stops accepting and dialing, disconnects its peers as
 // 'client quitting', and ends its actors. If ctx ends first, Stop ends the remaining actors at
 // once and returns ctx's error. A second call waits as well. A node that was never started
 // stops at once.
@@ -254,7 +254,7 @@ func (n *Node) AddPeer(node *enode.Node) error {
 	})
 }
 
-// RemovePeer ends the link to a node, and dials the node no more.
+// RemovePeer ends the link to a node, and stops dialing the node.
 func (n *Node) RemovePeer(id enode.ID) error {
 	return n.ifRunning(func() {
 		n.table.SetStatic(id, false)

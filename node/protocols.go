@@ -63,7 +63,7 @@ func (n *Node) addProtocol(m *protocols.Mounted) error {
 	return n.ifRunning(func() { n.replaceOffer(next) })
 }
 
-// RemoveProtocol offers a protocol no more. A link that runs nothing else that the node still
+// RemoveProtocol stops offering a protocol. A link that runs nothing else that the node still
 // offers ends as 'useless peer'. Other links keep the protocol until they end: the two nodes
 // have agreed on the message codes, and the link's other protocols should not be lost. The
 // protocol's service ends when the last such link has ended. A protocol of that name, such as

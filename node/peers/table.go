@@ -29,7 +29,7 @@ type Table struct {
 	closed  bool
 }
 
-// Member is one live link.
+// Member is one link.
 type Member struct {
 	Remote
 	Link    *actors.Link

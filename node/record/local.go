@@ -43,7 +43,7 @@ type announced struct {
 	pinned4, pinned6 bool
 }
 
-// tell passes the current endpoint and attributes to a LocalNode.
+// announce passes the current endpoint and attributes to a LocalNode.
 func (t *announced) announce(local *enode.LocalNode, e endpoint, attributes []enr.Entry) {
 	t.pinned4 = announceAddress(local, e.ip4, netip.IPv4Unspecified(), e.sure4, t.pinned4)
 	t.pinned6 = announceAddress(local, e.ip6, netip.IPv6Unspecified(), e.sure6, t.pinned6)
@@ -78,7 +78,7 @@ func (t *announced) announce(local *enode.LocalNode, e endpoint, attributes []en
 	t.attributes = attributes
 }
 
-// tellAddress passes the address of one family. none stands for no address. The address that
+// announceAddress passes the address of one family. none stands for no address. The address that
 // ten peers observe replaces one that is not certain. If an address was pinned, LocalNode
 // ignores peers, and the address that one neighbour observes replaces the pinned one.
 func announceAddress(local *enode.LocalNode, ip, none netip.Addr, sure surety, pinned bool) (nowPinned bool) {
