@@ -28,7 +28,7 @@ var (
 // too. Existing links keep the protocols that the two nodes agreed on, which RLPx can't
 // change. To run it with a peer at once, end the link: RemovePeer, AddPeer.
 //
-// An invalid Spec is an error as for [New], and nothing changes. Other errors are
+// A wrong Spec is an error as for [New], and nothing changes. Other errors are
 // [ErrProtocolRuns] and [ErrNotRunning].
 func (n *Node) AddProtocol(spec protocols.Spec) error {
 	added, err := protocols.Mount(spec)
@@ -63,7 +63,7 @@ func (n *Node) addProtocol(m *protocols.Mounted) error {
 	return n.ifRunning(func() { n.replaceOffer(next) })
 }
 
-// RemoveProtocol stops offering a protocol. A link that runs nothing else that the node still
+// RemoveProtocol offers a protocol no more. A link that runs nothing else that the node still
 // offers ends as 'useless peer'. Other links keep the protocol until they end: the two nodes
 // have agreed on the message codes, and the link's other protocols should not be lost. The
 // protocol's service ends when the last such link has ended. A protocol of that name, such as
@@ -141,8 +141,8 @@ func (n *Node) attributesOf(mounted []*protocols.Mounted) ([]enr.Entry, error) {
 	return list, record.CheckSize(n.cfg.Key, list)
 }
 
-// startService makes the root start a protocol's service, and waits until it runs: the service
-// must run before the first link.
+// startService has the root start a protocol's service, and waits until it runs: a link that
+// comes must find it.
 func (n *Node) startService(m *protocols.Mounted) error {
 	if !m.HasService() {
 		return nil

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// stepTimeout is how long a child may take to stop.
+	// stepTimeout is what each child gets to stop.
 	stepTimeout = 500 * time.Millisecond
-	// drainTimeout is how long peers may take: a link has one second for its Disconnect, and
-	// two more for the remote to close.
+	// drainTimeout is what peers gets: a link has one second for its Disconnect, and two more
+	// for the remote to close.
 	drainTimeout = 3300 * time.Millisecond
-	// leaveTimeout is how long the NAT actor may take to delete its mappings, and discovery to
-	// end the library's goroutines. Both begin when the stop begins, at the same time as the
-	// Disconnects of peers.
+	// leaveTimeout is what the NAT actor gets to delete its mappings, and discovery to end the
+	// library's goroutines. They begin at once, so that this passes beside the Disconnects of
+	// peers.
 	leaveTimeout = 3200 * time.Millisecond
 )
 
@@ -162,7 +162,7 @@ func (r *root) stopLast(ctx actor.Context) {
 	child := t.children[len(t.children)-1]
 	timeout := stepTimeout
 	switch child.Id {
-	case r.n.pids.nat.Id, r.n.pids.discovery.Id: // stop has sent them Leave
+	case r.n.pids.nat.Id, r.n.pids.discovery.Id: // stop was sent them at the beginning
 		timeout = leaveTimeout
 	case r.n.pids.peers.Id:
 		timeout = drainTimeout
@@ -189,8 +189,8 @@ func (r *root) childGone(ctx actor.Context, who *actor.PID) {
 	}
 }
 
-// skip continues without a child that does not stop. The runtime stops the child, and the root
-// waits for it at the very end.
+// skip goes on without a child that does not stop. The child is stopped by the runtime, and
+// the root waits for it at the very end.
 func (r *root) skip(ctx actor.Context, child *actor.PID) {
 	if r.current(child) {
 		r.n.cfg.Logger.Warn("actor did not stop in time", "actor", supervise.Path(child))
@@ -200,7 +200,7 @@ func (r *root) skip(ctx actor.Context, child *actor.PID) {
 	}
 }
 
-// current reports whether a child is the one that is being stopped.
+// current says whether a child is the one that is being stopped.
 func (r *root) current(child *actor.PID) bool {
 	c := r.tree.children
 	return r.tree.stopping && len(c) > 0 && supervise.Same(c[len(c)-1], child)
