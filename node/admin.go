@@ -12,31 +12,31 @@ import (
 
 const adminName = "admin"
 
-// API is a namespace of JSON-RPC with the value whose methods are served, see [admin.API].
+// API is a JSON-RPC namespace and the value whose methods it serves, see [admin.API].
 type API = admin.API
 
-// AdminHTTP says what is served by TCP, and to whom, see [admin.HTTP].
+// AdminHTTP is what the node serves over TCP, and which clients may use it, see [admin.HTTP].
 type AdminHTTP = admin.HTTP
 
-// Admin says where the node is asked and commanded by JSON-RPC. The zero value: nowhere.
-// docs/admin.md has the methods.
+// Admin is where the node serves JSON-RPC. With the zero value it serves none. docs/admin.md
+// describes the methods.
 type Admin struct {
-	// IPC is the path of a unix socket, for the node's owner alone; node.ipc in the data
-	// directory is customary. It serves all namespaces. Empty: none.
+	// IPC is the path of a unix socket that only the user who runs the node can open. The
+	// customary path is node.ipc in the data directory. It serves all namespaces. Empty: none.
 	IPC string
-	// HTTP serves the namespaces that it names by HTTP or WebSocket. Nil: none.
+	// HTTP serves the namespaces that it lists, over HTTP or WebSocket. Nil: none.
 	HTTP *AdminHTTP
-	// APIs are served beside the node's own namespaces, which are admin, net and web3, and
-	// those of protocols (protocols.Spec.API).
+	// APIs are served in addition to the node's own namespaces, which are admin, net and web3,
+	// and those of protocols (protocols.Spec.API).
 	APIs []API
-	// Available are protocols that admin_addProtocol may add, by name, beside those of
-	// Config.Specs, which may come back.
+	// Available are protocols that admin_addProtocol may add by name, in addition to those of
+	// Config.Specs, which it may add again.
 	Available []protocols.Spec
 }
 
 func (a Admin) serves() bool { return a.IPC != "" || a.HTTP != nil }
 
-// checkAdmin says what is wrong with the configuration of the admin API.
+// checkAdmin returns an error if the configuration of the admin API is invalid.
 func (n *Node) checkAdmin(mounted []*protocols.Mounted) error {
 	a := n.cfg.Admin
 	if a.HTTP != nil {
@@ -59,13 +59,13 @@ func (n *Node) checkAdmin(mounted []*protocols.Mounted) error {
 	return errors.Join(append(errs, n.checkAPIs(mounted))...)
 }
 
-// checkAPIs says why the namespaces can't be served that come with these protocols.
+// checkAPIs returns an error if the namespaces of these protocols can't be served.
 func (n *Node) checkAPIs(mounted []*protocols.Mounted) error {
 	_, err := admin.NewServer(n.apisOf(mounted), nil)
 	return err
 }
 
-// apisOf lists what is served when these protocols run.
+// apisOf lists the namespaces that are served while these protocols run.
 func (n *Node) apisOf(mounted []*protocols.Mounted) []API {
 	list := []API{
 		{Namespace: adminName, Service: &adminAPI{n}},
@@ -83,8 +83,8 @@ func (n *Node) apisOf(mounted []*protocols.Mounted) []API {
 
 func (n *Node) apis() []API { return n.apisOf(n.offer.Load().Mounted) }
 
-// Attach gives a client in this process, for all namespaces that there are now. It works
-// without any Config.Admin. The caller closes it.
+// Attach returns a client in this process for all current namespaces. It does not need
+// Config.Admin. The caller closes the client.
 func (n *Node) Attach() (*rpc.Client, error) {
 	server, err := admin.NewServer(n.apis(), nil)
 	if err != nil {
@@ -93,7 +93,8 @@ func (n *Node) Attach() (*rpc.Client, error) {
 	return rpc.DialInProc(server), nil
 }
 
-// AdminAddr is the address of HTTP and WebSocket, as host:port; empty if they are not served.
+// AdminAddr returns the address of HTTP and WebSocket, as host:port. It is empty if they are
+// not served.
 func (n *Node) AdminAddr() string {
 	if sockets := started(n, nil, func() *admin.Sockets { return n.adminSockets }); sockets != nil {
 		return sockets.Addr()

@@ -22,16 +22,16 @@ import (
 
 // Errors of the admin API.
 var (
-	// ErrUnknownProtocol: the node has no protocol of that name to add.
+	// ErrUnknownProtocol: the node knows no protocol of that name.
 	ErrUnknownProtocol = errors.New("no such protocol")
 	// ErrNoNAT: port mapping and hole punching are disabled, or have no result yet.
 	ErrNoNAT = errors.New("no NAT information: port mapping and hole punching are disabled or have not finished")
 )
 
-// defaultBan is how long a ban lasts that is given no time.
+// defaultBan is how long a ban lasts if the caller gives no time.
 const defaultBan = 24 * time.Hour
 
-// adminAPI is namespace admin. Its methods don't wait for actors.
+// adminAPI is namespace admin. Its methods wait for no actor.
 type adminAPI struct{ n *Node }
 
 // NodeInfo is admin_nodeInfo.
@@ -47,7 +47,8 @@ func (a *adminAPI) Peers() []peerView {
 	return views
 }
 
-// Datadir is admin_datadir: as a path that holds in the caller's working directory, too.
+// Datadir is admin_datadir. The path is absolute, because the caller may run in another
+// working directory.
 func (a *adminAPI) Datadir() (string, error) {
 	if a.n.cfg.DataDir == "" {
 		return "", nil
@@ -55,7 +56,7 @@ func (a *adminAPI) Datadir() (string, error) {
 	return filepath.Abs(a.n.cfg.DataDir)
 }
 
-// AddPeer is admin_addPeer: keep a link to this node.
+// AddPeer is admin_addPeer: it keeps a link to the node.
 func (a *adminAPI) AddPeer(url string) (bool, error) {
 	nodes, err := ParseStaticNodes(url)
 	if err != nil {
@@ -70,8 +71,8 @@ func (a *adminAPI) AddPeer(url string) (bool, error) {
 	return true, nil
 }
 
-// RemovePeer is admin_removePeer: end the link, and dial that node no more. A node may
-// be named by its URL, its record or its ID.
+// RemovePeer is admin_removePeer: it ends the link to a node, which is no longer dialed. A
+// node is given as its URL, its record or its ID.
 func (a *adminAPI) RemovePeer(node string) (bool, error) {
 	id, err := namedNode(node)
 	if err != nil {
@@ -83,7 +84,7 @@ func (a *adminAPI) RemovePeer(node string) (bool, error) {
 	return true, nil
 }
 
-// AddTrustedPeer is admin_addTrustedPeer: let a node in above the limit, too.
+// AddTrustedPeer is admin_addTrustedPeer: it admits a node even beyond the limit.
 func (a *adminAPI) AddTrustedPeer(url string) (bool, error) {
 	node, err := enode.Parse(enode.ValidSchemes, url)
 	if err != nil {
@@ -93,7 +94,7 @@ func (a *adminAPI) AddTrustedPeer(url string) (bool, error) {
 	return true, nil
 }
 
-// RemoveTrustedPeer is admin_removeTrustedPeer. A link stays.
+// RemoveTrustedPeer is admin_removeTrustedPeer. An existing link stays.
 func (a *adminAPI) RemoveTrustedPeer(node string) (bool, error) {
 	id, err := namedNode(node)
 	if err != nil {
@@ -111,7 +112,8 @@ func namedNode(s string) (enode.ID, error) {
 	return t.ID, nil
 }
 
-// PeerEvents is the subscription peerEvents: who comes and goes, and why.
+// PeerEvents is the subscription peerEvents: new links, ended links, and connections that
+// became no link, with the reasons.
 func (a *adminAPI) PeerEvents(ctx context.Context) (*rpc.Subscription, error) {
 	notifier, ok := rpc.NotifierFromContext(ctx)
 	if !ok {
@@ -125,14 +127,14 @@ func (a *adminAPI) PeerEvents(ctx context.Context) (*rpc.Subscription, error) {
 	events := a.n.Subscribe(listening)
 	a.n.rt.Go(a.n.pids.admin, func() {
 		defer cancel()
-		tellPeerEvents(notifier, sub, events)
+		sendPeerEvents(notifier, sub, events)
 	})
 	return sub, nil
 }
 
-// tellPeerEvents goes on until the client or the node has enough. A client that does not
-// read loses events, and then its connection.
-func tellPeerEvents(to *rpc.Notifier, sub *rpc.Subscription, events <-chan Event) {
+// sendPeerEvents sends events until the subscription or the node ends. A client that does not
+// read loses events, and later its connection.
+func sendPeerEvents(to *rpc.Notifier, sub *rpc.Subscription, events <-chan Event) {
 	for {
 		select {
 		case e, ok := <-events:
@@ -148,7 +150,7 @@ func tellPeerEvents(to *rpc.Notifier, sub *rpc.Subscription, events <-chan Event
 	}
 }
 
-// AddProtocol is admin_addProtocol: offer one of the protocols that the node knows.
+// AddProtocol is admin_addProtocol: it offers one of the protocols that the node knows.
 func (a *adminAPI) AddProtocol(name string) (bool, error) {
 	for _, s := range a.known() {
 		if s.Name == name {
@@ -158,24 +160,24 @@ func (a *adminAPI) AddProtocol(name string) (bool, error) {
 			return true, nil
 		}
 	}
-	return false, fmt.Errorf("add protocol %q: %w; known are %s", name, ErrUnknownProtocol, strings.Join(a.names(), ", "))
+	return false, fmt.Errorf("add protocol %q: %w; known protocols: %s", name, ErrUnknownProtocol, strings.Join(a.names(), ", "))
 }
 
-// RemoveProtocol is admin_removeProtocol. All versions of a protocol go together; if one is
-// named, by version or as name/version, it must be among them.
+// RemoveProtocol is admin_removeProtocol. It removes all versions of a protocol. If the caller
+// gives a version, separately or as name/version, it must be one of them.
 func (a *adminAPI) RemoveProtocol(name string, version *uint) (bool, error) {
 	name, number, ok := strings.Cut(name, "/")
 	if ok && version == nil {
 		v, err := strconv.ParseUint(number, 10, 32)
 		if err != nil {
-			return false, fmt.Errorf("remove protocol %s: version %q is no number", name, number)
+			return false, fmt.Errorf("remove protocol %s: version %q is not a number", name, number)
 		}
 		version = new(uint)
 		*version = uint(v)
 	}
 	if m := a.n.offer.Load().Find(name); m != nil && version != nil {
 		if v := protocolViewOf(&m.Spec, true, 0); !slices.Contains(v.Versions, *version) {
-			return false, fmt.Errorf("remove protocol %s/%d: versions %v run", name, *version, v.Versions)
+			return false, fmt.Errorf("remove protocol %s/%d: no such version; offered versions: %v", name, *version, v.Versions)
 		}
 	}
 	if err := a.n.RemoveProtocol(name); err != nil {
@@ -184,7 +186,7 @@ func (a *adminAPI) RemoveProtocol(name string, version *uint) (bool, error) {
 	return true, nil
 }
 
-// Protocols is admin_protocols: those that are offered, and those that could be.
+// Protocols is admin_protocols: the protocols that are offered, and those that can be added.
 func (a *adminAPI) Protocols() []protocolView {
 	links := map[string]int{}
 	for _, p := range a.n.Peers() {
@@ -206,7 +208,8 @@ func (a *adminAPI) Protocols() []protocolView {
 	return views
 }
 
-// known are the protocols that can be added.
+// known lists the protocols that the node is configured with. Those that are not offered can
+// be added.
 func (a *adminAPI) known() []protocols.Spec {
 	return append(append([]protocols.Spec{}, a.n.cfg.Specs...), a.n.cfg.Admin.Available...)
 }
@@ -222,8 +225,7 @@ func (a *adminAPI) names() []string {
 // Bans is admin_bans.
 func (a *adminAPI) Bans() []bans.Ban { return append([]bans.Ban{}, a.n.Bans()...) }
 
-// Ban is admin_ban: keep a node, an address or a network out, for a day unless a time
-// is given.
+// Ban is admin_ban: it bans a node, an address or a network. The default time is a day.
 func (a *adminAPI) Ban(target bans.Target, length *period, reason *string) (bool, error) {
 	d, why := defaultBan, "by the operator"
 	if length != nil {
@@ -238,10 +240,11 @@ func (a *adminAPI) Ban(target bans.Target, length *period, reason *string) (bool
 	return true, nil
 }
 
-// Unban is admin_unban: end a ban and forget what led to it. False: there was none.
+// Unban is admin_unban: it ends a ban and clears the penalties that led to it. It returns
+// false if there was no ban.
 func (a *adminAPI) Unban(target bans.Target) bool { return a.n.Unban(target) }
 
-// Nat is admin_nat: how things stand with the router, and with hole punching.
+// Nat is admin_nat: the state of port mapping and of hole punching.
 func (a *adminAPI) Nat() (NATStatus, error) {
 	s := a.n.natStatus()
 	if s.Status.Since.IsZero() && s.HolePunching == nil {
@@ -251,15 +254,15 @@ func (a *adminAPI) Nat() (NATStatus, error) {
 	return s, nil
 }
 
-// natStatus is how the node is reached now. Before Start it is zero.
+// natStatus returns how other nodes reach the node now. Before Start it is zero.
 func (n *Node) natStatus() record.NATStatus {
 	return started(n, record.NATStatus{}, n.record.Status)
 }
 
-// netAPI is namespace net, as far as it means something for a node without a chain.
+// netAPI is namespace net, without the methods that need a chain.
 type netAPI struct{ n *Node }
 
-// Listening is net_listening: whether others can connect.
+// Listening is net_listening: whether the node accepts connections.
 func (a *netAPI) Listening() bool { return a.n.listenAddr() != "" }
 
 // PeerCount is net_peerCount.
@@ -268,7 +271,7 @@ func (a *netAPI) PeerCount() hexutil.Uint { return hexutil.Uint(a.n.PeerCount())
 // web3API is namespace web3.
 type web3API struct{ n *Node }
 
-// ClientVersion is web3_clientVersion: what the node calls itself.
+// ClientVersion is web3_clientVersion: the node's client name.
 func (a *web3API) ClientVersion() string { return a.n.cfg.Name }
 
 // Sha3 is web3_sha3: the Keccak-256 hash.

@@ -101,11 +101,11 @@ func TestProtocolsByTheAdminAPI(t *testing.T) {
 	c.Await("another link", func() bool { return runs() == "extra/1" })
 
 	refused(t, clients[0], "runs already", "admin_addProtocol", "extra")
-	refused(t, clients[0], "known are greet, extra", "admin_addProtocol", "eth")
+	refused(t, clients[0], "known protocols: greet, extra", "admin_addProtocol", "eth")
 	refused(t, clients[0], "no protocol", "admin_removeProtocol", "greet")
-	refused(t, clients[0], "versions [1] run", "admin_removeProtocol", "extra", 2)
-	refused(t, clients[0], "versions [1] run", "admin_removeProtocol", "extra/2")
-	refused(t, clients[0], "no number", "admin_removeProtocol", "extra/x")
+	refused(t, clients[0], "offered versions: [1]", "admin_removeProtocol", "extra", 2)
+	refused(t, clients[0], "offered versions: [1]", "admin_removeProtocol", "extra/2")
+	refused(t, clients[0], "not a number", "admin_removeProtocol", "extra/x")
 }
 
 func TestPeersByTheAdminAPI(t *testing.T) {

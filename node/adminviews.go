@@ -12,14 +12,14 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// This file has the results of namespace admin as JSON. Where go-ethereum has a field, it
-// has the same name and meaning here; the rest is ours.
+// This file has the results of namespace admin as JSON. A field that go-ethereum also has has
+// the same name and meaning here. The other fields are additions.
 
 // nodeView is the result of admin_nodeInfo.
 type nodeView struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
-	Enode string `json:"enode"` // for others; for programs on this machine where nobody else reaches the node
+	Enode string `json:"enode"` // for other nodes; for programs on this machine if no other node can reach the node
 	ENR   string `json:"enr"`
 	IP    string `json:"ip"` // of the record
 	Ports struct {
@@ -29,7 +29,7 @@ type nodeView struct {
 	ListenAddr string                     `json:"listenAddr"` // empty for a node that only dials
 	Protocols  map[string]json.RawMessage `json:"protocols"`
 
-	Caps []string `json:"caps"` // what it offers
+	Caps []string `json:"caps"` // the capabilities that the node offers
 }
 
 func (n *Node) nodeView() nodeView {
@@ -53,7 +53,7 @@ type peerView struct {
 	Enode   string   `json:"enode"`
 	ID      string   `json:"id"`
 	Name    string   `json:"name"`
-	Caps    []string `json:"caps"` // all that it offers
+	Caps    []string `json:"caps"` // all capabilities that the peer offers
 	Network struct {
 		LocalAddress  string `json:"localAddress"`
 		RemoteAddress string `json:"remoteAddress"`
@@ -64,13 +64,13 @@ type peerView struct {
 	Protocols map[string]json.RawMessage `json:"protocols"`
 
 	Running   []string  `json:"running"` // the capabilities that run on the link
-	Punched   bool      `json:"punched"` // through a hole in NATs, with a neighbour's help
+	Punched   bool      `json:"punched"` // the link was made by hole punching
 	Connected time.Time `json:"connected"`
 	RTT       float64   `json:"rttMs"` // of the last ping; 0 before the first
 	Traffic   traffic   `json:"traffic"`
 }
 
-// traffic is what passed a link since its handshake.
+// traffic counts the traffic of a link since its handshake.
 type traffic struct {
 	BytesIn     uint64 `json:"bytesIn"`
 	BytesOut    uint64 `json:"bytesOut"`
@@ -91,7 +91,7 @@ func peerViewOf(p *PeerInfo) peerView {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// addrString is empty where there is no address.
+// addrString returns an address as text, empty if there is none.
 func addrString(a netip.AddrPort) string {
 	if !a.IsValid() {
 		return ""
@@ -99,11 +99,11 @@ func addrString(a netip.AddrPort) string {
 	return a.String()
 }
 
-// encodeAll encodes what protocols say, each by itself: one that says what JSON hasn't must
-// not keep the others from being heard.
-func encodeAll(said map[string]any) map[string]json.RawMessage {
-	encoded := make(map[string]json.RawMessage, len(said))
-	for name, v := range said {
+// encodeAll encodes the information of protocols, by the protocol's name. It encodes each value
+// by itself: a value that JSON can't represent must not hide the others.
+func encodeAll(infos map[string]any) map[string]json.RawMessage {
+	encoded := make(map[string]json.RawMessage, len(infos))
+	for name, v := range infos {
 		text, err := json.Marshal(v)
 		if err != nil {
 			text = fmt.Appendf(nil, "%q", "unknown")
@@ -113,25 +113,25 @@ func encodeAll(said map[string]any) map[string]json.RawMessage {
 	return encoded
 }
 
-// peerEvent is what a subscription to peerEvents gets.
+// peerEvent is a notification of the subscription peerEvents.
 type peerEvent struct {
-	Type     string   `json:"type"` // add, drop; failed: a connection that became no link
-	Peer     enode.ID `json:"peer"` // zero where a connection failed before the remote said who it is
+	Type     string   `json:"type"` // add, drop, or failed: a connection that did not become a link
+	Peer     enode.ID `json:"peer"` // zero if a connection failed before the remote sent its ID
 	Error    string   `json:"error,omitempty"`
-	Protocol string   `json:"protocol,omitempty"` // which the link ended for, as name/version
-	MsgCode  *uint64  `json:"msg_code,omitempty"` // that it saw last
+	Protocol string   `json:"protocol,omitempty"` // the protocol that ended the link, as name/version
+	MsgCode  *uint64  `json:"msg_code,omitempty"` // of the last message that the protocol saw
 	Local    string   `json:"local,omitempty"`
 	Remote   string   `json:"remote,omitempty"`
 
 	Time    time.Time `json:"time"`
 	Name    string    `json:"name,omitempty"`
 	Inbound bool      `json:"inbound"`
-	Side    string    `json:"side,omitempty"`   // who ended the link: local, remote, network
+	Side    string    `json:"side,omitempty"`   // which side ended the link: local, remote, network
 	Reason  string    `json:"reason,omitempty"` // the disconnect reason
-	Missed  uint64    `json:"missed,omitempty"` // events right before that the subscriber was too slow for
+	Missed  uint64    `json:"missed,omitempty"` // events right before this one that were dropped: the subscriber was too slow
 }
 
-// peerEventOf translates an event; not ok for one that is about no peer.
+// peerEventOf translates an event. ok is false if the event is not about a peer.
 func peerEventOf(e *Event) (v peerEvent, ok bool) {
 	v = peerEvent{
 		Peer: e.Peer.ID, Local: addrString(e.Peer.LocalAddr), Remote: addrString(e.Peer.RemoteAddr),
@@ -163,8 +163,8 @@ func peerEventOf(e *Event) (v peerEvent, ok bool) {
 type protocolView struct {
 	Name     string `json:"name"`
 	Versions []uint `json:"versions"`
-	Offered  bool   `json:"offered"` // to those who connect
-	Links    int    `json:"links"`   // that run it, also where it is offered no more
+	Offered  bool   `json:"offered"` // to new links
+	Links    int    `json:"links"`   // links that run the protocol; a removed protocol may still have some
 }
 
 func protocolViewOf(s *protocols.Spec, offered bool, links int) protocolView {
@@ -182,16 +182,16 @@ type period time.Duration
 func (p *period) UnmarshalJSON(text []byte) error {
 	var seconds float64
 	if json.Unmarshal(text, &seconds) == nil {
-		// Beyond that a time.Duration runs over.
+		// A time.Duration can't hold more.
 		if seconds < 0 || seconds > time.Duration(1<<63-1).Seconds() {
-			return fmt.Errorf("a length of time of %v seconds", seconds)
+			return fmt.Errorf("invalid length of time: %v seconds", seconds)
 		}
 		*p = period(seconds * float64(time.Second))
 		return nil
 	}
 	var words string
 	if json.Unmarshal(text, &words) != nil {
-		return errors.New(`want a length of time: seconds, or "1h30m"`)
+		return errors.New(`invalid length of time: want seconds, or "1h30m"`)
 	}
 	d, err := time.ParseDuration(words)
 	*p = period(d)

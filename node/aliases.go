@@ -13,10 +13,10 @@ import (
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
-// This file has the public names of what lives in packages below node, so that programs
-// need to import node alone.
+// This file has public names for types and functions of the packages below node, so that
+// programs need to import node alone.
 
-// The reasons not to have a connection, see package refusal. [SetupFailed] and the
+// The reasons to refuse or end a connection, see package refusal. [SetupFailed] and the
 // [Cause] of a [PeerDropped] have them.
 var (
 	ErrSelf             = refusal.ErrSelf
@@ -43,10 +43,10 @@ var (
 	ErrSetupTimeout     = refusal.ErrSetupTimeout
 )
 
-// ErrProtected refuses to ban a static or trusted node.
+// ErrProtected is the error of a ban on a static or trusted node.
 var ErrProtected = bans.ErrProtected
 
-// Ban keeps a node or a network out for a time, and BanTarget is what it keeps out. See
+// Ban keeps a node or a network out for a time. BanTarget is the node or the network. See
 // package bans.
 type (
 	Ban       = bans.Ban
@@ -59,15 +59,16 @@ func BanID(id enode.ID) BanTarget { return bans.ByID(id) }
 // BanIP is the target of a ban on one address.
 func BanIP(addr netip.Addr) BanTarget { return bans.ByIP(addr) }
 
-// ParseBanTarget reads a node (its URL, its record or its ID in hex), an IP address, or a
+// ParseBanTarget parses a node (its URL, its record or its ID in hex), an IP address, or a
 // network in CIDR notation.
 func ParseBanTarget(s string) (BanTarget, error) { return bans.ParseTarget(s) }
 
-// NATStatus says how a node is reached, see [ReadNATStatus] and admin_nat.
+// NATStatus is the state of a node's port mapping and hole punching, see [ReadNATStatus] and
+// admin_nat.
 type NATStatus = record.NATStatus
 
-// ReadNATStatus reads what the node with this data directory has written of how it is
-// reached. The error is fs.ErrNotExist if no node runs there, or nothing is known yet.
+// ReadNATStatus reads the NAT status that the node with this data directory has written. The
+// error is fs.ErrNotExist if no node runs there, or if the node has no result yet.
 func ReadNATStatus(dataDir string) (NATStatus, error) { return record.ReadStatus(dataDir) }
 
 // ReadRecord reads the record that a node with this data directory keeps there.
@@ -76,13 +77,14 @@ func ReadRecord(dataDir string) (*enode.Node, error) { return record.Read(dataDi
 // DefaultDialRatio is the share of the peers that a node dials itself: one in three.
 const DefaultDialRatio = peers.DefaultDialRatio
 
-// KeyFile is the file in which a node with this data directory keeps its private key.
+// KeyFile returns the path of the file in which a node with this data directory keeps its
+// private key.
 func KeyFile(dataDir string) string { return datadir.KeyFile(dataDir) }
 
-// ReadKey reads a private key of 64 hex digits from a file.
+// ReadKey reads a private key, as 64 hex digits, from a file.
 func ReadKey(file string) (*ecdsa.PrivateKey, error) { return datadir.ReadKey(file) }
 
-// FreshKey makes a private key and keeps it nowhere.
+// FreshKey makes a private key and does not store it.
 func FreshKey() (*ecdsa.PrivateKey, error) { return datadir.FreshKey() }
 
 // CreateKey makes a private key and writes it to a new file that only its owner can

@@ -12,14 +12,14 @@ import (
 
 // Ban keeps a node or a network out for a time of at least a second. With a DataDir the ban
 // outlives restarts. Links that it concerns end. It replaces an earlier ban on the same
-// target. A static or trusted node as the target is [ErrProtected]; a ban on a network does
-// not concern such nodes.
+// target. If the target is a static or trusted node, the error is [ErrProtected]. A ban on a
+// network does not concern such nodes.
 func (n *Node) Ban(target BanTarget, d time.Duration, reason string) error {
 	if err := target.Check(); err != nil {
 		return err
 	}
 	if d < time.Second {
-		return fmt.Errorf("ban %v: for %v, want at least a second", target, d)
+		return fmt.Errorf("ban %v: time %v, want at least a second", target, d)
 	}
 	if n.table.KnownOf(target.ID).Protected() {
 		return fmt.Errorf("ban %v: %w", target, ErrProtected)

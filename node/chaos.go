@@ -8,16 +8,16 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Chaos is an operator's order to make actors panic, to see supervision at work.
+// Chaos makes actors panic at intervals, to test supervision.
 type Chaos struct {
-	// Pattern is matched against the whole path of each actor, without incarnation
-	// suffixes. A * stands for any characters, / included.
+	// Pattern is matched against the whole path of each actor, without the suffix that
+	// changes with each restart. A * stands for any characters, / included.
 	Pattern string
 	// Interval is the time between two injections.
 	Interval time.Duration
 }
 
-// ParseChaos reads GLOB@INTERVAL, for example "*/bench@2s".
+// ParseChaos parses GLOB@INTERVAL, for example "*/bench@2s".
 func ParseChaos(s string) (Chaos, error) {
 	i := strings.LastIndexByte(s, '@')
 	if i <= 0 {
@@ -33,8 +33,8 @@ func ParseChaos(s string) (Chaos, error) {
 	return Chaos{Pattern: s[:i], Interval: interval}, nil
 }
 
-// globMatch matches a whole path. The text before the first star and behind the last
-// one is anchored; what stands between stars is searched from left to right.
+// globMatch matches a whole path. The text before the first star and after the last one is
+// anchored. The text between stars is searched from left to right.
 func globMatch(pattern, path string) bool {
 	head, rest, star := strings.Cut(pattern, "*")
 	if !star {

@@ -26,111 +26,112 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// Clock and Timer are where a node's time comes from.
+// Clock and Timer are a node's source of time.
 type (
 	Clock = supervise.Clock
 	Timer = supervise.Timer
 )
 
-// What a node does unless its Config says otherwise.
+// The defaults of a Config.
 const (
 	DefaultPort       = 30303
 	DefaultMaxPeers   = 50
 	DefaultMaxPending = 50
-	// DefaultMaxDialRate is how many dials begin within a second.
+	// DefaultMaxDialRate is how many dials may begin within a second.
 	DefaultMaxDialRate = 16
 
-	// defaultMaxLoopback is how many peers on this machine a node without a configured
-	// limit has besides: networks of test nodes share one address.
+	// defaultMaxLoopback is how many peers on loopback addresses a node without a configured
+	// limit may have in addition: networks of test nodes share one address.
 	defaultMaxLoopback = 16384
 )
 
-// Config is everything that comes to a node from outside. The zero value of each field
-// has a meaning; only a key (or a data directory) and a protocol are needed.
+// Config is everything that a node is given by the program that embeds it. The zero value
+// of each field has a meaning. Only a key (or a data directory) and a protocol are required.
 type Config struct {
-	// Key is the node's identity. Nil: the one in DataDir, made there if need be.
+	// Key is the node's identity. Nil: the key in DataDir, which is made if there is none.
 	Key *ecdsa.PrivateKey
 	// DataDir keeps the key and the node's record over restarts. Empty: nothing is kept.
 	DataDir string
-	// Name is what the node tells others it is, see [ClientName], which is the default.
+	// Name is the client name in the node's Hello. Empty: that of [ClientName].
 	Name string
 
-	// Listen are the addresses to accept connections on; none: the node only dials. An
-	// address without an IP stands for all, IPv4 and IPv6. Port 0 takes a number that is
-	// free for TCP and UDP, the same for all addresses.
+	// Listen are the addresses to accept connections on. Empty: the node only dials. An
+	// address without an IP stands for all addresses, IPv4 and IPv6. With port 0 the node
+	// chooses a port that is free for TCP and UDP, the same for all addresses.
 	Listen []netip.AddrPort
-	// NAT says how the node gets an address that others reach it by: any, none, upnp,
+	// NAT is how the node gets an address by which other nodes reach it: any, none, upnp,
 	// pmp[:IP], pcp[:IP], extip:IP or stun[:HOST:PORT], see nat.Parse. Empty: none, and the
 	// node announces the addresses that it listens on.
 	NAT string
 
-	// Discovery says how to look for other nodes, and be found. Nil, or one that is all
-	// zero: not at all.
+	// Discovery is how the node finds other nodes, and is found by them. Nil, or with the
+	// zero value: discovery is off.
 	Discovery *Discovery
-	// HolePunching is for nodes behind NATs, with the help of others on discovery v5.
+	// HolePunching is for nodes behind NATs. Neighbours on discovery v5 help with it.
 	HolePunching HolePunching
 
-	// Admin says where the node is asked and commanded by JSON-RPC. Zero: nowhere.
+	// Admin is where the node serves JSON-RPC. Zero: it serves none.
 	Admin Admin
 
-	// Specs are the protocols to offer; at least one. They can change while the node runs, see
+	// Specs are the protocols to offer, at least one. They can change while the node runs, see
 	// [Node.AddProtocol].
 	Specs []protocols.Spec
 
-	// MaxPeers limits the links; trusted nodes come on top. Negative: none but those. Zero:
-	// DefaultMaxPeers, and peers on loopback addresses don't count, of which 16384 are let in.
+	// MaxPeers limits the links. Trusted nodes are admitted beyond it. Negative: only trusted
+	// nodes are admitted. Zero: DefaultMaxPeers, and peers on loopback addresses don't count;
+	// of those at most 16384 are admitted.
 	MaxPeers int
 	// MaxPeersPerIP limits the peers that share a public IPv4 address or IPv6 /64, and
-	// MaxPeersPerNetwork those that share an IPv4 /24 or IPv6 /48, static and trusted ones
-	// aside. Zero: a tenth and a fifth of MaxPeers, but at least two. Negative: no limit.
-	// Loopback and private networks have none.
+	// MaxPeersPerNetwork those that share an IPv4 /24 or IPv6 /48. Static and trusted nodes
+	// don't count. Zero: a tenth and a fifth of MaxPeers, but at least two. Negative: no limit.
+	// Loopback and private networks have no limit.
 	MaxPeersPerIP, MaxPeersPerNetwork int
-	// DialRatio says which share of MaxPeers the node looks for itself if it has Candidates:
-	// one in DialRatio, but no fewer than four or half of all. Others may have the rest; when
-	// none has come for three minutes, it takes the places that are free, but for a quarter.
-	// Zero: DefaultDialRatio.
+	// DialRatio is the share of MaxPeers that the node dials itself if it has Candidates: one
+	// in DialRatio, but at least the smaller of four and half of MaxPeers. The rest is for
+	// inbound peers. After three minutes without an inbound peer, the node dials for the free
+	// places too, except a quarter. Zero: DefaultDialRatio.
 	DialRatio int
-	// MaxDialRate limits the dials that begin within a second, static nodes' included. Zero:
-	// DefaultMaxDialRate.
+	// MaxDialRate limits the dials that begin within a second, those of static nodes included.
+	// Zero: DefaultMaxDialRate.
 	MaxDialRate int
-	// Candidates are nodes to dial while there is room, from wherever they come; the same
-	// may come again. The node closes it when it stops. Nil: only static nodes are dialed.
+	// Candidates are nodes to dial while there is room, from any source. A node may occur
+	// repeatedly. The node closes the iterator when it stops. Nil: only static nodes are dialed.
 	Candidates enode.Iterator
-	// MaxPending limits the inbound handshakes under way, and the dials likewise. Zero:
+	// MaxPending limits the inbound handshakes in progress, and separately the dials. Zero:
 	// DefaultMaxPending.
 	MaxPending int
-	// NetRestrict lists the networks to talk to. Empty: all.
+	// NetRestrict lists the networks that the node communicates with. Empty: all.
 	NetRestrict []netip.Prefix
 	// StaticNodes are kept connected: dialed until there is a link, and again when it ends.
-	// One may have a DNS name in place of an address (enode.Node.WithHostname).
+	// A static node may have a DNS name in place of an address (enode.Node.WithHostname).
 	StaticNodes []*enode.Node
-	// TrustedNodes are let in also above MaxPeers.
+	// TrustedNodes are admitted also beyond MaxPeers.
 	TrustedNodes []*enode.Node
 
-	// PoolBytes caps what all links together hold of messages read and not yet handled.
+	// PoolBytes limits the messages that are read and not yet handled, on all links together.
 	// Zero: 256 MiB.
 	PoolBytes int64
 
-	// System runs the node's actors, beside those of others. Nil: one of its own.
+	// System runs the node's actors. Nodes may share it. Nil: the node makes its own.
 	System *actor.ActorSystem
-	// Logger takes the log, protoactor's own included if System is nil. Nil: none.
+	// Logger receives the log; if System is nil, also protoactor's. Nil: nothing is logged.
 	Logger *slog.Logger
-	// Clock is the time by which the node redials, backs off and pings. Nil: the real one.
+	// Clock is the source of time for redials, backoff and pings. Nil: the real time.
 	Clock Clock
-	// Rand feeds keys and nonces of handshakes, from many goroutines at once. Nil: the
-	// system's.
+	// Rand is the source of the keys and nonces of handshakes. Many goroutines read it at
+	// once. Nil: the system's.
 	Rand io.Reader
 	// Dial opens a connection. Nil: TCP.
 	Dial func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
-	// DialFrom opens a connection that leaves from a listening address, which is how holes are
-	// punched for TCP: both sides do so at the same time, and either the calls or the listeners
-	// bring one connection about. Nil: TCP where the system lets a port be used again, and
-	// nothing where Dial or ListenFunc are not TCP.
+	// DialFrom opens a connection from a listening address, for TCP hole punching: both nodes
+	// dial at the same time, and one connection results, by simultaneous open or at a listener.
+	// Nil: TCP where the system allows a port to be reused; no TCP hole punching if Dial or
+	// ListenFunc is set.
 	DialFrom func(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
 	// ListenFunc opens a listener for each address of Listen. Nil: TCP.
 	ListenFunc func(ctx context.Context, on netip.AddrPort) (net.Listener, error)
-	// OwnAddrs gives the addresses of the machine. Nil: those of its interfaces, or none where
-	// ListenFunc is not TCP.
+	// OwnAddrs returns the addresses of the machine. Nil: those of its interfaces, or none if
+	// ListenFunc is set.
 	OwnAddrs func() ([]netip.Addr, error)
 	// LookupHost resolves the DNS names of static nodes. Nil: the system's resolver.
 	LookupHost func(ctx context.Context, host string) ([]netip.Addr, error)
@@ -138,10 +139,10 @@ type Config struct {
 	Chaos []Chaos
 }
 
-// Version of the node, as its name tells it.
+// Version is the node's version, as in its client name.
 const Version = "v0.1.0"
 
-// ClientName is what a node calls itself, in the form that is customary:
+// ClientName returns a client name in the customary form:
 // Troupe/identity/v0.1.0/linux-amd64/go1.26.8. identity may be empty.
 func ClientName(identity string) string {
 	parts := []string{"Troupe", identity, Version, runtime.GOOS + "-" + runtime.GOARCH, runtime.Version()}
@@ -199,10 +200,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// looks says whether the node looks for peers.
+// looks reports whether the node looks for peers.
 func (c Config) looks() bool { return c.Candidates != nil || c.Discovery.on() }
 
-// limits translates MaxPeers and what goes with it.
+// limits returns the limits that MaxPeers, DialRatio and the limits per network result in.
 func (c Config) limits() peers.Limits {
 	l := peers.Limits{Peers: max(c.MaxPeers, 0)}
 	if c.MaxPeers == 0 {
@@ -223,10 +224,10 @@ func (c Config) limits() peers.Limits {
 
 func (c Config) check() error {
 	if c.Key == nil && c.DataDir == "" {
-		return errors.New("node config: neither a key nor a data directory")
+		return errors.New("node config: no key and no data directory")
 	}
 	if len(c.Specs) == 0 {
-		return errors.New("node config: no protocol, so that every peer would be useless")
+		return errors.New("node config: no protocol")
 	}
 	if err := c.Discovery.check(); err != nil {
 		return err
@@ -235,17 +236,17 @@ func (c Config) check() error {
 		return fmt.Errorf("node config: %w", err)
 	}
 	if c.HolePunching.Off && c.HolePunching.Private {
-		return errors.New("node config: hole punching is off, and private networks are to take part in it")
+		return errors.New("node config: hole punching is off, but enabled for private networks")
 	}
 	for _, n := range append(append([]*enode.Node{}, c.StaticNodes...), c.TrustedNodes...) {
 		if n == nil || n.Pubkey() == nil {
-			return fmt.Errorf("node config: %v has no public key to recognise it by", n)
+			return fmt.Errorf("node config: node %v has no public key", n)
 		}
 	}
 	return nil
 }
 
-// interfaceAddrs are the addresses of the machine's interfaces.
+// interfaceAddrs returns the addresses of the machine's interfaces.
 func interfaceAddrs() ([]netip.Addr, error) {
 	interfaces, err := net.InterfaceAddrs()
 	var list []netip.Addr
@@ -259,8 +260,9 @@ func interfaceAddrs() ([]netip.Addr, error) {
 	return list, err
 }
 
-// randFrom makes a source of numbers in [0, 1) that is seeded once from r: a configured
-// source of randomness may be slow, or belong to a test. It is for one goroutine at a time.
+// randFrom makes a source of numbers in [0, 1) that is seeded once from r, because a
+// configured source of randomness may be slow, or belong to a test. The source is for one
+// goroutine at a time.
 func randFrom(r io.Reader) func() float64 {
 	var seed [16]byte
 	if _, err := io.ReadFull(r, seed[:]); err != nil {

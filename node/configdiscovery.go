@@ -11,16 +11,16 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// Discovery says how a node finds other nodes, and is found. discovery.Preset has the values
-// for public networks.
+// Discovery is how a node finds other nodes, and is found by them. discovery.Preset has the
+// values for public networks.
 type Discovery struct {
 	// V4 and V5 are the versions of the node discovery protocol to speak.
 	V4, V5 bool
 	// Port is the UDP port. Zero: the number of the TCP port, on each listening address.
 	Port uint16
-	// Bootnodes are the nodes that v4 asks first, BootnodesV5 those of v5.
+	// Bootnodes are the nodes that v4 asks first. BootnodesV5 are those of v5.
 	Bootnodes, BootnodesV5 []*enode.Node
-	// DNS are lists of nodes to read, enrtree:// URLs (EIP-1459).
+	// DNS are the node lists to read, as enrtree:// URLs (EIP-1459).
 	DNS []string
 
 	// ListenFunc opens a UDP socket. Nil: a real one.
@@ -31,17 +31,17 @@ type Discovery struct {
 
 func (d *Discovery) speaks() bool { return d != nil && (d.V4 || d.V5) }
 
-// on says whether there is any source of nodes.
+// on reports whether there is a source of nodes.
 func (d *Discovery) on() bool { return d.speaks() || d != nil && len(d.DNS) > 0 }
 
-// check returns an error for a bootnode or a list that is wrong.
+// check returns an error if a bootnode or a node list is invalid.
 func (d *Discovery) check() error {
 	if d == nil {
 		return nil
 	}
 	for _, n := range append(append([]*enode.Node{}, d.Bootnodes...), d.BootnodesV5...) {
 		if n == nil {
-			return errors.New("node config: a bootnode is missing")
+			return errors.New("node config: bootnode is nil")
 		}
 		if n.Hostname() != "" {
 			continue // checked when it is looked up
@@ -52,7 +52,7 @@ func (d *Discovery) check() error {
 	}
 	for _, list := range d.DNS {
 		if _, _, err := dnsdisc.ParseURL(list); err != nil {
-			return fmt.Errorf("node config: list of nodes %q: %w", list, err)
+			return fmt.Errorf("node config: node list %q: %w", list, err)
 		}
 	}
 	return nil

@@ -18,19 +18,19 @@ type EventKind uint8
 
 // The kinds of event.
 const (
-	// PeerAdded: a link is up. Peer says with whom.
+	// PeerAdded: a link is up. Peer describes the remote.
 	PeerAdded EventKind = iota + 1
 	// PeerDropped: a link has ended, for Cause.
 	PeerDropped
-	// SetupFailed: a connection did not become a link, for Err. Of Peer only address and
-	// direction are known for sure, and the ID if the remote came to tell it.
+	// SetupFailed: a connection did not become a link; Err is the reason. Peer has the
+	// address and the direction, and the ID if the remote sent it before the failure.
 	SetupFailed
 	// Lifecycle: an actor of the node has started, failed, been restarted, …; see Step.
 	Lifecycle
-	// RecordChanged: others reach the node elsewhere than before, see Record.
+	// RecordChanged: the node's address or another entry of its record has changed; see Record.
 	RecordChanged
-	// ReachabilityChanged: the node believes something else of its NAT than before, or neighbours
-	// see it elsewhere; see HolePunching.
+	// ReachabilityChanged: the node's classification of its NAT has changed, or the endpoint
+	// that neighbours observe; see HolePunching.
 	ReachabilityChanged
 )
 
@@ -52,10 +52,10 @@ func (k EventKind) String() string {
 	return "unknown"
 }
 
-// Cause is why a link ended: which side, with which reason, in which protocol.
+// Cause is why a link ended: which side ended it, for which reason, in which protocol.
 type Cause = actors.Cause
 
-// Step is one lifecycle step of an actor, as the log has it.
+// Step is one lifecycle step of an actor, as it is logged.
 type Step = supervise.Step
 
 // Event is something that happened in a node.
@@ -64,22 +64,22 @@ type Event struct {
 	Time  time.Time
 	Peer  PeerInfo // of PeerAdded, PeerDropped, SetupFailed
 	Cause *Cause   // of PeerDropped
-	Err   error    // of SetupFailed; the errors of this package and of wire are among them
+	Err   error    // of SetupFailed; it wraps errors of this package and of wire
 	Step  Step     // of Lifecycle
 
 	Record       *enode.Node // of RecordChanged
 	HolePunching punch.State // of ReachabilityChanged
 
 	// Missed is how many events right before this one were dropped because the
-	// subscriber did not take them in time.
+	// subscriber was too slow.
 	Missed uint64
 }
 
 // eventBuffer is how many events may wait for a subscriber.
 const eventBuffer = 512
 
-// hub hands events to subscribers. It never waits for one, and costs an atomic load
-// while there is none.
+// hub passes events to subscribers. It never waits for a subscriber. Without subscribers, an
+// event costs one atomic load.
 type hub struct {
 	active atomic.Int32
 	mu     sync.Mutex
@@ -120,7 +120,7 @@ func (h *hub) end(s *subscription) {
 	}
 }
 
-// listened says whether anybody is there, to spare the making of events nobody sees.
+// listened reports whether there is a subscriber. Without one, events need not be made.
 func (h *hub) listened() bool { return h.active.Load() > 0 }
 
 func (h *hub) publish(e Event) {
@@ -140,7 +140,7 @@ func (h *hub) publish(e Event) {
 	}
 }
 
-// close ends all subscriptions; later ones end at once.
+// close ends all subscriptions. Later subscriptions end at once.
 func (h *hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

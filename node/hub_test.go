@@ -14,20 +14,20 @@ func TestSlowSubscriberMissesEvents(t *testing.T) {
 	for range eventBuffer + extra {
 		h.publish(Event{Kind: PeerAdded})
 		if e := <-quick; e.Missed != 0 {
-			t.Fatalf("the quick one missed %d", e.Missed)
+			t.Fatalf("the quick subscriber missed %d events", e.Missed)
 		}
 	}
 	for range eventBuffer {
 		if e := <-slow; e.Missed != 0 {
-			t.Fatalf("missed %d before the buffer was full", e.Missed)
+			t.Fatalf("%d events missed before the buffer was full", e.Missed)
 		}
 	}
 	h.publish(Event{Kind: PeerDropped})
 	if e := <-slow; e.Kind != PeerDropped || e.Missed != extra {
-		t.Errorf("%v after %d missed, want %v after %d", e.Kind, e.Missed, PeerDropped, extra)
+		t.Errorf("event %v with %d missed, want %v with %d", e.Kind, e.Missed, PeerDropped, extra)
 	}
 	h.publish(Event{Kind: PeerAdded})
 	if e := <-slow; e.Missed != 0 {
-		t.Errorf("missed %d are told twice", e.Missed)
+		t.Errorf("%d missed events are reported twice", e.Missed)
 	}
 }

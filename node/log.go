@@ -15,11 +15,11 @@ import (
 	"github.com/lmittmann/tint"
 )
 
-// LevelTrace is below slog.LevelDebug: what happens for each message.
+// LevelTrace is below slog.LevelDebug. It is for log lines about single messages.
 const LevelTrace = slog.LevelDebug - 4
 
-// Level translates go-ethereum's verbosity: 0 silent, 1 error, 2 warn, 3 info, 4 debug,
-// 5 trace.
+// Level returns the level for go-ethereum's verbosity: 0 silent, 1 error, 2 warn, 3 info,
+// 4 debug, 5 trace.
 func Level(verbosity int) (slog.Level, error) {
 	levels := [...]slog.Level{math.MaxInt, slog.LevelError, slog.LevelWarn, slog.LevelInfo, slog.LevelDebug, LevelTrace}
 	if verbosity < 0 || verbosity >= len(levels) {
@@ -28,9 +28,9 @@ func Level(verbosity int) (slog.Level, error) {
 	return levels[verbosity], nil
 }
 
-// NewTextLog makes a log for people: one line a record, a stack on lines of its own. On a
-// terminal it is coloured; elsewhere it is slog's own text, which costs half as much and
-// which tools know.
+// NewTextLog makes a log for people: one line a record, and a stack on lines of its own. With
+// colour it is for a terminal. Without colour it is slog's own text format, which tools know
+// and which costs half as much.
 func NewTextLog(w io.Writer, level slog.Level, colour bool) *slog.Logger {
 	out := &lockedWriter{w: w}
 	if !colour {
@@ -48,12 +48,12 @@ func NewTextLog(w io.Writer, level slog.Level, colour bool) *slog.Logger {
 	})})
 }
 
-// NewJSONLog makes a log for machines: one JSON object a line.
+// NewJSONLog makes a log for programs: one JSON object a line.
 func NewJSONLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: nameTrace("TRACE")}))
 }
 
-// nameTrace names the level that slog has no name for.
+// nameTrace names LevelTrace, for which slog has no name.
 func nameTrace(name string) func([]string, slog.Attr) slog.Attr {
 	return func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && a.Key == slog.LevelKey && a.Value.Any() == LevelTrace {
@@ -63,8 +63,8 @@ func nameTrace(name string) func([]string, slog.Attr) slog.Attr {
 	}
 }
 
-// harmless keeps a value from commanding the terminal: much of what is logged was chosen
-// by a remote, and tint lets escape sequences through when it colours.
+// harmless replaces control characters: remotes choose many of the logged values, and with
+// colour tint passes escape sequences to the terminal.
 func harmless(a slog.Attr) slog.Attr {
 	var text string
 	switch v := a.Value.Any().(type) {
@@ -86,12 +86,12 @@ func harmless(a slog.Attr) slog.Attr {
 	}, text))
 }
 
-// commands says whether a terminal takes a character as something other than text. Line
-// breaks and the like are quoted by the handler.
+// commands reports whether a terminal does not treat a character as text. The handler quotes
+// line breaks and tabs.
 func commands(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }
 
-// stackHandler takes the stack out of a record and writes it below, because nobody can
-// read one with its line breaks escaped. Only failures have one.
+// stackHandler writes the stack of a record below the record's line, because a stack with
+// escaped line breaks is unreadable. Only records of failures have a stack.
 type stackHandler struct {
 	slog.Handler
 	out *lockedWriter
@@ -101,7 +101,7 @@ const stackKey = "stack"
 
 func (h *stackHandler) Handle(ctx context.Context, r slog.Record) error {
 	var stack string
-	if r.Level < slog.LevelWarn { // nothing has failed
+	if r.Level < slog.LevelWarn { // no failure
 		return h.Handler.Handle(ctx, r)
 	}
 	r.Attrs(func(a slog.Attr) bool {
@@ -141,7 +141,7 @@ func (h *stackHandler) WithGroup(name string) slog.Handler {
 	return &stackHandler{Handler: h.Handler.WithGroup(name), out: h.out}
 }
 
-// lockedWriter keeps writes whole: a record and a stack come from different handlers.
+// lockedWriter keeps writes whole: different handlers write a record and its stack.
 type lockedWriter struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -153,8 +153,8 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 	return l.w.Write(b)
 }
 
-// runtimeHandler carries protoactor's own log. What that runtime finds worth an Info,
-// such as a message to an actor that has just stopped, is of no interest to an operator.
+// runtimeHandler handles protoactor's log. It lowers Info to Debug: protoactor's Info lines,
+// such as those about a message to an actor that has just stopped, don't concern an operator.
 type runtimeHandler struct{ slog.Handler }
 
 func (h runtimeHandler) lower(l slog.Level) slog.Level {

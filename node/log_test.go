@@ -50,7 +50,7 @@ func TestTextLogShowsStacks(t *testing.T) {
 	log.Error("actor failed", "actor", "a/b", "stack", "goroutine 1:\nmain.main()\n\tmain.go:3\n", "restarts", 2)
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	if len(lines) != 4 {
-		t.Fatalf("%d lines, want one of the record and three of the stack:\n%s", len(lines), out.String())
+		t.Fatalf("%d lines, want one for the record and three for the stack:\n%s", len(lines), out.String())
 	}
 	for _, want := range []string{"level=ERROR", "actor failed", "lib=x", "actor=a/b", "restarts=2"} {
 		if !strings.Contains(lines[0], want) {
@@ -61,16 +61,16 @@ func TestTextLogShowsStacks(t *testing.T) {
 		t.Errorf("stack line %q", lines[2])
 	}
 	if strings.ContainsRune(out.String(), '\x1b') {
-		t.Error("colour where none was asked for")
+		t.Error("colour in a log without colour")
 	}
 	out.Reset()
 	NewTextLog(&out, slog.LevelInfo, true).Error("red")
 	if !strings.ContainsRune(out.String(), '\x1b') {
-		t.Error("no colour where it was asked for")
+		t.Error("no colour in a log with colour")
 	}
 }
 
-// A remote chooses its name; it must not command the operator's terminal.
+// TestTextLogEscapes: a remote chooses its name, which must not control the operator's terminal.
 func TestTextLogEscapes(t *testing.T) {
 	const hostile = "\x1b[2Jroot\nERR forged\u009b1m"
 	for _, colour := range []bool{false, true} {
@@ -89,10 +89,10 @@ func TestRuntimeLogIsQuiet(t *testing.T) {
 	log := slog.New(runtimeHandler{NewTextLog(&out, slog.LevelInfo, false).Handler()}).With("lib", "protoactor")
 	log.Info("[DeadLetter]")
 	if out.Len() != 0 {
-		t.Errorf("an Info of the runtime is shown at level info: %s", out.String())
+		t.Errorf("the runtime's Info is shown at level info: %s", out.String())
 	}
 	log.Error("mailbox lost")
 	if !strings.Contains(out.String(), "mailbox lost") {
-		t.Error("an error of the runtime is not shown")
+		t.Error("the runtime's Error is not shown")
 	}
 }

@@ -7,33 +7,33 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// This file is the vocabulary of the root. The other actors' messages are in their packages.
+// This file has the messages of the root. The other actors' messages are in their packages.
 
-// stopNode ends everything in order. Stop sends it.
+// stopNode makes the root stop its children in order, and then itself. Stop sends it.
 type stopNode struct{ supervise.Late }
 
-// addService starts the service of a protocol that was added. AddProtocol sends it; the root
+// addService starts the service of a protocol that was added. AddProtocol sends it. The root
 // answers once.
 type addService struct {
 	supervise.Late
 	mounted *protocols.Mounted
-	started chan<- error // has room
+	started chan<- error // buffered, so that the root never waits
 }
 
-// serviceUnused says that the last link of a removed protocol is gone. peers' configuration
-// sends it.
+// serviceUnused reports that the last link with a removed protocol has ended. The peers actor
+// calls peers.Config.ServiceUnused, which sends it.
 type serviceUnused struct {
 	supervise.Late
 	service *actor.PID
 }
 
-// stepOverdue is the root's timer's message: a child has not stopped in time.
+// stepOverdue is the message of the root's timer: a child has not stopped in time.
 type stepOverdue struct {
 	supervise.Late
 	child *actor.PID
 }
 
-// chaosDue is the root's timer's message: inject the panics of Config.Chaos[index] now.
+// chaosDue is the message of the root's timer: inject the panics of Config.Chaos[index] now.
 type chaosDue struct {
 	supervise.Late
 	index int

@@ -45,7 +45,7 @@ type Node struct {
 	ownSystem bool // rt.System is the node's own
 
 	offer    atomic.Pointer[offer.Offer] // complete once the node listens
-	offering sync.Mutex                  // held while offer is replaced on a running node
+	offering sync.Mutex                  // held while a running node's offer is replaced
 	pool     *actors.Pool
 	feed     *actors.Feed
 	hub      hub
@@ -133,9 +133,9 @@ func New(cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// Start opens the listening sockets and starts the actors. ctx bounds the start alone. If it
-// ends before the actors are up, the node must be stopped. A node that was stopped can't be
-// started again.
+// Start opens the listening sockets and starts the actors. ctx is for the start alone. If it
+// ends before the actors run, the node must be stopped. A stopped node can't be started
+// again.
 func (n *Node) Start(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -158,29 +158,29 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 }
 
-// newSystem makes the actor system of a node that was given none. Its log goes to log.
+// newSystem makes the actor system of a node without Config.System. It logs to log.
 func newSystem(log *slog.Logger) *actor.ActorSystem {
 	return actor.NewActorSystem(
 		actor.WithLoggerFactory(func(s *actor.ActorSystem) *slog.Logger {
 			return RuntimeLog(log).With("system", s.ID)
 		}),
-		// A goroutine counts dead letters for this long after the last one. It is the only
-		// thing that outlives the node, so that it is made short.
+		// A goroutine counts dead letters for this long after the last one. Nothing else
+		// outlives the node, so the time is short.
 		actor.WithDeadLetterThrottleInterval(50*time.Millisecond),
 		actor.WithDeadLetterThrottleCount(1),
 	)
 }
 
-// RuntimeLog is the logger for an ActorSystem that nodes share (actor.WithLoggerFactory):
-// protoactor's log goes to log, at the levels of an operator.
+// RuntimeLog returns the logger for an ActorSystem that nodes share (actor.WithLoggerFactory).
+// It writes protoactor's log to log, at levels that suit an operator.
 func RuntimeLog(log *slog.Logger) *slog.Logger {
 	return slog.New(runtimeHandler{log.Handler()}).With("lib", "protoactor")
 }
 
-// Stop ends the node in order: it accepts and dials no more, disconnects its peers as
-// 'client quitting', and ends its actors. When ctx ends first, the rest is cut off, and the
-// error is that of ctx. A second call waits as well. A node that was never started is
-// stopped at once.
+// Stop ends the node in order: it stops accepting and dialing, disconnects its peers as
+// 'client quitting', and ends its actors. If ctx ends first, Stop ends the remaining actors at
+// once and returns ctx's error. A second call waits as well. A node that was never started
+// stops at once.
 func (n *Node) Stop(ctx context.Context) error {
 	n.mu.Lock()
 	was := n.state
@@ -203,7 +203,7 @@ func (n *Node) Stop(ctx context.Context) error {
 	return fmt.Errorf("node stop: %w", context.Cause(ctx))
 }
 
-// stopped is called by the root when all other actors have ended.
+// stopped ends the node. The root calls it when all other actors have ended.
 func (n *Node) stopped() {
 	n.close()
 	n.hub.close()
@@ -228,20 +228,20 @@ func (n *Node) close() {
 // Done closes when the node has stopped.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
-// Subscribe returns the events of the node from now on, until ctx ends or the node has
-// stopped. Then the channel closes. Events wait for a slow subscriber in a buffer. They are
-// dropped when it is full: Event.Missed is their number.
+// Subscribe returns a channel with the events of the node from now on. It closes when ctx ends
+// or the node has stopped. Events wait for a slow subscriber in a buffer. Events are dropped
+// while the buffer is full: Event.Missed is their number.
 func (n *Node) Subscribe(ctx context.Context) <-chan Event { return n.hub.subscribe(ctx) }
 
-// Self is the node's signed record, with the address by which other nodes reach it. Before
-// Start it has no address.
+// Self returns the node's signed record, with the address by which other nodes reach it.
+// Before Start it has no address.
 func (n *Node) Self() *enode.Node { return n.record.Node() }
 
-// ID is the node's ID.
+// ID returns the node's ID.
 func (n *Node) ID() enode.ID { return n.id }
 
-// AddPeer makes a node static: the dialer keeps a link to it from now on. A static node that
-// is added again gets the new address.
+// AddPeer makes a node static: the dialer keeps a link to it from now on. If the node is
+// static already, AddPeer replaces its address.
 func (n *Node) AddPeer(node *enode.Node) error {
 	if node.Pubkey() == nil {
 		return fmt.Errorf("add peer %v: no public key", node)
@@ -255,7 +255,7 @@ func (n *Node) AddPeer(node *enode.Node) error {
 	})
 }
 
-// RemovePeer ends the link to a node, and dials the node no more.
+// RemovePeer ends the link to a node, and stops dialing the node.
 func (n *Node) RemovePeer(id enode.ID) error {
 	return n.ifRunning(func() {
 		n.table.SetStatic(id, false)
@@ -264,14 +264,14 @@ func (n *Node) RemovePeer(id enode.ID) error {
 	})
 }
 
-// AddTrusted admits a node also beyond the limit from now on.
+// AddTrusted makes a node trusted: from now on it is admitted even beyond the limit.
 func (n *Node) AddTrusted(node *enode.Node) {
 	n.table.SetTrusted(node.ID(), true)
 	n.pardon(node.ID())
 	n.table.Locate(node.ID(), netaddr.Addrs(node))
 }
 
-// RemoveTrusted makes a node count like any other. A link to it stays.
+// RemoveTrusted makes a node count towards the limit again. A link to it stays.
 func (n *Node) RemoveTrusted(id enode.ID) { n.table.SetTrusted(id, false) }
 
 func (n *Node) setStatic(node *enode.Node) {
@@ -280,8 +280,8 @@ func (n *Node) setStatic(node *enode.Node) {
 	n.table.Locate(node.ID(), netaddr.Addrs(node))
 }
 
-// ifRunning calls f if the node runs, which does not begin to stop meanwhile. Otherwise it
-// returns [ErrNotRunning].
+// ifRunning calls f if the node runs. The node does not begin to stop meanwhile. Otherwise
+// ifRunning returns [ErrNotRunning].
 func (n *Node) ifRunning(f func()) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -292,8 +292,8 @@ func (n *Node) ifRunning(f func()) error {
 	return nil
 }
 
-// started returns what get reads of the parts that Start makes, and before is what it returns
-// before Start.
+// started returns the result of get, which reads parts that Start makes. Before Start it
+// returns before.
 func started[T any](n *Node, before T, get func() T) T {
 	n.mu.Lock()
 	defer n.mu.Unlock()

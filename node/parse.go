@@ -13,10 +13,10 @@ import (
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
-// This file turns what operators write in flags into fields of a Config.
+// This file parses command line flags into fields of a Config.
 
-// DefaultDataDir is where a node keeps its files unless told otherwise: .troupe in the
-// user's home, or in the working directory if there is no home.
+// DefaultDataDir is a node's default data directory: .troupe in the user's home directory,
+// or in the working directory if there is no home directory.
 func DefaultDataDir() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -25,7 +25,7 @@ func DefaultDataDir() string {
 	return filepath.Join(home, ".troupe")
 }
 
-// ParseNodes reads enode URLs and records (enr:…), separated by commas.
+// ParseNodes parses enode URLs and records (enr:…), separated by commas.
 func ParseNodes(list string) ([]*enode.Node, error) {
 	var nodes []*enode.Node
 	for _, s := range fields(list) {
@@ -38,7 +38,7 @@ func ParseNodes(list string) ([]*enode.Node, error) {
 	return nodes, nil
 }
 
-// ParseStaticNodes is ParseNodes for nodes that are to be dialed: each must say where.
+// ParseStaticNodes is ParseNodes for nodes to dial. A node without an address is an error.
 func ParseStaticNodes(list string) ([]*enode.Node, error) {
 	nodes, err := ParseNodes(list)
 	for _, n := range nodes {
@@ -49,7 +49,7 @@ func ParseStaticNodes(list string) ([]*enode.Node, error) {
 	return nodes, err
 }
 
-// ParseNetworks reads networks in CIDR notation, separated by commas.
+// ParseNetworks parses networks in CIDR notation, separated by commas.
 func ParseNetworks(list string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for _, s := range fields(list) {
@@ -62,8 +62,8 @@ func ParseNetworks(list string) ([]netip.Prefix, error) {
 	return networks, nil
 }
 
-// ParseListen combines IP addresses, separated by commas, with a port. No address
-// stands for all.
+// ParseListen combines IP addresses, separated by commas, with a port. An empty list
+// stands for all addresses.
 func ParseListen(list string, port int) ([]netip.AddrPort, error) {
 	if port < 0 || port > 1<<16-1 {
 		return nil, fmt.Errorf("port %d: want 0 to 65535", port)
@@ -82,7 +82,7 @@ func ParseListen(list string, port int) ([]netip.AddrPort, error) {
 	return addrs, nil
 }
 
-// fields splits at commas, without the blanks and empty parts.
+// fields splits a list at commas. It trims blanks and drops empty parts.
 func fields(list string) []string {
 	var parts []string
 	for s := range strings.SplitSeq(list, ",") {

@@ -14,18 +14,18 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// PeerInfo is what is known of a peer.
+// PeerInfo describes a peer and the link to it.
 type PeerInfo struct {
 	ID      enode.ID
-	Enode   string   // its URL, with the port that it says it listens on
-	Name    string   // what it calls itself
-	Caps    []string // of the protocols that run on the link, as name/version
-	Offered []string // of all that it offers
+	Enode   string   // its URL; the port of an inbound peer is that of its Hello
+	Name    string   // the client name of its Hello
+	Caps    []string // the protocols that run on the link, as name/version
+	Offered []string // all protocols that the peer offers, as name/version
 
-	LocalAddr, RemoteAddr netip.AddrPort // zero where a connection has no IP address
+	LocalAddr, RemoteAddr netip.AddrPort // zero if the connection has no IP address
 
-	Inbound bool // it dialed
-	Punched bool // through a hole in NATs, with a neighbour's help
+	Inbound bool // the peer dialed
+	Punched bool // the link was made by hole punching
 	Static  bool
 	Trusted bool
 
@@ -35,13 +35,12 @@ type PeerInfo struct {
 	BytesIn, BytesOut       uint64 // on the wire, after the handshake
 	MessagesIn, MessagesOut uint64 // of protocols
 
-	// Protocols is what each protocol says of the link, by name: "unknown" if it has
-	// no Spec.PeerInfo, "handshake" while that has nothing to say.
+	// Protocols has each protocol's Spec.PeerInfo of the link, by the protocol's name:
+	// "unknown" if there is none, "handshake" until it returns a value.
 	Protocols map[string]any
 }
 
-// Peers lists the peers, in no particular order. It asks no actor, so that it answers
-// also when they are busy.
+// Peers lists the peers, in no particular order. It waits for no actor.
 func (n *Node) Peers() []PeerInfo {
 	members := n.table.Snapshot()
 	list := make([]PeerInfo, len(members))
@@ -77,19 +76,19 @@ func (n *Node) peerInfo(m *peers.Member) PeerInfo {
 	return info
 }
 
-// NodeInfo is what a node says of itself.
+// NodeInfo describes the node itself.
 type NodeInfo struct {
 	ID     enode.ID
 	Name   string
-	Record string // as signed: enr:…
-	Enode  string // the URL for programs on this machine; empty if it doesn't listen
+	Record string // the signed record: enr:…
+	Enode  string // the URL for programs on this machine; empty if the node doesn't listen
 	Caps   []string
-	// Protocols is what each protocol says of itself, by name: "unknown" if it has no
-	// Spec.NodeInfo.
+	// Protocols has each protocol's Spec.NodeInfo, by the protocol's name: "unknown" if there
+	// is none.
 	Protocols map[string]any
 }
 
-// Info tells what the node is.
+// Info describes the node.
 func (n *Node) Info() NodeInfo {
 	info := NodeInfo{
 		ID: n.id, Name: n.cfg.Name, Record: n.Self().String(), Enode: n.LocalURL(), Protocols: map[string]any{},
@@ -108,13 +107,13 @@ func (n *Node) Info() NodeInfo {
 	return info
 }
 
-// urlOf makes an enode URL of what is known of a remote. The port of its end of the
-// connection is where it listens only if we dialed; otherwise there is its word alone.
+// urlOf makes an enode URL of a link's remote. If this node dialed, the remote listens on the
+// port of the connection. If the remote dialed, only its Hello has the port.
 func urlOf(l *actors.Link) string {
 	id := l.RemoteID()
 	key, err := crypto.UnmarshalPubkey(append([]byte{4}, id[:]...))
 	if err != nil {
-		return "" // can't be: the handshake was made with this key
+		return "" // impossible: the handshake used this key
 	}
 	at := netaddr.Of(l.RemoteAddr())
 	port := int(at.Port())
@@ -124,14 +123,14 @@ func urlOf(l *actors.Link) string {
 	return enode.NewV4(key, at.Addr().AsSlice(), port, port).URLv4()
 }
 
-// publishPeer publishes that a peer came or went.
+// publishPeer publishes that a link is up or has ended.
 func (n *Node) publishPeer(kind EventKind, m *peers.Member, cause *Cause) {
 	if n.hub.listened() {
 		n.hub.publish(Event{Kind: kind, Time: n.rt.Clock.Now(), Peer: n.peerInfo(m), Cause: cause})
 	}
 }
 
-// publishFailure publishes that a connection became no link.
+// publishFailure publishes that a connection did not become a link.
 func (n *Node) publishFailure(p PeerInfo, err error) {
 	if n.hub.listened() {
 		n.hub.publish(Event{Kind: SetupFailed, Time: n.rt.Clock.Now(), Err: err, Peer: p})
@@ -141,9 +140,9 @@ func (n *Node) publishFailure(p PeerInfo, err error) {
 // Message is one message that a link sent or received.
 type Message = actors.MessageEvent
 
-// SubscribeMessages gives an event for each message of all links until ctx ends; then the
-// channel closes. buffer is how many may wait; what finds it full is dropped, so that no
-// link ever waits for a subscriber. Nodes without subscribers pay nothing for this.
+// SubscribeMessages returns a channel with an event for each message of all links. It closes
+// when ctx ends. buffer is how many events may wait. Events are dropped while it is full, so
+// that no link waits for a subscriber. Without subscribers there is no cost.
 func (n *Node) SubscribeMessages(ctx context.Context, buffer int) <-chan Message {
 	return n.feed.Subscribe(ctx, buffer)
 }

@@ -21,22 +21,23 @@ import (
 const (
 	// pongTimeout is how long a pong may take.
 	pongTimeout = 5 * time.Second
-	// pingMaxFrame bounds what a remote may send before its pong, in bytes.
+	// pingMaxFrame limits the size of a frame that the remote sends before its pong, in bytes.
 	pingMaxFrame = 1 << 20
 )
 
-// PingResult is what a ping finds out. Fields are set as far as it came.
+// PingResult is the result of a ping. After an error, the fields of the steps that succeeded
+// are set.
 type PingResult struct {
 	Addr    netip.AddrPort
-	Connect time.Duration // until the TCP connection
-	Setup   time.Duration // from there to the remote's Hello
+	Connect time.Duration // from the start to the TCP connection
+	Setup   time.Duration // from the TCP connection to the remote's Hello
 	RTT     time.Duration // from ping to pong
 	Hello   *wire.Hello
 }
 
-// Ping connects to a node, does both handshakes, and pings it. key is who we say we are;
-// nil takes a fresh one. With an error the result tells how far it came; a remote that is
-// alive but doesn't want us is a *wire.RemoteDisconnect.
+// Ping connects to a node, performs both handshakes, and pings it. key is the identity to
+// use; with nil, Ping makes a key. An error comes with the result of the steps that succeeded.
+// If the remote runs but refuses the connection, the error is a *wire.RemoteDisconnect.
 func Ping(ctx context.Context, key *ecdsa.PrivateKey, target *enode.Node) (PingResult, error) {
 	var r PingResult
 	if target.Pubkey() == nil {
@@ -58,7 +59,7 @@ func Ping(ctx context.Context, key *ecdsa.PrivateKey, target *enode.Node) (PingR
 		return r, err
 	}
 	defer conn.Close()
-	// A caller in a hurry ends what follows as well.
+	// The end of ctx also ends the handshakes and the ping.
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	r.Addr = netaddr.Of(conn.RemoteAddr())
 	r.Connect = time.Since(begin)
@@ -66,8 +67,8 @@ func Ping(ctx context.Context, key *ecdsa.PrivateKey, target *enode.Node) (PingR
 	return r, err
 }
 
-// pingOver reads the remote's Hello before it sends its own, and then claims to have what
-// the remote has: a node that finds nothing in common hangs up instead of answering.
+// pingOver reads the remote's Hello before it sends its own, which lists the remote's
+// capabilities: a node that shares no capability disconnects instead of answering the ping.
 func pingOver(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, r *PingResult) error {
 	begin := time.Now()
 	if err := conn.SetDeadline(begin.Add(wire.AuthTimeout + wire.HelloTimeout)); err != nil {
@@ -95,7 +96,7 @@ func pingOver(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, r *
 	r.Setup = time.Since(begin)
 	own := wire.Hello{Version: wire.BaseVersion, Name: ClientName("ping"), Caps: r.Hello.Caps, ID: wire.PublicID(&key.PublicKey)}
 	out, err := s.AppendHello(nil, &own)
-	if errors.Is(err, wire.ErrHelloTooLarge) { // so is the remote's, nearly
+	if errors.Is(err, wire.ErrHelloTooLarge) { // the remote's Hello is almost too large itself
 		own.Caps = nil
 		out, err = s.AppendHello(nil, &own)
 	}
@@ -121,7 +122,7 @@ func pingOver(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, r *
 		_, err = conn.Write(bye)
 	}
 	if err != nil {
-		return fmt.Errorf("saying good-bye: %w", err)
+		return fmt.Errorf("writing disconnect: %w", err)
 	}
 	return nil
 }
@@ -139,7 +140,7 @@ func appendPing(s *wire.Session, dst []byte) ([]byte, error) {
 	return dst, s.Encoder.Seal(dst[begin:])
 }
 
-// awaitPong reads until the pong, past what the remote's protocols have to say.
+// awaitPong reads until the pong. It skips the messages of the remote's protocols.
 func awaitPong(conn net.Conn, s *wire.Session) error {
 	buf := s.Rest
 	for {
@@ -171,7 +172,7 @@ func awaitPong(conn net.Conn, s *wire.Session) error {
 // readMore extends buf to at least need bytes.
 func readMore(r io.Reader, buf []byte, need int) ([]byte, error) {
 	if need > pingMaxFrame {
-		return nil, fmt.Errorf("a frame of %d bytes is in the way", need)
+		return nil, fmt.Errorf("frame of %d bytes before the pong: want at most %d", need, pingMaxFrame)
 	}
 	if cap(buf) < need {
 		buf = append(make([]byte, 0, max(need, 4096)), buf...)

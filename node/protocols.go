@@ -123,8 +123,8 @@ func (n *Node) nextOffer(mounted []*protocols.Mounted) (*offer.Offer, error) {
 // attributes returns what protocols and hole punching add to the record now.
 func (n *Node) attributes() ([]enr.Entry, error) { return n.attributesOf(n.offer.Load().Mounted) }
 
-// attributesOf returns what these protocols and hole punching add to the record. The error
-// says that the record would be too large.
+// attributesOf returns what these protocols and hole punching add to the record. It returns an
+// error if the record would be too large.
 func (n *Node) attributesOf(mounted []*protocols.Mounted) ([]enr.Entry, error) {
 	var list []enr.Entry
 	for _, m := range mounted {

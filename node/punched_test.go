@@ -16,8 +16,8 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// TestLinkThroughNeighbour: of two nodes that can't be dialed, one has the other called by
-// the neighbour that both have, over real sockets. Who called is the initiator.
+// TestLinkThroughNeighbour: two nodes that can't be dialed get a link by a call through their
+// common neighbour, over real sockets. The caller is the initiator.
 func TestLinkThroughNeighbour(t *testing.T) {
 	var dialed atomic.Int32
 	edit := func(ip string, boot ...*enode.Node) func(c *Config) {
@@ -35,7 +35,7 @@ func TestLinkThroughNeighbour(t *testing.T) {
 	a := punchingNode(t, edit("127.0.0.2", relay.Self()))
 	b := punchingNode(t, edit("127.0.0.3", relay.Self()))
 	for _, n := range []*Node{a, b} {
-		actortest.Eventually(t, "the neighbour knows where it is", func() bool {
+		actortest.Eventually(t, "the neighbour reports the node's endpoint", func() bool {
 			s, _ := n.HolePunching()
 			return s.Belief == punch.Open && len(s.Relays) > 0
 		})
@@ -52,33 +52,34 @@ func TestLinkThroughNeighbour(t *testing.T) {
 		return peers[i], true
 	}
 	var atA, atB PeerInfo
-	actortest.Eventually(t, "the link, by either's call", func() bool {
+	actortest.Eventually(t, "a link, whichever node calls", func() bool {
 		var okA, okB bool
 		atA, okA = link(a, b)
 		atB, okB = link(b, a)
 		return okA && okB
 	})
 	if atA.Inbound == atB.Inbound {
-		t.Fatalf("inbound %v and %v", atA.Inbound, atB.Inbound)
+		t.Fatalf("inbound is %v at one end and %v at the other", atA.Inbound, atB.Inbound)
 	}
 	if atA.Inbound {
 		a, atA = b, atB
 	}
 	if !atA.Punched {
-		t.Errorf("nobody punched a hole for %+v", atA)
+		t.Errorf("the caller's link is not punched: %+v", atA)
 	}
 	if dialed.Load() == 0 {
-		t.Error("it was not dialed before it was called")
+		t.Error("no node was dialed before the call")
 	}
 	actortest.Eventually(t, "the call is counted", func() bool {
 		s, _ := a.HolePunching()
 		return s.Calls[punch.EndedLinked] > 0
 	})
-	toldOfHole(t, a, atA.ID)
+	checkAdminOfPunched(t, a, atA.ID)
 }
 
-// toldOfHole: the admin API says how a node got its link to the one that it called.
-func toldOfHole(t *testing.T, n *Node, called enode.ID) {
+// checkAdminOfPunched checks what the caller's admin API returns about the punched link and its
+// NAT.
+func checkAdminOfPunched(t *testing.T, n *Node, called enode.ID) {
 	t.Helper()
 	client, err := n.Attach()
 	if err != nil {
@@ -92,11 +93,11 @@ func toldOfHole(t *testing.T, n *Node, called enode.ID) {
 	if i := slices.IndexFunc(peers, func(p peerView) bool { return p.ID == called.String() }); i < 0 || !peers[i].Punched {
 		t.Errorf("admin_peers: %+v", peers)
 	}
-	var how NATStatus
-	if err := client.CallContext(t.Context(), &how, "admin_nat"); err != nil || how.Written.IsZero() || how.HolePunching == nil {
-		t.Fatalf("admin_nat: %+v, %v", how, err)
+	var status NATStatus
+	if err := client.CallContext(t.Context(), &status, "admin_nat"); err != nil || status.Written.IsZero() || status.HolePunching == nil {
+		t.Fatalf("admin_nat: %+v, %v", status, err)
 	}
-	if s := how.HolePunching; s.Belief != punch.Open || !s.Observed.IsValid() || len(s.Relays) == 0 || s.Calls[punch.EndedLinked] == 0 {
+	if s := status.HolePunching; s.Belief != punch.Open || !s.Observed.IsValid() || len(s.Relays) == 0 || s.Calls[punch.EndedLinked] == 0 {
 		t.Errorf("admin_nat: %+v", s)
 	}
 }

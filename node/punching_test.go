@@ -22,7 +22,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/bench"
 )
 
-// beliefLog keeps what the log says of NATs.
+// beliefLog keeps the log lines about NATs.
 type beliefLog struct {
 	slog.Handler
 	mu    sync.Mutex
@@ -40,8 +40,8 @@ func (h *beliefLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// punchingNode runs a node that listens on all addresses, with discovery v5 and nobody else
-// there, until the test ends.
+// punchingNode runs a node until the test ends. By default it listens on all addresses, with
+// discovery v5 and no bootnodes.
 func punchingNode(t *testing.T, edit func(*Config)) *Node {
 	t.Helper()
 	key, err := datadir.FreshKey()
@@ -77,14 +77,14 @@ func entryOf(t *testing.T, n *enode.Node) (belief punch.NAT) {
 	t.Helper()
 	belief, ok := punch.Takes(n)
 	if !ok {
-		t.Errorf("%v says nothing of hole punching", n)
+		t.Errorf("the record %v has no entry of hole punching", n)
 	}
 	return belief
 }
 
-// TestWhatNeighboursSeeIsSaid: the record, the events and the log follow what the puncher
-// says, once for each change.
-func TestWhatNeighboursSeeIsSaid(t *testing.T) {
+// TestObservationsAreReported: the record, the events and the log follow the puncher's state,
+// once for each change.
+func TestObservationsAreReported(t *testing.T) {
 	log := &beliefLog{Handler: slog.DiscardHandler}
 	n := punchingNode(t, func(c *Config) { c.Logger = slog.New(log) })
 	port := n.sockets.Port()
@@ -98,20 +98,20 @@ func TestWhatNeighboursSeeIsSaid(t *testing.T) {
 			case e := <-events:
 				if e.Kind == ReachabilityChanged || e.Kind == RecordChanged {
 					if e.Kind != kind {
-						t.Fatalf("told %v, want %v", e.Kind, kind)
+						t.Fatalf("event %v, want %v", e.Kind, kind)
 					}
 					return e
 				}
 			case <-time.After(time.Minute):
-				t.Fatalf("nothing came: %v", kind)
+				t.Fatalf("no event %v within a minute", kind)
 			}
 		}
 	}
 	if got := entryOf(t, n.Self()); got != punch.Unknown {
-		t.Errorf("at first the record says %v", got)
+		t.Errorf("the first record has NAT %v, want %v", got, punch.Unknown)
 	}
 	for _, step := range []struct {
-		say      punch.State
+		state    punch.State
 		udp, tcp netip.AddrPort // of the record
 	}{
 		{punch.State{Belief: punch.EndpointIndependent, Observed: udp}, udp, netip.AddrPortFrom(udp.Addr(), port)},
@@ -119,50 +119,52 @@ func TestWhatNeighboursSeeIsSaid(t *testing.T) {
 		{punch.State{Belief: punch.AddressDependent, Observed: udp, TCP: tcp}, udp, tcp},
 		{punch.State{}, unknown, unknown},
 	} {
-		n.record.PunchChanged(step.say)
-		step.say.Calls = map[string]uint64{"linked": 1}
-		n.record.PunchChanged(step.say) // nothing to tell: what comes next shows it
-		if got := next(ReachabilityChanged).HolePunching; got.Belief != step.say.Belief || got.Observed != step.say.Observed || got.TCP != step.say.TCP {
-			t.Errorf("told of %+v, want %+v", got, step.say)
+		n.record.PunchChanged(step.state)
+		step.state.Calls = map[string]uint64{"linked": 1}
+		n.record.PunchChanged(step.state) // makes no event, as the next event shows
+		if got := next(ReachabilityChanged).HolePunching; got.Belief != step.state.Belief || got.Observed != step.state.Observed || got.TCP != step.state.TCP {
+			t.Errorf("event with %+v, want %+v", got, step.state)
 		}
 		r := next(RecordChanged).Record
 		gotUDP, _ := r.UDPEndpoint()
 		gotTCP, _ := r.TCPEndpoint()
-		if gotUDP != step.udp || gotTCP != step.tcp || entryOf(t, r) != step.say.Belief {
-			t.Errorf("the record says UDP %v, TCP %v, %v; want %v, %v, %v", gotUDP, gotTCP, entryOf(t, r), step.udp, step.tcp, step.say.Belief)
+		if gotUDP != step.udp || gotTCP != step.tcp || entryOf(t, r) != step.state.Belief {
+			t.Errorf("the record has UDP %v, TCP %v, NAT %v; want %v, %v, %v", gotUDP, gotTCP, entryOf(t, r), step.udp, step.tcp, step.state.Belief)
 		}
 		if url, err := enode.ParseV4(n.URL()); err != nil || url.UDP() != int(step.udp.Port()) || url.TCP() != int(step.tcp.Port()) {
-			t.Errorf("its URL is %s, %v", n.URL(), err)
+			t.Errorf("URL %s, %v", n.URL(), err)
 		}
 	}
 	if url := n.URL(); url != n.LocalURL() {
-		t.Errorf("its URL is %s, want %s", url, n.LocalURL())
+		t.Errorf("URL %s, want %s", url, n.LocalURL())
 	}
 	halt(t, n)
 	want := []string{"behind a NAT with endpoint-independent mapping", "behind a NAT with address-dependent mapping", "NAT unknown"}
 	if len(log.lines) != len(want) {
-		t.Fatalf("the log says %q", log.lines)
+		t.Fatalf("log lines %q, want %d", log.lines, len(want))
 	}
 	for i, begin := range want {
 		if !strings.HasPrefix(log.lines[i], begin) {
-			t.Errorf("the log says %q, want %q", log.lines[i], begin)
+			t.Errorf("log line %q, want prefix %q", log.lines[i], begin)
 		}
 	}
 }
 
-// TestWhoNeedsNoHelp: the operator's word makes the node open, and it says so itself.
-func TestWhoNeedsNoHelp(t *testing.T) {
+// TestConfiguredAddressIsOpen: a node with an address from the operator considers itself open,
+// and its record says so.
+func TestConfiguredAddressIsOpen(t *testing.T) {
 	n := punchingNode(t, func(c *Config) { c.NAT = "extip:30.1.2.3" })
-	actortest.Eventually(t, "the record says that it is open", func() bool { return entryOf(t, n.Self()) == punch.Open })
+	actortest.Eventually(t, "the record has NAT open", func() bool { return entryOf(t, n.Self()) == punch.Open })
 	if s, ok := n.HolePunching(); !ok || s.Belief != punch.Open {
-		t.Errorf("it believes %+v, %v", s, ok)
+		t.Errorf("state %+v, %v", s, ok)
 	}
 	if at, _ := n.Self().UDPEndpoint(); at != netip.AddrPortFrom(netip.MustParseAddr("30.1.2.3"), n.sockets.UDPPort()) {
-		t.Errorf("the record says %v", at)
+		t.Errorf("the record has UDP %v", at)
 	}
 }
 
-// TestFileWithoutRouter: what the node knows of its NAT is in the data directory while it runs.
+// TestFileWithoutRouter: without port mapping too, the data directory has the NAT status while
+// the node runs.
 func TestFileWithoutRouter(t *testing.T) {
 	dir := t.TempDir()
 	n := punchingNode(t, func(c *Config) { c.DataDir = dir })
@@ -172,12 +174,13 @@ func TestFileWithoutRouter(t *testing.T) {
 	})
 	halt(t, n)
 	if _, err := ReadNATStatus(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("it stays when nobody runs: %v", err)
+		t.Errorf("after the node has stopped: %v, want %v", err, fs.ErrNotExist)
 	}
 }
 
-// TestWhoTakesNoPart says nothing of it, and has no actor for it.
-func TestWhoTakesNoPart(t *testing.T) {
+// TestWithoutHolePunching: a node that takes no part in hole punching has no entry of it in its
+// record, no state and no actor.
+func TestWithoutHolePunching(t *testing.T) {
 	for name, edit := range map[string]func(*Config){
 		"off":            func(c *Config) { c.HolePunching.Off = true },
 		"no v5":          func(c *Config) { c.Discovery = &Discovery{V4: true} },
@@ -187,22 +190,23 @@ func TestWhoTakesNoPart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := punchingNode(t, edit)
 			if _, takes := punch.Takes(n.Self()); takes {
-				t.Errorf("%v", n.Self())
+				t.Errorf("the record %v has an entry of hole punching", n.Self())
 			}
 			if s, ok := n.HolePunching(); ok {
-				t.Errorf("%+v", s)
+				t.Errorf("state %+v", s)
 			}
 			if _, ok := n.rt.System.ProcessRegistry.GetLocal(n.pids.puncher.Id); ok {
-				t.Error("there is a puncher")
+				t.Error("the puncher runs")
 			}
 		})
 	}
 	if _, err := New(Config{DataDir: t.TempDir(), Specs: []protocols.Spec{bench.Spec()}, HolePunching: HolePunching{Off: true, Private: true}}); err == nil {
-		t.Error("off and private at the same time")
+		t.Error("a configuration with Off and Private is accepted")
 	}
 }
 
-// TestOwnAddressOnTheInternet: a machine that has one says it, until somebody knows better.
+// TestOwnAddressOnTheInternet: the record of a machine with a public address has that address,
+// until a neighbour observes another one.
 func TestOwnAddressOnTheInternet(t *testing.T) {
 	n := punchingNode(t, func(c *Config) {
 		c.OwnAddrs = func() ([]netip.Addr, error) {
@@ -210,17 +214,18 @@ func TestOwnAddressOnTheInternet(t *testing.T) {
 		}
 	})
 	if at, _ := n.Self().UDPEndpoint(); at.Addr() != netip.MustParseAddr("30.1.1.1") {
-		t.Errorf("the record says %v", at)
+		t.Errorf("the record has UDP %v", at)
 	}
 	n.record.PunchChanged(punch.State{Belief: punch.EndpointIndependent, Observed: netip.MustParseAddrPort("30.1.2.3:3001")})
-	actortest.Eventually(t, "the record says what neighbours see", func() bool {
+	actortest.Eventually(t, "the record has the observed endpoint", func() bool {
 		at, _ := n.Self().UDPEndpoint()
 		return at == netip.MustParseAddrPort("30.1.2.3:3001")
 	})
 }
 
-// TestNeighbourSaysWhereWeAre: two nodes on this machine, one of which knows the other.
-func TestNeighbourSaysWhereWeAre(t *testing.T) {
+// TestNeighbourReportsOurEndpoint: two nodes on this machine, one of which is the other's
+// bootnode.
+func TestNeighbourReportsOurEndpoint(t *testing.T) {
 	private := func(c *Config) { c.HolePunching.Private = true }
 	first := punchingNode(t, private)
 	second := punchingNode(t, func(c *Config) {
@@ -228,15 +233,16 @@ func TestNeighbourSaysWhereWeAre(t *testing.T) {
 		c.Discovery.BootnodesV5 = []*enode.Node{first.Self()}
 	})
 	want := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), second.sockets.UDPPort())
-	actortest.Eventually(t, "it knows what its neighbour sees", func() bool {
+	actortest.Eventually(t, "the neighbour's report", func() bool {
 		s, ok := second.HolePunching()
 		return ok && s.Observed == want && s.Belief == punch.Open && len(s.Relays) == 1 && s.Relays[0] == first.ID()
 	})
-	actortest.Eventually(t, "its record says so", func() bool { return entryOf(t, second.Self()) == punch.Open })
+	actortest.Eventually(t, "the record has NAT open", func() bool { return entryOf(t, second.Self()) == punch.Open })
 }
 
-// TestWhoIsShunned: who is banned, or outside of the networks that the node talks to, says HELLO in vain.
-func TestWhoIsShunned(t *testing.T) {
+// TestHelloIsRefused: a node that is banned, or outside the allowed networks, gets no answer to
+// its HELLO.
+func TestHelloIsRefused(t *testing.T) {
 	n := punchingNode(t, func(c *Config) {
 		c.NetRestrict = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("30.0.0.0/8")}
 	})
@@ -249,7 +255,7 @@ func TestWhoIsShunned(t *testing.T) {
 		return len(n.punch.Handle(other, netip.MustParseAddrPort(from), append([]byte{1}, hello...))) > 0
 	}
 	if !answered("30.1.1.10:30303") || answered("31.1.1.10:30303") {
-		t.Error("the networks don't say who is answered")
+		t.Error("the allowed networks do not decide which HELLO is answered")
 	}
 	if err := n.Ban(BanIP(netip.MustParseAddr("30.1.1.11")), time.Hour, ""); err != nil {
 		t.Fatal(err)
@@ -265,16 +271,16 @@ func TestWhoIsShunned(t *testing.T) {
 	}
 }
 
-// TestOwnAddresses: the machine's, and the operator's word.
+// TestOwnAddresses: the machine's addresses and the operator's.
 func TestOwnAddresses(t *testing.T) {
 	n := punchingNode(t, func(c *Config) { c.NAT = "extip:30.1.2.3" })
 	own := n.ownAddrs()
 	for _, ip := range []string{"127.0.0.1", "30.1.2.3"} {
 		if !slices.Contains(own, netip.MustParseAddr(ip)) {
-			t.Errorf("%s isn't among %v", ip, own)
+			t.Errorf("%v lacks %s", own, ip)
 		}
 	}
 	if slices.ContainsFunc(own, netip.Addr.IsUnspecified) {
-		t.Errorf("no machine is at one of %v", own)
+		t.Errorf("%v contains an unspecified address", own)
 	}
 }

@@ -28,7 +28,7 @@ const (
 )
 
 // root starts the node's actors, restarts those that fail, and stops them in reverse order. A
-// crash replaces it while its children live; its state is in tree.
+// crash replaces it while its children run. Its state is in tree.
 type root struct {
 	n    *Node
 	tree *tree
@@ -219,7 +219,7 @@ func (r *root) armChaos(ctx actor.Context, i int) {
 	r.tree.chaos[i] = r.n.rt.After(r.n.cfg.Chaos[i].Interval, ctx.Self(), &chaosDue{index: i})
 }
 
-// inject makes the actors of this node that match panic, each in its own turn.
+// inject makes the matching actors of this node panic, each when it handles the message.
 func (r *root) inject(ctx actor.Context, i int) {
 	if r.tree.stopping {
 		return

@@ -30,7 +30,7 @@ import (
 	"github.com/troupe-p2p/troupe/node/setup"
 )
 
-// This file gives each part what it needs of the others, one function an actor.
+// This file fills the Config of each part, one function for each actor.
 
 // The names of the root's children.
 const (
@@ -52,7 +52,7 @@ type pids struct {
 }
 
 // placeActors chooses the name of the root: the node's ID, with a suffix if another node of
-// that name lives in the same system. All PIDs are known before the first actor runs.
+// that name runs in the same system. All PIDs are known before the first actor runs.
 func (n *Node) placeActors() {
 	name := "node-" + hex.EncodeToString(n.id[:4])
 	if _, taken := n.rt.System.ProcessRegistry.GetLocal(name); taken {
@@ -148,7 +148,7 @@ func (n *Node) recordConfig() record.Config {
 	return c
 }
 
-// machineAddrs are the addresses of the machine.
+// machineAddrs returns the addresses of the machine.
 func (n *Node) machineAddrs() []netip.Addr {
 	list, err := n.cfg.OwnAddrs()
 	if err != nil {
@@ -157,8 +157,7 @@ func (n *Node) machineAddrs() []netip.Addr {
 	return list
 }
 
-// natSpec is what the configuration says of the router. ok is false when port mapping is
-// disabled.
+// natSpec returns the parsed Config.NAT. ok is false if port mapping is disabled.
 func (n *Node) natSpec() (spec nat.Spec, ok bool) {
 	spec, err := nat.Parse(n.cfg.NAT)
 	return spec, err == nil && !spec.Off
@@ -173,7 +172,7 @@ func (n *Node) natProps() (props *actor.Props, ok bool, err error) {
 	}
 	udp := n.sockets.UDPPort()
 	if udp == 0 {
-		udp = port // free for protocols that want it
+		udp = port // no discovery: the port is free for protocols
 	}
 	mapper, err := nat.New(nat.Config{
 		Spec: spec, NodeID: n.id, Secret: [32]byte(crypto.Keccak256([]byte("troupe nat"), crypto.FromECDSA(n.cfg.Key))),
@@ -187,15 +186,15 @@ func (n *Node) natProps() (props *actor.Props, ok bool, err error) {
 	return mapper.Props(), true, nil
 }
 
-// inboundReports tells the NAT actor of connections or packets from outside, which prove that
-// a port is forwarded. It does so at most once in inboundEvery for each protocol.
+// inboundReports notifies the NAT actor of connections and packets from public addresses, which
+// prove that a port is forwarded. It does so at most once in inboundEvery for each protocol.
 type inboundReports struct {
 	rt   supervise.Runtime
 	nat  *actor.PID
 	last [3]atomic.Int64 // in Unix milliseconds, by nat.Protocol
 }
 
-// inboundEvery is often enough to prove a mapping at any time.
+// inboundEvery is short enough to prove a mapping at any time.
 const inboundEvery = 5 * time.Second
 
 func (r *inboundReports) add(by nat.Protocol, from netip.Addr) {
@@ -239,7 +238,8 @@ func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
 	return n.discovery.Props(), true, nil
 }
 
-// makePunch makes what hole punching and discovery share, where hole punching is on.
+// makePunch makes the parts that hole punching, setup and discovery share, if hole punching is
+// on.
 func (n *Node) makePunch(intake *setup.Intake) {
 	if n.cfg.DialFrom != nil && len(n.cfg.Listen) > 0 {
 		n.port = punch.NewListenPort(punch.ListenPortConfig{
@@ -272,8 +272,8 @@ func (n *Node) makePunch(intake *setup.Intake) {
 	n.punch = punch.New(c)
 }
 
-// ownAddrs are the machine's addresses, and the one that the operator gave. Where discovery
-// has no real sockets, the machine's addresses mean nothing.
+// ownAddrs returns the machine's addresses, and the address that the operator configured. If
+// discovery has no real sockets, the machine's addresses are left out.
 func (n *Node) ownAddrs() []netip.Addr {
 	var list []netip.Addr
 	for _, at := range n.sockets.Bound() {

@@ -13,8 +13,8 @@ import (
 	"github.com/troupe-p2p/troupe/nat"
 )
 
-// TestInboundReports: the NAT actor hears of connections from public IPv4 addresses, by
-// protocol, and at most once in five seconds.
+// TestInboundReports: the NAT actor is notified of connections from public IPv4 addresses, for
+// each protocol at most once in five seconds.
 func TestInboundReports(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		system := actortest.NewSystem()
@@ -43,7 +43,7 @@ func TestInboundReports(t *testing.T) {
 			r.add(step.by, netip.MustParseAddr(step.from))
 			synctest.Wait()
 			if len(got) != step.want {
-				t.Fatalf("%v from %s: %d reports, want %d", step.by, step.from, len(got), step.want)
+				t.Fatalf("after %v from %s: %d reports, want %d", step.by, step.from, len(got), step.want)
 			}
 		}
 		system.Root.Stop(pid)

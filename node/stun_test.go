@@ -11,7 +11,8 @@ import (
 	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
-// TestAnswersSTUN on real TCP, where a close must not overtake the answer.
+// TestAnswersSTUN: a node answers STUN requests over real TCP. The close must not overtake the
+// answer.
 func TestAnswersSTUN(t *testing.T) {
 	n := punchingNode(t, func(c *Config) {
 		c.Discovery, c.Listen = nil, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
@@ -22,10 +23,10 @@ func TestAnswersSTUN(t *testing.T) {
 		conn := dialAs(t, "127.0.0.2", at)
 		seen, err := stun.Ask(conn)
 		if want := netaddr.Of(conn.LocalAddr()); err != nil || seen != want {
-			t.Fatalf("seen as %v, %v; want %v", seen, err, want)
+			t.Fatalf("observed as %v, %v; want %v", seen, err, want)
 		}
 		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			t.Errorf("behind the answer: %v", err)
+			t.Errorf("after the answer: %v, want %v", err, io.EOF)
 		}
 		conn.Close()
 	}
@@ -37,7 +38,7 @@ func TestAnswersSTUN(t *testing.T) {
 	for e := range events {
 		if e.Kind == SetupFailed {
 			if e.Peer.RemoteAddr != netaddr.Of(garbage.LocalAddr()) {
-				t.Errorf("%v failed: %v", e.Peer.RemoteAddr, e.Err)
+				t.Errorf("setup failed for %v: %v", e.Peer.RemoteAddr, e.Err)
 			}
 			break
 		}

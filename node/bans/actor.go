@@ -2,8 +2,8 @@ package bans
 
 import "github.com/asynkron/protoactor-go/actor"
 
-// writer writes the bans to their file. Writing is its only work, so it may block. What it
-// has written is counted in the ledger, which outlives it.
+// writer writes the bans to their file. Writing is its only work, so it may block. The ledger
+// counts the writes, because it outlives the actor.
 type writer struct{ Config }
 
 func (w *writer) Receive(ctx actor.Context) {
@@ -24,7 +24,7 @@ func (w *writer) save() {
 	err := write(w.File, list)
 	w.Ledger.wrote(changes, err)
 	if err != nil {
-		// The next change, or the end of the node, tries again.
+		// The actor tries again after the next change, and when the node stops.
 		w.Logger.Warn("writing the bans failed", "err", err)
 	}
 }

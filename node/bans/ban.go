@@ -10,8 +10,8 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// Target is what a [Ban] keeps out: a node, or all addresses of a network. One of the two
-// fields is set. See [ParseTarget].
+// Target is the node or the network that a [Ban] keeps out. One of the two fields is set. See
+// [ParseTarget].
 type Target struct {
 	ID  enode.ID
 	Net netip.Prefix // a single address is a network of one
@@ -26,7 +26,7 @@ func ByIP(addr netip.Addr) Target {
 	return Target{Net: netip.PrefixFrom(addr, addr.BitLen())}
 }
 
-// ParseTarget reads a node (its URL, its record or its ID in hex), an IP address, or a
+// ParseTarget parses a node (its URL, its record or its ID in hex), an IP address, or a
 // network in CIDR notation.
 func ParseTarget(s string) (Target, error) {
 	s = strings.TrimSpace(s)
@@ -46,7 +46,7 @@ func ParseTarget(s string) (Target, error) {
 	return ByID(n.ID()), nil
 }
 
-// String is the ID in hex, the address, or the network.
+// String returns the ID in hex, the address, or the network.
 func (t Target) String() string {
 	switch {
 	case !t.Net.IsValid():
@@ -57,10 +57,10 @@ func (t Target) String() string {
 	return t.Net.String()
 }
 
-// MarshalText implements encoding.TextMarshaler by String.
+// MarshalText implements encoding.TextMarshaler with String.
 func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText implements encoding.TextUnmarshaler by [ParseTarget].
+// UnmarshalText implements encoding.TextUnmarshaler with [ParseTarget].
 func (t *Target) UnmarshalText(text []byte) (err error) {
 	*t, err = ParseTarget(string(text))
 	return err
@@ -72,17 +72,17 @@ func (t Target) Check() error {
 		return errors.New("ban: want a node or a network")
 	}
 	if t.Net.IsValid() && (t.Net != t.Net.Masked() || t.Net.Addr().Is4In6()) {
-		return fmt.Errorf("ban: %v is not the address of a network", t.Net)
+		return fmt.Errorf("ban: %v is not a network address", t.Net)
 	}
 	return nil
 }
 
-// Ban keeps a node or a network out for a time. bans.json and the admin API have it as JSON.
+// Ban keeps a node or a network out for a time. Its JSON is that of bans.json and the admin API.
 type Ban struct {
 	Target Target    `json:"target"`
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until"`
 	Reason string    `json:"reason"`
-	// Automatic: the node made it, not its operator.
+	// Automatic says that the node made the ban, not the operator.
 	Automatic bool `json:"automatic,omitempty"`
 }

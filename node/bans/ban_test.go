@@ -29,7 +29,7 @@ func TestParseBanTarget(t *testing.T) {
 		{id, id}, {"0x" + id, id}, {n.URLv4(), n.ID().String()}, {n.String(), n.ID().String()},
 		{" 203.0.113.7 ", "203.0.113.7"}, {"::ffff:203.0.113.7", "203.0.113.7"}, {"2001:db8::1", "2001:db8::1"},
 		{"203.0.113.7/24", "203.0.113.0/24"}, {"2001:db8::/48", "2001:db8::/48"}, {"203.0.113.7/32", "203.0.113.7"},
-		{"", ""}, {"nobody", ""}, {"203.0.113.7/33", ""}, {"abcd", ""},
+		{"", ""}, {"none", ""}, {"203.0.113.7/33", ""}, {"abcd", ""},
 	}
 	for _, tt := range tests {
 		got, err := ParseTarget(tt.in)
@@ -42,7 +42,7 @@ func TestParseBanTarget(t *testing.T) {
 	}
 	for _, bad := range []Target{{}, {ID: enode.ID{1}, Net: netip.MustParsePrefix("10.0.0.0/8")}, {Net: netip.MustParsePrefix("10.0.0.1/8")}} {
 		if bad.Check() == nil {
-			t.Errorf("%v is taken for a target", bad)
+			t.Errorf("%v is accepted as a target", bad)
 		}
 	}
 }
@@ -62,15 +62,15 @@ func TestBanned(t *testing.T) {
 		{name: "node, address unknown", bans: []Ban{banOn(id, time.Hour, false)}, id: id, want: true},
 		{name: "ended", bans: []Ban{banOn(id, time.Hour, false)}, id: id, after: time.Hour},
 		{name: "address", bans: []Ban{banOn("203.0.113.1", time.Hour, false)}, addr: "203.0.113.1", want: true},
-		{name: "address next to it", bans: []Ban{banOn("203.0.113.1", time.Hour, false)}, addr: "203.0.113.2"},
+		{name: "next address", bans: []Ban{banOn("203.0.113.1", time.Hour, false)}, addr: "203.0.113.2"},
 		{name: "address ended", bans: []Ban{banOn("203.0.113.1", time.Hour, false)}, addr: "203.0.113.1", after: 2 * time.Hour},
 		{name: "network", bans: []Ban{banOn("203.0.113.0/24", time.Hour, false)}, id: id, addr: "203.0.113.250", want: true},
 		{name: "network, other family", bans: []Ban{banOn("0.0.0.0/0", time.Hour, false)}, addr: "2001:db8::1"},
 		{name: "IPv6 network", bans: []Ban{banOn("2001:db8::/32", time.Hour, false)}, addr: "2001:db8:1::1%eth0", want: true},
-		{name: "one of many lengths", bans: []Ban{banOn("10.0.0.0/8", time.Hour, false), banOn("203.0.112.0/20", time.Hour, false), banOn("198.51.100.1", time.Hour, false)}, addr: "203.0.113.1", want: true},
-		{name: "replaced by a shorter one of the operator", bans: []Ban{banOn(id, 2*time.Hour, false), banOn(id, time.Hour, false)}, id: id, after: 90 * time.Minute},
-		{name: "not shortened by the node", bans: []Ban{banOn(id, 2*time.Hour, true), banOn(id, time.Hour, true)}, id: id, after: 90 * time.Minute, want: true},
-		{name: "the operator's word stands", bans: []Ban{banOn(id, time.Hour, false), banOn(id, 3*time.Hour, true)}, id: id, after: 90 * time.Minute},
+		{name: "one of several prefix lengths", bans: []Ban{banOn("10.0.0.0/8", time.Hour, false), banOn("203.0.112.0/20", time.Hour, false), banOn("198.51.100.1", time.Hour, false)}, addr: "203.0.113.1", want: true},
+		{name: "replaced by a shorter ban of the operator", bans: []Ban{banOn(id, 2*time.Hour, false), banOn(id, time.Hour, false)}, id: id, after: 90 * time.Minute},
+		{name: "not replaced by a shorter automatic ban", bans: []Ban{banOn(id, 2*time.Hour, true), banOn(id, time.Hour, true)}, id: id, after: 90 * time.Minute, want: true},
+		{name: "operator's ban, not replaced by an automatic one", bans: []Ban{banOn(id, time.Hour, false), banOn(id, 3*time.Hour, true)}, id: id, after: 90 * time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,22 +78,22 @@ func TestBanned(t *testing.T) {
 			for _, b := range tt.bans {
 				l.add(b, epoch)
 			}
-			var who enode.ID
+			var node enode.ID
 			if tt.id != "" {
-				who = enode.HexID(tt.id)
+				node = enode.HexID(tt.id)
 			}
 			var addr netip.Addr
 			if tt.addr != "" {
 				addr = netip.MustParseAddr(tt.addr)
 			}
-			if _, got := l.banned(who, addr, epoch.Add(tt.after)); got != tt.want {
+			if _, got := l.banned(node, addr, epoch.Add(tt.after)); got != tt.want {
 				t.Errorf("banned: %v, want %v", got, tt.want)
 			}
 			for _, b := range tt.bans {
 				l.lift(b.Target)
 			}
-			if _, got := l.banned(who, addr, epoch.Add(tt.after)); got || len(l.lengths) != 0 || l.automatic != 0 {
-				t.Errorf("after lifting all: banned %v, left %+v", got, l)
+			if _, got := l.banned(node, addr, epoch.Add(tt.after)); got || len(l.lengths) != 0 || l.automatic != 0 {
+				t.Errorf("after lifting all bans: banned %v, list %+v", got, l)
 			}
 		})
 	}
@@ -109,11 +109,11 @@ func TestBansAreListed(t *testing.T) {
 		got = append(got, b.Target.String())
 	}
 	if strings.Join(got, " ") != "10.0.0.0/8 203.0.113.1" {
-		t.Errorf("listed after an hour: %v, want the two in force, by their end", got)
+		t.Errorf("bans after an hour: %v, want the two in force, ordered by their end", got)
 	}
 	l.prune(epoch.Add(150 * time.Minute))
 	if len(l.bans) != 1 || l.automatic != 1 || len(l.lengths) != 1 {
-		t.Errorf("pruned to %+v, want the one in force", l)
+		t.Errorf("after pruning: %+v, want the ban in force", l)
 	}
 }
 
@@ -128,10 +128,10 @@ func TestAutomaticBansAreBounded(t *testing.T) {
 		t.Errorf("%d bans, want %d", len(l.bans), maxAutomaticBans+1)
 	}
 	if _, ok := l.bans[operators.Target]; !ok {
-		t.Error("the operator's ban made way for an automatic one")
+		t.Error("an automatic ban displaced the operator's")
 	}
 	if _, ok := l.bans[ByID(enode.ID{0, 9, 1})]; ok {
-		t.Error("it was not the first to end that made way")
+		t.Error("the displaced ban is not the one that ends first")
 	}
 }
 
@@ -143,7 +143,7 @@ func TestBanAsJSON(t *testing.T) {
 		}
 		var back Ban
 		if err := json.Unmarshal(text, &back); err != nil || back.Target != b.Target || !back.Until.Equal(b.Until) || back.Automatic != b.Automatic || back.Reason != b.Reason {
-			t.Errorf("%s became %+v (%v), want %+v", text, back, err, b)
+			t.Errorf("%s decodes to %+v (%v), want %+v", text, back, err, b)
 		}
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// fileName is the file of a data directory that has the bans.
+// fileName is the name of the file with the bans in a data directory.
 const fileName = "bans.json"
 
-// File is the file in which a node with this data directory keeps its bans; empty without
-// a directory.
+// File returns the path of the file in which a node with this data directory keeps its bans.
+// It is empty without a directory.
 func File(dataDir string) string {
 	if dataDir == "" {
 		return ""
@@ -21,7 +21,7 @@ func File(dataDir string) string {
 	return filepath.Join(dataDir, fileName)
 }
 
-// Config is what the actor needs.
+// Config is the configuration of the actor.
 type Config struct {
 	Runtime supervise.Runtime
 	Ledger  *Ledger

@@ -1,20 +1,20 @@
-// Package bans decides which nodes and networks are kept out, and remembers it.
+// Package bans decides which nodes and networks are banned, and stores the bans.
 //
-// A remote that offends collects points in its [Ledger] (rules: [Offence] and reputation);
-// too many are a ban. The operator bans and lifts bans by the same ledger. Admission asks
-// it. The bans actor writes the list to a file of the data directory.
+// The [Ledger] counts points for the offences of a remote (rules: [Offence] and reputation). A
+// remote with too many points is banned. The operator's bans are in the same ledger. Admission
+// checks it. The bans actor writes the bans to a file in the data directory.
 //
-// # Who talks to whom
+// # Messages
 //
-//   - peers reports offences to the ledger, and sends *[Changed] to the actor if bans come
-//     of them. Node's methods do the same for the operator's bans.
-//   - The actor answers nothing. It only writes.
+//   - peers reports offences to the ledger. If that makes a ban, peers sends *[Changed] to the
+//     actor. Node's methods do the same for the operator's bans.
+//   - The actor sends no messages. It only writes.
 //
 // # Invariants
 //
 //   - The ledger outlives the actor, and is safe from any goroutine.
-//   - Half of the points are forgotten in 30 minutes. 100 points are a ban of a node, 400
-//     one of a host. A first ban lasts an hour, further ones twice as long each, up to a day.
+//   - Points have a half-life of 30 minutes. A node is banned at 100 points, a host at 400. A
+//     first ban lasts an hour, each further ban twice as long as the one before, up to a day.
 //   - Memory is bounded: 4096 reputations, 4096 automatic bans. The operator's bans have no
 //     bound.
 package bans

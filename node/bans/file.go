@@ -11,7 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/node/datadir"
 )
 
-// write replaces the file by the list, in a form that the operator can read at any time,
+// write replaces the file with the list, in a format that the operator can read at any time,
 // and edit while the node does not run.
 func write(file string, list []Ban) error {
 	text, err := json.MarshalIndent(list, "", "  ")
@@ -21,7 +21,7 @@ func write(file string, list []Ban) error {
 	return datadir.Write(file, append(text, '\n'))
 }
 
-// read returns what write wrote. A missing file is an empty list.
+// read reads the list that write wrote. A missing file is an empty list.
 func read(file string) ([]Ban, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,8 +43,8 @@ func read(file string) ([]Ban, error) {
 }
 
 // Restore reads the bans of an earlier run into the ledger. It renames a file that it can't
-// read, because the next ban would overwrite it and the operator may mend it. The error says
-// that the renaming failed. An empty file name restores nothing.
+// read, because the next ban would overwrite it and the operator may be able to repair it. It
+// returns an error if the renaming failed. An empty file name restores nothing.
 func Restore(file string, l *Ledger, log *slog.Logger) error {
 	if file == "" {
 		return nil

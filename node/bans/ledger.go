@@ -13,11 +13,11 @@ import (
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
-// ErrProtected refuses to ban a static or trusted node.
+// ErrProtected is the error of a ban on a static or trusted node.
 var ErrProtected = errors.New("static and trusted nodes can't be banned")
 
-// Ledger records how remotes behave and which are banned for it. Its methods are safe from
-// any goroutine.
+// Ledger records the offences of remotes, and the bans. Its methods are safe from any
+// goroutine.
 type Ledger struct {
 	clock supervise.Clock
 
@@ -25,19 +25,20 @@ type Ledger struct {
 	reputation reputation
 	bans       list
 	changes    int // counts the changes of the list
-	saved      int // the value of changes that the file has
+	saved      int // the value of changes when the file was last written
 	state      State
 }
 
-// State is what a ledger has counted since the node was made. The counters only grow.
+// State is the number of bans, and the ledger's counters since the node was made. The counters
+// only grow.
 type State struct {
 	Bans      int    // in force now
 	Offences  uint64 // reported
 	Banned    uint64 // bans made by the node itself
 	Ordered   uint64 // bans made by the operator
-	Lifted    uint64 // bans that ended before their time
-	Writes    uint64 // of the file
-	WriteErrs uint64 // writes that failed
+	Lifted    uint64 // bans that were lifted before their end
+	Writes    uint64 // writes of the file
+	WriteErrs uint64 // writes of the file that failed
 }
 
 // NewLedger makes an empty ledger.
@@ -53,8 +54,8 @@ func (l *Ledger) State() State {
 	return s
 }
 
-// Offend records an offence of a node, and of the host that it came from, where they are
-// known. It returns the bans that it made for it.
+// Offend records an offence of a node and of its host. Either may be unknown. It returns the
+// bans that the offence led to.
 func (l *Ledger) Offend(id enode.ID, addr netip.Addr, o Offence) []Ban {
 	if o == Harmless {
 		return nil
@@ -76,7 +77,7 @@ func (l *Ledger) Offend(id enode.ID, addr netip.Addr, o Offence) []Ban {
 		if d == 0 {
 			continue
 		}
-		b := Ban{Target: t, Since: now, Until: now.Add(d), Reason: "bad conduct, at last: " + o.String(), Automatic: true}
+		b := Ban{Target: t, Since: now, Until: now.Add(d), Reason: "repeated offences, the last: " + o.String(), Automatic: true}
 		if l.bans.add(b, now) {
 			l.changes++
 			l.state.Banned++
@@ -135,8 +136,8 @@ func (l *Ledger) List() []Ban {
 	return l.bans.sorted(now)
 }
 
-// unsaved returns the bans in force and the count of changes that they stand for; changed
-// is false if the file has them already.
+// unsaved returns the bans in force and the current count of changes. changed is false if the
+// file has these bans already.
 func (l *Ledger) unsaved() (list []Ban, changes int, changed bool) {
 	now := l.clock.Now()
 	l.mu.Lock()
@@ -148,7 +149,7 @@ func (l *Ledger) unsaved() (list []Ban, changes int, changed bool) {
 	return l.bans.sorted(now), l.changes, true
 }
 
-// wrote records the outcome of writing what unsaved returned.
+// wrote records whether writing the bans that unsaved returned succeeded.
 func (l *Ledger) wrote(changes int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

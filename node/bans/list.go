@@ -9,17 +9,17 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// maxAutomaticBans bounds the bans that the node makes by itself. Beyond it the one that
-// ends first is lifted. The operator's bans have no bound.
+// maxAutomaticBans limits the bans that the node makes by itself. Beyond it the ban that ends
+// first is lifted. The operator's bans have no limit.
 const maxAutomaticBans = 4096
 
 // list is a set of bans. It is a plain value.
 type list struct {
 	bans map[Target]Ban
-	// automatic is how many of bans the node made itself.
+	// automatic is the number of bans that the node made itself.
 	automatic int
-	// lengths counts the networks by family and length, so that an address needs one look-up
-	// for each length in use.
+	// lengths counts the networks by family and prefix length, so that an address needs one
+	// look-up for each prefix length in use.
 	lengths map[netLength]int
 }
 
@@ -30,8 +30,8 @@ type netLength struct {
 
 func lengthOf(p netip.Prefix) netLength { return netLength{p.Addr().Is6(), p.Bits()} }
 
-// add adds a ban, in place of one on the same target. It returns false for an automatic ban
-// if the operator made the existing one, or the existing one lasts longer.
+// add adds a ban, in place of a ban on the same target. An automatic ban does not replace a ban
+// by the operator, nor a ban that lasts longer; then add returns false.
 func (l *list) add(b Ban, now time.Time) bool {
 	old, ok := l.bans[b.Target]
 	if ok && b.Automatic && (!old.Automatic && now.Before(old.Until) || old.Until.After(b.Until)) {
@@ -86,7 +86,7 @@ func (l *list) liftFirst() {
 	}
 }
 
-// banned finds the ban on a node or an address. Either may be zero.
+// banned returns a ban on a node or an address. Either may be zero.
 func (l *list) banned(id enode.ID, addr netip.Addr, now time.Time) (Ban, bool) {
 	if b, ok := l.bans[ByID(id)]; ok && now.Before(b.Until) {
 		return b, true

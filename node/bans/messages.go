@@ -2,6 +2,6 @@ package bans
 
 import "github.com/troupe-p2p/troupe/actors/supervise"
 
-// Changed tells the actor that the ledger's bans have changed. peers and Node's methods
+// Changed notifies the actor that the ledger's bans have changed. peers and Node's methods
 // send it.
 type Changed struct{ supervise.Late }

@@ -9,23 +9,23 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// Offence is a kind of misconduct of a remote.
+// Offence is a kind of bad behaviour of a remote.
 type Offence uint8
 
 const (
 	Harmless Offence = iota
-	// breach: the remote sent what the protocol forbids.
+	// breach: the remote sent something that the protocol forbids.
 	breach
-	// provoked: a protocol actor crashed on its messages, again and again.
+	// provoked: a protocol actor crashed repeatedly on the remote's messages.
 	provoked
-	// useless: no protocol in common, or another chain.
+	// useless: no protocol in common, or a different chain.
 	useless
 	// notReading: the remote read nothing, or asked for more than it read.
 	notReading
 	// silent: the remote neither answered nor closed.
 	silent
-	// badAuth: the connection began with no auth for our key. A remote that has our record
-	// from before a change of key sends one in good faith.
+	// badAuth: the connection began without an auth for our key. A remote that has our record
+	// from before a change of key sends such an auth in good faith.
 	badAuth
 )
 
@@ -33,12 +33,12 @@ func (o Offence) String() string {
 	return [...]string{"nothing", "breach of protocol", "crashes provoked", "useless", "reads nothing", "silent", "no valid handshake"}[o]
 }
 
-// points are what an offence counts. A node with banAt points is banned.
+// points returns how many points an offence counts. A node with banAt points is banned.
 func (o Offence) points() float64 {
 	return [...]float64{Harmless: 0, breach: 40, provoked: 40, useless: 20, notReading: 15, silent: 8, badAuth: 8}[o]
 }
 
-// OfLink returns the offence that ended a link; [Harmless] if it ended without one.
+// OfLink returns the offence that ended a link, [Harmless] if there was none.
 func OfLink(c *actors.Cause) Offence {
 	switch {
 	case c == nil || c.Side == actors.Remote || errors.Is(c.Err, refusal.ErrProtocolRemoved):
@@ -54,8 +54,8 @@ func OfLink(c *actors.Cause) Offence {
 	}
 	switch c.Reason {
 	case wire.DiscProtocolError, wire.DiscSubprotocolError:
-		// A link also ends with these two when our own protocol actor returned or was too
-		// slow, which is no fault of the remote.
+		// A link also ends with these two reasons if our own protocol actor returned or was
+		// too slow, which is not the remote's fault.
 		if errors.Is(c.Err, actors.ErrReturned) || errors.Is(c.Err, actors.ErrStalled) || errors.Is(c.Err, actors.ErrMemory) {
 			return Harmless
 		}
@@ -66,8 +66,7 @@ func OfLink(c *actors.Cause) Offence {
 	return Harmless
 }
 
-// OfSetup returns the offence that ended an inbound handshake; [Harmless] if it ended
-// without one.
+// OfSetup returns the offence that ended an inbound handshake, [Harmless] if there was none.
 func OfSetup(err error) Offence {
 	switch {
 	case err == nil:

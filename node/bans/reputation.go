@@ -14,29 +14,29 @@ const (
 	// forgiveness is the half-life of points.
 	forgiveness = 30 * time.Minute
 	// banFirst is the length of a first automatic ban. A ban within banMemory of the previous
-	// one is twice as long as that, up to banLongest.
+	// one is twice as long as the previous one, up to banLongest.
 	banFirst   = time.Hour
 	banLongest = 24 * time.Hour
 	banMemory  = 48 * time.Hour
-	// reputationMemory bounds the nodes and hosts remembered. Beyond it the ones with the
-	// best reputation are forgotten: node IDs cost nothing.
+	// reputationMemory limits the nodes and hosts remembered, because an attacker can make any
+	// number of node IDs. Beyond it those with the best reputation are forgotten.
 	reputationMemory = 4096
 )
 
-// reputation is the record of remotes that offended. It is a plain value.
+// reputation has a record of each remote that offended. It is a plain value.
 type reputation struct {
 	records map[Target]*record
 }
 
-// record is what is remembered of one node or host.
+// record has the points and bans of one node or host.
 type record struct {
-	points float64 // as of at
+	points float64 // at the time at
 	at     time.Time
 	bans   int // within banMemory of each other
 	banned time.Time
 }
 
-// score returns the points that are left of a record.
+// score returns the points that are left at the time now.
 func (c *record) score(now time.Time) float64 {
 	return c.points * math.Exp2(-float64(now.Sub(c.at))/float64(forgiveness))
 }
@@ -82,8 +82,8 @@ func (r *reputation) score(target Target, now time.Time) float64 {
 // forget sets the points of a node or host to zero.
 func (r *reputation) forget(target Target) { delete(r.records, target) }
 
-// makeRoom forgets a quarter of the records when there are too many, so that many offences
-// share the cost of the search.
+// makeRoom forgets a quarter of the records when there are too many, so that the cost of
+// sorting them is rare.
 func (r *reputation) makeRoom(now time.Time) {
 	if r.records == nil {
 		r.records = map[Target]*record{}

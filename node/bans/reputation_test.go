@@ -22,15 +22,15 @@ func TestOffenceOf(t *testing.T) {
 		want  Offence
 	}{
 		{"no cause", nil, Harmless},
-		{"the remote left", &actors.Cause{Side: actors.Remote, Reason: wire.DiscQuitting}, Harmless},
-		{"the remote accuses us", &actors.Cause{Side: actors.Remote, Reason: wire.DiscProtocolError}, Harmless},
+		{"the remote quits", &actors.Cause{Side: actors.Remote, Reason: wire.DiscQuitting}, Harmless},
+		{"the remote reports a breach", &actors.Cause{Side: actors.Remote, Reason: wire.DiscProtocolError}, Harmless},
 		{"bad frame", &actors.Cause{Side: actors.Local, Reason: wire.DiscProtocolError, Err: wire.ErrBadFrameMAC}, breach},
 		{"unknown code", &actors.Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: errors.New("unknown code")}, breach},
 		{"crashes", &actors.Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Stack: []byte("stack")}, provoked},
 		{"our protocol returned", &actors.Cause{Side: actors.Local, Reason: wire.DiscProtocolError, Err: actors.ErrReturned}, Harmless},
 		{"our protocol is slow", &actors.Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: actors.ErrStalled}, Harmless},
 		{"our memory is full", &actors.Cause{Side: actors.Local, Reason: wire.DiscSubprotocolError, Err: actors.ErrMemory}, Harmless},
-		{"left with nothing", &actors.Cause{Side: actors.Local, Reason: wire.DiscUselessPeer, Err: refusal.ErrProtocolRemoved}, Harmless},
+		{"no protocol left", &actors.Cause{Side: actors.Local, Reason: wire.DiscUselessPeer, Err: refusal.ErrProtocolRemoved}, Harmless},
 		{"another chain", &actors.Cause{Side: actors.Local, Reason: wire.DiscUselessPeer}, useless},
 		{"no ping", &actors.Cause{Side: actors.Local, Reason: wire.DiscReadTimeout, Err: actors.ErrPingTimeout}, silent},
 		{"reads nothing", &actors.Cause{Side: actors.Network, Reason: wire.DiscNetworkError, Err: actors.ErrWriteTimeout}, notReading},
@@ -69,17 +69,17 @@ func TestReputation(t *testing.T) {
 	}
 	one := func(s step) []step { return []step{s} }
 	tests := []struct {
-		name  string
-		who   Target
-		steps []step
+		name   string
+		target Target
+		steps  []step
 	}{
-		{"nothing is never punished", node, repeat(1000, step{what: Harmless})},
+		{"harmless", node, repeat(1000, step{what: Harmless})},
 		{"third breach", node, join(repeat(2, step{what: breach}), one(step{what: breach, ban: time.Hour}))},
 		{"third crash", node, join(repeat(2, step{what: provoked}), one(step{what: provoked, ban: time.Hour}))},
 		{"fifth time useless", node, join(repeat(4, step{what: useless}), one(step{what: useless, ban: time.Hour}))},
-		{"a breach an hour is forgiven", node, repeat(100, step{after: time.Hour, what: breach})},
-		{"so is a silence each 5 minutes", node, repeat(100, step{after: 5 * time.Minute, what: silent})},
-		{"the score starts anew after a ban", node, join(
+		{"one breach an hour", node, repeat(100, step{after: time.Hour, what: breach})},
+		{"silent every 5 minutes", node, repeat(100, step{after: 5 * time.Minute, what: silent})},
+		{"the score starts at zero after a ban", node, join(
 			repeat(2, step{what: breach}), one(step{what: breach, ban: time.Hour}), repeat(2, step{what: breach}))},
 		{"the next ban is longer", node, join(
 			repeat(2, step{what: breach}), one(step{what: breach, ban: time.Hour}),
@@ -87,7 +87,7 @@ func TestReputation(t *testing.T) {
 		{"a ban long ago is forgotten", node, join(
 			repeat(2, step{what: breach}), one(step{what: breach, ban: time.Hour}),
 			one(step{after: 48 * time.Hour, what: breach}), one(step{what: breach}), one(step{what: breach, ban: time.Hour}))},
-		{"an address bears four times as much", host, join(repeat(9, step{what: breach}), one(step{what: breach, ban: time.Hour}))},
+		{"an address is banned at four times the points", host, join(repeat(9, step{what: breach}), one(step{what: breach, ban: time.Hour}))},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestReputation(t *testing.T) {
 			now := time.Unix(1_000_000, 0)
 			for i, s := range tt.steps {
 				now = now.Add(s.after)
-				if got := r.record(tt.who, s.what, now); got != s.ban {
+				if got := r.record(tt.target, s.what, now); got != s.ban {
 					t.Fatalf("step %d, %v: ban of %v, want %v", i, s.what, got, s.ban)
 				}
 			}
@@ -113,22 +113,22 @@ func TestBansGrowToADay(t *testing.T) {
 		}
 	}
 	if last != 24*time.Hour {
-		t.Errorf("the last of many bans is %v, want a day", last)
+		t.Errorf("the last of many bans lasts %v, want a day", last)
 	}
 }
 
 func TestScoreDecays(t *testing.T) {
 	var r reputation
-	who, now := ByID(enode.ID{1}), time.Unix(1_000_000, 0)
-	r.record(who, breach, now)
+	target, now := ByID(enode.ID{1}), time.Unix(1_000_000, 0)
+	r.record(target, breach, now)
 	for i, want := range []float64{40, 20, 10, 5} {
-		if got := r.score(who, now.Add(time.Duration(i)*30*time.Minute)); math.Abs(got-want) > 1e-9 {
+		if got := r.score(target, now.Add(time.Duration(i)*30*time.Minute)); math.Abs(got-want) > 1e-9 {
 			t.Errorf("after %d half-lives: %v, want %v", i, got, want)
 		}
 	}
-	r.forget(who)
-	if got := r.score(who, now); got != 0 {
-		t.Errorf("forgotten, and the score is %v", got)
+	r.forget(target)
+	if got := r.score(target, now); got != 0 {
+		t.Errorf("score %v after forget, want 0", got)
 	}
 }
 
@@ -145,6 +145,6 @@ func TestReputationMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d records, want at most %d", len(r.records), reputationMemory)
 	}
 	if got := r.score(worst, now); got != 80 {
-		t.Errorf("a flood of small offences washed off a large one: score %v, want 80", got)
+		t.Errorf("score %v after many small offences of other nodes, want 80", got)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Make makes a data directory that only its owner can enter, if there is none. An empty
-// name is no directory and no error.
+// Make makes a data directory that only its owner can enter, unless it exists. With an empty
+// name it does nothing.
 func Make(dir string) error {
 	if dir == "" {
 		return nil
@@ -19,7 +19,8 @@ func Make(dir string) error {
 	return nil
 }
 
-// Write replaces a file as a whole, so that neither a reader nor a crash finds half of it.
+// Write replaces a file as a whole: a reader never sees a part of it, and a crash never leaves
+// a part of it.
 func Write(file string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
 	if err != nil {

@@ -12,13 +12,15 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// keyFile is the file of the private key, as other clients have it: 64 hex digits.
+// keyFile is the name of the file with the private key. Name and format, 64 hex digits, are
+// those of other clients.
 const keyFile = "nodekey"
 
-// KeyFile is the file in which a node with this data directory keeps its private key.
+// KeyFile returns the path of the file in which a node with this data directory keeps its
+// private key.
 func KeyFile(dataDir string) string { return filepath.Join(dataDir, keyFile) }
 
-// ReadKey reads a private key of 64 hex digits from a file.
+// ReadKey reads a private key, as 64 hex digits, from a file.
 func ReadKey(file string) (*ecdsa.PrivateKey, error) {
 	key, err := crypto.LoadECDSA(file)
 	if err != nil {
@@ -27,7 +29,7 @@ func ReadKey(file string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-// FreshKey makes a private key and keeps it nowhere.
+// FreshKey makes a private key and does not store it.
 func FreshKey() (*ecdsa.PrivateKey, error) {
 	key, err := crypto.GenerateKey()
 	if err != nil {
@@ -53,13 +55,13 @@ func CreateKey(file string) (*ecdsa.PrivateKey, error) {
 	}
 	_, err = f.WriteString(hex.EncodeToString(crypto.FromECDSA(key)))
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		// Half a key would keep the node from starting, now and later.
+		// With a part of a key in the file, the node could never start.
 		return nil, fmt.Errorf("node key: %w", errors.Join(err, os.Remove(file)))
 	}
 	return key, nil
 }
 
-// Key reads the key of a data directory, and makes one if there is none.
+// Key reads the private key of a data directory, and makes one if there is none.
 func Key(dataDir string) (*ecdsa.PrivateKey, error) {
 	file := KeyFile(dataDir)
 	key, err := ReadKey(file)

@@ -46,7 +46,7 @@ func TestBrokenKeyIsAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := Key(dir); err == nil {
-			t.Errorf("%q was taken for a key", content)
+			t.Errorf("%q was accepted as a key", content)
 		}
 		if now, err := os.ReadFile(KeyFile(dir)); err != nil || string(now) != content {
 			t.Errorf("%q was overwritten with %q (%v)", content, now, err)

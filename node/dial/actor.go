@@ -13,14 +13,14 @@ import (
 	"github.com/troupe-p2p/troupe/node/setup"
 )
 
-// maxPause is how long the dialer sleeps at most.
+// maxPause is the longest time between two checks of the plan.
 const maxPause = time.Hour
 
-// dialer is the actor around the plan.
+// dialer is the actor that carries out the plan.
 type dialer struct {
 	*Dialer
 	timer supervise.Timer
-	// lastErr is what was logged of a static node, so that each reason is logged once.
+	// lastErr is the last error logged for a static node, so that each reason is logged once.
 	lastErr map[enode.ID]string
 
 	sources []*source
@@ -71,11 +71,11 @@ func (d *dialer) start(ctx actor.Context, now time.Time) {
 		d.sources = append(d.sources, &source{pid: d.Discovery})
 	}
 	for _, s := range d.sources {
-		s.withdraw(ctx) // what an earlier incarnation asked for
+		s.withdraw(ctx) // the requests from before a crash
 	}
 }
 
-// proceed does what is due now, and sets the timer for what comes next.
+// proceed starts the dials and requests that are due now, and sets the timer for the next ones.
 func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	room := d.Table.DialRoom(d.plan.starved(now))
 	for _, next := range d.plan.start(now, room.Dials()) {
@@ -86,7 +86,7 @@ func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 			supervise.Send(ctx, d.Discovery, &discovery.Resolve{Node: n, To: ctx.Self()})
 		}
 	}
-	wait := maxPause // there always is a timer, which spares the cases without one
+	wait := maxPause // a timer is always set, which avoids the cases without one
 	if starved := d.plan.starvesIn(now); starved > 0 {
 		wait = min(wait, starved)
 	}
@@ -103,12 +103,12 @@ func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	d.timer = d.Runtime.After(wait, ctx.Self(), &due{})
 }
 
-// ask asks the sources for candidates if there is room for peers. It returns the time until
-// the next look.
+// ask requests candidates from the sources if there is room for peers. It returns the time
+// until the next check.
 func (d *dialer) ask(ctx actor.Context, room peers.Room, now time.Time) time.Duration {
 	missing := maxCandidates - len(d.plan.waiting)
 	if room.Free() <= 0 || missing <= 0 {
-		// Otherwise the sources would go on searching for nodes that are not dialed.
+		// Otherwise the sources would continue to search for nodes that are not dialed.
 		for _, s := range d.sources {
 			if s.outstanding > 0 {
 				s.withdraw(ctx)
@@ -145,12 +145,12 @@ func (d *dialer) relocate(msg *discovery.Resolved, now time.Time) {
 	}
 	if addrs := d.plan.relocate(msg.Node, now); addrs != nil {
 		d.Table.Locate(msg.ID, addrs)
-		d.Logger.Info("static node has another address", "id", msg.ID.TerminalString(), "addr", netaddr.Endpoints(msg.Node))
+		d.Logger.Info("static node has a new address", "id", msg.ID.TerminalString(), "addr", netaddr.Endpoints(msg.Node))
 	}
 }
 
-// reportSearch logs from time to time how the search goes, while there are few peers. It
-// returns the time until the next look.
+// reportSearch logs the state of the search at intervals, while there are few peers. It returns
+// the time until the next check.
 func (d *dialer) reportSearch(room peers.Room, now time.Time) time.Duration {
 	looking := room.Free() > 0 && room.Outbound < fewPeers
 	if d.report.due(looking, now) {
@@ -172,8 +172,8 @@ func (d *dialer) remove(ctx actor.Context, id enode.ID) {
 	}
 }
 
-// explain logs why a static node has no link: the first time, and when the reason changes. A
-// dial that crossed one of the other side is no failure.
+// explain logs why a static node has no link, the first time and when the reason changes. A
+// dial that ended because the remote dialed at the same time is not a failure.
 func (d *dialer) explain(msg *peers.SetupEnded) {
 	if msg.Err == nil || !d.Table.KnownOf(msg.ID).Static || d.Table.Member(msg.ID) != nil {
 		return
@@ -183,5 +183,5 @@ func (d *dialer) explain(msg *peers.SetupEnded) {
 		return
 	}
 	d.lastErr[msg.ID] = text
-	d.Logger.Info("static node not reached, will try again", "id", msg.ID.TerminalString(), "reason", text)
+	d.Logger.Info("dialing a static node failed, will try again", "id", msg.ID.TerminalString(), "reason", text)
 }

@@ -15,25 +15,25 @@ import (
 )
 
 const (
-	// maxCandidates bounds the candidates that wait to be dialed.
+	// maxCandidates limits the candidates that wait to be dialed.
 	maxCandidates = 64
-	// candidateAge is how long a candidate may wait. Later its record may be out of date.
+	// candidateAge is how long a candidate may wait. After that its record may be out of date.
 	candidateAge = 10 * time.Minute
 )
 
-// The reasons not to dial a candidate, beside those of package refusal.
+// The reasons not to dial a candidate, in addition to those of package refusal.
 var (
 	errStatic       = errors.New("static")
-	errWaiting      = errors.New("waits already")
+	errWaiting      = errors.New("already waiting")
 	errEndpointBusy = errors.New("endpoint being dialed")
 	errRecently     = errors.New("dialed recently")
 	errStale        = errors.New("waited too long")
-	errEnough       = errors.New("enough wait")
+	errEnough       = errors.New("too many waiting")
 )
 
 // pool has the candidates that wait to be dialed, and the outcomes of earlier dials.
 type pool struct {
-	// refuse returns the refusal that a link would meet.
+	// refuse returns the refusal of a link to a node, nil if it would be admitted.
 	refuse func(peers.Remote) error
 	// networks are the networks that may be dialed, see netaddr.Allowed.
 	networks []netip.Prefix
@@ -50,7 +50,7 @@ type candidate struct {
 	since time.Time
 }
 
-// offer adds a candidate, or returns why it is not dialed.
+// offer adds a candidate, or returns why the node will not be dialed.
 func (p *plan) offer(n *enode.Node, now time.Time) error {
 	p.stats.addCandidate()
 	err := p.check(n, now)
@@ -69,8 +69,8 @@ func (p *plan) offer(n *enode.Node, now time.Time) error {
 	return nil
 }
 
-// places lists the endpoints of a candidate: those to dial, or the one to call it at through
-// NATs.
+// places lists the endpoints of a candidate: those to dial, or the one at which to call it
+// through NATs.
 func (p *pool) places(n *enode.Node) []netip.AddrPort {
 	all := netaddr.Endpoints(n)
 	if udp, ok := n.UDPEndpoint(); ok && len(all) == 0 && p.callsNATs {
@@ -88,7 +88,7 @@ func (p *plan) takeCandidate() candidate {
 	return c
 }
 
-// check returns why a candidate is not to be dialed now; nil if it may be.
+// check returns the reason not to dial a candidate now, nil if there is none.
 func (p *plan) check(n *enode.Node, now time.Time) error {
 	all := p.places(n)
 	i := slices.IndexFunc(all, func(at netip.AddrPort) bool { return netaddr.Allowed(p.networks, at.Addr()) })

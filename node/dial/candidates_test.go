@@ -16,20 +16,20 @@ import (
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
-// itsEndpoint is where the candidates of TestWhyNot live if nothing else is said.
+// itsEndpoint is the default endpoint of the candidates of TestCandidateRefusals.
 const itsEndpoint = "203.0.113.1:30303"
 
-type whyNotTest struct {
+type refusalTest struct {
 	name    string
 	prepare func(p *plan, n *enode.Node)
-	node    *enode.Node // nil: one at endpoint
+	node    *enode.Node // nil: a node at itsEndpoint
 	after   time.Duration
 	want    error
 }
 
-// TestWhyNot: which candidates are not dialed, and why.
-func TestWhyNot(t *testing.T) {
-	for _, tt := range append(whyNotAtAll(t), whyNotAgain(t)...) {
+// TestCandidateRefusals: which candidates are not dialed, and why.
+func TestCandidateRefusals(t *testing.T) {
+	for _, tt := range append(currentRefusals(t), laterRefusals(t)...) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPlan(10, 100, noJitter)
 			n := tt.node
@@ -50,19 +50,19 @@ func TestWhyNot(t *testing.T) {
 	}
 }
 
-// whyNotAtAll has what a candidate is, and what goes on.
-func whyNotAtAll(t *testing.T) []whyNotTest {
+// currentRefusals has the cases that depend on the candidate, and on the current dials.
+func currentRefusals(t *testing.T) []refusalTest {
 	other := fixture.NodeAt(t, itsEndpoint)
 	called, _ := recordAt(t, punch.EndpointIndependent, enr.UDP(30303))
-	return []whyNotTest{
-		{name: "nothing known"},
+	return []refusalTest{
+		{name: "no reason"},
 		{name: "no address", node: enode.NewV4(other.Pubkey(), nil, 0, 0), want: refusal.ErrNoAddress},
 		{name: "no TCP port", node: enode.NewV4(other.Pubkey(), []byte{203, 0, 113, 1}, 0, 30303), want: refusal.ErrNoAddress},
-		{name: "no TCP port, but can be called", node: called, prepare: func(p *plan, _ *enode.Node) { p.callsNATs = true }},
-		{name: "the same without hole punching", node: called, want: refusal.ErrNoAddress},
-		{name: "no TCP port, and can't be called", want: refusal.ErrNoAddress, prepare: func(p *plan, _ *enode.Node) { p.callsNATs = true },
+		{name: "no TCP port, with hole punching", node: called, prepare: func(p *plan, _ *enode.Node) { p.callsNATs = true }},
+		{name: "no TCP port, this node without hole punching", node: called, want: refusal.ErrNoAddress},
+		{name: "no TCP port, the candidate without hole punching", want: refusal.ErrNoAddress, prepare: func(p *plan, _ *enode.Node) { p.callsNATs = true },
 			node: enode.NewV4(other.Pubkey(), []byte{203, 0, 113, 1}, 0, 30303)},
-		{name: "called, and not in the networks", node: called, want: refusal.ErrNotAllowed, prepare: func(p *plan, _ *enode.Node) {
+		{name: "no TCP port, not in the networks", node: called, want: refusal.ErrNotAllowed, prepare: func(p *plan, _ *enode.Node) {
 			p.callsNATs, p.networks = true, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		}},
 		{name: "not in the networks", want: refusal.ErrNotAllowed, prepare: func(p *plan, _ *enode.Node) {
@@ -92,27 +92,27 @@ func whyNotAtAll(t *testing.T) []whyNotTest {
 	}
 }
 
-// whyNotAgain has what happened before.
-func whyNotAgain(t *testing.T) []whyNotTest {
+// laterRefusals has the cases that depend on earlier dials, links and candidates.
+func laterRefusals(t *testing.T) []refusalTest {
 	other := fixture.NodeAt(t, itsEndpoint)
-	return []whyNotTest{
-		{name: "was not reached", after: time.Minute - 1, want: errRecently, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeUnreachable) }},
-		{name: "was not reached, but that is a while ago", after: time.Minute, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeUnreachable) }},
+	return []refusalTest{
+		{name: "unreachable, recently", after: time.Minute - 1, want: errRecently, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeUnreachable) }},
+		{name: "unreachable, a while ago", after: time.Minute, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeUnreachable) }},
 		{name: "too many peers, a while ago", after: 40 * time.Second, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeBusy) }},
-		{name: "too many peers on this machine", node: fixture.NodeAt(t, "127.0.0.1:9"), after: 10*time.Second - 1, want: errRecently, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeBusy) }},
-		{name: "too many peers on this machine, a moment ago", node: fixture.NodeAt(t, "127.0.0.1:9"), after: 10 * time.Second, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeBusy) }},
-		{name: "useless", after: 30*time.Minute - 1, want: errRecently, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeUseless) }},
+		{name: "too many peers on this machine, recently", node: fixture.NodeAt(t, "127.0.0.1:9"), after: 10*time.Second - 1, want: errRecently, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeBusy) }},
+		{name: "too many peers on this machine, a while ago", node: fixture.NodeAt(t, "127.0.0.1:9"), after: 10 * time.Second, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeBusy) }},
+		{name: "useless, recently", after: 30*time.Minute - 1, want: errRecently, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeUseless) }},
 		{name: "useless, long ago", after: 30 * time.Minute, prepare: func(p *plan, n *enode.Node) { dialed(t, p, n, outcomeUseless) }},
-		{name: "nobody there under another ID", after: time.Second, want: errRecently, prepare: func(p *plan, _ *enode.Node) { dialed(t, p, other, outcomeUnreachable) }},
-		{name: "somebody else there", after: time.Second, want: errRecently, prepare: func(p *plan, _ *enode.Node) { dialed(t, p, other, outcomeHandshake) }},
+		{name: "endpoint unreachable under another ID", after: time.Second, want: errRecently, prepare: func(p *plan, _ *enode.Node) { dialed(t, p, other, outcomeUnreachable) }},
+		{name: "another node at the endpoint", after: time.Second, want: errRecently, prepare: func(p *plan, _ *enode.Node) { dialed(t, p, other, outcomeHandshake) }},
 		{name: "a useless node at the same endpoint", after: time.Second, prepare: func(p *plan, _ *enode.Node) { dialed(t, p, other, outcomeUseless) }},
-		{name: "nobody at another port", after: time.Second, want: errRecently, prepare: func(p *plan, _ *enode.Node) {
+		{name: "other port of the address unreachable, recently", after: time.Second, want: errRecently, prepare: func(p *plan, _ *enode.Node) {
 			dialed(t, p, fixture.NodeAt(t, "203.0.113.1:30304"), outcomeUnreachable)
 		}},
-		{name: "nobody at another port, a while ago", after: 5 * time.Second, prepare: func(p *plan, _ *enode.Node) {
+		{name: "other port of the address unreachable, a while ago", after: 5 * time.Second, prepare: func(p *plan, _ *enode.Node) {
 			dialed(t, p, fixture.NodeAt(t, "203.0.113.1:30304"), outcomeUnreachable)
 		}},
-		{name: "nobody at another port of this machine", node: fixture.NodeAt(t, "127.0.0.1:9"), prepare: func(p *plan, _ *enode.Node) {
+		{name: "other port of this machine unreachable", node: fixture.NodeAt(t, "127.0.0.1:9"), prepare: func(p *plan, _ *enode.Node) {
 			dialed(t, p, fixture.NodeAt(t, "127.0.0.1:8"), outcomeUnreachable)
 		}},
 		{name: "had a link a moment ago", after: time.Second, want: errRecently, prepare: func(p *plan, n *enode.Node) {
@@ -121,8 +121,8 @@ func whyNotAgain(t *testing.T) []whyNotTest {
 		{name: "dialed us, and had a link a moment ago", after: time.Second, prepare: func(p *plan, n *enode.Node) {
 			p.unlinked(&peers.LinkDown{Remote: peers.Remote{ID: n.ID(), Inbound: true}, Cause: lost, Lived: time.Hour}, epoch)
 		}},
-		{name: "waits already", want: errWaiting, prepare: func(p *plan, n *enode.Node) { mustOffer(t, p, n) }},
-		{name: "enough others", want: errEnough, prepare: func(p *plan, _ *enode.Node) {
+		{name: "already waiting", want: errWaiting, prepare: func(p *plan, n *enode.Node) { mustOffer(t, p, n) }},
+		{name: "too many waiting", want: errEnough, prepare: func(p *plan, _ *enode.Node) {
 			for range maxCandidates {
 				mustOffer(t, p, fixture.Node(t))
 			}
@@ -137,7 +137,7 @@ func mustOffer(t *testing.T, p *plan, n *enode.Node) {
 	}
 }
 
-// dialed dials a candidate with an outcome.
+// dialed dials a candidate, and ends the dial with an outcome.
 func dialed(t *testing.T, p *plan, n *enode.Node, cause outcome) {
 	t.Helper()
 	mustOffer(t, p, n)
@@ -157,18 +157,18 @@ func TestCandidatesAreCheckedAgain(t *testing.T) {
 		}
 		return nil
 	}
-	// The first two are in the pool when the third comes, and so it is let wait.
+	// The first two are in the pool when the third is offered, so the pool accepts it.
 	a, b := fixture.Node(t), fixture.Node(t)
 	for _, n := range []*enode.Node{a, b, full} {
 		mustOffer(t, p, n)
 	}
 	dials := p.start(epoch, 9)
 	if len(dials) != 2 || dials[0].node != a || dials[1].node != b {
-		t.Errorf("dials %v, want the first two", dials)
+		t.Errorf("dials %v, want those to the first two nodes", dials)
 	}
 	mustOffer(t, p, fixture.Node(t))
 	if dials := p.start(epoch.Add(candidateAge+1), 9); len(dials) != 0 || len(p.waiting) != 0 {
-		t.Errorf("dials %v, want none to a node that was found long ago", dials)
+		t.Errorf("dials %v, want none to a candidate that waited too long", dials)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestStaticNodesGoFirst(t *testing.T) {
 		mustOffer(t, p, fixture.Node(t))
 	}
 	if dials := p.start(epoch, 20); len(dials) != 6 {
-		t.Errorf("%d candidates dialed at once, want 6 of 8: a quarter is for static nodes", len(dials))
+		t.Errorf("%d candidates dialed at once, want 6 of 8: a quarter is kept for static nodes", len(dials))
 	}
 	static := fixture.Node(t)
 	p.add(static, false, epoch)
@@ -190,7 +190,7 @@ func TestStaticNodesGoFirst(t *testing.T) {
 	}
 }
 
-func TestNoMoreCandidatesThanThereIsRoomFor(t *testing.T) {
+func TestCandidatesNeedRoom(t *testing.T) {
 	p := newPlan(50, 100, noJitter)
 	for range 20 {
 		mustOffer(t, p, fixture.Node(t))
@@ -200,19 +200,19 @@ func TestNoMoreCandidatesThanThereIsRoomFor(t *testing.T) {
 		t.Fatalf("%d dials, want 3", len(first))
 	}
 	if _, ok := p.wait(epoch, 3); ok || len(p.start(epoch, 3)) != 0 {
-		t.Error("more are planned while three are under way")
+		t.Error("more dials are planned while three are in progress")
 	}
 	p.ended(first[0].ticket, outcomeUnreachable, epoch)
 	if wait, ok := p.wait(epoch, 3); !ok || wait != 0 || len(p.start(epoch, 3)) != 1 {
-		t.Errorf("wait %v (%v) when one has ended", wait, ok)
+		t.Errorf("wait %v (%v) after one has ended", wait, ok)
 	}
 	if len(p.start(epoch, 0)) != 0 || len(p.start(epoch, -5)) != 0 {
-		t.Error("dials without room")
+		t.Error("dials begin without room")
 	}
 }
 
-// TestSameEndpointOneAfterTheOther: static nodes that share an endpoint take turns.
-func TestSameEndpointOneAfterTheOther(t *testing.T) {
+// TestOneDialPerEndpoint: static nodes that share an endpoint are dialed one after the other.
+func TestOneDialPerEndpoint(t *testing.T) {
 	p := newPlan(10, 100, noJitter)
 	a, b := fixture.NodeAt(t, "203.0.113.1:1"), fixture.NodeAt(t, "203.0.113.1:1")
 	p.add(a, false, epoch)
@@ -222,12 +222,12 @@ func TestSameEndpointOneAfterTheOther(t *testing.T) {
 		t.Fatalf("%d dials to one endpoint", len(first))
 	}
 	if wait, ok := p.wait(epoch, 0); ok {
-		t.Errorf("planned after %v, while the endpoint is busy", wait)
+		t.Errorf("a dial is planned after %v, while the endpoint is busy", wait)
 	}
 	p.ended(first[0].ticket, outcomeUnreachable, epoch)
 	second := p.start(epoch, 0)
 	if len(second) != 1 || second[0].node == first[0].node {
-		t.Errorf("then %v, want the other node", second)
+		t.Errorf("second dial %v, want one to the other node", second)
 	}
 }
 
@@ -246,7 +246,7 @@ func TestDialsPerSecond(t *testing.T) {
 		}
 		wait, ok := p.wait(now, 0)
 		if !ok || wait <= 0 {
-			t.Fatalf("wait %v (%v) with dials left", wait, ok)
+			t.Fatalf("wait %v (%v) while dials remain", wait, ok)
 		}
 		now = now.Add(wait)
 	}
@@ -260,7 +260,7 @@ func TestDialsPerSecond(t *testing.T) {
 	}
 }
 
-func TestPausesGrowAndEnd(t *testing.T) {
+func TestPausesGrowToALimit(t *testing.T) {
 	tests := []struct {
 		pause pause
 		want  []time.Duration // in seconds
@@ -278,7 +278,7 @@ func TestPausesGrowAndEnd(t *testing.T) {
 				t.Errorf("%v after %d failures: %v, want %v", tt.pause, i, got, want)
 			}
 			if got := tt.pause.after(i, 0.999); got < want*4/5 || got >= want {
-				t.Errorf("%v after %d failures, all jitter: %v, want a little over %v", tt.pause, i, got, want*4/5)
+				t.Errorf("%v after %d failures, full jitter: %v, want a little over %v", tt.pause, i, got, want*4/5)
 			}
 		}
 	}

@@ -12,23 +12,23 @@ import (
 	"github.com/troupe-p2p/troupe/node/peers"
 )
 
-// Config is what the actors need.
+// Config is the configuration of the actors.
 type Config struct {
 	Runtime supervise.Runtime
 	Table   *peers.Table
 	// Static are the nodes to keep a link to from the start.
 	Static []*enode.Node
-	// Candidates are nodes to dial while there is room. The iterator actor closes it. Nil:
-	// there are none.
+	// Candidates are nodes to dial while there is room. The iterator actor closes the iterator.
+	// Nil: there are none.
 	Candidates enode.Iterator
-	// MaxActive bounds the dials under way, and PerSecond the dials that begin in a second.
+	// MaxActive limits the dials in progress, and PerSecond the dials that begin in a second.
 	MaxActive, PerSecond int
 	NetRestrict          []netip.Prefix // see netaddr.Allowed
 	// CallsNATs says that nodes behind NATs can be reached without a TCP endpoint.
 	CallsNATs bool
 
 	Setup    *actor.PID // receives setup.StartDial and setup.CancelDial
-	Iterator *actor.PID // the actor of IteratorProps; used where Candidates are
+	Iterator *actor.PID // the actor of IteratorProps; used if Candidates is set
 	// Discovery receives discovery.Request. Nil: there is none.
 	Discovery *actor.PID
 	// Resolves says that Discovery can find the newest record of a node (discovery.Resolve).
@@ -39,7 +39,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Dialer is the handle of the actors. It has what outlives their incarnations.
+// Dialer is the handle of the actors. It has the state that outlives a crash of them.
 type Dialer struct {
 	Config
 	plan    *plan
@@ -62,8 +62,8 @@ func (d *Dialer) Props() *actor.Props {
 	return d.Runtime.Props(func() actor.Actor { return &dialer{Dialer: d} })
 }
 
-// State returns what the dialer has counted. It is safe from any goroutine.
+// State returns the dialer's counters. It is safe from any goroutine.
 func (d *Dialer) State() State { return d.plan.stats.snapshot() }
 
-// looks says whether there is a source of candidates.
+// looks reports whether there is a source of candidates.
 func (d *Dialer) looks() bool { return d.Candidates != nil || d.Discovery != nil }

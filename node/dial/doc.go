@@ -1,30 +1,32 @@
 // Package dial decides which nodes to dial, and when: the static nodes until there is a link
 // to each, and candidates from discovery and Config.Candidates while there is room.
 //
-// [plan] is a plain value. It is told what happened and what time it is, and says what to dial
-// now, why a candidate is not dialed, and when to look again. The dialer is the actor around
-// it.
+// [plan] is a plain value. Its inputs are events and the time. It decides what to dial now, why
+// not to dial a candidate, and when to check again. The dialer is the actor that carries it
+// out.
 //
-// # Who talks to whom
+// # Messages
 //
-//   - The dialer asks its sources (the discovery actor, and the iterator actor that reads
-//     Config.Candidates) for nodes by *discovery.Request, as many as it has use for, and gets
+//   - The dialer requests nodes from its sources (the discovery actor, and the iterator actor
+//     that reads Config.Candidates) with *discovery.Request, as many as it can use, and receives
 //     *discovery.Candidate.
-//   - It sends setup *setup.StartDial and *setup.CancelDial, and gets *peers.LinkUp,
+//   - It sends setup *setup.StartDial and *setup.CancelDial, and receives *peers.LinkUp,
 //     *peers.LinkDown and, for each dial, *peers.SetupEnded from peers.
-//   - It asks discovery by *discovery.Resolve where a static node is that does not answer.
+//   - It requests the newest record of a static node that does not answer from discovery with
+//     *discovery.Resolve, and receives *discovery.Resolved.
 //   - Node's methods send *[AddStatic] and *[RemoveStatic].
 //
 // # Invariants
 //
 //   - D1: at most one dial at a time to a node, and to an endpoint. At most Config.PerSecond
-//     dials begin within any second. A quarter of the dials under way is kept for static nodes.
+//     dials begin within any second. A quarter of the dials in progress is kept for static
+//     nodes.
 //   - D2: static nodes are dialed until there is a link: after 1 s, doubling to a minute.
 //   - D3: at most 64 candidates wait.
 //   - D4: after a dial or a link, a node is not dialed for a pause that depends on the outcome
-//     (see outcome), and where nothing answered, neither is its address. 8192 nodes and as many
-//     places are remembered.
-//   - D5: a third of the peers is for dials; more when no node has dialed us for three minutes.
+//     (see outcome). If no node answered, its address is not dialed either. 8192 nodes and as
+//     many places are remembered.
+//   - D5: a third of the peers is for dials; more if no node has dialed us for three minutes.
 //   - D6: 'looking for peers' is logged while fewer than three were found.
 //   - D7: a dial that fails is followed by one call through NATs (package setup).
 //   - The plan outlives the dialer. A crash of either actor ends no link and forgets nothing.

@@ -11,23 +11,23 @@ import (
 	"github.com/troupe-p2p/troupe/node/peers"
 )
 
-// historySize bounds the nodes, and likewise the places, whose last dial is remembered. Beyond
-// it the ones that may be dialed again soonest are forgotten: candidates come from strangers,
-// which can make up any number.
+// historySize limits the nodes, and separately the places, whose last dial is remembered,
+// because strangers can make up any number of candidates. Beyond it those that may be dialed
+// again soonest are forgotten.
 const historySize = 8192
 
-// history remembers which nodes that are not static were dialed, and with which outcome. It is
-// a plain value.
+// history records the dials to nodes that are not static, with their outcomes. It is a plain
+// value.
 type history struct {
 	nodes  map[enode.ID]*past
 	places map[place]*past
 }
 
-// past is what is remembered of one node or place.
+// past is the history of one node or place.
 type past struct {
 	last     outcome   // the last failure
-	failures int       // with this outcome, in a row
-	due      time.Time // not to be dialed before
+	failures int       // consecutive failures with this outcome
+	due      time.Time // no dial before this time
 }
 
 // place is an endpoint, or, with port 0, all ports of a public address.
@@ -41,10 +41,10 @@ func placesOf(at netip.AddrPort) []place {
 	return []place{place(at), place(netip.AddrPortFrom(netaddr.Host(at.Addr()).Addr(), 0))}
 }
 
-// has says whether a node is remembered.
+// has reports whether a node is in the history.
 func (h *history) has(id enode.ID) bool { return h.nodes[id] != nil }
 
-// recent says whether it is too early to dial a node, or one of its endpoints.
+// recent reports whether it is too early to dial a node, or one of its endpoints.
 func (h *history) recent(id enode.ID, endpoints []netip.AddrPort, now time.Time) bool {
 	if p := h.nodes[id]; p != nil && now.Before(p.due) {
 		return true
@@ -59,8 +59,8 @@ func (h *history) recent(id enode.ID, endpoints []netip.AddrPort, now time.Time)
 	return false
 }
 
-// note records the outcome of a dial or a link. An endpoint where no node, or another node,
-// answered is not dialed for a while under any node ID.
+// note records the outcome of a dial or a link. An endpoint at which no node or another node
+// answered is not dialed for a while, whatever the node ID.
 func (h *history) note(id enode.ID, endpoints []netip.AddrPort, o outcome, jitter float64, now time.Time) {
 	if h.nodes == nil {
 		h.nodes, h.places = map[enode.ID]*past{}, map[place]*past{}
@@ -82,8 +82,7 @@ func (h *history) note(id enode.ID, endpoints []netip.AddrPort, o outcome, jitte
 	}
 }
 
-// succeeded records a link. The node's failures are forgotten when the link has lived for
-// redialMax.
+// succeeded records a link. parted forgets the node's failures if the link lasts for redialMax.
 func (h *history) succeeded(id enode.ID, endpoints []netip.AddrPort, now time.Time) {
 	p := h.nodes[id]
 	if p == nil {
@@ -122,8 +121,8 @@ func fail[K comparable](m map[K]*past, key K, o outcome, p pause, jitter float64
 	was.failures++
 }
 
-// makeRoom forgets a quarter of the entries when there are too many, so that many entries
-// share the cost of sorting.
+// makeRoom forgets a quarter of the entries when there are too many, so that the cost of
+// sorting them is rare.
 func makeRoom[K comparable](m map[K]*past) {
 	if len(m) < historySize {
 		return

@@ -15,7 +15,7 @@ func TestHistory(t *testing.T) {
 	type event struct {
 		after time.Duration
 		do    func(h *history, now time.Time)
-		rest  time.Duration // for how long the node is not dialed after it
+		rest  time.Duration // the pause before the node may be dialed again
 	}
 	failed := func(o outcome, rest time.Duration) event {
 		return event{time.Hour, func(h *history, now time.Time) { h.note(id, nil, o, 0, now) }, rest}
@@ -31,11 +31,11 @@ func TestHistory(t *testing.T) {
 		name   string
 		events []event
 	}{
-		{"the same again", []event{failed(outcomeUnreachable, time.Minute), failed(outcomeUnreachable, 2*time.Minute), failed(outcomeUnreachable, 4*time.Minute)}},
-		{"something else", []event{failed(outcomeUnreachable, time.Minute), failed(outcomeUnreachable, 2*time.Minute), failed(outcomeBusy, 40*time.Second)}},
-		{"a link in between", []event{failed(outcomeLinked, 40*time.Second), parted(outcomeLost, true, 40*time.Second)}},
+		{"same failure again", []event{failed(outcomeUnreachable, time.Minute), failed(outcomeUnreachable, 2*time.Minute), failed(outcomeUnreachable, 4*time.Minute)}},
+		{"different failure", []event{failed(outcomeUnreachable, time.Minute), failed(outcomeUnreachable, 2*time.Minute), failed(outcomeBusy, 40*time.Second)}},
+		{"a link", []event{failed(outcomeLinked, 40*time.Second), parted(outcomeLost, true, 40*time.Second)}},
 		{"links that end at once", []event{parted(outcomeLost, false, 40*time.Second), failed(outcomeLinked, 40*time.Second), parted(outcomeLost, false, 80*time.Second)}},
-		{"links that live", []event{parted(outcomeLost, true, 40*time.Second), failed(outcomeLinked, 40*time.Second), parted(outcomeLost, true, 40*time.Second)}},
+		{"long links", []event{parted(outcomeLost, true, 40*time.Second), failed(outcomeLinked, 40*time.Second), parted(outcomeLost, true, 40*time.Second)}},
 		{"a long link that was useless", []event{parted(outcomeUseless, true, 30*time.Minute)}},
 	}
 	for _, tt := range tests {
@@ -46,7 +46,7 @@ func TestHistory(t *testing.T) {
 				now = now.Add(e.after)
 				e.do(&h, now)
 				if !h.recent(id, nil, now.Add(e.rest-1)) || h.recent(id, nil, now.Add(e.rest)) {
-					t.Errorf("event %d: left in peace until %v, want %v", i, h.nodes[id].due.Sub(now), e.rest)
+					t.Errorf("event %d: pause %v, want %v", i, h.nodes[id].due.Sub(now), e.rest)
 				}
 			}
 		})
@@ -58,7 +58,7 @@ func TestALinkClearsTheAddress(t *testing.T) {
 	at := []netip.AddrPort{netip.MustParseAddrPort("203.0.113.1:30303")}
 	h.note(enode.ID{1}, at, outcomeUnreachable, 0, epoch)
 	if !h.recent(enode.ID{2}, at, epoch) {
-		t.Fatal("the endpoint is not left in peace")
+		t.Fatal("no pause for the endpoint")
 	}
 	h.note(enode.ID{2}, at, outcomeLinked, 0, epoch)
 	if h.recent(enode.ID{3}, at, epoch) || len(h.places) != 0 {
@@ -78,6 +78,6 @@ func TestHistoryIsBounded(t *testing.T) {
 		t.Errorf("%d nodes and %d places remembered, want at most %d each", len(h.nodes), len(h.places), historySize)
 	}
 	if !h.recent(long, nil, epoch) {
-		t.Error("the node that was to be left in peace the longest is forgotten first")
+		t.Error("the node with the longest pause is forgotten first")
 	}
 }

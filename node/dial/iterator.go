@@ -11,14 +11,14 @@ import (
 // sourceConfig is the source of candidates from Config.Candidates.
 const sourceConfig = "config"
 
-// iterator reads Config.Candidates as fast as the dialer asks for nodes. It speaks the
-// messages of the discovery actor. Reading blocks, so that a goroutine does it, one node at a
-// time; Dialer.reading excludes the goroutine of an earlier incarnation.
+// iterator reads Config.Candidates as fast as the dialer requests nodes. It uses the messages
+// of the discovery actor. Reading blocks, so a goroutine does it, one node at a time. After a
+// crash the earlier goroutine may still read: Dialer.reading excludes it.
 type iterator struct {
 	*Dialer
 	to      *actor.PID
 	credit  int
-	reading bool // a goroutine of this incarnation reads
+	reading bool // a goroutine started since the last crash reads
 	ended   bool // there are no more nodes
 }
 
@@ -50,7 +50,7 @@ func (i *iterator) request(msg *discovery.Request) {
 	i.credit = min(i.credit+msg.N, discovery.MaxCredit)
 }
 
-// next passes a node on. It drops a node that the dialer has no use for any more.
+// next forwards a node to the dialer. It drops a node that the dialer no longer needs.
 func (i *iterator) next(ctx actor.Context, found *enode.Node) {
 	i.reading, i.ended = false, found == nil
 	if !i.ended && i.credit > 0 {
@@ -59,7 +59,7 @@ func (i *iterator) next(ctx actor.Context, found *enode.Node) {
 	}
 }
 
-// read begins to read the next node, if the dialer has asked for one.
+// read begins to read the next node, if the dialer has requested one.
 func (i *iterator) read(ctx actor.Context) {
 	if i.credit <= 0 || i.reading || i.ended {
 		return

@@ -14,7 +14,7 @@ type AddStatic struct {
 	Node *enode.Node
 }
 
-// RemoveStatic dials a node no more.
+// RemoveStatic stops dialing a node.
 type RemoveStatic struct {
 	supervise.Late
 	ID enode.ID
@@ -22,10 +22,11 @@ type RemoveStatic struct {
 
 // From the actors to themselves.
 
-// due is the dialer's timer's message: a dial, or a question to a source, may be due.
+// due is the message of the dialer's timer: a dial, or a request to a source, may be due.
 type due struct{ supervise.Late }
 
-// nextNode comes to the iterator actor from the goroutine that reads Config.Candidates.
+// nextNode is the next node of Config.Candidates. The goroutine that reads them sends it to the
+// iterator actor.
 type nextNode struct {
 	supervise.Late
 	node *enode.Node // nil: there are no more

@@ -13,8 +13,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// outcome is how a dial or a link ended, as far as it matters for when to dial the node
-// again.
+// outcome is how a dial or a link ended. It determines when to dial the node again.
 type outcome uint8
 
 const (
@@ -23,9 +22,9 @@ const (
 	outcomeBusy                       // the remote has too many peers
 	outcomeCrossed                    // there is another connection between the two nodes
 	outcomeUnreachable                // no connection was made
-	outcomeImpassable                 // and none can be made while both nodes are behind their present NATs
+	outcomeImpassable                 // no connection can be made while both nodes are behind their current NATs
 	outcomeHandshake                  // the handshake on the connection failed
-	outcomeUseless                    // the remote is of no use to us, or we to the remote
+	outcomeUseless                    // the two nodes have no use for each other
 	outcomeLost                       // there was a link, and it ended
 	numOutcomes
 )
@@ -38,8 +37,8 @@ func (c outcome) String() string {
 // failure, up to most.
 type pause struct{ first, most time.Duration }
 
-// throttlePause is how long other clients refuse an address that connects again, which is
-// 30 s, plus what jitter may take of a pause.
+// throttlePause is longer than other clients refuse an address that connects again, which is
+// 30 s, even after jitter has shortened it.
 const throttlePause = 40 * time.Second
 
 // dynamicPauses are for nodes that are not static.
@@ -54,9 +53,8 @@ var dynamicPauses = [numOutcomes]pause{
 	outcomeLost:        {throttlePause, 10 * time.Minute},
 }
 
-// at returns the pause for a node at these endpoints. It is shorter in a private network,
-// where clients do not refuse an address that connects again, if that is what the pause is
-// for.
+// at returns the pause for a node at these endpoints. A throttlePause is shorter in a private
+// network, because clients there do not refuse an address that connects again.
 func (p pause) at(endpoints []netip.AddrPort) pause {
 	far := func(at netip.AddrPort) bool { return !netaddr.Private(at.Addr()) }
 	if p.first == throttlePause && len(endpoints) > 0 && !slices.ContainsFunc(endpoints, far) {
@@ -65,7 +63,7 @@ func (p pause) at(endpoints []netip.AddrPort) pause {
 	return p
 }
 
-// staticPauses are for static nodes, which the operator wants soon.
+// staticPauses are for static nodes. They are short, because the operator wants these links.
 var staticPauses = [numOutcomes]pause{
 	outcomeOurs:        {redialMin, redialMax},
 	outcomeBusy:        {redialMin, redialMax},
@@ -78,7 +76,7 @@ var staticPauses = [numOutcomes]pause{
 }
 
 // hostPause is for all ports of a public address at which no node answered. Without it an
-// attacker could use us against an address, by records with many of its ports.
+// attacker could make us flood an address, with records that have many of its ports.
 var hostPause = pause{5 * time.Second, 5 * time.Minute}
 
 // after returns the pause after a number of earlier failures, less up to a fifth by jitter
@@ -111,7 +109,7 @@ func outcomeOfDial(err error) outcome {
 	case errors.Is(err, punch.ErrCrossed):
 		return outcomeCrossed
 	case errors.Is(err, punch.ErrBusy), errors.Is(err, punch.ErrDown):
-		return outcomeOurs // the node was not called, and may be soon
+		return outcomeOurs // the node was not called; a call may be possible soon
 	case errors.As(err, &ours), errors.Is(err, refusal.ErrSetupTimeout):
 		return outcomeUnreachable
 	case errors.Is(err, refusal.ErrUselessPeer):
@@ -130,9 +128,9 @@ func outcomeOfLink(c *actors.Cause) outcome {
 	case c == nil:
 		return outcomeLost
 	case errors.Is(c.Err, refusal.ErrMadeRoom):
-		return outcomeUseless // it was of least use, and others get its place
+		return outcomeUseless // it was among the least useful peers, and another node gets its place
 	case errors.Is(c.Err, refusal.ErrProtocolRemoved):
-		return outcomeOurs // and another protocol may come soon
+		return outcomeOurs // a protocol may be added soon
 	case c.Side == actors.Network:
 		return outcomeLost
 	}

@@ -16,16 +16,15 @@ const (
 	redialMax = time.Minute
 )
 
-// plan decides what to dial when: static nodes until there is a link, and candidates (see
-// pool) while there is room. It is a plain value: what comes next follows from what happened
-// and the time. Only stats may be read from other goroutines.
+// plan decides what to dial, and when: static nodes until there is a link, and candidates (see
+// pool) while there is room. It is a plain value: its decisions depend only on the recorded
+// events and the time. Only stats may be read from other goroutines.
 type plan struct {
 	pool
-	// maxActive is how many dials may be under way at once. A quarter of them is kept for
-	// static nodes.
+	// maxActive limits the dials in progress. A quarter of them is kept for static nodes.
 	maxActive int
-	// jitter returns numbers in [0, 1), so that two nodes that lost each other at the same
-	// moment do not dial at the same moments for ever.
+	// jitter returns numbers in [0, 1), so that two nodes that lost their link at the same
+	// moment do not dial each other at the same moments for ever.
 	jitter func() float64
 
 	rate    rate
@@ -33,7 +32,7 @@ type plan struct {
 	// lastInbound is when a node last dialed us, or when the plan began.
 	lastInbound time.Time
 	active      map[uint64]*dialing // by ticket
-	dynamic     int                 // how many of active are
+	dynamic     int                 // how many of active are dials to dynamic nodes
 	tickets     uint64
 	stats       stats
 }
@@ -41,27 +40,27 @@ type plan struct {
 // target is one static node.
 type target struct {
 	node *enode.Node // as configured
-	// found is the node's newest record by discovery, and elsewhere says that it is dialed
-	// next. The two take turns: what the operator wrote may be out of date, and what a node
-	// says of itself may be wrong.
+	// found is the node's newest record from discovery. elsewhere says that found is dialed
+	// next, and not node. The two alternate: the operator's address may be out of date, and the
+	// record that a node signs may be wrong.
 	found     *enode.Node
 	elsewhere bool
 	resolving resolving
-	ticket    uint64    // of the dial under way; 0: none
-	failures  int       // without a healthy link between them
+	ticket    uint64    // of the dial in progress; 0: none
+	failures  int       // since the last link of at least redialMax
 	due       time.Time // when to dial next
-	connected time.Time // since when there is a link; zero: none
+	connected time.Time // the start of the link; zero: no link
 }
 
-// dialing is a dial under way.
+// dialing is a dial in progress.
 type dialing struct {
 	id        enode.ID
 	endpoints []netip.AddrPort // none for a node with a DNS name
 	dynamic   bool
 }
 
-// dial is one attempt. The ticket tells it from an earlier one to the same node whose end
-// is still to come.
+// dial is one attempt. The ticket distinguishes it from an earlier dial to the same node that
+// has not ended.
 type dial struct {
 	node   *enode.Node
 	ticket uint64
@@ -90,7 +89,7 @@ func (p *plan) add(n *enode.Node, connected bool, now time.Time) {
 	}
 }
 
-// remove forgets a static node. It returns the ticket of the dial under way, 0 if there is
+// remove forgets a static node. It returns the ticket of the dial in progress, 0 if there is
 // none.
 func (p *plan) remove(id enode.ID) (ticket uint64) {
 	t := p.targets[id]
@@ -102,8 +101,8 @@ func (p *plan) remove(id enode.ID) (ticket uint64) {
 	return t.ticket
 }
 
-// start returns the dials to begin now, and takes them as begun: the static nodes that are
-// due, the longest due first, then candidates while fewer than free are under way.
+// start returns the dials to begin now, and records them as begun: first the static nodes that
+// are due, the longest due first, then candidates while fewer than free are being dialed.
 func (p *plan) start(now time.Time, free int) []dial {
 	var dials []dial
 	for _, t := range p.due(now) {
@@ -153,7 +152,7 @@ func (p *plan) mayDialCandidate(free int) bool {
 	return len(p.waiting) > 0 && p.dynamic < min(free, p.maxActive-p.maxActive/4)
 }
 
-// busy says whether a dial to one of these endpoints is under way.
+// busy reports whether a dial to one of these endpoints is in progress.
 func (p *plan) busy(endpoints []netip.AddrPort) bool {
 	for _, d := range p.active {
 		if slices.ContainsFunc(endpoints, func(at netip.AddrPort) bool { return slices.Contains(d.endpoints, at) }) {
@@ -171,8 +170,8 @@ func (p *plan) begin(d *dialing, now time.Time) (ticket uint64) {
 	return p.tickets
 }
 
-// dialedAt lists the endpoints that a dial to a node occupies; none for a node with a DNS
-// name, which is looked up later.
+// dialedAt lists the endpoints that a dial to a node occupies. There are none for a node with a
+// DNS name, which is looked up later.
 func dialedAt(n *enode.Node) []netip.AddrPort {
 	if n.Hostname() != "" {
 		return nil
@@ -198,7 +197,7 @@ func (p *plan) wait(now time.Time, free int) (d time.Duration, ok bool) {
 	return max(next.Sub(now), p.rate.wait(now)), true
 }
 
-// ended records the end of a dial. If it succeeded, linked reports the link, before or
+// ended records the end of a dial. linked records the link of a successful dial, before or
 // after.
 func (p *plan) ended(ticket uint64, o outcome, now time.Time) {
 	d := p.active[ticket]
@@ -225,7 +224,7 @@ func (p *plan) ended(ticket uint64, o outcome, now time.Time) {
 	}
 }
 
-// linked records that there is a link to a node. inbound says that the node dialed us.
+// linked records a new link to a node. inbound says that the node dialed us.
 func (p *plan) linked(id enode.ID, inbound bool, now time.Time) {
 	if inbound {
 		p.lastInbound = now
@@ -244,8 +243,8 @@ func (p *plan) unlinked(end *peers.LinkDown, now time.Time) {
 	}
 	t := p.targets[end.ID]
 	if t == nil {
-		// Any number of nodes may dial us. If all were remembered, they would crowd out the
-		// others.
+		// Any number of nodes may dial us. If all were remembered, they would displace the
+		// nodes that we dialed.
 		if !end.Inbound || p.history.has(end.ID) {
 			p.history.parted(end, o, p.jitter(), now)
 		}

@@ -35,7 +35,7 @@ func TestRedialBackoff(t *testing.T) {
 			t.Fatalf("dial %d: a second dial to the same node", i)
 		}
 		if _, ok := p.wait(now, 0); ok {
-			t.Fatalf("dial %d: another one planned while it is under way", i)
+			t.Fatalf("dial %d: another dial is planned while it is in progress", i)
 		}
 		p.ended(dials[0].ticket, outcomeUnreachable, now)
 	}
@@ -100,7 +100,7 @@ func TestRedialAfterALink(t *testing.T) {
 	}
 }
 
-func TestPlanKeepsToItsNodes(t *testing.T) {
+func TestPlanIgnoresOtherNodes(t *testing.T) {
 	p := newPlan(10, 100, noJitter)
 	now := time.Unix(1_000_000, 0)
 	connected, n, stranger := fixture.Node(t), fixture.Node(t), fixture.Node(t)
@@ -123,11 +123,11 @@ func TestPlanKeepsToItsNodes(t *testing.T) {
 	}
 	p.ended(dials[0].ticket, outcomeUnreachable, now)
 	if len(p.start(now.Add(time.Hour), 0)) != 0 {
-		t.Error("the end of the first dial was taken for the end of the second")
+		t.Error("the end of the first dial ended the second")
 	}
 	p.ended(second[0].ticket, outcomeUnreachable, now)
 	if len(p.active) != 0 {
-		t.Errorf("%d dials under way, want 0", len(p.active))
+		t.Errorf("%d dials in progress, want 0", len(p.active))
 	}
 }
 
@@ -172,12 +172,12 @@ func TestDialsAtOnceAreBounded(t *testing.T) {
 	}
 	for id, n := range seen {
 		if n != 1 {
-			t.Errorf("%v dialed %d times before the others had their turn", id, n)
+			t.Errorf("%v dialed %d times before each node was dialed once", id, n)
 		}
 	}
 }
 
 var epoch = time.Unix(1_000_000, 0)
 
-// lost is the end of a link by the network.
+// lost is the cause of a link that the network ended.
 var lost = &actors.Cause{Side: actors.Network}

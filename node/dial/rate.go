@@ -2,14 +2,14 @@ package dial
 
 import "time"
 
-// rate lets at most perSecond things begin within any second.
+// rate limits the dials that begin within any second to perSecond.
 type rate struct {
 	perSecond int
 
-	begun []time.Time // the last perSecond beginnings, oldest first
+	begun []time.Time // when the last perSecond dials began, oldest first
 }
 
-// wait is the time until the next one may begin.
+// wait returns the time until the next dial may begin.
 func (r *rate) wait(now time.Time) time.Duration {
 	if len(r.begun) < r.perSecond {
 		return 0
@@ -17,7 +17,7 @@ func (r *rate) wait(now time.Time) time.Duration {
 	return max(0, r.begun[0].Add(time.Second).Sub(now))
 }
 
-// begin records that one has begun.
+// begin records that a dial has begun.
 func (r *rate) begin(now time.Time) {
 	if len(r.begun) >= r.perSecond {
 		r.begun = append(r.begun[:0], r.begun[1:]...)

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// resolveAfter is how often dialing a static node must have failed before discovery is
-	// asked for its newest record.
+	// resolveAfter is the number of failed dials to a static node after which the dialer
+	// requests the node's newest record from discovery.
 	resolveAfter = 2
-	// Discovery is asked again after resolveFirst, doubling to resolveLast.
+	// The request is repeated after resolveFirst, doubling to resolveLast.
 	resolveFirst = time.Minute
 	resolveLast  = time.Hour
 )
 
-// resolving is the state of asking discovery for the newest record of a static node.
+// resolving is the state of the requests for the newest record of a static node.
 type resolving struct {
 	misses int // dials that failed since the last link
 	next   time.Time
 	pause  time.Duration
 }
 
-// where is the node to dial next: as configured, or by its newest record.
+// where returns the node to dial next: as configured, or its newest record.
 func (t *target) where() *enode.Node {
 	if t.elsewhere && t.found != nil {
 		return t.found
@@ -34,7 +34,7 @@ func (t *target) where() *enode.Node {
 	return t.node
 }
 
-// missed records that the node was not reached. The other address comes next.
+// missed records that the node was not reached. The next dial goes to the other address.
 func (t *target) missed(now time.Time) {
 	t.elsewhere = !t.elsewhere
 	t.resolving.misses++
@@ -43,8 +43,8 @@ func (t *target) missed(now time.Time) {
 	}
 }
 
-// lost returns the static nodes whose newest record is to be asked for now, and takes that as
-// done. Nodes with a DNS name are left out: the name is looked up at each dial.
+// lost returns the static nodes whose newest record is to be requested now, and records the
+// requests as sent. It leaves out nodes with a DNS name, which is looked up at each dial.
 func (p *plan) lost(now time.Time) []*enode.Node {
 	var lost []*enode.Node
 	for _, t := range p.targets {
@@ -58,8 +58,9 @@ func (p *plan) lost(now time.Time) []*enode.Node {
 	return lost
 }
 
-// relocate takes the newest record of a static node. It returns all addresses that the node
-// may have; nil if the record is no news. The node is dialed there at once.
+// relocate records the newest record of a static node, and makes the node due for a dial there
+// at once. It returns all addresses that the node may have, nil if the record has no new
+// endpoint.
 func (p *plan) relocate(n *enode.Node, now time.Time) []netip.Addr {
 	t := p.targets[n.ID()]
 	if t == nil || len(netaddr.Endpoints(n)) == 0 || t.found != nil && slices.Equal(netaddr.Endpoints(n), netaddr.Endpoints(t.found)) {

@@ -10,28 +10,28 @@ import (
 )
 
 const (
-	// askPauseMin is the shortest time between two questions to a source. If no answer was
-	// worth a dial, the pause doubles, up to askPauseMax: otherwise the dialer would ask for
-	// the same nodes again and again.
+	// askPauseMin is the shortest time between two requests to a source. If no received node
+	// was worth a dial, the pause doubles, up to askPauseMax: otherwise the dialer would
+	// repeatedly receive the same nodes.
 	askPauseMin = time.Second
 	askPauseMax = 8 * time.Second
-	// askTimeout is how long to wait for outstanding nodes before asking anew: the source may
-	// have been restarted.
+	// askTimeout is how long to wait for outstanding nodes before another request: the source
+	// may have been restarted.
 	askTimeout = 30 * time.Second
 )
 
-// source is an actor that finds nodes, as the dialer sees it.
+// source is the dialer's view of an actor that finds nodes.
 type source struct {
 	pid *actor.PID
 	own bool // the iterator actor
 
-	outstanding int // nodes asked for that have not come
+	outstanding int // nodes requested and not received
 	asked       time.Time
 	pause       time.Duration
-	useful      bool // a node that has come since was worth a dial
+	useful      bool // a node received since the last request was worth a dial
 }
 
-// wait is the time until the source may be asked.
+// wait returns the time until the next request to the source.
 func (s *source) wait(now time.Time) time.Duration {
 	pause := s.pause
 	if s.outstanding > 0 {
@@ -40,7 +40,7 @@ func (s *source) wait(now time.Time) time.Duration {
 	return max(0, s.asked.Add(pause).Sub(now))
 }
 
-// ask asks for n nodes, in place of the nodes that are outstanding.
+// ask requests n nodes, in place of the nodes that are outstanding.
 func (s *source) ask(ctx actor.Context, n int, now time.Time) {
 	if s.outstanding > 0 {
 		s.withdraw(ctx)
@@ -53,13 +53,13 @@ func (s *source) ask(ctx actor.Context, n int, now time.Time) {
 	supervise.Send(ctx, s.pid, &discovery.Request{N: n, To: ctx.Self()})
 }
 
-// withdraw cancels what was asked for.
+// withdraw cancels the request for outstanding nodes.
 func (s *source) withdraw(ctx actor.Context) {
 	s.outstanding = 0
 	supervise.Send(ctx, s.pid, &discovery.Request{To: ctx.Self()})
 }
 
-// received records that a node has come.
+// received records that the source has sent a node.
 func (s *source) received(useful bool) {
 	s.outstanding = max(0, s.outstanding-1)
 	s.useful = s.useful || useful

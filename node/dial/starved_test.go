@@ -14,15 +14,15 @@ func TestStarved(t *testing.T) {
 		t.Error("starved before its time")
 	}
 	if !p.starved(epoch.Add(starvedAfter)) || p.starvesIn(epoch) != starvedAfter {
-		t.Error("not starved although no node came")
+		t.Error("not starved although no node dialed")
 	}
 	p.linked(enode.ID{1}, false, epoch.Add(starvedAfter))
 	if !p.starved(epoch.Add(starvedAfter)) {
-		t.Error("our own dial counts as an inbound link")
+		t.Error("an outbound link counts as inbound")
 	}
 	p.linked(enode.ID{2}, true, epoch.Add(starvedAfter))
 	p.began(epoch.Add(starvedAfter + time.Second)) // the dialer was restarted
 	if p.starved(epoch.Add(2*starvedAfter - 1)) {
-		t.Error("starved although a node came")
+		t.Error("starved although a node dialed")
 	}
 }

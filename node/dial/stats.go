@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// fewPeers is how many dialed peers end the reports of the search.
+	// fewPeers is the number of dialed peers at which the reports of the search end.
 	fewPeers = 3
 	// The search is reported after reportFirst, then after twice that, up to reportLast.
 	reportFirst = 10 * time.Second
 	reportLast  = 10 * time.Minute
 )
 
-// State is what is dialed now, and what the dialer has counted since the node was made. The
+// State is the current work of the dialer, and its counters since the node was made. The
 // counters only grow.
 type State struct {
-	UnderWay, Waiting, Static int // dials, candidates that wait, and static nodes
+	UnderWay, Waiting, Static int // dials in progress, candidates that wait, and static nodes
 
-	Candidates uint64 // that sources gave
-	Dialed     uint64 // static nodes included
+	Candidates uint64 // received from sources
+	Dialed     uint64 // dials, including those to static nodes
 	Linked     uint64
-	Punched    uint64            // of Linked, through a hole in NATs
+	Punched    uint64            // of Linked, those made by hole punching
 	Failed     map[string]uint64 // dials, and links that we dialed, by outcome
 	PassedOver map[string]uint64 // candidates that were not dialed, by reason
 }
 
-// stats is a State that its owner changes while others read it.
+// stats is a State that its owner changes while other goroutines read it.
 type stats struct {
 	mu    sync.Mutex
 	state State
@@ -75,7 +75,7 @@ func (s *stats) ended(o outcome) {
 // skip counts a candidate that is not dialed.
 func (s *stats) skip(why error) {
 	if errors.Is(why, refusal.ErrBanned) {
-		why = refusal.ErrBanned // without the reason, of which there may be many
+		why = refusal.ErrBanned // without the ban's reason, which would need many counters
 	}
 	s.change(func(c *State) { count(&c.PassedOver, why.Error()) })
 }
@@ -87,7 +87,7 @@ func count(m *map[string]uint64, key string) {
 	(*m)[key]++
 }
 
-// since returns what was counted after an earlier snapshot.
+// since returns the counters minus those of an earlier snapshot.
 func (s State) since(base State) State {
 	s.Candidates -= base.Candidates
 	s.Dialed -= base.Dialed
@@ -107,7 +107,8 @@ func subtract(m, base map[string]uint64) map[string]uint64 {
 	return left
 }
 
-// attrs returns the counters as attributes of the log. It leaves out what is zero.
+// attrs returns the counters as log attributes. It leaves out those of Punched, Failed and
+// PassedOver that are zero.
 func (s State) attrs() []any {
 	list := []any{"candidates", s.Candidates, "dialed", s.Dialed, "linked", s.Linked}
 	if s.Punched > 0 {
@@ -131,7 +132,7 @@ type reporter struct {
 	base     State // the counters when the search began
 }
 
-// due says whether to log now. looking is false for a node that has enough peers.
+// due reports whether to log now. looking is false for a node that has enough peers.
 func (r *reporter) due(looking bool, now time.Time) bool {
 	switch {
 	case !looking:

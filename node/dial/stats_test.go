@@ -34,7 +34,7 @@ func TestReporter(t *testing.T) {
 	}
 	later := epoch.Add(time.Hour)
 	if r.due(false, later) || r.due(true, later) || !r.due(true, later.Add(reportFirst)) {
-		t.Error("it does not begin anew after a time with enough peers")
+		t.Error("the intervals do not restart after a time with enough peers")
 	}
 }
 
@@ -46,7 +46,7 @@ func TestStats(t *testing.T) {
 	p.unlinked(&peers.LinkDown{Remote: peers.Remote{ID: useless.ID()}, Cause: &actors.Cause{Side: actors.Remote, Reason: wire.DiscUselessPeer}}, epoch)
 	p.unlinked(&peers.LinkDown{Remote: peers.Remote{ID: enode.ID{1}, Inbound: true}, Cause: lost}, epoch)
 	if err := p.offer(full, epoch); err == nil {
-		t.Fatal("a node that was just dialed is taken again")
+		t.Fatal("a node that was just dialed is accepted again")
 	}
 	var text bytes.Buffer
 	slog.New(slog.NewTextHandler(&text, nil)).Info("test", p.stats.snapshot().attrs()...)
@@ -63,13 +63,13 @@ func TestStatsSince(t *testing.T) {
 	dialed(t, p, n, outcomeBusy)
 	base := p.stats.snapshot()
 	if err := p.offer(n, epoch); err == nil {
-		t.Fatal("a node that was just dialed is taken again")
+		t.Fatal("a node that was just dialed is accepted again")
 	}
 	s := p.stats.snapshot()
 	if d := s.since(base); d.Candidates != 1 || d.Dialed != 0 || len(d.Failed) != 0 || d.PassedOver["dialed recently"] != 1 {
 		t.Errorf("since the base: %+v", d)
 	}
 	if s.Candidates != 2 || s.Dialed != 1 || s.Failed["busy"] != 1 {
-		t.Errorf("in all: %+v", s)
+		t.Errorf("in total: %+v", s)
 	}
 }

@@ -23,7 +23,7 @@ func (l *listener) Receive(ctx actor.Context) {
 	case *actor.Started:
 		l.start(ctx)
 	case *acceptFailed:
-		// As a rule the process has no file descriptors left: the operator has to act.
+		// Usually the process has run out of file descriptors, and the operator must act.
 		l.Logger.Warn("accepting connections failed", "addr", msg.addr, "err", msg.err)
 	case *actor.Stopping:
 		l.Sockets.CloseTCP()
@@ -95,7 +95,7 @@ func (a *acceptor) closed() bool {
 	}
 }
 
-// pause waits. It returns false if the sockets are closed meanwhile.
+// pause waits for d. It returns false if the sockets are closed meanwhile.
 func (a *acceptor) pause(clock supervise.Clock, d time.Duration) bool {
 	over := make(chan struct{})
 	timer := clock.AfterFunc(d, func() { close(over) })

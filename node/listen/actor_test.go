@@ -40,8 +40,8 @@ func (p *pipes) Close() error {
 	return nil
 }
 
-// TestExpectedIsNotAccepted: a connection that was agreed on is not accepted, and its credit
-// is given back. An accepted connection keeps its credit.
+// TestExpectedIsNotAccepted: an expected connection is not passed to Accept, and its credit is
+// given back. An accepted connection keeps its credit.
 func TestExpectedIsNotAccepted(t *testing.T) {
 	ln := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	s, err := Open(t.Context(), SocketConfig{
@@ -61,17 +61,17 @@ func TestExpectedIsNotAccepted(t *testing.T) {
 		Accept:   func(conn net.Conn) bool { accepted <- conn; return true },
 		Logger:   slog.New(slog.DiscardHandler),
 	}))
-	comesIn := func(agreed bool) net.Conn {
+	connect := func(isExpected bool) net.Conn {
 		conn, other := net.Pipe()
 		t.Cleanup(func() { errors.Join(conn.Close(), other.Close()) })
-		expected <- agreed
+		expected <- isExpected
 		ln.conns <- conn
 		return conn
 	}
 	for range 2 * cap(credits) { // more than there are credits
-		comesIn(true)
+		connect(true)
 	}
-	if conn := comesIn(false); <-accepted != conn {
+	if conn := connect(false); <-accepted != conn {
 		t.Error("another connection was accepted")
 	}
 	actortest.Eventually(t, "a credit for the accepted connection and one for the next", func() bool { return len(credits) == 2 })
@@ -100,15 +100,15 @@ func TestFrom(t *testing.T) {
 		configured, bound []netip.AddrPort
 		to, want          string // want empty: none
 	}{
-		{"one", at("30.1.1.1:0"), at("30.1.1.1:3"), "30.9.9.9", "30.1.1.1:3"},
+		{"one address", at("30.1.1.1:0"), at("30.1.1.1:3"), "30.9.9.9", "30.1.1.1:3"},
 		{"another family", at("30.1.1.1:0"), at("30.1.1.1:3"), "2001:db8::1", ""},
-		{"all of a family", at("0.0.0.0:0"), at("0.0.0.0:3"), "30.9.9.9", "0.0.0.0:3"},
+		{"all addresses of a family", at("0.0.0.0:0"), at("0.0.0.0:3"), "30.9.9.9", "0.0.0.0:3"},
 		{"all addresses", at(""), at("[::]:3"), "30.9.9.9", "0.0.0.0:3"},
 		{"all addresses, IPv6", at(""), at("[::]:3"), "2001:db8::1", "[::]:3"},
 		{"loopback to loopback", at("30.1.1.1:0", "127.0.0.1:0"), at("30.1.1.1:3", "127.0.0.1:3"), "127.0.0.2", "127.0.0.1:3"},
-		{"and not elsewhere", at("127.0.0.1:0", "30.1.1.1:0"), at("127.0.0.1:3", "30.1.1.1:3"), "30.9.9.9", "30.1.1.1:3"},
-		{"unless there is no other", at("127.0.0.1:0"), at("127.0.0.1:3"), "30.9.9.9", "127.0.0.1:3"},
-		{"in memory", at("10.0.0.1:0"), at(""), "10.0.0.2", ""},
+		{"loopback not to other addresses", at("127.0.0.1:0", "30.1.1.1:0"), at("127.0.0.1:3", "30.1.1.1:3"), "30.9.9.9", "30.1.1.1:3"},
+		{"loopback if there is no other", at("127.0.0.1:0"), at("127.0.0.1:3"), "30.9.9.9", "127.0.0.1:3"},
+		{"listener in memory", at("10.0.0.1:0"), at(""), "10.0.0.2", ""},
 	} {
 		got, ok := leaveFrom(tt.configured, tt.bound, netip.MustParseAddr(tt.to))
 		if ok != (tt.want != "") || ok && got.String() != tt.want {

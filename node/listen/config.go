@@ -12,11 +12,11 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// SocketConfig says which sockets to open.
+// SocketConfig is the configuration of the sockets.
 type SocketConfig struct {
-	// Addrs are the addresses to listen on, none for a node that only dials. An address
-	// without an IP stands for all, IPv4 and IPv6. Port 0 is a number that is free for TCP and
-	// UDP, the same for all addresses.
+	// Addrs are the addresses to listen on, none for a node that only dials. An address without
+	// an IP stands for all addresses, IPv4 and IPv6. With port 0, Open chooses a port that is
+	// free for TCP and UDP, the same for all addresses.
 	Addrs []netip.AddrPort
 	// TCP opens a listener, see [TCP].
 	TCP func(ctx context.Context, on netip.AddrPort) (net.Listener, error)
@@ -27,15 +27,16 @@ type SocketConfig struct {
 	Logger  *slog.Logger
 }
 
-// Config is what the actor needs.
+// Config is the configuration of the actor.
 type Config struct {
 	Runtime supervise.Runtime
 	Sockets *Sockets
-	// Credits gets one value before each connection. GiveBack takes it out again where
-	// Accept did not get the connection.
+	// Credits gets one value before each connection. GiveBack takes it out again if Accept did
+	// not get the connection.
 	Credits  chan<- struct{}
 	GiveBack func()
-	// Expected takes a connection that was agreed on, and returns true. It may be nil.
+	// Expected takes a connection that hole punching expects, and returns true. Otherwise it
+	// returns false. It may be nil.
 	Expected func(net.Conn) bool
 	// Accept takes any other connection. It returns false when the node is stopping.
 	Accept func(net.Conn) bool

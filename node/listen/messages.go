@@ -6,7 +6,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// acceptFailed goes to the actor from a goroutine that could not accept and now pauses.
+// acceptFailed reports that a goroutine could not accept and now pauses. The goroutine sends it
+// to the actor.
 type acceptFailed struct {
 	supervise.Late
 	addr net.Addr

@@ -11,7 +11,7 @@ import (
 
 // network returns the arguments of net.Listen for an address. Without an IP one socket serves
 // IPv4 and IPv6, or the one of them that the machine has. With an IP it serves that family
-// alone, so that 0.0.0.0 and :: may be given side by side.
+// alone, so that 0.0.0.0 and :: may both be configured.
 func network(protocol string, on netip.AddrPort) (network, address string) {
 	switch {
 	case !on.Addr().IsValid():
@@ -22,9 +22,9 @@ func network(protocol string, on netip.AddrPort) (network, address string) {
 	return protocol + "6", on.String()
 }
 
-// TCP opens a listener with SO_REUSEADDR and SO_REUSEPORT, so that later dials can leave from
-// the node's known port. SO_REUSEPORT would also let a second node take half of the
-// connections of the first one. Therefore a bind without it comes first, which fails if
+// TCP opens a listener with SO_REUSEADDR and SO_REUSEPORT, so that later dials can use the
+// node's listening port as their source. With SO_REUSEPORT a second node could also take half
+// of the connections of the first one. Therefore TCP first binds without it, which fails if
 // another process listens there.
 func TCP(ctx context.Context, on netip.AddrPort) (net.Listener, error) {
 	network, address := network("tcp", on)
@@ -37,7 +37,7 @@ func TCP(ctx context.Context, on netip.AddrPort) (net.Listener, error) {
 			return nil, err
 		}
 	}
-	// The pinger keeps a link alive; the kernel need not do so too.
+	// The pinger keeps a link alive, so keep-alive of TCP is not needed.
 	lc := net.ListenConfig{Control: reuse, KeepAlive: -1}
 	return lc.Listen(ctx, network, address)
 }
@@ -63,8 +63,8 @@ func Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", to.String())
 }
 
-// DialFrom opens a TCP connection that leaves from a port on which the node listens. It works
-// where [Reusable] is true.
+// DialFrom opens a TCP connection from a port on which the node listens. It works if [Reusable]
+// is true.
 func DialFrom(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
 	d := net.Dialer{KeepAlive: -1, LocalAddr: net.TCPAddrFromAddrPort(from), Control: reuse}
 	network, _ := network("tcp", from)

@@ -4,8 +4,9 @@ package listen
 
 import "syscall"
 
-// Reusable says whether connections can leave from a port that the node listens on.
+// Reusable says whether the node can connect from a port that it listens on.
 const Reusable = false
 
-// reuse changes nothing where SO_REUSEPORT is missing, or lets strangers steal the port.
+// reuse changes nothing: on these systems SO_REUSEPORT is missing, or lets other users' programs
+// take over the port.
 func reuse(_, _ string, _ syscall.RawConn) error { return nil }

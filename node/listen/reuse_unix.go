@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reusable says whether connections can leave from a port that the node listens on.
+// Reusable says whether the node can connect from a port that it listens on.
 const Reusable = true
 
 // reuse sets SO_REUSEADDR and SO_REUSEPORT on a socket before it is bound.

@@ -15,7 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
-// portTries is how many port numbers are drawn to find one that is free for TCP and UDP.
+// portTries is how many port numbers to try to find one that is free for TCP and UDP.
 const portTries = 16
 
 // Sockets are the listening sockets of a node. The methods are safe from any goroutine.
@@ -26,14 +26,14 @@ type Sockets struct {
 	udpPort   uint16 // as configured
 	log       *slog.Logger
 
-	quit     chan struct{} // closes when no connection is accepted any more
+	quit     chan struct{} // closes when the node accepts no more connections
 	closing  sync.Once
 	counters counters
 }
 
 type counters struct{ accepted, failed atomic.Uint64 }
 
-// State is what the sockets have counted. The counters only grow.
+// State is the counters of the sockets. The counters only grow.
 type State struct {
 	Accepted uint64 // connections
 	Failed   uint64 // calls of Accept that failed
@@ -44,7 +44,7 @@ func (s *Sockets) State() State {
 	return State{Accepted: s.counters.accepted.Load(), Failed: s.counters.failed.Load()}
 }
 
-// Open opens a socket for each address, all of them or none.
+// Open opens a socket for each address. After an error no socket is open.
 func Open(ctx context.Context, c SocketConfig) (*Sockets, error) {
 	for range portTries {
 		s := &Sockets{addrs: c.Addrs, udpPort: c.UDPPort, log: c.Logger, quit: make(chan struct{})}
@@ -60,8 +60,8 @@ func Open(ctx context.Context, c SocketConfig) (*Sockets, error) {
 	return nil, fmt.Errorf("listen: no port number free for TCP and UDP on all addresses in %d tries", portTries)
 }
 
-// open draws one number for all addresses with port 0. again says that another number may do
-// better.
+// open opens all sockets. The system chooses one port number for all addresses with port 0.
+// After an error, again says that another number may succeed.
 func (s *Sockets) open(ctx context.Context, c SocketConfig) (again bool, err error) {
 	var drawn uint16
 	for _, on := range c.Addrs {
@@ -94,8 +94,8 @@ func freeForUDP(at *net.TCPAddr) bool {
 	return err == nil && conn.Close() == nil
 }
 
-// openUDP opens a socket for each listening address, or for all addresses where the node only
-// dials.
+// openUDP opens a UDP socket for each listening address, or one for all addresses if the node
+// only dials.
 func (s *Sockets) openUDP(ctx context.Context, c SocketConfig) error {
 	if c.UDP == nil {
 		return nil
@@ -110,7 +110,8 @@ func (s *Sockets) openUDP(ctx context.Context, c SocketConfig) error {
 	return nil
 }
 
-// UDPAddrs lists the addresses on which discovery listens. One without an IP stands for all.
+// UDPAddrs lists the addresses on which discovery listens. An address without an IP stands for
+// all addresses.
 func (s *Sockets) UDPAddrs() []netip.AddrPort {
 	if len(s.acceptors) == 0 {
 		return []netip.AddrPort{netip.AddrPortFrom(netip.Addr{}, s.udpPort)}
@@ -136,7 +137,7 @@ func (s *Sockets) CloseTCP() {
 	}
 }
 
-// Close closes all sockets. The discovery actor usually has closed the UDP sockets before.
+// Close closes all sockets. Usually the discovery actor has already closed the UDP sockets.
 func (s *Sockets) Close() {
 	s.CloseTCP()
 	for _, conn := range s.udp {
@@ -146,7 +147,7 @@ func (s *Sockets) Close() {
 	}
 }
 
-// Quit closes when no connection is accepted any more.
+// Quit returns a channel that closes when the node accepts no more connections.
 func (s *Sockets) Quit() <-chan struct{} { return s.quit }
 
 // UDP lists the sockets of discovery.
@@ -155,7 +156,8 @@ func (s *Sockets) UDP() []discover.UDPConn { return s.udp }
 // Addrs lists the addresses as configured, in the order of Bound.
 func (s *Sockets) Addrs() []netip.AddrPort { return s.addrs }
 
-// Bound lists the addresses of the TCP sockets. One that is not TCP is invalid.
+// Bound lists the addresses of the TCP sockets. The address of a listener that is not TCP is
+// invalid.
 func (s *Sockets) Bound() []netip.AddrPort {
 	bound := make([]netip.AddrPort, len(s.acceptors))
 	for i, a := range s.acceptors {
@@ -164,7 +166,7 @@ func (s *Sockets) Bound() []netip.AddrPort {
 	return bound
 }
 
-// Addr is the first TCP address as text; empty for a node that does not listen.
+// Addr returns the first TCP address as text, empty for a node that does not listen.
 func (s *Sockets) Addr() string {
 	if len(s.acceptors) == 0 {
 		return ""
@@ -172,7 +174,7 @@ func (s *Sockets) Addr() string {
 	return s.acceptors[0].ln.Addr().String()
 }
 
-// Port is the port of the first TCP socket, 0 if there is none.
+// Port returns the port of the first TCP socket, 0 if there is none.
 func (s *Sockets) Port() uint16 {
 	if len(s.acceptors) == 0 {
 		return 0
@@ -180,7 +182,7 @@ func (s *Sockets) Port() uint16 {
 	return netaddr.Of(s.acceptors[0].ln.Addr()).Port()
 }
 
-// UDPPort is the port of discovery, 0 without discovery.
+// UDPPort returns the port of discovery, 0 without discovery.
 func (s *Sockets) UDPPort() uint16 {
 	if len(s.udp) == 0 {
 		return 0
@@ -188,8 +190,9 @@ func (s *Sockets) UDPPort() uint16 {
 	return netaddr.Of(s.udp[0].LocalAddr()).Port()
 }
 
-// Only is the one address that the node listens on; invalid if it listens on all. If there
-// are several, one that is not loopback is returned: a router may forward to it.
+// Only returns the one address that the node listens on. It is invalid if the node listens on
+// all addresses. If there are several, Only prefers one that is not loopback, because a router
+// may forward to it.
 func (s *Sockets) Only() netip.Addr {
 	var only netip.Addr
 	for _, at := range s.Bound() {
@@ -204,9 +207,9 @@ func (s *Sockets) Only() netip.Addr {
 	return only
 }
 
-// From returns the listening address from which to connect to an address: one of its family,
-// and, if there are several, one that is on loopback if and only if the address is. A socket
-// that was configured without an IP serves both families. ok is false if there is none.
+// From returns the listening address from which to connect to an address. It has the same
+// family. If there are several, From prefers one that is on loopback if and only if to is. A
+// socket that was configured without an IP serves both families. ok is false if there is none.
 func (s *Sockets) From(to netip.Addr) (from netip.AddrPort, ok bool) {
 	return leaveFrom(s.addrs, s.Bound(), to)
 }

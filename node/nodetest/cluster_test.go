@@ -141,7 +141,7 @@ func TestOpenFails(t *testing.T) {
 				c.Specs = nil
 			}
 		})
-		if err == nil || err.Error() != "node 1: node config: no protocol, so that every peer would be useless" {
+		if err == nil || err.Error() != "node 1: node config: no protocol" {
 			t.Errorf("got %v", err)
 		}
 	})

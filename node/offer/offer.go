@@ -1,5 +1,4 @@
-// Package offer is what a node offers to others at one time: its protocols, as one
-// immutable snapshot.
+// Package offer has the protocols that a node offers at one time, as one immutable snapshot.
 package offer
 
 import (
@@ -14,17 +13,17 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// Offer is what the node offers at one time. A handshake takes the current one for its
-// Hello, and its link runs that one whatever replaces it: message codes follow from what the
-// two Hellos said. An Offer is never changed, but replaced by another.
+// Offer is what the node offers at one time. A handshake makes its Hello from the current
+// offer, and its link keeps that offer even if another one replaces it: the message codes
+// follow from the two Hellos. An Offer is never changed, only replaced.
 type Offer struct {
 	Mounted   []*protocols.Mounted
 	Protocols []actors.Protocol // of all of Mounted
 	Hello     wire.Hello
 }
 
-// New makes an offer. port is the TCP port for the Hello; 0 before the node listens. The
-// error is that of a Hello that can't be encoded.
+// New makes an offer. port is the TCP port for the Hello, 0 before the node listens. It
+// returns an error if the Hello can't be encoded.
 func New(key *ecdsa.PrivateKey, name string, port uint64, mounted []*protocols.Mounted) (*Offer, error) {
 	o := &Offer{Mounted: mounted, Hello: wire.Hello{
 		Version: wire.BaseVersion, Name: name, ID: wire.PublicID(&key.PublicKey), ListenPort: port,
@@ -39,7 +38,7 @@ func New(key *ecdsa.PrivateKey, name string, port uint64, mounted []*protocols.M
 	return o, err
 }
 
-// Find returns the protocol of a name, nil if it is not offered.
+// Find returns the protocol with a name, nil if it is not offered.
 func (o *Offer) Find(name string) *protocols.Mounted {
 	for _, m := range o.Mounted {
 		if m.Spec.Name == name {
@@ -49,7 +48,7 @@ func (o *Offer) Find(name string) *protocols.Mounted {
 	return nil
 }
 
-// Has says whether m is part of the offer.
+// Has reports whether m is part of the offer.
 func (o *Offer) Has(m *protocols.Mounted) bool { return slices.Contains(o.Mounted, m) }
 
 // Stands returns nil if a session that was made with this offer can still become a link,
@@ -66,11 +65,11 @@ func (o *Offer) Stands(now *Offer, remote []wire.Cap) error {
 	return nil
 }
 
-// Shares says whether a remote has any of the offered protocols.
+// Shares reports whether a remote has any of the offered protocols.
 func (o *Offer) Shares(remote []wire.Cap) bool { return len(actors.Match(o.Protocols, remote)) > 0 }
 
-// Wanted returns the test for nodes that discovery finds: whether one of the protocols has
-// a use for the node. It returns nil if any node may be of use.
+// Wanted returns a filter for nodes that discovery finds: whether one of the protocols can use
+// the node. It returns nil if any node may be useful.
 func (o *Offer) Wanted() func(*enode.Node) bool {
 	for _, m := range o.Mounted {
 		if m.Spec.Wants == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
-// TestWanted: discovery looks for the nodes that the offered protocols want.
+// TestWanted: the filter for discovery accepts the nodes that the offered protocols want.
 func TestWanted(t *testing.T) {
 	key := fixture.Key(t)
 	spec := func(name string) protocols.Spec {
@@ -37,12 +37,12 @@ func TestWanted(t *testing.T) {
 		name        string
 		specs       []protocols.Spec
 		all         bool // any node is wanted
-		chat, bench bool // nodes whose records say so are wanted
+		chat, bench bool // nodes with such an entry in the record are wanted
 	}{
 		{"one", []protocols.Spec{spec("chat").Advertised()}, false, true, false},
 		{"another", []protocols.Spec{spec("bench").Advertised()}, false, false, true},
 		{"two", []protocols.Spec{spec("chat").Advertised(), spec("bench").Advertised()}, false, true, true},
-		{"one that takes all", []protocols.Spec{spec("chat").Advertised(), spec("bench")}, true, true, true},
+		{"one that wants any node", []protocols.Spec{spec("chat").Advertised(), spec("bench")}, true, true, true},
 		{"none", nil, false, false, false},
 	} {
 		mounted, err := protocols.Mount(tt.specs...)
@@ -55,7 +55,7 @@ func TestWanted(t *testing.T) {
 		}
 		want := o.Wanted()
 		if (want == nil) != tt.all {
-			t.Errorf("%s: takes all: %v, want %v", tt.name, want == nil, tt.all)
+			t.Errorf("%s: any node is wanted: %v, want %v", tt.name, want == nil, tt.all)
 		}
 		if want != nil && (want(found("chat")) != tt.chat || want(found("bench")) != tt.bench) {
 			t.Errorf("%s: wants chat %v and bench %v, want %v and %v", tt.name, want(found("chat")), want(found("bench")), tt.chat, tt.bench)

@@ -18,8 +18,8 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// owner is the peers actor: it owns the links. It keeps no state of its own, so that a crash
-// replaces it while the links live.
+// owner is the peers actor: it owns the links. It has no state of its own, so that a crash can
+// replace it while the links run.
 type owner struct{ *shared }
 
 func (o *owner) Receive(ctx actor.Context) {
@@ -52,7 +52,7 @@ func (o *owner) Receive(ctx actor.Context) {
 	}
 }
 
-// establish makes a link of a session, or disconnects the remote.
+// establish turns a session into a link, or disconnects the remote.
 func (o *owner) establish(ctx actor.Context, msg *Establish) {
 	m := &Member{
 		Remote: Remote{ID: msg.ID, Addr: netaddr.Of(msg.Conn.RemoteAddr()).Addr(), Inbound: msg.Inbound},
@@ -72,7 +72,7 @@ func (o *owner) establish(ctx actor.Context, msg *Establish) {
 		Pool: o.Pool, Journal: o.Runtime.Journal, Clock: o.Runtime.Clock, Feed: o.Feed, Dispatcher: o.Runtime.Dispatcher,
 	})
 	if err != nil {
-		_ = msg.Conn.Close() // the crash says why
+		_ = msg.Conn.Close() // the panic reports the error
 		panic(fmt.Errorf("spawn link: %w", err))
 	}
 	m.Link = link
@@ -89,7 +89,7 @@ type Refused struct {
 	Err  error
 }
 
-// refuse tells the remote why its session becomes no link, in a goroutine: that may take
+// refuse disconnects the remote with the reason. It does so in a goroutine, because it may take
 // two seconds.
 func (o *owner) refuse(ctx actor.Context, msg *Establish, why error) {
 	at := netaddr.Of(msg.Conn.RemoteAddr())
@@ -124,8 +124,7 @@ func (o *owner) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 	o.stopIfEmpty(ctx)
 }
 
-// setupEnded frees the place of a handshake, and records the remote's offence if it ended by
-// one.
+// setupEnded frees the place of a handshake, and records the offence that ended it, if any.
 func (o *owner) setupEnded(ctx actor.Context, msg *SetupEnded) {
 	if !msg.Inbound {
 		supervise.Send(ctx, o.Dialer, msg)
@@ -161,7 +160,7 @@ func (o *owner) armRotation(ctx actor.Context) {
 	o.timer = o.Runtime.After(rotationLook, ctx.Self(), &rotationDue{})
 }
 
-// rotate evicts the least useful peer if it is time for that.
+// rotate evicts the least useful peer if an eviction is due.
 func (o *owner) rotate() {
 	now := o.Runtime.Clock.Now()
 	full, refusals := o.Table.crowded()
@@ -188,8 +187,8 @@ func (o *owner) dropBanned() {
 	}
 }
 
-// dropProtocol ends the links that run nothing that the node still offers. No link that runs
-// the removed protocol comes after: establish refuses it.
+// dropProtocol ends the links that run nothing that the node still offers. No later link runs
+// the removed protocol: establish refuses it.
 func (o *owner) dropProtocol(removed *protocols.Mounted) {
 	now := o.Offer()
 	for _, m := range o.Table.Snapshot() {
@@ -203,7 +202,7 @@ func (o *owner) dropProtocol(removed *protocols.Mounted) {
 	}
 }
 
-// serves says whether a link runs anything that the node offers now.
+// serves reports whether a link runs a protocol that the node offers now.
 func (m *Member) serves(now *offer.Offer) bool {
 	for _, c := range m.Link.Caps() {
 		if now.Has(m.Offer.Find(c.Name)) {
@@ -213,8 +212,8 @@ func (m *Member) serves(now *offer.Offer) bool {
 	return false
 }
 
-// drain ends all links as 'client quitting'. setup has stopped by then, so that no link
-// comes after.
+// drain ends all links as 'client quitting'. No new links follow, because setup has stopped
+// before.
 func (o *owner) drain(ctx actor.Context) {
 	o.draining.Store(true)
 	for _, m := range o.Table.Snapshot() {

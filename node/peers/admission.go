@@ -11,29 +11,28 @@ import (
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
-// Limits says how many peers a node may have.
+// Limits limits the number of peers.
 type Limits struct {
-	Peers int // trusted nodes come on top
-	// Loopback is how many peers on this machine may come on top. Zero: they count like any
-	// other peer.
+	Peers int // trusted nodes are admitted beyond it
+	// Loopback is how many peers on loopback addresses are admitted in addition. Zero: they
+	// count like any other peer.
 	Loopback int
 	// Outbound is how many of Peers are kept for dynamic nodes that we dial: inbound peers
-	// may have that many fewer. Dials may use more than these while there is room.
+	// can't use them. Dials may use more than these while there is room.
 	Outbound int
 	// PerHost and PerNetwork are how many dynamic peers may share an address or a network,
 	// see netaddr.Host and netaddr.Network. Zero or less: no limit.
 	PerHost, PerNetwork int
 }
 
-// inbound is how many dynamic peers may have dialed us.
+// inbound returns the limit of inbound dynamic peers.
 func (l Limits) inbound() int { return max(l.Peers-l.Outbound, min(l.Peers, 1)) }
 
-// counts is how many links there are of each kind. A dynamic node is neither static nor
-// trusted.
+// counts is the number of links of each kind. A dynamic node is neither static nor trusted.
 type counts struct {
-	loopback int // that count against Limits.Loopback
-	others   int // that count against Limits.Peers
-	inbound  int // dynamic nodes among others that dialed us
+	loopback int // links that count against Limits.Loopback
+	others   int // links that count against Limits.Peers
+	inbound  int // of others, the dynamic nodes that dialed us
 	outbound int // dynamic nodes that we dialed, at any address
 }
 
@@ -44,7 +43,7 @@ type Remote struct {
 	Inbound bool       // the remote dialed
 }
 
-// Check returns the refusal that a link to r would meet now; nil if it would be admitted.
+// Check returns the refusal of a link to r, nil if a link would be admitted now.
 func (t *Table) Check(r Remote) error {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -97,12 +96,12 @@ func (t *Table) checkBans(r Remote, k Known) error {
 	return t.banned(r.ID, addr)
 }
 
-// apart says whether a node counts against Limits.Loopback.
+// apart reports whether a node counts against Limits.Loopback.
 func (t *Table) apart(r Remote) bool { return t.limits.Loopback > 0 && netaddr.Local(r.Addr) }
 
-// full says whether there is no room for a node that is not trusted. Static nodes without a
-// link have places kept for them, up to half of all, so that a flood of other nodes does not
-// keep them out.
+// full reports whether there is no room for a node that is not trusted. Static nodes without a
+// link have places kept for them, up to half of all places, so that a flood of other nodes does
+// not keep them out.
 func (t *Table) full(r Remote, static bool) bool {
 	if t.apart(r) {
 		return t.counts.loopback >= t.limits.Loopback
@@ -114,7 +113,7 @@ func (t *Table) full(r Remote, static bool) bool {
 	return free <= min(t.missingStatic(), t.limits.Peers/2)
 }
 
-// missingStatic is the number of static nodes without a link.
+// missingStatic returns the number of static nodes without a link.
 func (t *Table) missingStatic() int {
 	n := 0
 	for id, k := range t.known {
@@ -125,7 +124,7 @@ func (t *Table) missingStatic() int {
 	return n
 }
 
-// count changes the counts by a link that comes (1) or goes (-1).
+// count adds a link to the counts (by is 1), or takes it out (by is -1).
 func (t *Table) count(m *Member, by int) {
 	dynamic := !t.knownOf(m.ID).Protected()
 	if t.apart(m.Remote) {
@@ -146,15 +145,15 @@ func (t *Table) count(m *Member, by int) {
 	}
 }
 
-// noteRefusal counts the nodes that were refused for lack of room.
+// noteRefusal counts a refusal for lack of room.
 func (t *Table) noteRefusal(err error) {
 	if errors.Is(err, refusal.ErrTooManyPeers) || errors.Is(err, refusal.ErrInboundFull) {
 		t.state.Refused++
 	}
 }
 
-// crowded says whether all places that dynamic nodes may have are taken, and how many nodes
-// were refused for lack of room so far.
+// crowded reports whether all places for dynamic nodes are taken, and how many nodes were
+// refused for lack of room so far.
 func (t *Table) crowded() (full bool, refusals uint64) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -163,8 +162,8 @@ func (t *Table) crowded() (full bool, refusals uint64) {
 
 func (t *Table) inboundFull() bool { return t.counts.inbound >= t.limits.inbound() }
 
-// evictable lists the peers that may have to make room: dynamic nodes that count. If inbound
-// peers have all their places, only inbound peers are listed.
+// evictable lists the peers that may be evicted: dynamic nodes that count against Limits.Peers.
+// If all places of inbound peers are taken, only inbound peers are listed.
 func (t *Table) evictable(now time.Time) []evictable {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

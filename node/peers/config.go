@@ -12,21 +12,21 @@ import (
 	"github.com/troupe-p2p/troupe/node/offer"
 )
 
-// Config is what the actor needs.
+// Config is the configuration of the actor.
 type Config struct {
 	Runtime supervise.Runtime
 	Table   *Table
 	Ledger  *bans.Ledger
 	// Offer returns what the node offers now.
 	Offer func() *offer.Offer
-	Pool  *actors.Pool // of the bytes that all links hold
+	Pool  *actors.Pool // limits the bytes that all links hold together
 	Feed  *actors.Feed
 
 	Dialer *actor.PID // receives LinkUp, LinkDown and SetupEnded
 	Bans   *actor.PID // receives bans.Changed
 
-	// Added, Dropped and Refused are called in the actor's turn for each link that came and
-	// went, and in a goroutine for each session that was refused. They must not block.
+	// The actor calls Added for each new link and Dropped for each ended link. A goroutine
+	// calls Refused for each refused session. They must not block.
 	Added   func(*Member)
 	Dropped func(*Member, *actors.Cause)
 	Refused func(r Refused)
@@ -38,16 +38,16 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// shared is what outlives the actor's incarnations, beside the table.
+// shared is the state besides the table that outlives a crash of the actor.
 type shared struct {
 	Config
 	rotation rotation
 	timer    supervise.Timer
 	draining atomic.Bool
-	refusing atomic.Int32 // goroutines that tell a refused remote why
+	refusing atomic.Int32 // goroutines that disconnect a refused remote
 }
 
-// Props makes the actor. A crash replaces it, while its links live.
+// Props makes the actor. A crash replaces it while its links run.
 func Props(c Config) *actor.Props {
 	s := &shared{Config: c}
 	return c.Runtime.Kept(supervise.EndFailed{Journal: c.Runtime.Journal}, func() actor.Actor { return &owner{s} })

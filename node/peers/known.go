@@ -7,15 +7,15 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// Known is what the configuration says of a node, connected or not. The zero value is that
-// of a dynamic node.
+// Known says whether a node, connected or not, is static or trusted. The zero value is that of
+// a dynamic node.
 type Known struct {
 	Trusted, Static bool
 	// addrs are the last known addresses of the node.
 	addrs []netip.Addr
 }
 
-// Protected says whether the node is static or trusted. Such a node is never banned, and
+// Protected reports whether the node is static or trusted. Such a node is never banned and
 // never evicted.
 func (k Known) Protected() bool { return k.Trusted || k.Static }
 
@@ -60,14 +60,14 @@ func (t *Table) knownOf(id enode.ID) Known {
 	return Known{}
 }
 
-// KnownOf returns what the configuration says of a node.
+// KnownOf returns whether a node is static or trusted.
 func (t *Table) KnownOf(id enode.ID) Known {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.knownOf(id)
 }
 
-// Knows says whether an address is the last known one of a static or trusted node.
+// Knows reports whether an address is a last known address of a static or trusted node.
 func (t *Table) Knows(addr netip.Addr) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

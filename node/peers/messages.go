@@ -17,20 +17,20 @@ import (
 
 // From setup.
 
-// Establish asks for a link of a finished session. A handshake sends it. The connection
+// Establish requests a link for a finished session. A handshake sends it. The connection
 // belongs to the peers actor from then on.
 type Establish struct {
-	By      *actor.PID // the handshake, as Table.Admit knows it
+	By      *actor.PID // the handshake that called Table.Admit
 	ID      enode.ID
 	Conn    net.Conn
 	Session *wire.Session
-	Offer   *offer.Offer // of which our Hello was made
+	Offer   *offer.Offer // from which our Hello was made
 	Inbound bool
 	Punched bool // the connection came through a hole in NATs
 }
 
-// SetupEnded says that a handshake is over, for whatever reason. It goes on to the dialer if
-// it was a dial.
+// SetupEnded reports that a handshake is over, successful or not. The peers actor forwards it
+// to the dialer if it was a dial.
 type SetupEnded struct {
 	supervise.Late
 	By      *actor.PID
@@ -60,19 +60,19 @@ type DropProtocol struct {
 // DropBanned ends the links to nodes that are banned.
 type DropBanned struct{ supervise.Late }
 
-// Drain ends all links with 'client quitting', and then the actor.
+// Drain ends all links as 'client quitting', and then the actor.
 type Drain struct{ supervise.Late }
 
 // To the dialer.
 
-// LinkUp says that there is a link.
+// LinkUp reports a new link.
 type LinkUp struct {
 	supervise.Late
 	ID      enode.ID
 	Inbound bool
 }
 
-// LinkDown says that a link has ended.
+// LinkDown reports that a link has ended.
 type LinkDown struct {
 	supervise.Late
 	Remote
@@ -82,8 +82,8 @@ type LinkDown struct {
 
 // From the actor to itself.
 
-// rotationDue is the timer's message: a peer may have to make room.
+// rotationDue is the timer's message: check whether an eviction is due.
 type rotationDue struct{ supervise.Late }
 
-// disconnected says that a goroutine has told a refused remote the reason.
+// disconnected reports that a goroutine has disconnected a refused remote.
 type disconnected struct{ supervise.Late }

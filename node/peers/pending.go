@@ -11,22 +11,23 @@ import (
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
-// pending is the handshakes that were admitted for one node that is no peer yet. Several
-// inbound ones may be, because any observer can replay an auth, and a replay must not keep
-// the real node out. A dial and an inbound handshake are never pending at the same time.
+// pending has the admitted handshakes of one node that is not a peer yet. There may be several
+// inbound handshakes, because any observer can replay an auth, and a replay must not keep the
+// real node out. A dial and an inbound handshake are never pending at the same time.
 type pending struct {
 	dial    *actor.PID
 	inbound []*actor.PID
 }
 
-// Admit admits a handshake, by, whose remote is known: inbound between the remote's auth and
-// our ack, outbound between the TCP connection and our auth. The error is a refusal.
+// Admit admits the handshake by, whose remote is known. An inbound handshake calls it between
+// the remote's auth and our ack, an outbound one between the TCP connection and our auth. The
+// error is a refusal.
 //
-// If our own dial to the same node is pending, one of the two connections has to go, and
-// both nodes must choose the same: the one dialed by the lower node ID stays. displaced is
-// our dial if it is the one that goes; the caller aborts it. This is safe because a dial is
-// admitted before its auth is sent: a node that has admitted an inbound connection sends no
-// auth of its own.
+// If our own dial to the same node is pending, one of the two connections must be closed, and
+// both nodes must choose the same one: the connection dialed by the node with the lower ID
+// stays. If that is the inbound one, displaced is our dial, and the caller aborts it. This is
+// safe because a dial is admitted before its auth is sent: a node that has admitted an inbound
+// connection sends no auth of its own.
 func (t *Table) Admit(r Remote, by *actor.PID) (displaced *actor.PID, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,7 +71,7 @@ func (p *pending) admitDial(by *actor.PID) error {
 }
 
 // clear decides whether the session of an admitted handshake becomes a link. It checks
-// everything again, because other nodes may have become peers meanwhile.
+// admission again, because other nodes may have become peers meanwhile.
 func (t *Table) clear(r Remote, by *actor.PID) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,8 +84,8 @@ func (t *Table) clear(r Remote, by *actor.PID) error {
 	return err
 }
 
-// abandon frees the place of a handshake that is over. A zero ID is of a handshake that
-// crashed and could not say for which node it was admitted.
+// abandon frees the place of a handshake that is over. The ID is zero if the handshake crashed
+// and could not report for which node it was admitted.
 func (t *Table) abandon(id enode.ID, by *actor.PID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

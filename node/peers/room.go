@@ -3,11 +3,11 @@ package peers
 const (
 	// DefaultDialRatio is the share of the peers that a node dials itself: one in three.
 	DefaultDialRatio = 3
-	// minDialed is how many peers a node dials itself where the ratio gives fewer, up to half
-	// of all. With one or two dialed peers a small network falls apart, and an attacker that
-	// wants to be a node's only neighbour soon has both.
+	// minDialed is how many peers a node dials itself if the ratio gives fewer, up to half of
+	// all peers. If each node dialed one or two peers, a small network would fall apart, and an
+	// attacker could easily be both of them.
 	minDialed = 4
-	// spareDials are under way beyond the free places.
+	// spareDials is how many dials may be in progress beyond the free places.
 	spareDials = 2
 )
 
@@ -18,15 +18,15 @@ func DialShare(peers, ratio int) int {
 
 // Room is the room for dynamic peers that we dial.
 type Room struct {
-	Limit    int // how many there may be
+	Limit    int // the most that there may be
 	Outbound int // how many there are
 }
 
-// Free is how many more there may be.
+// Free returns how many more there may be.
 func (r Room) Free() int { return r.Limit - r.Outbound }
 
-// Dials is how many dials to dynamic nodes may be under way at once. Most dials fail, often
-// after a long wait, so that the last places would take long to fill one by one.
+// Dials returns how many dials to dynamic nodes may be in progress at once. They are more than
+// the free places, because most dials fail, often after a long wait.
 func (r Room) Dials() int {
 	if r.Free() <= 0 {
 		return 0
@@ -34,10 +34,10 @@ func (r Room) Dials() int {
 	return r.Free() + spareDials
 }
 
-// dialRoom computes the room. A starved node, which no other has dialed for long, may also
-// use the free places that are kept for inbound peers, except a quarter of all places: if
-// every node dialed until it is full, a new node would find no place anywhere. Where peers on
-// this machine count apart, there is room for more of them even if there is none for others.
+// dialRoom computes the room. A starved node, which no node has dialed for long, may also use
+// the free places that are kept for inbound peers, except a quarter of all places: if every
+// node dialed until it is full, a new node would find no place anywhere. If peers on loopback
+// addresses count separately, there is room for more of them even if there is none for others.
 func (l Limits) dialRoom(c counts, starved bool) Room {
 	r := Room{Limit: l.Outbound, Outbound: c.outbound}
 	if starved && l.Outbound > 0 {

@@ -9,27 +9,27 @@ import (
 )
 
 const (
-	// rotationLook is the interval between two looks at whether a peer has to make room.
+	// rotationLook is the interval between two checks whether an eviction is due.
 	rotationLook = time.Minute
 	// rotationAfter is how long the table must have been full, and rotationEvery the time
 	// between two evictions, less up to a fifth.
 	rotationAfter = 10 * time.Minute
 	rotationEvery = 5 * time.Minute
-	// rotationAge is the least age of a link that may be evicted: a younger one has had no
-	// time to be of use.
+	// rotationAge is the least age of a link that may be evicted: a younger link had no time to
+	// be useful.
 	rotationAge = 15 * time.Minute
 )
 
-// rotation decides when a peer has to make room for others. If all places everywhere were
-// taken for good, a new node would find none. It is a plain value.
+// rotation decides when to evict a peer so that another node gets its place. If all nodes were
+// full for ever, a new node would find no place. It is a plain value.
 type rotation struct {
 	fullSince time.Time // zero: the table is not full
 	next      time.Time // no eviction before this
 	refusals  uint64    // at the last eviction, or when the table became full
 }
 
-// due says whether one peer has to make room now. refusals is how many nodes were refused
-// for lack of room so far. If no node was refused for lack of room, no peer is evicted.
+// due reports whether to evict a peer now. refusals is how many nodes were refused for lack of
+// room so far. If no node was refused for lack of room, no peer is evicted.
 func (r *rotation) due(full bool, refusals uint64, jitter float64, now time.Time) bool {
 	switch {
 	case !full:
@@ -46,19 +46,19 @@ func (r *rotation) due(full bool, refusals uint64, jitter float64, now time.Time
 	return true
 }
 
-// evictable is a peer that may have to make room.
+// evictable is a peer that may be evicted.
 type evictable struct {
 	id       enode.ID
 	age      time.Duration
-	messages uint64 // that its protocols received
+	messages uint64 // messages of protocols that the peer has sent
 }
 
-// usefulness is the number of messages that it sends in a minute.
+// usefulness returns the number of messages that the peer sends in a minute.
 func (e evictable) usefulness() float64 { return float64(e.messages) / e.age.Minutes() }
 
-// leastUseful chooses one of the least useful quarter: if it always chose the very least, the
-// next one in the list could decide which peer that is. chance is in [0, 1). ok is false if
-// all links are too young.
+// leastUseful chooses one of the least useful quarter. If it always chose the least useful
+// peer, the next peer in the list could decide which one is evicted. chance is in [0, 1). ok is
+// false if all links are too young.
 func leastUseful(list []evictable, chance float64) (id enode.ID, ok bool) {
 	list = slices.DeleteFunc(slices.Clone(list), func(e evictable) bool { return e.age < rotationAge })
 	if len(list) == 0 {

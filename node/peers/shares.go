@@ -7,23 +7,23 @@ import (
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
-// SharesFor returns how many peers may come from one address and one network by default, for
-// a limit of peers: a tenth and a fifth. An attacker that has all addresses of a network, and
-// any number of node IDs, then is one peer in five. Two may share even the smallest table;
-// otherwise two nodes behind one router could not both connect.
+// SharesFor returns how many peers may share one address and one network by default, for a
+// limit of peers: a tenth and a fifth. An attacker that has all addresses of a network, and any
+// number of node IDs, then has at most one peer in five. Two peers may always share an address
+// or network; otherwise two nodes behind one router could not both connect.
 func SharesFor(peers int) (perHost, perNetwork int) {
 	return max(2, peers/10), max(2, peers/5)
 }
 
 // shares counts dynamic peers by host and network. Private addresses are exempt: many nodes
-// share few of them by design. A limit of zero or less is none.
+// share few of them by design. A limit of zero or less means no limit.
 type shares struct {
 	perHost, perNetwork int
 
 	count map[netip.Prefix]int
 }
 
-// refuse returns an error if one more peer from this address would be too many.
+// refuse returns an error if one more peer at this address would be too many.
 func (s *shares) refuse(addr netip.Addr) error {
 	switch {
 	case netaddr.Private(addr):
@@ -36,7 +36,7 @@ func (s *shares) refuse(addr netip.Addr) error {
 	return nil
 }
 
-// add counts a peer from this address.
+// add counts a peer at this address.
 func (s *shares) add(addr netip.Addr) {
 	if netaddr.Private(addr) {
 		return

@@ -11,12 +11,12 @@ import (
 )
 
 // Table has the links, the connections that are being set up, and the rules of admission.
-// Its methods are safe from any goroutine. Only the peers actor adds and removes links; the
-// table outlives that actor's incarnations.
+// Its methods are safe from any goroutine. Only the peers actor adds and removes links. The
+// table outlives a crash of that actor.
 type Table struct {
 	self   enode.ID
 	limits Limits
-	// banned returns an error for a node or address that is banned. Nil: none is.
+	// banned returns an error for a node or address that is banned. Nil: there are no bans.
 	banned func(id enode.ID, addr netip.Addr) error
 
 	mu      sync.RWMutex
@@ -29,23 +29,23 @@ type Table struct {
 	closed  bool
 }
 
-// Member is one live link.
+// Member is one link.
 type Member struct {
 	Remote
 	Link    *actors.Link
-	Offer   *offer.Offer // of which the link was made
-	Punched bool         // through a hole in NATs
+	Offer   *offer.Offer // with which the link was made
+	Punched bool         // the link was made by hole punching
 }
 
-// State is how many peers there are, and what the table has counted since the node was
-// made. The counters only grow.
+// State is the number of peers, and the table's counters since the node was made. The counters
+// only grow.
 type State struct {
 	Peers, Inbound int // now
 
 	Linked  uint64 // links that came up
 	Ended   uint64 // links that ended
 	Refused uint64 // dynamic nodes refused for lack of room
-	Evicted uint64 // peers that made room for others
+	Evicted uint64 // peers evicted to make room for others
 }
 
 // NewTable makes an empty table for the node self. banned may be nil.
@@ -59,7 +59,7 @@ func NewTable(self enode.ID, l Limits, banned func(id enode.ID, addr netip.Addr)
 	}
 }
 
-// add adds the link of a node that clear has let pass.
+// add adds the link of a node that clear has admitted.
 func (t *Table) add(m *Member) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -94,7 +94,7 @@ func (t *Table) Close() {
 	t.closed = true
 }
 
-// Closed says whether Close was called.
+// Closed reports whether Close was called.
 func (t *Table) Closed() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -119,7 +119,7 @@ func (t *Table) Snapshot() []*Member {
 	return list
 }
 
-// Size is the number of links.
+// Size returns the number of links.
 func (t *Table) Size() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -16,7 +16,7 @@ func nodeID(b byte) enode.ID { return enode.ID{b} }
 
 func handshakeNamed(s string) *actor.PID { return actor.NewPID("nonhost", s) }
 
-// joined puts a node through admission as an inbound connection and makes it a member.
+// joined admits a connection and makes its node a member.
 func joined(t *testing.T, r *Table, c Remote) *Member {
 	t.Helper()
 	by := handshakeNamed("for " + c.ID.String())
@@ -31,22 +31,22 @@ func joined(t *testing.T, r *Table, c Remote) *Member {
 	return m
 }
 
-// from gives a node that dialed us, each from a network of its own.
+// from returns a node that dialed us, each from a network of its own.
 func from(b byte) Remote {
 	return Remote{ID: nodeID(b), Addr: netip.AddrFrom4([4]byte{198, b, 100, 1}), Inbound: true}
 }
 
-// fromHere gives a node on this machine that dialed us.
+// fromHere returns a node on this machine that dialed us.
 func fromHere(b byte) Remote {
 	return Remote{ID: nodeID(b), Addr: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Inbound: true}
 }
 
-// at gives a node that dialed us from an address.
+// at returns a node that dialed us from an address.
 func at(b byte, addr string) Remote {
 	return Remote{ID: nodeID(b), Addr: netip.MustParseAddr(addr), Inbound: true}
 }
 
-// to makes a dial of an inbound connection.
+// to turns an inbound connection into a dial.
 func to(c Remote) Remote {
 	c.Inbound = false
 	return c
@@ -71,12 +71,12 @@ func TestAdmission(t *testing.T) {
 			want:    refusal.ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
 		},
 		{
-			name: "already connected comes before full", limits: Limits{Peers: 1}, id: 1,
+			name: "already connected, full", limits: Limits{Peers: 1}, id: 1,
 			prepare: func(t *testing.T, r *Table) { joined(t, r, from(1)) },
 			want:    refusal.ErrAlreadyConnected, reason: wire.DiscAlreadyConnected,
 		},
 		{
-			name: "connected, trusted: still not replaced", limits: Limits{Peers: 9}, id: 1,
+			name: "already connected, trusted", limits: Limits{Peers: 9}, id: 1,
 			prepare: func(t *testing.T, r *Table) {
 				joined(t, r, from(1))
 				r.SetTrusted(nodeID(1), true)
@@ -104,7 +104,7 @@ func TestAdmission(t *testing.T) {
 			},
 		},
 		{
-			name: "full, trusted no longer", limits: Limits{Peers: 1}, id: 2,
+			name: "full, no longer trusted", limits: Limits{Peers: 1}, id: 2,
 			prepare: func(t *testing.T, r *Table) {
 				joined(t, r, from(1))
 				r.SetTrusted(nodeID(2), true)
@@ -117,7 +117,7 @@ func TestAdmission(t *testing.T) {
 			prepare: func(t *testing.T, r *Table) { r.remove(joined(t, r, from(1))) },
 		},
 		{
-			name: "loopback counts apart", limits: Limits{Peers: 1, Loopback: 2}, id: 3,
+			name: "loopback counts separately", limits: Limits{Peers: 1, Loopback: 2}, id: 3,
 			prepare: func(t *testing.T, r *Table) {
 				joined(t, r, fromHere(1))
 				joined(t, r, fromHere(2))
@@ -132,7 +132,7 @@ func TestAdmission(t *testing.T) {
 			want: refusal.ErrTooManyPeers, reason: wire.DiscTooManyPeers,
 		},
 		{
-			name: "loopback counts like others when the limit was set", limits: Limits{Peers: 1}, id: 2, loopback: true,
+			name: "loopback counts if the limit was configured", limits: Limits{Peers: 1}, id: 2, loopback: true,
 			prepare: func(t *testing.T, r *Table) { joined(t, r, fromHere(1)) },
 			want:    refusal.ErrTooManyPeers, reason: wire.DiscTooManyPeers,
 		},
@@ -149,23 +149,23 @@ func TestAdmission(t *testing.T) {
 				tt.prepare(t, r)
 			}
 			before := r.Size()
-			who := from(tt.id)
+			remote := from(tt.id)
 			if tt.loopback {
-				who = fromHere(tt.id)
+				remote = fromHere(tt.id)
 			}
-			_, err := r.Admit(who, handshakeNamed("h"))
+			_, err := r.Admit(remote, handshakeNamed("h"))
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 				t.Fatalf("inbound: got %v, want %v", err, tt.want)
 			}
 			if reason, ok := wire.ReasonOf(err); tt.want != nil && (!ok || reason != tt.reason) {
-				t.Errorf("told %v, want %v", reason, tt.reason)
+				t.Errorf("reason %v, want %v", reason, tt.reason)
 			}
 			r.abandon(nodeID(tt.id), handshakeNamed("h"))
-			if _, err := r.Admit(to(who), handshakeNamed("d")); !errors.Is(err, tt.want) {
+			if _, err := r.Admit(to(remote), handshakeNamed("d")); !errors.Is(err, tt.want) {
 				t.Errorf("dial: got %v, want %v", err, tt.want)
 			}
 			if r.Size() != before {
-				t.Errorf("%d members, want the %d of before", r.Size(), before)
+				t.Errorf("%d members, want %d as before", r.Size(), before)
 			}
 		})
 	}
@@ -187,11 +187,11 @@ func TestSecondCheckWithTheSession(t *testing.T) {
 		t.Errorf("got %v, want %v", err, refusal.ErrTooManyPeers)
 	}
 	if len(r.pending) != 0 {
-		t.Errorf("handshakes left over: %v", r.pending)
+		t.Errorf("pending handshakes: %v, want none", r.pending)
 	}
 }
 
-func TestReplayedAuthKeepsNobodyOut(t *testing.T) {
+func TestReplayedAuthDoesNotBlockTheNode(t *testing.T) {
 	r := NewTable(nodeID(9), Limits{Peers: 5}, nil)
 	replay, author := handshakeNamed("replay"), handshakeNamed("author")
 	for _, by := range []*actor.PID{replay, author} {
@@ -208,22 +208,22 @@ func TestReplayedAuthKeepsNobodyOut(t *testing.T) {
 	}
 }
 
-func TestLeaveOfAnOlderMember(t *testing.T) {
+func TestRemoveOfAnOlderMember(t *testing.T) {
 	r := NewTable(nodeID(9), Limits{Peers: 5, Loopback: 5}, nil)
 	old := joined(t, r, fromHere(1))
 	r.remove(old)
 	current := joined(t, r, fromHere(1))
 	r.remove(old)
 	if r.Member(nodeID(1)) != current {
-		t.Error("the end of an older link removed the current one")
+		t.Error("removing an older link removed the current one")
 	}
 	if r.counts.loopback != 1 {
 		t.Errorf("%d loopback peers counted, want 1", r.counts.loopback)
 	}
 }
 
-// TestSimultaneousDial lets two nodes dial each other with their four steps in every
-// order, and wants exactly one connection to be left, the same one on both sides.
+// TestSimultaneousDial: two nodes dial each other, with their four steps in every order. Exactly
+// one connection must be left, the same one on both sides.
 func TestSimultaneousDial(t *testing.T) {
 	low, high := nodeID(1), nodeID(2)
 	for _, order := range interleavings() {
@@ -242,7 +242,7 @@ func TestSimultaneousDial(t *testing.T) {
 					b.receive(a)
 				}
 			}
-			// Both sides' views of the two connections; alive only if both say so.
+			// A connection is alive only if it is alive on both sides.
 			fromA := a.dialed && !a.displaced && b.accepted
 			fromB := b.dialed && !b.displaced && a.accepted
 			if fromA == fromB {
@@ -250,7 +250,7 @@ func TestSimultaneousDial(t *testing.T) {
 			}
 			bothSent := a.dialed && b.dialed
 			if bothSent && !fromA {
-				t.Error("both sent an auth, and the connection dialed by the higher ID stayed")
+				t.Error("both sent an auth, and the connection dialed by the lower ID was closed")
 			}
 		})
 	}
@@ -260,8 +260,8 @@ func TestSimultaneousDial(t *testing.T) {
 type dialingSide struct {
 	table     *Table
 	remote    Remote
-	dialed    bool // the auth went out
-	displaced bool // our dial had to go
+	dialed    bool // the auth was sent
+	displaced bool // our dial was displaced
 	accepted  bool // the remote's connection was admitted
 }
 
@@ -270,7 +270,7 @@ func (s *dialingSide) dial() {
 	s.dialed = err == nil
 }
 
-// receive takes in the other side's auth, if it was sent and that side still stands by it.
+// receive handles the other side's auth, if it was sent and that dial was not displaced.
 func (s *dialingSide) receive(from *dialingSide) {
 	if !from.dialed || from.displaced {
 		return
@@ -280,8 +280,8 @@ func (s *dialingSide) receive(from *dialingSide) {
 	s.displaced = displaced != nil
 }
 
-// interleavings gives all orders of a, A, b, B in which a side dials (lower case) before
-// the other receives it: a before B, b before A.
+// interleavings returns all orders of a, A, b, B in which a side dials (lower case) before the
+// other side receives: a before B, b before A.
 func interleavings() []string {
 	var all []string
 	var extend func(prefix, rest string)
@@ -338,18 +338,18 @@ func TestOneDialPerNode(t *testing.T) {
 	}
 	r.abandon(nodeID(1), handshakeNamed("y"))
 	if _, err := r.Admit(to(from(1)), handshakeNamed("y")); !errors.Is(err, refusal.ErrAlreadyDialing) {
-		t.Errorf("the end of a refused dial freed the place of the one under way: %v", err)
+		t.Errorf("the end of a refused dial freed the place of the dial in progress: %v", err)
 	}
 	r.abandon(nodeID(1), handshakeNamed("x"))
 	if _, err := r.Admit(to(from(1)), handshakeNamed("y")); err != nil {
-		t.Errorf("after the end of the first: %v", err)
+		t.Errorf("after the end of the first dial: %v", err)
 	}
 	r.abandon(nodeID(1), handshakeNamed("y"))
 	if _, err := r.Admit(from(1), handshakeNamed("z")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Admit(to(from(1)), handshakeNamed("x")); !errors.Is(err, refusal.ErrPendingInbound) {
-		t.Errorf("dial beside an inbound connection: %v, want %v", err, refusal.ErrPendingInbound)
+		t.Errorf("dial during an inbound connection: %v, want %v", err, refusal.ErrPendingInbound)
 	}
 }
 
@@ -376,20 +376,20 @@ func TestKnownAddresses(t *testing.T) {
 	addr, other := netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("203.0.113.2")
 	r.Locate(nodeID(1), []netip.Addr{addr})
 	if r.Knows(addr) || len(r.known) != 0 {
-		t.Error("the address of a stranger is remembered")
+		t.Error("the address of a dynamic node is recorded")
 	}
 	r.SetStatic(nodeID(1), true)
 	r.Locate(nodeID(1), []netip.Addr{addr})
 	if !r.Knows(addr) || r.Knows(other) {
-		t.Errorf("static node at %v: knows it %v, knows %v %v", addr, r.Knows(addr), other, r.Knows(other))
+		t.Errorf("static node at %v: known %v; %v known %v", addr, r.Knows(addr), other, r.Knows(other))
 	}
 	r.SetTrusted(nodeID(1), true)
 	r.SetStatic(nodeID(1), false)
 	if !r.Knows(addr) {
-		t.Error("static no longer, but trusted: forgotten")
+		t.Error("no longer static, but trusted: address forgotten")
 	}
 	r.SetTrusted(nodeID(1), false)
 	if r.Knows(addr) {
-		t.Error("neither static nor trusted: still known")
+		t.Error("neither static nor trusted: address still known")
 	}
 }

@@ -23,8 +23,8 @@ type counter struct {
 	known   map[enode.ID]*enode.Node
 	silence chan struct{} // nodes answer after it is closed; nil: at once
 
-	mu            sync.Mutex
-	sent, awaited int
+	mu             sync.Mutex
+	sent, exempted int
 }
 
 func (c *counter) Talk(*enode.Node, string, []byte) ([]byte, error) {
@@ -44,7 +44,7 @@ func (c *counter) Send(netip.AddrPort, []byte) error {
 func (c *counter) Await(netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.awaited++
+	c.exempted++
 }
 
 func (*counter) Ping(*enode.Node) (at netip.AddrPort, err error) { return at, io.EOF }
@@ -136,9 +136,9 @@ func TestLimits(t *testing.T) {
 		{"openers to one address", rings(apart, same4), 20},
 		{"openers to one /64", rings(apart, v6), 20},
 		{"exempt connections of one address", func(d *Service, i int) bool {
-			before := d.cfg.TCPPort.(*counter).awaited
+			before := d.cfg.TCPPort.(*counter).exempted
 			ask(d, together[i], hello{Record: together[i].Record(), TCP: true})
-			return d.cfg.TCPPort.(*counter).awaited > before
+			return d.cfg.TCPPort.(*counter).exempted > before
 		}, 20},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -189,7 +189,7 @@ func (s *observations) judge(now time.Time) {
 		// To change a decision, a second destination must see another endpoint, or one observer must
 		// see several. They must do so at the same time: when the NAT assigns a new endpoint, all
 		// destinations see another one, one after the other.
-		if settled := s.kind == EndpointIndependent || s.kind == Open; !settled || e.crossed && (e.others >= 2 || e.agree == 0) {
+		if decided := s.kind == EndpointIndependent || s.kind == Open; !decided || e.crossed && (e.others >= 2 || e.agree == 0) {
 			s.kind, s.confirmed = AddressDependent, now
 		}
 	case e.own:

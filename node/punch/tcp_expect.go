@@ -7,17 +7,17 @@ import (
 )
 
 const (
-	// announcedTime is how long an announced connection may take to come.
+	// announcedTime is how long an announced connection may take to arrive.
 	announcedTime = 10 * time.Second
-	// maxAnnounced bounds the addresses from which a connection was announced. Beyond it a
-	// connection is treated like any other.
+	// maxAnnounced limits the addresses from which a connection was announced. Beyond it an
+	// announced connection is treated like any other.
 	maxAnnounced = 256
 )
 
 // announcements are the addresses from which a connection was announced over discovery. It is
 // a plain value.
 type announcements struct {
-	list []announcement // in the order of their end
+	list []announcement // the first ends first
 }
 
 type announcement struct {
@@ -25,7 +25,8 @@ type announcement struct {
 	until time.Time
 }
 
-// add expects one connection from an address. It is one however often it is announced.
+// add announces one connection from an address. Repeated announcements of an address count as
+// one.
 func (a *announcements) add(from netip.Addr, now time.Time) {
 	a.remove(from, now)
 	if len(a.list) < maxAnnounced {
@@ -33,7 +34,7 @@ func (a *announcements) add(from netip.Addr, now time.Time) {
 	}
 }
 
-// remove ends that. It returns false if no connection from the address was expected.
+// remove removes the announcement of an address. It returns false if there was none.
 func (a *announcements) remove(from netip.Addr, now time.Time) (expected bool) {
 	a.list = slices.DeleteFunc(a.list, func(one announcement) bool {
 		over := !now.Before(one.until)
@@ -50,8 +51,8 @@ func (p *ListenPort) Await(from netip.Addr) {
 	p.announced.add(from.Unmap(), p.Clock.Now())
 }
 
-// Announced returns true for a connection from an address from which one was announced, and
-// takes it as that one.
+// Announced reports whether a connection from an address was announced. It removes the
+// announcement: only one connection is exempt.
 func (p *ListenPort) Announced(from netip.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,16 +13,16 @@ import (
 	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
-// observeTimeout bounds asking a neighbour for our endpoint, if the caller's context does not
-// end sooner.
+// observeTimeout limits how long a neighbour may take to report our endpoint, if the caller's
+// context does not end sooner.
 const observeTimeout = 5 * time.Second
 
-// errNotObserved says that a neighbour did not answer with an endpoint.
-var errNotObserved = errors.New("the neighbour doesn't say what it sees")
+// errNotObserved reports that a neighbour did not answer with an endpoint.
+var errNotObserved = errors.New("neighbour did not report an endpoint")
 
-// tcpObservation is a connection over which a neighbour said under which endpoint it sees us.
-// There can be one to each neighbour at a time, because all would have the same two ends. The
-// callers that ask at the same time share it.
+// tcpObservation is a connection over which a neighbour reports the endpoint at which it
+// observes us. There can be one to each neighbour at a time, because all would have the same two
+// endpoints. Concurrent callers share it.
 type tcpObservation struct {
 	over chan struct{} // closes when seen, conn and err are set
 	seen netip.AddrPort
@@ -60,11 +60,12 @@ func (p *ListenPort) Observed(ctx context.Context, neighbour netip.AddrPort) (se
 		if first || ctx.Err() != nil {
 			return netip.AddrPort{}, nil, err
 		}
-		err = nil // the failure of another caller, or its deadline, does not rule out our own try
+		err = nil // another caller's failure or deadline does not rule out our own attempt
 	}
 }
 
-// answered sets the outcome of an observation. No caller joins a failed one.
+// answered sets the result of an observation. It removes a failed one, so that no caller joins
+// it.
 func (p *ListenPort) answered(neighbour netip.AddrPort, o *tcpObservation, seen netip.AddrPort, conn net.Conn, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,7 +82,7 @@ func (p *ListenPort) outcome(o *tcpObservation) error {
 	return o.err
 }
 
-// join joins the observation by a neighbour, or begins one.
+// join joins the observation by a neighbour, or makes one. first says that the caller made it.
 func (p *ListenPort) join(neighbour netip.AddrPort) (o *tcpObservation, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,8 +95,8 @@ func (p *ListenPort) join(neighbour netip.AddrPort) (o *tcpObservation, first bo
 	return o, first
 }
 
-// leave ends a share in an observation. The last one closes the connection, under the lock,
-// so that no other connection with the same ends begins meanwhile.
+// leave ends one caller's share of an observation. The last caller closes the connection, under
+// the lock, so that no other connection with the same endpoints begins meanwhile.
 func (p *ListenPort) leave(neighbour netip.AddrPort, o *tcpObservation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,7 +107,7 @@ func (p *ListenPort) leave(neighbour netip.AddrPort, o *tcpObservation) {
 	delete(p.observations, neighbour)
 }
 
-// share is one share in an observation.
+// share is one caller's share of an observation.
 type share struct {
 	once  sync.Once
 	leave func()
@@ -118,7 +119,7 @@ func (s *share) Close() error {
 	return nil
 }
 
-// askSeen connects to a neighbour and asks under which endpoint it sees us.
+// askSeen connects to a neighbour and requests the endpoint at which it observes us.
 func (p *ListenPort) askSeen(ctx context.Context, from, neighbour netip.AddrPort) (seen netip.AddrPort, conn net.Conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
@@ -126,7 +127,7 @@ func (p *ListenPort) askSeen(ctx context.Context, from, neighbour netip.AddrPort
 	if err != nil {
 		return seen, nil, err
 	}
-	// The end of ctx has to end reading and writing, too.
+	// The end of ctx must end reading and writing too.
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	if seen, err = stun.Ask(conn); err != nil {
 		reset(conn)
@@ -135,11 +136,11 @@ func (p *ListenPort) askSeen(ctx context.Context, from, neighbour netip.AddrPort
 	return seen, conn, nil
 }
 
-// reset closes a connection so that its two ends are free for another one at once. Nothing
-// that has to arrive is on its way.
+// reset closes a connection so that its two endpoints can be used again at once. It may lose
+// data, so the caller must have nothing in flight.
 func reset(conn net.Conn) {
 	if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
-		_ = tcp.SetLinger(0) // otherwise they are free in a minute
+		_ = tcp.SetLinger(0) // without it they are blocked for a minute
 	}
 	_ = conn.Close()
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
-// observer is a neighbour that answers so many requests by what is given, and then by what
-// is right. It counts the connections, and gives them when they were answered.
+// observer is a neighbour that answers the first requests with the given answers, and later
+// ones correctly. It counts the requests. conns has the connections after their answers.
 type observer struct {
 	at    netip.AddrPort
 	asked atomic.Int32
@@ -42,17 +42,17 @@ func newObserver(t *testing.T, answers ...[]byte) *observer {
 			}
 			request := make([]byte, stun.HeaderSize)
 			if _, err := io.ReadFull(conn, request); err != nil {
-				t.Errorf("a request: %v", err)
+				t.Errorf("reading the request: %v", err)
 			}
 			answer, ok := stun.AnswerStream(request, netaddr.Of(conn.RemoteAddr()))
 			if !ok {
-				t.Errorf("% x is no request", request)
+				t.Errorf("% x is not a STUN request", request)
 			}
 			if i := int(o.asked.Add(1)) - 1; i < len(answers) {
 				answer = answers[i]
 			}
 			if _, err := conn.Write(answer); err != nil {
-				t.Errorf("the answer: %v", err)
+				t.Errorf("writing the answer: %v", err)
 			}
 			o.conns <- conn
 		}
@@ -70,22 +70,22 @@ func newObserver(t *testing.T, answers ...[]byte) *observer {
 
 func TestObserved(t *testing.T) {
 	g, o := newGate(t, "127.0.0.1"), newObserver(t)
-	for range 3 { // the same two ends are free again at once
+	for range 3 { // the same two endpoints can be used again at once
 		seen, held, err := g.Observed(t.Context(), o.at)
 		if err != nil || seen != g.at {
-			t.Fatalf("seen as %v, %v; want %v", seen, err, g.at)
+			t.Fatalf("observed as %v, %v; want %v", seen, err, g.at)
 		}
 		conn := <-o.conns
 		if netaddr.Of(conn.RemoteAddr()) != g.at {
-			t.Errorf("it came from %v", conn.RemoteAddr())
+			t.Errorf("connection from %v, want %v", conn.RemoteAddr(), g.at)
 		}
 		if err := conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
-			t.Errorf("the connection is not kept: %v", err)
+			t.Errorf("the connection was not kept open: %v", err)
 		}
-		for range 2 { // the second one changes nothing
+		for range 2 { // the second Close changes nothing
 			if err := held.Close(); err != nil {
 				t.Error(err)
 			}
@@ -94,8 +94,9 @@ func TestObserved(t *testing.T) {
 	}
 }
 
-// TestObservedByOneForMany shares a connection, and closes it when nobody needs it.
-func TestObservedByOneForMany(t *testing.T) {
+// TestObservedIsShared: concurrent observations share a connection, which is closed when the last
+// user has released it.
+func TestObservedIsShared(t *testing.T) {
 	g, o := newGate(t, "127.0.0.1"), newObserver(t)
 	var (
 		asking sync.WaitGroup
@@ -106,7 +107,7 @@ func TestObservedByOneForMany(t *testing.T) {
 		asking.Go(func() {
 			seen, held, err := g.Observed(t.Context(), o.at)
 			if err != nil || seen != g.at {
-				t.Errorf("seen as %v, %v", seen, err)
+				t.Errorf("observed as %v, %v; want %v", seen, err, g.at)
 				return
 			}
 			mu.Lock()
@@ -116,7 +117,7 @@ func TestObservedByOneForMany(t *testing.T) {
 	}
 	asking.Wait()
 	if n := o.asked.Load(); n != 1 {
-		t.Errorf("the neighbour was asked %d times", n)
+		t.Errorf("the neighbour got %d requests, want 1", n)
 	}
 	conn := <-o.conns
 	defer conn.Close()
@@ -128,33 +129,33 @@ func TestObservedByOneForMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the connection is not kept for the last one: %v", err)
+		t.Errorf("the connection was not kept open for the last user: %v", err)
 	}
 	holds[0].Close()
 	if len(g.observations) != 0 {
-		t.Error("an observation is left")
+		t.Error("the observation was not removed")
 	}
 }
 
-// TestObservedWrongly has a neighbour lie about the format.
-func TestObservedWrongly(t *testing.T) {
+// TestInvalidAnswers: a neighbour that answers in a wrong format causes an error.
+func TestInvalidAnswers(t *testing.T) {
 	long := append([]byte{1, 1, 0xff, 0xff}, make([]byte, 60)...)
 	g, o := newGate(t, "127.0.0.1"), newObserver(t, make([]byte, stun.HeaderSize), long)
 	for range 2 {
 		if _, held, err := g.Observed(t.Context(), o.at); !errors.Is(err, errNotObserved) || held != nil {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want %v", err, errNotObserved)
 		}
 	}
 	if _, held, err := g.Observed(t.Context(), o.at); err != nil {
-		t.Errorf("right at last: %v", err)
+		t.Errorf("valid answer: %v", err)
 	} else {
 		held.Close()
 	}
 }
 
-// TestObservedBySilence: the neighbour answers nothing, and whoever waits with the one that
-// asked asks himself when that one gives up.
-func TestObservedBySilence(t *testing.T) {
+// TestObservedWithoutAnswer: two callers wait for one request, and the neighbour does not answer.
+// When the first caller is cancelled, the second sends a request of its own.
+func TestObservedWithoutAnswer(t *testing.T) {
 	g, o := newGate(t, "127.0.0.1"), newObserver(t, []byte{})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("reason")
@@ -170,7 +171,7 @@ func TestObservedBySilence(t *testing.T) {
 	conn := <-o.conns
 	defer conn.Close()
 	go ask(t.Context(), second)
-	actortest.Eventually(t, "two ask together", func() bool {
+	actortest.Eventually(t, "two callers wait for one request", func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		s := g.observations[o.at]
@@ -178,28 +179,28 @@ func TestObservedBySilence(t *testing.T) {
 	})
 	cancel(reason)
 	if err := <-first; !errors.Is(err, reason) {
-		t.Errorf("the first: %v", err)
+		t.Errorf("first caller: %v, want %v", err, reason)
 	}
 	if err := <-second; err != nil {
-		t.Errorf("the second: %v", err)
+		t.Errorf("second caller: %v", err)
 	}
 	if len(g.observations) != 0 {
-		t.Error("an observation is left")
+		t.Error("the observation was not removed")
 	}
 }
 
-func TestObservedNowhere(t *testing.T) {
+func TestObservedFails(t *testing.T) {
 	g := newGate(t, "127.0.0.1")
 	g.Networks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	if _, _, err := g.Observed(t.Context(), netip.MustParseAddrPort("127.0.0.2:1")); !errors.Is(err, refusal.ErrNotAllowed) {
-		t.Errorf("outside the networks: %v", err)
+		t.Errorf("outside the allowed networks: %v", err)
 	}
 	g.Networks = nil
 	if _, _, err := g.Observed(t.Context(), netip.MustParseAddrPort("127.0.0.2:1")); err == nil {
-		t.Error("nobody listens there")
+		t.Error("no error although no socket listens there")
 	}
 	if len(g.observations) != 0 {
-		t.Error("an observation is left")
+		t.Error("the observation was not removed")
 	}
 }
 
@@ -216,22 +217,22 @@ func TestAnnounced(t *testing.T) {
 		want  bool
 	}{
 		{"192.0.2.3", 0, false},
-		{"192.0.2.1", 10 * time.Second, true}, // ten seconds from when it was said last
+		{"192.0.2.1", 10 * time.Second, true}, // within ten seconds of the last announcement
 		{"192.0.2.1", 10 * time.Second, false},
 		{"192.0.2.2", 12 * time.Second, false},
 	} {
 		if got := a.remove(at(tt.from), now.Add(tt.after)); got != tt.want {
-			t.Errorf("%s after %v: %v", tt.from, tt.after, got)
+			t.Errorf("%s after %v: %v, want %v", tt.from, tt.after, got, tt.want)
 		}
 	}
 	for i := range 2 * maxAnnounced {
 		a.add(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), now)
 	}
 	if len(a.list) != maxAnnounced || a.remove(at("10.0.1.0"), now) || !a.remove(at("10.0.0.0"), now) {
-		t.Errorf("%d are remembered", len(a.list))
+		t.Errorf("%d announcements, want the first %d", len(a.list), maxAnnounced)
 	}
 	a.add(at("192.0.2.9"), now.Add(time.Minute))
 	if len(a.list) != 1 {
-		t.Errorf("%d are remembered a minute later", len(a.list))
+		t.Errorf("%d announcements a minute later, want 1", len(a.list))
 	}
 }

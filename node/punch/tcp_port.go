@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	// openPause is the time between two tries to connect through a hole.
+	// openPause is the time between two attempts to connect through a hole.
 	openPause = 100 * time.Millisecond
-	// maxExpected bounds the connections that may be expected at the same time. There are
-	// fewer calls than that.
+	// maxExpected limits the connections that are expected at the same time. There are fewer
+	// calls than that.
 	maxExpected = 64
 )
 
 var (
-	errNoListener = errors.New("the node listens on no address of this family")
+	errNoListener = errors.New("no listening address of this family")
 	errTooMany    = errors.New("too many connections expected")
 )
 
-// ListenPort is a [TCPPort] on the node's listening sockets: connections go out from their
-// ports, and some of the connections that come in were agreed on. Its methods are safe from
-// any goroutine.
+// ListenPort is a [TCPPort] on the node's listening sockets: it dials from their ports, and
+// takes the expected connections among those that they accept. Its methods are safe from any
+// goroutine.
 type ListenPort struct {
 	ListenPortConfig
 
@@ -40,7 +40,7 @@ type ListenPort struct {
 	observations map[netip.AddrPort]*tcpObservation
 }
 
-// ListenPortConfig is what a ListenPort needs.
+// ListenPortConfig is the configuration of a ListenPort.
 type ListenPortConfig struct {
 	// Dial connects from a listening address.
 	Dial func(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
@@ -58,15 +58,16 @@ func NewListenPort(c ListenPortConfig) *ListenPort {
 	return &ListenPort{ListenPortConfig: c, observations: map[netip.AddrPort]*tcpObservation{}}
 }
 
-// expectedConn is a connection that was agreed on and may come out of a listening socket.
+// expectedConn is a connection that both nodes have agreed on, and that a listening socket may
+// accept.
 type expectedConn struct {
 	from netip.AddrPort // with port 0: any port
-	came func()         // called when it has come
+	came func()         // called when it is accepted
 	conn net.Conn       // guarded by ListenPort.mu
 }
 
-// Open implements [TCPPort]. A failed attempt does not rule out the next: a SYN that comes
-// before our own makes connect() fail, and brings the connection to the listening socket.
+// Open implements [TCPPort]. A failed attempt does not rule out the next: if the remote's SYN
+// arrives before our own is sent, connect() fails, and the listening socket gets the connection.
 func (p *ListenPort) Open(ctx context.Context, to netip.AddrPort, after time.Duration) (net.Conn, error) {
 	from, err := p.route(to)
 	if err != nil {
@@ -84,7 +85,7 @@ func (p *ListenPort) Open(ctx context.Context, to netip.AddrPort, after time.Dur
 		conn, err := p.Dial(trying, from, to)
 		if err == nil {
 			if first := p.forget(e); first != nil {
-				_ = conn.Close() // the other connection came first
+				_ = conn.Close() // the accepted connection was first
 				conn = first
 			}
 			return conn, nil
@@ -113,7 +114,7 @@ func (p *ListenPort) route(to netip.AddrPort) (from netip.AddrPort, err error) {
 	return from, nil
 }
 
-// expect lets Take look for a connection.
+// expect makes Take look for a connection.
 func (p *ListenPort) expect(e *expectedConn) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,7 +125,7 @@ func (p *ListenPort) expect(e *expectedConn) error {
 	return nil
 }
 
-// forget ends that. It returns the connection if it has come.
+// forget reverts expect. It returns the connection if it was accepted meanwhile.
 func (p *ListenPort) forget(e *expectedConn) net.Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,8 +133,8 @@ func (p *ListenPort) forget(e *expectedConn) net.Conn {
 	return e.conn
 }
 
-// Take takes a connection that the listening socket accepted, if it was agreed on. Otherwise
-// it returns false, and the caller keeps the connection.
+// Take takes a connection that the listening socket accepted, if it is expected. Otherwise it
+// returns false, and the caller keeps the connection.
 func (p *ListenPort) Take(conn net.Conn) bool {
 	at := netaddr.Of(conn.RemoteAddr())
 	anyPort := netip.AddrPortFrom(at.Addr(), 0)

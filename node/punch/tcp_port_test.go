@@ -18,7 +18,8 @@ import (
 	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
-// gate is a ListenPort with a real listening socket, and the connections that were not expected.
+// gate is a ListenPort with a real listening socket. strays has the connections that were not
+// expected.
 type gate struct {
 	*ListenPort
 	at     netip.AddrPort
@@ -59,7 +60,7 @@ func newGate(t *testing.T, ip string) *gate {
 	return g
 }
 
-// result is what an Open comes to.
+// result is the result of an Open.
 type result struct {
 	conn net.Conn
 	err  error
@@ -78,8 +79,8 @@ func (g *gate) openAfter(ctx context.Context, to netip.AddrPort, after time.Dura
 	return done
 }
 
-// TestOpenFromBothSides has two nodes open each other's port: both at the same moment, and
-// one so late that the other's SYN has come before. Each has one connection then, the same one.
+// TestOpenFromBothSides: two nodes open each other's port, both at the same moment, or one after
+// the other's SYN has arrived. Then each has one connection, the same one.
 func TestOpenFromBothSides(t *testing.T) {
 	for name, order := range map[string]func(a, b chan<- struct{}, first func()){
 		"at the same moment": func(a, b chan<- struct{}, _ func()) { close(a); close(b) },
@@ -107,17 +108,17 @@ func TestOpenFromBothSides(t *testing.T) {
 				reset(gotB.conn)
 			}
 			if len(a.strays)+len(b.strays) > 0 {
-				t.Errorf("%d and %d connections more", len(a.strays), len(b.strays))
+				t.Errorf("%d and %d unexpected connections", len(a.strays), len(b.strays))
 			}
 		})
 	}
 }
 
-// after makes a dial that begins when it may, and says when it was made.
-func after(may <-chan struct{}, done chan<- struct{}) func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
+// after returns a dial function that begins after start is closed, and reports its end to done.
+func after(start <-chan struct{}, done chan<- struct{}) func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
 	return func(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
 		select {
-		case <-may:
+		case <-start:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -127,7 +128,7 @@ func after(may <-chan struct{}, done chan<- struct{}) func(context.Context, neti
 	}
 }
 
-// awaitExpected waits until a ListenPort expects so many connections, or has had them.
+// awaitExpected waits until a ListenPort expects want connections.
 func awaitExpected(t *testing.T, d *ListenPort, want int) {
 	t.Helper()
 	actortest.Eventually(t, fmt.Sprintf("%d connections are expected", want), func() bool {
@@ -137,11 +138,11 @@ func awaitExpected(t *testing.T, d *ListenPort, want int) {
 	})
 }
 
-// sameConn wants two connections to be the ends of one, usable both ways.
+// sameConn checks that a and b are the two ends of one connection, and that it works both ways.
 func sameConn(t *testing.T, a, b net.Conn) {
 	t.Helper()
 	if netaddr.Of(a.LocalAddr()) != netaddr.Of(b.RemoteAddr()) || netaddr.Of(b.LocalAddr()) != netaddr.Of(a.RemoteAddr()) {
-		t.Fatalf("%v–%v and %v–%v", a.LocalAddr(), a.RemoteAddr(), b.LocalAddr(), b.RemoteAddr())
+		t.Fatalf("two connections: %v–%v and %v–%v", a.LocalAddr(), a.RemoteAddr(), b.LocalAddr(), b.RemoteAddr())
 	}
 	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
 		if _, err := way[0].Write([]byte("hello")); err != nil {
@@ -157,7 +158,7 @@ func sameConn(t *testing.T, a, b net.Conn) {
 	}
 }
 
-// TestOpenAgain: nobody listens at first.
+// TestOpenAgain: Open dials again until a socket listens at the endpoint.
 func TestOpenAgain(t *testing.T) {
 	g := newGate(t, "127.0.0.1")
 	free, err := net.Listen("tcp", "127.0.0.2:0")
@@ -194,11 +195,11 @@ func TestOpenAgain(t *testing.T) {
 	sameConn(t, got.conn, other)
 }
 
-// TestOpenToAnyPort waits for the other side alone.
+// TestOpenToAnyPort: with port 0, Open dials nothing and waits for the other side.
 func TestOpenToAnyPort(t *testing.T) {
 	g := newGate(t, "127.0.0.1")
 	g.Dial = func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
-		t.Error("somebody was dialed")
+		t.Error("Open dials")
 		return nil, errors.New("no")
 	}
 	done := g.open(t.Context(), netip.MustParseAddrPort("127.0.0.2:0"))
@@ -214,17 +215,17 @@ func TestOpenToAnyPort(t *testing.T) {
 	defer reset(got.conn)
 	sameConn(t, got.conn, other)
 	if stray := <-g.strays; netaddr.Of(stray.RemoteAddr()) != netaddr.Of(stranger.LocalAddr()) {
-		t.Errorf("%v was not expected, and taken", stray.RemoteAddr())
+		t.Errorf("the unexpected connection is from %v, want %v", stray.RemoteAddr(), stranger.LocalAddr())
 	} else {
 		stray.Close()
 	}
 }
 
-// TestOpenToOneWhoIsEarly: the connection is taken before it is the moment to dial.
-func TestOpenToOneWhoIsEarly(t *testing.T) {
+// TestOpenToEarlyRemote: Open takes a connection that arrives before the time to dial.
+func TestOpenToEarlyRemote(t *testing.T) {
 	g, early := newGate(t, "127.0.0.1"), newGate(t, "127.0.0.2")
 	g.Dial = func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
-		t.Error("somebody was dialed")
+		t.Error("Open dials")
 		return nil, errors.New("no")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -241,7 +242,7 @@ func TestOpenToOneWhoIsEarly(t *testing.T) {
 	sameConn(t, got.conn, other.conn)
 }
 
-// dialAs connects from an address.
+// dialAs connects from the address ip.
 func dialAs(t *testing.T, ip string, to netip.AddrPort) net.Conn {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
@@ -265,19 +266,19 @@ func TestOpenEnds(t *testing.T) {
 	awaitExpected(t, g.ListenPort, 1)
 	cancel(reason)
 	if got := <-done; !errors.Is(got.err, reason) || got.conn != nil {
-		t.Errorf("%v, %v", got.conn, got.err)
+		t.Errorf("got %v, %v; want %v", got.conn, got.err, reason)
 	}
 	awaitExpected(t, g.ListenPort, 0)
 	late := dialAs(t, "127.0.0.2", g.at)
 	defer late.Close()
 	if stray := <-g.strays; netaddr.Of(stray.RemoteAddr()) != netaddr.Of(late.LocalAddr()) {
-		t.Errorf("got %v", stray.RemoteAddr())
+		t.Errorf("the unexpected connection is from %v, want %v", stray.RemoteAddr(), late.LocalAddr())
 	} else {
 		stray.Close()
 	}
 	g.Networks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	if _, err := g.Open(t.Context(), to, 0); !errors.Is(err, refusal.ErrNotAllowed) {
-		t.Errorf("outside the networks: %v", err)
+		t.Errorf("outside the allowed networks: %v", err)
 	}
 	g.Networks = nil
 	if _, err := g.Open(t.Context(), netip.MustParseAddrPort("[::1]:1"), 0); !errors.Is(err, errNoListener) {
@@ -285,7 +286,7 @@ func TestOpenEnds(t *testing.T) {
 	}
 }
 
-// TestOpenIsBounded has more connections expected than may be.
+// TestOpenIsBounded: the number of expected connections is limited.
 func TestOpenIsBounded(t *testing.T) {
 	g := newGate(t, "127.0.0.1")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -295,29 +296,30 @@ func TestOpenIsBounded(t *testing.T) {
 	}
 	awaitExpected(t, g.ListenPort, maxExpected)
 	if _, err := g.Open(ctx, netip.MustParseAddrPort("127.0.0.3:0"), 0); !errors.Is(err, errTooMany) {
-		t.Errorf("one more: %v", err)
+		t.Errorf("one more than the limit: %v, want %v", err, errTooMany)
 	}
 	cancel()
 	for _, done := range pending {
 		if got := <-done; got.err == nil {
-			t.Error("a connection with nobody")
+			t.Error("a cancelled Open returns a connection")
 		}
 	}
 	awaitExpected(t, g.ListenPort, 0)
 }
 
-// TestLateDialIsClosed: what was accepted came before connect() was done.
+// TestLateDialIsClosed: if the listening socket accepts the connection before the dial ends, the
+// dialed connection is closed.
 func TestLateDialIsClosed(t *testing.T) {
 	g := newGate(t, "127.0.0.1")
 	near, far := net.Pipe()
 	defer far.Close()
-	dialing, letGo := make(chan struct{}), make(chan struct{})
+	dialing, finish := make(chan struct{}), make(chan struct{})
 	g.Dial = func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
 		close(dialing)
-		<-letGo
+		<-finish
 		return near, nil
 	}
-	ln, err := net.Listen("tcp", "127.0.0.2:0") // a number that is free
+	ln, err := net.Listen("tcp", "127.0.0.2:0") // finds a free port
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +333,7 @@ func TestLateDialIsClosed(t *testing.T) {
 	}
 	defer reset(other)
 	awaitExpected(t, g.ListenPort, 0)
-	close(letGo)
+	close(finish)
 	got := <-done
 	if got.err != nil {
 		t.Fatal(got.err)
@@ -339,6 +341,6 @@ func TestLateDialIsClosed(t *testing.T) {
 	defer reset(got.conn)
 	sameConn(t, got.conn, other)
 	if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("the other one: %v", err)
+		t.Errorf("the dialed connection: %v, want %v", err, io.EOF)
 	}
 }

@@ -11,23 +11,23 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// announcer is the actor that keeps the record and its files true.
+// announcer is the actor that keeps the record and its files up to date.
 type announcer struct {
 	*Record
 	timer  supervise.Timer
-	logged string // the error of the record that was logged last
-	open   bool   // what the puncher was told
-	status NATStatus
+	logged string    // the last error of the record that was logged
+	open   bool      // the last value sent to the puncher
+	status NATStatus // as last written
 }
 
-// renewEvery is the interval between two looks at whether peers or protocols have changed
-// what the record says, and whether there are more calls to count.
+// renewEvery is the interval between two checks for changes that no message reports: peers or
+// protocols may have changed the record, and there may be more calls to count.
 const renewEvery = 5 * time.Second
 
-// beliefs are the log messages for a new belief of the node's NAT.
+// beliefs are the log messages for a new classification of the node's NAT.
 var beliefs = map[punch.NAT]string{
-	punch.Unknown:             "NAT unknown: too few neighbours report what they see of the node",
-	punch.Open:                "no NAT in the way: other nodes reach this one without help",
+	punch.Unknown:             "NAT unknown: too few neighbours report the endpoint that they observe",
+	punch.Open:                "no NAT: other nodes can reach this one directly",
 	punch.EndpointIndependent: "behind a NAT with endpoint-independent mapping: other nodes reach this one by hole punching",
 	punch.AddressDependent:    "behind a NAT with address-dependent mapping: hole punching works for UDP to some nodes, and for TCP only to nodes that are open",
 }
@@ -43,8 +43,8 @@ func (a *announcer) Receive(ctx actor.Context) {
 		a.natStatus.Store(&msg.status)
 		a.keepStatus()
 	case *PuncherUp:
-		a.open = false // which the puncher assumes at its start
-		a.tellPuncher(false)
+		a.open = false // the puncher's initial assumption
+		a.notifyPuncher(false)
 	case *punchChanged:
 		a.punchChanged(ctx, msg.state)
 	case *actor.Restarting:
@@ -61,8 +61,8 @@ func (a *announcer) addressFound(ctx actor.Context, outside nat.ExternalAddress)
 	a.renew(ctx, "method", outside.Method, "router", outside.Router, "confidence", outside.Confidence)
 }
 
-// renew makes a new record if anything has changed, and looks again after renewEvery: peers
-// and protocols change what the record says without a message.
+// renew makes a new record if anything has changed. It sets the timer for the next check,
+// because peers and protocols change the record without a message.
 func (a *announcer) renew(ctx actor.Context, why ...any) {
 	if a.timer != nil {
 		a.timer.Stop()
@@ -72,14 +72,14 @@ func (a *announcer) renew(ctx actor.Context, why ...any) {
 	switch {
 	case err == nil:
 		a.logged = ""
-	case a.logged != err.Error(): // once, not every few seconds
+	case a.logged != err.Error(): // log once, not every few seconds
 		a.logged = err.Error()
 		a.Logger.Error("renewing the node record failed", "err", err)
 	}
 	if err != nil {
 		a.counters.failed.Add(1)
 	}
-	a.tellPuncher(changed)
+	a.notifyPuncher(changed)
 	if changed {
 		n := a.Node()
 		a.counters.renewed.Add(1)
@@ -88,8 +88,8 @@ func (a *announcer) renew(ctx actor.Context, why ...any) {
 	}
 }
 
-// tellPuncher tells the puncher what concerns it of the record.
-func (a *announcer) tellPuncher(renewed bool) {
+// notifyPuncher sends the puncher the changes of the record that concern it.
+func (a *announcer) notifyPuncher(renewed bool) {
 	if a.Punch == nil {
 		return
 	}
@@ -102,8 +102,8 @@ func (a *announcer) tellPuncher(renewed bool) {
 	}
 }
 
-// punchChanged takes what neighbours observe. A change of calls alone is kept at the next
-// look.
+// punchChanged handles a new state of the puncher. If only the calls have changed, the next
+// check writes them.
 func (a *announcer) punchChanged(ctx actor.Context, now punch.State) {
 	var before punch.State
 	if was := a.reach.Swap(&now); was != nil {
@@ -129,7 +129,7 @@ func (a *announcer) keepStatus() {
 	if reflect.DeepEqual(s, a.status) {
 		return
 	}
-	a.status = s // also if writing fails: each change is logged once
+	a.status = s // even if writing fails, so that each failure is logged once
 	a.counters.wrote.Add(1)
 	if err := writeStatus(a.DataDir, s); err != nil {
 		a.Logger.Warn("writing the NAT status failed", "err", err)

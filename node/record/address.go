@@ -9,24 +9,24 @@ import (
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
-// endpoint is what a record says of where to reach the node.
+// endpoint has the addresses and ports of a record.
 type endpoint struct {
 	ip4, ip6     netip.Addr // invalid: none
 	tcp4, tcp6   uint16     // 0: none
-	udp          uint16     // 0: none; of both families
+	udp          uint16     // 0: none; for both families
 	sure4, sure6 surety     // of ip4 and ip6
 }
 
-// surety is how well an address is known.
+// surety is how reliable an address is.
 type surety uint8
 
 const (
 	guessed  surety = iota // a guess, or there is no address
-	observed               // a neighbour observes the node there
-	certain                // the operator or a router says so, or it is the only listening address
+	observed               // a neighbour observes the node at the address
+	certain                // from the operator or a router, or the only listening address
 )
 
-// listening is the endpoint by the listening sockets, with a guess where the node listens on
+// listening returns the endpoint of the listening sockets, with a guess if the node listens on
 // all addresses.
 func (r *Record) listening() endpoint {
 	e := endpoint{udp: r.Sockets.UDPPort()}
@@ -48,9 +48,9 @@ func (r *Record) listening() endpoint {
 	return e
 }
 
-// guess is the address of a node that listens on all addresses: a public address of the
-// machine, or loopback. The public address lets the first nodes of a network find each other
-// before any node observes another.
+// guess returns the assumed address of a node that listens on all addresses: a public address
+// of the machine, or loopback. With the public address the first nodes of a network can find
+// each other before any node observes another.
 func (r *Record) guess() netip.Addr {
 	if r.Machine != nil {
 		for _, ip := range r.Machine() {
@@ -62,7 +62,7 @@ func (r *Record) guess() netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
-// endpoint is where the node is reached, by the best source that there is.
+// endpoint returns the node's endpoint from the best available source.
 func (r *Record) endpoint() endpoint {
 	e := r.listening().from(r.outside)
 	if s := r.reach.Load(); s != nil {
@@ -71,7 +71,7 @@ func (r *Record) endpoint() endpoint {
 	return e
 }
 
-// from replaces the addresses of a family by what the router or the operator says of it.
+// from replaces the address of a family with the one from the router or the operator.
 func (e endpoint) from(outside nat.ExternalAddress) endpoint {
 	switch ip := outside.IP.Unmap(); {
 	case ip.Is4():
@@ -87,15 +87,15 @@ func (e endpoint) from(outside nat.ExternalAddress) endpoint {
 	return e
 }
 
-// seen replaces a guess by the endpoint that neighbours observe: udp, and tcp where it is
-// known. The record has one UDP port for both families: the port of a certain address stays.
+// seen replaces a guess with the endpoint that neighbours observe: udp, and tcp if it is valid.
+// The record has one UDP port for both families: the port of a certain address stays.
 func (e endpoint) seen(udp, tcp netip.AddrPort) endpoint {
 	ip, port := udp.Addr().Unmap(), udp.Port()
 	known := tcp.IsValid() && tcp.Addr().Unmap() == ip
 	moves := port != e.udp
 	switch {
 	case e.udp == 0:
-		// A certain source says that no node reaches this one by UDP.
+		// A certain source says that no node can reach this one by UDP.
 	case ip.Is4() && e.ip4.IsValid() && e.sure4 == guessed && !(moves && e.sure6 == certain):
 		e.ip4, e.udp, e.sure4 = ip, port, observed
 		if known {
@@ -110,18 +110,18 @@ func (e endpoint) seen(udp, tcp netip.AddrPort) endpoint {
 	return e
 }
 
-// open says whether other nodes reach this one there without help. A private listening
-// address may be behind a NAT; any other certain address is the word of the operator or of a
-// router.
-func (e endpoint) open(word nat.ExternalAddress) bool {
+// open reports whether other nodes can reach this one at the endpoint without hole punching. A
+// private listening address may be behind a NAT. Any other certain address is open. outside is
+// the address from the operator or a router.
+func (e endpoint) open(outside nat.ExternalAddress) bool {
 	is := func(ip netip.Addr, tcp uint16, sure surety) bool {
-		return sure == certain && tcp != 0 && (ip == word.IP.Unmap() || !netaddr.Private(ip))
+		return sure == certain && tcp != 0 && (ip == outside.IP.Unmap() || !netaddr.Private(ip))
 	}
 	return e.udp != 0 && (is(e.ip4, e.tcp4, e.sure4) || is(e.ip6, e.tcp6, e.sure6))
 }
 
-// entries returns the endpoint as entries of EIP-778. A port for IPv6 is an entry only where
-// it differs.
+// entries returns the endpoint as record entries (EIP-778). The TCP port of IPv6 has an entry
+// of its own only if it differs.
 func (e endpoint) entries() []enr.Entry {
 	var list []enr.Entry
 	if e.ip4.IsValid() {

@@ -18,12 +18,12 @@ func addrPort(s string) netip.AddrPort {
 	return netip.MustParseAddrPort(s)
 }
 
-// everywhere is what a node knows of itself that listens on all addresses.
+// everywhere is the endpoint of a node that listens on all addresses, without other sources.
 var everywhere = endpoint{ip4: netip.MustParseAddr("127.0.0.1"), tcp4: 30303, udp: 30303}
 
-// TestWhoseWordCounts: the operator's and the router's before the one listening address, that
-// before what a neighbour sees, that before loopback.
-func TestWhoseWordCounts(t *testing.T) {
+// TestAddressPrecedence: the operator's or the router's address comes before the one listening
+// address, then the address that a neighbour observes, then loopback.
+func TestAddressPrecedence(t *testing.T) {
 	addr := netip.MustParseAddr
 	alone := endpoint{ip4: addr("1.1.1.1"), tcp4: 30303, udp: 30303, sure4: certain}
 	home := endpoint{ip4: addr("192.168.1.5"), tcp4: 30303, udp: 30303, sure4: certain}
@@ -39,36 +39,36 @@ func TestWhoseWordCounts(t *testing.T) {
 		want     endpoint
 		open     bool
 	}{
-		{name: "nobody says anything", listens: everywhere, want: everywhere},
+		{name: "no source", listens: everywhere, want: everywhere},
 		{name: "a neighbour", listens: everywhere, udp: "3.3.3.3:3001",
 			want: endpoint{ip4: addr("3.3.3.3"), tcp4: 30303, udp: 3001, sure4: observed}},
-		{name: "a neighbour, of TCP too", listens: everywhere, udp: "3.3.3.3:3001", tcp: "3.3.3.3:3000",
+		{name: "a neighbour, UDP and TCP", listens: everywhere, udp: "3.3.3.3:3001", tcp: "3.3.3.3:3000",
 			want: endpoint{ip4: addr("3.3.3.3"), tcp4: 3000, udp: 3001, sure4: observed}},
-		{name: "a neighbour, of TCP at another address", listens: everywhere, udp: "3.3.3.3:3001", tcp: "3.3.3.4:3000",
+		{name: "a neighbour, TCP at another address", listens: everywhere, udp: "3.3.3.3:3001", tcp: "3.3.3.4:3000",
 			want: endpoint{ip4: addr("3.3.3.3"), tcp4: 30303, udp: 3001, sure4: observed}},
-		{name: "a neighbour, of TCP alone", listens: everywhere, tcp: "3.3.3.3:3000", want: everywhere},
-		{name: "a neighbour, as IPv6 wraps IPv4", listens: everywhere, udp: "[::ffff:3.3.3.3]:3001", tcp: "[::ffff:3.3.3.3]:3000",
+		{name: "a neighbour, TCP alone", listens: everywhere, tcp: "3.3.3.3:3000", want: everywhere},
+		{name: "a neighbour, IPv4-mapped IPv6", listens: everywhere, udp: "[::ffff:3.3.3.3]:3001", tcp: "[::ffff:3.3.3.3]:3000",
 			want: endpoint{ip4: addr("3.3.3.3"), tcp4: 3000, udp: 3001, sure4: observed}},
-		{name: "a neighbour, by IPv6", listens: everywhere, udp: "[2a00::3]:30303",
+		{name: "a neighbour, IPv6", listens: everywhere, udp: "[2a00::3]:30303",
 			want: endpoint{ip4: everywhere.ip4, tcp4: 30303, ip6: addr("2a00::3"), tcp6: 30303, udp: 30303, sure6: observed}},
 		{name: "one address", listens: alone, udp: "3.3.3.3:3001", want: alone, open: true},
-		{name: "one address at home", listens: home, udp: "3.3.3.3:3001", want: home},
+		{name: "one private address", listens: home, udp: "3.3.3.3:3001", want: home},
 		{name: "one address, IPv6", listens: six, want: six, open: true},
-		{name: "no IPv4", listens: six, udp: "3.3.3.3:30303", want: six, open: true},
+		{name: "one address, IPv6, and a neighbour for IPv4", listens: six, udp: "3.3.3.3:30303", want: six, open: true},
 		{name: "a router", listens: everywhere, outside: mapped, udp: "3.3.3.3:3001", tcp: "3.3.3.3:3000",
 			want: endpoint{ip4: mapped.IP, tcp4: 2000, udp: 2001, sure4: certain}, open: true},
-		{name: "a router, for TCP alone", listens: everywhere, outside: nat.ExternalAddress{IP: mapped.IP, TCPPort: 2000}, udp: "3.3.3.3:3001",
+		{name: "a router, TCP alone", listens: everywhere, outside: nat.ExternalAddress{IP: mapped.IP, TCPPort: 2000}, udp: "3.3.3.3:3001",
 			want: endpoint{ip4: mapped.IP, tcp4: 2000, sure4: certain}},
-		{name: "a router, for UDP alone", listens: everywhere, outside: nat.ExternalAddress{IP: mapped.IP, UDPPort: 2001},
+		{name: "a router, UDP alone", listens: everywhere, outside: nat.ExternalAddress{IP: mapped.IP, UDPPort: 2001},
 			want: endpoint{ip4: mapped.IP, udp: 2001, sure4: certain}},
-		{name: "the operator, at home", listens: everywhere, outside: nat.ExternalAddress{IP: home.ip4, TCPPort: 1, UDPPort: 2},
+		{name: "the operator, private address", listens: everywhere, outside: nat.ExternalAddress{IP: home.ip4, TCPPort: 1, UDPPort: 2},
 			want: endpoint{ip4: home.ip4, tcp4: 1, udp: 2, sure4: certain}, open: true},
 		{name: "without discovery", listens: endpoint{ip4: everywhere.ip4, tcp4: 30303}, udp: "3.3.3.3:3001",
 			want: endpoint{ip4: everywhere.ip4, tcp4: 30303}},
-		{name: "IPv6 is certain, and the port is the same", listens: both, udp: "3.3.3.3:30303",
+		{name: "certain IPv6 address, same port", listens: both, udp: "3.3.3.3:30303",
 			want: endpoint{ip4: addr("3.3.3.3"), tcp4: 30303, ip6: six.ip6, tcp6: 30303, udp: 30303, sure4: observed, sure6: certain}, open: true},
-		{name: "IPv6 is certain, and its port another", listens: both, udp: "3.3.3.3:3001", want: both, open: true},
-		{name: "a router for IPv4, and IPv6 by another port", listens: everywhere, outside: mapped, udp: "[2a00::3]:30303",
+		{name: "certain IPv6 address, other port", listens: both, udp: "3.3.3.3:3001", want: both, open: true},
+		{name: "a router for IPv4, a neighbour for IPv6 at another port", listens: everywhere, outside: mapped, udp: "[2a00::3]:30303",
 			want: endpoint{ip4: mapped.IP, tcp4: 2000, udp: 2001, sure4: certain}, open: true},
 	} {
 		got := tt.listens.from(tt.outside).seen(addrPort(tt.udp), addrPort(tt.tcp))
@@ -81,38 +81,38 @@ func TestWhoseWordCounts(t *testing.T) {
 	}
 }
 
-// TestRecordThatLearns tells a record one thing after the other, with or without ten
-// peers who all see the node at 4.4.4.4:4001.
-func TestRecordThatLearns(t *testing.T) {
+// TestLocalNodeRecord: the record of a LocalNode after changes of the endpoint, with or without
+// ten peers that all observe the node at 4.4.4.4:4001.
+func TestLocalNodeRecord(t *testing.T) {
 	at := everywhere.seen
 	mapped := everywhere.from(nat.ExternalAddress{IP: netip.MustParseAddr("2.2.2.2"), TCPPort: 2000, UDPPort: 2001})
 	type step struct {
-		tell     endpoint
+		announce endpoint
 		peers    bool
 		udp, tcp string // of the record; empty: none
-		same     bool   // as after the step before
+		same     bool   // the record of the step before
 	}
-	guess := step{tell: everywhere, udp: "127.0.0.1:30303", tcp: "127.0.0.1:30303"}
-	neighbour := step{tell: at(addrPort("3.3.3.3:3001"), addrPort("3.3.3.3:3000")), udp: "3.3.3.3:3001", tcp: "3.3.3.3:3000"}
-	router := step{tell: mapped, udp: "2.2.2.2:2001", tcp: "2.2.2.2:2000"}
+	guess := step{announce: everywhere, udp: "127.0.0.1:30303", tcp: "127.0.0.1:30303"}
+	neighbour := step{announce: at(addrPort("3.3.3.3:3001"), addrPort("3.3.3.3:3000")), udp: "3.3.3.3:3001", tcp: "3.3.3.3:3000"}
+	router := step{announce: mapped, udp: "2.2.2.2:2001", tcp: "2.2.2.2:2000"}
 	again := func(s step) step { s.same = true; return s }
 	for _, tt := range []struct {
 		name  string
 		steps []step
 	}{
-		{"a neighbour's word comes and goes", []step{guess, again(guess), neighbour, again(neighbour), guess}},
-		{"the external TCP port comes later", []step{
-			{tell: at(addrPort("3.3.3.3:3001"), netip.AddrPort{}), udp: "3.3.3.3:3001", tcp: "3.3.3.3:30303"}, neighbour,
+		{"a neighbour's observation begins and ends", []step{guess, again(guess), neighbour, again(neighbour), guess}},
+		{"a neighbour's observation of TCP follows later", []step{
+			{announce: at(addrPort("3.3.3.3:3001"), netip.AddrPort{}), udp: "3.3.3.3:3001", tcp: "3.3.3.3:30303"}, neighbour,
 		}},
-		{"a neighbour's word comes by IPv6", []step{
-			guess, {tell: at(addrPort("[2a00::3]:30303"), netip.AddrPort{}), udp: "[2a00::3]:30303", tcp: "[2a00::3]:30303"}, guess,
+		{"a neighbour's observation of IPv6", []step{
+			guess, {announce: at(addrPort("[2a00::3]:30303"), netip.AddrPort{}), udp: "[2a00::3]:30303", tcp: "[2a00::3]:30303"}, guess,
 		}},
-		{"ten peers know better", []step{
-			neighbour, {tell: neighbour.tell, peers: true, udp: "4.4.4.4:4001", tcp: "4.4.4.4:3000"},
-			{tell: everywhere, udp: "4.4.4.4:4001", tcp: "4.4.4.4:30303"},
+		{"ten peers override a neighbour", []step{
+			neighbour, {announce: neighbour.announce, peers: true, udp: "4.4.4.4:4001", tcp: "4.4.4.4:3000"},
+			{announce: everywhere, udp: "4.4.4.4:4001", tcp: "4.4.4.4:30303"},
 		}},
-		{"a router knows best", []step{neighbour, router, {tell: mapped, peers: true, udp: router.udp, tcp: router.tcp, same: true}}},
-		{"a router is lost", []step{router, {tell: everywhere}, neighbour, again(neighbour), {tell: everywhere}, router}},
+		{"a router overrides neighbour and peers", []step{neighbour, router, {announce: mapped, peers: true, udp: router.udp, tcp: router.tcp, same: true}}},
+		{"a router is lost", []step{router, {announce: everywhere}, neighbour, again(neighbour), {announce: everywhere}, router}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			db, err := enode.OpenDB("")
@@ -125,7 +125,7 @@ func TestRecordThatLearns(t *testing.T) {
 				t.Fatal(err)
 			}
 			local := enode.NewLocalNode(db, key)
-			var told told
+			var done announced
 			for i, s := range tt.steps {
 				before := local.Node()
 				if s.peers {
@@ -133,10 +133,10 @@ func TestRecordThatLearns(t *testing.T) {
 						local.UDPEndpointStatement(netip.AddrPortFrom(netip.AddrFrom4([4]byte{5, 5, 5, p}), 1), addrPort("4.4.4.4:4001"))
 					}
 				}
-				told.tell(local, s.tell, nil)
+				done.announce(local, s.announce, nil)
 				now := local.Node()
 				if s.same != (now == before) {
-					t.Errorf("step %d: the record is number %d, and was %d", i, now.Seq(), before.Seq())
+					t.Errorf("step %d: sequence number %d after %d, same record wanted: %v", i, now.Seq(), before.Seq(), s.same)
 				}
 				udp, _ := now.UDPEndpoint()
 				tcp, _ := now.TCPEndpoint()
@@ -144,7 +144,7 @@ func TestRecordThatLearns(t *testing.T) {
 					udp, tcp = netip.AddrPort{}, netip.AddrPort{}
 				}
 				if udp != addrPort(s.udp) || tcp != addrPort(s.tcp) {
-					t.Errorf("step %d: the record says UDP %v, TCP %v; want %s, %s", i, udp, tcp, s.udp, s.tcp)
+					t.Errorf("step %d: the record has UDP %v, TCP %v; want %s, %s", i, udp, tcp, s.udp, s.tcp)
 				}
 			}
 		})

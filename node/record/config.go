@@ -17,16 +17,17 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// Config is what a record is made of.
+// Config is the configuration of a record.
 type Config struct {
 	Runtime supervise.Runtime
 	Key     *ecdsa.PrivateKey
 	// DataDir keeps the record and nat.json over restarts. Empty: they are not kept.
 	DataDir string
 	Sockets *listen.Sockets
-	// Discovery says that the record learns from peers, by go-ethereum's LocalNode.
+	// Discovery says that the record follows the address that peers observe, with go-ethereum's
+	// LocalNode.
 	Discovery bool
-	// Fixed is the address that the operator gave; its IP is invalid if there is none.
+	// Fixed is the address that the operator configured. Its IP is invalid if there is none.
 	Fixed nat.ExternalAddress
 	// Machine returns the addresses of the machine. It may be nil.
 	Machine func() []netip.Addr
@@ -38,8 +39,8 @@ type Config struct {
 	// Punch is nil without hole punching.
 	Punch *punch.Service
 
-	// Changed is called in the announcer's turn for each new record, and Reachable for each
-	// change of what neighbours observe. They must not block.
+	// The announcer calls Changed for each new record, and Reachable for each change of the NAT
+	// or of the endpoint that neighbours observe. They must not block.
 	Changed   func(*enode.Node)
 	Reachable func(punch.State)
 	Logger    *slog.Logger
@@ -48,11 +49,11 @@ type Config struct {
 // Record is a node's record.
 type Record struct {
 	Config
-	current atomic.Pointer[enode.Node]
-	local   *enode.LocalNode // makes the record with discovery; else nil
-	told    told             // what local was told
-	db      *enode.DB        // nil without discovery
-	outside nat.ExternalAddress
+	current   atomic.Pointer[enode.Node]
+	local     *enode.LocalNode // makes the record if discovery is on; otherwise nil
+	announced announced        // what was passed to local
+	db        *enode.DB        // nil without discovery
+	outside   nat.ExternalAddress
 
 	natStatus atomic.Pointer[nat.Status]
 	natGone   atomic.Bool                 // the NAT actor has deleted its mappings
@@ -62,10 +63,10 @@ type Record struct {
 
 type counters struct{ renewed, failed, wrote atomic.Uint64 }
 
-// State is what the announcer has counted. The counters only grow.
+// State is the counters of the announcer. The counters only grow.
 type State struct {
 	Renewed uint64 // new records
-	Failed  uint64 // records that could not be made or kept
+	Failed  uint64 // records that could not be made or stored
 	Written uint64 // files written
 }
 
@@ -74,7 +75,7 @@ func (r *Record) State() State {
 	return State{Renewed: r.counters.renewed.Load(), Failed: r.counters.failed.Load(), Written: r.counters.wrote.Load()}
 }
 
-// New makes a record without addresses, for a node that does not run yet.
+// New makes a record without addresses, for a node that was not started.
 func New(key *ecdsa.PrivateKey) (*Record, error) {
 	n, err := sign(key, endpoint{}.entries(), 0)
 	if err != nil {
@@ -89,7 +90,7 @@ func New(key *ecdsa.PrivateKey) (*Record, error) {
 // directory keeps.
 func (r *Record) Open(c Config) error {
 	r.Config = c
-	r.outside = c.Fixed // no actor has to be asked, so that the first record is right already
+	r.outside = c.Fixed // known without the NAT actor, so that the first record has it
 	kept, unreadable := last(c.DataDir)
 	if unreadable != nil {
 		c.Logger.Warn("previous node record replaced", "err", unreadable)
@@ -117,10 +118,10 @@ func (r *Record) Props() *actor.Props {
 // Node returns the current record.
 func (r *Record) Node() *enode.Node { return r.current.Load() }
 
-// NATGone says that the NAT actor has stopped, and has deleted its mappings.
+// NATGone records that the NAT actor has stopped, and has deleted its mappings.
 func (r *Record) NATGone() { r.natGone.Store(true) }
 
-// Local is the record that discovery works with; nil without discovery.
+// Local returns the LocalNode for discovery, nil without discovery.
 func (r *Record) Local() *enode.LocalNode { return r.local }
 
 // NAT returns the latest status of the NAT actor. ok is false if there is none yet.
@@ -131,7 +132,7 @@ func (r *Record) NAT() (status nat.Status, ok bool) {
 	return nat.Status{}, false
 }
 
-// Belief is what the node believes of its NAT.
+// Belief returns the node's classification of its NAT.
 func (r *Record) Belief() punch.NAT {
 	if s := r.reach.Load(); s != nil {
 		return s.Belief
@@ -139,16 +140,16 @@ func (r *Record) Belief() punch.NAT {
 	return punch.Unknown
 }
 
-// AddressFound tells the announcer where the node is reached from outside. The NAT actor
-// calls it.
+// AddressFound passes the announcer the address at which other nodes reach this one. The NAT
+// actor calls it.
 func (r *Record) AddressFound(a nat.ExternalAddress) {
 	r.Runtime.Send(r.Config.Self, &addressFound{address: a})
 }
 
-// NATChanged tells the announcer a new status of the NAT actor.
+// NATChanged passes the announcer a new status of the NAT actor.
 func (r *Record) NATChanged(s nat.Status) { r.Runtime.Send(r.Config.Self, &natChanged{status: s}) }
 
-// PunchChanged tells the announcer a new state of the puncher.
+// PunchChanged passes the announcer a new state of the puncher.
 func (r *Record) PunchChanged(s punch.State) { r.Runtime.Send(r.Config.Self, &punchChanged{state: s}) }
 
 func (c Config) file(name string) string { return filepath.Join(c.DataDir, name) }

@@ -1,10 +1,9 @@
-// Package record keeps what the node announces of itself true: its signed record (EIP-778),
-// the record's copy in the data directory, and the file that says how the node is reached.
+// Package record keeps the node's signed record (EIP-778) up to date, together with the record's
+// copy in the data directory and the file with the NAT status.
 //
-// [Record] has the current record and everything it is made of. It is read from any
-// goroutine; after the start only the announcer actor changes it. The announcer stands
-// between the actors that find out addresses and the disk, so that no other actor waits for
-// the disk.
+// [Record] has the current record and everything it is made of. Any goroutine may read it.
+// After the start only the announcer actor changes it. The actors that find addresses pass them
+// to the announcer, which alone writes to the disk, so that no other actor waits for it.
 //
 // # Messages
 //
@@ -16,9 +15,9 @@
 //
 // # Invariants
 //
-//   - The record has one writer, the announcer. It changes, with its sequence number, once
-//     for each real change.
-//   - An address comes from, in this order: the operator, the NAT actor, the one listening
-//     address, what ten peers observe (go-ethereum's LocalNode), what a single neighbour
-//     observes (the puncher), a public address of the machine, and loopback.
+//   - The record has one writer, the announcer. Its sequence number changes only if its content
+//     does.
+//   - The sources of an address, best first: the operator, the NAT actor, the one listening
+//     address, ten peers that observe the same address (go-ethereum's LocalNode), a single
+//     neighbour that observes it (the puncher), a public address of the machine, and loopback.
 package record

@@ -16,21 +16,21 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// natFile is the file of a data directory in which a running node says how it is reached. A
-// node that stops in order removes it. Where it is found and no node runs, the mappings that
-// it lists may be left at a router.
+// natFile is the name of the file with the NAT status of a running node in its data directory.
+// A node that stops in order removes it. If the file exists and no node runs, a router may
+// still have the mappings that it lists.
 const natFile = "nat.json"
 
-// NATStatus says how a node is reached. nat.json and admin_nat have it.
+// NATStatus is the state of port mapping and hole punching. nat.json and admin_nat have it.
 type NATStatus struct {
-	Written time.Time `json:"written"` // or answered
-	// Status is of the router. It is zero if port mapping is disabled, or has not begun yet.
+	Written time.Time `json:"written"` // when the file was written, or the call answered
+	// Status is that of port mapping. It is zero if port mapping is disabled, or has not begun.
 	Status nat.Status `json:"status,omitzero"`
 	// HolePunching is nil for a node that takes no part in it.
 	HolePunching *punch.State `json:"hole_punching,omitempty"`
 }
 
-// Status returns how the node is reached now. Written is zero.
+// Status returns the current status. Written is zero.
 func (r *Record) Status() (s NATStatus) {
 	s.Status, _ = r.NAT()
 	if r.Punch != nil {
@@ -43,8 +43,8 @@ func (r *Record) Status() (s NATStatus) {
 	return s
 }
 
-// ReadStatus reads what a node with this data directory has written. The error is
-// fs.ErrNotExist if no node runs there, or nothing is known yet.
+// ReadStatus reads the NAT status that the node with this data directory has written. The error
+// is fs.ErrNotExist if no node runs there, or if the node has no result yet.
 func ReadStatus(dataDir string) (NATStatus, error) {
 	var s NATStatus
 	file := filepath.Join(dataDir, natFile)

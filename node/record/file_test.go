@@ -16,7 +16,7 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-func TestNATStatusComesBackAsItWasWritten(t *testing.T) {
+func TestNATStatusRoundTrip(t *testing.T) {
 	at := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 	box := netip.MustParseAddr("192.168.1.1")
 	for _, want := range []NATStatus{
@@ -54,12 +54,12 @@ func TestNATStatusComesBackAsItWasWritten(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := ReadStatus(dir); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("after its end: %v", err)
+			t.Errorf("after the file was removed: %v, want %v", err, fs.ErrNotExist)
 		}
 	}
 }
 
-func TestNATStatusThatCannotBe(t *testing.T) {
+func TestInvalidNATStatus(t *testing.T) {
 	dir := t.TempDir()
 	for _, text := range []string{"", "[]", `{"status": {"state": "asleep"}}`, `{"status": {"external": {"confidence": "sure"}}}`,
 		`{"hole_punching": {"nat": "round"}}`} {
@@ -67,10 +67,10 @@ func TestNATStatusThatCannotBe(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s, err := ReadStatus(dir); err == nil {
-			t.Errorf("%q is %+v", text, s)
+			t.Errorf("%q is accepted as %+v", text, s)
 		}
 	}
 	if err := writeStatus(filepath.Join(dir, "nowhere"), NATStatus{}); err == nil {
-		t.Error("written into a directory that isn't there")
+		t.Error("writing into a missing directory succeeds")
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 )
 
-// nodesDir is the folder of a data directory that has the nodes that discovery has met.
+// nodesDir is the name of the folder with discovery's node database in a data directory.
 const nodesDir = "nodes"
 
-// openLocal makes the record that learns from peers, with the database of the nodes that
-// discovery has met. It continues the sequence numbers of the kept record: the node may have
-// run without discovery meanwhile, and have signed that record itself.
+// openLocal makes the LocalNode, and opens discovery's node database, which has the LocalNode's
+// sequence number. The sequence numbers continue those of the kept record: the node may have run
+// without discovery since, and have signed that record itself.
 func (r *Record) openLocal(kept *enode.Node) error {
 	if !r.Discovery {
 		return nil
@@ -29,24 +29,24 @@ func (r *Record) openLocal(kept *enode.Node) error {
 	r.db, r.local = db, enode.NewLocalNode(db, r.Key)
 	if kept != nil && kept.ID() == enode.PubkeyToIDV4(&r.Key.PublicKey) {
 		if err := overtake(r.local, kept.Seq()); err != nil {
-			r.Logger.Warn("other nodes may take an older record for newer", "err", err)
+			r.Logger.Warn("continuing the record's sequence number failed, other nodes may keep an older record", "err", err)
 		}
 	}
 	return nil
 }
 
-// told is what a LocalNode was told, because LocalNode does not return it.
-type told struct {
+// announced has the values that were passed to a LocalNode, because LocalNode does not return them.
+type announced struct {
 	attributes []enr.Entry
-	// pinned4 and pinned6: an address was certain once. LocalNode ignores peers from then on,
-	// and has no way to withdraw such an address.
+	// pinned4 and pinned6 say that an address was certain once. From then on LocalNode ignores
+	// the addresses that peers observe, and has no way to withdraw a certain address.
 	pinned4, pinned6 bool
 }
 
-// tell passes what is known to a LocalNode.
-func (t *told) tell(local *enode.LocalNode, e endpoint, attributes []enr.Entry) {
-	t.pinned4 = tellAddress(local, e.ip4, netip.IPv4Unspecified(), e.sure4, t.pinned4)
-	t.pinned6 = tellAddress(local, e.ip6, netip.IPv6Unspecified(), e.sure6, t.pinned6)
+// announce passes the current endpoint and attributes to a LocalNode.
+func (t *announced) announce(local *enode.LocalNode, e endpoint, attributes []enr.Entry) {
+	t.pinned4 = announceAddress(local, e.ip4, netip.IPv4Unspecified(), e.sure4, t.pinned4)
+	t.pinned6 = announceAddress(local, e.ip6, netip.IPv6Unspecified(), e.sure6, t.pinned6)
 	local.SetFallbackUDP(int(e.udp))
 	var tcp, tcp6 bool
 	for _, entry := range e.entries() {
@@ -78,10 +78,10 @@ func (t *told) tell(local *enode.LocalNode, e endpoint, attributes []enr.Entry) 
 	t.attributes = attributes
 }
 
-// tellAddress passes the address of one family. none stands for no address. An address that
-// is not certain gives way to what ten peers observe, unless an address was pinned: then what
-// one neighbour observes replaces the pinned address.
-func tellAddress(local *enode.LocalNode, ip, none netip.Addr, sure surety, pinned bool) (nowPinned bool) {
+// announceAddress passes the address of one family. none stands for no address. The address that
+// ten peers observe replaces one that is not certain. If an address was pinned, LocalNode
+// ignores peers, and the address that one neighbour observes replaces the pinned one.
+func announceAddress(local *enode.LocalNode, ip, none netip.Addr, sure surety, pinned bool) (nowPinned bool) {
 	switch {
 	case ip.IsValid() && (sure == certain || pinned && sure == observed):
 		local.SetStaticIP(ip.AsSlice())
@@ -96,9 +96,9 @@ func tellAddress(local *enode.LocalNode, ip, none netip.Addr, sure surety, pinne
 	return pinned
 }
 
-// overtake gives the node's record a sequence number of at least seq. Each number costs a
+// overtake gives the node's record a sequence number of at least seq. Each step costs a
 // signature and a millisecond. The gap is the number of changes that the node signed without
-// a database; a gap of more than a thousand is a wrong clock, and an error.
+// the database. A gap of more than a thousand means that a clock was wrong, and is an error.
 func overtake(local *enode.LocalNode, seq uint64) error {
 	const most = 1000
 	key := enr.WithEntry("n", uint(0))
@@ -110,5 +110,5 @@ func overtake(local *enode.LocalNode, seq uint64) error {
 		local.Set(enr.WithEntry("n", uint(i)))
 		local.Node()
 	}
-	return fmt.Errorf("node record: sequence number %d is far behind %d of the data directory", local.Seq(), seq)
+	return fmt.Errorf("node record: sequence number %d is far below %d, that of the data directory", local.Seq(), seq)
 }

@@ -6,16 +6,16 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// Due asks the announcer whether the record is still true. Its timer and Node's methods send
-// it.
+// Due makes the announcer check whether the record must change. Its timer and Node's methods
+// send it.
 type Due struct{ supervise.Late }
 
-// PuncherUp says that the puncher has started. The root sends it.
+// PuncherUp reports that the puncher has started. The root sends it.
 type PuncherUp struct{ supervise.Late }
 
-// From the NAT actor and the puncher, by the functions of Record.
+// From the NAT actor and the puncher, which call methods of Record.
 type (
-	// addressFound is where the node is reached from outside.
+	// addressFound is a new address at which other nodes reach this one.
 	addressFound struct {
 		supervise.Late
 		address nat.ExternalAddress

@@ -19,13 +19,13 @@ import (
 	"github.com/troupe-p2p/troupe/node/datadir"
 )
 
-// recordFile is the file of a data directory that has the node's signed record in its text
-// form.
+// recordFile is the name of the file with the node's signed record, in its text form, in a data
+// directory.
 const recordFile = "enr"
 
-// renew makes the record that fits what is known now, and writes it to the data directory if
-// there is one. changed is false if the record is the previous one. It is called by Open, and
-// by the announcer from then on.
+// renew makes the record from the current endpoint and attributes, and writes it to the data
+// directory if there is one. changed is false if the record is the previous one. Open calls it
+// first, and from then on the announcer.
 func (r *Record) renew(previous *enode.Node) (changed bool, err error) {
 	e := r.endpoint()
 	attributes, err := r.Attributes()
@@ -34,7 +34,7 @@ func (r *Record) renew(previous *enode.Node) (changed bool, err error) {
 	}
 	var next *enode.Node
 	if r.local != nil {
-		r.told.tell(r.local, e, attributes)
+		r.announced.announce(r.local, e, attributes)
 		next = r.local.Node()
 	} else if next, err = after(previous, r.Key, append(e.entries(), attributes...), r.Runtime.Clock.Now()); err != nil {
 		return false, err
@@ -50,8 +50,8 @@ func (r *Record) renew(previous *enode.Node) (changed bool, err error) {
 	return true, nil
 }
 
-// URL is the enode URL by which other nodes reach this one: with the address of its record.
-// It is empty for a node that can't be reached by TCP.
+// URL returns the enode URL by which other nodes reach this one. It has the address of the
+// record. It is empty for a node that can't be reached by TCP.
 func (r *Record) URL() string {
 	self := r.Node()
 	at, ok := self.TCPEndpoint()
@@ -60,18 +60,18 @@ func (r *Record) URL() string {
 	}
 	udp := at.Port()
 	if there, ok := self.UDPEndpoint(); ok {
-		udp = there.Port() // a NAT may give each protocol a number of its own
+		udp = there.Port() // a NAT may map each protocol to a different port
 	}
 	return r.URLAt(at, udp)
 }
 
-// URLAt is the enode URL of the node at another endpoint.
+// URLAt returns the enode URL of the node at another endpoint.
 func (r *Record) URLAt(at netip.AddrPort, udp uint16) string {
 	return enode.NewV4(&r.Key.PublicKey, at.Addr().AsSlice(), int(at.Port()), int(udp)).URLv4()
 }
 
 // CheckSize returns an error if a record with these entries and addresses of both families is
-// too large. go-ethereum panics over such a record.
+// too large. go-ethereum panics on such a record.
 func CheckSize(key *ecdsa.PrivateKey, attributes []enr.Entry) error {
 	full := endpoint{ip4: netip.IPv4Unspecified(), ip6: netip.IPv6Unspecified(), tcp4: 1 << 15, tcp6: 1<<15 + 1, udp: 1 << 15}
 	entries := append(full.entries(), enr.UDP6(1<<15+1))
@@ -81,10 +81,10 @@ func CheckSize(key *ecdsa.PrivateKey, attributes []enr.Entry) error {
 	return nil
 }
 
-// after signs a record with these entries. It returns the previous record if that has the same
-// content: a record that changes for nothing makes the whole network ask for it again. The
-// first sequence number is the time in milliseconds, so that a node that lost its data
-// directory but not its key outranks its earlier records.
+// after signs a record with these entries. It returns the previous record if the content is the
+// same, because after a change the whole network requests the record again. The first sequence
+// number is the time in milliseconds, so that a node that lost its data directory but not its
+// key has a higher number than its earlier records.
 func after(previous *enode.Node, key *ecdsa.PrivateKey, entries []enr.Entry, now time.Time) (*enode.Node, error) {
 	seq := uint64(now.UnixMilli())
 	if previous != nil && previous.ID() == enode.PubkeyToIDV4(&key.PublicKey) {
@@ -130,7 +130,7 @@ func content(n *enode.Node) []byte {
 	return content
 }
 
-// Read reads the record that a node with this data directory keeps there.
+// Read reads the record that a node with this data directory has stored there.
 func Read(dataDir string) (*enode.Node, error) {
 	file := filepath.Join(dataDir, recordFile)
 	text, err := os.ReadFile(file)
@@ -144,8 +144,8 @@ func Read(dataDir string) (*enode.Node, error) {
 	return n, nil
 }
 
-// last returns the record that the last run left in a data directory, nil if there is none. An
-// unreadable file loses only the sequence number, which then starts from the time.
+// last returns the record that the last run left in a data directory, nil if there is none. If
+// the file is unreadable, only the sequence number is lost, which then starts from the time.
 func last(dataDir string) (n *enode.Node, unreadable error) {
 	if dataDir == "" {
 		return nil, nil

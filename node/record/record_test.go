@@ -32,7 +32,7 @@ func TestRecordChangesOnlyWithContent(t *testing.T) {
 		{"again", home, first},
 		{"new address", moved, first + 1},
 		{"again", moved, first + 1},
-		{"back home", home, first + 2},
+		{"first address again", home, first + 2},
 	}
 	for i, step := range steps {
 		n, err := after(previous, key, step.at.entries(), start.Add(time.Duration(i)*time.Hour))
@@ -62,7 +62,7 @@ func TestRecordOfAnotherKeyOrNone(t *testing.T) {
 		}
 		previous, unreadable := last(dir)
 		if unreadable == nil {
-			t.Errorf("%q: nobody is told that the file was no record", before)
+			t.Errorf("%q is accepted as a record", before)
 		}
 		n, err := after(previous, key, endpoint{tcp4: 1}.entries(), now)
 		if err != nil {

@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// lingerTimeout is how long the remote gets to close after it was refused, so that a
-	// reset does not overtake the reason.
+	// lingerTimeout is how long to wait for the remote to close after it was refused, so that a
+	// TCP reset does not overtake the reason.
 	lingerTimeout = time.Second
-	// lingerBytes is what the remote may send meanwhile.
+	// lingerBytes is how many bytes the remote may send meanwhile.
 	lingerBytes = 64 << 10
 )
 
 // DisconnectAndClose sends the remote of a finished session the Disconnect reason of why,
-// and closes the connection once the remote had time to read it, up to two seconds later. It
-// returns why, joined with the error if the remote could not be told.
+// and closes the connection when the remote has had time to read it, up to two seconds later.
+// It returns why, joined with the error if sending failed.
 func DisconnectAndClose(conn net.Conn, s *wire.Session, why error) error {
 	defer conn.Close() // the last use of it
 	reason, _ := wire.ReasonOf(why)
@@ -37,9 +37,9 @@ func DisconnectAndClose(conn net.Conn, s *wire.Session, why error) error {
 	return why
 }
 
-// Linger closes our half of the connection and waits until the remote, which was sent a
-// reason, closes its half. It drops what the remote sends meanwhile. It ignores errors: they
-// mean that there is nothing to wait for.
+// Linger closes our half of the connection after a reason was sent, and waits until the remote
+// closes its half. It discards what the remote sends meanwhile. It ignores errors: after an
+// error there is nothing to wait for.
 func Linger(conn net.Conn) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
 		return

@@ -6,7 +6,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// refusal is a reason not to have a connection: the words for the log and the Disconnect
+// refusal is a reason to refuse or end a connection: the text for the log and the Disconnect
 // reason for the remote.
 type refusal struct {
 	text   string
@@ -15,7 +15,7 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text }
 
-// Unwrap lets errors.Is find the reason, and wire.ReasonOf the answer.
+// Unwrap returns the Disconnect reason, for errors.Is and wire.ReasonOf.
 func (r *refusal) Unwrap() error { return r.reason }
 
 // The refusals of a connection whose remote is known. The remote is sent the reason.
@@ -26,11 +26,11 @@ var (
 	ErrAlreadyConnected error = &refusal{"already connected", wire.DiscAlreadyConnected}
 	// ErrTooManyPeers: the limit is reached and the remote is not trusted.
 	ErrTooManyPeers error = &refusal{"too many peers", wire.DiscTooManyPeers}
-	// ErrInboundFull: inbound peers have all the places that they may have. The rest is for
-	// nodes that we dial.
+	// ErrInboundFull: all places for inbound peers are taken. The other places are for nodes
+	// that we dial.
 	ErrInboundFull error = &refusal{"too many inbound peers", wire.DiscTooManyPeers}
-	// ErrCrowdedHost and ErrCrowdedNetwork: the remote's address, or its network, has its
-	// share of the peers.
+	// ErrCrowdedHost and ErrCrowdedNetwork: the remote's address, or its network, has its full
+	// share of the peers already.
 	ErrCrowdedHost    error = &refusal{"too many peers at this address", wire.DiscTooManyPeers}
 	ErrCrowdedNetwork error = &refusal{"too many peers in this network", wire.DiscTooManyPeers}
 	// ErrBanned: the node or its address is banned. See [Banned].
@@ -39,15 +39,15 @@ var (
 	ErrMadeRoom error = &refusal{"made room for others", wire.DiscTooManyPeers}
 	// ErrUselessPeer: the two nodes have no capability in common.
 	ErrUselessPeer error = &refusal{"no capability in common", wire.DiscUselessPeer}
-	// ErrProtocolRemoved: the link has no protocol left that the node offers, or the
-	// protocols it was about to run were removed while it was set up.
+	// ErrProtocolRemoved: the link has no protocol left that the node offers, or a protocol
+	// that it was about to run was removed while it was set up.
 	ErrProtocolRemoved error = &refusal{"protocol was removed", wire.DiscUselessPeer}
-	// ErrOwnDialFirst: both nodes dialed each other at once. The connection dialed by the
-	// lower node ID stays, which is ours.
-	ErrOwnDialFirst error = &refusal{"both nodes dialed, and ours is the lower ID", wire.DiscAlreadyConnected}
+	// ErrOwnDialFirst: both nodes dialed each other at once. The connection dialed by the node
+	// with the lower ID stays, which is our dial.
+	ErrOwnDialFirst error = &refusal{"both nodes dialed, and our ID is lower", wire.DiscAlreadyConnected}
 	// ErrTheirDialFirst: both nodes dialed each other at once, and the remote has the lower
-	// node ID. Our dial gives way to the inbound connection.
-	ErrTheirDialFirst error = &refusal{"both nodes dialed, and theirs is the lower ID", wire.DiscAlreadyConnected}
+	// node ID. The inbound connection replaces our dial.
+	ErrTheirDialFirst error = &refusal{"both nodes dialed, and the remote's ID is lower", wire.DiscAlreadyConnected}
 	// ErrStopping: the node is stopping.
 	ErrStopping error = &refusal{"node is stopping", wire.DiscQuitting}
 )
@@ -56,17 +56,18 @@ var (
 var (
 	// ErrNotAllowed: the address is outside the allowed networks (Config.NetRestrict).
 	ErrNotAllowed = errors.New("address not in the allowed networks")
-	// ErrThrottled: the address connected less than 30 s ago, or 16 others of its network did.
+	// ErrThrottled: within the last 30 s, the address has connected before, or 16 other
+	// addresses of its network have.
 	ErrThrottled = errors.New("too many attempts from this address or network")
-	// ErrObserved: a neighbour asked, in place of a handshake, under which endpoint we see it,
-	// and was answered. It is no failure.
-	ErrObserved = errors.New("a neighbour asked what we see of it")
+	// ErrObserved: a neighbour sent a STUN request instead of a handshake, and got an answer.
+	// It is not a failure.
+	ErrObserved = errors.New("answered a neighbour's STUN request")
 	// ErrPendingFull: no slot for another handshake became free in time.
-	ErrPendingFull = errors.New("too many handshakes under way")
-	// ErrAlreadyDialing: a dial to this node is under way.
+	ErrPendingFull = errors.New("too many handshakes in progress")
+	// ErrAlreadyDialing: a dial to this node is in progress.
 	ErrAlreadyDialing = errors.New("already dialing")
-	// ErrPendingInbound: a connection from this node is being set up.
-	ErrPendingInbound = errors.New("an inbound connection of this node is being set up")
+	// ErrPendingInbound: an inbound connection from this node is being set up.
+	ErrPendingInbound = errors.New("inbound connection from this node is being set up")
 	// ErrNoAddress: the node's record or URL has no address with a TCP port.
 	ErrNoAddress = errors.New("node has no TCP address")
 	// ErrCancelled: the node was removed while it was dialed.
@@ -75,7 +76,7 @@ var (
 	ErrSetupTimeout = errors.New("connection not set up in time")
 )
 
-// Unreachable is the end of a dial without a connection. Err says what failed.
+// Unreachable is the error of a dial that made no connection. Err is what failed.
 type Unreachable struct{ Err error }
 
 func (e *Unreachable) Error() string { return e.Err.Error() }
@@ -88,5 +89,5 @@ type Banned struct{ Reason string }
 
 func (e *Banned) Error() string { return "banned: " + e.Reason }
 
-// Unwrap makes it an [ErrBanned].
+// Unwrap returns [ErrBanned].
 func (e *Banned) Unwrap() error { return ErrBanned }

@@ -16,11 +16,11 @@ import (
 	"github.com/troupe-p2p/troupe/node/peers"
 )
 
-// Config is what the actors need.
+// Config is the configuration of the actors.
 type Config struct {
 	Runtime supervise.Runtime
 	Key     *ecdsa.PrivateKey
-	// MaxPending bounds the inbound handshakes under way. The dialer bounds the dials.
+	// MaxPending limits the inbound handshakes in progress. The dialer limits the dials.
 	MaxPending  int
 	NetRestrict []netip.Prefix // see netaddr.Allowed
 
@@ -38,17 +38,17 @@ type Config struct {
 	// Announced returns true once for an address from which a connection was announced over
 	// discovery. It may be nil.
 	Announced func(netip.Addr) bool
-	// CameIn is called for each address that connects.
+	// CameIn is called with the address of each inbound connection.
 	CameIn func(netip.Addr)
-	// Failed is called for each connection that becomes no link. It must not block.
+	// Failed is called for each connection that does not become a link. It must not block.
 	Failed func(Failure)
 
-	// Rand feeds the keys and nonces of handshakes, from many goroutines at once.
+	// Rand is the source of the keys and nonces of handshakes. Many goroutines read it at once.
 	Rand   io.Reader
 	Logger *slog.Logger
 }
 
-// Failure is a connection that became no link.
+// Failure is a connection that did not become a link.
 type Failure struct {
 	ID      enode.ID       // zero if the remote did not prove its identity
 	Remote  netip.AddrPort // invalid if there was no address to dial
@@ -71,17 +71,17 @@ func (p *Pool) Props() *actor.Props {
 		actor.WithSupervisor(supervise.EndFailed{Journal: p.Runtime.Journal}))
 }
 
-// State is what happens to connections, and what has happened since the node was made. The
-// counters only grow.
+// State is the number of connections being set up, and the counters since the node was made.
+// The counters only grow.
 type State struct {
-	Inbound, Outbound, Waiting int // handshakes under way, and connections without a slot
+	Inbound, Outbound, Waiting int // handshakes in progress, and connections without a slot
 
-	Accepted    uint64 // connections that came in
+	Accepted    uint64 // inbound connections
 	Dialed      uint64
 	Refused     uint64 // connections closed before any handshake
 	Failed      uint64 // handshakes that ended without a session
-	Established uint64 // sessions given to peers
-	Punched     uint64 // of Established, through a hole in NATs
+	Established uint64 // sessions passed to peers
+	Punched     uint64 // of Established, those made by hole punching
 }
 
 type counters struct {

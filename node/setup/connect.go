@@ -24,7 +24,7 @@ type Connector struct {
 	Resolved func(id enode.ID, addrs []netip.Addr)
 }
 
-// Connect resolves the name of a node that has one, and tries the node's addresses in turn.
+// Connect resolves a node's DNS name, if it has one, and tries the node's addresses in turn.
 // The caller owns the connection.
 func (c *Connector) Connect(ctx context.Context, target *enode.Node) (net.Conn, error) {
 	addrs, err := c.resolve(ctx, target)
@@ -56,8 +56,8 @@ func (c *Connector) connectTo(ctx context.Context, addr netip.AddrPort, tries in
 	return c.Dial(ctx, addr)
 }
 
-// resolve returns the addresses to try. It looks a name up each time, so that a node that
-// has moved is found.
+// resolve returns the addresses to try. It looks up a DNS name each time, because the node's
+// address may have changed.
 func (c *Connector) resolve(ctx context.Context, target *enode.Node) ([]netip.AddrPort, error) {
 	if target.Hostname() == "" {
 		if list := netaddr.Endpoints(target); len(list) > 0 {
@@ -79,7 +79,7 @@ func (c *Connector) resolve(ctx context.Context, target *enode.Node) ([]netip.Ad
 		list = append(list, netip.AddrPortFrom(ip.Unmap(), uint16(target.TCP())))
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%w: %s has none", refusal.ErrNoAddress, target.Hostname())
+		return nil, fmt.Errorf("%w: no address for %s", refusal.ErrNoAddress, target.Hostname())
 	}
 	if c.Resolved != nil {
 		c.Resolved(target.ID(), known)
@@ -87,7 +87,7 @@ func (c *Connector) resolve(ctx context.Context, target *enode.Node) ([]netip.Ad
 	return list, nil
 }
 
-// heldConn is a connection that a goroutine may bring while the actor already gives up. The
+// heldConn is a connection that a goroutine may open while the actor ends the handshake. The
 // later of the two closes it.
 type heldConn struct {
 	mu     sync.Mutex
@@ -101,7 +101,7 @@ func (h *heldConn) set(conn net.Conn) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		_ = conn.Close() // it was not used
+		_ = conn.Close() // nothing was sent
 		return false
 	}
 	h.conn = conn
@@ -114,7 +114,7 @@ func (h *heldConn) get() net.Conn {
 	return h.conn
 }
 
-// take passes the connection to the caller. close does not touch it any more.
+// take passes the connection to the caller. close does not close it any more.
 func (h *heldConn) take() net.Conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -128,7 +128,7 @@ func (h *heldConn) close() {
 	defer h.mu.Unlock()
 	h.closed = true
 	if h.conn != nil {
-		_ = h.conn.Close() // all messages to the remote were sent
+		_ = h.conn.Close() // everything for the remote was sent
 		h.conn = nil
 	}
 }

@@ -21,15 +21,15 @@ import (
 )
 
 const (
-	// ConnectTimeout bounds resolving a name and connecting, over all addresses.
+	// ConnectTimeout limits resolving a name and connecting to all addresses in turn.
 	ConnectTimeout = 15 * time.Second
-	// setupTimeout bounds a handshake as a whole. Each step has a shorter deadline of its
-	// own, so that it should never be needed.
+	// setupTimeout limits a whole handshake. It should never be reached, because each step has
+	// a shorter deadline of its own.
 	setupTimeout = ConnectTimeout + reachTimeout + holeTimeout + wire.HelloTimeout + 2*time.Second
 )
 
-// handshake sets up one connection and ends. What blocks is done by one goroutine at a time;
-// between the steps the table is asked.
+// handshake sets up one connection and ends. One goroutine at a time does the blocking work.
+// Between the steps the actor calls the table.
 type handshake struct {
 	*Pool
 	parent  *actor.PID
@@ -38,16 +38,16 @@ type handshake struct {
 	target  *enode.Node // of a dial
 	remote  netip.AddrPort
 	id      enode.ID   // zero until the remote has proved it
-	puncher *actor.PID // may reach the target through NATs; nil: there is none, or it was asked
-	direct  error      // why the target had to be reached through NATs
+	puncher *actor.PID // may reach the target through NATs; nil: there is none, or it got a Reach
+	direct  error      // why the target could not be dialed directly
 
 	conn      heldConn
 	recipient *wire.Recipient
-	offer     *offer.Offer       // of which our Hello is made
+	offer     *offer.Offer       // from which our Hello is made
 	cancel    context.CancelFunc // ends connecting; nil for inbound connections
 	timer     supervise.Timer
-	// committed says that the remote has to be told how this ends: it has sent its auth, or
-	// is about to get ours, and may take us for a peer before we know the outcome.
+	// committed says that the remote must get the outcome: it has sent its auth, or is about to
+	// receive ours, and may consider us a peer before we know the outcome.
 	committed bool
 	ended     bool
 }
@@ -55,7 +55,7 @@ type handshake struct {
 func (h *handshake) Receive(ctx actor.Context) {
 	if h.ended {
 		dropUnused(ctx.Message())
-		return // the result of a goroutine that was cut off, or a message while stopping
+		return // the result of a cancelled goroutine, or a message while stopping
 	}
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
@@ -71,14 +71,14 @@ func (h *handshake) Receive(ctx actor.Context) {
 	case *abort:
 		h.end(ctx, msg.err)
 	case *finish:
-		// A session that comes of a committed handshake is refused by peers, with the reason.
+		// If a committed handshake ends with a session, peers refuses it with the reason.
 		if !h.committed {
 			h.end(ctx, refusal.ErrStopping)
 		}
 	case *overdue:
 		h.end(ctx, refusal.ErrSetupTimeout)
 	case *actor.Stopping:
-		h.release() // it crashed or was cut off; the pool knows which
+		h.release() // the actor crashed or was stopped; the pool knows which
 	}
 }
 
@@ -96,8 +96,8 @@ func (h *handshake) start(ctx actor.Context) {
 	})
 }
 
-// options are those of the RLPx handshake. Through a hole one side may have its connection
-// long before the other, if the last packet of TCP's handshake was lost.
+// options returns the options of the RLPx handshake. Through a hole one side may have its
+// connection long before the other, if the last packet of TCP's handshake was lost.
 func (h *handshake) options() wire.Options {
 	o := wire.Options{Rand: h.Rand}
 	if h.punched {
@@ -106,7 +106,7 @@ func (h *handshake) options() wire.Options {
 	return o
 }
 
-// authRead: the remote has proved its identity.
+// authRead handles the result of reading the remote's auth, which proves its identity.
 func (h *handshake) authRead(ctx actor.Context, msg *authRead) {
 	if msg.err != nil {
 		h.end(ctx, msg.err)
@@ -119,7 +119,7 @@ func (h *handshake) authRead(ctx actor.Context, msg *authRead) {
 
 // connect resolves and dials in a goroutine.
 func (h *handshake) connect(ctx actor.Context) {
-	// A connection that would be refused is not worth the remote's work.
+	// The remote should not have work with a connection that would be refused.
 	if err := h.Table.Check(peers.Remote{ID: h.id, Addr: h.target.IPAddr().Unmap()}); err != nil {
 		h.end(ctx, err)
 		return
@@ -150,8 +150,8 @@ func (h *handshake) connected(ctx actor.Context, msg *connected) {
 	h.admit(ctx)
 }
 
-// admit asks the table whether the remote may become a peer. An inbound remote that may not
-// is told the reason.
+// admit checks with the table whether the remote may become a peer. If not, an inbound remote
+// is sent the reason.
 func (h *handshake) admit(ctx actor.Context) {
 	displaced, refused := h.Table.Admit(peers.Remote{ID: h.id, Addr: h.remote.Addr(), Inbound: h.inbound}, ctx.Self())
 	if displaced != nil {
@@ -169,8 +169,7 @@ func (h *handshake) admit(ctx actor.Context) {
 	})
 }
 
-// exchange runs in a goroutine. It makes a session that is of use to both sides, or tells the
-// remote why not.
+// exchange runs in a goroutine. It makes a session, or sends the remote the reason against it.
 func (h *handshake) exchange(conn net.Conn, refused error) (*wire.Session, error) {
 	if refused != nil {
 		reason, _ := wire.ReasonOf(refused)
@@ -213,8 +212,8 @@ func (h *handshake) sessionReady(ctx actor.Context, msg *sessionReady) {
 	h.end(ctx, msg.err)
 }
 
-// release closes the connection unless peers has it. That also ends the goroutine that uses
-// the connection.
+// release closes the connection unless peers owns it. Closing it also ends the goroutine that
+// uses it.
 func (h *handshake) release() {
 	h.ended = true
 	h.timer.Stop()
@@ -224,8 +223,8 @@ func (h *handshake) release() {
 	h.conn.close()
 }
 
-// end sends the pool the last message, and the pool stops the actor. If the actor stopped
-// itself, Terminated would overtake that message.
+// end sends the pool the actor's last message, and the pool stops the actor. If the actor
+// stopped itself, Terminated would overtake that message.
 func (h *handshake) end(ctx actor.Context, err error) {
 	h.release()
 	supervise.Send(ctx, h.parent, &done{by: ctx.Self(), id: h.id, punched: h.punched, err: err})

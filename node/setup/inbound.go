@@ -15,7 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// accepted gives a connection from the listener a slot, lets it wait for one, or rejects it.
+// accepted gives a connection from the listener a slot, makes it wait for one, or rejects it.
 func (p *pool) accepted(ctx actor.Context, conn net.Conn) {
 	p.counters.accepted.Add(1)
 	at := netaddr.Of(conn.RemoteAddr()).Addr()
@@ -47,13 +47,13 @@ func (p *pool) accepted(ctx actor.Context, conn net.Conn) {
 	}
 }
 
-// acceptPunched does the same for the connection of a node that called through NATs. Such a
-// connection was agreed on, so that it is not throttled. It is no evidence that our router
-// forwards the port, so that Config.CameIn is not called.
+// acceptPunched does the same for the connection of a node that called through NATs. Both nodes
+// have agreed on it, so it is not throttled. It does not prove that our router forwards the
+// port, so Config.CameIn is not called.
 func (p *pool) acceptPunched(ctx actor.Context, handover *punch.Handover) {
 	conn := handover.Take()
 	if conn == nil {
-		p.Intake.GiveBack() // it was closed, because the pool took it too late
+		p.Intake.GiveBack() // the pool took it too late: it was closed
 		return
 	}
 	p.counters.accepted.Add(1)
@@ -72,8 +72,8 @@ func (p *pool) acceptPunched(ctx actor.Context, handover *punch.Handover) {
 	}
 }
 
-// readAuth reads the remote's auth. A neighbour may send a STUN request in its place
-// (docs/hole-punching.md): it is answered, and the error is refusal.ErrObserved.
+// readAuth reads the remote's auth. A neighbour may send a STUN request instead
+// (docs/hole-punching.md). readAuth answers it, and returns refusal.ErrObserved.
 func (h *handshake) readAuth(conn net.Conn) (*wire.Recipient, error) {
 	r, err := wire.AcceptAuth(conn, h.Key, h.options())
 	var other *wire.NoPacketError
@@ -83,10 +83,10 @@ func (h *handshake) readAuth(conn net.Conn) (*wire.Recipient, error) {
 	return r, err
 }
 
-// answerSTUN answers a STUN Binding request whose beginning was read. It returns false if it
-// is none, or answering failed. An auth can't be taken for one: its first two bytes are its
-// size. The request is read to its end, so that the answer is not lost when the connection is
-// closed.
+// answerSTUN answers a STUN Binding request whose first bytes began were read. It returns false
+// if the bytes are not such a request, or if answering failed. An auth can't look like a
+// request: its first two bytes are its size. answerSTUN reads the request to its end, because
+// closing a connection with unread data could lose the answer.
 func answerSTUN(conn net.Conn, began []byte) bool {
 	request := make([]byte, stun.HeaderSize)
 	if len(began) > len(request) || began[0] != 0 || began[1] != 1 {

@@ -24,12 +24,12 @@ func TestAnswerSTUN(t *testing.T) {
 		began, rest []byte
 		want        bool
 	}{
-		{"at once", request, nil, true},
-		{"in pieces", request[:2], request[2:], true},
-		{"more behind it", append(bytes.Clone(request), 0), nil, false},
-		{"no STUN", append([]byte{0, 0}, request[2:]...), nil, false},
+		{"in one piece", request, nil, true},
+		{"in two pieces", request[:2], request[2:], true},
+		{"more bytes after the request", append(bytes.Clone(request), 0), nil, false},
+		{"not STUN", append([]byte{0, 0}, request[2:]...), nil, false},
 		{"another message", append([]byte{0, 1, 0, 4}, request[4:]...), nil, false},
-		{"cut", request[:2], request[2:19], false},
+		{"incomplete", request[:2], request[2:19], false},
 	} {
 		near, theirs := net.Pipe()
 		ours := placedConn{near, netip.MustParseAddrPort("198.51.100.7:4000")}
@@ -43,7 +43,7 @@ func TestAnswerSTUN(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if tt.name == "cut" {
+		if tt.name == "incomplete" {
 			theirs.Close()
 		}
 		answer, err := io.ReadAll(theirs)
@@ -57,8 +57,8 @@ func TestAnswerSTUN(t *testing.T) {
 	}
 }
 
-// TestPunchedIsAccepted: a node that called is accepted although its address connected just
-// before, and the peer is marked as punched. That is no evidence of the router.
+// TestPunchedIsAccepted: a node that called is accepted although its address has connected just
+// before, and the peer is marked as punched. CameIn is not called for it.
 func TestPunchedIsAccepted(t *testing.T) {
 	s := newStage(t, nil)
 	if _, err := s.greet(s.accept("198.51.100.7:1")); err != nil {
@@ -69,7 +69,7 @@ func TestPunchedIsAccepted(t *testing.T) {
 	}
 	for range 2 {
 		if from := <-s.cameIn; from.String() != "198.51.100.7" {
-			t.Errorf("a connection from %v is reported", from)
+			t.Errorf("CameIn called with %v", from)
 		}
 	}
 	id, err := s.greet(s.callIn("198.51.100.7:3"))
@@ -83,7 +83,7 @@ func TestPunchedIsAccepted(t *testing.T) {
 		}
 	}
 	if len(s.cameIn) != 0 {
-		t.Error("a punched connection is reported as evidence of the router")
+		t.Error("CameIn called for a punched connection")
 	}
 	actortest.Eventually(t, "all credits are back", func() bool { return len(s.pool.Intake.credits) == 0 })
 	if st := s.pool.State(); st.Accepted != 3 || st.Refused != 1 || st.Established != 2 || st.Punched != 1 || st.Inbound != 0 {
@@ -95,9 +95,9 @@ func TestPunchedIsRejected(t *testing.T) {
 	for name, tt := range map[string]struct {
 		edit   func(*Config)
 		before func(s *stage)
-		want   error // nil: no failure is reported
+		want   error // nil: Failed is not called
 	}{
-		"outside the networks": {func(c *Config) { c.NetRestrict = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }, nil, refusal.ErrNotAllowed},
+		"outside the allowed networks": {func(c *Config) { c.NetRestrict = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }, nil, refusal.ErrNotAllowed},
 		"banned": {nil, func(s *stage) {
 			s.pool.Ledger.Ban(bans.Target{Net: netip.MustParsePrefix("198.51.100.7/32")}, time.Hour, "test")
 		}, refusal.ErrBanned},
@@ -127,9 +127,9 @@ func TestPunchedIsRejected(t *testing.T) {
 	}
 }
 
-// TestPunchedLeaveRoom: silent callers fill their share of the slots and no more. One that
-// has to wait gets its turn.
-func TestPunchedLeaveRoom(t *testing.T) {
+// TestPunchedSlotsAreLimited: silent callers can take only their share of the slots. A caller
+// that waits gets a slot when one is free.
+func TestPunchedSlotsAreLimited(t *testing.T) {
 	s := newStage(t, func(c *Config) { c.MaxPending = 8 })
 	silent := s.callIn("198.51.100.7:1")
 	patient := s.callIn("198.51.100.7:2")
@@ -140,16 +140,16 @@ func TestPunchedLeaveRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := patient.Write([]byte{1}); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("more callers have a handshake than may: %v", err)
+		t.Errorf("more callers than allowed have a handshake: %v", err)
 	}
 	silent.Close()
 	if _, err := s.greet(patient); err != nil {
-		t.Errorf("the caller that waits: %v", err)
+		t.Errorf("the caller that waited: %v", err)
 	}
 }
 
 // TestAnnouncedIsAccepted: one announced connection is accepted although its address
-// connected just before.
+// has connected just before.
 func TestAnnouncedIsAccepted(t *testing.T) {
 	s := newStage(t, nil)
 	if _, err := s.greet(s.accept("198.51.100.7:1")); err != nil {
@@ -161,7 +161,7 @@ func TestAnnouncedIsAccepted(t *testing.T) {
 		t.Errorf("seen as %v, %v", seen, err)
 	}
 	if _, err := stun.Ask(s.accept("198.51.100.7:3")); err == nil {
-		t.Error("the address is not throttled any more")
+		t.Error("the address is no longer throttled")
 	}
 	if _, err := s.greet(s.accept("198.51.100.8:1")); err != nil {
 		t.Errorf("a stranger: %v", err)

@@ -10,11 +10,11 @@ import (
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
-// maxWaiting bounds the accepted connections that wait for a slot. More wait in the kernel.
+// maxWaiting limits the accepted connections that wait for a slot. More wait in the kernel.
 const maxWaiting = 1024
 
-// Intake is the way of connections into the pool. Each needs a credit, which the pool gives
-// back when the connection has a slot or is closed. Its methods are safe from any goroutine.
+// Intake passes connections to the pool. Each needs a credit, which the pool gives back when
+// the connection has a slot or is closed. Its methods are safe from any goroutine.
 type Intake struct {
 	Runtime supervise.Runtime
 	Table   *peers.Table
@@ -28,8 +28,8 @@ func NewIntake(rt supervise.Runtime, table *peers.Table, pool *actor.PID) *Intak
 	return &Intake{Runtime: rt, Table: table, Pool: pool, credits: make(chan struct{}, maxWaiting)}
 }
 
-// Credits is where a goroutine that accepts puts one value before each connection. If it
-// then has no connection, it calls GiveBack.
+// Credits returns the channel to which an accepting goroutine sends one value before each
+// connection. If it then has no connection, it calls GiveBack.
 func (i *Intake) Credits() chan<- struct{} { return i.credits }
 
 // GiveBack returns a credit.
@@ -39,7 +39,7 @@ func (i *Intake) GiveBack() { <-i.credits }
 // returns false when the node is stopping.
 func (i *Intake) Accept(conn net.Conn) bool {
 	if i.Table.Closed() {
-		_ = conn.Close() // no actor is left to take it
+		_ = conn.Close() // no actor would take it
 		i.GiveBack()
 		return false
 	}
@@ -47,8 +47,8 @@ func (i *Intake) Accept(conn net.Conn) bool {
 	return true
 }
 
-// AcceptPunched takes the connection of a node that called through NATs. It closes it if too
-// many connections wait already, or the node is stopping.
+// AcceptPunched takes the connection of a node that called through NATs. It closes the
+// connection if too many connections wait already, or the node is stopping.
 func (i *Intake) AcceptPunched(conn net.Conn) {
 	if !i.Table.Closed() {
 		select {
@@ -58,5 +58,5 @@ func (i *Intake) AcceptPunched(conn net.Conn) {
 		default:
 		}
 	}
-	_ = conn.Close() // the caller sees it
+	_ = conn.Close() // the remote notices it
 }

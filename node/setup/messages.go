@@ -13,12 +13,12 @@ import (
 
 // To the pool, from the dialer.
 
-// StartDial asks for a connection to a node. A peers.SetupEnded with the same ticket follows
-// in any case.
+// StartDial requests a connection to a node. A peers.SetupEnded with the same ticket always
+// follows.
 type StartDial struct {
 	supervise.Late
 	Node *enode.Node
-	// Ticket tells this dial from an earlier one to the same node whose end is still to come.
+	// Ticket distinguishes this dial from an earlier one to the same node that has not ended.
 	Ticket uint64
 }
 
@@ -30,15 +30,15 @@ type CancelDial struct {
 
 // To the pool, from the root.
 
-// Drain ends all handshakes and then the pool. A handshake whose remote may count on us
-// already gets a moment to tell it the reason.
+// Drain ends all handshakes and then the pool. A handshake whose remote may consider us a peer
+// already gets drainTime to send the reason.
 type Drain struct{ supervise.Late }
 
 // To the pool, from Intake. Each carries one of its credits, which the pool gives back.
 type (
 	// accepted is a connection that the listener accepted.
 	accepted struct{ conn net.Conn }
-	// called is a connection that a hole was punched for, where the remote called.
+	// called is a connection through a punched hole. The remote was the caller.
 	called struct {
 		supervise.Late
 		conn *punch.Handover
@@ -50,11 +50,11 @@ type (
 // waitOver is a timer's message: a connection may have waited too long for a slot.
 type waitOver struct{ supervise.Late }
 
-// drainOver is a timer's message: the handshakes still under way are cut off.
+// drainOver is a timer's message: the remaining handshakes are stopped.
 type drainOver struct{ supervise.Late }
 
-// done is the last message of a handshake: its connection is closed or handed over, and its
-// actor may be stopped.
+// done is the last message of a handshake: its connection is closed or belongs to peers, and
+// its actor may be stopped.
 type done struct {
 	supervise.Late
 	by      *actor.PID
@@ -65,21 +65,21 @@ type done struct {
 
 // To a handshake.
 
-// abort ends a dial: it was cancelled, or the remote's own connection takes its place. err
-// says which.
+// abort ends a dial: it was cancelled, or the remote's own connection replaces it. err says
+// which.
 type abort struct {
 	supervise.Late
 	err error
 }
 
-// finish ends a handshake, unless its remote may take us for a peer already and has to be
-// told the reason.
+// finish ends a handshake, unless its remote may consider us a peer already and must get the
+// reason.
 type finish struct{ supervise.Late }
 
 // overdue is a timer's message: the handshake took too long.
 type overdue struct{ supervise.Late }
 
-// The results of the goroutines of a handshake. A *punch.Reached comes from the puncher.
+// The results of a handshake's goroutines. The puncher sends *punch.Reached.
 type (
 	connected struct {
 		supervise.Late

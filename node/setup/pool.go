@@ -19,21 +19,21 @@ import (
 
 const (
 	// maxStrangers is how many connections without a slot may be from unknown public
-	// addresses. Beyond it they are closed at once: when maxWaiting wait, no goroutine
-	// accepts, and known nodes would wait in the kernel with them.
+	// addresses. Further ones are closed at once: when maxWaiting connections wait, nothing is
+	// accepted, and known nodes would wait in the kernel together with strangers.
 	maxStrangers = maxWaiting / 2
 	// waitLimit is how long a connection waits for a slot. Then it is closed before any
-	// handshake. The remote, which has sent its auth, gives up at about that time.
+	// handshake. The remote, which has sent its auth, times out at about the same time.
 	waitLimit = wire.AuthTimeout - 500*time.Millisecond
-	// drainTime is what handshakes whose remote may take us for a peer get to end when the
-	// node stops: two messages each way, at most.
+	// drainTime is how long handshakes whose remote may consider us a peer may take to end when
+	// the node stops: two messages each way, at most.
 	drainTime = 400 * time.Millisecond
 )
 
-// errCrashed is the end of a handshake whose actor panicked. The log has the stack.
+// errCrashed is the error of a handshake whose actor panicked. The log has the stack.
 var errCrashed = errors.New("handshake actor crashed")
 
-// pool is the actor that owns the handshakes. It bounds their number and reports how each
+// pool is the actor that owns the handshakes. It limits their number and reports how each
 // ended.
 type pool struct {
 	*Pool
@@ -46,8 +46,8 @@ type pool struct {
 	dials     map[uint64]*actor.PID // by ticket
 	// cutOff is the error of handshakes that end without a last message.
 	cutOff   error
-	stopping bool            // nothing new begins
-	draining supervise.Timer // ends the time of Drain; nil: not draining
+	stopping bool            // no handshake begins any more
+	draining supervise.Timer // ends the draining; nil: not draining
 }
 
 // waiting is an accepted connection without a slot.
@@ -56,7 +56,7 @@ type waiting struct {
 	since time.Time
 }
 
-// running is one handshake under way.
+// running is one handshake in progress.
 type running struct {
 	remote  netip.AddrPort // of inbound connections
 	inbound bool
@@ -70,7 +70,7 @@ type running struct {
 
 func newPool(p *Pool) *pool {
 	for _, gauge := range []*atomic.Int64{&p.counters.inbound, &p.counters.outbound, &p.counters.waiting} {
-		gauge.Store(0) // the handshakes of an earlier incarnation have ended
+		gauge.Store(0) // after a crash of the pool its handshakes have ended
 	}
 	return &pool{
 		Pool: p, slots: slots{max: p.MaxPending},
@@ -108,7 +108,7 @@ func (p *pool) Receive(ctx actor.Context) {
 	}
 }
 
-// drain ends the handshakes whose remote can't count on us yet, and gives the others
+// drain ends the handshakes whose remote can't consider us a peer yet, and gives the others
 // drainTime.
 func (p *pool) drain(ctx actor.Context) {
 	p.stop(refusal.ErrStopping)
@@ -125,8 +125,8 @@ func (p *pool) stopIfIdle(ctx actor.Context) {
 	}
 }
 
-// stop closes the connections that wait. The runtime stops the handshakes under way; no new
-// one may begin, because nothing would stop it.
+// stop closes the connections that wait. The runtime stops the handshakes in progress. No new
+// handshake may begin, because nothing would stop it.
 func (p *pool) stop(why error) {
 	p.stopping, p.cutOff = true, why
 	for class, queue := range p.waiting {
@@ -144,7 +144,7 @@ func (p *pool) stop(why error) {
 	p.draining = nil
 }
 
-// wait lets a connection wait for a slot.
+// wait makes a connection wait for a slot.
 func (p *pool) wait(ctx actor.Context, conn net.Conn, class slotClass) {
 	p.waiting[class] = append(p.waiting[class], waiting{conn, p.Runtime.Clock.Now()})
 	p.countWaiting()
@@ -189,30 +189,30 @@ func (p *pool) spawn(ctx actor.Context, name string, h *handshake, r *running) *
 func (p *pool) reject(conn net.Conn, err error) {
 	p.Intake.GiveBack()
 	remote := netaddr.Of(conn.RemoteAddr())
-	_ = conn.Close() // it was not used
+	_ = conn.Close() // nothing was sent
 	p.counters.refused.Add(1)
 	p.report(&running{remote: remote, inbound: true, err: err})
 }
 
-// done: a handshake has said how it ended.
+// done handles the last message of a handshake.
 func (p *pool) done(ctx actor.Context, msg *done) {
 	if r := p.running[msg.by.Id]; r != nil {
 		r.id, r.punched, r.err = msg.id, msg.punched, msg.err
 		p.ended(ctx, msg.by, r)
-		if !p.stopping || p.draining != nil { // else the runtime stops it
+		if !p.stopping || p.draining != nil { // otherwise the runtime stops it
 			ctx.Stop(msg.by)
 		}
 	}
 }
 
-// terminated: a handshake's actor has stopped. Without a done it crashed or was cut off.
-// Then only the table knows for which node it was admitted.
-func (p *pool) terminated(ctx actor.Context, who *actor.PID) {
-	if r := p.running[who.Id]; r != nil {
+// terminated handles the end of a handshake's actor. If the actor sent no done, it crashed or
+// was stopped, and only the table knows for which node it was admitted.
+func (p *pool) terminated(ctx actor.Context, pid *actor.PID) {
+	if r := p.running[pid.Id]; r != nil {
 		if r.err = p.cutOff; r.inbound {
 			r.id = enode.ID{}
 		}
-		p.ended(ctx, who, r)
+		p.ended(ctx, pid, r)
 	}
 }
 
@@ -287,12 +287,12 @@ func (p *pool) rejectOverdue(ctx actor.Context) {
 	p.armWait(ctx)
 }
 
-// report logs why a connection did not become a link, and passes it to Config.Failed.
-// Remotes come and go for reasons of their own, so that the log has it at debug level.
+// report logs why a connection did not become a link, and calls Config.Failed. It logs at debug
+// level, because such failures are normal.
 func (p *pool) report(r *running) {
 	if errors.Is(r.err, refusal.ErrObserved) {
-		p.Logger.Debug("answered a neighbour's STUN request", "addr", r.remote)
-		return // the neighbour wanted no link
+		p.Logger.Debug("STUN request answered", "addr", r.remote)
+		return // the neighbour did not want a link
 	}
 	direction := "outbound"
 	if r.inbound {

@@ -15,24 +15,25 @@ import (
 )
 
 const (
-	// natConnectTimeout bounds connecting to a node whose record says that it is behind a
-	// NAT. Connecting is tried all the same: both nodes may be behind the same NAT, or in one
-	// network.
+	// natConnectTimeout limits connecting to a node whose record says that it is behind a NAT.
+	// A direct connection is still tried first, because both nodes may be behind the same NAT,
+	// or in one network.
 	natConnectTimeout = time.Second
-	// reachTimeout bounds a call through NATs: 12 s for the call, 8 s to connect, and 2 s.
+	// reachTimeout limits a call through NATs: 12 s for the call, 8 s to connect, and 2 s.
 	reachTimeout = 22 * time.Second
 )
 
-// holeTimeout bounds the auth or the ack of RLPx on a connection through a hole: the time
+// holeTimeout limits the auth or the ack of RLPx on a connection through a hole: the time
 // that both sides have to connect, and the usual time.
 const holeTimeout = 8*time.Second + wire.AuthTimeout
 
-// errTakenTooLate is the end of a call whose connection was closed before it was taken.
-var errTakenTooLate = errors.New("the connection through the NATs was taken too late")
+// errTakenTooLate is the error of a call whose connection was closed before the handshake took
+// it.
+var errTakenTooLate = errors.New("connection through NATs was closed before the handshake took it")
 
-// puncherFor returns the actor that may reach a node through NATs; nil if there is none, or
-// no use in asking. It is asked for each static node: discovery may have a newer record of
-// it than the operator.
+// puncherFor returns the actor that may reach a node through NATs. It is nil if there is none,
+// or if the node takes no part in hole punching. For static nodes it is never nil because of
+// their record: discovery may have a newer one than the operator.
 func (p *Pool) puncherFor(target *enode.Node) *actor.PID {
 	if p.Puncher == nil {
 		return nil
@@ -43,7 +44,7 @@ func (p *Pool) puncherFor(target *enode.Node) *actor.PID {
 	return p.Puncher
 }
 
-// connectTimeout bounds connecting before the node is called through NATs.
+// connectTimeout returns how long to try to connect before the node is called through NATs.
 func (h *handshake) connectTimeout() time.Duration {
 	nat, _ := punch.Takes(h.target)
 	if h.puncher != nil && (nat == punch.EndpointIndependent || nat == punch.AddressDependent) {
@@ -52,16 +53,16 @@ func (h *handshake) connectTimeout() time.Duration {
 	return ConnectTimeout
 }
 
-// callThroughNATs asks the puncher for a connection, once in a dial. A *punch.Reached
-// follows.
+// callThroughNATs requests a connection from the puncher, once in a dial. The puncher answers
+// with *punch.Reached.
 func (h *handshake) callThroughNATs(ctx actor.Context, direct error) {
 	h.direct = direct
 	supervise.Send(ctx, h.puncher, &punch.Reach{Node: h.target, To: ctx.Self()})
 	h.puncher = nil
 }
 
-// reached: there is a connection through NATs. We are the RLPx initiator on it, whichever
-// side opened it.
+// reached handles the result of a call through NATs. We are the RLPx initiator on the
+// connection, whichever side opened it.
 func (h *handshake) reached(ctx actor.Context, msg *punch.Reached) {
 	err := msg.Err
 	if err == nil {

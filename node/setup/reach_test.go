@@ -27,7 +27,7 @@ func recordAt(t *testing.T, nat punch.NAT, entries ...enr.Entry) (*enode.Node, *
 	return fixture.Record(t, append(entries, punch.NewEntry(nat), enr.IPv4Addr(netip.MustParseAddr("198.51.100.7")))...)
 }
 
-// welcome plays the remote of a session.
+// welcome acts as the remote of a session.
 func (s *stage) welcome(conn net.Conn, key *ecdsa.PrivateKey) error {
 	r, err := wire.AcceptAuth(conn, key, wire.Options{})
 	if err != nil {
@@ -53,13 +53,14 @@ func TestDialThroughHole(t *testing.T) {
 	if msg := <-s.ended; msg.Err != nil || !msg.Punched || msg.ID != target.ID() || msg.Ticket != 1 {
 		t.Errorf("ended with %+v", msg)
 	}
-	actortest.Eventually(t, "a peer", func() bool { return s.pool.Table.Size() == 1 })
+	actortest.Eventually(t, "one peer", func() bool { return s.pool.Table.Size() == 1 })
 	if m := s.pool.Table.Snapshot()[0]; m.ID != target.ID() || !m.Punched || m.Inbound || m.Addr.String() != "198.51.100.7" {
 		t.Errorf("the peer is %+v", m)
 	}
 }
 
-// TestCallFails: the error has the reasons of both ways, and the node is called once.
+// TestCallFails: the error has the reasons of the direct dial and of the call, and the node is
+// called once.
 func TestCallFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer func(s *stage) *punch.Reached
@@ -87,7 +88,7 @@ func TestCallFails(t *testing.T) {
 				t.Errorf("ended with %v, want %v", msg.Err, tt.want)
 			}
 			if unreached := new(refusal.Unreachable); !msg.Punched && (!errors.As(msg.Err, &unreached) || !errors.Is(msg.Err, errNotDialed)) {
-				t.Errorf("%v does not say why the node could not be dialed", msg.Err)
+				t.Errorf("%v lacks the reason why the direct dial failed", msg.Err)
 			}
 			if len(s.asked) > 0 {
 				t.Error("the node was called twice")
@@ -96,7 +97,7 @@ func TestCallFails(t *testing.T) {
 	}
 }
 
-// TestCallCancelled: a connection that comes after the end of its dial is closed.
+// TestCallCancelled: a connection that arrives after the end of its dial is closed.
 func TestCallCancelled(t *testing.T) {
 	s := newStage(t, nil)
 	target, _ := recordAt(t, punch.Unknown, enr.TCP(30303))
@@ -114,7 +115,7 @@ func TestCallCancelled(t *testing.T) {
 	s.pool.Runtime.Send(asked.To, &punch.Reached{ID: target.ID(), Err: punch.ErrDown})
 }
 
-// TestConnectTimeout: connecting takes little time if the node's record says that it is
+// TestConnectTimeout: the timeout for connecting is short if the node's record says that it is
 // behind a NAT. A node outside the allowed networks is not called.
 func TestConnectTimeout(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -145,7 +146,7 @@ func TestConnectTimeout(t *testing.T) {
 			}
 			<-s.ended
 			if got > tt.want || got < tt.want/2 {
-				t.Errorf("%v to connect, want %v", got, tt.want)
+				t.Errorf("timeout %v, want %v", got, tt.want)
 			}
 			if len(s.asked) > 0 {
 				t.Error("the node was called")
@@ -160,7 +161,7 @@ func TestPuncherFor(t *testing.T) {
 	url, static := fixture.NodeAt(t, "198.51.100.7:30303"), fixture.NodeAt(t, "198.51.100.7:30303")
 	p.Table.SetStatic(static.ID(), true)
 	if p.puncherFor(takes) != nil {
-		t.Error("a node without hole punching calls")
+		t.Error("a node without hole punching has a puncher")
 	}
 	p.Puncher = &actor.PID{}
 	for name, tt := range map[string]struct {

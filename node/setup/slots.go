@@ -7,8 +7,8 @@ import (
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
-// slotClass says which slots of the inbound handshakes a connection may take. A lower class
-// gets a free slot first.
+// slotClass determines which slots of the inbound handshakes a connection may take. A lower
+// class gets a free slot first.
 type slotClass uint8
 
 const (
@@ -19,16 +19,16 @@ const (
 	numSlotClasses
 )
 
-// slots bounds the inbound handshakes under way. One in four is kept for connections from
-// the addresses of static and trusted nodes, so that strangers that connect and stay silent
-// do not lock those out. A third of the kept slots each is also open to punched and to
-// announced connections: they are expected, but their remotes are strangers.
+// slots limits the inbound handshakes in progress. One slot in four is kept for connections
+// from the addresses of static and trusted nodes, so that strangers that connect and send
+// nothing do not lock those out. A third of the kept slots is also open to punched connections,
+// and another third to announced ones: they are expected, but their remotes are strangers.
 type slots struct {
 	max   int
 	taken [numSlotClasses]int
 }
 
-// take takes a slot. It returns false if none is free for the class.
+// take takes a slot. It returns false if no slot is free for the class.
 func (s *slots) take(class slotClass) bool {
 	kept := s.max / 4
 	switch {
@@ -41,29 +41,29 @@ func (s *slots) take(class slotClass) bool {
 	return true
 }
 
-// free returns a slot that take gave for the same class.
+// free releases a slot that was taken for the class.
 func (s *slots) free(class slotClass) { s.taken[class]-- }
 
 const (
 	throttleWindow = 30 * time.Second
 	// throttleNetwork is how many addresses of one network may connect within throttleWindow.
-	// Each can hold a handshake for five seconds, so that all of them would leave no slot for
-	// others. This many hold fewer than three slots on average.
+	// Each can hold a handshake for five seconds, so a whole network could take all slots. This
+	// many addresses hold fewer than three slots on average.
 	throttleNetwork = 16
-	// throttleMemory bounds the addresses remembered. Beyond it the oldest are forgotten.
+	// throttleMemory limits the addresses remembered. Beyond it the oldest are forgotten.
 	throttleMemory = 8192
 )
 
-// throttle lets a public address connect once in throttleWindow, as other clients do: a
-// remote that is refused and connects again at once costs a handshake each time. Private
-// addresses are exempt, because many nodes may share one.
+// throttle admits a public address once in throttleWindow, as other clients do: a remote that
+// is refused and connects again at once would cost a handshake each time. Private addresses are
+// exempt, because many nodes may share one.
 type throttle struct {
 	seen     map[netip.Prefix]time.Time // by host
 	order    []netip.Prefix             // oldest first
 	networks map[netip.Prefix]int       // how many of seen are in each
 }
 
-// allow says whether an address may connect now, and counts the connection if so.
+// allow reports whether an address may connect now, and counts the connection if so.
 func (t *throttle) allow(addr netip.Addr, now time.Time) bool {
 	if netaddr.Private(addr) {
 		return true

@@ -22,16 +22,16 @@ func TestSlots(t *testing.T) {
 	}{
 		{"empty", 50, counts{}, all},
 		{"last slot for strangers", 50, counts{stranger: 37}, all},
-		{"only the kept ones left", 50, counts{stranger: 38}, verdicts{known: true, called: true, announced: true}},
-		{"kept ones partly used", 50, counts{stranger: 38, known: 11}, verdicts{known: true, called: true, announced: true}},
-		{"called ones have their share", 50, counts{called: 4}, verdicts{known: true, announced: true, stranger: true}},
-		{"announced ones have their share", 50, counts{announced: 4}, verdicts{known: true, called: true, stranger: true}},
-		{"known ones have the rest of what is kept", 50, counts{stranger: 38, called: 4, announced: 4}, verdicts{known: true}},
+		{"only kept slots left", 50, counts{stranger: 38}, verdicts{known: true, called: true, announced: true}},
+		{"kept slots partly used", 50, counts{stranger: 38, known: 11}, verdicts{known: true, called: true, announced: true}},
+		{"called connections have their share", 50, counts{called: 4}, verdicts{known: true, announced: true, stranger: true}},
+		{"announced connections have their share", 50, counts{announced: 4}, verdicts{known: true, called: true, stranger: true}},
+		{"the rest of the kept slots is for known nodes", 50, counts{stranger: 38, called: 4, announced: 4}, verdicts{known: true}},
 		{"full", 50, counts{stranger: 38, known: 4, called: 4, announced: 4}, verdicts{}},
-		{"known nodes may have all", 50, counts{known: 49}, all},
-		{"all taken by known nodes", 50, counts{known: 50}, verdicts{}},
-		{"a few: one in four is none", 3, counts{stranger: 2}, all},
-		{"four: one is kept", 4, counts{stranger: 3}, verdicts{known: true, called: true, announced: true}},
+		{"known nodes may take all slots", 50, counts{known: 49}, all},
+		{"known nodes have all slots", 50, counts{known: 50}, verdicts{}},
+		{"three slots: none is kept", 3, counts{stranger: 2}, all},
+		{"four slots: one is kept", 4, counts{stranger: 3}, verdicts{known: true, called: true, announced: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := slots{max: tt.max, taken: tt.taken}
@@ -44,7 +44,7 @@ func TestSlots(t *testing.T) {
 				}
 			}
 			if s.taken != tt.taken {
-				t.Errorf("take and free left %+v", s)
+				t.Errorf("slots %+v after take and free, want %v taken", s, tt.taken)
 			}
 		})
 	}
@@ -69,7 +69,7 @@ func TestThrottle(t *testing.T) {
 			{"203.0.113.7", 30 * time.Second, true},
 			{"203.0.113.7", 31 * time.Second, false},
 		}},
-		{"a refused attempt does not start the window anew", []attempt{
+		{"a refused attempt does not restart the window", []attempt{
 			{"203.0.113.7", 0, true},
 			{"203.0.113.7", 20 * time.Second, false},
 			{"203.0.113.7", 40 * time.Second, true},
@@ -100,7 +100,7 @@ func TestThrottle(t *testing.T) {
 
 func TestThrottledNetwork(t *testing.T) {
 	var th throttle
-	let := func(network byte, now time.Time) (in int) {
+	allowed := func(network byte, now time.Time) (in int) {
 		for i := range 256 {
 			if th.allow(netip.AddrFrom4([4]byte{203, 0, network, byte(i)}), now) {
 				in++
@@ -113,8 +113,8 @@ func TestThrottledNetwork(t *testing.T) {
 		after   time.Duration
 		want    int
 	}{{113, 0, 16}, {113, 29 * time.Second, 0}, {114, 29 * time.Second, 16}, {113, 30 * time.Second, 16}} {
-		if got := let(tt.network, epoch.Add(tt.after)); got != tt.want {
-			t.Errorf("wave %d: %d of 256 let in, want %d", i, got, tt.want)
+		if got := allowed(tt.network, epoch.Add(tt.after)); got != tt.want {
+			t.Errorf("wave %d: %d of 256 allowed, want %d", i, got, tt.want)
 		}
 	}
 }
@@ -154,7 +154,7 @@ func TestAllowed(t *testing.T) {
 		}
 	}
 	if netaddr.Allowed(some, netip.Addr{}) {
-		t.Error("a connection without an address is in a network")
+		t.Error("a connection without an address is allowed")
 	}
 }
 
@@ -176,7 +176,7 @@ func TestAddrPortOf(t *testing.T) {
 	defer client.Close()
 	defer server.Close()
 	if got := netaddr.Of(client.RemoteAddr()); !netaddr.Local(got.Addr()) || got.Addr().IsValid() {
-		t.Errorf("pipe: %v, want no address, taken as local", got)
+		t.Errorf("pipe: %v, want an invalid address that counts as local", got)
 	}
 }
 

@@ -25,7 +25,7 @@ import (
 
 var errNotDialed = errors.New("the test dials no node directly")
 
-// stage is a pool actor with a real peers actor. The test plays the listener, the dialer and
+// stage is a pool actor with a real peers actor. The test acts as the listener, the dialer and
 // the puncher.
 type stage struct {
 	t    *testing.T
@@ -118,7 +118,7 @@ func (s *stage) gone(pid *actor.PID) {
 	})
 }
 
-// placedConn is a connection with addresses.
+// placedConn is a net.Pipe with addresses.
 type placedConn struct {
 	net.Conn
 	remote netip.AddrPort
@@ -136,7 +136,7 @@ func (s *stage) conn(from string) (ours, theirs net.Conn) {
 	return placedConn{ours, netip.MustParseAddrPort(from)}, theirs
 }
 
-// accept plays the listener. It returns the remote's end.
+// accept acts as the listener. It returns the remote's end.
 func (s *stage) accept(from string) net.Conn {
 	ours, theirs := s.conn(from)
 	s.pool.Intake.Credits() <- struct{}{}
@@ -144,19 +144,19 @@ func (s *stage) accept(from string) net.Conn {
 	return theirs
 }
 
-// callIn plays the puncher with the connection of a node that called.
+// callIn acts as the puncher with the connection of a node that called.
 func (s *stage) callIn(from string) net.Conn {
 	ours, theirs := s.conn(from)
 	s.pool.Intake.AcceptPunched(ours)
 	return theirs
 }
 
-// dial plays the dialer.
+// dial acts as the dialer.
 func (s *stage) dial(target *enode.Node) {
 	s.pool.Runtime.Send(s.pool.Intake.Pool, &StartDial{Node: target, Ticket: 1})
 }
 
-// reach plays the puncher's answer to a Reach.
+// reach sends the puncher's answer to a Reach.
 func (s *stage) reach(r *punch.Reached) { s.pool.Runtime.Send((<-s.asked).To, r) }
 
 // hole makes both ends of a connection through NATs.
@@ -165,7 +165,7 @@ func (s *stage) hole() (ours *punch.Handover, theirs net.Conn) {
 	return punch.NewHandover(s.pool.Runtime.Clock, conn), theirs
 }
 
-// greet makes a session with the stage, as a node that offers the same protocol.
+// greet makes a session with the pool, as a node that offers the same protocol.
 func (s *stage) greet(conn net.Conn) (id enode.ID, err error) {
 	key := fixture.Key(s.t)
 	h := s.pool.Offer().Hello
