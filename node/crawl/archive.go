@@ -16,7 +16,7 @@ const (
 	batchTime = 500 * time.Millisecond
 )
 
-// record is an entry for the database: a sighting or a report.
+// record is an entry for the database: a finding or a report.
 type record interface{ write(*sql.Tx) error }
 
 // archive writes to the database. Pending entries survive a crash.

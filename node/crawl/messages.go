@@ -23,7 +23,7 @@ type visitDone struct {
 	report report
 }
 
-// keep gives the archive a sighting or a report to write. The archive answers each batch
+// keep gives the archive a finding or a report to write. The archive answers each batch
 // with one kept.
 type keep struct {
 	supervise.Late

@@ -152,8 +152,8 @@ func nodeOf(pubkey, record, ip string, tcp, udp int) (*enode.Node, error) {
 	return enode.NewV4(key, addr.AsSlice(), tcp, udp), nil
 }
 
-// sighting is a node that was found.
-type sighting struct {
+// finding is a node that was found.
+type finding struct {
 	node   *enode.Node
 	source string
 	at     time.Time
@@ -166,7 +166,7 @@ const upsertNode = `INSERT INTO nodes
 	ON CONFLICT (id) DO UPDATE SET enr = coalesce(?3, enr), seq = ?4, ip = ?5, tcp = ?6, udp = ?7, fork_hash = ?9, fork_next = ?10,
 	consensus = ?11, last_seen = ?12`
 
-func (s sighting) write(tx *sql.Tx) error {
+func (s finding) write(tx *sql.Tx) error {
 	n, when := s.node, s.at.UTC().Format(timeFormat)
 	if !s.news {
 		_, err := tx.Exec(`UPDATE nodes SET last_seen = ? WHERE id = ?`, when, n.ID().String())

@@ -54,9 +54,9 @@ func TestStoreRemembers(t *testing.T) {
 	bare := enode.NewV4(&fixture.Key(t).PublicKey, netip.MustParseAddr("2001:db8::1").AsSlice(), 30303, 30304)
 	s := newStore(t, path)
 	s.put(t,
-		sighting{node: bare, source: "v4", at: start, news: true},
-		sighting{node: signed, source: "v5", at: start, news: true},
-		sighting{node: signed, source: "v4", at: start.Add(time.Hour)},
+		finding{node: bare, source: "v4", at: start, news: true},
+		finding{node: signed, source: "v5", at: start, news: true},
+		finding{node: signed, source: "v4", at: start.Add(time.Hour)},
 		report{node: signed, at: start.Add(time.Minute), outcome: Answered, hello: &wire.Hello{Name: "Geth/v1.17.10-stable/linux"}},
 	)
 	if err := s.close(); err != nil {
@@ -114,7 +114,7 @@ func TestHostileHello(t *testing.T) {
 	for i := range 500 {
 		hello.Caps = append(hello.Caps, wire.Cap{Name: "\x00x" + strings.Repeat("y", i), Version: math.MaxUint})
 	}
-	s.put(t, sighting{node: n, source: "v4", at: start, news: true}, report{node: n, at: start, outcome: Answered, hello: hello})
+	s.put(t, finding{node: n, source: "v4", at: start, news: true}, report{node: n, at: start, outcome: Answered, hello: hello})
 	var (
 		client string
 		caps   int

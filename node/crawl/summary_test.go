@@ -33,9 +33,9 @@ func TestSummaryOfDatabase(t *testing.T) {
 			entries = append(entries, other)
 		}
 		visit.node, visit.at = record4(t, fmt.Sprintf("192.0.2.%d", i+1), entries...), start
-		s.put(t, sighting{node: visit.node, source: "v5", at: start, news: true}, visit)
+		s.put(t, finding{node: visit.node, source: "v5", at: start, news: true}, visit)
 	}
-	s.put(t, sighting{node: record4(t, "192.0.2.99", enr.WithEntry("eth2", []byte{1})), source: "v5", at: start, news: true})
+	s.put(t, finding{node: record4(t, "192.0.2.99", enr.WithEntry("eth2", []byte{1})), source: "v5", at: start, news: true})
 	got, err := s.summary()
 	if err != nil {
 		t.Fatal(err)

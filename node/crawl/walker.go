@@ -127,7 +127,7 @@ func (w *walker) found(ctx actor.Context, n *enode.Node, source string) {
 		news = w.plan.learn(n, time.Time{}, now)
 	}
 	if w.plan.known[n.ID()] != nil {
-		w.keep(ctx, sighting{node: n, source: source, at: now, news: news})
+		w.keep(ctx, finding{node: n, source: source, at: now, news: news})
 	}
 }
 

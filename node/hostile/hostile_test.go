@@ -69,7 +69,7 @@ const (
 )
 
 // TestHostile: every attack ends in a named cause and costs bounded memory, and the link to a
-// well-behaved neighbour keeps its pace.
+// well-behaved neighbour keeps its rate.
 func TestHostile(t *testing.T) {
 	wake := make(chan struct{})
 	defer close(wake)
@@ -89,15 +89,15 @@ func TestHostile(t *testing.T) {
 		}
 		all.Wait()
 	}
-	pace := measured()
+	rate := measured()
 	grown := peak() - before
 	t.Logf("memory grew by %d KiB at most; the neighbour was answered %d of %d times, after %v at most",
-		grown>>10, pace.answered, pace.asked, pace.longest)
+		grown>>10, rate.answered, rate.asked, rate.longest)
 	if grown > besides+budgets && !actortest.Race {
 		t.Errorf("memory grew by %d MiB, want at most %d", grown>>20, (besides+budgets)>>20)
 	}
-	if pace.answered < pace.asked*95/100 || pace.longest > 4*time.Second { // time-outs of attacked links are at least 5 s
-		t.Errorf("the neighbour was answered %d of %d times, after %v at most", pace.answered, pace.asked, pace.longest)
+	if rate.answered < rate.asked*95/100 || rate.longest > 4*time.Second { // time-outs of attacked links are at least 5 s
+		t.Errorf("the neighbour was answered %d of %d times, after %v at most", rate.answered, rate.asked, rate.longest)
 	}
 	actortest.Eventually(t, "the neighbour is the only peer", func() bool { return v.PeerCount() == 1 })
 }

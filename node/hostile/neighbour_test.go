@@ -41,19 +41,19 @@ func meet(t testing.TB, v *victim) *neighbour {
 	return nb
 }
 
-// pace says how a neighbour's requests were answered.
-type pace struct {
+// rate says how a neighbour's requests were answered.
+type rate struct {
 	asked, answered int
 	longest         time.Duration // from a request to its answer
 }
 
 // keepAsking requests an echo 200 times a second, whether answers come or not, until stop is
 // called, which returns the result.
-func (nb *neighbour) keepAsking() (stop func() pace) {
+func (nb *neighbour) keepAsking() (stop func() rate) {
 	const interval = 5 * time.Millisecond
-	quit, result := make(chan struct{}), make(chan pace)
+	quit, result := make(chan struct{}), make(chan rate)
 	go func() {
-		var p pace
+		var p rate
 		var asked []time.Time
 		begin := time.Now()
 		tick := time.NewTicker(interval)
@@ -76,7 +76,7 @@ func (nb *neighbour) keepAsking() (stop func() pace) {
 			}
 		}
 	}()
-	return func() pace {
+	return func() rate {
 		close(quit)
 		return <-result
 	}

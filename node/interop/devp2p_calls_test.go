@@ -39,10 +39,10 @@ func punchCalls(t *testing.T) (requests [][]byte) {
 	return requests
 }
 
-// callers runs this number of sessions that send a node requests of hole punching, each as fast
+// asking runs this number of sessions that send a node requests of hole punching, each as fast
 // as it gets answers, until stop is called. stop returns how many requests had an answer and
 // how many had none.
-func callers(t *testing.T, url string, sessions int) (stop func() (answers, failures int64)) {
+func asking(t *testing.T, url string, sessions int) (stop func() (answers, failures int64)) {
 	t.Helper()
 	to, err := enode.Parse(enode.ValidSchemes, url)
 	if err != nil {
@@ -102,7 +102,7 @@ func TestConformanceDiscoveryAmongCalls(t *testing.T) {
 	for _, suite := range discoverySuites {
 		t.Run(suite.name, func(t *testing.T) {
 			suite.run(t, func(url string) {
-				stop := callers(t, url, 32)
+				stop := asking(t, url, 32)
 				t.Cleanup(func() {
 					answers, failures := stop()
 					t.Logf("%d calls had an answer, %d had none", answers, failures)

@@ -15,12 +15,12 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// TestChurn: thousands of links that come and go leave no goroutine, no link and no memory
+// TestLinksUpAndDown: thousands of links that come and go leave no goroutine, no link and no memory
 // behind.
-func TestChurn(t *testing.T) {
+func TestLinksUpAndDown(t *testing.T) {
 	var made, collected atomic.Int64
 	up := make(chan *protocols.Link, 1)
-	spec := fixture.Lines("churn", func() actor.ReceiveFunc {
+	spec := fixture.Lines("updown", func() actor.ReceiveFunc {
 		return func(ctx actor.Context) {
 			if msg, ok := ctx.Message().(*protocols.LinkUp); ok {
 				made.Add(1)
@@ -110,7 +110,7 @@ var ways = []way{
 // comeAndGo makes a link that ends in one of the ways.
 func comeAndGo(t *testing.T, n *node.Node, events *nodetest.Watcher, up <-chan *protocols.Link, w way) {
 	t.Helper()
-	remote, err := nodetest.DialClient(t, n, fixture.Key(t), wire.Cap{Name: "churn", Version: 1})
+	remote, err := nodetest.DialClient(t, n, fixture.Key(t), wire.Cap{Name: "updown", Version: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
