@@ -9,17 +9,17 @@ import (
 	"github.com/troupe-p2p/troupe/nat/stun"
 )
 
-// stunServers are asked where the operator names none.
+// stunServers are the servers to ask if the operator names none.
 var stunServers = []string{"stun.l.google.com:19302", "stun.cloudflare.com:3478"}
 
-// stunMapper learns the address from servers on the Internet (RFC 8489). It maps
-// nothing: whether the ports are open, nobody says.
+// stunMapper learns the address from servers on the Internet (RFC 8489). It maps no port, and
+// does not know whether the ports are open.
 type stunMapper struct {
 	addressOnly
 	servers []string // host:port each
 }
 
-// newSTUN makes a mapper for one server, or for those of our choice.
+// newSTUN makes a mapper for one server; an empty name stands for stunServers.
 func newSTUN(server string) *stunMapper {
 	servers := stunServers
 	if server != "" {
@@ -28,7 +28,7 @@ func newSTUN(server string) *stunMapper {
 	return &stunMapper{addressOnly{MethodSTUN}, servers}
 }
 
-// External asks one server after the other; each gets its share of the time left.
+// External asks one server after the other; each gets its share of the remaining time.
 func (s *stunMapper) External(ctx context.Context) (Reading, error) {
 	var last error
 	for i, server := range s.servers {
