@@ -38,5 +38,6 @@
 //   - Each refusal has a name of its own (package node/refusal), which the remote, the log and
 //     [Node.Subscribe] get.
 //   - Stop ends the parts in reverse order, each step within a deadline: no connection comes
-//     in any more, peers are disconnected as 'client quitting', and the root ends last.
+//     in any more, peers are disconnected as 'client quitting', and the root ends last. All
+//     services stop side by side, each within the time that its Spec asks for.
 package node

@@ -30,7 +30,7 @@ type serviceUnused struct {
 // stepOverdue is the root's timer's message: a child has not stopped in time.
 type stepOverdue struct {
 	supervise.Late
-	child *actor.PID
+	child *child
 }
 
 // chaosDue is the root's timer's message: inject the panics of Config.Chaos[index] now.

@@ -46,6 +46,7 @@ type Node struct {
 
 	offer    atomic.Pointer[offer.Offer] // complete once the node listens
 	offering sync.Mutex                  // held while offer is replaced on a running node
+	services services
 	pool     *actors.Pool
 	feed     *actors.Feed
 	hub      hub
@@ -177,9 +178,11 @@ func RuntimeLog(log *slog.Logger) *slog.Logger {
 }
 
 // Stop ends the node in order: it accepts and dials no more, disconnects its peers as
-// 'client quitting', and ends its actors. When ctx ends first, the rest is cut off, and the
-// error is that of ctx. A second call waits as well. A node that was never started is
-// stopped at once.
+// 'client quitting', stops the protocols' services side by side, and ends its other actors. A
+// service that takes longer than its Spec asks for (protocols.Spec.StopTimeout) is named in
+// the log, and Stop does not wait for it. When ctx ends first, the rest is cut off, and the
+// error is that of ctx: see [Node.StopTimeout]. A second call waits as well. A node that was
+// never started is stopped at once.
 func (n *Node) Stop(ctx context.Context) error {
 	n.mu.Lock()
 	was := n.state
@@ -202,7 +205,8 @@ func (n *Node) Stop(ctx context.Context) error {
 	return fmt.Errorf("node stop: %w", context.Cause(ctx))
 }
 
-// stopped is called by the root when all other actors have ended.
+// stopped is called by the root, once, when all other actors have ended but the services that
+// did not stop in time.
 func (n *Node) stopped() {
 	n.close()
 	n.hub.close()

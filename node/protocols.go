@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enr"
@@ -66,8 +68,9 @@ func (n *Node) addProtocol(m *protocols.Mounted) error {
 // RemoveProtocol offers a protocol no more. A link that runs nothing else that the node still
 // offers ends as 'useless peer'. Other links keep the protocol until they end: the two nodes
 // have agreed on the message codes, and the link's other protocols should not be lost. The
-// protocol's service ends when the last such link has ended. A protocol of that name, such as
-// another version of it, may be added at once.
+// protocol's service ends when the last such link has ended, and has as much time to stop as
+// when the node stops. A protocol of that name, such as another version of it, may be added at
+// once.
 //
 // A node may be left without any protocol. Then it has and seeks no peers until one is added.
 // Errors: [ErrNoProtocol], [ErrNotRunning].
@@ -148,16 +151,20 @@ func (n *Node) startService(m *protocols.Mounted) error {
 		return nil
 	}
 	n.placeService(m)
+	n.services.add(m)
 	started := make(chan error, 1)
-	if err := n.ifRunning(func() { n.rt.Send(n.pids.root, &addService{mounted: m, started: started}) }); err != nil {
-		return err
+	err := n.ifRunning(func() { n.rt.Send(n.pids.root, &addService{mounted: m, started: started}) })
+	if err == nil {
+		select {
+		case err = <-started:
+		case <-n.done:
+			err = ErrNotRunning
+		}
 	}
-	select {
-	case err := <-started:
-		return err
-	case <-n.done:
-		return ErrNotRunning
+	if err != nil {
+		n.services.remove(m)
 	}
+	return err
 }
 
 // addService starts the service of a protocol that was added.
@@ -171,15 +178,16 @@ func (r *root) addService(ctx actor.Context, msg *addService) {
 	t := r.tree
 	last := len(t.children) - 1
 	service := t.children[last]
-	before := slices.IndexFunc(t.children, func(c *actor.PID) bool { return supervise.Same(c, r.n.pids.peers) })
+	before := slices.IndexFunc(t.children, func(c *child) bool { return supervise.Same(c.pid, r.n.pids.peers) })
 	t.children = slices.Insert(t.children[:last], before, service)
 	err = nil
 }
 
-// dropService ends the service of a protocol that was removed.
+// dropService stops the service of a protocol that was removed.
 func (r *root) dropService(ctx actor.Context, service *actor.PID) {
-	r.tree.Release(service)
-	ctx.Stop(service)
+	if c := r.tree.find(service); c != nil {
+		r.stopChild(ctx, c)
+	}
 }
 
 // servicePrefix begins the names of the services' actors. A number follows the protocol's
@@ -199,6 +207,38 @@ func (n *Node) placeService(m *protocols.Mounted) {
 func (r *root) spawnService(ctx actor.Context, m *protocols.Mounted) {
 	if pid := m.Service(); pid != nil {
 		name := strings.TrimPrefix(pid.Id, ctx.Self().Id+"/")
-		r.spawnAs(ctx, name, r.n.rt.Props(m.NewService), &supervise.ServicePolicy)
+		r.spawnAs(ctx, name, r.n.rt.Props(m.NewService), &supervise.ServicePolicy).service = m
 	}
+}
+
+// services are the protocols whose services run or are about to, those of removed protocols
+// included, until the service's actor has stopped.
+type services struct {
+	mu   sync.Mutex
+	list []*protocols.Mounted
+}
+
+func (s *services) add(m *protocols.Mounted) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, m)
+}
+
+func (s *services) remove(m *protocols.Mounted) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = slices.DeleteFunc(s.list, func(other *protocols.Mounted) bool { return other == m })
+}
+
+// StopTimeout is the longest time that a Spec whose service runs asks for, for the service to
+// stop (protocols.Spec.StopTimeout). It is 0 if no Spec asks. A program that bounds
+// [Node.Stop] adds it to the time that it gives the node itself, for which 4.5 s are enough.
+func (n *Node) StopTimeout() time.Duration {
+	n.services.mu.Lock()
+	defer n.services.mu.Unlock()
+	var longest time.Duration
+	for _, m := range n.services.list {
+		longest = max(longest, m.Spec.StopTimeout)
+	}
+	return longest
 }

@@ -66,6 +66,9 @@ func (n *Node) placeActors() {
 	}
 	for _, m := range n.offer.Load().Mounted {
 		n.placeService(m)
+		if m.HasService() {
+			n.services.add(m)
+		}
 	}
 }
 

@@ -1,13 +1,21 @@
 package protocols
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+)
+
+// How long a service may take to stop, see [Spec].StopTimeout.
+const (
+	DefaultStopTimeout = 500 * time.Millisecond
+	MaxStopTimeout     = 10 * time.Second
 )
 
 // LinkJoined tells a protocol's service of a link on which the protocol runs, before
@@ -28,7 +36,7 @@ type LinkJoined struct {
 
 // LinkLeft tells a protocol's service that a link has ended. Nothing of the link's own actor
 // comes after it. When a node stops, the service hears it of all links before its
-// *actor.Stopping.
+// *actor.Stopping, in which it may take its time, see [Spec].StopTimeout.
 type LinkLeft struct {
 	Link  *Link // the shared handle, the same that LinkJoined brought
 	Cause *Cause
@@ -187,6 +195,9 @@ func (m *Mounted) ServeAt(root *actor.RootContext, pid *actor.PID) {
 func (m *Mounted) NewService() actor.Actor {
 	return &serviceActor{service: m.service}
 }
+
+// StopTimeout is how long the service may take to stop.
+func (m *Mounted) StopTimeout() time.Duration { return cmp.Or(m.Spec.StopTimeout, DefaultStopTimeout) }
 
 // Retire calls unused when there is no link any more that runs the protocol, which may be
 // at once. The caller has seen to it that no new one comes. unused must not block. The

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enr"
@@ -24,6 +25,11 @@ type Spec struct {
 	// its links, at the node's start and after each crash of it: a place for what links have
 	// in common. See [LinkJoined].
 	Service func() actor.Actor
+	// StopTimeout is how long the service may take to stop, after all its links have ended:
+	// its handlers of *actor.Stopping and *actor.Stopped may block for so long, to write to
+	// disk what it has in memory. Zero: [DefaultStopTimeout]. At most [MaxStopTimeout]. A
+	// service that takes longer is named in the log, and the node does not wait for it.
+	StopTimeout time.Duration
 
 	Restart   Restart   // zero: Transient
 	Intensity Intensity // zero: 5 restarts a minute
@@ -111,6 +117,9 @@ func (s *Spec) Check() error {
 	}
 	if err := s.Limits.check(); err != nil {
 		return fmt.Errorf("protocol %s: %w", s.Name, err)
+	}
+	if s.StopTimeout < 0 || s.StopTimeout > MaxStopTimeout {
+		return fmt.Errorf("protocol %s: StopTimeout of %v: want 0 to %v", s.Name, s.StopTimeout, MaxStopTimeout)
 	}
 	seen := map[uint]bool{}
 	for i := range s.Versions {

@@ -43,6 +43,8 @@ type End struct {
 	owner   *actor.PID
 	gone    chan struct{} // the link's actors are gone
 	stopped chan struct{} // so is their owner
+
+	stopTimeout time.Duration // of the service
 }
 
 // fataler is the part of testing.TB that an End needs.

@@ -45,7 +45,8 @@ func Log(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 
 // NewPair links two nodes, of which A speaks the protocol a and B speaks b, until the
 // test ends. They must have the name and a version in common. The test fails if that
-// can't be, or if an actor does not stop at its end.
+// can't be, or if an actor does not stop at its end: a link's at once, and a service within
+// the Spec's StopTimeout and one second more.
 //
 // Where the version begins with a Handshake, it is over when NewPair returns, so that both
 // ends may send: each actor has got its LinkUp or is about to, or the link has ended. A
@@ -228,6 +229,7 @@ func (n *node) accept(conn net.Conn) error {
 // spawn starts the link's actors at one end, below an owner of their own.
 func (n *node) spawn(system *actor.ActorSystem, conn *conn, inbound bool, tb fataler, log *slog.Logger) (*End, error) {
 	e := &End{tb: tb, name: n.name, conn: conn, root: system.Root, gone: make(chan struct{}), stopped: make(chan struct{})}
+	e.stopTimeout = n.mounted.StopTimeout()
 	journal := supervise.NewJournal(log, e.steps.add)
 	started := make(chan error, 1)
 	o := &owner{end: e, result: started, mounted: n.mounted, cfg: actors.Config{
@@ -255,9 +257,17 @@ func (e *End) end() error {
 	if !closes(e.gone) {
 		return fmt.Errorf("end %s: an actor has not stopped %v after the link's end", e.name, patience)
 	}
+	begin := time.Now()
 	supervise.Send(e.root, e.owner, &finish{})
 	if !closes(e.stopped) {
 		return fmt.Errorf("end %s: the service has not stopped in %v", e.name, patience)
 	}
+	if took := time.Since(begin); took > e.stopTimeout+stopGrace {
+		return fmt.Errorf("end %s: the service took %v to stop; a node cuts it off after %v (Spec.StopTimeout)", e.name, took, e.stopTimeout)
+	}
 	return nil
 }
+
+// stopGrace is added to the time that a service has to stop, because the machine that runs
+// the test may be slow.
+const stopGrace = time.Second
