@@ -50,7 +50,8 @@ const (
 type Config struct {
 	// Key is the node's identity. Nil: the one in DataDir, made there if need be.
 	Key *ecdsa.PrivateKey
-	// DataDir keeps the key and the node's record over restarts. Empty: nothing is kept.
+	// DataDir keeps the key, the node's record and the protocols' directories
+	// (protocols.Env.Dir) over restarts. Empty: nothing is kept.
 	DataDir string
 	// Name is what the node tells others it is, see [ClientName], which is the default.
 	Name string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,7 +125,8 @@ func New(cfg Config) (*Node, error) {
 	for _, s := range cfg.StaticNodes {
 		n.setStatic(s)
 	}
-	if _, err := n.attributesOf(mounted); err != nil {
+	ready := slices.DeleteFunc(slices.Clone(mounted), func(m *protocols.Mounted) bool { return m.Spec.Provision != nil })
+	if _, err := n.attributesOf(ready); err != nil { // the others' come with Start
 		return nil, fmt.Errorf("node config: %w", err)
 	}
 	if err := n.checkAdmin(mounted); err != nil {
@@ -133,7 +135,8 @@ func New(cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// Start opens the listening sockets and starts the actors. ctx bounds the start alone. If it
+// Start opens the listening sockets, prepares the protocols (protocols.Spec.Provision), and
+// starts the actors. ctx bounds the start alone. If it
 // ends before the actors are up, the node must be stopped. A node that was stopped can't be
 // started again.
 func (n *Node) Start(ctx context.Context) error {
@@ -146,6 +149,9 @@ func (n *Node) Start(ctx context.Context) error {
 		return ErrStopped
 	}
 	if err := n.open(ctx); err != nil {
+		for _, m := range n.offer.Load().Mounted {
+			n.cleanup(m)
+		}
 		n.close()
 		return err
 	}

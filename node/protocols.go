@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,17 +14,22 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/admin"
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/node/peers"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/record"
 	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/wire"
 )
 
 // Errors of AddProtocol and RemoveProtocol.
 var (
 	ErrProtocolRuns = errors.New("a protocol of that name runs already")
 	ErrNoProtocol   = errors.New("no protocol of that name runs")
+	// ErrProtocolEnding is the error of Env.Dir for a protocol that was removed and is added
+	// again, while a link runs the removed one or its service stops.
+	ErrProtocolEnding = errors.New("a removed protocol of that name has not ended")
 )
 
 // AddProtocol offers another protocol from now on. New links have it if the remote offers it
@@ -31,7 +37,7 @@ var (
 // change. To run it with a peer at once, end the link: RemovePeer, AddPeer.
 //
 // A wrong Spec is an error as for [New], and nothing changes. Other errors are
-// [ErrProtocolRuns] and [ErrNotRunning].
+// [ErrProtocolRuns], [ErrNotRunning], and those of the Spec's Provision.
 func (n *Node) AddProtocol(spec protocols.Spec) error {
 	added, err := protocols.Mount(spec)
 	if err != nil {
@@ -55,14 +61,48 @@ func (n *Node) addProtocol(m *protocols.Mounted) error {
 	if now.Find(m.Spec.Name) != nil {
 		return ErrProtocolRuns
 	}
-	next, err := n.nextOffer(append(slices.Clone(now.Mounted), m))
-	if err != nil {
+	if err := n.provision(m); err != nil {
 		return err
 	}
-	if err := n.startService(m); err != nil {
+	next, err := n.nextOffer(append(slices.Clone(now.Mounted), m))
+	if err == nil {
+		err = n.startService(m)
+	}
+	if err != nil { // no service runs that would clean up
+		n.cleanup(m)
 		return err
 	}
 	return n.ifRunning(func() { n.replaceOffer(next) })
+}
+
+// provision prepares a protocol for its run. If its service is not started after that, cleanup
+// must be called.
+func (n *Node) provision(m *protocols.Mounted) error {
+	var dir func() (string, error)
+	if n.cfg.DataDir != "" {
+		dir = func() (string, error) {
+			if err := n.services.claimDir(m); err != nil {
+				return "", err
+			}
+			dir := datadir.ProtocolDir(n.cfg.DataDir, m.Spec.Name)
+			return dir, datadir.Make(dir)
+		}
+	}
+	env := protocols.NewEnv(dir)
+	id := wire.PublicID(&n.cfg.Key.PublicKey)
+	env.ID = hex.EncodeToString(id[:])
+	env.Logger, env.Clock = n.cfg.Logger.With("protocol", m.Spec.Name), n.rt.Clock
+	err := m.Provision(env)
+	if err != nil {
+		n.services.remove(m)
+	}
+	return err
+}
+
+// cleanup undoes provision.
+func (n *Node) cleanup(m *protocols.Mounted) {
+	m.Cleanup()
+	n.services.remove(m)
 }
 
 // RemoveProtocol offers a protocol no more. A link that runs nothing else that the node still
@@ -123,6 +163,20 @@ func (n *Node) nextOffer(mounted []*protocols.Mounted) (*offer.Offer, error) {
 	return offer.New(n.cfg.Key, n.cfg.Name, n.offer.Load().Hello.ListenPort, mounted)
 }
 
+// provisionAll prepares the protocols of a node that starts.
+func (n *Node) provisionAll() error {
+	mounted := n.offer.Load().Mounted
+	for _, m := range mounted {
+		if err := n.provision(m); err != nil {
+			return fmt.Errorf("node start: %w", err)
+		}
+	}
+	if _, err := n.attributesOf(mounted); err != nil {
+		return fmt.Errorf("node start: %w", err)
+	}
+	return nil
+}
+
 // attributes returns what protocols and hole punching add to the record now.
 func (n *Node) attributes() ([]enr.Entry, error) { return n.attributesOf(n.offer.Load().Mounted) }
 
@@ -158,11 +212,12 @@ func (n *Node) startService(m *protocols.Mounted) error {
 		select {
 		case err = <-started:
 		case <-n.done:
-			err = ErrNotRunning
+			select {
+			case err = <-started:
+			default:
+				err = ErrNotRunning
+			}
 		}
-	}
-	if err != nil {
-		n.services.remove(m)
 	}
 	return err
 }
@@ -216,6 +271,7 @@ func (r *root) spawnService(ctx actor.Context, m *protocols.Mounted) {
 type services struct {
 	mu   sync.Mutex
 	list []*protocols.Mounted
+	dirs map[string]*protocols.Mounted // which of them uses the directory of a protocol, by name
 }
 
 func (s *services) add(m *protocols.Mounted) {
@@ -228,6 +284,23 @@ func (s *services) remove(m *protocols.Mounted) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.list = slices.DeleteFunc(s.list, func(other *protocols.Mounted) bool { return other == m })
+	if s.dirs[m.Spec.Name] == m {
+		delete(s.dirs, m.Spec.Name)
+	}
+}
+
+// claimDir gives m the directory of its name until its service has stopped.
+func (s *services) claimDir(m *protocols.Mounted) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if user := s.dirs[m.Spec.Name]; user != nil && user != m {
+		return ErrProtocolEnding
+	}
+	if s.dirs == nil {
+		s.dirs = map[string]*protocols.Mounted{}
+	}
+	s.dirs[m.Spec.Name] = m
+	return nil
 }
 
 // StopTimeout is the longest time that a Spec whose service runs asks for, for the service to

@@ -89,12 +89,17 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.offer.Store(offered)
+	// Before the protocols: a second node on the data directory fails here, and does not get to
+	// their directories.
+	if err := n.openAdmin(ctx); err != nil {
+		return err
+	}
+	if err := n.provisionAll(); err != nil {
+		return err
+	}
 	intake := setup.NewIntake(n.rt, n.table, n.pids.handshakes)
 	n.makePunch(intake)
 	if err := n.record.Open(n.recordConfig()); err != nil {
-		return err
-	}
-	if err := n.openAdmin(ctx); err != nil {
 		return err
 	}
 	n.setup = setup.New(n.setupConfig(intake))

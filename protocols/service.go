@@ -45,7 +45,7 @@ type LinkLeft struct {
 // Service is the protocol's service on this node, nil if the Spec has none. It stays the
 // same over restarts.
 func (l *Link) Service() *actor.PID {
-	if l.service == nil {
+	if l.service == nil || l.service.produce == nil {
 		return nil
 	}
 	return l.service.pid
@@ -53,9 +53,13 @@ func (l *Link) Service() *actor.PID {
 
 // service is what a node's links and its service know of each other. It outlives the
 // actor's incarnations. A nil service, of a protocol without, takes note of nothing.
+//
+// A protocol with a Provision has one as well: its actor runs the cleanups when the links have
+// ended.
 type service struct {
 	name    string
-	produce func() actor.Actor
+	produce func() actor.Actor // nil: the Spec has no Service
+	env     *Env               // what Provision got; nil without
 
 	// Set before there is a link; nil if nobody runs the actor.
 	root *actor.RootContext
@@ -136,7 +140,7 @@ func (s *service) leave(l *Link, cause *Cause) {
 }
 
 func (s *service) tell(news *linkNews) {
-	if s.pid != nil {
+	if s.pid != nil && s.produce != nil {
 		supervise.Send(s.root, s.pid, news)
 	}
 }
@@ -174,7 +178,8 @@ func (s *service) hasLeft(g *guest) bool {
 	return g.cause != nil
 }
 
-// HasService says whether the protocol has a service, which the node is to run.
+// HasService says whether the protocol has a service, or a Provision, after which a service is
+// to clean up. The node runs it.
 func (m *Mounted) HasService() bool { return m.service != nil }
 
 // Service is where the service lives, nil if the protocol has none.

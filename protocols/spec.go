@@ -25,10 +25,19 @@ type Spec struct {
 	// its links, at the node's start and after each crash of it: a place for what links have
 	// in common. See [LinkJoined].
 	Service func() actor.Actor
+	// Provision, if set, prepares the protocol for one run on a node, before anything else of it
+	// runs there: it opens what the actors share, such as a database in [Env.Dir], keeps the Env
+	// if they need it, and registers with [Env.Cleanup] what is to be closed at the end. It is
+	// called when the node starts, and when the protocol is added to a running node; an error
+	// keeps the one or the other from happening. It must not call methods of the node. Before it,
+	// only NodeInfo and API may be called. If it keeps state for the actors, the Spec belongs to
+	// one node.
+	Provision func(*Env) error
 	// StopTimeout is how long the service may take to stop, after all its links have ended:
 	// its handlers of *actor.Stopping and *actor.Stopped may block for so long, to write to
-	// disk what it has in memory. Zero: [DefaultStopTimeout]. At most [MaxStopTimeout]. A
-	// service that takes longer is named in the log, and the node does not wait for it.
+	// disk what it has in memory. What Provision registered with [Env.Cleanup] runs within the
+	// same time. Zero: [DefaultStopTimeout]. At most [MaxStopTimeout]. A service that takes longer
+	// is named in the log, and the node does not wait for it.
 	StopTimeout time.Duration
 
 	Restart   Restart   // zero: Transient

@@ -27,9 +27,7 @@ func run(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	cfg, err := configOf(ctx, cmd, log)
+	cfg, err := configOf(cmd, log)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"log/slog"
 	"os"
 	"strings"
 	"syscall"
@@ -24,8 +22,13 @@ func addSlowProtocol() {
 	if !ok {
 		return
 	}
-	builtin["slow"] = func(_ context.Context, log *slog.Logger) protocols.Spec {
+	builtin["slow"] = func() protocols.Spec {
+		var env *protocols.Env
 		return protocols.Spec{
+			Provision: func(e *protocols.Env) error {
+				env = e
+				return nil
+			},
 			Name: "slow", Versions: []protocols.Version{{Number: 1, Length: 1}},
 			New:         func() actor.Actor { return actor.ReceiveFunc(func(actor.Context) {}) },
 			StopTimeout: parseTime(timeout),
@@ -33,7 +36,7 @@ func addSlowProtocol() {
 				return actor.ReceiveFunc(func(ctx actor.Context) {
 					if _, ok := ctx.Message().(*actor.Stopping); ok {
 						time.Sleep(parseTime(takes))
-						log.Info("slow flushed")
+						env.Logger.Info("slow flushed")
 					}
 				})
 			},

@@ -2,10 +2,12 @@ package protocoltest
 
 import (
 	"crypto/ecdsa"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -33,11 +35,17 @@ type options struct {
 	buffer   int
 	log      *slog.Logger
 	recorder *Recorder // nil without
+	dir      string    // of A; empty: a temporary one
 }
 
 // Buffer makes the connection hold so many bytes in each direction instead of
 // [DefaultBuffer]: with a small one, back-pressure sets in early.
 func Buffer(bytes int) Option { return func(o *options) { o.buffer = bytes } }
+
+// Dir makes dir the directory of A's protocol (protocols.Env.Dir), instead of a temporary one
+// that is removed with the Pair. A second Pair with the same dir shows what the protocol keeps
+// when its node starts again.
+func Dir(dir string) Option { return func(o *options) { o.dir = dir } }
 
 // Log sends the actor log of both ends there. Without it, NewPair writes to the
 // test's own log and Connect nowhere.
@@ -101,6 +109,22 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	if err != nil {
 		return nil, err
 	}
+	a.dir = o.dir
+	if err := errors.Join(a.provision(o.log), b.provision(o.log)); err != nil {
+		return nil, errors.Join(err, a.discard(), b.discard())
+	}
+	p, err := link(tb, a, b, o)
+	if err != nil {
+		return nil, errors.Join(err, a.discard(), b.discard())
+	}
+	if err := p.awaitGreetings(a, b); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// link makes the Pair of two nodes. On an error no actor of theirs is left.
+func link(tb fataler, a, b *node, o options) (*Pair, error) {
 	if len(actors.Match(a.mounted.Offers, b.hello.Caps)) == 0 {
 		return nil, fmt.Errorf("nothing in common: A has %v, B has %v", a.hello.Caps, b.hello.Caps)
 	}
@@ -112,6 +136,7 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	}
 	system := newSystem()
 	p := &Pair{cable: cable}
+	var err error
 	p.A, err = a.spawn(system, connA, false, tb, o.log)
 	if err != nil {
 		return nil, errors.Join(err, connB.Close())
@@ -126,13 +151,10 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 		p.SetDown(false)
 		p.A.Disconnect(protocols.DiscQuitting)
 		p.B.Disconnect(protocols.DiscQuitting)
-		err := errors.Join(p.A.end(), p.B.end())
+		err := errors.Join(p.A.end(), p.B.end(), a.discard(), b.discard())
 		time.Sleep(settling)
 		return err
 	})
-	if err := p.awaitGreetings(a, b); err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
 	return p, nil
 }
 
@@ -175,6 +197,36 @@ type node struct {
 	greeting *greeting
 	hello    *wire.Hello
 	session  *wire.Session
+	dir      string // of the protocol; empty: a temporary one
+	tempDir  string // that one, once it was made
+}
+
+// provision prepares the protocol, as a node does that starts.
+func (n *node) provision(log *slog.Logger) error {
+	env := protocols.NewEnv(func() (string, error) {
+		if n.dir != "" {
+			return n.dir, os.MkdirAll(n.dir, 0o700)
+		}
+		var err error
+		n.tempDir, err = os.MkdirTemp("", "protocoltest")
+		return n.tempDir, err
+	})
+	env.ID = hex.EncodeToString(n.hello.ID[:])
+	env.Logger = log.With("end", n.name, "protocol", n.mounted.Spec.Name)
+	if err := n.mounted.Provision(env); err != nil {
+		return fmt.Errorf("end %s: %w", n.name, err)
+	}
+	return nil
+}
+
+// discard ends what provision began, unless the service has, and removes the temporary
+// directory.
+func (n *node) discard() error {
+	n.mounted.Cleanup()
+	if n.tempDir == "" {
+		return nil
+	}
+	return os.RemoveAll(n.tempDir)
 }
 
 func newNode(spec protocols.Spec, name string) (*node, error) {
