@@ -24,6 +24,7 @@
 // Beside the links' actors a protocol may have one service on each node, for what they have
 // in common: see [LinkJoined]. It stops after them, and has time for that: see StopTimeout in
 // [Spec]. What a protocol needs of its node, such as a directory, its Provision gets: see [Env].
+// Its Flags are for the command line of a program that runs it.
 //
 // Around it a host does the RLP, the message codes, the write token, the credit
 // and the restarts. A panic loses the message being handled and makes a new actor

@@ -32,6 +32,9 @@ func Mount(specs ...Spec) ([]*Mounted, error) {
 		names[s.Name] = true
 		mounted = append(mounted, mount(s))
 	}
+	if err := CheckFlags(nil, specs...); err != nil {
+		return nil, err
+	}
 	return mounted, nil
 }
 

@@ -2,6 +2,7 @@ package protocols
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"reflect"
 	"time"
@@ -39,6 +40,12 @@ type Spec struct {
 	// same time. Zero: [DefaultStopTimeout]. At most [MaxStopTimeout]. A service that takes longer
 	// is named in the log, and the node does not wait for it.
 	StopTimeout time.Duration
+
+	// Flags, if set, are the protocol's flags for a command line. The name of each begins with
+	// the protocol's name and a dot, as in shh.pow. A program that runs the protocol offers them
+	// to its user, as command node does, and sets their values before it makes the node: see the
+	// example. Values must not change later. Package flag has each flag's name, usage and default.
+	Flags *flag.FlagSet
 
 	Restart   Restart   // zero: Transient
 	Intensity Intensity // zero: 5 restarts a minute
@@ -129,6 +136,9 @@ func (s *Spec) Check() error {
 	}
 	if s.StopTimeout < 0 || s.StopTimeout > MaxStopTimeout {
 		return fmt.Errorf("protocol %s: StopTimeout of %v: want 0 to %v", s.Name, s.StopTimeout, MaxStopTimeout)
+	}
+	if err := s.checkFlags(); err != nil {
+		return fmt.Errorf("protocol %s: %w", s.Name, err)
 	}
 	seen := map[uint]bool{}
 	for i := range s.Versions {

@@ -109,7 +109,7 @@ func builtinNames() []string {
 }
 
 // configOf translates the flags. All flag errors are reported together.
-func configOf(cmd *cli.Command, log *slog.Logger) (node.Config, error) {
+func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, error) {
 	cfg := node.Config{
 		DataDir:    cmd.String(flagDataDir),
 		Name:       node.ClientName(cmd.String(flagIdentity)),
@@ -124,7 +124,7 @@ func configOf(cmd *cli.Command, log *slog.Logger) (node.Config, error) {
 			cfg.MaxPeers = -1
 		}
 	}
-	var errs [11]error
+	var errs [12]error
 	cfg.Key, errs[0] = givenKey(cmd)
 	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
 	cfg.NAT = cmd.String(flagNAT)
@@ -132,7 +132,7 @@ func configOf(cmd *cli.Command, log *slog.Logger) (node.Config, error) {
 	cfg.NetRestrict, errs[3] = node.ParseNetworks(cmd.String(flagRestrict))
 	cfg.StaticNodes, errs[4] = node.ParseStaticNodes(cmd.String(flagStatic))
 	cfg.TrustedNodes, errs[5] = node.ParseNodes(cmd.String(flagTrusted))
-	cfg.Specs, errs[6] = specsOf(cmd.String(flagProtocols))
+	cfg.Specs, errs[6] = c.specsOf(cmd.String(flagProtocols))
 	for _, s := range cmd.StringSlice(flagChaos) {
 		chaos, err := node.ParseChaos(s)
 		cfg.Chaos = append(cfg.Chaos, chaos)
@@ -142,7 +142,8 @@ func configOf(cmd *cli.Command, log *slog.Logger) (node.Config, error) {
 	if cfg.HolePunching.Off && cfg.HolePunching.Private {
 		errs[9] = fmt.Errorf("--%s and --%s exclude each other", flagNoPunch, flagPrivate)
 	}
-	cfg.Admin, errs[10] = adminOf(cmd, cfg.Specs)
+	cfg.Admin, errs[10] = c.adminOf(cmd, cfg.Specs)
+	errs[11] = c.set()
 	return cfg, usage(errors.Join(errs[:]...))
 }
 
@@ -197,15 +198,15 @@ func givenKey(cmd *cli.Command) (*ecdsa.PrivateKey, error) {
 	return nil, nil
 }
 
-func specsOf(list string) ([]protocols.Spec, error) {
+func (c *catalog) specsOf(list string) ([]protocols.Spec, error) {
 	var specs []protocols.Spec
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.TrimSpace(name)
-		spec, ok := builtin[name]
+		spec, ok := c.find(name)
 		if !ok {
 			return nil, fmt.Errorf("protocol %q: have %s", name, strings.Join(builtinNames(), ", "))
 		}
-		specs = append(specs, spec())
+		specs = append(specs, spec)
 	}
 	return specs, nil
 }

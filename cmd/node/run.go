@@ -19,7 +19,7 @@ import (
 const stopTimeout = 4500 * time.Millisecond
 
 // run runs a node until SIGTERM or SIGINT.
-func run(ctx context.Context, cmd *cli.Command) error {
+func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 	if cmd.Args().Present() {
 		return usage(fmt.Errorf("unknown command %q", cmd.Args().First()))
 	}
@@ -27,7 +27,7 @@ func run(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := configOf(cmd, log)
+	cfg, err := c.configOf(cmd, log)
 	if err != nil {
 		return err
 	}

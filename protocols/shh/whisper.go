@@ -3,6 +3,7 @@ package shh
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type Whisper struct {
 	mail    MailServer
 	rate    Rate
 	api     *api
+	flags   *flag.FlagSet
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 
@@ -54,6 +56,7 @@ func New(cfg Config) *Whisper {
 	w.api = newAPI(w)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.pool = newPool(cfg.PoolBytes, cfg.PoolEnvelopes, w.unmark)
+	w.flags = newFlags(w)
 	return w
 }
 
@@ -67,6 +70,7 @@ func (w *Whisper) Spec() protocols.Spec {
 		}},
 		New:       func() actor.Actor { return &link{w: w} },
 		Provision: w.provision,
+		Flags:     w.flags,
 		PeerInfo:  w.peerInfo,
 		NodeInfo:  func() any { return w.Info() },
 		API:       w.api,
