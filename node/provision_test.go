@@ -92,7 +92,7 @@ func TestProtocolsHaveDirectories(t *testing.T) {
 	stopNode(t, n)
 	want := "Bow in %42ow, Bow started, later in later, later started, later stopping, later clean, Bow stopping, Bow clean"
 	if got := book.String(); got != want {
-		t.Errorf("the protocols were told\n%s\nwant\n%s", got, want)
+		t.Errorf("the protocols recorded\n%s\nwant\n%s", got, want)
 	}
 }
 
@@ -101,12 +101,12 @@ func TestNoDataDirectory(t *testing.T) {
 	var book ledger
 	stopNode(t, startNode(t, func(c *node.Config) { c.Specs = []protocols.Spec{keptSpec("bow", &book)} }))
 	if got, want := book.String(), "bow in ., bow started, bow stopping, bow clean"; got != want {
-		t.Errorf("the protocol was told %s, want %s", got, want)
+		t.Errorf("the protocol recorded %s, want %s", got, want)
 	}
 }
 
-// TestProvisionFails: neither does the node start nor is the protocol added, and what was
-// opened before is closed. A node that can't start for other reasons closes it as well.
+// TestProvisionFails: the node does not start, or the protocol is not added, and the cleanups
+// run. They run as well if the node can't start for another reason.
 func TestProvisionFails(t *testing.T) {
 	var book ledger
 	n := startNode(t, nil)
@@ -114,7 +114,7 @@ func TestProvisionFails(t *testing.T) {
 		t.Errorf("AddProtocol: %v, want %v", err, errNoDisk)
 	}
 	if got, want := book.String(), "bow in ., bow clean"; got != want {
-		t.Errorf("the protocol was told %s, want %s", got, want)
+		t.Errorf("the protocol recorded %s, want %s", got, want)
 	}
 	if err := n.AddProtocol(greetSpec("bow")); err != nil {
 		t.Errorf("AddProtocol after a failure: %v", err)
@@ -133,7 +133,7 @@ func TestProvisionFails(t *testing.T) {
 		t.Errorf("Start: %v, want %v", err, errNoDisk)
 	}
 	if got := first.String() + ", " + second.String(); got != "one in ., one clean, two in ., two clean" {
-		t.Errorf("the protocols were told %s", got)
+		t.Errorf("the protocols recorded %s", got)
 	}
 
 	large, book2 := keptSpec("large", new(ledger)), new(ledger)
@@ -142,12 +142,41 @@ func TestProvisionFails(t *testing.T) {
 		t.Errorf("Start with too large an entry: %v", err)
 	}
 	if got := book2.String(); got != "bow in ., bow clean" {
-		t.Errorf("the protocol was told %s", got)
+		t.Errorf("the protocol recorded %s", got)
 	}
 }
 
-// TestSecondNodeOnTheDirectory: it does not start, and does not get to the protocols'
-// directories.
+// TestStopDuringProvision: Stop does not wait for a protocol that is being added. The protocol
+// is not added then, and its cleanups run.
+func TestStopDuringProvision(t *testing.T) {
+	n := startNode(t, nil)
+	var book ledger
+	spec := keptSpec("bow", &book)
+	inner := spec.Provision
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	spec.Provision = func(env *protocols.Env) error {
+		close(begun)
+		<-goOn
+		return inner(env)
+	}
+	added := make(chan error)
+	go func() { added <- n.AddProtocol(spec) }()
+	<-begun
+	stopNode(t, n)
+	close(goOn)
+	if err := <-added; !errors.Is(err, node.ErrNotRunning) {
+		t.Errorf("AddProtocol: %v, want %v", err, node.ErrNotRunning)
+	}
+	if got := book.String(); got != "bow in ., bow clean" {
+		t.Errorf("the protocol recorded %s", got)
+	}
+	if got := n.StopTimeout(); got != 0 {
+		t.Errorf("the node asks for %v", got)
+	}
+}
+
+// TestSecondNodeOnTheDirectory: it does not start, and calls no Provision: its protocols must
+// not open the directories of the first node.
 func TestSecondNodeOnTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	config := func(c *node.Config) {
@@ -166,12 +195,12 @@ func TestSecondNodeOnTheDirectory(t *testing.T) {
 		t.Error("the second node started")
 	}
 	if got := book.String(); got != "" {
-		t.Errorf("its protocol was told %s", got)
+		t.Errorf("its protocol recorded %s", got)
 	}
 }
 
-// TestDirectoryOfARemovedProtocol: as long as a link runs the removed protocol, or its service
-// does not stop, the next run can't have its directory, and can run without.
+// TestDirectoryOfARemovedProtocol: while a link runs the removed protocol, or its service has
+// not stopped, the protocol can be added again only without its directory.
 func TestDirectoryOfARemovedProtocol(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world, dir := nodetest.NewNetwork(), t.TempDir()
@@ -211,12 +240,12 @@ func TestDirectoryOfARemovedProtocol(t *testing.T) {
 		again(node.ErrProtocolEnding)
 		time.Sleep(4 * time.Second)
 		if got := book.String(); !strings.HasSuffix(got, "bow left, bow stopping, bow flushed, bow clean") {
-			t.Errorf("the service was told %s", got)
+			t.Errorf("the service recorded %s", got)
 		}
 		again(nil)
 		stopNode(t, n)
 		if got := successor.String(); got != "bow in bow, bow started, bow stopping, bow clean" {
-			t.Errorf("its successor was told %s", got)
+			t.Errorf("its successor recorded %s", got)
 		}
 	})
 }

@@ -105,7 +105,7 @@ func (r *root) childGone(ctx actor.Context, who *actor.PID) {
 	}
 	t := r.tree
 	c := t.find(who)
-	if c == nil { // it is late
+	if c == nil { // it did not stop in time
 		if i := slices.IndexFunc(t.late, func(c *child) bool { return supervise.Same(c.pid, who) }); i >= 0 {
 			c = t.late[i]
 			t.late = slices.Delete(t.late, i, i+1)
@@ -157,8 +157,8 @@ func (r *root) remove(ctx actor.Context, c *child) {
 	}
 }
 
-// abandon is for the root's own end: it waits for all children but services. There are
-// children left only if Stop's context has ended.
+// abandon is called when the root itself stops: it waits for all children that are left but
+// services. There are children left only if Stop's context has ended.
 func (r *root) abandon() {
 	t := r.tree
 	for _, c := range t.children {

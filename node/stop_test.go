@@ -74,7 +74,7 @@ func TestServiceStopTimeout(t *testing.T) {
 					t.Errorf("Stop took %v, want %v", took, tt.stops)
 				}
 				if flushed := strings.HasSuffix(book.String(), "slow flushed"); flushed == tt.cutOff {
-					t.Errorf("when Stop returned, the service had been told %s", &book)
+					t.Errorf("when Stop returned, the service had recorded %s", &book)
 				}
 				named := log.about(notInTime)
 				if tt.cutOff && (len(named) != 1 || !strings.Contains(named[0], "/service-slow ") || !strings.Contains(named[0], "protocol=slow timeout=")) || !tt.cutOff && len(named) > 0 {
@@ -86,8 +86,8 @@ func TestServiceStopTimeout(t *testing.T) {
 	}
 }
 
-// TestServicesStopTogether: two services that take 3 s each take 3 s, and both have heard of
-// the end of their links before.
+// TestServicesStopTogether: two services that take 3 s each take 3 s, and both get LinkLeft
+// for their links before.
 func TestServicesStopTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := nodetest.NewNetwork()
@@ -108,7 +108,7 @@ func TestServicesStopTogether(t *testing.T) {
 		for name, book := range map[string]*ledger{"greet": &first, "bow": &second} {
 			want := strings.ReplaceAll("X started, X joined false, X left, X stopping, X flushed", "X", name)
 			if got := book.String(); got != want {
-				t.Errorf("the service was told\n%s\nwant\n%s", got, want)
+				t.Errorf("the service recorded\n%s\nwant\n%s", got, want)
 			}
 		}
 	})
@@ -143,7 +143,7 @@ func TestStopIsBounded(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		if got := book.String(); !strings.HasSuffix(got, "slow flushed") {
-			t.Errorf("the service was told %s", got)
+			t.Errorf("the service recorded %s", got)
 		}
 	})
 }
@@ -186,7 +186,7 @@ func TestRemovedServiceStops(t *testing.T) {
 					t.Errorf("Stop took %v, want %v", took, tt.stops)
 				}
 				if flushed := strings.HasSuffix(book.String(), "slow stopping, slow flushed"); flushed == tt.cutOff {
-					t.Errorf("when Stop returned, the service had been told %s", &book)
+					t.Errorf("when Stop returned, the service had recorded %s", &book)
 				}
 				if named := log.about(notInTime); len(named) == 1 != tt.cutOff {
 					t.Errorf("cut off according to the log: %q", named)

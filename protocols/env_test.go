@@ -54,6 +54,7 @@ func TestProvision(t *testing.T) {
 		}
 		synctest.Wait() // the service knows of the link
 		p.A.CrashService()
+		synctest.Wait() // so does the next one
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}

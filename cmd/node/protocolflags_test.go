@@ -96,6 +96,7 @@ func TestProtocolFlagsReachTheProtocol(t *testing.T) {
 		start(t, "--datadir", dir, "--protocols", running, "--shh.pow", "0.5", "--shh.maxmessagesize", "2048", "--shh.light")
 		if running != "shh" {
 			at(t, dir, "protocol", "add", "shh")
+			awaitOutput(t, dir, `"shh"`, "admin", "rpc_modules")
 		}
 		var info shh.Info
 		if err := json.Unmarshal([]byte(at(t, dir, "admin", "shh_info")), &info); err != nil || info.MinPow != 0.5 || info.MaxMessageSize != 2048 {

@@ -11,7 +11,7 @@ import (
 const maxPool = 1<<31 - 1
 
 // newFlags returns the flags of w. Their defaults are the limits in its Config. They must be
-// set before a node runs w: peers are not told of the change. shh.pow and shh.maxmessagesize
+// set before a node runs w: a change is not announced to peers. shh.pow and shh.maxmessagesize
 // have the names and meanings that go-ethereum v1.8 gave them.
 func newFlags(w *Whisper) *flag.FlagSet {
 	flags := flag.NewFlagSet("shh", flag.ContinueOnError)
