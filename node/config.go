@@ -50,7 +50,8 @@ const (
 type Config struct {
 	// Key is the node's identity. Nil: the key in DataDir, which is made if there is none.
 	Key *ecdsa.PrivateKey
-	// DataDir keeps the key and the node's record over restarts. Empty: nothing is kept.
+	// DataDir keeps the key, the node's record and the protocols' directories
+	// (protocols.Env.Dir) over restarts. Empty: nothing is kept.
 	DataDir string
 	// Name is the client name in the node's Hello. Empty: that of [ClientName].
 	Name string

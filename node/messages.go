@@ -30,7 +30,7 @@ type serviceUnused struct {
 // stepOverdue is the message of the root's timer: a child has not stopped in time.
 type stepOverdue struct {
 	supervise.Late
-	child *actor.PID
+	child *child
 }
 
 // chaosDue is the message of the root's timer: inject the panics of Config.Chaos[index] now.

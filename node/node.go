@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,7 @@ type Node struct {
 
 	offer    atomic.Pointer[offer.Offer] // complete once the node listens
 	offering sync.Mutex                  // held while a running node's offer is replaced
+	services services
 	pool     *actors.Pool
 	feed     *actors.Feed
 	hub      hub
@@ -55,8 +57,7 @@ type Node struct {
 
 	// The parts below are made by Start, before the actors.
 	sockets      *listen.Sockets
-	adminSockets *admin.Sockets // nil: nothing serves the admin API
-	line         *discovery.Line
+	adminSockets *admin.Sockets       // nil: nothing serves the admin API
 	discovery    *discovery.Discovery // nil: discovery is off
 	punch        *punch.Service       // nil: no hole punching
 	port         *punch.ListenPort    // nil: no hole punching for TCP
@@ -124,7 +125,8 @@ func New(cfg Config) (*Node, error) {
 	for _, s := range cfg.StaticNodes {
 		n.setStatic(s)
 	}
-	if _, err := n.attributesOf(mounted); err != nil {
+	ready := slices.DeleteFunc(slices.Clone(mounted), func(m *protocols.Mounted) bool { return m.Spec.Provision != nil })
+	if _, err := n.attributesOf(ready); err != nil { // the others' come with Start
 		return nil, fmt.Errorf("node config: %w", err)
 	}
 	if err := n.checkAdmin(mounted); err != nil {
@@ -133,9 +135,9 @@ func New(cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// Start opens the listening sockets and starts the actors. ctx is for the start alone. If it
-// ends before the actors run, the node must be stopped. A stopped node can't be started
-// again.
+// Start opens the listening sockets, prepares the protocols (protocols.Spec.Provision), and
+// starts the actors. ctx is for the start alone. If it ends before the actors run, the node
+// must be stopped. A stopped node can't be started again.
 func (n *Node) Start(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -146,6 +148,9 @@ func (n *Node) Start(ctx context.Context) error {
 		return ErrStopped
 	}
 	if err := n.open(ctx); err != nil {
+		for _, m := range n.offer.Load().Mounted {
+			n.cleanup(m)
+		}
 		n.close()
 		return err
 	}
@@ -178,9 +183,11 @@ func RuntimeLog(log *slog.Logger) *slog.Logger {
 }
 
 // Stop ends the node in order: it stops accepting and dialing, disconnects its peers as
-// 'client quitting', and ends its actors. If ctx ends first, Stop ends the remaining actors at
-// once and returns ctx's error. A second call waits as well. A node that was never started
-// stops at once.
+// 'client quitting', stops the protocols' services side by side, and ends its other actors. The
+// log names a service that takes longer than its Spec allows (protocols.Spec.StopTimeout), and
+// Stop does not wait for it. If ctx ends first, Stop ends the remaining actors at once and
+// returns ctx's error; see [Node.StopTimeout]. A second call waits as well. A node that was
+// never started stops at once.
 func (n *Node) Stop(ctx context.Context) error {
 	n.mu.Lock()
 	was := n.state
@@ -203,7 +210,8 @@ func (n *Node) Stop(ctx context.Context) error {
 	return fmt.Errorf("node stop: %w", context.Cause(ctx))
 }
 
-// stopped ends the node. The root calls it when all other actors have ended.
+// stopped ends the node. The root calls it once, when all other actors have ended except the
+// services that did not stop in time.
 func (n *Node) stopped() {
 	n.close()
 	n.hub.close()

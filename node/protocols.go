@@ -1,27 +1,35 @@
 package node
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/admin"
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/offer"
 	"github.com/troupe-p2p/troupe/node/peers"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/record"
 	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/wire"
 )
 
 // Errors of AddProtocol and RemoveProtocol.
 var (
 	ErrProtocolRuns = errors.New("a protocol of that name runs already")
 	ErrNoProtocol   = errors.New("no protocol of that name runs")
+	// ErrProtocolEnding is the error of Env.Dir for a protocol that was removed and is added
+	// again, while a link runs the removed one or its service stops.
+	ErrProtocolEnding = errors.New("a removed protocol of that name has not ended")
 )
 
 // AddProtocol offers another protocol from now on. New links have it if the remote offers it
@@ -29,7 +37,7 @@ var (
 // change. To run it with a peer at once, end the link: RemovePeer, AddPeer.
 //
 // A wrong Spec is an error as for [New], and nothing changes. Other errors are
-// [ErrProtocolRuns] and [ErrNotRunning].
+// [ErrProtocolRuns], [ErrNotRunning], and those of the Spec's Provision.
 func (n *Node) AddProtocol(spec protocols.Spec) error {
 	added, err := protocols.Mount(spec)
 	if err != nil {
@@ -53,21 +61,56 @@ func (n *Node) addProtocol(m *protocols.Mounted) error {
 	if now.Find(m.Spec.Name) != nil {
 		return ErrProtocolRuns
 	}
-	next, err := n.nextOffer(append(slices.Clone(now.Mounted), m))
-	if err != nil {
+	if err := n.provision(m); err != nil {
 		return err
 	}
-	if err := n.startService(m); err != nil {
+	next, err := n.nextOffer(append(slices.Clone(now.Mounted), m))
+	if err == nil {
+		err = n.startService(m)
+	}
+	if err != nil { // no service runs that would clean up
+		n.cleanup(m)
 		return err
 	}
 	return n.ifRunning(func() { n.replaceOffer(next) })
 }
 
+// provision prepares a protocol for its run. If its service is not started after that, cleanup
+// must be called.
+func (n *Node) provision(m *protocols.Mounted) error {
+	var dir func() (string, error)
+	if n.cfg.DataDir != "" {
+		dir = func() (string, error) {
+			if err := n.services.claimDir(m); err != nil {
+				return "", err
+			}
+			dir := datadir.ProtocolDir(n.cfg.DataDir, m.Spec.Name)
+			return dir, datadir.Make(dir)
+		}
+	}
+	env := protocols.NewEnv(dir)
+	id := wire.PublicID(&n.cfg.Key.PublicKey)
+	env.ID = hex.EncodeToString(id[:])
+	env.Logger, env.Clock = n.cfg.Logger.With("protocol", m.Spec.Name), n.rt.Clock
+	err := m.Provision(env)
+	if err != nil {
+		n.services.remove(m)
+	}
+	return err
+}
+
+// cleanup undoes provision.
+func (n *Node) cleanup(m *protocols.Mounted) {
+	m.Cleanup()
+	n.services.remove(m)
+}
+
 // RemoveProtocol offers a protocol no more. A link that runs nothing else that the node still
 // offers ends as 'useless peer'. Other links keep the protocol until they end: the two nodes
 // have agreed on the message codes, and the link's other protocols should not be lost. The
-// protocol's service ends when the last such link has ended. A protocol of that name, such as
-// another version of it, may be added at once.
+// protocol's service ends when the last such link has ended, and has as much time to stop as
+// when the node stops. A protocol of that name, such as another version of it, may be added at
+// once.
 //
 // A node may be left without any protocol. Then it has and seeks no peers until one is added.
 // Errors: [ErrNoProtocol], [ErrNotRunning].
@@ -120,6 +163,20 @@ func (n *Node) nextOffer(mounted []*protocols.Mounted) (*offer.Offer, error) {
 	return offer.New(n.cfg.Key, n.cfg.Name, n.offer.Load().Hello.ListenPort, mounted)
 }
 
+// provisionAll prepares the protocols of a node that starts.
+func (n *Node) provisionAll() error {
+	mounted := n.offer.Load().Mounted
+	for _, m := range mounted {
+		if err := n.provision(m); err != nil {
+			return fmt.Errorf("node start: %w", err)
+		}
+	}
+	if _, err := n.attributesOf(mounted); err != nil {
+		return fmt.Errorf("node start: %w", err)
+	}
+	return nil
+}
+
 // attributes returns what protocols and hole punching add to the record now.
 func (n *Node) attributes() ([]enr.Entry, error) { return n.attributesOf(n.offer.Load().Mounted) }
 
@@ -148,16 +205,21 @@ func (n *Node) startService(m *protocols.Mounted) error {
 		return nil
 	}
 	n.placeService(m)
+	n.services.add(m)
 	started := make(chan error, 1)
-	if err := n.ifRunning(func() { n.rt.Send(n.pids.root, &addService{mounted: m, started: started}) }); err != nil {
-		return err
+	err := n.ifRunning(func() { n.rt.Send(n.pids.root, &addService{mounted: m, started: started}) })
+	if err == nil {
+		select {
+		case err = <-started:
+		case <-n.done:
+			select {
+			case err = <-started:
+			default:
+				err = ErrNotRunning
+			}
+		}
 	}
-	select {
-	case err := <-started:
-		return err
-	case <-n.done:
-		return ErrNotRunning
-	}
+	return err
 }
 
 // addService starts the service of a protocol that was added.
@@ -171,15 +233,16 @@ func (r *root) addService(ctx actor.Context, msg *addService) {
 	t := r.tree
 	last := len(t.children) - 1
 	service := t.children[last]
-	before := slices.IndexFunc(t.children, func(c *actor.PID) bool { return supervise.Same(c, r.n.pids.peers) })
+	before := slices.IndexFunc(t.children, func(c *child) bool { return supervise.Same(c.pid, r.n.pids.peers) })
 	t.children = slices.Insert(t.children[:last], before, service)
 	err = nil
 }
 
-// dropService ends the service of a protocol that was removed.
+// dropService stops the service of a protocol that was removed.
 func (r *root) dropService(ctx actor.Context, service *actor.PID) {
-	r.tree.Release(service)
-	ctx.Stop(service)
+	if c := r.tree.find(service); c != nil {
+		r.stopChild(ctx, c)
+	}
 }
 
 // servicePrefix begins the names of the services' actors. A number follows the protocol's
@@ -199,6 +262,56 @@ func (n *Node) placeService(m *protocols.Mounted) {
 func (r *root) spawnService(ctx actor.Context, m *protocols.Mounted) {
 	if pid := m.Service(); pid != nil {
 		name := strings.TrimPrefix(pid.Id, ctx.Self().Id+"/")
-		r.spawnAs(ctx, name, r.n.rt.Props(m.NewService), &supervise.ServicePolicy)
+		r.spawnAs(ctx, name, r.n.rt.Props(m.NewService), &supervise.ServicePolicy).service = m
 	}
+}
+
+// services are the protocols whose services run or are about to, those of removed protocols
+// included, until the service's actor has stopped.
+type services struct {
+	mu   sync.Mutex
+	list []*protocols.Mounted
+	dirs map[string]*protocols.Mounted // which of them uses the directory of a protocol, by name
+}
+
+func (s *services) add(m *protocols.Mounted) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, m)
+}
+
+func (s *services) remove(m *protocols.Mounted) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = slices.DeleteFunc(s.list, func(other *protocols.Mounted) bool { return other == m })
+	if s.dirs[m.Spec.Name] == m {
+		delete(s.dirs, m.Spec.Name)
+	}
+}
+
+// claimDir gives m the directory of its name until its service has stopped.
+func (s *services) claimDir(m *protocols.Mounted) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if user := s.dirs[m.Spec.Name]; user != nil && user != m {
+		return ErrProtocolEnding
+	}
+	if s.dirs == nil {
+		s.dirs = map[string]*protocols.Mounted{}
+	}
+	s.dirs[m.Spec.Name] = m
+	return nil
+}
+
+// StopTimeout is the longest time that a Spec whose service runs asks for, for the service to
+// stop (protocols.Spec.StopTimeout). It is 0 if no Spec asks. A program that bounds
+// [Node.Stop] adds it to the time that it gives the node itself, for which 4.5 s are enough.
+func (n *Node) StopTimeout() time.Duration {
+	n.services.mu.Lock()
+	defer n.services.mu.Unlock()
+	var longest time.Duration
+	for _, m := range n.services.list {
+		longest = max(longest, m.Spec.StopTimeout)
+	}
+	return longest
 }

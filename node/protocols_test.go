@@ -109,10 +109,13 @@ func TestAddProtocol(t *testing.T) {
 	})
 }
 
+// tooLarge are attributes that do not fit into a record.
+func tooLarge() []enr.Entry { return []enr.Entry{enr.WithEntry("x", make([]byte, 300))} }
+
 // TestAddProtocolRefuses: a call that fails changes nothing.
 func TestAddProtocolRefuses(t *testing.T) {
 	large := greetSpec("large")
-	large.Attributes = func() []enr.Entry { return []enr.Entry{enr.WithEntry("x", make([]byte, 300))} }
+	large.Attributes = tooLarge
 	nothing := greetSpec("nothing")
 	nothing.Versions = nil
 	n, err := node.New(node.Config{Key: fixture.Key(t), Specs: []protocols.Spec{greetSpec("greet")}})

@@ -66,6 +66,9 @@ func (n *Node) placeActors() {
 	}
 	for _, m := range n.offer.Load().Mounted {
 		n.placeService(m)
+		if m.HasService() {
+			n.services.add(m)
+		}
 	}
 }
 
@@ -86,15 +89,21 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.offer.Store(offered)
+	// Before the protocols: a second node on the data directory fails here, and does not get to
+	// their directories.
+	if err := n.openAdmin(ctx); err != nil {
+		return err
+	}
+	if err := n.provisionAll(); err != nil {
+		return err
+	}
 	intake := setup.NewIntake(n.rt, n.table, n.pids.handshakes)
-	n.makePunch(intake)
+	line := discovery.NewLine()
+	n.makePunch(intake, line)
 	if err := n.record.Open(n.recordConfig()); err != nil {
 		return err
 	}
-	if err := n.makeDiscovery(); err != nil {
-		return err
-	}
-	if err := n.openAdmin(ctx); err != nil {
+	if err := n.makeDiscovery(line); err != nil {
 		return err
 	}
 	n.setup = setup.New(n.setupConfig(intake))
@@ -208,7 +217,7 @@ func (r *inboundReports) add(by nat.Protocol, from netip.Addr) {
 }
 
 // makeDiscovery makes the handle of discovery, where discovery is on.
-func (n *Node) makeDiscovery() (err error) {
+func (n *Node) makeDiscovery(line *discovery.Line) (err error) {
 	d := n.cfg.Discovery
 	if !d.on() {
 		return nil
@@ -223,7 +232,7 @@ func (n *Node) makeDiscovery() (err error) {
 		Clock: n.rt.Clock, Journal: n.rt.Journal, Logger: n.cfg.Logger.With("lib", "discovery"),
 	}
 	if n.punch != nil {
-		c.Line, c.Sniff = n.line, n.punch.Sniff
+		c.Line, c.Sniff = line, n.punch.Sniff
 		c.Talk = map[string]discovery.TalkHandler{punch.Protocol: n.punch.Handle}
 	}
 	n.discovery, err = discovery.New(c)
@@ -240,7 +249,7 @@ func (n *Node) discoveryProps() (props *actor.Props, ok bool, err error) {
 
 // makePunch makes the parts that hole punching, setup and discovery share, if hole punching is
 // on.
-func (n *Node) makePunch(intake *setup.Intake) {
+func (n *Node) makePunch(intake *setup.Intake, line *discovery.Line) {
 	if n.cfg.DialFrom != nil && len(n.cfg.Listen) > 0 {
 		n.port = punch.NewListenPort(punch.ListenPortConfig{
 			Dial: n.cfg.DialFrom, From: n.sockets.From, Networks: n.cfg.NetRestrict, Clock: n.rt.Clock,
@@ -249,9 +258,8 @@ func (n *Node) makePunch(intake *setup.Intake) {
 	if !n.cfg.punches() {
 		return
 	}
-	n.line = discovery.NewLine()
 	c := punch.Config{
-		ID: n.id, Self: n.Self, Line: n.line,
+		ID: n.id, Self: n.Self, Line: line,
 		OwnAddrs: n.ownAddrs, Private: n.cfg.HolePunching.Private,
 		Refuse: func(id enode.ID, addr netip.Addr) bool {
 			return !netaddr.Allowed(n.cfg.NetRestrict, addr) || n.table.Banned(peers.Remote{ID: id, Addr: addr}) != nil

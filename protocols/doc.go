@@ -22,7 +22,9 @@
 // once: see [Broadcast].
 //
 // Besides the links' actors a protocol may have one service on each node, for what its links
-// share: see [LinkJoined].
+// share: see [LinkJoined]. It stops after them, within the StopTimeout of its [Spec]. The Spec's
+// Provision gets what a protocol needs of its node, such as a directory: see [Env]. The Spec's
+// Flags are for the command line of a program that runs the protocol.
 //
 // A host around the actor does the RLP, the message codes, the write token, the credit and the
 // restarts. A panic loses the message being handled and makes a new actor on the same link; the

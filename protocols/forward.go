@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
 // forwardCost is what a message costs beyond its bytes, for the memory that it uses while it
@@ -34,16 +35,13 @@ type onward struct {
 	waiting atomic.Int64
 }
 
-// passedOn is a message on its way to the service.
+// passedOn is a message on its way to the service, which may stop before the last link.
 type passedOn struct {
+	supervise.Late
 	link    *Link
 	message any
 	cost    int64
 }
-
-// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging: the service may stop before
-// the last link.
-func (*passedOn) IgnoreDeadLetterLogging() {}
 
 // serviceCaughtUp is sent by the service to the link's actor.
 type serviceCaughtUp struct{}

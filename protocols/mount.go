@@ -32,12 +32,15 @@ func Mount(specs ...Spec) ([]*Mounted, error) {
 		names[s.Name] = true
 		mounted = append(mounted, mount(s))
 	}
+	if err := CheckFlags(nil, specs...); err != nil {
+		return nil, err
+	}
 	return mounted, nil
 }
 
 func mount(s Spec) *Mounted {
 	m := &Mounted{Spec: s}
-	if s.Service != nil {
+	if s.Service != nil || s.Provision != nil {
 		m.service = &service{name: s.Name, produce: s.Service}
 	}
 	for _, v := range s.Versions {
@@ -57,7 +60,7 @@ func (m *Mounted) offer(v Version) actors.Protocol {
 		Urgent: set.urgent(),
 		Mount: func(h *actors.Host) func() actors.Behaviour {
 			link := newLink(h, set, s.PeerInfo, v.Handshake, limits.Asks)
-			if link.service = m.service; m.service != nil {
+			if link.service = m.service; s.Service != nil {
 				link.onward = &onward{limit: limits.Inbound}
 			}
 			h.Attach(link.Shared())

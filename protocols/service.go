@@ -1,13 +1,21 @@
 package protocols
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+)
+
+// The time that a service gets to stop, see [Spec].StopTimeout.
+const (
+	DefaultStopTimeout = 500 * time.Millisecond
+	MaxStopTimeout     = 10 * time.Second
 )
 
 // LinkJoined notifies a protocol's service of a link on which the protocol runs, before any
@@ -28,7 +36,7 @@ type LinkJoined struct {
 
 // LinkLeft notifies a protocol's service that a link has ended. No message of the link's own
 // actor follows it. When a node stops, the service receives it for all links before its
-// *actor.Stopping.
+// *actor.Stopping, in which it may block, see [Spec].StopTimeout.
 type LinkLeft struct {
 	Link  *Link // the shared handle, the same as in LinkJoined
 	Cause *Cause
@@ -37,7 +45,7 @@ type LinkLeft struct {
 // Service returns the PID of the protocol's service on this node, nil if the Spec has none. It
 // stays the same across restarts.
 func (l *Link) Service() *actor.PID {
-	if l.service == nil {
+	if l.service == nil || l.service.produce == nil {
 		return nil
 	}
 	return l.service.pid
@@ -45,9 +53,13 @@ func (l *Link) Service() *actor.PID {
 
 // service holds what a node's links and its service know about each other. It outlives the
 // actor's incarnations. The methods of a nil service, of a protocol without one, do nothing.
+//
+// A protocol with a Provision has a service as well: its actor runs the cleanups when the links
+// have ended.
 type service struct {
 	name    string
-	produce func() actor.Actor
+	produce func() actor.Actor // nil: the Spec has no Service
+	env     *Env               // what Provision got; nil without
 
 	// Set before there is a link; nil if no node runs the actor.
 	root *actor.RootContext
@@ -66,15 +78,13 @@ type guest struct {
 	cause  *Cause // why it has ended; nil: it has not
 }
 
-// linkNews is sent to the service by the actor of a link: the link is up, or it has ended.
+// linkNews is sent to the service by the actor of a link: the link is up, or it has ended. The
+// service may stop before the last link.
 type linkNews struct {
+	supervise.Late
 	guest *guest
 	left  bool
 }
-
-// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging: the service may stop before
-// the last link.
-func (*linkNews) IgnoreDeadLetterLogging() {}
 
 // enter registers a link that is being made.
 func (s *service) enter(l *Link) {
@@ -128,7 +138,7 @@ func (s *service) leave(l *Link, cause *Cause) {
 }
 
 func (s *service) tell(news *linkNews) {
-	if s.pid != nil {
+	if s.pid != nil && s.produce != nil {
 		supervise.Send(s.root, s.pid, news)
 	}
 }
@@ -166,7 +176,8 @@ func (s *service) hasLeft(g *guest) bool {
 	return g.cause != nil
 }
 
-// HasService reports whether the protocol has a service, which the node must run.
+// HasService reports whether the protocol has a service, or a Provision whose cleanups a service
+// actor runs. The node must run that actor.
 func (m *Mounted) HasService() bool { return m.service != nil }
 
 // Service returns the PID of the service, nil if the protocol has none.
@@ -187,6 +198,9 @@ func (m *Mounted) ServeAt(root *actor.RootContext, pid *actor.PID) {
 func (m *Mounted) NewService() actor.Actor {
 	return &serviceActor{service: m.service}
 }
+
+// StopTimeout returns how long the service may take to stop.
+func (m *Mounted) StopTimeout() time.Duration { return cmp.Or(m.Spec.StopTimeout, DefaultStopTimeout) }
 
 // Retire calls unused when no link runs the protocol any more, which may be at once. The caller
 // ensures that no new link does. unused must not block. The protocol must have a service.

@@ -49,12 +49,17 @@ func (v *serviceActor) Receive(ctx actor.Context) {
 		v.passedOn(ctx, msg)
 	case *actor.Stopping:
 		v.stop(ctx)
+	case *actor.Stopped:
+		v.stopped(ctx)
 	default:
 		v.pass(ctx)
 	}
 }
 
 func (v *serviceActor) start(ctx actor.Context) {
+	if v.service.produce == nil {
+		return
+	}
 	if v.actor = v.service.produce(); v.actor == nil {
 		panic(fmt.Errorf("protocol %s: Service returned nil", v.service.name))
 	}
@@ -85,6 +90,14 @@ func (v *serviceActor) stop(ctx actor.Context) {
 			v.leave(ctx, g)
 		}
 	}
+}
+
+// stopped comes when the service's children have stopped, too.
+func (v *serviceActor) stopped(ctx actor.Context) {
+	if v.service.env != nil {
+		defer v.service.env.close()
+	}
+	v.pass(ctx)
 }
 
 func (v *serviceActor) join(ctx actor.Context, g *guest) {

@@ -258,6 +258,45 @@ func TestServiceStopsInBackoff(t *testing.T) {
 	})
 }
 
+// TestServiceStopTimeout: a Pair waits for a service that stops within its time, and names one
+// that does not.
+func TestServiceStopTimeout(t *testing.T) {
+	for _, c := range []struct {
+		takes, timeout time.Duration
+		err            string
+	}{
+		{400 * time.Millisecond, 0, ""},
+		{8 * time.Second, 10 * time.Second, ""},
+		{8 * time.Second, 0, "end A: the service took 8s to stop; a node cuts it off after 500ms (Spec.StopTimeout)"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := new(eventLog)
+			spec := served(d, nil)
+			inner := spec.Service
+			spec.Service = func() actor.Actor {
+				service := inner()
+				return actor.ReceiveFunc(func(ctx actor.Context) {
+					service.Receive(ctx)
+					if _, ok := ctx.Message().(*actor.Stopping); ok {
+						time.Sleep(c.takes)
+						d.add("flushed")
+					}
+				})
+			}
+			spec.StopTimeout = c.timeout
+			p, err := protocoltest.Connect(spec, byHand())
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait() // the service knows of the link
+			if err := p.Close(); fmt.Sprint(err) != c.err && (err != nil || c.err != "") {
+				t.Errorf("Close: %v, want %q", err, c.err)
+			}
+			wantEvents(t, d, "started, joined false, left client quitting, stopping, flushed")
+		})
+	}
+}
+
 // TestServiceAndHandshake: the service is notified of a link when its handshake is done, and
 // never of a link whose handshake failed.
 func TestServiceAndHandshake(t *testing.T) {

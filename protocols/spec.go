@@ -2,8 +2,10 @@ package protocols
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enr"
@@ -24,6 +26,26 @@ type Spec struct {
 	// links, at the node's start and after each of its crashes. It is for state that links share.
 	// See [LinkJoined].
 	Service func() actor.Actor
+	// Provision, if set, prepares the protocol for one run on a node, before anything else of it
+	// runs there: it opens what the actors share, such as a database in [Env.Dir], keeps the Env
+	// if they need it, and registers with [Env.Cleanup] what is to be closed at the end. It is
+	// called when the node starts, and when the protocol is added to a running node; an error
+	// keeps the one or the other from happening. It must not call methods of the node. Before it,
+	// only NodeInfo and API may be called. If it keeps state for the actors, the Spec belongs to
+	// one node.
+	Provision func(*Env) error
+	// StopTimeout is how long the service may take to stop, after all its links have ended:
+	// its handlers of *actor.Stopping and *actor.Stopped may block for so long, to write to
+	// disk what it has in memory. What Provision registered with [Env.Cleanup] runs within the
+	// same time. Zero: [DefaultStopTimeout]. At most [MaxStopTimeout]. A service that takes longer
+	// is named in the log, and the node does not wait for it.
+	StopTimeout time.Duration
+
+	// Flags, if set, are the protocol's flags for a command line. The name of each begins with
+	// the protocol's name and a dot, as in shh.pow. A program that runs the protocol offers them
+	// to its user, as command node does, and sets their values before it makes the node: see the
+	// example. Values must not change later. Package flag has each flag's name, usage and default.
+	Flags *flag.FlagSet
 
 	Restart   Restart   // zero: Transient
 	Intensity Intensity // zero: 5 restarts a minute
@@ -109,6 +131,12 @@ func (s *Spec) Check() error {
 		return fmt.Errorf("protocol %s: no version", s.Name)
 	}
 	if err := s.Limits.check(); err != nil {
+		return fmt.Errorf("protocol %s: %w", s.Name, err)
+	}
+	if s.StopTimeout < 0 || s.StopTimeout > MaxStopTimeout {
+		return fmt.Errorf("protocol %s: StopTimeout of %v: want 0 to %v", s.Name, s.StopTimeout, MaxStopTimeout)
+	}
+	if err := s.checkFlags(); err != nil {
 		return fmt.Errorf("protocol %s: %w", s.Name, err)
 	}
 	seen := map[uint]bool{}

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/rlp"
@@ -101,6 +102,9 @@ func TestCheckRefuses(t *testing.T) {
 		spec protocols.Spec
 		want []string // texts that the error must contain
 	}{
+		"negative StopTimeout": {with(good, func(s *protocols.Spec) { s.StopTimeout = -1 }), []string{"StopTimeout", "0 to 10s"}},
+		"long StopTimeout":     {with(good, func(s *protocols.Spec) { s.StopTimeout = 11 * time.Second }), []string{"StopTimeout", "0 to 10s"}},
+
 		"no name":          {named(""), []string{"one to eight"}},
 		"long name":        {named("ninechars"), []string{"ninechars", "one to eight"}},
 		"space in name":    {named("a b"), []string{`"a b"`, `' '`}},

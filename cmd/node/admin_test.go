@@ -57,7 +57,7 @@ func TestCommandsToARunningNode(t *testing.T) {
 		{[]string{"protocol", "add", "chat"}, exitRefused, "runs already"},
 		{[]string{"protocol", "add", "eth"}, exitRefused, "bench, chat, shh|chat, bench, shh"},
 		{[]string{"protocol", "remove", "shh"}, exitRefused, "no protocol"},
-		{[]string{"protocol", "remove", "chat/7"}, exitRefused, `versions \[1\]`},
+		{[]string{"protocol", "remove", "chat/7"}, exitRefused, `versions: \[1\]`},
 		{[]string{"ban", "nonsense"}, exitUsage, "nonsense"},
 		{[]string{"ban", "192.0.2.1", "--for", "1ms"}, exitRefused, "at least a second"},
 		{[]string{"unban", "192.0.2.1"}, exitRefused, "no ban"},

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"path/filepath"
 	"slices"
@@ -53,14 +51,14 @@ func adminFlags() []cli.Flag {
 
 // adminOf returns where the node serves JSON-RPC. Its Available has every built-in protocol that
 // is not running, so that an operator can add it.
-func adminOf(ctx context.Context, cmd *cli.Command, running []protocols.Spec, log *slog.Logger) (node.Admin, error) {
+func (c *catalog) adminOf(cmd *cli.Command, running []protocols.Spec) (node.Admin, error) {
 	var a node.Admin
 	if !cmd.Bool(flagNoIPC) {
 		a.IPC = ipcPath(cmd)
 	}
-	for _, name := range builtinNames() {
-		if !slices.ContainsFunc(running, func(s protocols.Spec) bool { return s.Name == name }) {
-			a.Available = append(a.Available, builtin[name](ctx, log))
+	for _, spec := range c.specs {
+		if !slices.ContainsFunc(running, func(s protocols.Spec) bool { return s.Name == spec.Name }) {
+			a.Available = append(a.Available, spec)
 		}
 	}
 	if !cmd.Bool(flagHTTP) && !cmd.Bool(flagWS) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,15 +18,25 @@ import (
 )
 
 // loggedChat returns chat/1 for a node without a terminal: received lines go to the log.
-func loggedChat(ctx context.Context, log *slog.Logger) protocols.Spec {
+func loggedChat() protocols.Spec {
 	room := chat.NewRoom()
-	lines := room.Hear(ctx)
-	go func() {
-		for line := range lines {
-			log.Info("chat", "from", chat.Printable(line.From.Name), "addr", line.From.Addr, "line", line.Text)
-		}
-	}()
-	return room.Spec()
+	spec := room.Spec()
+	spec.Provision = func(env *protocols.Env) error {
+		ctx, cancel := context.WithCancel(context.Background())
+		lines, logged := room.Hear(ctx), make(chan struct{})
+		go func() {
+			defer close(logged)
+			for line := range lines {
+				env.Logger.Info("chat", "from", chat.Printable(line.From.Name), "addr", line.From.Addr, "line", line.Text)
+			}
+		}()
+		env.Cleanup(func() {
+			cancel()
+			<-logged
+		})
+		return nil
+	}
+	return spec
 }
 
 // talk connects to a node and sends the lines of standard input until they end.

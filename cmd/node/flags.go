@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
@@ -22,9 +21,9 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/bench"
 )
 
-// builtin has the protocols that --protocols can name. The context ends with the node.
-var builtin = map[string]func(context.Context, *slog.Logger) protocols.Spec{
-	"bench": func(context.Context, *slog.Logger) protocols.Spec { return bench.Spec() },
+// builtin has the protocols that --protocols can name.
+var builtin = map[string]func() protocols.Spec{
+	"bench": bench.Spec,
 	"chat":  loggedChat,
 	"shh":   relayedWhispers,
 }
@@ -67,7 +66,7 @@ func flags() []cli.Flag {
 		logging    = "LOGGING"
 	)
 	return append([]cli.Flag{
-		&cli.StringFlag{Category: identity, Name: flagDataDir, Usage: "`DIR` for the node key, the node record and the control socket", Value: node.DefaultDataDir()},
+		&cli.StringFlag{Category: identity, Name: flagDataDir, Usage: "`DIR` for the node key, the node record, the control socket and the data of protocols", Value: node.DefaultDataDir()},
 		&cli.StringFlag{Category: identity, Name: flagNodeKey, Usage: "`FILE` with the node key (default: nodekey in the data directory)"},
 		&cli.StringFlag{Category: identity, Name: flagNodeKeyHex, Usage: "node key as `HEX` (for testing)"},
 		&cli.StringFlag{Category: identity, Name: flagIdentity, Usage: "custom `NAME` to include in the client name"},
@@ -110,7 +109,7 @@ func builtinNames() []string {
 }
 
 // configOf translates the flags. All flag errors are reported together.
-func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Config, error) {
+func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, error) {
 	cfg := node.Config{
 		DataDir:    cmd.String(flagDataDir),
 		Name:       node.ClientName(cmd.String(flagIdentity)),
@@ -125,7 +124,7 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 			cfg.MaxPeers = -1
 		}
 	}
-	var errs [11]error
+	var errs [12]error
 	cfg.Key, errs[0] = givenKey(cmd)
 	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
 	cfg.NAT = cmd.String(flagNAT)
@@ -133,7 +132,7 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 	cfg.NetRestrict, errs[3] = node.ParseNetworks(cmd.String(flagRestrict))
 	cfg.StaticNodes, errs[4] = node.ParseStaticNodes(cmd.String(flagStatic))
 	cfg.TrustedNodes, errs[5] = node.ParseNodes(cmd.String(flagTrusted))
-	cfg.Specs, errs[6] = specsOf(ctx, cmd.String(flagProtocols), log)
+	cfg.Specs, errs[6] = c.specsOf(cmd.String(flagProtocols))
 	for _, s := range cmd.StringSlice(flagChaos) {
 		chaos, err := node.ParseChaos(s)
 		cfg.Chaos = append(cfg.Chaos, chaos)
@@ -143,7 +142,8 @@ func configOf(ctx context.Context, cmd *cli.Command, log *slog.Logger) (node.Con
 	if cfg.HolePunching.Off && cfg.HolePunching.Private {
 		errs[9] = fmt.Errorf("--%s and --%s exclude each other", flagNoPunch, flagPrivate)
 	}
-	cfg.Admin, errs[10] = adminOf(ctx, cmd, cfg.Specs, log)
+	cfg.Admin, errs[10] = c.adminOf(cmd, cfg.Specs)
+	errs[11] = c.set()
 	return cfg, usage(errors.Join(errs[:]...))
 }
 
@@ -198,15 +198,15 @@ func givenKey(cmd *cli.Command) (*ecdsa.PrivateKey, error) {
 	return nil, nil
 }
 
-func specsOf(ctx context.Context, list string, log *slog.Logger) ([]protocols.Spec, error) {
+func (c *catalog) specsOf(list string) ([]protocols.Spec, error) {
 	var specs []protocols.Spec
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.TrimSpace(name)
-		spec, ok := builtin[name]
+		spec, ok := c.find(name)
 		if !ok {
 			return nil, fmt.Errorf("protocol %q: have %s", name, strings.Join(builtinNames(), ", "))
 		}
-		specs = append(specs, spec(ctx, log))
+		specs = append(specs, spec)
 	}
 	return specs, nil
 }

@@ -44,16 +44,22 @@ func usage(err error) error {
 
 // command runs one command line and returns its exit code.
 func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	nodeFlags := flags()
+	c, err := newCatalog(nodeFlags)
+	if err != nil {
+		fmt.Fprintln(stderr, "node:", err)
+		return exitFailed
+	}
 	app := &cli.Command{
 		Name:      "node",
 		Usage:     "a devp2p node built from actors",
 		UsageText: "node [run] [options]\nnode COMMAND [options] [arguments]",
 		Version:   node.Version,
-		Flags:     flags(),
+		Flags:     append(nodeFlags, c.cliFlags()...),
 		Reader:    stdin, Writer: stdout, ErrWriter: stderr,
-		Action: run,
+		Action: c.run,
 		Commands: append([]*cli.Command{
-			{Name: "run", Usage: "run the node until SIGTERM or Ctrl-C (the default command)", Action: run},
+			{Name: "run", Usage: "run the node until SIGTERM or Ctrl-C (the default command)", Action: c.run},
 			{Name: "enr", Usage: "print the record (ENR) of the node with this data directory", Action: printRecord},
 			{Name: "key", Usage: "generate or show the node key", Commands: []*cli.Command{
 				{Name: "generate", Usage: "generate a key in the file of --nodekey or in the data directory", Action: generateKey},
@@ -71,7 +77,7 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}, adminCommands()...),
 	}
 	handleErrors(app)
-	err := app.Run(context.Background(), args)
+	err = app.Run(context.Background(), args)
 	if err == nil {
 		return exitOK
 	}

@@ -24,6 +24,7 @@ import (
 // real signals and exit codes.
 func TestMain(m *testing.M) {
 	if os.Getenv("TROUPE_TEST_NODE") != "" {
+		addSlowProtocol()
 		main()
 	}
 	goleak.VerifyTestMain(m)
@@ -41,9 +42,15 @@ type process struct {
 // start runs a node on loopback and waits for its READY line.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	return startWith(t, nil, args...)
+}
+
+// startWith is start with more environment variables.
+func startWith(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t}
 	p.Cmd = exec.Command(os.Args[0], append([]string{"run", "--port", "0", "--nodiscover", "--nat", "none", "--datadir", t.TempDir()}, args...)...)
-	p.Env = append(os.Environ(), "TROUPE_TEST_NODE=1")
+	p.Env = append(append(os.Environ(), "TROUPE_TEST_NODE=1"), env...)
 	out, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

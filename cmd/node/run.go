@@ -14,11 +14,12 @@ import (
 	"github.com/troupe-p2p/troupe/node"
 )
 
-// stopTimeout limits how long the node may take to stop, so that the process ends within 5 s.
+// stopTimeout limits how long the node may take to stop, so that the process ends within 5 s,
+// and later only if a protocol asks for more time to stop.
 const stopTimeout = 4500 * time.Millisecond
 
 // run runs a node until SIGTERM or SIGINT.
-func run(ctx context.Context, cmd *cli.Command) error {
+func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 	if cmd.Args().Present() {
 		return usage(fmt.Errorf("unknown command %q", cmd.Args().First()))
 	}
@@ -26,9 +27,7 @@ func run(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	cfg, err := configOf(ctx, cmd, log)
+	cfg, err := c.configOf(cmd, log)
 	if err != nil {
 		return err
 	}
@@ -55,7 +54,7 @@ func run(ctx context.Context, cmd *cli.Command) error {
 
 // stop stops the node. A second signal ends the process at once.
 func stop(n *node.Node, signals <-chan os.Signal, log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	ctx, cancel := stopContext(n)
 	defer cancel()
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.Stop(ctx) }()
@@ -69,4 +68,9 @@ func stop(n *node.Node, signals <-chan os.Signal, log *slog.Logger) error {
 	case s := <-signals:
 		return fmt.Errorf("stop interrupted by a second signal: %v", s)
 	}
+}
+
+// stopContext returns a context that limits how long n may take to stop.
+func stopContext(n *node.Node) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), stopTimeout+n.StopTimeout())
 }

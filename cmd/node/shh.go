@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -30,11 +29,7 @@ const (
 )
 
 // relayedWhispers returns shh/6 for a node that only relays messages.
-func relayedWhispers(ctx context.Context, _ *slog.Logger) protocols.Spec {
-	w := shh.New(shh.Config{})
-	context.AfterFunc(ctx, w.Close)
-	return w.Spec()
-}
+func relayedWhispers() protocols.Spec { return shh.New(shh.Config{}).Spec() }
 
 // shhCommand returns the commands that read and send Whisper messages through a node that relays
 // them.

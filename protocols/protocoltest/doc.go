@@ -22,6 +22,8 @@
 // test cannot send too early. To play a remote's part in the handshake, give its Spec a version
 // that has none.
 //
+// A protocol with a Provision gets a temporary directory at each end, unless [Dir] names one.
+//
 // # Faults
 //
 //   - The network: [Pair.SetLatency], [Pair.SetDown], [Pair.Cut].

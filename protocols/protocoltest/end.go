@@ -42,6 +42,8 @@ type End struct {
 	owner   *actor.PID
 	gone    chan struct{} // closes when the link's actors are gone
 	stopped chan struct{} // closes when their owner is gone too
+
+	stopTimeout time.Duration // of the service
 }
 
 // fataler is the part of testing.TB that an End needs.

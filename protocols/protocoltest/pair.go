@@ -2,10 +2,12 @@ package protocoltest
 
 import (
 	"crypto/ecdsa"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -33,11 +35,17 @@ type options struct {
 	buffer   int
 	log      *slog.Logger
 	recorder *Recorder // nil if there is none
+	dir      string    // of A; empty: a temporary one
 }
 
 // Buffer sets how many bytes the connection holds in each direction, instead of [DefaultBuffer].
 // With a small buffer, backpressure begins early.
 func Buffer(bytes int) Option { return func(o *options) { o.buffer = bytes } }
+
+// Dir makes dir the directory of A's protocol (protocols.Env.Dir), instead of a temporary one
+// that is removed with the Pair. A second Pair with the same dir shows what the protocol keeps
+// when its node starts again.
+func Dir(dir string) Option { return func(o *options) { o.dir = dir } }
 
 // Log sends the actor log of both ends to l. By default, NewPair writes to the test's log and
 // Connect writes nowhere.
@@ -45,7 +53,8 @@ func Log(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 
 // NewPair links two nodes, of which A speaks the protocol a and B speaks b, until the test ends.
 // They must share the name and a version. The test fails if the link cannot be made, or if an
-// actor does not stop at its end.
+// actor does not stop at its end: a link's actors at once, a service within the Spec's
+// StopTimeout plus one second.
 //
 // If the version begins with a Handshake, the handshake is over when NewPair returns, so that
 // both ends may send: each actor has received its LinkUp or is about to, or the link has ended. A
@@ -100,6 +109,22 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	if err != nil {
 		return nil, err
 	}
+	a.dir = o.dir
+	if err := errors.Join(a.provision(o.log), b.provision(o.log)); err != nil {
+		return nil, errors.Join(err, a.discard(), b.discard())
+	}
+	p, err := link(tb, a, b, o)
+	if err != nil {
+		return nil, errors.Join(err, a.discard(), b.discard())
+	}
+	if err := p.awaitGreetings(a, b); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// link makes the Pair of two nodes. On an error no actor of theirs is left.
+func link(tb fataler, a, b *node, o options) (*Pair, error) {
 	if len(actors.Match(a.mounted.Offers, b.hello.Caps)) == 0 {
 		return nil, fmt.Errorf("no common protocol: A has %v, B has %v", a.hello.Caps, b.hello.Caps)
 	}
@@ -111,6 +136,7 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 	}
 	system := newSystem()
 	p := &Pair{cable: cable}
+	var err error
 	p.A, err = a.spawn(system, connA, false, tb, o.log)
 	if err != nil {
 		return nil, errors.Join(err, connB.Close())
@@ -125,13 +151,10 @@ func connect(tb fataler, specA, specB protocols.Spec, opts []Option) (*Pair, err
 		p.SetDown(false)
 		p.A.Disconnect(protocols.DiscQuitting)
 		p.B.Disconnect(protocols.DiscQuitting)
-		err := errors.Join(p.A.end(), p.B.end())
+		err := errors.Join(p.A.end(), p.B.end(), a.discard(), b.discard())
 		time.Sleep(settling)
 		return err
 	})
-	if err := p.awaitGreetings(a, b); err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
 	return p, nil
 }
 
@@ -173,6 +196,36 @@ type node struct {
 	greeting *greeting
 	hello    *wire.Hello
 	session  *wire.Session
+	dir      string // of the protocol; empty: a temporary one
+	tempDir  string // that one, once it was made
+}
+
+// provision prepares the protocol, as a node does that starts.
+func (n *node) provision(log *slog.Logger) error {
+	env := protocols.NewEnv(func() (string, error) {
+		if n.dir != "" {
+			return n.dir, os.MkdirAll(n.dir, 0o700)
+		}
+		var err error
+		n.tempDir, err = os.MkdirTemp("", "protocoltest")
+		return n.tempDir, err
+	})
+	env.ID = hex.EncodeToString(n.hello.ID[:])
+	env.Logger = log.With("end", n.name, "protocol", n.mounted.Spec.Name)
+	if err := n.mounted.Provision(env); err != nil {
+		return fmt.Errorf("end %s: %w", n.name, err)
+	}
+	return nil
+}
+
+// discard ends what provision began, unless the service has, and removes the temporary
+// directory.
+func (n *node) discard() error {
+	n.mounted.Cleanup()
+	if n.tempDir == "" {
+		return nil
+	}
+	return os.RemoveAll(n.tempDir)
 }
 
 func newNode(spec protocols.Spec, name string) (*node, error) {
@@ -227,6 +280,7 @@ func (n *node) accept(conn net.Conn) error {
 // spawn starts the link's actors at one end, below an owner of their own.
 func (n *node) spawn(system *actor.ActorSystem, conn *conn, inbound bool, tb fataler, log *slog.Logger) (*End, error) {
 	e := &End{tb: tb, name: n.name, conn: conn, root: system.Root, gone: make(chan struct{}), stopped: make(chan struct{})}
+	e.stopTimeout = n.mounted.StopTimeout()
 	journal := supervise.NewJournal(log, e.steps.add)
 	started := make(chan error, 1)
 	o := &owner{end: e, result: started, mounted: n.mounted, cfg: actors.Config{
@@ -254,9 +308,17 @@ func (e *End) end() error {
 	if !closes(e.gone) {
 		return fmt.Errorf("end %s: an actor has not stopped %v after the link's end", e.name, patience)
 	}
+	begin := time.Now()
 	supervise.Send(e.root, e.owner, &finish{})
 	if !closes(e.stopped) {
 		return fmt.Errorf("end %s: the service has not stopped within %v", e.name, patience)
 	}
+	if took := time.Since(begin); took > e.stopTimeout+stopGrace {
+		return fmt.Errorf("end %s: the service took %v to stop; a node cuts it off after %v (Spec.StopTimeout)", e.name, took, e.stopTimeout)
+	}
 	return nil
 }
+
+// stopGrace is added to the time that a service has to stop, because the machine that runs
+// the test may be slow.
+const stopGrace = time.Second

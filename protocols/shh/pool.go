@@ -43,7 +43,7 @@ func newPool(maxBytes, maxCount int, freed func(int)) *pool {
 			less:  func(a, b *parcel) bool { return a.worth < b.worth },
 			index: func(p *parcel) *int { return &p.byWorth },
 		},
-		evicted: evictedSet{max: maxCount, at: map[common.Hash]struct{}{}},
+		evicted: evictedSet{at: map[common.Hash]struct{}{}},
 	}
 }
 
@@ -101,7 +101,7 @@ func (p *pool) makeRoom(in *parcel) bool {
 	for _, v := range victims {
 		heap.Remove(&p.expiry, v.byExpiry)
 		p.drop(v)
-		p.evicted.add(v.hash)
+		p.evicted.add(v.hash, p.maxCount)
 	}
 	return true
 }
@@ -177,21 +177,21 @@ func (h *parcelHeap) Pop() any {
 	return p
 }
 
-// evictedSet records the last max evicted envelopes, so none of them is accepted twice.
+// evictedSet records the last evicted envelopes, so none of them is accepted twice.
 type evictedSet struct {
-	max   int
 	order []common.Hash
 	first int // index of the oldest hash, once order is full
 	at    map[common.Hash]struct{}
 }
 
-func (s *evictedSet) add(hash common.Hash) {
+// add adds a hash to the set, which has max at most. max must not change after the first call.
+func (s *evictedSet) add(hash common.Hash, max int) {
 	s.at[hash] = struct{}{}
-	if len(s.order) < s.max {
+	if len(s.order) < max {
 		s.order = append(s.order, hash)
 		return
 	}
 	delete(s.at, s.order[s.first])
 	s.order[s.first] = hash
-	s.first = (s.first + 1) % s.max
+	s.first = (s.first + 1) % max
 }

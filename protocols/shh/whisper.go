@@ -3,6 +3,7 @@ package shh
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type Whisper struct {
 	mail    MailServer
 	rate    Rate
 	api     *api
+	flags   *flag.FlagSet
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 
@@ -34,6 +36,7 @@ type Whisper struct {
 	arrived chan struct{}       // closed and replaced when a peer enters
 	expiry  *time.Timer         // runs while the pool is not empty
 	closed  bool
+	runs    int // nodes that run the protocol
 }
 
 // New makes a node's side of the protocol. It starts no goroutine; see [Whisper.Spec].
@@ -53,6 +56,7 @@ func New(cfg Config) *Whisper {
 	w.api = newAPI(w)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.pool = newPool(cfg.PoolBytes, cfg.PoolEnvelopes, w.unmark)
+	w.flags = newFlags(w)
 	return w
 }
 
@@ -64,15 +68,35 @@ func (w *Whisper) Spec() protocols.Spec {
 			Number: version, Length: messageCodes, Messages: messages(),
 			Handshake: protocols.Exchange(w.ourStatus, w.checkStatus),
 		}},
-		New:      func() actor.Actor { return &link{w: w} },
-		PeerInfo: w.peerInfo,
-		NodeInfo: func() any { return w.Info() },
-		API:      w.api,
+		New:       func() actor.Actor { return &link{w: w} },
+		Provision: w.provision,
+		Flags:     w.flags,
+		PeerInfo:  w.peerInfo,
+		NodeInfo:  func() any { return w.Info() },
+		API:       w.api,
 	}
 }
 
+// provision counts the nodes that run w. When none is left, w drops its envelopes, because no
+// node forwards them.
+func (w *Whisper) provision(env *protocols.Env) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.runs++
+	env.Cleanup(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.runs--; w.runs == 0 {
+			w.pool.empty()
+			w.stopExpiry()
+		}
+	})
+	return nil
+}
+
 // Close drops all envelopes, ends all subscriptions and aborts calls of Post. Later posts
-// fail with [ErrClosed]. Call it after the node has stopped.
+// fail with [ErrClosed]. Call it after the node has stopped. A program that uses w no more
+// need not call it: envelopes are dropped when the last node that runs w has stopped.
 func (w *Whisper) Close() {
 	w.cancel()
 	w.filters.close()
