@@ -23,8 +23,8 @@ var ErrSeqActive = errors.New("a sequence is being sent already")
 // handle: while a handler is at work (Message or Drained), what they queue counts as answers and
 // holds the remote back (R2). Send and SendPrepared are for every other sender, such as
 // goroutines and handlers of other links; what they queue never holds a remote back. If another
-// goroutine uses the own handle while a handler is at work, its messages count as answers too:
-// that can only hold the remote back too much, never grow memory.
+// goroutine uses the behaviour's own handle while a handler is at work, its messages count as
+// answers too: that can only hold the remote back too much, never grow memory.
 type Host struct {
 	link     *Link
 	protocol Protocol
@@ -33,7 +33,7 @@ type Host struct {
 	slot     slot
 	pid      *actor.PID
 	produce  func() Behaviour // set by Mount, before the actor is spawned
-	attached any              // likewise
+	attached any              // also set by Mount
 
 	credit credit
 	inbox  inbox

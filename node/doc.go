@@ -38,6 +38,6 @@
 //   - Each reason for a refusal is an error of package node/refusal. The remote, the log and
 //     [Node.Subscribe] get it.
 //   - Stop ends the parts in reverse order, each step within a deadline: the node accepts no
-//     more connections, disconnects its peers as 'client quitting', and ends the root last. All services stop side by side, each within
-//     the time of its Spec.
+//     more connections, disconnects its peers as 'client quitting', and ends the root last.
+//     All services stop side by side, each within the time of its Spec.
 package node

@@ -182,7 +182,7 @@ func RuntimeLog(log *slog.Logger) *slog.Logger {
 	return slog.New(runtimeHandler{log.Handler()}).With("lib", "protoactor")
 }
 
-// Stop ends the node in order: it stops accepting and dialing, disconnects its peers as
+// Stop shuts the node down cleanly: it stops accepting and dialing, disconnects its peers as
 // 'client quitting', stops the protocols' services side by side, and ends its other actors. The
 // log names a service that takes longer than its Spec allows (protocols.Spec.StopTimeout), and
 // Stop does not wait for it. If ctx ends first, Stop ends the remaining actors at once and

@@ -64,7 +64,7 @@ func (n *Node) peerInfo(m *peers.Member) PeerInfo {
 		Since: l.Started(), RTT: l.RTT(),
 		BytesIn: stats.BytesIn, BytesOut: stats.BytesOut,
 		MessagesIn: stats.MsgsIn, MessagesOut: stats.MsgsOut,
-		Protocols: map[string]any{},
+		Caps: []string{}, Offered: []string{}, Protocols: map[string]any{},
 	}
 	for _, c := range l.Caps() {
 		info.Caps = append(info.Caps, c.String())
@@ -91,7 +91,7 @@ type NodeInfo struct {
 // Info describes the node.
 func (n *Node) Info() NodeInfo {
 	info := NodeInfo{
-		ID: n.id, Name: n.cfg.Name, Record: n.Self().String(), Enode: n.LocalURL(), Protocols: map[string]any{},
+		ID: n.id, Name: n.cfg.Name, Record: n.Self().String(), Enode: n.LocalURL(), Caps: []string{}, Protocols: map[string]any{},
 	}
 	o := n.offer.Load()
 	for _, c := range o.Hello.Caps {

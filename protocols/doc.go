@@ -13,7 +13,7 @@
 //
 // A version may begin with a handshake, see [Exchange]: LinkUp is sent when it is done.
 //
-// A link has two handles: the own one of its actor, which is in LinkUp, and [Link.Shared] for
+// A link has two handles: the actor's own handle, which is in LinkUp, and [Link.Shared] for
 // every other sender. See [Link] for the difference.
 //
 // The actor sends with [Link.Send], sends large answers with [Link.SendSeq], and ends the link

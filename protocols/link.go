@@ -18,7 +18,7 @@ import (
 // restarts of the actor, and is safe from any goroutine. Each link has two handles, which differ
 // only in the sender that they stand for.
 //
-// [LinkUp] has the own handle of the link's actor. What the actor sends with it while it handles
+// [LinkUp] has the actor's own handle. What the actor sends with it while it handles
 // a message of the remote counts as an answer to the remote: while more of that than
 // [Limits].HighWater waits to be written, or some of it was refused, the actor gets no further
 // message of the remote. So a remote that sends requests and does not read holds itself back.
@@ -28,7 +28,7 @@ import (
 // with it fills the outbox like everything else, but never stops the delivery of the remote's
 // messages to the actor.
 //
-// Keep the own handle in the link's actor. If another goroutine uses it while the actor handles a
+// Keep that handle in the link's actor. If another goroutine uses it while the actor handles a
 // message, that counts as an answer as well and can hold the remote back without need.
 type Link struct {
 	*linkCore
@@ -53,7 +53,7 @@ type linkCore struct {
 	states map[reflect.Type]any
 }
 
-// newLink makes a link's handles, and returns the own one.
+// newLink makes a link's handles, and returns the actor's own.
 func newLink(h *actors.Host, set *messageSet, peerInfo func(*Link) any, shake *Handshake, asks int) *Link {
 	c := &linkCore{host: h, set: set, peerInfo: peerInfo}
 	c.ownHandle, c.sharedHandle = Link{linkCore: c, own: true}, Link{linkCore: c}

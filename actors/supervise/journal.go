@@ -37,8 +37,7 @@ type Step struct {
 	Outside bool // caused outside this program, such as by a router: at most a warning
 }
 
-// Journal receives every lifecycle step, writes it to the log and passes it to the observers that
-// feed metrics and dashboard. A nil *Journal drops everything.
+// Journal receives every lifecycle step, writes it to the log and passes it to its observers. A nil *Journal drops everything.
 type Journal struct {
 	log       *slog.Logger
 	observers []func(Step)

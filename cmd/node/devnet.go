@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	flagNodes  = "nodes"
-	flagMayhem = "chaos"
+	flagNodes       = "nodes"
+	flagDevnetChaos = "chaos"
 
 	// devnetStopTimeout limits how long all nodes together may take to stop.
 	devnetStopTimeout = 15 * time.Second
@@ -34,7 +34,7 @@ func devnetCommand() *cli.Command {
 		Action: runDevnet,
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: flagNodes, Usage: "`NUMBER` of nodes", Value: 20},
-			&cli.BoolFlag{Name: flagMayhem, Usage: "from time to time, kill and replace nodes and make actors panic"},
+			&cli.BoolFlag{Name: flagDevnetChaos, Usage: "from time to time, kill and replace nodes and make actors panic"},
 			&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME`", DefaultText: "none"},
 		},
 	}
@@ -59,7 +59,7 @@ func runDevnet(ctx context.Context, cmd *cli.Command) error {
 	defer cancel()
 	// A second signal ends the process at once.
 	defer context.AfterFunc(ctx, cancel)()
-	c := devnet.Config{Nodes: cmd.Int(flagNodes), MaxPeers: devnet.DefaultMaxPeers, Chaos: cmd.Bool(flagMayhem), Logger: log, Specs: devnetSpecs}
+	c := devnet.Config{Nodes: cmd.Int(flagNodes), MaxPeers: devnet.DefaultMaxPeers, Chaos: cmd.Bool(flagDevnetChaos), Logger: log, Specs: devnetSpecs}
 	if cmd.IsSet(flagMaxPeers) {
 		c.MaxPeers = cmd.Int(flagMaxPeers)
 	}

@@ -144,6 +144,13 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 	}
 	cfg.Admin, errs[10] = c.adminOf(cmd, cfg.Specs)
 	errs[11] = c.set()
+	for i, flag := range map[int]string{
+		2: flagNAT, 3: flagRestrict, 4: flagStatic, 5: flagTrusted, 6: flagProtocols, 7: flagChaos,
+	} {
+		if errs[i] != nil {
+			errs[i] = fmt.Errorf("--%s: %w", flag, errs[i])
+		}
+	}
 	return cfg, usage(errors.Join(errs[:]...))
 }
 
@@ -204,7 +211,7 @@ func (c *catalog) specsOf(list string) ([]protocols.Spec, error) {
 		name = strings.TrimSpace(name)
 		spec, ok := c.find(name)
 		if !ok {
-			return nil, fmt.Errorf("protocol %q: have %s", name, strings.Join(builtinNames(), ", "))
+			return nil, fmt.Errorf("unknown protocol %q, known protocols: %s", name, strings.Join(builtinNames(), ", "))
 		}
 		specs = append(specs, spec)
 	}

@@ -45,7 +45,7 @@ func Ask(conn io.ReadWriter) (seen netip.AddrPort, err error) {
 }
 
 // BodySize returns how many bytes of a message follow its header on a stream. ok is false if header does
-// not have HeaderSize bytes, or if the message is longer than any response to a request of ours.
+// not have HeaderSize bytes, or if the message is longer than any response to our request.
 func BodySize(header []byte) (n int, ok bool) {
 	if len(header) != HeaderSize {
 		return 0, false

@@ -8,7 +8,7 @@
 //	         │        └─▶ rpc.Server with HTTP.Namespaces
 //	         └─ HTTP ───────▶ the same
 //
-// # Message flow
+// # Messages
 //
 // The node opens the [Sockets] when it starts, so an address in use is an error of the
 // start. It spawns one actor from [Props] and supervises it (permanent). It sends [Changed]

@@ -8,7 +8,7 @@
 //	└─ walker             decides which node to visit next, and when
 //	   └─ visit-…         one handshake
 //
-// # Message flow
+// # Messages
 //
 // The walker asks discovery for candidates, a few at a time, and for the records of nodes
 // that it knows without one. Each candidate goes to the archive and into the plan. A node

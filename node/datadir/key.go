@@ -24,7 +24,7 @@ func KeyFile(dataDir string) string { return filepath.Join(dataDir, keyFile) }
 func ReadKey(file string) (*ecdsa.PrivateKey, error) {
 	key, err := crypto.LoadECDSA(file)
 	if err != nil {
-		return nil, fmt.Errorf("node key %s: %w", file, err)
+		return nil, fmt.Errorf("read node key: %w", err)
 	}
 	return key, nil
 }
@@ -47,16 +47,16 @@ func CreateKey(file string) (*ecdsa.PrivateKey, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, fmt.Errorf("node key: %w", err)
+		return nil, fmt.Errorf("create node key: %w", err)
 	}
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("node key: %w", err)
+		return nil, fmt.Errorf("create node key: %w", err)
 	}
 	_, err = f.WriteString(hex.EncodeToString(crypto.FromECDSA(key)))
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		// With a part of a key in the file, the node could never start.
-		return nil, fmt.Errorf("node key: %w", errors.Join(err, os.Remove(file)))
+		return nil, fmt.Errorf("create node key: %w", errors.Join(err, os.Remove(file)))
 	}
 	return key, nil
 }

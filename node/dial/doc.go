@@ -27,7 +27,9 @@
 //     (see outcome). If no node answered, its address is not dialed either. 8192 nodes and as
 //     many places are remembered.
 //   - D5: a third of the peers is for dials; more if no node has dialed us for three minutes.
-//   - D6: 'looking for peers' is logged while fewer than three were found.
-//   - D7: a dial that fails is followed by one call through NATs (package setup).
+//   - D6: 'looking for peers' is logged while the node has dialed fewer than three of its
+//     peers.
+//   - D7: a dial that fails is followed by one call through NATs (package setup), if the node's
+//     record says that it takes part, or the node is static.
 //   - The plan outlives the dialer. A crash of either actor ends no link and forgets nothing.
 package dial

@@ -147,14 +147,8 @@ func (s *Sockets) Close() {
 	}
 }
 
-// Quit returns a channel that closes when the node accepts no more connections.
-func (s *Sockets) Quit() <-chan struct{} { return s.quit }
-
 // UDP lists the sockets of discovery.
 func (s *Sockets) UDP() []discover.UDPConn { return s.udp }
-
-// Addrs lists the addresses as configured, in the order of Bound.
-func (s *Sockets) Addrs() []netip.AddrPort { return s.addrs }
 
 // Bound lists the addresses of the TCP sockets. The address of a listener that is not TCP is
 // invalid.

@@ -2,7 +2,7 @@ package punch
 
 import "errors"
 
-// How calls end, as keys of the counters in [State]. They also serve as labels of metrics.
+// How calls end, as keys of the counters in [State].
 const (
 	EndedLinked      = "linked"      // there is a connection
 	EndedUnsupported = "unsupported" // the node does not take part

@@ -17,7 +17,7 @@ import (
 )
 
 // natFile is the name of the file with the NAT status of a running node in its data directory.
-// A node that stops in order removes it. If the file exists and no node runs, a router may
+// A node removes it when it stops cleanly. If the file exists and no node runs, a router may
 // still have the mappings that it lists.
 const natFile = "nat.json"
 

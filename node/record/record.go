@@ -135,11 +135,11 @@ func Read(dataDir string) (*enode.Node, error) {
 	file := filepath.Join(dataDir, recordFile)
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("node record: %w", err)
+		return nil, fmt.Errorf("read node record: %w", err)
 	}
 	n, err := enode.Parse(enode.ValidSchemes, strings.TrimSpace(string(text)))
 	if err != nil {
-		return nil, fmt.Errorf("node record %s: %w", file, err)
+		return nil, fmt.Errorf("read node record %s: %w", file, err)
 	}
 	return n, nil
 }

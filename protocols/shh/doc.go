@@ -12,7 +12,7 @@
 // A node that serves JSON-RPC offers the old calls in the namespace shh, with their old
 // fields.
 //
-// # Message flow
+// # Messages
 //
 // Each link has one actor without state of its own. The node's state about a peer is kept
 // in the link, so it survives crashes of the actor. The actor validates its peer's messages
