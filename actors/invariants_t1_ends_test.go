@@ -69,7 +69,7 @@ func TestT1EndOfAHolderFreesTheToken(t *testing.T) {
 					}
 					got[p.code] = string(p.payload)
 					if took := time.Since(begin); p.code == 32 && took != 0 {
-						t.Errorf("the one that waited got the token after %v", took)
+						t.Errorf("the waiting protocol got the token after %v", took)
 					}
 				}
 				if got[16] != "from a" || got[32] != "from b" {
