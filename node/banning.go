@@ -24,8 +24,8 @@ func (n *Node) Ban(target BanTarget, d time.Duration, reason string) error {
 	if n.table.KnownOf(target.ID).Protected() {
 		return fmt.Errorf("ban %v: %w", target, ErrProtected)
 	}
-	n.ledger.Ban(target, d, reason)
-	n.cfg.Logger.Info("banned", "target", target, "for", d, "reason", reason)
+	b := n.ledger.Ban(target, d, reason)
+	n.cfg.Logger.Info("banned", "target", target, "until", b.Until, "reason", reason)
 	n.bansChanged(&peers.DropBanned{})
 	return nil
 }

@@ -115,10 +115,10 @@ func ping(ctx context.Context, cmd *cli.Command) error {
 	}
 	var refused *wire.RemoteDisconnect
 	if errors.As(err, &refused) {
-		return &failure{err, exitRefused}
+		return &failure{fmt.Errorf("pinging the node: %w", err), exitRefused}
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("pinging the node: %w", err)
 	}
 	fmt.Fprintf(w, "pong          %v\n", r.RTT.Round(time.Microsecond))
 	return nil

@@ -87,14 +87,17 @@ func (l *Ledger) Offend(id enode.ID, addr netip.Addr, o Offence) []Ban {
 	return made
 }
 
-// Ban bans a target for a time, in place of an earlier ban on the same target.
-func (l *Ledger) Ban(t Target, d time.Duration, reason string) {
+// Ban bans a target for a time, in place of an earlier ban on the same target. It returns
+// the new ban.
+func (l *Ledger) Ban(t Target, d time.Duration, reason string) Ban {
 	now := l.clock.Now()
+	b := Ban{Target: t, Since: now, Until: now.Add(d), Reason: reason}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.bans.add(Ban{Target: t, Since: now, Until: now.Add(d), Reason: reason}, now)
+	l.bans.add(b, now)
 	l.changes++
 	l.state.Ordered++
+	return b
 }
 
 // Lift ends a ban and forgets the target's offences. It returns false if no ban on exactly
