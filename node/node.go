@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -28,13 +27,6 @@ import (
 	"github.com/troupe-p2p/troupe/node/record"
 	"github.com/troupe-p2p/troupe/node/setup"
 	"github.com/troupe-p2p/troupe/protocols"
-)
-
-// Errors of a Node's methods.
-var (
-	ErrStarted    = errors.New("node was started before")
-	ErrStopped    = errors.New("node was stopped")
-	ErrNotRunning = errors.New("node is not running")
 )
 
 // Node is a devp2p node. Its methods are safe from any goroutine.
@@ -65,19 +57,8 @@ type Node struct {
 	dialer       *dial.Dialer
 	pids         pids
 
-	mu    sync.Mutex
-	state state
-	up    chan struct{} // closes when the root has started its children
-	done  chan struct{} // closes when the root has stopped
+	life *life
 }
-
-type state uint8
-
-const (
-	stateNew state = iota
-	stateRunning
-	stateStopping
-)
 
 // New makes a node. It opens no socket and starts nothing. With a DataDir it reads the key
 // and the bans there; without a key there, it makes one.
@@ -100,8 +81,7 @@ func New(cfg Config) (*Node, error) {
 		rt:   supervise.Runtime{System: cfg.System, Dispatcher: supervise.NewDispatcher(), Clock: cfg.Clock},
 		pool: actors.NewPool(cfg.PoolBytes),
 		feed: actors.NewFeed(),
-		up:   make(chan struct{}),
-		done: make(chan struct{}),
+		life: newLife(),
 	}
 	n.rt.Journal = supervise.NewJournal(cfg.Logger, func(s Step) {
 		n.hub.publish(Event{Kind: Lifecycle, Time: s.Time, Step: s})
@@ -135,34 +115,6 @@ func New(cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// Start opens the listening sockets, prepares the protocols (protocols.Spec.Provision), and
-// starts the actors. ctx is for the start alone. If it ends before the actors run, the node
-// must be stopped. A stopped node can't be started again.
-func (n *Node) Start(ctx context.Context) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	switch n.state {
-	case stateRunning:
-		return ErrStarted
-	case stateStopping:
-		return ErrStopped
-	}
-	if err := n.open(ctx); err != nil {
-		for _, m := range n.offer.Load().Mounted {
-			n.cleanup(m)
-		}
-		n.close()
-		return err
-	}
-	n.state = stateRunning
-	select {
-	case <-n.up:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("node start: %w", context.Cause(ctx))
-	}
-}
-
 // newSystem makes the actor system of a node without Config.System. It logs to log.
 func newSystem(log *slog.Logger) *actor.ActorSystem {
 	return actor.NewActorSystem(
@@ -181,60 +133,6 @@ func newSystem(log *slog.Logger) *actor.ActorSystem {
 func RuntimeLog(log *slog.Logger) *slog.Logger {
 	return slog.New(runtimeHandler{log.Handler()}).With("lib", "protoactor")
 }
-
-// Stop shuts the node down cleanly: it stops accepting and dialing, disconnects its peers as
-// 'client quitting', stops the protocols' services side by side, and ends its other actors. The
-// log names a service that takes longer than its Spec allows (protocols.Spec.StopTimeout), and
-// Stop does not wait for it. If ctx ends first, Stop ends the remaining actors at once and
-// returns ctx's error; see [Node.StopTimeout]. A second call waits as well. A node that was
-// never started stops at once.
-func (n *Node) Stop(ctx context.Context) error {
-	n.mu.Lock()
-	was := n.state
-	n.state = stateStopping
-	n.mu.Unlock()
-	if was == stateNew {
-		n.hub.close()
-		close(n.done)
-		return nil
-	}
-	if was == stateRunning {
-		n.rt.Send(n.pids.root, &stopNode{})
-	}
-	select {
-	case <-n.done:
-		return nil
-	case <-ctx.Done():
-	}
-	n.rt.System.Root.Stop(n.pids.root)
-	return fmt.Errorf("node stop: %w", context.Cause(ctx))
-}
-
-// stopped ends the node. The root calls it once, when all other actors have ended except the
-// services that did not stop in time.
-func (n *Node) stopped() {
-	n.close()
-	n.hub.close()
-	close(n.done)
-}
-
-// close closes what open has opened.
-func (n *Node) close() {
-	if n.sockets != nil {
-		n.sockets.Close()
-	}
-	if n.adminSockets != nil {
-		n.adminSockets.Close()
-	}
-	n.record.Close()
-	n.rt.Dispatcher.Close()
-	if n.ownSystem {
-		n.rt.System.Shutdown()
-	}
-}
-
-// Done closes when the node has stopped.
-func (n *Node) Done() <-chan struct{} { return n.done }
 
 // Subscribe returns a channel with the events of the node from now on. It closes when ctx ends
 // or the node has stopped. Events wait for a slow subscriber in a buffer. Events are dropped
@@ -286,27 +184,4 @@ func (n *Node) setStatic(node *enode.Node) {
 	n.table.SetStatic(node.ID(), true)
 	n.pardon(node.ID())
 	n.table.Locate(node.ID(), netaddr.Addrs(node))
-}
-
-// ifRunning calls f if the node runs. The node does not begin to stop meanwhile. Otherwise
-// ifRunning returns [ErrNotRunning].
-func (n *Node) ifRunning(f func()) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.state != stateRunning {
-		return ErrNotRunning
-	}
-	f()
-	return nil
-}
-
-// started returns the result of get, which reads parts that Start makes. Before Start it
-// returns before.
-func started[T any](n *Node, before T, get func() T) T {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.state == stateNew || n.dialer == nil { // the latter: stopped before a start
-		return before
-	}
-	return get()
 }

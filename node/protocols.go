@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -43,10 +44,7 @@ func (n *Node) AddProtocol(spec protocols.Spec) error {
 	if err != nil {
 		return fmt.Errorf("add protocol: %w", err)
 	}
-	m := added[0]
-	n.offering.Lock()
-	defer n.offering.Unlock()
-	if err := n.addProtocol(m); err != nil {
+	if err := n.addProtocol(added[0]); err != nil {
 		return fmt.Errorf("add protocol %s: %w", spec.Name, err)
 	}
 	n.cfg.Logger.Info("protocol added", "protocol", spec.Name)
@@ -57,27 +55,39 @@ func (n *Node) addProtocol(m *protocols.Mounted) error {
 	if err := n.ifRunning(func() {}); err != nil {
 		return err
 	}
-	now := n.offer.Load()
-	if now.Find(m.Spec.Name) != nil {
+	if !n.services.reserve(m.Spec.Name) {
 		return ErrProtocolRuns
 	}
-	if err := n.provision(m); err != nil {
+	defer n.services.unreserve(m.Spec.Name)
+	if n.offer.Load().Find(m.Spec.Name) != nil {
+		return ErrProtocolRuns
+	}
+	// Without the lock: it may take long, and may call methods of the node.
+	if err := n.provision(n.life.ctx, m); err != nil {
 		return err
 	}
-	next, err := n.nextOffer(append(slices.Clone(now.Mounted), m))
-	if err == nil {
-		err = n.startService(m)
-	}
-	if err != nil { // no service runs that would clean up
-		n.cleanup(m)
+	served := false
+	defer func() {
+		if !served { // no service runs that would clean up
+			n.cleanup(m)
+		}
+	}()
+	n.offering.Lock()
+	defer n.offering.Unlock()
+	next, err := n.nextOffer(append(slices.Clone(n.offer.Load().Mounted), m))
+	if err != nil {
 		return err
 	}
+	if err := n.startService(m); err != nil {
+		return err
+	}
+	served = true
 	return n.ifRunning(func() { n.replaceOffer(next) })
 }
 
 // provision prepares a protocol for its run. If its service is not started after that, cleanup
-// must be called.
-func (n *Node) provision(m *protocols.Mounted) error {
+// must be called. ctx is for the preparation alone.
+func (n *Node) provision(ctx context.Context, m *protocols.Mounted) error {
 	var dir func() (string, error)
 	if n.cfg.DataDir != "" {
 		dir = func() (string, error) {
@@ -92,7 +102,9 @@ func (n *Node) provision(m *protocols.Mounted) error {
 	id := wire.PublicID(&n.cfg.Key.PublicKey)
 	env.ID = hex.EncodeToString(id[:])
 	env.Logger, env.Clock = n.cfg.Logger.With("protocol", m.Spec.Name), n.rt.Clock
-	err := m.Provision(env)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err := m.Provision(ctx, env)
 	if err != nil {
 		n.services.remove(m)
 	}
@@ -164,11 +176,14 @@ func (n *Node) nextOffer(mounted []*protocols.Mounted) (*offer.Offer, error) {
 }
 
 // provisionAll prepares the protocols of a node that starts.
-func (n *Node) provisionAll() error {
+func (n *Node) provisionAll(ctx context.Context) error {
 	mounted := n.offer.Load().Mounted
 	for _, m := range mounted {
-		if err := n.provision(m); err != nil {
+		if err := n.provision(ctx, m); err != nil {
 			return fmt.Errorf("node start: %w", err)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("node start: %w", context.Cause(ctx))
 		}
 	}
 	if _, err := n.attributesOf(mounted); err != nil {
@@ -185,9 +200,11 @@ func (n *Node) attributes() ([]enr.Entry, error) { return n.attributesOf(n.offer
 func (n *Node) attributesOf(mounted []*protocols.Mounted) ([]enr.Entry, error) {
 	var list []enr.Entry
 	for _, m := range mounted {
-		if m.Spec.Attributes != nil {
-			list = append(list, m.Spec.Attributes()...)
+		entries, err := m.Attributes()
+		if err != nil {
+			return nil, err
 		}
+		list = append(list, entries...)
 	}
 	if n.cfg.punches() {
 		list = append(list, punch.NewEntry(n.record.Belief()))
@@ -211,7 +228,7 @@ func (n *Node) startService(m *protocols.Mounted) error {
 	if err == nil {
 		select {
 		case err = <-started:
-		case <-n.done:
+		case <-n.life.done:
 			select {
 			case err = <-started:
 			default:
@@ -272,6 +289,29 @@ type services struct {
 	mu   sync.Mutex
 	list []*protocols.Mounted
 	dirs map[string]*protocols.Mounted // which of them uses the directory of a protocol, by name
+	// adding has the names of the protocols that are being added.
+	adding map[string]bool
+}
+
+// reserve returns false if a protocol of that name is being added. Otherwise unreserve must
+// follow.
+func (s *services) reserve(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.adding[name] {
+		return false
+	}
+	if s.adding == nil {
+		s.adding = map[string]bool{}
+	}
+	s.adding[name] = true
+	return true
+}
+
+func (s *services) unreserve(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.adding, name)
 }
 
 func (s *services) add(m *protocols.Mounted) {

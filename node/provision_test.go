@@ -26,7 +26,7 @@ import (
 // keptSpec is a protocol with a service and a Provision that takes its directory.
 func keptSpec(name string, into *ledger) protocols.Spec {
 	s := servedSpec(name, into)
-	s.Provision = func(env *protocols.Env) error {
+	s.Provision = func(_ context.Context, env *protocols.Env) error {
 		dir, err := env.Dir()
 		if err != nil {
 			return err
@@ -44,7 +44,7 @@ var errNoDisk = errors.New("no disk")
 func brokenSpec(name string, into *ledger) protocols.Spec {
 	s := keptSpec(name, into)
 	inner := s.Provision
-	s.Provision = func(env *protocols.Env) error { return errors.Join(inner(env), errNoDisk) }
+	s.Provision = func(ctx context.Context, env *protocols.Env) error { return errors.Join(inner(ctx, env), errNoDisk) }
 	return s
 }
 
@@ -61,9 +61,9 @@ func TestProtocolsHaveDirectories(t *testing.T) {
 	var env *protocols.Env
 	later := keptSpec("later", &book)
 	inner := later.Provision
-	later.Provision = func(e *protocols.Env) error {
+	later.Provision = func(ctx context.Context, e *protocols.Env) error {
 		env = e
-		return inner(e)
+		return inner(ctx, e)
 	}
 	if err := n.AddProtocol(later); err != nil {
 		t.Fatal(err)
@@ -156,10 +156,10 @@ func TestStopDuringProvision(t *testing.T) {
 	spec := keptSpec("bow", &book)
 	inner := spec.Provision
 	begun, goOn := make(chan struct{}), make(chan struct{})
-	spec.Provision = func(env *protocols.Env) error {
+	spec.Provision = func(ctx context.Context, env *protocols.Env) error {
 		close(begun)
 		<-goOn
-		return inner(env)
+		return inner(ctx, env)
 	}
 	added := make(chan error)
 	go func() { added <- n.AddProtocol(spec) }()

@@ -95,7 +95,7 @@ func (r *root) start(ctx actor.Context) {
 	for i := range n.cfg.Chaos {
 		r.armChaos(ctx, i)
 	}
-	close(n.up)
+	close(n.life.up)
 }
 
 // spawnIfNeeded starts a child that not every node has, if make returns true.

@@ -72,7 +72,7 @@ func (n *Node) placeActors() {
 	}
 }
 
-// open opens what the actors use, and starts them.
+// open opens what the actors use.
 func (n *Node) open(ctx context.Context) (err error) {
 	if err := datadir.Make(n.cfg.DataDir); err != nil {
 		return err
@@ -89,12 +89,12 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.offer.Store(offered)
-	// Before the protocols: a second node on the data directory fails here, and does not get to
-	// their directories.
+	// Before the protocols: a second node with the same IPC socket fails here, and does not get
+	// to their directories.
 	if err := n.openAdmin(ctx); err != nil {
 		return err
 	}
-	if err := n.provisionAll(); err != nil {
+	if err := n.provisionAll(ctx); err != nil {
 		return err
 	}
 	intake := setup.NewIntake(n.rt, n.table, n.pids.handshakes)
@@ -108,14 +108,12 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.setup = setup.New(n.setupConfig(intake))
 	n.dialer = dial.New(n.dialConfig())
-	return n.spawnRoot()
+	return nil
 }
 
 func (n *Node) spawnRoot() error {
-	if _, err := n.rt.System.Root.SpawnNamed(n.rootProps(), n.pids.root.Id); err != nil {
-		return fmt.Errorf("node start: %w", err)
-	}
-	return nil
+	_, err := n.rt.System.Root.SpawnNamed(n.rootProps(), n.pids.root.Id)
+	return err
 }
 
 func (n *Node) socketConfig() listen.SocketConfig {

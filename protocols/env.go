@@ -1,9 +1,12 @@
 package protocols
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
+
+	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
@@ -82,27 +85,55 @@ func (e *Env) close() {
 // Provision calls the Spec's Provision, if there is one. On an error it has cleaned up. Without
 // an error, the protocol's service cleans up when it has stopped. If the service is never
 // started, the caller calls [Mounted.Cleanup].
-func (m *Mounted) Provision(env *Env) (err error) {
+// ctx is the one that the Spec's Provision gets.
+func (m *Mounted) Provision(ctx context.Context, env *Env) (err error) {
 	if m.Spec.Provision == nil {
 		return nil
 	}
 	m.service.env = env
 	defer func() {
 		if value := recover(); value != nil {
-			crash := supervise.AsCrash(value, nil)
-			err = fmt.Errorf("%w\n%s", crash, crash.Stack)
+			err = panicError(value)
 		}
 		if err != nil {
 			err = fmt.Errorf("protocol %s: provision: %w", m.Spec.Name, err)
 			m.Cleanup()
 		}
 	}()
-	return m.Spec.Provision(env)
+	return m.Spec.Provision(ctx, env)
 }
 
-// Cleanup runs what Provision has registered with [Env.Cleanup], unless that has run.
+// panicError is the error of a Spec's function that panicked, with the stack. The function that
+// called recover must call it.
+func panicError(value any) error {
+	crash := supervise.AsCrash(value, nil)
+	return fmt.Errorf("%w\n%s", crash, crash.Stack)
+}
+
+// Cleanup runs what Provision has registered with [Env.Cleanup], unless that has run. It logs a
+// panic.
 func (m *Mounted) Cleanup() {
-	if m.service != nil && m.service.env != nil {
-		m.service.env.close()
+	if m.service == nil || m.service.env == nil {
+		return
 	}
+	env := m.service.env
+	defer func() {
+		if value := recover(); value != nil {
+			env.Logger.Error("cleaning up failed", "err", panicError(value))
+		}
+	}()
+	env.close()
+}
+
+// Attributes calls the Spec's Attributes, if there is one. It returns a panic as an error.
+func (m *Mounted) Attributes() (list []enr.Entry, err error) {
+	if m.Spec.Attributes == nil {
+		return nil, nil
+	}
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("protocol %s: attributes: %w", m.Spec.Name, panicError(value))
+		}
+	}()
+	return m.Spec.Attributes(), nil
 }

@@ -1,6 +1,7 @@
 package protocols_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -16,7 +17,7 @@ import (
 )
 
 // provisioned is served with a Provision, and two cleanups of which the first one to run panics.
-func provisioned(d *eventLog, provision func(*protocols.Env) error) protocols.Spec {
+func provisioned(d *eventLog, provision func(context.Context, *protocols.Env) error) protocols.Spec {
 	s := served(d, nil)
 	inner := s.Service
 	s.Service = func() actor.Actor {
@@ -28,7 +29,7 @@ func provisioned(d *eventLog, provision func(*protocols.Env) error) protocols.Sp
 			}
 		})
 	}
-	s.Provision = func(env *protocols.Env) error {
+	s.Provision = func(ctx context.Context, env *protocols.Env) error {
 		d.add("provision")
 		env.Cleanup(func() { d.add("cleanup 1") })
 		env.Cleanup(func() {
@@ -38,7 +39,7 @@ func provisioned(d *eventLog, provision func(*protocols.Env) error) protocols.Sp
 		if provision == nil {
 			return nil
 		}
-		return provision(env)
+		return provision(ctx, env)
 	}
 	return s
 }
@@ -66,7 +67,7 @@ func TestProvision(t *testing.T) {
 func TestProvisionAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(eventLog)
-		spec := provisioned(d, func(env *protocols.Env) error {
+		spec := provisioned(d, func(_ context.Context, env *protocols.Env) error {
 			env.Cleanup(func() {
 				time.Sleep(3 * time.Second)
 				d.add("slow cleanup")
@@ -96,21 +97,21 @@ func TestProvisionAlone(t *testing.T) {
 func TestProvisionFails(t *testing.T) {
 	errNoDisk := errors.New("no disk")
 	for name, c := range map[string]struct {
-		provision func(*protocols.Env) error
+		provision func(context.Context, *protocols.Env) error
 		is        error
 	}{
-		"error": {func(*protocols.Env) error { return errNoDisk }, errNoDisk},
-		"panic": {func(*protocols.Env) error { panic(errBroken) }, errBroken},
+		"error": {func(context.Context, *protocols.Env) error { return errNoDisk }, errNoDisk},
+		"panic": {func(context.Context, *protocols.Env) error { panic(errBroken) }, errBroken},
 	} {
 		d := new(eventLog)
 		spec := provisioned(d, c.provision)
-		spec.Provision = func(inner func(*protocols.Env) error) func(*protocols.Env) error {
-			return func(env *protocols.Env) error {
+		spec.Provision = func(inner func(context.Context, *protocols.Env) error) func(context.Context, *protocols.Env) error {
+			return func(ctx context.Context, env *protocols.Env) error {
 				env.Cleanup(func() { d.add("cleanup 0") })
-				if err := c.provision(env); err != nil {
+				if err := c.provision(ctx, env); err != nil {
 					return err
 				}
-				return inner(env)
+				return inner(ctx, env)
 			}
 		}(spec.Provision)
 		_, err := protocoltest.Connect(spec, byHand())
@@ -126,7 +127,7 @@ func TestProvisionFails(t *testing.T) {
 func TestProtocolDir(t *testing.T) {
 	kept := filepath.Join(t.TempDir(), "kept")
 	var dirs []string
-	provision := func(env *protocols.Env) error {
+	provision := func(_ context.Context, env *protocols.Env) error {
 		dir, err := env.Dir()
 		if err != nil {
 			return err

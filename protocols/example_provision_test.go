@@ -1,6 +1,7 @@
 package protocols_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ type visitLog struct {
 	links uint64
 }
 
-func (v *visitLog) provision(env *protocols.Env) error {
+func (v *visitLog) provision(_ context.Context, env *protocols.Env) error {
 	dir, err := env.Dir() // such as ~/.troupe/protocols/visits
 	if err != nil || dir == "" {
 		return err

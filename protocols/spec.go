@@ -1,6 +1,7 @@
 package protocols
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,10 +31,12 @@ type Spec struct {
 	// runs there: it opens what the actors share, such as a database in [Env.Dir], keeps the Env
 	// if they need it, and registers with [Env.Cleanup] what is to be closed at the end. It is
 	// called when the node starts, and when the protocol is added to a running node; an error
-	// keeps the one or the other from happening. It must not call methods of the node. Before it,
-	// only NodeInfo and API may be called. If it keeps state for the actors, the Spec belongs to
-	// one node.
-	Provision func(*Env) error
+	// keeps the one or the other from happening. Its context ends when it returns, or earlier if
+	// the start is cancelled or the node stops: then it should return soon. While the node
+	// starts, the node's methods return what they return before Start. Before Provision, only
+	// NodeInfo and API may be called. If it keeps state for the actors, the Spec belongs to one
+	// node.
+	Provision func(context.Context, *Env) error
 	// StopTimeout is how long the service may take to stop, after all its links have ended:
 	// its handlers of *actor.Stopping and *actor.Stopped may block for so long, to write to
 	// disk what it has in memory. What Provision registered with [Env.Cleanup] runs within the

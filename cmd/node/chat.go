@@ -21,7 +21,7 @@ import (
 func loggedChat() protocols.Spec {
 	room := chat.NewRoom()
 	spec := room.Spec()
-	spec.Provision = func(env *protocols.Env) error {
+	spec.Provision = func(_ context.Context, env *protocols.Env) error {
 		ctx, cancel := context.WithCancel(context.Background())
 		lines, logged := room.Hear(ctx), make(chan struct{})
 		go func() {

@@ -48,6 +48,21 @@ func start(t *testing.T, args ...string) *process {
 // startWith is start with more environment variables.
 func startWith(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	p := launch(t, env, args...)
+	if !p.lines.Scan() {
+		t.Fatalf("no READY line; standard error:\n%s", p.log())
+	}
+	url, ok := strings.CutPrefix(p.lines.Text(), "READY ")
+	if !ok {
+		t.Fatalf("first line %q, want READY and a URL", p.lines.Text())
+	}
+	p.enode = url
+	return p
+}
+
+// launch does not wait for the node to be ready.
+func launch(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t}
 	p.Cmd = exec.Command(os.Args[0], append([]string{"run", "--port", "0", "--nodiscover", "--nat", "none", "--datadir", t.TempDir()}, args...)...)
 	p.Env = append(append(os.Environ(), "TROUPE_TEST_NODE=1"), env...)
@@ -68,14 +83,6 @@ func startWith(t *testing.T, env []string, args ...string) *process {
 		p.stderr.Close()
 	})
 	p.lines = bufio.NewScanner(out)
-	if !p.lines.Scan() {
-		t.Fatalf("no READY line; standard error:\n%s", p.log())
-	}
-	url, ok := strings.CutPrefix(p.lines.Text(), "READY ")
-	if !ok {
-		t.Fatalf("first line %q, want READY and a URL", p.lines.Text())
-	}
-	p.enode = url
 	return p
 }
 

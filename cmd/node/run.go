@@ -42,8 +42,16 @@ func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := n.Start(ctx); err != nil {
-		return err
+	started := make(chan error, 1)
+	go func() { started <- n.Start(ctx) }()
+	select {
+	case err := <-started:
+		if err != nil {
+			return err
+		}
+	case s := <-signals: // a protocol may take long to prepare
+		log.Info("node stopping", "signal", s)
+		return stop(n, signals, log)
 	}
 	log.Info("node started", "url", n.LocalURL(), "name", cfg.Name)
 	fmt.Fprintln(cmd.Root().Writer, "READY", n.LocalURL())

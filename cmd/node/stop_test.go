@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"strings"
 	"syscall"
@@ -13,21 +14,31 @@ import (
 )
 
 // slowVariable has how long the service of the protocol "slow" takes to stop, and how much time
-// its Spec asks for, separated by a comma.
+// its Spec asks for, separated by a comma. A third part says how long its Provision waits:
+// "watches", until its context ends; "ignores", for ever.
 const slowVariable = "TROUPE_TEST_SLOW"
 
 // addSlowProtocol makes a protocol known to the process whose service is slow to stop.
 func addSlowProtocol() {
-	takes, timeout, ok := strings.Cut(os.Getenv(slowVariable), ",")
-	if !ok {
+	fields := strings.Split(os.Getenv(slowVariable), ",")
+	if len(fields) < 2 {
 		return
 	}
+	takes, timeout, waits := fields[0], fields[1], strings.Join(fields[2:], "")
 	builtin["slow"] = func() protocols.Spec {
 		var env *protocols.Env
 		return protocols.Spec{
-			Provision: func(e *protocols.Env) error {
+			Provision: func(ctx context.Context, e *protocols.Env) error {
 				env = e
-				return nil
+				switch waits {
+				case "watches":
+					env.Logger.Info("slow prepares")
+					<-ctx.Done()
+				case "ignores":
+					env.Logger.Info("slow prepares")
+					select {}
+				}
+				return ctx.Err()
 			},
 			Name: "slow", Versions: []protocols.Version{{Number: 1, Length: 1}},
 			New:         func() actor.Actor { return actor.ReceiveFunc(func(actor.Context) {}) },
@@ -89,6 +100,38 @@ func TestStopWaitsForProtocols(t *testing.T) {
 			}
 			if strings.Contains(log, "incomplete") {
 				t.Errorf("Stop failed:\n%s", log)
+			}
+		})
+	}
+}
+
+// TestSignalDuringStart: it ends the start, and the node is never ready. A second signal ends the
+// process at once, although a protocol goes on preparing.
+func TestSignalDuringStart(t *testing.T) {
+	for name, tt := range map[string]struct {
+		waits   string
+		signals int
+		code    int
+	}{
+		"one signal":  {"watches", 1, exitOK},
+		"two signals": {"ignores", 2, exitFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := launch(t, []string{slowVariable + "=0s,0s," + tt.waits}, "--datadir", t.TempDir(), "--protocols", "slow")
+			p.awaitLog("slow prepares")
+			if tt.signals == 2 {
+				if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
+				p.awaitLog("node stopping")
+			}
+			code, took := p.end(syscall.SIGTERM)
+			if code != tt.code || took > 3*time.Second {
+				t.Errorf("exit code %d after %v, want %d at once", code, took, tt.code)
+			}
+			if strings.Contains(p.log(), "incomplete") {
+				t.Errorf("Stop failed:\n%s", p.log())
 			}
 		})
 	}

@@ -79,7 +79,7 @@ func (d *dialer) start(ctx actor.Context, now time.Time) {
 func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	room := d.Table.DialRoom(d.plan.starved(now))
 	for _, next := range d.plan.start(now, room.Dials()) {
-		supervise.Send(ctx, d.Setup, &setup.StartDial{Node: next.node, Ticket: next.ticket})
+		supervise.Send(ctx, d.Setup, &setup.StartDial{Node: next.node, Ticket: next.ticket, Static: next.static})
 	}
 	if d.Resolves {
 		for _, n := range d.plan.lost(now) {

@@ -64,6 +64,7 @@ type dialing struct {
 type dial struct {
 	node   *enode.Node
 	ticket uint64
+	static bool
 }
 
 func newPlan(maxActive, perSecond int, jitter func() float64) *plan {
@@ -112,7 +113,7 @@ func (p *plan) start(now time.Time, free int) []dial {
 		n := t.where()
 		if endpoints := dialedAt(n); !p.busy(endpoints) {
 			t.ticket = p.begin(&dialing{id: n.ID(), endpoints: endpoints}, now)
-			dials = append(dials, dial{n, t.ticket})
+			dials = append(dials, dial{n, t.ticket, true})
 		}
 	}
 	for p.mayDialCandidate(free) && p.mayStart(now) {
@@ -127,7 +128,7 @@ func (p *plan) start(now time.Time, free int) []dial {
 		}
 		ticket := p.begin(&dialing{id: n.ID(), endpoints: dialedAt(n), dynamic: true}, now)
 		p.dynamic++
-		dials = append(dials, dial{n, ticket})
+		dials = append(dials, dial{n, ticket, false})
 	}
 	return dials
 }

@@ -60,7 +60,7 @@ func (a *acceptor) run(c Config, owner *actor.PID) {
 		case <-a.quit:
 			return
 		}
-		conn, err := a.ln.Accept()
+		conn, err := a.accept(c.GiveBack)
 		if err == nil {
 			backoff = acceptBackoffMin
 			a.stats.accepted.Add(1)
@@ -71,7 +71,6 @@ func (a *acceptor) run(c Config, owner *actor.PID) {
 			}
 			continue
 		}
-		c.GiveBack()
 		if a.closed() {
 			return
 		}
@@ -84,6 +83,19 @@ func (a *acceptor) run(c Config, owner *actor.PID) {
 		}
 		backoff = min(2*backoff, acceptBackoffMax)
 	}
+}
+
+// accept waits for a connection. Without one it gives the credit back, also if Accept panics.
+func (a *acceptor) accept(giveBack func()) (net.Conn, error) {
+	accepted := false
+	defer func() {
+		if !accepted {
+			giveBack()
+		}
+	}()
+	conn, err := a.ln.Accept()
+	accepted = err == nil
+	return conn, err
 }
 
 func (a *acceptor) closed() bool {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 
 	"github.com/troupe-p2p/troupe/actors/actortest"
@@ -78,6 +79,50 @@ func TestExpectedIsNotAccepted(t *testing.T) {
 	if st := s.State(); st.Accepted != uint64(2*cap(credits)+1) || st.Failed != 0 {
 		t.Errorf("state %+v", st)
 	}
+	system.Root.Stop(pid)
+	<-ln.done
+	rt.Dispatcher.Close()
+	system.Shutdown()
+}
+
+// crashing is a listener whose first Accept panics.
+type crashing struct {
+	*pipes
+	crashed atomic.Bool
+}
+
+func (c *crashing) Accept() (net.Conn, error) {
+	if c.crashed.CompareAndSwap(false, true) {
+		panic(errors.New("broken"))
+	}
+	return c.pipes.Accept()
+}
+
+// TestAcceptPanics: the credit is given back, and the restarted listener accepts.
+func TestAcceptPanics(t *testing.T) {
+	ln := &crashing{pipes: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}}
+	s, err := Open(t.Context(), SocketConfig{
+		Addrs:  []netip.AddrPort{netip.MustParseAddrPort("203.0.113.1:30303")},
+		TCP:    func(context.Context, netip.AddrPort) (net.Listener, error) { return ln, nil },
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	system := actortest.NewSystem()
+	rt := supervise.Runtime{System: system, Dispatcher: supervise.NewDispatcher(), Clock: supervise.SystemClock}
+	credits, accepted := make(chan struct{}, 1), make(chan net.Conn)
+	pid := system.Root.Spawn(Props(Config{
+		Runtime: rt, Sockets: s, Credits: credits, GiveBack: func() { <-credits },
+		Accept: func(conn net.Conn) bool { accepted <- conn; return true },
+		Logger: slog.New(slog.DiscardHandler),
+	}))
+	conn, other := net.Pipe()
+	ln.conns <- conn // blocks for ever if the only credit is lost
+	if <-accepted != conn {
+		t.Error("another connection was accepted")
+	}
+	other.Close()
 	system.Root.Stop(pid)
 	<-ln.done
 	rt.Dispatcher.Close()

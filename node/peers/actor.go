@@ -59,6 +59,9 @@ func (o *owner) establish(ctx actor.Context, msg *Establish) {
 		Offer:  msg.Offer, Punched: msg.Punched,
 	}
 	err := o.Table.clear(m.Remote, msg.By)
+	if err == nil && msg.Static && !o.Table.KnownOf(m.ID).Static {
+		err = refusal.ErrCancelled // the node was removed, and its Drop may have come before
+	}
 	if err == nil {
 		err = msg.Offer.Stands(o.Offer(), msg.Session.RemoteHello.Caps)
 	}

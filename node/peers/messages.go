@@ -26,6 +26,7 @@ type Establish struct {
 	Session *wire.Session
 	Offer   *offer.Offer // from which our Hello was made
 	Inbound bool
+	Static  bool // a dial that is due to the node being static
 	Punched bool // the connection came through a hole in NATs
 }
 

@@ -36,6 +36,7 @@ type handshake struct {
 	inbound bool
 	punched bool        // the connection came through a hole
 	target  *enode.Node // of a dial
+	static  bool        // see StartDial
 	remote  netip.AddrPort
 	id      enode.ID   // zero until the remote has proved it
 	puncher *actor.PID // may reach the target through NATs; nil: there is none, or it got a Reach
@@ -50,6 +51,7 @@ type handshake struct {
 	// receive ours, and may consider us a peer before we know the outcome.
 	committed bool
 	ended     bool
+	last      *done // the last message to the pool; nil: none was sent
 }
 
 func (h *handshake) Receive(ctx actor.Context) {
@@ -206,7 +208,7 @@ func (h *handshake) sessionReady(ctx actor.Context, msg *sessionReady) {
 		}
 		supervise.Send(ctx, h.Peers, &peers.Establish{
 			By: ctx.Self(), ID: h.id, Conn: h.conn.take(), Session: msg.session, Offer: h.offer,
-			Inbound: h.inbound, Punched: h.punched,
+			Inbound: h.inbound, Static: h.static, Punched: h.punched,
 		})
 	}
 	h.end(ctx, msg.err)
@@ -227,5 +229,6 @@ func (h *handshake) release() {
 // stopped itself, Terminated would overtake that message.
 func (h *handshake) end(ctx actor.Context, err error) {
 	h.release()
-	supervise.Send(ctx, h.parent, &done{by: ctx.Self(), id: h.id, punched: h.punched, err: err})
+	h.last = &done{by: ctx.Self(), id: h.id, punched: h.punched, err: err}
+	supervise.Send(ctx, h.parent, h.last)
 }

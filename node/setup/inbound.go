@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -18,33 +19,26 @@ import (
 // accepted gives a connection from the listener a slot, makes it wait for one, or rejects it.
 func (p *pool) accepted(ctx actor.Context, conn net.Conn) {
 	p.counters.accepted.Add(1)
-	at := netaddr.Of(conn.RemoteAddr()).Addr()
-	known := p.Table.Knows(at)
-	announced := p.Announced != nil && p.Announced(at)
-	class := slotStranger
-	switch {
-	case known:
-		class = slotKnown
-	case announced:
-		class = slotAnnounced
-	}
-	p.CameIn(at)
-	switch {
-	case p.stopping:
-		p.reject(conn, p.cutOff)
-	case !netaddr.Allowed(p.NetRestrict, at):
-		p.reject(conn, refusal.ErrNotAllowed)
-	case !known && p.Ledger.Check(enode.ID{}, at) != nil:
-		p.reject(conn, refusal.ErrBanned)
-	case class == slotStranger && !p.throttle.allow(at, p.Runtime.Clock.Now()):
-		p.reject(conn, refusal.ErrThrottled)
-	case p.slots.take(class):
-		p.begin(ctx, conn, class)
-	case class == slotStranger && len(p.waiting[class]) >= maxStrangers && !netaddr.Private(at):
-		p.reject(conn, refusal.ErrPendingFull)
-	default:
-		p.wait(ctx, conn, class)
-	}
+	p.place(ctx, conn, func() (slotClass, error) {
+		at := netaddr.Of(conn.RemoteAddr()).Addr()
+		known := p.Table.Knows(at)
+		announced := p.Announced != nil && p.Announced(at)
+		class := slotStranger
+		switch {
+		case known:
+			class = slotKnown
+		case announced:
+			class = slotAnnounced
+		}
+		p.CameIn(at)
+		if err := p.check(at, known); err != nil {
+			return class, err
+		}
+		if class == slotStranger && !p.throttle.allow(at, p.Runtime.Clock.Now()) {
+			return class, refusal.ErrThrottled
+		}
+		return class, nil
+	})
 }
 
 // acceptPunched does the same for the connection of a node that called through NATs. Both nodes
@@ -57,18 +51,47 @@ func (p *pool) acceptPunched(ctx actor.Context, handover *punch.Handover) {
 		return
 	}
 	p.counters.accepted.Add(1)
-	at := netaddr.Of(conn.RemoteAddr()).Addr()
+	p.place(ctx, conn, func() (slotClass, error) {
+		at := netaddr.Of(conn.RemoteAddr()).Addr()
+		return slotCalled, p.check(at, p.Table.Knows(at))
+	})
+}
+
+// check returns an error if the node takes no connection from this address.
+func (p *pool) check(at netip.Addr, known bool) error {
 	switch {
 	case p.stopping:
-		p.reject(conn, p.cutOff)
+		return p.cutOff
 	case !netaddr.Allowed(p.NetRestrict, at):
-		p.reject(conn, refusal.ErrNotAllowed)
-	case !p.Table.Knows(at) && p.Ledger.Check(enode.ID{}, at) != nil:
-		p.reject(conn, refusal.ErrBanned)
-	case p.slots.take(slotCalled):
-		p.begin(ctx, conn, slotCalled)
+		return refusal.ErrNotAllowed
+	case !known && p.Ledger.Check(enode.ID{}, at) != nil:
+		return refusal.ErrBanned
+	}
+	return nil
+}
+
+// place calls judge, and gives the connection a slot, makes it wait for one, or rejects it. A
+// panic of judge also closes the connection and gives its credit back: otherwise the node would
+// accept fewer connections after each.
+func (p *pool) place(ctx actor.Context, conn net.Conn, judge func() (slotClass, error)) {
+	judged := false
+	defer func() {
+		if !judged {
+			p.Intake.GiveBack()
+			_ = conn.Close()
+		}
+	}()
+	class, err := judge()
+	judged = true
+	switch {
+	case err != nil:
+		p.reject(conn, err)
+	case p.slots.take(class):
+		p.begin(ctx, conn, class)
+	case class == slotStranger && len(p.waiting[class]) >= maxStrangers && !netaddr.Private(netaddr.Of(conn.RemoteAddr()).Addr()):
+		p.reject(conn, refusal.ErrPendingFull)
 	default:
-		p.wait(ctx, conn, slotCalled)
+		p.wait(ctx, conn, class)
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 // follows.
 type StartDial struct {
 	supervise.Late
-	Node *enode.Node
+	Node   *enode.Node
+	Static bool // the dial is due to Node being static
 	// Ticket distinguishes this dial from an earlier one to the same node that has not ended.
 	Ticket uint64
 }

@@ -58,14 +58,15 @@ type waiting struct {
 
 // running is one handshake in progress.
 type running struct {
-	remote  netip.AddrPort // of inbound connections
-	inbound bool
-	class   slotClass   // of inbound connections
-	target  *enode.Node // of dials
-	ticket  uint64      // of dials
-	punched bool
-	id      enode.ID
-	err     error
+	handshake *handshake     // the pool reads it when the actor has ended
+	remote    netip.AddrPort // of inbound connections
+	inbound   bool
+	class     slotClass   // of inbound connections
+	target    *enode.Node // of dials
+	ticket    uint64      // of dials
+	punched   bool
+	id        enode.ID
+	err       error
 }
 
 func newPool(p *Pool) *pool {
@@ -173,7 +174,7 @@ func (p *pool) startDial(ctx actor.Context, d *StartDial) {
 	if p.stopping {
 		return // the dialer has stopped before
 	}
-	h := &handshake{Pool: p.Pool, parent: ctx.Self(), target: d.Node, id: d.Node.ID(), puncher: p.puncherFor(d.Node)}
+	h := &handshake{Pool: p.Pool, parent: ctx.Self(), target: d.Node, static: d.Static, id: d.Node.ID(), puncher: p.puncherFor(d.Node)}
 	p.counters.dialed.Add(1)
 	p.counters.outbound.Add(1)
 	p.dials[d.Ticket] = p.spawn(ctx, "outbound", h, &running{target: d.Node, ticket: d.Ticket, id: h.id})
@@ -181,6 +182,7 @@ func (p *pool) startDial(ctx actor.Context, d *StartDial) {
 
 func (p *pool) spawn(ctx actor.Context, name string, h *handshake, r *running) *actor.PID {
 	pid := ctx.SpawnPrefix(p.Runtime.Props(func() actor.Actor { return h }), name)
+	r.handshake = h
 	p.running[pid.Id] = r
 	return pid
 }
@@ -197,7 +199,7 @@ func (p *pool) reject(conn net.Conn, err error) {
 // done handles the last message of a handshake.
 func (p *pool) done(ctx actor.Context, msg *done) {
 	if r := p.running[msg.by.Id]; r != nil {
-		r.id, r.punched, r.err = msg.id, msg.punched, msg.err
+		r.take(msg)
 		p.ended(ctx, msg.by, r)
 		if !p.stopping || p.draining != nil { // otherwise the runtime stops it
 			ctx.Stop(msg.by)
@@ -205,15 +207,24 @@ func (p *pool) done(ctx actor.Context, msg *done) {
 	}
 }
 
+func (r *running) take(last *done) { r.id, r.punched, r.err = last.id, last.punched, last.err }
+
 // terminated handles the end of a handshake's actor. If the actor sent no done, it crashed or
-// was stopped, and only the table knows for which node it was admitted.
+// was stopped, and only the table knows for which node it was admitted. If the pool crashes,
+// terminated comes before a done that waits in the pool's mailbox.
 func (p *pool) terminated(ctx actor.Context, pid *actor.PID) {
-	if r := p.running[pid.Id]; r != nil {
+	r := p.running[pid.Id]
+	switch {
+	case r == nil:
+		return
+	case r.handshake.last != nil:
+		r.take(r.handshake.last)
+	default:
 		if r.err = p.cutOff; r.inbound {
 			r.id = enode.ID{}
 		}
-		p.ended(ctx, pid, r)
 	}
+	p.ended(ctx, pid, r)
 }
 
 // ended frees the slot of a handshake, and reports its end.

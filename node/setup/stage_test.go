@@ -31,11 +31,12 @@ type stage struct {
 	t    *testing.T
 	pool *Pool
 
-	ended  chan *peers.SetupEnded // of dials
-	failed chan Failure
-	cameIn chan netip.Addr
-	asked  chan *punch.Reach
-	port   *punch.ListenPort
+	ended   chan *peers.SetupEnded // of dials
+	failed  chan Failure
+	cameIn  chan netip.Addr
+	refused chan peers.Refused // sessions
+	asked   chan *punch.Reach
+	port    *punch.ListenPort
 }
 
 // newStage runs a pool actor until the test ends.
@@ -43,7 +44,7 @@ func newStage(t *testing.T, edit func(*Config)) *stage {
 	t.Helper()
 	s := &stage{
 		t: t, ended: make(chan *peers.SetupEnded, 8), failed: make(chan Failure, 64), cameIn: make(chan netip.Addr, 64),
-		asked: make(chan *punch.Reach, 8),
+		refused: make(chan peers.Refused, 64), asked: make(chan *punch.Reach, 8),
 	}
 	system := actortest.NewSystem()
 	rt := supervise.Runtime{System: system, Dispatcher: supervise.NewDispatcher(), Journal: supervise.NewJournal(nil), Clock: supervise.SystemClock}
@@ -75,7 +76,7 @@ func newStage(t *testing.T, edit func(*Config)) *stage {
 	owner := system.Root.Spawn(peers.Props(peers.Config{
 		Runtime: rt, Table: table, Ledger: ledger, Offer: func() *offer.Offer { return offered },
 		Pool: actors.NewPool(1 << 20), Feed: actors.NewFeed(), Dialer: dialer, Bans: dialer,
-		Added: func(*peers.Member) {}, Dropped: func(*peers.Member, *actors.Cause) {}, Refused: func(peers.Refused) {},
+		Added: func(*peers.Member) {}, Dropped: func(*peers.Member, *actors.Cause) {}, Refused: func(r peers.Refused) { s.refused <- r },
 		ServiceUnused: func(*actor.PID) {}, Rand: func() float64 { return 0 }, Logger: log,
 	}))
 	s.port = punch.NewListenPort(punch.ListenPortConfig{Clock: rt.Clock})

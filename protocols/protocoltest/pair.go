@@ -1,6 +1,7 @@
 package protocoltest
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"encoding/hex"
 	"errors"
@@ -212,7 +213,7 @@ func (n *node) provision(log *slog.Logger) error {
 	})
 	env.ID = hex.EncodeToString(n.hello.ID[:])
 	env.Logger = log.With("end", n.name, "protocol", n.mounted.Spec.Name)
-	if err := n.mounted.Provision(env); err != nil {
+	if err := n.mounted.Provision(context.Background(), env); err != nil {
 		return fmt.Errorf("end %s: %w", n.name, err)
 	}
 	return nil
@@ -313,12 +314,12 @@ func (e *End) end() error {
 	if !closes(e.stopped) {
 		return fmt.Errorf("end %s: the service has not stopped within %v", e.name, patience)
 	}
-	if took := time.Since(begin); took > e.stopTimeout+stopGrace {
+	if took := time.Since(begin); took > e.stopTimeout+stopMargin {
 		return fmt.Errorf("end %s: the service took %v to stop; a node cuts it off after %v (Spec.StopTimeout)", e.name, took, e.stopTimeout)
 	}
 	return nil
 }
 
-// stopGrace is added to the time that a service has to stop, because the machine that runs
+// stopMargin is added to the time that a service has to stop, because the machine that runs
 // the test may be slow.
-const stopGrace = time.Second
+const stopMargin = time.Second

@@ -79,7 +79,7 @@ func (w *Whisper) Spec() protocols.Spec {
 
 // provision counts the nodes that run w. When none is left, w drops its envelopes, because no
 // node forwards them.
-func (w *Whisper) provision(env *protocols.Env) error {
+func (w *Whisper) provision(_ context.Context, env *protocols.Env) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.runs++
