@@ -79,8 +79,8 @@ var fakeScenes = []scene{
 	{"silence", "fake", func(h *home) {
 		h.first("")
 		h.overcome("3 s for each answer", `delay={"*": 3}`)
-		h.waitFor("garbage as an answer", 0, "garbage", `garbage=["AddPortMapping"]`)
-		h.waitFor("garbage as a description", 0, "garbage", `garbage=["desc"]`)
+		h.waitFor("malformed answer", 0, "malformed answer", `garbage=["AddPortMapping"]`)
+		h.waitFor("malformed description", 0, "malformed answer", `garbage=["desc"]`)
 		h.waitFor("no answer", 0, "no answer", `noanswer=["AddPortMapping"]`)
 		h.leave("-")
 	}},
