@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/actors/supervise"
@@ -41,10 +42,9 @@ func (p *pipes) Close() error {
 	return nil
 }
 
-// TestExpectedIsNotAccepted: an expected connection is not passed to Accept, and its credit is
-// given back. An accepted connection keeps its credit.
-func TestExpectedIsNotAccepted(t *testing.T) {
-	ln := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+// run runs the listener with these connections until the test ends. It returns the credits.
+func run(t *testing.T, ln net.Listener, max int, edit func(*Config)) (credits chan struct{}) {
+	t.Helper()
 	s, err := Open(t.Context(), SocketConfig{
 		Addrs:  []netip.AddrPort{netip.MustParseAddrPort("203.0.113.1:30303")},
 		TCP:    func(context.Context, netip.AddrPort) (net.Listener, error) { return ln, nil },
@@ -55,13 +55,36 @@ func TestExpectedIsNotAccepted(t *testing.T) {
 	}
 	system := actortest.NewSystem()
 	rt := supervise.Runtime{System: system, Dispatcher: supervise.NewDispatcher(), Clock: supervise.SystemClock}
-	credits, expected, accepted := make(chan struct{}, 4), make(chan bool, 1), make(chan net.Conn)
-	pid := system.Root.Spawn(Props(Config{
+	credits = make(chan struct{}, max)
+	c := Config{
 		Runtime: rt, Sockets: s, Credits: credits, GiveBack: func() { <-credits },
-		Expected: func(net.Conn) bool { return <-expected },
-		Accept:   func(conn net.Conn) bool { accepted <- conn; return true },
-		Logger:   slog.New(slog.DiscardHandler),
-	}))
+		Logger: slog.New(slog.DiscardHandler),
+	}
+	edit(&c)
+	pid := system.Root.Spawn(Props(c))
+	t.Cleanup(func() {
+		system.Root.Stop(pid)
+		actortest.Eventually(t, "the listener has stopped", func() bool {
+			_, ok := system.ProcessRegistry.GetLocal(pid.Id)
+			return !ok
+		})
+		rt.Dispatcher.Close()
+		system.Shutdown()
+	})
+	return credits
+}
+
+// TestExpectedIsNotAccepted: an expected connection is not passed to Accept, and its credit is
+// given back. An accepted connection keeps its credit.
+func TestExpectedIsNotAccepted(t *testing.T) {
+	ln := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	expected, accepted := make(chan bool, 1), make(chan net.Conn)
+	var sockets *Sockets
+	credits := run(t, ln, 4, func(c *Config) {
+		sockets = c.Sockets
+		c.Expected = func(net.Conn) bool { return <-expected }
+		c.Accept = func(conn net.Conn) bool { accepted <- conn; return true }
+	})
 	connect := func(isExpected bool) net.Conn {
 		conn, other := net.Pipe()
 		t.Cleanup(func() { errors.Join(conn.Close(), other.Close()) })
@@ -76,13 +99,9 @@ func TestExpectedIsNotAccepted(t *testing.T) {
 		t.Error("another connection was accepted")
 	}
 	actortest.Eventually(t, "a credit for the accepted connection and one for the next", func() bool { return len(credits) == 2 })
-	if st := s.State(); st.Accepted != uint64(2*cap(credits)+1) || st.Failed != 0 {
+	if st := sockets.State(); st.Accepted != uint64(2*cap(credits)+1) || st.Failed != 0 {
 		t.Errorf("state %+v", st)
 	}
-	system.Root.Stop(pid)
-	<-ln.done
-	rt.Dispatcher.Close()
-	system.Shutdown()
 }
 
 // crashing is a listener whose first Accept panics.
@@ -98,35 +117,23 @@ func (c *crashing) Accept() (net.Conn, error) {
 	return c.pipes.Accept()
 }
 
-// TestAcceptPanics: the credit is given back, and the restarted listener accepts.
+// TestAcceptPanics: the only credit is given back, and the restarted listener accepts.
 func TestAcceptPanics(t *testing.T) {
 	ln := &crashing{pipes: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}}
-	s, err := Open(t.Context(), SocketConfig{
-		Addrs:  []netip.AddrPort{netip.MustParseAddrPort("203.0.113.1:30303")},
-		TCP:    func(context.Context, netip.AddrPort) (net.Listener, error) { return ln, nil },
-		Logger: slog.New(slog.DiscardHandler),
+	accepted := make(chan net.Conn, 1)
+	run(t, ln, 1, func(c *Config) {
+		c.Accept = func(conn net.Conn) bool { accepted <- conn; return true }
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	system := actortest.NewSystem()
-	rt := supervise.Runtime{System: system, Dispatcher: supervise.NewDispatcher(), Clock: supervise.SystemClock}
-	credits, accepted := make(chan struct{}, 1), make(chan net.Conn)
-	pid := system.Root.Spawn(Props(Config{
-		Runtime: rt, Sockets: s, Credits: credits, GiveBack: func() { <-credits },
-		Accept: func(conn net.Conn) bool { accepted <- conn; return true },
-		Logger: slog.New(slog.DiscardHandler),
-	}))
 	conn, other := net.Pipe()
-	ln.conns <- conn // blocks for ever if the only credit is lost
+	t.Cleanup(func() { errors.Join(conn.Close(), other.Close()) })
+	select {
+	case ln.conns <- conn:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the listener does not accept: the credit is lost")
+	}
 	if <-accepted != conn {
 		t.Error("another connection was accepted")
 	}
-	other.Close()
-	system.Root.Stop(pid)
-	<-ln.done
-	rt.Dispatcher.Close()
-	system.Shutdown()
 }
 
 func TestFrom(t *testing.T) {
