@@ -171,10 +171,16 @@ func together(t *testing.T, cfg shh.Config, weDial bool) (*shh.Whisper, *origina
 	} else {
 		o.call(nil, "test_dial", n.Self().URLv4())
 	}
-	actortest.Eventually(t, "the link", func() bool {
-		var peers int
-		o.call(&peers, "test_peers")
-		return peers == 1 && len(n.Peers()) == 1
+	// A link is up before the Whisper handshake on it is over.
+	actortest.Eventually(t, "the Whisper handshake at both ends", func() bool {
+		var known int
+		o.call(&known, "test_peers")
+		peers := n.Peers()
+		if known != 1 || len(peers) != 1 {
+			return false
+		}
+		_, ours := peers[0].Protocols["shh"].(shh.PeerInfo)
+		return ours
 	})
 	return w, o, n
 }
