@@ -117,7 +117,7 @@ func New(cfg Config) (*Node, error) {
 
 // newSystem makes the actor system of a node without Config.System. It logs to log.
 func newSystem(log *slog.Logger) *actor.ActorSystem {
-	return actor.NewActorSystem(
+	return supervise.NewSystem(
 		actor.WithLoggerFactory(func(s *actor.ActorSystem) *slog.Logger {
 			return RuntimeLog(log).With("system", s.ID)
 		}),

@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/protocoltest"
@@ -53,7 +54,7 @@ func newFan(tb testing.TB, n int, spec protocols.Spec) *fan {
 	}
 	f := &fan{reached: make(chan struct{}, 1)}
 	f.goal.Store(1 << 62)
-	system := actor.NewActorSystem(
+	system := supervise.NewSystem(
 		actor.WithDeadLetterThrottleInterval(time.Nanosecond), // its goroutine would otherwise outlive the test
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	ourKey, theirKey := fixture.Key(tb), fixture.Key(tb)

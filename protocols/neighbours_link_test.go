@@ -55,7 +55,7 @@ func newNeighbours(tb testing.TB) *neighbours {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	system := actor.NewActorSystem(
+	system := supervise.NewSystem(
 		actor.WithDeadLetterThrottleInterval(time.Nanosecond), // its goroutine would otherwise outlive the test
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	n.root = system.Root

@@ -18,7 +18,7 @@ import (
 // NewSystem makes an actor system for one test. In a synctest bubble it must be called inside the
 // bubble.
 func NewSystem() *actor.ActorSystem {
-	return actor.NewActorSystem(
+	return supervise.NewSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
 		// The throttle of dead letters keeps a goroutine for this long.
 		actor.WithDeadLetterThrottleInterval(time.Millisecond),

@@ -82,7 +82,7 @@ func (h *shared) run(ctx context.Context) error {
 
 // supervise runs the actors until they have ended.
 func (h *shared) supervise(ctx context.Context, find *actor.Props) error {
-	system := actor.NewActorSystem(
+	system := supervise.NewSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return node.RuntimeLog(h.Logger) }),
 		actor.WithDeadLetterThrottleInterval(50*time.Millisecond),
 		actor.WithDeadLetterThrottleCount(1),

@@ -82,7 +82,7 @@ func Start(c Config) (*Net, error) {
 	h := &shared{Config: c, begin: time.Now(), journal: supervise.NewJournal(c.Logger), done: make(chan struct{})}
 	h.want.Store(int64(c.Nodes))
 	h.up.Store(new([]*node.Node))
-	h.system = actor.NewActorSystem(
+	h.system = supervise.NewSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return node.RuntimeLog(c.Logger) }),
 		actor.WithDeadLetterThrottleInterval(50*time.Millisecond),
 		actor.WithDeadLetterThrottleCount(1),

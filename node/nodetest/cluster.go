@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/crypto"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
 )
 
@@ -81,7 +82,7 @@ func (noTest) Helper() {}
 func (noTest) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
 func start(tb fataler, log *slog.Logger, nodes int, edit func(int, *node.Config)) (*Cluster, error) {
-	c := &Cluster{Network: NewNetwork(), tb: tb, system: actor.NewActorSystem(
+	c := &Cluster{Network: NewNetwork(), tb: tb, system: supervise.NewSystem(
 		actor.WithDeadLetterThrottleInterval(deadLetterPeriod),
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return node.RuntimeLog(log) }),
 	)}

@@ -170,7 +170,7 @@ const (
 // newSystem makes the actor system of a Pair. It does not log, because the actor log already has
 // everything.
 func newSystem() *actor.ActorSystem {
-	return actor.NewActorSystem(
+	return supervise.NewSystem(
 		actor.WithDeadLetterThrottleInterval(deadLetterPeriod),
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
 	)
