@@ -41,7 +41,7 @@ func (i *incarnation) Receive(ctx actor.Context) {
 			i.behaviour.Other(ctx)
 		}
 	default:
-		if !supervise.PanicIfCrash(msg) {
+		if !supervise.PanicIfCrash(ctx) {
 			i.other(ctx)
 		}
 	}

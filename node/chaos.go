@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 // Chaos makes actors panic at intervals, to test supervision.
@@ -55,17 +53,4 @@ func globMatch(pattern, path string) bool {
 		}
 		path, rest = path[i+len(part):], next
 	}
-}
-
-// below lists an actor and all its descendants.
-func below(system *actor.ActorSystem, top *actor.PID) []*actor.PID {
-	var list []*actor.PID
-	for _, bucket := range system.ProcessRegistry.LocalPIDs.LocalPIDs {
-		for _, id := range bucket.Keys() {
-			if id == top.Id || strings.HasPrefix(id, top.Id+"/") {
-				list = append(list, system.NewLocalPID(id))
-			}
-		}
-	}
-	return list
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,6 +34,33 @@ func TestCrashTakesNoLinkDown(t *testing.T) {
 		})
 	}
 }
+
+// TestCandidatesAreReadOnce: crashes of the actor that reads Config.Candidates leave no goroutine
+// behind while the source has no node.
+func TestCandidatesAreReadOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memNode(t, nodetest.NewNetwork(), home, func(c *node.Config) {
+			c.Candidates = newNoCandidates()
+			c.Chaos = []node.Chaos{{Pattern: "*/candidates", Interval: time.Second}}
+		})
+		time.Sleep(5 * time.Second)
+		before := runtime.NumGoroutine()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if after := runtime.NumGoroutine(); after > before+5 {
+			t.Errorf("%d goroutines became %d with sixty crashes", before, after)
+		}
+	})
+}
+
+// noCandidates is a source of candidates that never has one.
+type noCandidates struct{ closed chan struct{} }
+
+func newNoCandidates() *noCandidates { return &noCandidates{make(chan struct{})} }
+
+func (c *noCandidates) Next() bool        { <-c.closed; return false }
+func (c *noCandidates) Node() *enode.Node { return nil }
+func (c *noCandidates) Close()            { close(c.closed) }
 
 // crashing runs the test for the actors that match a pattern.
 func crashing(t *testing.T, pattern string) {

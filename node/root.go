@@ -133,15 +133,14 @@ func (r *root) armChaos(ctx actor.Context, i int) {
 	r.tree.chaos[i] = r.n.rt.After(r.n.cfg.Chaos[i].Interval, ctx.Self(), &chaosDue{index: i})
 }
 
-// inject makes the matching actors of this node panic, each when it handles the message.
+// inject makes the matching actors of this node panic, each when it handles the message. Each
+// actor passes the message on to its children, so that the root's turn does not depend on the
+// number of actors.
 func (r *root) inject(ctx actor.Context, i int) {
 	if r.tree.stopping {
 		return
 	}
 	r.armChaos(ctx, i)
-	for _, pid := range below(ctx.ActorSystem(), ctx.Self()) {
-		if globMatch(r.n.cfg.Chaos[i].Pattern, supervise.Path(pid)) {
-			supervise.Send(ctx, pid, &supervise.Inject{})
-		}
-	}
+	pattern := r.n.cfg.Chaos[i].Pattern
+	supervise.Send(ctx, ctx.Self(), &supervise.Inject{Match: func(path string) bool { return globMatch(pattern, path) }})
 }

@@ -27,8 +27,12 @@ func (c *Crash) Unwrap() error {
 }
 
 // Inject makes the guarded actor that receives it panic. Operators use it to see supervision at
-// work.
-type Inject struct{}
+// work. With Match, each actor passes it on to its children, and panics if Match accepts its path
+// ([Path]). So it reaches what lives at that time, and no actor keeps a list of all others.
+type Inject struct {
+	Late
+	Match func(path string) bool
+}
 
 var ErrInjected = errors.New("injected by the operator")
 
@@ -97,7 +101,7 @@ type guard struct {
 
 func (g *guard) Receive(ctx actor.Context) {
 	defer g.recovered(ctx)
-	if !PanicIfCrash(ctx.Message()) {
+	if !PanicIfCrash(ctx) {
 		g.inner.Receive(ctx)
 	}
 }
@@ -122,15 +126,28 @@ func (g *guard) recovered(ctx actor.Context) {
 }
 
 // PanicIfCrash panics for an operator's Inject and for the crash of a goroutine that the actor
-// started. It never returns true; the result allows guards to use it in one condition.
-func PanicIfCrash(msg any) bool {
-	switch msg := msg.(type) {
+// started. It returns true if the message was an Inject for other actors.
+func PanicIfCrash(ctx actor.Context) bool {
+	switch msg := ctx.Message().(type) {
 	case *Inject:
-		panic(ErrInjected)
+		msg.spread(ctx)
+		return true
 	case *Crash:
 		panic(msg)
 	}
 	return false
+}
+
+// spread passes m on to the actor's children, and panics if m is for this actor.
+func (m *Inject) spread(ctx actor.Context) {
+	if m.Match != nil {
+		for _, child := range ctx.Children() {
+			Send(ctx, child, m)
+		}
+	}
+	if m.Match == nil || m.Match(Path(ctx.Self())) {
+		panic(ErrInjected)
+	}
 }
 
 // Go runs f in a goroutine. A panic becomes a *Crash in the owner's mailbox, where the guard

@@ -3,7 +3,7 @@ package dial
 import (
 	"log/slog"
 	"net/netip"
-	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -43,7 +43,7 @@ type Config struct {
 type Dialer struct {
 	Config
 	plan    *plan
-	reading sync.Mutex // of Candidates
+	reading atomic.Bool // a goroutine reads Candidates
 }
 
 // New makes the handle. It starts nothing.

@@ -13,13 +13,13 @@ const sourceConfig = "config"
 
 // iterator reads Config.Candidates as fast as the dialer requests nodes. It uses the messages
 // of the discovery actor. Reading blocks, so a goroutine does it, one node at a time. After a
-// crash the earlier goroutine may still read: Dialer.reading excludes it.
+// crash the earlier goroutine may still read, and the new incarnation gets its node: so there is
+// never a second goroutine.
 type iterator struct {
 	*Dialer
-	to      *actor.PID
-	credit  int
-	reading bool // a goroutine started since the last crash reads
-	ended   bool // there are no more nodes
+	to     *actor.PID
+	credit int
+	ended  bool // there are no more nodes
 }
 
 // IteratorProps makes the actor that reads Config.Candidates.
@@ -52,7 +52,7 @@ func (i *iterator) request(msg *discovery.Request) {
 
 // next forwards a node to the dialer. It drops a node that the dialer no longer needs.
 func (i *iterator) next(ctx actor.Context, found *enode.Node) {
-	i.reading, i.ended = false, found == nil
+	i.ended = found == nil
 	if !i.ended && i.credit > 0 {
 		i.credit--
 		supervise.Send(ctx, i.to, &discovery.Candidate{Node: found, Source: sourceConfig})
@@ -61,18 +61,18 @@ func (i *iterator) next(ctx actor.Context, found *enode.Node) {
 
 // read begins to read the next node, if the dialer has requested one.
 func (i *iterator) read(ctx actor.Context) {
-	if i.credit <= 0 || i.reading || i.ended {
+	if i.credit <= 0 || i.ended || !i.reading.CompareAndSwap(false, true) {
 		return
 	}
-	i.reading = true
 	d, self := i.Dialer, ctx.Self()
 	d.Runtime.Go(self, func() {
-		d.reading.Lock()
-		defer d.reading.Unlock()
 		next := &nextNode{}
-		if d.Candidates.Next() {
-			next.node = d.Candidates.Node()
-		}
+		func() {
+			defer d.reading.Store(false) // also after a panic, and before the actor reads again
+			if d.Candidates.Next() {
+				next.node = d.Candidates.Node()
+			}
+		}()
 		d.Runtime.Send(self, next)
 	})
 }
