@@ -53,7 +53,7 @@ var forbidden = []arrow{
 	{"bans and offer are below peers", is("node/bans", "node/offer"), is("node/dial", "node/setup", "node/peers"), false},
 	{"refusal is below bans and offer", is("node/refusal"), is("node/dial", "node/setup", "node/peers", "node/bans", "node/offer"), false},
 	{"these know addresses and packets, not peers", is("node/discovery", "node/punch", "node/record", "node/listen", "nat"), is("node/dial", "node/setup", "node/peers"), false},
-	{"these are leaves", is("wire", "nat/netaddr", "nat/stun", "actors/supervise", "node/datadir"), anyPackage, false},
+	{"these are leaves", is("wire", "nat/netaddr", "nat/stun", "actors/supervise", "node/datadir", "node/asynclog"), anyPackage, false},
 	{"the NAT actor is a package of its own", is("nat"), but(anyPackage, "actors/supervise", "nat/netaddr", "nat/stun"), false},
 	{"a link knows nothing above it", is("actors"), but(anyPackage, "actors/supervise", "wire"), false},
 	{"the kit knows links alone", is("protocols"), but(anyPackage, "actors", "actors/supervise", "wire"), false},

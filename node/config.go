@@ -21,6 +21,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/asynclog"
 	"github.com/troupe-p2p/troupe/node/listen"
 	"github.com/troupe-p2p/troupe/node/peers"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -115,7 +116,10 @@ type Config struct {
 
 	// System runs the node's actors. Nodes may share it. Nil: the node makes its own.
 	System *actor.ActorSystem
-	// Logger receives the log; if System is nil, also protoactor's. Nil: nothing is logged.
+	// Logger receives the log; if System is nil, also protoactor's. The node never waits for it:
+	// its handler runs in a goroutine, and lines that it does not take in time are dropped and
+	// counted. What was logged before the end of the node is handled when Done closes, unless the
+	// handler blocks. Nil: nothing is logged.
 	Logger *slog.Logger
 	// Clock is the source of time for redials, backoff and pings. Nil: the real time.
 	Clock Clock
@@ -172,6 +176,7 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Logger = slog.New(asynclog.Wrap(c.Logger.Handler()))
 	if c.Clock == nil {
 		c.Clock = supervise.SystemClock
 	}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
+
+	"github.com/troupe-p2p/troupe/node/asynclog"
 )
 
 // Errors of a Node's methods.
@@ -161,7 +164,11 @@ func (n *Node) stopped() {
 	defer close(n.life.done)
 	defer n.hub.close()
 	n.close()
+	asynclog.Flush(n.cfg.Logger.Handler(), logTimeout) // the rest is written later, if ever
 }
+
+// logTimeout limits how long the end of the node waits for the log's handler.
+const logTimeout = 250 * time.Millisecond
 
 // close closes what open has opened.
 func (n *Node) close() {

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/lmittmann/tint"
+
+	"github.com/troupe-p2p/troupe/node/asynclog"
 )
 
 // LevelTrace is below slog.LevelDebug. It is for log lines about single messages.
@@ -34,12 +36,12 @@ func Level(verbosity int) (slog.Level, error) {
 func NewTextLog(w io.Writer, level slog.Level, colour bool) *slog.Logger {
 	out := &lockedWriter{w: w}
 	if !colour {
-		return slog.New(&stackHandler{out: out, Handler: slog.NewTextHandler(out, &slog.HandlerOptions{
+		return logTo(w, &stackHandler{out: out, Handler: slog.NewTextHandler(out, &slog.HandlerOptions{
 			Level: level, ReplaceAttr: nameTrace("TRACE"),
 		})})
 	}
 	name := nameTrace("TRC")
-	return slog.New(&stackHandler{out: out, Handler: tint.NewTextHandler(out, &tint.Options{
+	return logTo(w, &stackHandler{out: out, Handler: tint.NewTextHandler(out, &tint.Options{
 		Level:      level,
 		TimeFormat: "2006-01-02 15:04:05.000",
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
@@ -50,7 +52,30 @@ func NewTextLog(w io.Writer, level slog.Level, colour bool) *slog.Logger {
 
 // NewJSONLog makes a log for programs: one JSON object a line.
 func NewJSONLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: nameTrace("TRACE")}))
+	return logTo(w, slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: nameTrace("TRACE")}))
+}
+
+// logTo makes a log whose handler h writes to w.
+func logTo(w io.Writer, h slog.Handler) *slog.Logger {
+	n, ok := w.(asynclog.NonBlocking)
+	return slog.New(writerHandler{h, ok && n.NonBlocking()})
+}
+
+// writerHandler knows whether its writer blocks, so that the node puts no second queue in front.
+type writerHandler struct {
+	slog.Handler
+	nonBlocking bool
+}
+
+// NonBlocking implements asynclog.NonBlocking.
+func (h writerHandler) NonBlocking() bool { return h.nonBlocking }
+
+func (h writerHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return writerHandler{h.Handler.WithAttrs(attrs), h.nonBlocking}
+}
+
+func (h writerHandler) WithGroup(name string) slog.Handler {
+	return writerHandler{h.Handler.WithGroup(name), h.nonBlocking}
 }
 
 // nameTrace names LevelTrace, for which slog has no name.

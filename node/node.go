@@ -16,6 +16,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/admin"
+	"github.com/troupe-p2p/troupe/node/asynclog"
 	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/dial"
@@ -129,9 +130,9 @@ func newSystem(log *slog.Logger) *actor.ActorSystem {
 }
 
 // RuntimeLog returns the logger for an ActorSystem that nodes share (actor.WithLoggerFactory).
-// It writes protoactor's log to log, at levels that suit an operator.
+// It writes protoactor's log to log, at levels that suit an operator. No actor waits for log.
 func RuntimeLog(log *slog.Logger) *slog.Logger {
-	return slog.New(runtimeHandler{log.Handler()}).With("lib", "protoactor")
+	return slog.New(runtimeHandler{asynclog.Wrap(log.Handler())}).With("lib", "protoactor")
 }
 
 // Subscribe returns a channel with the events of the node from now on. It closes when ctx ends

@@ -20,6 +20,9 @@ func (l *Log) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// NonBlocking implements node/asynclog.NonBlocking: a node writes into the Log directly.
+func (l *Log) NonBlocking() bool { return true }
+
 // Lines returns the lines that contain these words, all lines if words is empty.
 func (l *Log) Lines(words string) []string {
 	l.mu.Lock()

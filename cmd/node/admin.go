@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 
@@ -72,8 +71,6 @@ func reach(ctx context.Context, cmd *cli.Command) (*running, error) {
 // ask calls one method of the running node. If the node answers with an error, the exit code
 // is 3.
 func ask(ctx context.Context, cmd *cli.Command, result any, method string, params ...any) error {
-	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
-	defer cancel()
 	node, err := reach(ctx, cmd)
 	if err != nil {
 		return err

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/urfave/cli/v3"
 
@@ -45,8 +42,6 @@ func talk(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
-	defer cancel()
 	room := chat.NewRoom()
 	heard := room.Hear(ctx)
 	v, err := startVisit(ctx, cmd, target, room.Spec())
@@ -71,20 +66,24 @@ type conversation struct {
 	said   uint64
 }
 
+// run ends when the input, the link or the reader of the output does, and at a signal.
 func (c *conversation) run(ctx context.Context, in io.Reader) error {
-	fmt.Fprintf(c.out, "connected to %q; press Ctrl-D to quit\n", c.n.Peers()[0].Name)
+	_, err := fmt.Fprintf(c.out, "connected to %q; press Ctrl-D to quit\n", c.n.Peers()[0].Name)
 	typed := make(chan string)
 	go read(ctx, in, typed)
 	for {
+		if err != nil {
+			return unlessInterrupted(ctx, err)
+		}
 		select {
 		case line, ok := <-typed:
 			if !ok {
 				c.flush(ctx)
 				return nil
 			}
-			c.say(line)
+			err = c.say(line)
 		case line := <-c.heard:
-			fmt.Fprintf(c.out, "%s> %s\n", chat.Printable(line.From.Name), line.Text)
+			_, err = fmt.Fprintf(c.out, "%s> %s\n", chat.Printable(line.From.Name), line.Text)
 		case e := <-c.events:
 			if e.Kind == node.PeerDropped {
 				return fmt.Errorf("link ended: %w", e.Cause)
@@ -95,19 +94,21 @@ func (c *conversation) run(ctx context.Context, in io.Reader) error {
 	}
 }
 
-func (c *conversation) say(line string) {
+// say sends a line. It returns an error only if the output fails.
+func (c *conversation) say(line string) error {
 	if line == "" {
-		return
+		return nil
 	}
 	taken, err := c.room.Say(line)
 	if err == nil && taken == 0 {
 		err = errors.New("the remote reads too slowly")
 	}
 	if err != nil {
-		fmt.Fprintf(c.out, "not sent: %v\n", err)
-		return
+		_, err = fmt.Fprintf(c.out, "not sent: %v\n", err)
+		return err
 	}
 	c.said++
+	return nil
 }
 
 // flush waits until the lines that the user sent are written to the connection.

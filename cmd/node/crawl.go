@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -51,19 +48,16 @@ func crawlNetwork(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
-	defer cancel()
-	// A second signal ends the process at once.
-	defer context.AfterFunc(ctx, cancel)()
+	crawling := ctx
 	if d := cmd.Duration(flagDuration); d > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, d)
+		crawling, stop = context.WithTimeout(ctx, d)
 		defer stop()
 	}
 	begin := time.Now()
 	cfg.Report = func(p crawl.Progress) { printProgress(cmd.Root().ErrWriter, time.Since(begin), p) }
-	sum, err := crawl.Run(ctx, cfg)
-	return errors.Join(err, sum.Print(cmd.Root().Writer))
+	sum, err := crawl.Run(crawling, cfg)
+	return errors.Join(err, unlessInterrupted(ctx, sum.Print(cmd.Root().Writer)))
 }
 
 func printProgress(w io.Writer, elapsed time.Duration, p crawl.Progress) {
@@ -85,7 +79,7 @@ func crawlConfig(cmd *cli.Command) (cfg crawl.Config, err error) {
 		DB: cmd.String(flagDB), Parallel: cmd.Int(flagParallel), PerSecond: cmd.Int(flagRate),
 		Again: cmd.Duration(flagAgain), Quiet: cmd.Duration(flagQuiet),
 	}
-	if cfg.Logger, err = logOf(cmd); err != nil {
+	if cfg.Logger, err = logOf(cmd, defaultVerbosity); err != nil {
 		return cfg, err
 	}
 	var errs [5]error

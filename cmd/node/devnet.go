@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
+	"io"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -48,17 +46,10 @@ func runDevnet(ctx context.Context, cmd *cli.Command) error {
 	if n := cmd.Int(flagNodes); n < 1 {
 		return usage(fmt.Errorf("--%s %d: want at least 1", flagNodes, n))
 	}
-	log, err := logOf(cmd)
+	log, err := logOf(cmd, devnetVerbosity)
 	if err != nil {
 		return err
 	}
-	if !cmd.IsSet(flagVerbosity) {
-		log = slog.New(atLeast{log.Handler(), slog.LevelError})
-	}
-	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
-	defer cancel()
-	// A second signal ends the process at once.
-	defer context.AfterFunc(ctx, cancel)()
 	c := devnet.Config{Nodes: cmd.Int(flagNodes), MaxPeers: devnet.DefaultMaxPeers, Chaos: cmd.Bool(flagDevnetChaos), Logger: log, Specs: devnetSpecs}
 	if cmd.IsSet(flagMaxPeers) {
 		c.MaxPeers = cmd.Int(flagMaxPeers)
@@ -67,14 +58,15 @@ func runDevnet(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	watchDevnet(ctx, cmd, n)
+	unwritten := watchDevnet(ctx, cmd, n)
 	stopping, release := context.WithTimeout(context.Background(), devnetStopTimeout)
 	defer release()
-	return n.Stop(stopping)
+	return errors.Join(n.Stop(stopping), unwritten)
 }
 
-// watchDevnet prints one status line a second until the network ends.
-func watchDevnet(ctx context.Context, cmd *cli.Command, n *devnet.Net) {
+// watchDevnet prints one status line a second until the network ends. It returns an error when
+// nothing reads the lines any more.
+func watchDevnet(ctx context.Context, cmd *cli.Command, n *devnet.Net) error {
 	var over <-chan time.Time
 	if d := cmd.Duration(flagDuration); d > 0 {
 		over = time.After(d)
@@ -85,42 +77,24 @@ func watchDevnet(ctx context.Context, cmd *cli.Command, n *devnet.Net) {
 	for {
 		select {
 		case <-seconds.C:
+			text := fmt.Sprintln(n.Stats())
 			if nodes := n.Nodes(); !known && len(nodes) > 0 {
 				known = true
-				fmt.Fprintln(cmd.Root().Writer, "READY", nodes[0].URLv4())
+				text = fmt.Sprintln("READY", nodes[0].URLv4()) + text
 			}
-			fmt.Fprintln(cmd.Root().Writer, n.Stats())
+			if _, err := io.WriteString(cmd.Root().Writer, text); err != nil {
+				return unlessInterrupted(ctx, err)
+			}
 		case <-over:
-			return
+			return nil
 		case <-n.Done():
-			return
+			return nil
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
 }
 
 func devnetSpecs() []protocols.Spec {
 	return []protocols.Spec{chat.NewRoom().Spec(), bench.Spec()}
-}
-
-// atLeast drops log records below a level.
-type atLeast struct {
-	slog.Handler
-	level slog.Level
-}
-
-// Enabled implements slog.Handler.
-func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= h.level && h.Handler.Enabled(ctx, level)
-}
-
-// WithAttrs implements slog.Handler.
-func (h atLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return atLeast{h.Handler.WithAttrs(attrs), h.level}
-}
-
-// WithGroup implements slog.Handler.
-func (h atLeast) WithGroup(name string) slog.Handler {
-	return atLeast{h.Handler.WithGroup(name), h.level}
 }

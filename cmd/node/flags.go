@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/nat"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/asynclog"
 	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/bench"
@@ -57,6 +59,12 @@ const (
 	flagChaos      = "chaos.kill"
 )
 
+// The verbosity of the log without --verbosity.
+const (
+	defaultVerbosity = 3 // info
+	devnetVerbosity  = 1 // error: many nodes write one log
+)
+
 func flags() []cli.Flag {
 	const (
 		identity   = "IDENTITY"
@@ -92,7 +100,7 @@ func flags() []cli.Flag {
 		&cli.StringFlag{Category: peering, Name: flagTrusted, Usage: "`NODES` to admit even above the maximum (enode URLs or ENRs, separated by commas)"},
 		&cli.StringFlag{Category: peering, Name: flagProtocols, Usage: "`NAMES` of the protocols to run, separated by commas: " + strings.Join(builtinNames(), ", "), Value: "chat"},
 
-		&cli.IntFlag{Category: logging, Name: flagVerbosity, Usage: "`LEVEL` of the log: 0 silent, 1 error, 2 warn, 3 info, 4 debug, 5 trace", Value: 3},
+		&cli.IntFlag{Category: logging, Name: flagVerbosity, Usage: "`LEVEL` of the log: 0 silent, 1 error, 2 warn, 3 info, 4 debug, 5 trace", Value: defaultVerbosity},
 		&cli.StringFlag{Category: logging, Name: flagLogFormat, Usage: "`FORMAT` of the log: text or json", Value: "text"},
 
 		&cli.StringSliceFlag{Name: flagChaos, Hidden: true, Usage: "make actors whose path matches panic at an interval: `GLOB@INTERVAL`"},
@@ -215,29 +223,50 @@ func (c *catalog) specsOf(list string) ([]protocols.Spec, error) {
 		}
 		specs = append(specs, spec)
 	}
-	return specs, nil
+	_, err := protocols.Mount(specs...) // not twice the same
+	return specs, err
 }
 
-// logOf returns a logger that writes to standard error.
-func logOf(cmd *cli.Command) (*slog.Logger, error) {
-	level, err := node.Level(cmd.Int(flagVerbosity))
+// logOf returns a logger that writes to standard error, and never waits for it. verbosity is the
+// default of the flag.
+func logOf(cmd *cli.Command, verbosity int) (*slog.Logger, error) {
+	if cmd.IsSet(flagVerbosity) {
+		verbosity = cmd.Int(flagVerbosity)
+	}
+	level, err := node.Level(verbosity)
 	if err != nil {
 		return nil, usage(err)
 	}
 	w := cmd.Root().ErrWriter
-	switch format := cmd.String(flagLogFormat); format {
-	case "text":
-		return node.NewTextLog(w, level, isTerminal(w)), nil
-	case "json":
-		return node.NewJSONLog(w, level), nil
-	default:
-		return nil, usage(fmt.Errorf("log format %q: want text or json", format))
+	format, err := logFormat(cmd.String(flagLogFormat), level, isTerminal(w))
+	if err != nil {
+		return nil, usage(err)
 	}
+	if w, ok := w.(*asynclog.Writer); ok {
+		w.ReportBy(func(to io.Writer, loss asynclog.Loss) {
+			format(to).LogAttrs(context.Background(), slog.LevelWarn, asynclog.LossMessage, loss.Attrs()...)
+		})
+	}
+	return format(w), nil
 }
 
-// isTerminal reports whether w is a terminal that shows colours. A user disables them with
+// logFormat returns the function that makes a log of this format.
+func logFormat(name string, level slog.Level, colour bool) (func(io.Writer) *slog.Logger, error) {
+	switch name {
+	case "text":
+		return func(w io.Writer) *slog.Logger { return node.NewTextLog(w, level, colour) }, nil
+	case "json":
+		return func(w io.Writer) *slog.Logger { return node.NewJSONLog(w, level) }, nil
+	}
+	return nil, fmt.Errorf("log format %q: want text or json", name)
+}
+
+// isTerminal reports whether w writes to a terminal that shows colours. A user disables them with
 // NO_COLOR.
 func isTerminal(w io.Writer) bool {
+	if behind, ok := w.(interface{ Unwrap() io.Writer }); ok {
+		w = behind.Unwrap()
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

@@ -7,11 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/asynclog"
 )
 
 // Exit codes.
@@ -23,8 +28,14 @@ const (
 )
 
 func main() {
+	// Without this, a write to a standard output or error that no process reads any more would
+	// kill the process. Ignored, it is an error of the write.
+	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(command(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
+
+// logTimeout limits how long the process waits for standard error when it ends.
+const logTimeout = 500 * time.Millisecond
 
 // failure is an error with its own exit code.
 type failure struct {
@@ -42,13 +53,46 @@ func usage(err error) error {
 	return &failure{err, exitUsage}
 }
 
-// command runs one command line and returns its exit code.
+// command runs one command line and returns its exit code. A signal ends it in order, a second
+// one at once. Nothing waits for standard error.
 func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	log := asynclog.NewWriter(stderr)
+	defer log.Flush(logTimeout)
+	stdlog.SetOutput(log) // libraries use it
+	ctx, now, stop := watchSignals()
+	defer stop()
+	out := &output{ctx: ctx, w: stdout}
+	ended := make(chan error, 1)
+	go func() { ended <- runCommand(ctx, args, stdin, out, log) }()
+	var err error
+	select {
+	case err = <-ended:
+		if readerGone(err) {
+			err = nil
+		}
+		if err == nil {
+			err = out.failure()
+		}
+	case s := <-now:
+		err = fmt.Errorf("stop interrupted by a second signal: %v", s)
+	}
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(log, "node:", err)
+	var f *failure
+	if errors.As(err, &f) {
+		return f.code
+	}
+	return exitFailed
+}
+
+// runCommand runs one command line.
+func runCommand(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	nodeFlags := flags()
 	c, err := newCatalog(nodeFlags)
 	if err != nil {
-		fmt.Fprintln(stderr, "node:", err)
-		return exitFailed
+		return err
 	}
 	app := &cli.Command{
 		Name:      "node",
@@ -59,7 +103,7 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Reader:    stdin, Writer: stdout, ErrWriter: stderr,
 		Action: c.run,
 		Commands: append([]*cli.Command{
-			{Name: "run", Usage: "run the node until SIGTERM or Ctrl-C (the default command)", Action: c.run},
+			{Name: "run", Usage: "run the node until SIGTERM, SIGHUP or Ctrl-C (the default command)", Action: c.run},
 			{Name: "enr", Usage: "print the record (ENR) of the node with this data directory", Action: printRecord},
 			{Name: "key", Usage: "generate or show the node key", Commands: []*cli.Command{
 				{Name: "generate", Usage: "generate a key in the file of --nodekey or in the data directory", Action: generateKey},
@@ -77,16 +121,7 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}, adminCommands()...),
 	}
 	handleErrors(app)
-	err = app.Run(context.Background(), args)
-	if err == nil {
-		return exitOK
-	}
-	fmt.Fprintln(stderr, "node:", err)
-	var f *failure
-	if errors.As(err, &f) {
-		return f.code
-	}
-	return exitFailed
+	return app.Run(ctx, args)
 }
 
 // handleErrors makes cmd and its subcommands return usage errors to command, which prints them.

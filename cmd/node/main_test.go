@@ -278,6 +278,8 @@ func TestUsageErrors(t *testing.T) {
 		{"--staticnodes", "enode://zz@127.0.0.1:1"},
 		{"--trustednodes", "bob"},
 		{"--protocols", "telepathy"},
+		{"--protocols", "chat,chat"},
+		{"--protocols", "chat, bench, chat"},
 		{"--nodekeyhex", "1234"},
 		{"--nopunch", "--punch.private"},
 		{"--nodekeyhex", strings.Repeat("1", 64), "--nodekey", "x"},

@@ -8,9 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/netip"
-	"os/signal"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -44,8 +42,6 @@ func showNAT(ctx context.Context, cmd *cli.Command) error {
 			return usage(err)
 		}
 	}
-	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer cancel()
 	r := reachability{Found: []nat.Found{}, off: spec.Off}
 	if !spec.Off {
 		found, problems := nat.Search(ctx, spec)

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -18,12 +16,12 @@ import (
 // and later only if a protocol asks for more time to stop.
 const stopTimeout = 4500 * time.Millisecond
 
-// run runs a node until SIGTERM or SIGINT.
+// run runs a node until a signal comes.
 func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 	if cmd.Args().Present() {
 		return usage(fmt.Errorf("unknown command %q", cmd.Args().First()))
 	}
-	log, err := logOf(cmd)
+	log, err := logOf(cmd, defaultVerbosity)
 	if err != nil {
 		return err
 	}
@@ -31,10 +29,6 @@ func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	// Before the node starts, so that a signal during the start is not lost.
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	defer signal.Stop(signals)
 	defer onMemorySignal(log)()
 	showLibraryErrors(log)
 
@@ -43,38 +37,34 @@ func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	started := make(chan error, 1)
-	go func() { started <- n.Start(ctx) }()
+	go func() { started <- n.Start(context.WithoutCancel(ctx)) }()
 	select {
 	case err := <-started:
 		if err != nil {
 			return err
 		}
-	case s := <-signals: // a protocol may take long to prepare
-		log.Info("node stopping", "signal", s)
-		return stop(n, signals, log)
+		log.Info("node started", "url", n.LocalURL(), "name", cfg.Name)
+		if _, err := fmt.Fprintln(cmd.Root().Writer, "READY", n.LocalURL()); err != nil {
+			log.Warn("writing the READY line failed", "err", err)
+		}
+		<-ctx.Done()
+	case <-ctx.Done(): // a protocol may take long to prepare
 	}
-	log.Info("node started", "url", n.LocalURL(), "name", cfg.Name)
-	fmt.Fprintln(cmd.Root().Writer, "READY", n.LocalURL())
-
-	log.Info("node stopping", "signal", <-signals)
-	return stop(n, signals, log)
+	stop(ctx, n, log)
+	return nil
 }
 
-// stop stops the node. A second signal ends the process at once.
-func stop(n *node.Node, signals <-chan os.Signal, log *slog.Logger) error {
-	ctx, cancel := stopContext(n)
+// stop stops the node, after a signal has ended ctx.
+func stop(ctx context.Context, n *node.Node, log *slog.Logger) {
+	var by *interrupted
+	if errors.As(context.Cause(ctx), &by) {
+		log.Info("node stopping", "signal", by.signal)
+	}
+	stopping, cancel := stopContext(n)
 	defer cancel()
-	stopped := make(chan error, 1)
-	go func() { stopped <- n.Stop(ctx) }()
-	select {
-	case err := <-stopped:
-		if err != nil {
-			// The process ends now, as the operator asked, so the exit code is 0.
-			log.Warn("node stop incomplete", "err", err)
-		}
-		return nil
-	case s := <-signals:
-		return fmt.Errorf("stop interrupted by a second signal: %v", s)
+	if err := n.Stop(stopping); err != nil {
+		// The process ends now, as the operator asked, so the exit code is 0.
+		log.Warn("node stop incomplete", "err", err)
 	}
 }
 

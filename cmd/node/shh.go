@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -132,8 +129,6 @@ func listenToWhispers(ctx context.Context, cmd *cli.Command) error {
 	if _, err := onlyArgs(cmd, 0); err != nil {
 		return err
 	}
-	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
-	defer cancel()
 	var messages <-chan *shh.Message
 	w, err := startWhispers(ctx, cmd, func(w *whispers) (err error) {
 		messages, err = w.shh.Subscribe(ctx, shh.Criteria{SymKeyID: w.key, Topics: []shh.Topic{w.topic}})
@@ -155,7 +150,7 @@ func listenToWhispers(ctx context.Context, cmd *cli.Command) error {
 				return nil
 			}
 			if err := show(cmd.Root().Writer, m); err != nil {
-				return err
+				return unlessInterrupted(ctx, err)
 			}
 			if printed++; printed == cmd.Int(flagCount) {
 				return nil
@@ -182,8 +177,6 @@ func sendWhisper(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
-	defer cancel()
 	w, err := startWhispers(ctx, cmd, func(*whispers) error { return nil })
 	if err != nil {
 		return err

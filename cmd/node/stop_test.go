@@ -125,6 +125,7 @@ func TestSignalDuringStart(t *testing.T) {
 					t.Fatal(err)
 				}
 				p.awaitLog("node stopping")
+				time.Sleep(sameRequest) // otherwise the second repeats the first
 			}
 			code, took := p.end(syscall.SIGTERM)
 			if code != tt.code || took > 3*time.Second {

@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/asynclog"
 	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
@@ -97,6 +98,7 @@ func (c Config) complete() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Logger = slog.New(asynclog.Wrap(c.Logger.Handler()))
 	return c, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/asynclog"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
@@ -79,6 +80,7 @@ func Start(c Config) (*Net, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Logger = slog.New(asynclog.Wrap(c.Logger.Handler()))
 	h := &shared{Config: c, begin: time.Now(), journal: supervise.NewJournal(c.Logger), done: make(chan struct{})}
 	h.want.Store(int64(c.Nodes))
 	h.up.Store(new([]*node.Node))

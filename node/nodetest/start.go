@@ -59,6 +59,9 @@ func (strictHandler) Enabled(_ context.Context, l slog.Level) bool { return l >=
 func (h strictHandler) WithAttrs([]slog.Attr) slog.Handler         { return h }
 func (h strictHandler) WithGroup(string) slog.Handler              { return h }
 
+// NonBlocking implements asynclog.NonBlocking.
+func (strictHandler) NonBlocking() bool { return true }
+
 func (h strictHandler) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool {
 		h.t.Errorf("log: %s: %v", r.Message, a)
