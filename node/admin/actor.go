@@ -60,7 +60,7 @@ func (a *service) start(ctx actor.Context) {
 			"namespaces", a.cfg.HTTP.namespaces())
 		s.http = newWeb(s, *a.cfg.HTTP).server(a.cfg.Log)
 		supervise.Go(root, self, func() {
-			if err := s.http.Serve(limit(open.web)); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.http.Serve(limit(open.web, &a.sockets.counters.evicted)); !errors.Is(err, http.ErrServerClosed) {
 				panic(fmt.Errorf("serve HTTP: %w", err))
 			}
 		})
@@ -135,9 +135,10 @@ func (s *session) close() {
 	}
 }
 
+func (s *session) stream(c carrier) *stream { return newStream(c, s.bytes, s.within) }
+
 // serve serves one connection until it ends.
-func (s *session) serve(server *rpc.Server, c carrier) {
-	st := newStream(c, s.bytes, s.within)
+func (s *session) serve(server *rpc.Server, st *stream) {
 	defer st.Close()
 	s.mu.Lock()
 	if s.streams == nil {
@@ -158,10 +159,11 @@ func (s *session) serve(server *rpc.Server, c carrier) {
 // acceptPause is the pause of a listener after an error.
 const acceptPause = 200 * time.Millisecond
 
-// serveIPC accepts connections until the listener is closed. At the limit it rejects a new
-// connection at once with an error, so the client need not wait for an answer.
+// serveIPC accepts connections until the listener is closed. If all places are taken and no
+// connection rests, it rejects a new connection at once with an error, so the client need not
+// wait for an answer.
 func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor.PID) {
-	slots := make(chan struct{}, maxConns)
+	p := newPlaces(maxConns, &s.counters.evicted)
 	reported := false
 	for {
 		conn, err := ln.Accept()
@@ -179,16 +181,16 @@ func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor
 			continue
 		}
 		reported = false
-		select {
-		case slots <- struct{}{}:
-			supervise.Go(root, self, func() {
-				defer func() { <-slots }()
-				s.serve(s.all.Load(), newLine(conn))
-			})
-		default:
+		st := s.stream(newLine(conn))
+		if !p.enter(st) {
 			s.counters.rejected.Add(1)
 			rejectConn(conn)
+			continue
 		}
+		supervise.Go(root, self, func() {
+			defer p.leave(st)
+			s.serve(s.all.Load(), st)
+		})
 	}
 }
 
@@ -196,7 +198,7 @@ func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor
 // fits into the socket's buffer.
 func rejectConn(conn net.Conn) {
 	st := newStream(newLine(conn), semaphore.NewWeighted(maxBytes), writeTimeout)
-	st.refuse(nil, fmt.Sprintf("too many connections: %d are open", maxConns))
+	st.refuse(nil, fmt.Sprintf("too many connections: %d are open, and each waits for an answer or an event", maxConns))
 	_ = st.Close() // the connection has no other use
 }
 

@@ -1,9 +1,7 @@
 package admin
 
 import (
-	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -48,11 +46,15 @@ func (p *parent) Receive(ctx actor.Context) {
 	}
 }
 
-// serve runs the actor until the test ends.
+// serve runs the actor until the test ends. Without cfg.APIs it serves namespace toy.
 func serve(t *testing.T, cfg Config) *harness {
 	t.Helper()
 	o := &harness{t: t, restart: make(chan struct{}, 10)}
-	o.apis.Store(&[]API{{Namespace: "toy", Service: toy{}}})
+	apis := []API{{Namespace: "toy", Service: toy{}}}
+	if cfg.APIs != nil {
+		apis = cfg.APIs()
+	}
+	o.apis.Store(&apis)
 	cfg.APIs = func() []API { return *o.apis.Load() }
 	cfg.Log = slog.New(slog.DiscardHandler)
 	cfg.Journal = supervise.NewJournal(cfg.Log, func(e supervise.Step) {
@@ -234,32 +236,5 @@ func TestChangedNamespaces(t *testing.T) {
 	}
 	if sum, err := add(t, before); sum != 5 {
 		t.Errorf("an old connection has lost its namespace: %v", err)
-	}
-}
-
-// A connection beyond the limit gets an error, and the open connections go on.
-func TestTooManyConnections(t *testing.T) {
-	path := socketIn(t)
-	serve(t, Config{IPC: path})
-	var clients []*rpc.Client
-	for range maxConns {
-		c := dialAt(t, path)
-		if _, err := add(t, c); err != nil {
-			t.Fatal(err)
-		}
-		clients = append(clients, c)
-	}
-	conn, err := new(net.Dialer).DialContext(context.Background(), "unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if text, err := io.ReadAll(conn); !strings.Contains(string(text), "too many connections") {
-		t.Errorf("a connection beyond the limit read %q, %v", text, err)
-	}
-	for _, c := range clients {
-		if sum, err := add(t, c); sum != 5 {
-			t.Error(err)
-		}
 	}
 }

@@ -29,6 +29,9 @@ const (
 	maxCalls, maxBytes = 16, 64 << 20
 	// writeTimeout is how long a client may take to read one text from the node.
 	writeTimeout = 10 * time.Second
+	// silence is how long a client may send nothing amid a text, textTimeout how long it may
+	// take for the whole text.
+	silence, textTimeout = 10 * time.Second, 30 * time.Second
 	// maxSubscriptions is the maximum number of subscriptions over a connection's lifetime.
 	maxSubscriptions = 64
 )

@@ -27,6 +27,11 @@
 //     in progress the connection is not read, so a client that doesn't read its answers
 //     stalls only itself.
 //   - An answer or a notification that can't be written within ten seconds ends its connection.
+//   - A client that sends nothing for ten seconds amid a request, or takes more than thirty for
+//     it, loses its connection. Between two requests it may be silent.
+//   - When all places of a listener are taken, the connection whose client has owed the next
+//     request longest makes room for a new one. A connection that waits for an answer or has a
+//     subscription never does.
 //   - A connection keeps the namespaces that existed when it was accepted.
 //   - A crash of the actor closes sockets and connections. The next incarnation opens the
 //     same addresses again. No link of the node is affected.

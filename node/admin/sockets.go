@@ -39,8 +39,8 @@ type Sockets struct {
 }
 
 type counters struct {
-	open             atomic.Int64
-	served, rejected atomic.Uint64
+	open                      atomic.Int64
+	served, rejected, evicted atomic.Uint64
 }
 
 // State is what the sockets serve and have served. The counters only grow. Requests by HTTP
@@ -49,12 +49,13 @@ type State struct {
 	Open     int    // connections by IPC and WebSocket
 	Served   uint64 // connections by IPC and WebSocket
 	Rejected uint64 // connections by IPC that were over the limit
+	Evicted  uint64 // idle or half-sent connections, of any kind, that made room for another
 }
 
 // State returns the counters. It is safe from any goroutine.
 func (s *Sockets) State() State {
 	c := &s.counters
-	return State{Open: int(c.open.Load()), Served: c.served.Load(), Rejected: c.rejected.Load()}
+	return State{Open: int(c.open.Load()), Served: c.served.Load(), Rejected: c.rejected.Load(), Evicted: c.evicted.Load()}
 }
 
 // listeners is one set of open sockets; either may be nil.

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gorilla/websocket"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -37,19 +36,24 @@ type stream struct {
 	bytes  *semaphore.Weighted // shared by all streams
 	within time.Duration       // timeout of each write
 
-	rest          []byte // unread rest of the current text
-	subscriptions int
-	calls         chan struct{} // has one entry for each unanswered text
+	unread []byte        // rest of the current text
+	calls  chan struct{} // has one entry for each unanswered text
+	rested func()        // called when the client owes the next text
 
-	mu   sync.Mutex
-	owed []int64 // sizes of the unanswered texts, in bytes
+	mu            sync.Mutex
+	owed          []int64 // sizes of the unanswered texts, in bytes
+	subscriptions int
+	since         time.Time // when the client began to owe the next text
 
 	writing sync.Mutex
 	once    sync.Once
 }
 
 func newStream(c carrier, bytes *semaphore.Weighted, within time.Duration) *stream {
-	s := &stream{carrier: c, bytes: bytes, within: within, calls: make(chan struct{}, maxCalls)}
+	s := &stream{
+		carrier: c, bytes: bytes, within: within, calls: make(chan struct{}, maxCalls),
+		rested: func() {}, since: time.Now(),
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -59,14 +63,21 @@ func (s *stream) RemoteAddr() string { return s.carrier.RemoteAddr().String() }
 
 // Read reads the client's texts, one after the other, without those that want no answer.
 func (s *stream) Read(p []byte) (int, error) {
-	for len(s.rest) == 0 {
+	for len(s.unread) == 0 {
 		if err := s.next(); err != nil {
 			return 0, err
 		}
 	}
-	n := copy(p, s.rest)
-	s.rest = s.rest[n:]
+	n := copy(p, s.unread)
+	s.unread = s.unread[n:]
 	return n, nil
+}
+
+// rests implements guest. A client with a subscription waits for notifications.
+func (s *stream) rests() (since time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.since, len(s.owed) == 0 && s.subscriptions == 0
 }
 
 // next waits for room for another call and reads one text. It skips a text that wants no
@@ -82,7 +93,7 @@ func (s *stream) next() error {
 		err = s.bytes.Acquire(s.ctx, int64(len(text)))
 	}
 	if err != nil {
-		if errors.Is(err, errTooLarge) {
+		if errors.Is(err, errTooLarge) || errors.Is(err, errSlow) {
 			s.refuse(nil, err.Error())
 		}
 		return err
@@ -92,13 +103,23 @@ func (s *stream) next() error {
 	switch {
 	case !asked.answer:
 		s.answered()
-	case s.subscriptions+asked.subscriptions > maxSubscriptions:
+	case !s.subscribe(asked.subscriptions):
 		s.refuse(asked.id, fmt.Sprintf("too many subscriptions: a connection may make %d", maxSubscriptions))
 	default:
-		s.subscriptions += asked.subscriptions
-		s.rest = append(text, '\n') // marks the end of a text that is a number
+		s.unread = append(text, '\n') // marks the end of a text that is a number
 	}
 	return nil
+}
+
+// subscribe counts n more subscriptions. It returns false if they are too many.
+func (s *stream) subscribe(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.subscriptions+n > maxSubscriptions {
+		return false
+	}
+	s.subscriptions += n
+	return true
 }
 
 // owe records the size of a text that is not yet answered.
@@ -159,7 +180,6 @@ func (s *stream) refuse(id json.RawMessage, why string) {
 // answered makes room for another call.
 func (s *stream) answered() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if len(s.owed) > 0 {
 		s.bytes.Release(s.owed[0])
 		s.owed = s.owed[1:]
@@ -167,6 +187,14 @@ func (s *stream) answered() {
 	select {
 	case <-s.calls:
 	default:
+	}
+	none := len(s.owed) == 0
+	if none {
+		s.since = time.Now()
+	}
+	s.mu.Unlock()
+	if none {
+		s.rested()
 	}
 }
 
@@ -225,52 +253,3 @@ func inspect(text json.RawMessage) (a asked) {
 	a.answer = a.answer || len(batch) == 0
 	return a
 }
-
-// line is the carrier of a unix socket, on which texts follow each other.
-type line struct {
-	net.Conn
-	in   *json.Decoder
-	left *io.LimitedReader // limits the bytes read for one text
-}
-
-func newLine(conn net.Conn) *line {
-	l := &line{Conn: conn, left: &io.LimitedReader{R: conn}}
-	l.in = json.NewDecoder(l.left)
-	return l
-}
-
-func (l *line) read() (text json.RawMessage, err error) {
-	l.left.N = maxText
-	err = l.in.Decode(&text)
-	if err != nil && l.left.N <= 0 {
-		err = errTooLarge
-	}
-	return text, err
-}
-
-func (l *line) write(text []byte) error {
-	_, err := l.Conn.Write(text)
-	return err
-}
-
-// frames is the carrier of a WebSocket; each message is a text.
-type frames struct{ *websocket.Conn }
-
-func newFrames(conn *websocket.Conn) *frames {
-	conn.SetReadLimit(maxText)
-	return &frames{conn}
-}
-
-func (f *frames) read() (text json.RawMessage, err error) {
-	_, message, err := f.ReadMessage()
-	switch {
-	case errors.Is(err, websocket.ErrReadLimit):
-		return nil, errTooLarge
-	case err != nil:
-		return nil, err
-	}
-	err = json.Unmarshal(message, &text) // fails if the message is not valid JSON
-	return text, err
-}
-
-func (f *frames) write(text []byte) error { return f.WriteMessage(websocket.TextMessage, text) }

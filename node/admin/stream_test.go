@@ -60,6 +60,20 @@ func (b *busy) Flood(ctx context.Context) (*rpc.Subscription, error) {
 	return sub, nil
 }
 
+// Once is the subscription once: it sends one notification.
+func (b *busy) Once(ctx context.Context) (*rpc.Subscription, error) {
+	notifier, _ := rpc.NotifierFromContext(ctx)
+	sub := notifier.CreateSubscription()
+	go func() {
+		select {
+		case <-b.begin:
+			_ = notifier.Notify(sub.ID, "event") // the client reports what is missing
+		case <-sub.Err():
+		}
+	}()
+	return sub, nil
+}
+
 // Silent is the subscription silent.
 func (b *busy) Silent(ctx context.Context) (*rpc.Subscription, error) {
 	notifier, _ := rpc.NotifierFromContext(ctx)
@@ -94,7 +108,7 @@ func connectBy(t *testing.T, b *busy, within time.Duration, by func(carrier) car
 	s.within = within
 	go func() {
 		defer close(c.ended)
-		s.serve(server, by(newLine(near)))
+		s.serve(server, s.stream(by(newLine(near))))
 	}()
 	return c
 }

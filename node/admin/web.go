@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -15,9 +14,9 @@ import (
 
 const (
 	maxHeader = 16 << 10
-	// Timeouts of an HTTP client: for sending the header, for sending the whole call, for
-	// reading the answer, and for an idle connection.
-	headerTimeout, readTimeout, answerTimeout, idleTimeout = 10 * time.Second, 30 * time.Second, 30 * time.Second, 60 * time.Second
+	// Timeouts of an HTTP client: for reading the answer, and for an idle connection. It has
+	// silence to send the header, and textTimeout to send the body.
+	answerTimeout, idleTimeout = 30 * time.Second, 60 * time.Second
 )
 
 // web serves a session by HTTP and WebSocket.
@@ -43,7 +42,8 @@ func newWeb(s *session, cfg HTTP) *web {
 func (w *web) server(log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: w, MaxHeaderBytes: maxHeader,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
+		ReadHeaderTimeout: silence, ReadTimeout: textTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
+		ConnState: httpState, ConnContext: withConn,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
@@ -60,7 +60,7 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case w.crossOrigin(rw, r) && r.Method == http.MethodOptions:
 		rw.WriteHeader(http.StatusNoContent)
 	default:
-		w.session.some.Load().ServeHTTP(rw, r)
+		w.session.some.Load().ServeHTTP(rw, withBody(rw, r))
 	}
 }
 
@@ -69,11 +69,16 @@ func (w *web) upgrade(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "WebSocket is not served", http.StatusNotFound)
 		return
 	}
-	conn, err := w.upgrader.Upgrade(rw, r, nil)
+	h := &hijacker{ResponseWriter: rw}
+	conn, err := w.upgrader.Upgrade(h, r, nil)
 	if err != nil {
 		return // Upgrade has answered the client
 	}
-	w.session.serve(w.session.some.Load(), newFrames(conn))
+	st := w.session.stream(newFrames(conn, h))
+	if c := connOf(r.Context()); c != nil {
+		c.follow(st)
+	}
+	w.session.serve(w.session.some.Load(), st)
 }
 
 // crossOrigin sets the CORS headers for a web page of another origin. It reports whether
@@ -105,47 +110,4 @@ func hosted(hosts []string, host string) bool {
 		return true
 	}
 	return listed(hosts, host)
-}
-
-// limited is a listener that accepts no connection while maxConns are open; new connections
-// wait in the kernel.
-type limited struct {
-	net.Listener
-	slots  chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-func limit(ln net.Listener) net.Listener {
-	return &limited{Listener: ln, slots: make(chan struct{}, maxConns), closed: make(chan struct{})}
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &limitedConn{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
-}
-
-func (l *limited) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-// limitedConn is a connection that releases its slot when it is closed.
-type limitedConn struct {
-	net.Conn
-	release func()
-}
-
-func (c *limitedConn) Close() error {
-	defer c.release()
-	return c.Conn.Close()
 }

@@ -1,0 +1,172 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// limited is a listener that accepts at most maxConns connections at a time. At the limit, one
+// that rests makes room. If none rests, new connections wait in the kernel.
+type limited struct {
+	net.Listener
+	places *places
+	closed chan struct{}
+	once   sync.Once
+}
+
+func limit(ln net.Listener, evicted *atomic.Uint64) net.Listener {
+	return &limited{Listener: ln, places: newPlaces(maxConns, evicted), closed: make(chan struct{})}
+}
+
+func (l *limited) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &webConn{Conn: conn, places: l.places, waits: true, since: time.Now()}
+	for !l.places.enter(c) {
+		select {
+		case <-l.places.changed:
+		case <-l.closed:
+			_ = conn.Close() // it was never used
+			return nil, net.ErrClosed
+		}
+	}
+	return c, nil
+}
+
+func (l *limited) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// webConn is a connection of HTTP, or of a WebSocket after the upgrade.
+type webConn struct {
+	net.Conn
+	places *places
+
+	mu     sync.Mutex
+	since  time.Time // when the client began to owe the request
+	waits  bool      // for a request: its first byte, the rest of its header or of its body
+	kept   bool      // waits for the first byte of another request
+	stream *stream   // of the WebSocket
+}
+
+// rests implements guest.
+func (c *webConn) rests() (since time.Time, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stream != nil {
+		return c.stream.rests()
+	}
+	return c.since, c.waits
+}
+
+func (c *webConn) wait(waits bool) {
+	c.mu.Lock()
+	c.waits = waits
+	c.mu.Unlock()
+	if waits {
+		c.places.changes()
+	}
+}
+
+// follow says that the connection serves a WebSocket from now on.
+func (c *webConn) follow(st *stream) {
+	c.mu.Lock()
+	c.stream = st
+	c.mu.Unlock()
+	st.rested = c.places.changes
+	c.places.changes()
+}
+
+// Read limits the time for the rest of a request from its first byte on. net/http does so only
+// from the fourth byte on.
+func (c *webConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.mu.Lock()
+	first := c.kept && n > 0
+	if first {
+		c.kept = false
+	}
+	c.mu.Unlock()
+	if first && err == nil {
+		err = c.SetReadDeadline(time.Now().Add(silence))
+	}
+	return n, err
+}
+
+// Close frees the place.
+func (c *webConn) Close() error {
+	defer c.places.leave(c)
+	return c.Conn.Close()
+}
+
+// httpState is the http.Server's ConnState.
+func httpState(conn net.Conn, s http.ConnState) {
+	c, ok := conn.(*webConn)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	if s == http.StateIdle {
+		c.since = time.Now()
+	}
+	c.kept = s == http.StateIdle
+	c.mu.Unlock()
+	c.wait(s == http.StateNew || s == http.StateIdle)
+}
+
+type connKey struct{}
+
+// withConn is the http.Server's ConnContext.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// connOf returns the connection of a request, nil if the listener is another one.
+func connOf(ctx context.Context) *webConn {
+	c, _ := ctx.Value(connKey{}).(*webConn)
+	return c
+}
+
+// body is the body of a request. Read fails after a silence.
+type body struct {
+	io.ReadCloser
+	conn  *webConn
+	by    *http.ResponseController
+	began time.Time
+}
+
+// withBody returns a copy of a request with such a body. net/http looks at the body of the
+// original.
+func withBody(rw http.ResponseWriter, r *http.Request) *http.Request {
+	with := *r
+	if c := connOf(r.Context()); c != nil {
+		with.Body = &body{ReadCloser: r.Body, conn: c, by: http.NewResponseController(rw), began: time.Now()}
+	}
+	return &with
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.conn.wait(true)
+	defer b.conn.wait(false)
+	if err := b.by.SetReadDeadline(textDeadline(b.began, time.Now())); err != nil {
+		return 0, err
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, err // the deadline stays, so that net/http does not wait for the rest either
+	}
+	// net/http goes on reading, to notice the client's end while the call is under way.
+	if failed := b.by.SetReadDeadline(b.began.Add(textTimeout)); failed != nil {
+		err = failed
+	}
+	return n, err
+}
