@@ -337,3 +337,25 @@ func TestSlowFrameEndsTheLink(t *testing.T) {
 		r.wantCause(Local, wire.DiscReadTimeout, ErrSlowFrame)
 	})
 }
+
+// TestStoppedFrameEndsTheLink: the same holds where nothing follows the beginning of the frame,
+// although the reader then has nothing to read.
+func TestStoppedFrameEndsTheLink(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
+		r := meet(t, new(script).protocol("a"))
+		r.send(16, noise(10)) // a whole one leaves nothing behind
+		actortest.After(10 * time.Second)
+		if _, err := r.conn.Write(r.seal(16, noise(1000))[:100]); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		for r.link.Cause() == nil && time.Since(begin) < time.Minute {
+			actortest.After(time.Second)
+		}
+		r.conn.Close()
+		if took := time.Since(begin); took < frameTimeout || took > frameTimeout+5*time.Second {
+			t.Errorf("link ended after %v", took)
+		}
+		r.wantCause(Local, wire.DiscReadTimeout, ErrSlowFrame)
+	})
+}

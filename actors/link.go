@@ -61,6 +61,7 @@ type Link struct {
 	lastSent     atomic.Int64
 	lastPing     atomic.Int64 // when a ping was last asked for; 0: never
 	heldSince    atomic.Int64 // since when the reader is paused; 0: it is not
+	frameSince   atomic.Int64 // when the frame began that is not complete; 0: there is none
 	pingSent     atomic.Int64 // when the ping that waits for its pong was sent; 0: none
 	rtt          atomic.Int64 // nanoseconds; 0: not measured yet
 	pongsDue     atomic.Int64 // pings received and not answered

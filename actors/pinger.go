@@ -44,9 +44,10 @@ func (p *pinger) check(ctx actor.Context) {
 		lastSent:     l.lastSent.Load(),
 		lastPing:     l.lastPing.Load(),
 		heldSince:    l.heldSince.Load(),
+		frameSince:   l.frameSince.Load(),
 	}.next()
-	if dead {
-		l.end(&Cause{Side: Local, Reason: wire.DiscReadTimeout, Err: ErrPingTimeout})
+	if dead != nil {
+		l.end(&Cause{Side: Local, Reason: wire.DiscReadTimeout, Err: dead})
 		return
 	}
 	if ping {

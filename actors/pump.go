@@ -43,7 +43,6 @@ type pump struct {
 	want       int     // how many bytes from start on the next frame needs
 	big        bool    // the last read filled its buffer, so take a large one
 	quiet      bool    // the last read came after a long silence
-	partial    int64   // link time at which the current partial frame began; 0: none
 
 	at      time.Time // when the bytes at hand were read
 	batches []*batch  // one for each host, nil where it has none
@@ -133,7 +132,9 @@ func (p *pump) open() error {
 			break
 		}
 		p.start += n
-		p.partial = 0
+		if p.partial() != 0 {
+			p.link.frameSince.Store(0)
+		}
 		if err := p.route(frame); err != nil {
 			p.post()
 			return err

@@ -17,8 +17,8 @@ func (p *pump) hold() (end func()) {
 		// The silence clock was stopped during the hold and resumes here.
 		held := l.now() - since
 		l.lastReceived.Add(held)
-		if p.partial != 0 {
-			p.partial += held
+		if p.partial() != 0 {
+			l.frameSince.Add(held)
 		}
 		l.heldSince.Store(0)
 	}
@@ -103,6 +103,10 @@ func (p *pump) buffer(n int) (*buffer, error) {
 	}
 }
 
+// partial returns the link time at which the current partial frame began; 0: there is none. Only
+// the pump changes it.
+func (p *pump) partial() int64 { return p.link.frameSince.Load() }
+
 // makeRoom ensures that the read buffer has room for the rest of the current frame, and that an
 // idle link holds no buffer (R5).
 func (p *pump) makeRoom() error {
@@ -116,10 +120,10 @@ func (p *pump) makeRoom() error {
 		return nil
 	}
 	now := max(1, int64(p.at.Sub(p.link.started)))
-	if p.partial == 0 {
-		p.partial = now
+	if p.partial() == 0 {
+		p.link.frameSince.Store(now)
 	}
-	if now-p.partial > int64(frameTimeout) {
+	if now-p.partial() > int64(frameTimeout) {
 		return &Cause{Side: Local, Reason: wire.DiscReadTimeout, Err: fmt.Errorf("%w: %d of %d bytes", ErrSlowFrame, have, p.want)}
 	}
 	if p.start+p.want <= len(p.buf.b) {

@@ -10,7 +10,9 @@ func TestSilence(t *testing.T) {
 	for _, tt := range []struct {
 		name                                   string
 		now, received, sent, lastPing, heldAll float64 // seconds; 0: never
-		dead, ping                             bool
+		frame                                  float64 // when a partial frame began
+		dead                                   error
+		ping                                   bool
 		again                                  float64
 	}{
 		{name: "fresh link", now: 0.001, again: 14.999},
@@ -21,19 +23,26 @@ func TestSilence(t *testing.T) {
 		{name: "pinged a moment ago", now: 120, received: 104, sent: 119, lastPing: 118, again: 13},
 		{name: "pinged 15 s ago", now: 134, received: 104, sent: 119, lastPing: 119, ping: true, again: 15},
 		{name: "next check at the silence limit", now: 140, received: 100, sent: 130, lastPing: 139, again: 5},
-		{name: "silent for 45 s", now: 145, received: 100, sent: 140, lastPing: 140, dead: true},
-		{name: "never received anything", now: 45, sent: 40, dead: true},
+		{name: "silent for 45 s", now: 145, received: 100, sent: 140, lastPing: 140, dead: ErrPingTimeout},
+		{name: "never received anything", now: 45, sent: 40, dead: ErrPingTimeout},
 		{name: "almost silent for too long", now: 144.9995, received: 100, sent: 140, lastPing: 140, again: 0.001},
 		// We don't read, so silence is unknown. Pings go on.
 		{name: "reader paused", now: 500, received: 100, sent: 490, lastPing: 480, heldAll: 110, again: 5},
 		{name: "reader paused, ping due", now: 500, received: 100, sent: 480, lastPing: 480, heldAll: 110, ping: true, again: 15},
 		{name: "reader paused after 40 s of silence", now: 500, received: 100, sent: 480, lastPing: 480, heldAll: 140, ping: true, again: 5},
-		{name: "reader paused after 45 s of silence", now: 500, received: 100, sent: 480, lastPing: 480, heldAll: 145, dead: true},
+		{name: "reader paused after 45 s of silence", now: 500, received: 100, sent: 480, lastPing: 480, heldAll: 145, dead: ErrPingTimeout},
+		// A frame that the remote does not complete. It sends nothing more, so the reader can't notice.
+		{name: "partial frame", now: 110, received: 100, sent: 109, lastPing: 109, frame: 100, again: 14},
+		{name: "partial frame, next check at its limit", now: 120, received: 100, sent: 119, lastPing: 119, frame: 100, again: 10},
+		{name: "partial frame for 30 s", now: 130, received: 100, sent: 129, lastPing: 129, frame: 100, dead: ErrSlowFrame},
+		{name: "partial frame for 30 s, more of it now and then", now: 130, received: 129, sent: 129, frame: 99, dead: ErrSlowFrame},
+		{name: "reader paused amid a frame", now: 500, received: 100, sent: 490, lastPing: 480, heldAll: 110, frame: 100, again: 5},
+		{name: "reader paused after 30 s of a frame", now: 500, received: 125, sent: 490, lastPing: 480, heldAll: 130, frame: 100, dead: ErrSlowFrame},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dead, ping, again := silence{
 				now: at(tt.now), lastReceived: at(tt.received), lastSent: at(tt.sent),
-				lastPing: at(tt.lastPing), heldSince: at(tt.heldAll),
+				lastPing: at(tt.lastPing), heldSince: at(tt.heldAll), frameSince: at(tt.frame),
 			}.next()
 			if dead != tt.dead || ping != tt.ping || int64(again) != at(tt.again) {
 				t.Errorf("dead %v, ping %v, again in %v; want %v, %v, %vs", dead, ping, again, tt.dead, tt.ping, tt.again)
