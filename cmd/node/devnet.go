@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/troupe-p2p/troupe/node/devnet"
+	"github.com/troupe-p2p/troupe/node/memory"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/bench"
 	"github.com/troupe-p2p/troupe/protocols/chat"
@@ -54,6 +55,7 @@ func runDevnet(ctx context.Context, cmd *cli.Command) error {
 	if cmd.IsSet(flagMaxPeers) {
 		c.MaxPeers = cmd.Int(flagMaxPeers)
 	}
+	defer memory.Keep(memory.Config{Logger: log})()
 	n, err := devnet.Start(c)
 	if err != nil {
 		return err

@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
+
+	"github.com/troupe-p2p/troupe/node/memory"
 )
 
 // onMemorySignal collects garbage and returns unused memory to the operating system at each
@@ -20,7 +21,7 @@ func onMemorySignal(log *slog.Logger) (stop func()) {
 		for {
 			select {
 			case <-signals:
-				debug.FreeOSMemory()
+				memory.Release()
 				log.Debug("memory returned to the system")
 			case <-done:
 				return

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/memory"
 )
 
 // stopTimeout limits how long the node may take to stop, so that the process ends within 5 s,
@@ -30,6 +31,7 @@ func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	defer onMemorySignal(log)()
+	defer memory.Keep(memory.Config{Logger: log})()
 	showLibraryErrors(log)
 
 	n, err := node.New(cfg)

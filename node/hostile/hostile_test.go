@@ -18,6 +18,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/memory"
 	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -66,6 +67,9 @@ var waves = [][]attack{{
 const (
 	besides = 32 << 20
 	budgets = 2<<20 + (hugeFrames+20)*72<<10
+	// leftover is what may be left of it when all attackers are gone: stacks of threads, maps, and
+	// gaps in the heap.
+	leftover = 20 << 20
 )
 
 // TestHostile: every attack ends in a named cause and costs bounded memory, and the link to a
@@ -78,7 +82,7 @@ func TestHostile(t *testing.T) {
 	// The attackers run in the same process, and their garbage would count as the victim's
 	// memory. It is collected early.
 	defer debug.SetGCPercent(debug.SetGCPercent(10))
-	debug.FreeOSMemory()
+	memory.Release()
 	before, peak := resident(), fixture.Peak(10*time.Millisecond, resident)
 	measured := nb.keepAsking()
 	v.drips = [...]*net.TCPConn{v.open(t), v.open(t)}
@@ -100,6 +104,12 @@ func TestHostile(t *testing.T) {
 		t.Errorf("the neighbour was answered %d of %d times, after %v at most", rate.answered, rate.asked, rate.longest)
 	}
 	actortest.Eventually(t, "the neighbour is the only peer", func() bool { return v.PeerCount() == 1 })
+	memory.Release()
+	left := resident() - before
+	t.Logf("%d KiB are left", left>>10)
+	if left > leftover && !actortest.Race {
+		t.Errorf("%d MiB are left after the attacks, want at most %d", left>>20, leftover>>20)
+	}
 }
 
 // resident returns how many bytes of memory the process has from the system.

@@ -71,6 +71,9 @@ func (t *throttle) allow(addr netip.Addr, now time.Time) bool {
 	for len(t.order) > 0 && (len(t.order) >= throttleMemory || now.Sub(t.seen[t.order[0]]) >= throttleWindow) {
 		t.forgetFirst()
 	}
+	if len(t.order) == 0 {
+		*t = throttle{} // maps keep the memory of a flood
+	}
 	host, network := netaddr.Host(addr), netaddr.Network(addr)
 	if _, ok := t.seen[host]; ok || t.networks[network] >= throttleNetwork {
 		return false

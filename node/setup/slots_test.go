@@ -3,6 +3,7 @@ package setup
 import (
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -132,6 +133,29 @@ func TestThrottleMemoryIsBounded(t *testing.T) {
 	if !th.allow(netip.AddrFrom4([4]byte{203, 0, 0, 1}), now) {
 		t.Error("the oldest address is not forgotten")
 	}
+}
+
+// TestThrottleReleasesMemory: when all addresses of a flood are forgotten, their memory is free.
+func TestThrottleReleasesMemory(t *testing.T) {
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	var th throttle
+	now, before := time.Unix(1000, 0), heap()
+	for i := range throttleMemory {
+		th.allow(netip.AddrFrom4([4]byte{5, byte(i >> 8), byte(i), 1}), now)
+	}
+	full := heap() - before
+	if !th.allow(netip.MustParseAddr("6.7.8.9"), now.Add(throttleWindow)) {
+		t.Error("refused")
+	}
+	if left := heap() - before; left > full/8 {
+		t.Errorf("%d bytes are left of %d", left, full)
+	}
+	runtime.KeepAlive(&th)
 }
 
 func TestAllowed(t *testing.T) {
