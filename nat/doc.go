@@ -41,11 +41,13 @@
 //     lease would have ended.
 //   - A lease is renewed at half of the granted time. A port that was once granted is requested
 //     again, after failures and restarts.
-//   - A permanent mapping is made only if the router refuses all others (725), and only after the
-//     router's external address is known to be public, so that no useless rule remains in the
-//     router.
-//   - Every answer of a router is bounded in size and in time, and comes from the host that was
-//     asked. An answer that does not parse is an error with a text.
+//   - A refused request is repeated in other forms that the router may accept, a few times only
+//     (wish). A permanent mapping is made only if the router refuses one that ends, and only after
+//     the router's external address is known to be public, so that no useless rule remains in the
+//     router. It becomes one that ends as soon as the router accepts that.
+//   - Every answer of a router is bounded in size and in time. Requests go to the host that
+//     answered, whatever URLs its answers name. An answer is read as what it is meant to be:
+//     encoding, markup and labels may be wrong. One without meaning is an error with a text.
 //   - Searches are rate-limited: a disturbance (an announcement, an epoch, a refusal) starts a new
 //     search at once, but at most one every few seconds.
 package nat

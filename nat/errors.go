@@ -25,6 +25,11 @@ const (
 	NoMapping           // the router has no such mapping, or it belongs to another host
 	NotPublic           // the router's own address can't be reached from the Internet
 	Unsupported         // the router does not support this call
+	BadArgument         // the router rejects an argument, and does not say which
+	Failed              // the action failed in the router, which does not say why
+	Denied              // the router does not allow this port, or this host
+	SamePort            // the router maps a port only to the same port
+	OnlyAnyPort         // the router accepts no specific port
 )
 
 // Error is a failed operation at a router, with a text that an operator understands.
@@ -126,25 +131,25 @@ func (w words) explain(code int, said string) (Cause, string) {
 // upnpWords contains the errors of UPnP Device Architecture §3.3.2 and of WANIPConnection:1 and :2.
 var upnpWords = words{
 	401: {Unsupported, "the router doesn't support this action"},
-	402: {Refused, "the router rejects the arguments"},
-	501: {Busy, "the action failed in the router"},
-	600: {Refused, "the router rejects the value of an argument"},
-	601: {Refused, "an argument is out of the router's range"},
+	402: {BadArgument, "the router rejects the arguments"},
+	501: {Failed, "the action failed in the router"},
+	600: {BadArgument, "the router rejects the value of an argument"},
+	601: {BadArgument, "an argument is out of the router's range"},
 	602: {Unsupported, "the router doesn't have this action"},
 	603: {Busy, "the router is out of memory"},
 	604: {Refused, "the router requires confirmation by a person"},
 	605: {Refused, "a string is too long for the router"},
-	606: {Refused, "the router doesn't allow this action"},
+	606: {Denied, "the router doesn't allow this action"},
 	701: {Busy, "the router's connection is not up"},
 	713: {NoMapping, "no such entry in the router's list"},
 	714: {NoMapping, "the router has no such mapping"},
 	715: {Refused, "the router requires a source address for each mapping"},
 	716: {Refused, "the router accepts no wildcard for the external port"},
 	718: {PortInUse, "the port is in use by another host or service"},
-	724: {Refused, "the router requires external and internal port to be equal"},
+	724: {SamePort, "the router requires external and internal port to be equal"},
 	725: {OnlyPermanent, "the router supports permanent mappings only"},
 	726: {Refused, "the router accepts no source address"},
-	727: {Refused, "the router accepts no specific external port"},
+	727: {OnlyAnyPort, "the router accepts no specific external port"},
 	728: {Busy, "the router's table of mappings is full"},
 	729: {PortInUse, "the port is used by another mechanism of the router"},
 	732: {Refused, "the router accepts no wildcard for the internal port"},

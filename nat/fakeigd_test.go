@@ -31,10 +31,12 @@ type fakeIGD struct {
 	hang      map[string]bool
 	taken     map[string]bool // "TCP 30303"
 	permanent bool
+	once      bool // refuses a mapping that exists, also to the host that has it
 	forget    bool
 	max       int
 	location  string // replaces the correct one
 	boot      string
+	label     string                 // the one search target that is answered, and its ST; "-": none; "": that of the device
 	maps      map[string]fakeMapping // "TCP 30303"
 	release   chan struct{}
 }
@@ -100,22 +102,30 @@ func (f *fakeIGD) answerSearches(conn *net.UDPConn) {
 		}
 		target := regexp.MustCompile(`(?m)^ST: (\S+)`).FindSubmatch(buf[:n])
 		f.mu.Lock()
-		version, location, boot := f.version, f.location, f.boot
+		version, location, boot, label := f.version, f.location, f.boot, f.label
 		f.mu.Unlock()
 		if location == "" {
 			location = f.base + "/desc.xml"
 		}
 		// A router of version 1 doesn't answer a search for version 2, and vice versa.
-		if target == nil || !strings.HasSuffix(string(target[1]), fmt.Sprintf("InternetGatewayDevice:%d", version)) {
+		wanted := label
+		if wanted != rootDevice {
+			wanted = fmt.Sprintf("InternetGatewayDevice:%d", version)
+		}
+		if target == nil || !strings.HasSuffix(string(target[1]), wanted) {
 			continue
 		}
-		_, _ = conn.WriteToUDPAddrPort(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nEXT:\r\nLOCATION: %s\r\nST: %s\r\nUSN: uuid:fake::%s\r\nBOOTID.UPNP.ORG: %s\r\n\r\n", location, target[1], target[1], boot), from)
+		st := "ST: " + string(target[1]) + "\r\nUSN: uuid:fake::" + string(target[1])
+		if label == "-" {
+			st = "USN: uuid:fake"
+		}
+		_, _ = conn.WriteToUDPAddrPort(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nEXT:\r\nLOCATION: %s\r\n%s\r\nBOOTID.UPNP.ORG: %s\r\n\r\n", location, st, boot), from)
 	}
 }
 
 const fakeDescription = `<?xml version="1.0"?>
 <root xmlns="urn:schemas-upnp-org:device-1-0"><URLBase>http://203.0.113.9:1/</URLBase><device>
-<deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:%[1]d</deviceType><friendlyName>Fake&#x9b;[31m box</friendlyName><modelName>F1</modelName><UDN>uuid:fake</UDN>
+<deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:%[1]d</deviceType><friendlyName>Fake&#x1b;[31m box</friendlyName><modelName>F1</modelName><UDN>uuid:fake</UDN>
 <deviceList><device><deviceType>urn:schemas-upnp-org:device:WANDevice:%[1]d</deviceType>
 <deviceList><device><deviceType>urn:schemas-upnp-org:device:WANConnectionDevice:%[1]d</deviceType>
 <serviceList><service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:%[1]d</serviceType><controlURL>%[2]s</controlURL></service></serviceList>
@@ -211,6 +221,9 @@ func (f *fakeIGD) add(action string, args map[string]string, key string) (string
 	internal, _ := strconv.Atoi(args["NewInternalPort"])
 	if f.permanent && lease != 0 {
 		return "", 725
+	}
+	if _, exists := f.maps[key]; exists && f.once {
+		return "", 718
 	}
 	if f.taken[key] {
 		if action == "AddPortMapping" {

@@ -190,8 +190,8 @@ func (h *searchRun) searchUPnP(n network) {
 		if n.gateway.IsValid() {
 			to = append(to[:len(to):len(to)], netip.AddrPortFrom(n.gateway, h.ssdpPort))
 		}
-		err := searchSSDP(ctx, n.local.Addr(), to, func(m ssdpMessage, place *url.URL, from netip.Addr) {
-			h.start(func() { h.describe(foundDevice{n, m, place, from}, true) })
+		err := searchSSDP(ctx, n.local.Addr(), n.gateway, to, func(m ssdpMessage, place *url.URL, from netip.Addr) {
+			h.start(func() { h.describe(foundDevice{n, m, place, from}, m.gateway()) })
 		})
 		if err != nil && n.gateway.IsValid() {
 			h.problem(err)
@@ -199,31 +199,33 @@ func (h *searchRun) searchUPnP(n network) {
 	})
 }
 
-// describe fetches a device's description and reports its best service: the first one with a public
-// address, else the first. answered is false for a device known from an earlier search: if it is
-// gone, describe reports no problem.
-func (h *searchRun) describe(s foundDevice, answered bool) {
+// describe fetches a device's description and reports its best service. problems is false for a
+// device that did not say to be a router, and for one known from an earlier search, which may be
+// gone: describe reports no problem with those.
+func (h *searchRun) describe(s foundDevice, problems bool) {
 	ctx, cancel := context.WithTimeout(h.ctx, describeTime)
 	defer cancel()
 	way := newRouterHTTP(s.from, s.network.local.Addr())
-	root, err := way.describeDevice(ctx, s.place)
+	d, err := way.describe(ctx, s.place)
 	if err != nil {
-		if answered {
+		if problems {
 			cause, text := ioError(err)
-			if errors.As(err, new(*garbageError)) {
+			if errors.As(err, new(*garbageError)) || errors.As(err, new(*failedStatus)) {
 				cause, text = Garbage, line(err.Error())
 			}
 			h.problem(&Error{Method: MethodUPnP, Router: s.from.String(), Op: "description", Cause: cause, Words: text, Err: err})
 		}
 		return
 	}
-	all := services(root, way)
+	all := mappers(d, way)
 	if len(all) == 0 {
-		h.problem(&Error{Method: MethodUPnP, Router: s.from.String(), Op: "description", Cause: Unsupported, Words: "the router has no WAN connection service"})
+		if problems {
+			h.problem(&Error{Method: MethodUPnP, Router: s.from.String(), Op: "description", Cause: Unsupported, Words: "the router has no WAN connection service"})
+		}
 		return
 	}
-	name := line(root.Device.FriendlyName)
-	if model := line(root.Device.ModelName); model != "" && model != name {
+	name := line(d.name)
+	if model := line(d.model); model != "" && model != name {
 		name = line(name + " (" + model + ")")
 	}
 	for _, u := range all {
@@ -236,17 +238,38 @@ func (h *searchRun) describe(s foundDevice, answered bool) {
 	}
 }
 
-// bestService returns the service to use. If there are several, it asks each for its address.
+// bestService returns the service to use. If there are several, or several places where one may be,
+// it asks each for its address. The first with a public address is the best, then one with another
+// address, then one that answers.
 func bestService(ctx context.Context, all []*upnpMapper) *upnpMapper {
 	if len(all) == 1 {
 		return all[0]
 	}
-	for _, u := range all {
-		if r, err := u.External(ctx); err == nil && netaddr.Public(r.IP) {
+	best, most := all[0], 0
+	for i, u := range all {
+		share := ctx
+		if deadline, ok := ctx.Deadline(); ok {
+			var cancel context.CancelFunc
+			share, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(len(all)-i))
+			defer cancel()
+		}
+		r, err := u.External(share)
+		worth := 0
+		switch e, ok := asError(err); {
+		case err == nil && netaddr.Public(r.IP):
 			return u
+		case err == nil && !r.IP.IsUnspecified():
+			worth = 3
+		case err == nil:
+			worth = 2
+		case ok && e.Code != 0:
+			worth = 1
+		}
+		if worth > most {
+			best, most = u, worth
 		}
 	}
-	return all[0]
+	return best
 }
 
 // first reports whether the service has not been reported yet.

@@ -55,6 +55,7 @@ func TestFinder(t *testing.T) {
 		change  func()
 		want    []Method
 		quick   bool
+		problem bool
 	}{
 		{name: "all", gateway: box.addr, igd: igd, want: []Method{MethodPMP, MethodPCP, MethodUPnP}},
 		{name: "version 2", gateway: absent, igd: igd, want: []Method{MethodUPnP}, change: func() { igd.set(func(f *fakeIGD) { f.version = 2 }) }},
@@ -63,14 +64,22 @@ func TestFinder(t *testing.T) {
 		{name: "pcp", spec: Spec{Method: MethodPCP}, gateway: box.addr, igd: igd, want: []Method{MethodPCP}, quick: true},
 		{name: "pmp at an address", spec: Spec{Method: MethodPMP, IP: box.addr}, gateway: absent, igd: igd, want: []Method{MethodPMP}, quick: true},
 		{name: "upnp", spec: Spec{Method: MethodUPnP}, gateway: box.addr, igd: igd, want: []Method{MethodUPnP}},
-		{name: "location elsewhere", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.location = "http://127.5.3.9:1/desc.xml" }) }},
-		{name: "malformed description", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.garbage["desc"] = "<root" }) }},
+		{name: "location elsewhere", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.location = "http://127.5.3.9:1/desc.xml" }) }, problem: true},
+		{name: "malformed description", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, change: func() { igd.set(func(f *fakeIGD) { f.garbage["desc"] = "<root" }) }, problem: true},
+		{name: "labelled as any root device", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, want: []Method{MethodUPnP}, change: func() { igd.set(func(f *fakeIGD) { f.label = rootDevice }) }},
+		{name: "without a label", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, want: []Method{MethodUPnP}, change: func() { igd.set(func(f *fakeIGD) { f.label = "-" }) }},
+		{name: "another root device", spec: Spec{Method: MethodUPnP}, gateway: absent, igd: igd, change: func() {
+			igd.set(func(f *fakeIGD) {
+				f.label = rootDevice
+				f.garbage["desc"] = "<root><device><serviceType>urn:schemas-wifialliance-org:service:WFAWLANConfig:1</serviceType></device></root>"
+			})
+		}},
 		{name: "extip", spec: Spec{Method: MethodFixed, IP: wan}, want: []Method{MethodFixed}, quick: true},
 		{name: "stun", spec: Spec{Method: MethodSTUN}, want: []Method{MethodSTUN}, quick: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			box.set(func(f *fakeUDP) { f.pcp = true })
-			igd.set(func(f *fakeIGD) { f.version, f.location = 1, ""; clear(f.garbage) })
+			igd.set(func(f *fakeIGD) { f.version, f.location, f.label = 1, "", ""; clear(f.garbage) })
 			if tt.change != nil {
 				tt.change()
 			}
@@ -86,7 +95,7 @@ func TestFinder(t *testing.T) {
 			if took := time.Since(began); took > describeTime {
 				t.Errorf("took %v", took)
 			}
-			if (len(problems) > 0) != (tt.name == "malformed description") {
+			if (len(problems) > 0) != tt.problem {
 				t.Errorf("problems: %v", problems)
 			}
 			for _, m := range found {

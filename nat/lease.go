@@ -30,10 +30,8 @@ type lease struct {
 	internal InternalPort
 
 	// The next request.
-	ask       ExternalPort // the last granted port; at first the local port
-	any       bool         // the router may choose: it reported that ask is in use
-	permanent bool         // the router supports only permanent mappings
-	tried     int          // derived ports requested since the last call of fresh
+	ask  ExternalPort // the last granted port; at first the local port
+	wish wish         // its form
 
 	// The mapping.
 	by      Mapper // the router that granted it; nil: there is no mapping
@@ -59,16 +57,22 @@ type lease struct {
 // fresh clears everything learned about the router, because another one may answer next. The port
 // is kept.
 func (l *lease) fresh() {
-	l.any, l.permanent, l.tried = false, false, 0
+	l.wish = wish{}
 	l.failures, l.retryAt, l.err = 0, time.Time{}, nil
 	l.op = 0
 }
 
 // request returns the next request to the router.
 func (l *lease) request() Request {
-	r := Request{Protocol: l.protocol, Internal: l.internal, External: l.ask, Any: l.any, Lifetime: lifetime}
-	if l.permanent {
-		r.Lifetime = 0
+	r := Request{Protocol: l.protocol, Internal: l.internal, External: l.ask, Any: l.wish.any}
+	if l.wish.free {
+		r.External = 0
+	}
+	switch l.wish.term {
+	case forHour:
+		r.Lifetime = lifetime
+	case forHalfHour:
+		r.Lifetime = lifetime / 2
 	}
 	return r
 }
@@ -77,6 +81,7 @@ func (l *lease) request() Request {
 func (l *lease) granted(now time.Time, by Mapper, m Mapping, random float64) {
 	anew := l.by != by || l.held.External != m.External || l.held.IP != m.IP
 	l.by, l.held, l.ask, l.since = by, m, m.External, now
+	l.wish = l.wish.settled()
 	l.failures, l.retryAt, l.err = 0, time.Time{}, nil
 	l.renewAt, l.endsAt = time.Time{}, time.Time{}
 	if !by.Caps().Maps {
@@ -110,29 +115,21 @@ func renewal(term time.Duration, random float64) time.Duration {
 // must be repeated at once.
 func (l *lease) refused(now time.Time, by Mapper, err error, random float64) (again bool) {
 	l.err = err
-	switch causeOf(err) {
-	case OnlyPermanent:
-		if !l.permanent {
-			l.permanent = true
-			return true
+	next, ok := l.wish.after(causeOf(err), by.Caps())
+	if ok {
+		switch {
+		case next.tried > l.wish.tried:
+			l.ask = derivedPort(l.node, l.wish.tried)
+		case next.same && !l.wish.same:
+			l.ask = ExternalPort(l.internal)
 		}
-	case PortInUse:
-		if by.Caps().Any && !l.any {
-			l.any = true
-			return true
-		}
-		if l.tried < portTries {
-			l.ask, l.tried = derivedPort(l.node, l.tried), l.tried+1
-			return true
-		}
-		l.ask = ExternalPort(l.internal)
-	case Unsupported:
-		if l.any { // the device description promised a call that doesn't exist
-			l.any = false
-			l.ask, l.tried = derivedPort(l.node, l.tried), l.tried+1
-			return l.tried <= portTries
-		}
+		l.wish = next
+		return true
 	}
+	if l.wish.tried > 0 {
+		l.ask = ExternalPort(l.internal)
+	}
+	l.wish = l.wish.settled()
 	l.failures++
 	l.retryAt = now.Add(leaseRetry.after(l.failures, random))
 	if l.by != nil {

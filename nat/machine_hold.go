@@ -171,12 +171,22 @@ func (m *machine) onVerified(now time.Time, op uint64, got Mapping, err error) {
 	case causeOf(err) == NoMapping:
 		m.log(eventLost, m.router, describe(l.held)+" is gone from the router's list", err)
 		m.ask(l, m.router)
-	case causeOf(err) == Unsupported:
-		l.verifyAt = time.Time{}
+	case noLookup(causeOf(err)):
+		l.verifyAt = time.Time{} // until the next grant
 	default:
 		m.callFailed(err)
 	}
 	m.settle()
+}
+
+// noLookup reports whether a lookup that failed for this cause says only that the router can't look
+// up a mapping. Whether the router still answers is what the readings of its address show.
+func noLookup(c Cause) bool {
+	switch c {
+	case Unsupported, BadArgument, Failed, Denied, Refused, Garbage:
+		return true
+	}
+	return false
 }
 
 // onUnmapped handles the end of the deletion of an unproved mapping. The mapping is requested again

@@ -211,6 +211,7 @@ type simRouter struct {
 	fail         func(op string) error // "read", "map", "unmap", "verify"
 	table        map[Protocol]simEntry
 	mapCalls     []Request
+	refuse       func(Request) error // nil: none
 	searches     int
 	hangs        bool // never answers a deletion
 }
@@ -294,6 +295,11 @@ func (m *simMapper) Map(_ context.Context, q Request) (Mapping, error) {
 	r.mapCalls = append(r.mapCalls, q)
 	if err := r.check("map"); err != nil {
 		return Mapping{}, err
+	}
+	if r.refuse != nil {
+		if err := r.refuse(q); err != nil {
+			return Mapping{}, err
+		}
 	}
 	if r.permanent && q.Lifetime != 0 {
 		return Mapping{}, &Error{Method: r.method, Code: 725, Cause: OnlyPermanent}

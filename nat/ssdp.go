@@ -16,17 +16,22 @@ var ssdpGroup = netip.MustParseAddrPort("239.255.255.250:1900")
 
 // ssdpTargets are the search targets. Routers with version 1 do not answer a search for version 2,
 // and some routers with version 2 answer a search for version 1 with version 2. A few announce only
-// the service and not the device.
+// the service and not the device, and some answer only a search for all root devices.
 var ssdpTargets = []string{
 	"urn:schemas-upnp-org:device:InternetGatewayDevice:1",
 	"urn:schemas-upnp-org:device:InternetGatewayDevice:2",
 	"urn:schemas-upnp-org:service:WANIPConnection:1",
 	"urn:schemas-upnp-org:service:WANPPPConnection:1",
+	rootDevice,
 }
 
+// rootDevice stands for every device that is not a part of another one.
+const rootDevice = "upnp:rootdevice"
+
 const (
-	// maxLocations bounds how many descriptions one search fetches, because a host could answer
-	// with thousands.
+	// maxLocations bounds how many descriptions of one kind (see places) a search fetches, and how
+	// many places of services in one description are tried, because a host could answer with
+	// thousands.
 	maxLocations = 8
 	// ssdpAnswers bounds how many answers one search reads.
 	ssdpAnswers = 256
@@ -47,9 +52,11 @@ type ssdpMessage struct {
 	server   string
 }
 
-// gateway reports whether the message is about a router.
+// gateway reports whether the message says that it is about a router. A message that does not may be
+// about one, too: only the description tells.
 func (m ssdpMessage) gateway() bool {
-	return strings.Contains(m.kind, ":InternetGatewayDevice:") || strings.Contains(m.kind, ":WANIPConnection:") || strings.Contains(m.kind, ":WANPPPConnection:")
+	label := strings.ToLower(m.kind + " " + m.usn)
+	return strings.Contains(label, ":internetgatewaydevice:") || strings.Contains(label, ":wanipconnection:") || strings.Contains(label, ":wanpppconnection:")
 }
 
 // device returns the unique name of the device, without the part that names the service.
@@ -94,28 +101,63 @@ func parseSSDP(b []byte) (m ssdpMessage, err error) {
 	return m, nil
 }
 
-// place returns the URL of the device description. The URL must name, by its address, the host that
-// sent the message, so that no host can make this node fetch from another one.
+// place returns the URL of the device description, at the host that sent the message.
 func (m ssdpMessage) place(from netip.Addr) (*url.URL, error) {
 	return placeAt(m.location, from)
 }
 
+// placeAt parses the URL of a device description. Whatever host it names, the result names the host
+// that sent it: a router with several addresses may name another of them, and no host can make this
+// node fetch from a third one.
 func placeAt(text string, host netip.Addr) (*url.URL, error) {
 	u, err := url.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("not a URL: %q", line(text))
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
+		return nil, fmt.Errorf("not a URL of a description: %q", line(text))
 	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	if u.Scheme != "http" || err != nil || ip.Unmap() != host.Unmap() || u.User != nil {
-		return nil, fmt.Errorf("the URL %q is not at its sender %v", line(text), host)
+	name := host.Unmap().String()
+	if port := u.Port(); port != "" {
+		u.Host = net.JoinHostPort(name, port)
+	} else if u.Host = name; host.Unmap().Is6() {
+		u.Host = "[" + name + "]"
 	}
+	u.Fragment = ""
 	return u, nil
+}
+
+// places decides which descriptions a search fetches. Messages that are about routers come first by
+// having a bound of their own, and so do those of the default gateway: a host can have hundreds of
+// other devices around it.
+type places struct {
+	gateway netip.Addr // of the network; invalid if there is none
+	seen    map[string]bool
+	count   [3]int
+}
+
+// take reports whether to fetch the description at place. A description is fetched again if it turns
+// out that its device says to be a router, because its faults are reported then.
+func (p *places) take(m ssdpMessage, place *url.URL, from netip.Addr) bool {
+	key := place.String()
+	labelled, known := p.seen[key]
+	kind := 0
+	switch {
+	case m.gateway():
+	case from == p.gateway:
+		kind = 1
+	default:
+		kind = 2
+	}
+	if known && (labelled || kind > 0) || p.count[kind] >= maxLocations {
+		return false
+	}
+	p.seen[key] = kind == 0
+	p.count[kind]++
+	return true
 }
 
 // searchSSDP sends searches from one local address and reports each device that answers, once for
 // each URL, until ctx ends. to contains the multicast group and the gateway itself, which answers
 // if multicast is filtered.
-func searchSSDP(ctx context.Context, local netip.Addr, to []netip.AddrPort, report func(m ssdpMessage, place *url.URL, from netip.Addr)) error {
+func searchSSDP(ctx context.Context, local, gateway netip.Addr, to []netip.AddrPort, report func(m ssdpMessage, place *url.URL, from netip.Addr)) error {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: local.AsSlice()})
 	if err != nil {
 		return fmt.Errorf("SSDP search from %v: %w", local, err)
@@ -123,7 +165,7 @@ func searchSSDP(ctx context.Context, local netip.Addr, to []netip.AddrPort, repo
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	seen := map[string]bool{}
+	chosen := places{gateway: gateway, seen: map[string]bool{}}
 	buf := make([]byte, 2048)
 	for round, answers := 0, 0; answers < ssdpAnswers; {
 		wait := 3 * time.Second
@@ -149,16 +191,13 @@ func searchSSDP(ctx context.Context, local netip.Addr, to []netip.AddrPort, repo
 			}
 			answers++
 			m, err := parseSSDP(buf[:n])
-			if err != nil || m.notify || !m.gateway() {
+			if err != nil || m.notify {
 				continue
 			}
 			host := from.Addr().Unmap()
-			place, err := m.place(host)
-			if err != nil || seen[place.String()] || len(seen) >= maxLocations {
-				continue
+			if place, err := m.place(host); err == nil && chosen.take(m, place, host) {
+				report(m, place, host)
 			}
-			seen[place.String()] = true
-			report(m, place, host)
 		}
 	}
 	return nil

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -51,29 +53,32 @@ func (u *upnpMapper) optional(ctx context.Context, since time.Time, f func(conte
 	f(ctx)
 }
 
-// services returns the connection services of a device, the best first.
-func services(root *goupnp.RootDevice, h *routerHTTP) (all []*upnpMapper) {
-	for _, kind := range []string{internetgateway2.URN_WANIPConnection_2, internetgateway2.URN_WANIPConnection_1, internetgateway2.URN_WANPPPConnection_1} {
-		for _, s := range root.Device.FindService(kind) {
-			if !s.ControlURL.Ok || len(all) >= maxLocations {
-				continue
-			}
-			c := soap.NewSOAPClient(s.ControlURL.URL)
-			c.HTTPClient = h.client()
-			client := goupnp.ServiceClient{SOAPClient: c, RootDevice: root, Service: s}
-			m := &upnpMapper{kind: kind[strings.LastIndex(kind, ":service:")+len(":service:"):]}
-			switch kind {
-			case internetgateway2.URN_WANIPConnection_2:
-				m.service = &internetgateway2.WANIPConnection2{ServiceClient: client}
-			case internetgateway2.URN_WANIPConnection_1:
-				m.service = &internetgateway2.WANIPConnection1{ServiceClient: client}
-			default:
-				m.service = &internetgateway2.WANPPPConnection1{ServiceClient: client}
-			}
-			all = append(all, m)
+// mappers returns a mapper for each place where a service of a device may be, the best first.
+func mappers(d description, h http.RoundTripper) (all []*upnpMapper) {
+	for _, s := range d.services {
+		for _, at := range s.controls[:min(len(s.controls), maxLocations-len(all))] {
+			all = append(all, newUPnP(s, at, h))
 		}
 	}
 	return all
+}
+
+// newUPnP makes a mapper for one service.
+func newUPnP(s wanService, at *url.URL, h http.RoundTripper) *upnpMapper {
+	m := &upnpMapper{kind: fmt.Sprintf("%s:%d", s.kind, s.version)}
+	carrier := &soapTransport{http: h, is: s.urn}
+	c := soap.NewSOAPClient(*at)
+	c.HTTPClient = httpClient(carrier)
+	client := goupnp.ServiceClient{SOAPClient: c}
+	switch {
+	case s.kind == wanPPP:
+		m.service, carrier.known = &internetgateway2.WANPPPConnection1{ServiceClient: client}, internetgateway2.URN_WANPPPConnection_1
+	case s.version >= 2:
+		m.service, carrier.known = &internetgateway2.WANIPConnection2{ServiceClient: client}, internetgateway2.URN_WANIPConnection_2
+	default:
+		m.service, carrier.known = &internetgateway2.WANIPConnection1{ServiceClient: client}, internetgateway2.URN_WANIPConnection_1
+	}
+	return m
 }
 
 func (u *upnpMapper) Method() Method { return MethodUPnP }
@@ -123,17 +128,21 @@ func (u *upnpMapper) External(ctx context.Context) (r Reading, err error) {
 // that answered OK but has no entry counts as refusing.
 func (u *upnpMapper) Map(ctx context.Context, q Request) (Mapping, error) {
 	op := fmt.Sprintf("map %s %d as %d", q.Protocol, q.Internal, q.External)
-	m := Mapping{Protocol: q.Protocol, Internal: q.Internal, External: q.External, Lifetime: q.Lifetime, Permanent: q.Lifetime == 0}
+	m := Mapping{Protocol: q.Protocol, Internal: q.Internal, Lifetime: q.Lifetime, Permanent: q.Lifetime == 0}
 	seconds, began := uint32(q.Lifetime/time.Second), time.Now()
-	err := u.call(ctx, op, func(ctx context.Context) error {
-		any, ok := u.service.(anyIGD)
-		if !q.Any || !ok {
-			return u.service.AddPortMappingCtx(ctx, "", uint16(q.External), q.Protocol.String(), uint16(q.Internal), u.router.Local.String(), true, u.description, seconds)
+	add := func() error {
+		return u.call(ctx, op, func(ctx context.Context) (err error) {
+			m.External, err = u.add(ctx, q, seconds)
+			return err
+		})
+	}
+	err := add()
+	if causeOf(err) == PortInUse {
+		// Some routers refuse a mapping that exists already, also to the host that has it.
+		if _, verr := u.Verify(ctx, Mapping{Protocol: q.Protocol, Internal: q.Internal, External: q.External}); verr == nil && u.Unmap(ctx, Mapping{Protocol: q.Protocol, External: q.External}) == nil {
+			err = add()
 		}
-		port, err := any.AddAnyPortMappingCtx(ctx, "", uint16(q.External), q.Protocol.String(), uint16(q.Internal), u.router.Local.String(), true, u.description, seconds)
-		m.External = ExternalPort(port)
-		return err
-	})
+	}
 	if err != nil {
 		return Mapping{}, err
 	}
@@ -150,6 +159,19 @@ func (u *upnpMapper) Map(ctx context.Context, q Request) (Mapping, error) {
 		}
 	})
 	return m, err
+}
+
+// add makes the call that adds a mapping, and returns its external port.
+func (u *upnpMapper) add(ctx context.Context, q Request, seconds uint32) (ExternalPort, error) {
+	client := u.router.Local.String()
+	if any, ok := u.service.(anyIGD); ok && q.Any {
+		port, err := any.AddAnyPortMappingCtx(ctx, "", uint16(q.External), q.Protocol.String(), uint16(q.Internal), client, true, u.description, seconds)
+		return ExternalPort(port), err
+	}
+	if q.External == 0 { // it would forward all ports that no other mapping has
+		return 0, &Error{Method: MethodUPnP, Router: u.router.String(), Cause: Unsupported, Words: "the router can't choose a port"}
+	}
+	return q.External, u.service.AddPortMappingCtx(ctx, "", uint16(q.External), q.Protocol.String(), uint16(q.Internal), client, true, u.description, seconds)
 }
 
 // Unmap implements Mapper.
@@ -221,14 +243,23 @@ func (u *upnpMapper) call(ctx context.Context, op string, f func(context.Context
 	e := &Error{Method: MethodUPnP, Router: u.router.String(), Op: op, Err: err}
 	var fault *soap.SOAPFaultError
 	var garbage *garbageError
+	var status *failedStatus
 	switch own := (*Error)(nil); {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &fault):
 		e.Code = fault.Detail.UPnPError.Errorcode
 		e.Cause, e.Words = upnpWords.explain(e.Code, fault.Detail.UPnPError.ErrorDescription)
+		if e.Cause == Other {
+			e.Cause = Failed // a code of the router's own
+		}
 	case errors.As(err, &garbage), errors.As(at.err, &garbage):
 		e.Cause, e.Words = Garbage, garbage.Error()
+	case errors.As(at.err, &status):
+		e.Cause, e.Words = Garbage, status.Error()
+		if status.status == http.StatusInternalServerError {
+			e.Cause = Failed // a fault that the router does not explain
+		}
 	case ctx.Err() != nil:
 		e.Cause, e.Words = ioError(ctx.Err())
 	case at.err != nil && errors.Is(at.err, io.EOF):

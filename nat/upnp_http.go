@@ -2,7 +2,6 @@ package nat
 
 import (
 	"context"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"net"
@@ -10,8 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
-
-	"github.com/huin/goupnp"
 )
 
 const (
@@ -44,8 +41,9 @@ func newRouterHTTP(host, local netip.Addr) *routerHTTP {
 	}}
 }
 
-func (r *routerHTTP) client() http.Client {
-	return http.Client{Transport: r, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+// httpClient returns a client that follows no redirection.
+func httpClient(by http.RoundTripper) http.Client {
+	return http.Client{Transport: by, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // failure carries an error of the transport to the caller, because goupnp converts errors to texts.
@@ -56,10 +54,18 @@ type failureKey struct{}
 // RoundTrip implements http.RoundTripper.
 func (r *routerHTTP) RoundTrip(q *http.Request) (*http.Response, error) {
 	a, err := r.roundTrip(q)
+	return recorded(q, a, err)
+}
+
+// recorded returns the result of a round trip, and records its error for the caller.
+func recorded(q *http.Request, a *http.Response, err error) (*http.Response, error) {
 	if f, ok := q.Context().Value(failureKey{}).(*failure); ok {
 		f.err = err
 	}
-	return a, err
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 func (r *routerHTTP) roundTrip(q *http.Request) (*http.Response, error) {
@@ -100,33 +106,25 @@ func (b *boundedBody) failed(err error) error {
 	return err
 }
 
-// describeDevice fetches and parses the description of a device.
-func (r *routerHTTP) describeDevice(ctx context.Context, place *url.URL) (*goupnp.RootDevice, error) {
+// describe fetches and parses the description of a device.
+func (r *routerHTTP) describe(ctx context.Context, place *url.URL) (d description, err error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, place.String(), nil)
 	if err != nil {
-		return nil, err
+		return d, err
 	}
-	c := r.client()
+	c := httpClient(r)
 	a, err := c.Do(q)
 	if err != nil {
-		return nil, err
+		return d, err
 	}
 	defer func() { _ = a.Body.Close() }()
 	if a.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the router answers with status %d", a.StatusCode)
+		return d, &failedStatus{a.StatusCode}
 	}
-	return parseDevice(a.Body, place)
-}
-
-// parseDevice parses a description. Its control URLs are resolved against the URL that it came
-// from. The URLBase in a description is obsolete and wrong in many routers.
-func parseDevice(body io.Reader, place *url.URL) (*goupnp.RootDevice, error) {
-	root := new(goupnp.RootDevice)
-	d := xml.NewDecoder(body)
-	d.DefaultSpace = goupnp.DeviceXMLNamespace
-	if err := d.Decode(root); err != nil {
-		return nil, &garbageError{err}
+	raw, readErr := io.ReadAll(a.Body)
+	d, err = parseDescription(decodeText(raw, a.Header.Get("Content-Type")), place)
+	if readErr != nil && (err != nil || len(d.services) == 0) {
+		return d, readErr // it is cut off before the services
 	}
-	root.SetURLBase(place)
-	return root, nil
+	return d, err
 }

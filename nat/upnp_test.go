@@ -1,7 +1,6 @@
 package nat
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/huin/goupnp/dcps/internetgateway2"
 )
 
 // upnpAt returns the one service of a fake router.
@@ -23,13 +20,13 @@ func upnpAt(t *testing.T, f *fakeIGD) *upnpMapper {
 		t.Fatal(err)
 	}
 	h := newRouterHTTP(f.addr, loopback)
-	root, err := h.describeDevice(t.Context(), place)
+	d, err := h.describe(t.Context(), place)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := services(root, h)
-	if len(all) != 1 {
-		t.Fatalf("%d services, want 1", len(all))
+	all := mappers(d, h)
+	if len(all) == 0 {
+		t.Fatal("no service")
 	}
 	all[0].router = Router{Name: "fake", Addr: f.addr, Local: loopback}
 	all[0].description = "Troupe"
@@ -83,6 +80,87 @@ func TestUPnP(t *testing.T) {
 	}
 }
 
+// TestUPnPMapsAgain: a router that refuses to overwrite a mapping renews it, if it is this host's.
+func TestUPnPMapsAgain(t *testing.T) {
+	f := newFakeIGD(t, "127.5.2.4")
+	f.set(func(f *fakeIGD) {
+		f.once = true
+		f.maps["TCP 30304"] = fakeMapping{30303, "192.168.1.77", 60}
+		f.maps["TCP 30305"] = fakeMapping{80, "127.0.0.1", 60}
+	})
+	m, q := upnpAt(t, f), Request{Protocol: TCP, Internal: 30303, External: 30303, Lifetime: time.Hour}
+	for range 2 {
+		if got, err := m.Map(t.Context(), q); err != nil || got.External != 30303 || got.Lifetime != time.Hour {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	for _, q.External = range []ExternalPort{30304, 30305} {
+		if _, err := m.Map(t.Context(), q); causeOf(err) != PortInUse {
+			t.Errorf("the mapping of another host or port is taken over: %v", err)
+		}
+	}
+	if e, _ := f.mapping("TCP 30304"); e.client != "192.168.1.77" {
+		t.Errorf("%+v", e)
+	}
+	q.External, q.Any = 0, true
+	if _, err := m.Map(t.Context(), q); causeOf(err) != Unsupported {
+		t.Errorf("a request for all ports: %v", err)
+	}
+}
+
+// TestBestService: of several places where a service may be, and of several services, the one that
+// works is used.
+func TestBestService(t *testing.T) {
+	for name, tt := range map[string]struct {
+		addresses map[string]string // by path; "fault": a refusal
+		want      string
+	}{
+		"root of the host":        {map[string]string{"/ctl": "30.10.10.1", "/dir/ctl": "30.10.10.1"}, "/ctl"},
+		"folder":                  {map[string]string{"/dir/ctl": "30.10.10.1"}, "/dir/ctl"},
+		"URLBase":                 {map[string]string{"/upnp/ctl": "30.10.10.1"}, "/upnp/ctl"},
+		"the other service":       {map[string]string{"/ctl": "0.0.0.0", "/ppp": "30.10.10.1"}, "/ppp"},
+		"only a private address":  {map[string]string{"/ctl": "", "/ppp": "10.0.0.1"}, "/ppp"},
+		"only a refusal":          {map[string]string{"/dir/ctl": "fault"}, "/dir/ctl"},
+		"none":                    {map[string]string{}, "/ctl"},
+		"no address is no public": {map[string]string{"/ctl": "fault", "/dir/ctl": ""}, "/dir/ctl"},
+	} {
+		d, err := parseDescription(strings.Replace(deviceWith("", "x", strings.Replace(ipService, "/ctl", "ctl", 1)+"</service><service>"+
+			strings.NewReplacer("WANIP", "WANPPP", "/ctl", "/ppp").Replace(ipService)), "<device>", "<URLBase>http://192.168.1.1/upnp/</URLBase><device>", 1), mustURL("http://192.168.1.1/dir/desc.xml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := mappers(d, reply(func(q *http.Request) *http.Response {
+			a := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: q}
+			address, ok := tt.addresses[q.URL.Path]
+			body := strings.Replace(addressAnswer, "30.10.10.1", address, 1)
+			switch {
+			case !ok:
+				a.StatusCode = http.StatusNotFound
+			case address == "fault":
+				body = faultAnswer
+			}
+			a.Body = io.NopCloser(strings.NewReader(body))
+			return a
+		}))
+		best := bestService(t.Context(), all)
+		at := ""
+		for i, u := range all {
+			if u == best {
+				var paths []string
+				for _, s := range d.services {
+					for _, c := range s.controls {
+						paths = append(paths, c.Path)
+					}
+				}
+				at = paths[i]
+			}
+		}
+		if at != tt.want {
+			t.Errorf("%s: %s, want %s", name, at, tt.want)
+		}
+	}
+}
+
 func TestUPnPErrors(t *testing.T) {
 	q := Request{Protocol: TCP, Internal: 30303, External: 30303, Lifetime: time.Hour}
 	for _, tt := range []struct {
@@ -93,11 +171,11 @@ func TestUPnPErrors(t *testing.T) {
 		code  int
 		words string
 	}{
-		{name: "invalid arguments", fault: func(f *fakeIGD) { f.errors["AddPortMapping"] = []int{402} }, cause: Refused, code: 402, words: "arguments"},
-		{name: "action failed", fault: func(f *fakeIGD) { f.errors["AddPortMapping"] = []int{501} }, cause: Busy, code: 501},
+		{name: "invalid arguments", fault: func(f *fakeIGD) { f.errors["AddPortMapping"] = []int{402} }, cause: BadArgument, code: 402, words: "arguments"},
+		{name: "action failed", fault: func(f *fakeIGD) { f.errors["AddPortMapping"] = []int{501} }, cause: Failed, code: 501},
 		{name: "conflict", fault: func(f *fakeIGD) { f.errors["AddPortMapping"] = []int{718} }, cause: PortInUse, code: 718, words: "in use"},
 		{name: "permanent only", fault: func(f *fakeIGD) { f.permanent = true }, cause: OnlyPermanent, code: 725},
-		{name: "unknown code", fault: func(f *fakeIGD) { f.errors["AddPortMapping"] = []int{799} }, cause: Other, code: 799, words: "said by the box"},
+		{name: "unknown code", fault: func(f *fakeIGD) { f.errors["AddPortMapping"] = []int{799} }, cause: Failed, code: 799, words: "said by the box"},
 		{name: "says OK and forgets", fault: func(f *fakeIGD) { f.forget = true }, cause: Refused, words: "has no such mapping"},
 		{name: "no list", fault: func(f *fakeIGD) { f.errors["GetSpecificPortMappingEntry"] = []int{-401} }, cause: Other},
 		{name: "no XML", fault: func(f *fakeIGD) {
@@ -152,8 +230,12 @@ func TestHTTPStaysAtTheRouter(t *testing.T) {
 		f.garbage["desc"] = strings.Replace(strings.ReplaceAll(fakeDescription, "%[1]d", "1"), "%[2]s", elsewhere.URL+"/ctl", 1)
 	})
 	m := upnpAt(t, f)
-	if _, err := m.External(t.Context()); err == nil || !strings.Contains(err.Error(), "not the router") {
-		t.Errorf("a control URL at another host: %v", err)
+	if _, err := m.External(t.Context()); causeOf(err) != Unreachable {
+		t.Errorf("a control URL at another host: %v", err) // the router has no such port
+	}
+	at := httptest.NewRequest(http.MethodGet, elsewhere.URL, nil)
+	if _, err := newRouterHTTP(f.addr, loopback).RoundTrip(at); err == nil || !strings.Contains(err.Error(), "not the router") {
+		t.Errorf("a request to another host: %v", err)
 	}
 	moved := http.NewServeMux()
 	moved.Handle("/", http.RedirectHandler(elsewhere.URL+"/moved", http.StatusFound))
@@ -163,7 +245,7 @@ func TestHTTPStaysAtTheRouter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newRouterHTTP(loopback, netip.Addr{}).describeDevice(t.Context(), place); err == nil {
+	if _, err := newRouterHTTP(loopback, netip.Addr{}).describe(t.Context(), place); err == nil {
 		t.Error("a redirection is followed")
 	}
 	if len(asked) > 0 {
@@ -172,15 +254,52 @@ func TestHTTPStaysAtTheRouter(t *testing.T) {
 }
 
 func TestPlaces(t *testing.T) {
-	for text, good := range map[string]bool{
-		"http://192.168.1.1:5000/desc.xml": true, "http://192.168.1.1/": true, "http://[::ffff:192.168.1.1]/": true,
-		"http://192.168.1.2:5000/desc.xml": false, "http://router.lan/desc.xml": false, "https://192.168.1.1/": false,
-		"ftp://192.168.1.1/": false, "//192.168.1.1/": false, "": false, "http://": false, "http://u:p@192.168.1.1/": false,
-		"http://192.168.1.1.evil.example/": false, "%zz": false,
+	router := netip.MustParseAddr("::ffff:192.168.1.1")
+	for text, want := range map[string]string{
+		"http://192.168.1.1:5000/desc.xml": "http://192.168.1.1:5000/desc.xml", "http://192.168.1.1/": "http://192.168.1.1/",
+		"http://[::ffff:192.168.1.1]/": "http://192.168.1.1/", "HTTP://192.168.1.1:80/a?b=c#d": "http://192.168.1.1:80/a?b=c",
+		// Another address or a name of the router. If it is a third host's, the answering host is asked all the same.
+		"http://192.168.1.2:5000/desc.xml": "http://192.168.1.1:5000/desc.xml", "http://router.lan/desc.xml": "http://192.168.1.1/desc.xml",
+		"http://192.168.1.1.evil.example/": "http://192.168.1.1/", "http://[fe80::1%25eth0]:80/": "http://192.168.1.1:80/",
+		"https://192.168.1.1/": "", "ftp://192.168.1.1/": "", "//192.168.1.1/": "", "": "", "http://": "", "http://u:p@192.168.1.1/": "", "%zz": "",
 	} {
-		if _, err := placeAt(text, netip.MustParseAddr("192.168.1.1")); (err == nil) != good {
-			t.Errorf("%q: %v", text, err)
+		got, err := placeAt(text, router)
+		if (err == nil) != (want != "") || err == nil && got.String() != want {
+			t.Errorf("%q: %v, %v; want %q", text, got, err, want)
 		}
+	}
+	if u, err := placeAt("http://[::1]/d", netip.MustParseAddr("fd00::1")); err != nil || u.String() != "http://[fd00::1]/d" {
+		t.Errorf("at an IPv6 address: %v, %v", u, err)
+	}
+}
+
+// TestPlacesOfASearch: neither many other devices nor many that say to be routers keep a search from
+// the gateway's description.
+func TestPlacesOfASearch(t *testing.T) {
+	gateway := netip.MustParseAddr("192.168.1.1")
+	p := places{gateway: gateway, seen: map[string]bool{}}
+	root, igd := ssdpMessage{kind: rootDevice}, ssdpMessage{kind: ssdpTargets[0]}
+	taken := func(m ssdpMessage, host byte) bool {
+		from := netip.AddrFrom4([4]byte{192, 168, 1, host})
+		return p.take(m, mustURL("http://"+from.String()+"/"), from)
+	}
+	for kind, m := range map[string]ssdpMessage{"other": root, "router": igd} {
+		n := 0
+		for host := byte(10); host < 200; host++ {
+			if taken(m, host) {
+				n++
+			}
+		}
+		if n != maxLocations {
+			t.Errorf("%d descriptions of kind %s", n, kind)
+		}
+	}
+	if !taken(root, 1) || taken(root, 1) || taken(igd, 1) {
+		t.Error("the gateway's description is not fetched once")
+	}
+	p = places{gateway: gateway, seen: map[string]bool{}}
+	if !taken(root, 9) || !taken(igd, 9) || taken(igd, 9) || taken(root, 9) {
+		t.Error("a device that says later to be a router")
 	}
 }
 
@@ -198,14 +317,25 @@ func TestParseSSDP(t *testing.T) {
 	notify := func(change ...string) []byte {
 		return []byte(strings.NewReplacer(change...).Replace("NOTIFY * HTTP/1.1\r\nNTS: ssdp:alive\r\nNT: urn:schemas-upnp-org:device:InternetGatewayDevice:2\r\nUSN: uuid:a::x\r\nLOCATION: http://192.168.1.1/d\r\nBOOTID.UPNP.ORG: 5\r\n\r\n"))
 	}
+	parseNotify := func(b []byte, from netip.Addr) (notice, bool) { return parseNotify(b, from, router) }
 	if n, ok := parseNotify(notify(), router); !ok || n != (notice{kind: noticeAlive, id: "uuid:a", boot: "5", place: "http://192.168.1.1/d"}) {
 		t.Errorf("%+v %v", n, ok)
 	}
 	if n, ok := parseNotify(notify("ssdp:alive", "ssdp:byebye"), router); !ok || n.kind != noticeBye {
 		t.Errorf("%+v %v", n, ok)
 	}
-	if _, ok := parseNotify(notify("192.168.1.1", "192.168.1.2"), router); ok {
-		t.Error("an announcement for another host is accepted")
+	if n, ok := parseNotify(notify("192.168.1.1", "192.168.1.2"), router); !ok || n.place != "http://192.168.1.1/d" {
+		t.Errorf("an announcement for another host: %+v %v", n, ok)
+	}
+	root := []string{"urn:schemas-upnp-org:device:InternetGatewayDevice:2", rootDevice}
+	if _, ok := parseNotify(notify(root...), router); !ok {
+		t.Error("a root device at the gateway is not accepted")
+	}
+	if _, ok := parseNotify(notify(root...), netip.MustParseAddr("192.168.1.9")); ok {
+		t.Error("a root device elsewhere is accepted as a router")
+	}
+	if _, ok := parseNotify(notify(append(root, "ssdp:alive", "ssdp:byebye")...), router); ok {
+		t.Error("the end of another device at the gateway is accepted as that of the router")
 	}
 	if _, ok := parseNotify(notify("InternetGatewayDevice", "MediaServer"), router); ok {
 		t.Error("a media server is accepted as a router")
@@ -227,69 +357,4 @@ func FuzzParseSSDP(f *testing.F) {
 			t.Errorf("a URL without a host: %v", u)
 		}
 	})
-}
-
-// canned answers every request with the same bytes.
-type canned struct {
-	status int
-	body   string
-}
-
-func (c canned) RoundTrip(q *http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: c.status, Status: http.StatusText(c.status), Body: io.NopCloser(strings.NewReader(c.body)), Header: http.Header{}, ContentLength: int64(len(c.body)), Request: q}, nil
-}
-
-// FuzzSOAP answers every call of a UPnP router, and the description, with the same hostile bytes.
-func FuzzSOAP(f *testing.F) {
-	const envelope = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" s:encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"><s:Body>`
-	f.Add(200, envelope+`<u:R xmlns:u="x"><NewExternalIPAddress>1.2.3.4</NewExternalIPAddress><NewReservedPort>65536</NewReservedPort></u:R></s:Body></s:Envelope>`)
-	f.Add(500, envelope+`<s:Fault><detail><UPnPError><errorCode>718</errorCode></UPnPError></detail></s:Fault></s:Body></s:Envelope>`)
-	f.Add(200, envelope+`<u:R><NewInternalPort>-1</NewInternalPort><NewLeaseDuration>99999999999</NewLeaseDuration><NewEnabled>maybe</NewEnabled></u:R></s:Body></s:Envelope>`)
-	f.Add(200, strings.ReplaceAll(strings.ReplaceAll(fakeDescription, "%[1]d", "2"), "%[2]s", "/ctl"))
-	f.Add(204, "")
-	place, err := url.Parse("http://127.0.0.1/desc.xml")
-	if err != nil {
-		f.Fatal(err)
-	}
-	good := strings.ReplaceAll(strings.ReplaceAll(fakeDescription, "%[1]d", "2"), "%[2]s", "/ctl")
-	f.Fuzz(func(t *testing.T, status int, body string) {
-		if root, err := parseDevice(strings.NewReader(body), place); err == nil {
-			services(root, newRouterHTTP(loopback, loopback))
-		}
-		root, err := parseDevice(strings.NewReader(good), place)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := services(root, newRouterHTTP(loopback, loopback))[0]
-		m.router = Router{Addr: loopback, Local: loopback}
-		m.service.(*internetgateway2.WANIPConnection2).SOAPClient.HTTPClient.Transport = canned{status, body}
-		ctx := context.Background()
-		for _, any := range []bool{false, true} {
-			got, err := m.Map(ctx, Request{Protocol: TCP, Internal: 1, External: 2, Lifetime: time.Hour, Any: any})
-			if err == nil && (got.Lifetime <= 0 || got.Lifetime > time.Hour) {
-				t.Errorf("a lease of %v, want more than 0 and at most 1 h", got.Lifetime)
-			}
-			isTyped(t, err)
-		}
-		_, err = m.External(ctx)
-		isTyped(t, err)
-		_, err = m.Verify(ctx, Mapping{Protocol: TCP, Internal: 1, External: 2})
-		isTyped(t, err)
-		isTyped(t, m.Unmap(ctx, Mapping{Protocol: TCP, External: 2}))
-		if n := len(m.list(ctx)); n > maxEntries {
-			t.Errorf("%d entries, want at most %d", n, maxEntries)
-		}
-	})
-}
-
-func isTyped(t *testing.T, err error) {
-	t.Helper()
-	if err != nil && causeOf(err) == Other {
-		if e, ok := errors.AsType[*Error](err); !ok || e.Code == 0 && e.Words == "" {
-			t.Errorf("an error without a text: %#v", err)
-		}
-	}
-	if err != nil && strings.ContainsAny(err.Error(), "\n\x1b\x00") {
-		t.Errorf("control characters in %q", err)
-	}
 }

@@ -48,7 +48,7 @@ func listen(ctx context.Context, n network, group netip.AddrPort, send func(msg 
 	defer stop()
 	parse := parseAnnouncement
 	if group == ssdpGroup {
-		parse = parseNotify
+		parse = func(b []byte, from netip.Addr) (notice, bool) { return parseNotify(b, from, n.gateway) }
 	}
 	if err := receive(ctx, conn, parse, send); err != nil && ctx.Err() == nil {
 		send(&listenFailed{err: fmt.Errorf("listening to announcements stopped (%v on %s): %w", group, n.name, err)})
@@ -103,11 +103,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// parseNotify parses an SSDP announcement of a gateway. The second result is false for any other
-// message.
-func parseNotify(b []byte, from netip.Addr) (notice, bool) {
+// parseNotify parses an SSDP announcement of a router: one that says so, or of the presence of a root
+// device at the default gateway. The second result is false for any other message.
+func parseNotify(b []byte, from, gateway netip.Addr) (notice, bool) {
 	m, err := parseSSDP(b)
-	if err != nil || !m.notify || !m.gateway() {
+	if err != nil || !m.notify || !m.gateway() && (m.kind != rootDevice || !m.alive || from != gateway) {
 		return notice{}, false
 	}
 	if !m.alive {

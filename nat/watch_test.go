@@ -18,7 +18,7 @@ func TestReceive(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	got, done := make(chan *disturbed, 16), make(chan error, 1)
 	go func() {
-		done <- receive(ctx, conn, parseNotify, func(msg any) { got <- msg.(*disturbed) })
+		done <- receive(ctx, conn, func(b []byte, from netip.Addr) (notice, bool) { return parseNotify(b, from, noAddr) }, func(msg any) { got <- msg.(*disturbed) })
 	}()
 	from, err := net.Dial("udp4", conn.LocalAddr().String())
 	if err != nil {
