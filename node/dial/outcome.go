@@ -8,6 +8,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/node/peers"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
@@ -114,7 +115,7 @@ func outcomeOfDial(err error) outcome {
 		return outcomeUnreachable
 	case errors.Is(err, refusal.ErrUselessPeer):
 		return outcomeUseless
-	case errors.Is(err, refusal.ErrCancelled), errors.Is(err, refusal.ErrBanned), errors.Is(err, refusal.ErrProtocolRemoved), errors.Is(err, wire.DiscTooManyPeers), errors.Is(err, refusal.ErrStopping):
+	case errors.Is(err, refusal.ErrCancelled), errors.Is(err, refusal.ErrBanned), errors.Is(err, refusal.ErrProtocolRemoved), errors.Is(err, wire.DiscTooManyPeers), errors.Is(err, refusal.ErrStopping), errors.Is(err, peers.ErrUndecided):
 		return outcomeOurs
 	case errors.Is(err, wire.DiscAlreadyConnected), errors.Is(err, refusal.ErrPendingInbound), errors.Is(err, refusal.ErrAlreadyDialing):
 		return outcomeCrossed

@@ -25,9 +25,9 @@ const (
 type State struct {
 	UnderWay, Waiting, Static int // dials in progress, candidates that wait, and static nodes
 
-	Candidates uint64 // received from sources
-	Dialed     uint64 // dials, including those to static nodes
-	Linked     uint64
+	Candidates uint64            // received from sources
+	Dialed     uint64            // dials, including those to static nodes
+	Linked     uint64            // dials that became a link
 	Punched    uint64            // of Linked, those made by hole punching
 	Failed     map[string]uint64 // dials, and links that we dialed, by outcome
 	PassedOver map[string]uint64 // candidates that were not dialed, by reason

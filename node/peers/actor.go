@@ -2,6 +2,7 @@ package peers
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -17,6 +18,10 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/wire"
 )
+
+// ErrUndecided is the outcome of a dial whose session was lost, because the peers actor panicked
+// when it took it. The log has the stack.
+var ErrUndecided = errors.New("peers actor crashed")
 
 // owner is the peers actor: it owns the links. It has no state of its own, so that a crash can
 // replace it while the links run.
@@ -66,6 +71,7 @@ func (o *owner) establish(ctx actor.Context, msg *Establish) {
 		err = msg.Offer.Stands(o.Offer(), msg.Session.RemoteHello.Caps)
 	}
 	if err != nil {
+		o.decided[msg.By.Id] = err
 		o.refuse(ctx, msg, err)
 		return
 	}
@@ -80,6 +86,7 @@ func (o *owner) establish(ctx actor.Context, msg *Establish) {
 	}
 	m.Link = link
 	o.Table.add(m)
+	o.decided[msg.By.Id] = nil
 	supervise.Send(ctx, o.Dialer, &LinkUp{ID: m.ID, Inbound: m.Inbound})
 	o.Added(m)
 }
@@ -127,10 +134,21 @@ func (o *owner) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 	o.stopIfEmpty(ctx)
 }
 
-// setupEnded frees the place of a handshake, and records the offence that ended it, if any.
+// setupEnded frees the place of a handshake, and records the offence that ended it, if any. The
+// dialer gets the decision on the session of its dial.
 func (o *owner) setupEnded(ctx actor.Context, msg *SetupEnded) {
+	refused, decided := o.decided[msg.By.Id]
+	delete(o.decided, msg.By.Id)
 	if !msg.Inbound {
-		supervise.Send(ctx, o.Dialer, msg)
+		outcome := *msg
+		switch {
+		case msg.Err != nil:
+		case decided:
+			outcome.Err = refused
+		default:
+			outcome.Err = ErrUndecided
+		}
+		supervise.Send(ctx, o.Dialer, &outcome)
 	}
 	o.Table.abandon(msg.ID, msg.By)
 	if msg.Inbound {

@@ -45,10 +45,13 @@ type shared struct {
 	timer    supervise.Timer
 	draining atomic.Bool
 	refusing atomic.Int32 // goroutines that disconnect a refused remote
+	// decided has the decision on each session, by the ID of the handshake's PID, until its
+	// SetupEnded: nil for a session that became a link.
+	decided map[string]error
 }
 
 // Props makes the actor. A crash replaces it while its links run.
 func Props(c Config) *actor.Props {
-	s := &shared{Config: c}
+	s := &shared{Config: c, decided: map[string]error{}}
 	return c.Runtime.Kept(supervise.EndFailed{Journal: c.Runtime.Journal}, func() actor.Actor { return &owner{s} })
 }

@@ -31,7 +31,7 @@ type Establish struct {
 }
 
 // SetupEnded reports that a handshake is over, successful or not. The peers actor forwards it
-// to the dialer if it was a dial.
+// to the dialer if it was a dial. Err is then nil only if the session became a link.
 type SetupEnded struct {
 	supervise.Late
 	By      *actor.PID
