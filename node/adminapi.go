@@ -58,14 +58,11 @@ func (a *adminAPI) Datadir() (string, error) {
 
 // AddPeer is admin_addPeer: it keeps a link to the node.
 func (a *adminAPI) AddPeer(url string) (bool, error) {
-	nodes, err := ParseStaticNodes(url)
+	node, err := enode.Parse(enode.ValidSchemes, url)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("add peer: %w", err)
 	}
-	if len(nodes) != 1 {
-		return false, fmt.Errorf("add peer %q: want one node", url)
-	}
-	if err := a.n.AddPeer(nodes[0]); err != nil {
+	if err := a.n.AddPeer(node); err != nil {
 		return false, err
 	}
 	return true, nil
@@ -90,7 +87,9 @@ func (a *adminAPI) AddTrustedPeer(url string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("add trusted peer: %w", err)
 	}
-	a.n.AddTrusted(node)
+	if err := a.n.addTrusted(node); err != nil {
+		return false, fmt.Errorf("add trusted peer %v: %w", node, err)
+	}
 	return true, nil
 }
 

@@ -105,7 +105,9 @@ type Config struct {
 	// NetRestrict lists the networks that the node communicates with. Empty: all.
 	NetRestrict []netip.Prefix
 	// StaticNodes are kept connected: dialed until there is a link, and again when it ends.
-	// A static node may have a DNS name in place of an address (enode.Node.WithHostname).
+	// A static node may have a DNS name in place of an address (enode.Node.WithHostname), and
+	// several addresses if it is listed repeatedly: they are dialed in turn, up to eight. It needs
+	// an address if there is no discovery. This node itself is left out, here and below.
 	StaticNodes []*enode.Node
 	// TrustedNodes are admitted also beyond MaxPeers.
 	TrustedNodes []*enode.Node
@@ -243,11 +245,6 @@ func (c Config) check() error {
 	}
 	if c.HolePunching.Off && c.HolePunching.Private {
 		return errors.New("node config: hole punching is off, but enabled for private networks")
-	}
-	for _, n := range append(append([]*enode.Node{}, c.StaticNodes...), c.TrustedNodes...) {
-		if n == nil || n.Pubkey() == nil {
-			return fmt.Errorf("node config: node %v has no public key", n)
-		}
 	}
 	return nil
 }

@@ -2,13 +2,15 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/dnsdisc"
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/node/discovery"
 )
 
 // Discovery is how a node finds other nodes, and is found by them. discovery.Preset has the
@@ -39,16 +41,8 @@ func (d *Discovery) check() error {
 	if d == nil {
 		return nil
 	}
-	for _, n := range append(append([]*enode.Node{}, d.Bootnodes...), d.BootnodesV5...) {
-		if n == nil {
-			return errors.New("node config: bootnode is nil")
-		}
-		if n.Hostname() != "" {
-			continue // checked when it is looked up
-		}
-		if err := n.ValidateComplete(); err != nil {
-			return fmt.Errorf("node config: bootnode %v: %w", n, err)
-		}
+	if err := discovery.CheckBootnodes(slices.Concat(d.Bootnodes, d.BootnodesV5)...); err != nil {
+		return fmt.Errorf("node config: %w", err)
 	}
 	for _, list := range d.DNS {
 		if _, _, err := dnsdisc.ParseURL(list); err != nil {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
-	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/admin"
 	"github.com/troupe-p2p/troupe/node/asynclog"
 	"github.com/troupe-p2p/troupe/node/bans"
@@ -100,11 +99,8 @@ func New(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
 	n.table = peers.NewTable(n.id, cfg.limits(), n.ledger.Check)
-	for _, t := range cfg.TrustedNodes {
-		n.AddTrusted(t)
-	}
-	for _, s := range cfg.StaticNodes {
-		n.setStatic(s)
+	if err := n.addConfigured(); err != nil {
+		return nil, fmt.Errorf("node config: %w", err)
 	}
 	ready := slices.DeleteFunc(slices.Clone(mounted), func(m *protocols.Mounted) bool { return m.Spec.Provision != nil })
 	if _, err := n.attributesOf(ready); err != nil { // the others' come with Start
@@ -146,43 +142,3 @@ func (n *Node) Self() *enode.Node { return n.record.Node() }
 
 // ID returns the node's ID.
 func (n *Node) ID() enode.ID { return n.id }
-
-// AddPeer makes a node static: the dialer keeps a link to it from now on. If the node is
-// static already, AddPeer replaces its address.
-func (n *Node) AddPeer(node *enode.Node) error {
-	if node.Pubkey() == nil {
-		return fmt.Errorf("add peer %v: no public key", node)
-	}
-	if node.ID() == n.id {
-		return fmt.Errorf("add peer: %w", ErrSelf)
-	}
-	return n.ifRunning(func() {
-		n.setStatic(node)
-		n.rt.Send(n.pids.dialer, &dial.AddStatic{Node: node})
-	})
-}
-
-// RemovePeer ends the link to a node, and stops dialing the node.
-func (n *Node) RemovePeer(id enode.ID) error {
-	return n.ifRunning(func() {
-		n.table.SetStatic(id, false)
-		n.rt.Send(n.pids.dialer, &dial.RemoveStatic{ID: id})
-		n.rt.Send(n.pids.peers, &peers.Drop{ID: id})
-	})
-}
-
-// AddTrusted makes a node trusted: from now on it is admitted even beyond the limit.
-func (n *Node) AddTrusted(node *enode.Node) {
-	n.table.SetTrusted(node.ID(), true)
-	n.pardon(node.ID())
-	n.table.Locate(node.ID(), netaddr.Addrs(node))
-}
-
-// RemoveTrusted makes a node count towards the limit again. A link to it stays.
-func (n *Node) RemoveTrusted(id enode.ID) { n.table.SetTrusted(id, false) }
-
-func (n *Node) setStatic(node *enode.Node) {
-	n.table.SetStatic(node.ID(), true)
-	n.pardon(node.ID())
-	n.table.Locate(node.ID(), netaddr.Addrs(node))
-}

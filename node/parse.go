@@ -4,25 +4,44 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat/netaddr"
-	"github.com/troupe-p2p/troupe/node/refusal"
 )
 
 // This file parses command line flags into fields of a Config.
 
 // DefaultDataDir is a node's default data directory: .troupe in the user's home directory,
 // or in the working directory if there is no home directory.
-func DefaultDataDir() string {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ".troupe"
+func DefaultDataDir() string { return filepath.Join(homeDir(), ".troupe") }
+
+// homeDir returns the user's home directory: that of HOME, or else of the system's list of users.
+// It is empty if there is none.
+func homeDir() string {
+	if home, err := os.UserHomeDir(); err == nil {
+		return home
 	}
-	return filepath.Join(home, ".troupe")
+	if u, err := user.Current(); err == nil {
+		return u.HomeDir
+	}
+	return ""
+}
+
+// ExpandPath expands the path of a file or directory as go-ethereum does: it replaces a leading ~/
+// by the user's home directory, and $NAME or ${NAME} by an environment variable, and cleans the
+// path. It does not know ~user. An empty path stays empty.
+func ExpandPath(path string) string {
+	if path == "" {
+		return ""
+	}
+	if home := homeDir(); home != "" && (strings.HasPrefix(path, "~/") || strings.HasPrefix(path, `~\`)) {
+		path = home + path[1:]
+	}
+	return filepath.Clean(os.ExpandEnv(path))
 }
 
 // ParseNodes parses enode URLs and records (enr:…), separated by commas.
@@ -38,15 +57,27 @@ func ParseNodes(list string) ([]*enode.Node, error) {
 	return nodes, nil
 }
 
-// ParseStaticNodes is ParseNodes for nodes to dial. A node without an address is an error.
+// ParseStaticNodes is ParseNodes for nodes to dial without discovery: one without an address is an
+// error.
 func ParseStaticNodes(list string) ([]*enode.Node, error) {
 	nodes, err := ParseNodes(list)
 	for _, n := range nodes {
-		if n.TCP() == 0 || n.Hostname() == "" && len(netaddr.Endpoints(n)) == 0 {
-			return nil, fmt.Errorf("node %v: %w", n, refusal.ErrNoAddress)
+		if err := checkAddress(n, false); err != nil {
+			return nil, fmt.Errorf("node %v: %w", n, err)
 		}
 	}
 	return nodes, err
+}
+
+// checkAddress returns ErrNoAddress if a node can't be dialed: it has no TCP port, or neither a
+// DNS name nor the address of a host. Where discovery can find the node, it may have neither name
+// nor port.
+func checkAddress(n *enode.Node, found bool) error {
+	named := n.Hostname() != ""
+	if named && n.TCP() != 0 || !named && (found || len(netaddr.Endpoints(n)) > 0) {
+		return nil
+	}
+	return ErrNoAddress
 }
 
 // ParseNetworks parses networks in CIDR notation, separated by commas.

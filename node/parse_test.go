@@ -3,6 +3,8 @@ package node_test
 import (
 	"errors"
 	"fmt"
+	"os/user"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,6 +51,38 @@ func TestParseNodes(t *testing.T) {
 	nodes, err := node.ParseNodes("enode://" + id + "@192.0.2.1:30303?discport=30301")
 	if err != nil || nodes[0].TCP() != 30303 || nodes[0].UDP() != 30301 {
 		t.Errorf("discport: %v, %v", nodes, err)
+	}
+}
+
+// TestExpandPath has the values of go-ethereum's test of its expandPath, and the empty path.
+func TestExpandPath(t *testing.T) {
+	t.Setenv("HOME", "/home/someuser")
+	t.Setenv("DDDXXX", "/tmp")
+	for path, want := range map[string]string{
+		"":                    "",
+		"/home/someuser/tmp":  "/home/someuser/tmp",
+		"~/tmp":               "/home/someuser/tmp",
+		"~thisOtherUser/b/":   "~thisOtherUser/b",
+		"$DDDXXX/a/b":         "/tmp/a/b",
+		"${DDDXXX}/a/b":       "/tmp/a/b",
+		"/a/b/":               "/a/b",
+		"/a/../c":             "/c",
+		"a/~/b":               "a/~/b",
+		"~":                   "~",
+		"~/$DDDXXX/../x/./~/": "/home/someuser/x/~",
+	} {
+		if got := node.ExpandPath(path); got != want {
+			t.Errorf("%q expands to %q, want %q", path, got, want)
+		}
+	}
+	if got := node.DefaultDataDir(); got != "/home/someuser/.troupe" {
+		t.Errorf("default data directory %q", got)
+	}
+	t.Setenv("HOME", "") // as in many service files
+	if u, err := user.Current(); err == nil && u.HomeDir != "" {
+		if got, want := node.ExpandPath("~/x"), filepath.Join(u.HomeDir, "x"); got != want {
+			t.Errorf("without HOME, ~/x expands to %q, want %q", got, want)
+		}
 	}
 }
 

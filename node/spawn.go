@@ -324,7 +324,10 @@ func (n *Node) setupConfig(intake *setup.Intake) setup.Config {
 		Runtime: n.rt, Key: n.cfg.Key, MaxPending: n.cfg.MaxPending, NetRestrict: n.cfg.NetRestrict,
 		Intake: intake, Table: n.table, Ledger: n.ledger, Offer: n.offer.Load,
 		Connector: &setup.Connector{
-			Dial: n.cfg.Dial, Lookup: n.cfg.LookupHost, Networks: n.cfg.NetRestrict, Resolved: n.table.Locate,
+			Dial: n.cfg.Dial, Lookup: n.cfg.LookupHost, Networks: n.cfg.NetRestrict,
+			Resolved: func(node *enode.Node, addrs []netip.Addr) {
+				n.table.Locate(node.ID(), peers.PlaceName(node), addrs)
+			},
 		},
 		Peers:  n.pids.peers,
 		CameIn: func(from netip.Addr) { inbound.add(nat.TCP, from) },

@@ -1,6 +1,7 @@
 package dial
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -16,12 +17,18 @@ import (
 // maxPause is the longest time between two checks of the plan.
 const maxPause = time.Hour
 
+// placeRecord names the addresses of a node's newest record (peers.Table.Locate).
+const placeRecord = "record"
+
+// maxExplained limits the reasons remembered for a static node, which may have many addresses.
+const maxExplained = 2 * peers.MaxPlaces
+
 // dialer is the actor that carries out the plan.
 type dialer struct {
 	*Dialer
 	timer supervise.Timer
-	// lastErr is the last error logged for a static node, so that each reason is logged once.
-	lastErr map[enode.ID]string
+	// explained are the last errors logged for a static node, so that each reason is logged once.
+	explained map[enode.ID][]string
 
 	sources []*source
 	report  reporter
@@ -38,7 +45,7 @@ func (d *dialer) Receive(ctx actor.Context) {
 		d.remove(ctx, msg.ID)
 	case *peers.LinkUp:
 		d.plan.linked(msg.ID, msg.Inbound, now)
-		delete(d.lastErr, msg.ID)
+		delete(d.explained, msg.ID)
 	case *peers.LinkDown:
 		d.plan.unlinked(msg, now)
 	case *peers.SetupEnded:
@@ -50,7 +57,7 @@ func (d *dialer) Receive(ctx actor.Context) {
 	case *discovery.Candidate:
 		d.consider(msg, now)
 	case *discovery.Resolved:
-		d.relocate(msg, now)
+		d.resolved(msg, now)
 	case *due:
 	case *actor.Stopping, *actor.Restarting:
 		d.timer.Stop()
@@ -62,7 +69,7 @@ func (d *dialer) Receive(ctx actor.Context) {
 }
 
 func (d *dialer) start(ctx actor.Context, now time.Time) {
-	d.lastErr = map[enode.ID]string{}
+	d.explained = map[enode.ID][]string{}
 	d.plan.began(now)
 	if d.Candidates != nil {
 		d.sources = append(d.sources, &source{pid: d.Iterator, own: true})
@@ -78,6 +85,9 @@ func (d *dialer) start(ctx actor.Context, now time.Time) {
 // proceed starts the dials and requests that are due now, and sets the timer for the next ones.
 func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	room := d.Table.DialRoom(d.plan.starved(now))
+	for _, ticket := range d.plan.hung(now) {
+		supervise.Send(ctx, d.Setup, &setup.CancelDial{Ticket: ticket})
+	}
 	for _, next := range d.plan.start(now, room.Dials()) {
 		supervise.Send(ctx, d.Setup, &setup.StartDial{Node: next.node, Ticket: next.ticket, Static: next.static})
 	}
@@ -92,6 +102,12 @@ func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	}
 	if dials, ok := d.plan.wait(now, room.Dials()); ok {
 		wait = min(wait, dials)
+	}
+	if hangs, ok := d.plan.hangsIn(now); ok {
+		wait = min(wait, hangs)
+	}
+	if lost, ok := d.plan.lostIn(now); ok && d.Resolves {
+		wait = min(wait, lost)
 	}
 	if d.looks() {
 		wait = min(wait, d.ask(ctx, room, now), d.reportSearch(room, now))
@@ -138,13 +154,10 @@ func (d *dialer) consider(msg *discovery.Candidate, now time.Time) {
 	}
 }
 
-// relocate takes the newest record of a static node.
-func (d *dialer) relocate(msg *discovery.Resolved, now time.Time) {
-	if msg.Node == nil {
-		return
-	}
-	if addrs := d.plan.relocate(msg.Node, now); addrs != nil {
-		d.Table.Locate(msg.ID, addrs)
+// resolved takes the newest record of a static node.
+func (d *dialer) resolved(msg *discovery.Resolved, now time.Time) {
+	if d.plan.resolved(msg.ID, msg.Node, now) {
+		d.Table.Locate(msg.ID, placeRecord, netaddr.Addrs(msg.Node))
 		d.Logger.Info("static node has a new address", "id", msg.ID.TerminalString(), "addr", netaddr.Endpoints(msg.Node))
 	}
 }
@@ -166,7 +179,7 @@ func (d *dialer) reportSearch(room peers.Room, now time.Time) time.Duration {
 }
 
 func (d *dialer) remove(ctx actor.Context, id enode.ID) {
-	delete(d.lastErr, id)
+	delete(d.explained, id)
 	if ticket := d.plan.remove(id); ticket != 0 {
 		supervise.Send(ctx, d.Setup, &setup.CancelDial{Ticket: ticket})
 	}
@@ -178,10 +191,13 @@ func (d *dialer) explain(msg *peers.SetupEnded) {
 	if msg.Err == nil || !d.Table.KnownOf(msg.ID).Static || d.Table.Member(msg.ID) != nil {
 		return
 	}
-	text := msg.Err.Error()
-	if d.lastErr[msg.ID] == text {
+	text, known := msg.Err.Error(), d.explained[msg.ID]
+	if slices.Contains(known, text) {
 		return
 	}
-	d.lastErr[msg.ID] = text
+	if len(known) == maxExplained {
+		known = known[1:]
+	}
+	d.explained[msg.ID] = append(slices.Clip(known), text)
 	d.Logger.Info("dialing a static node failed, will try again", "id", msg.ID.TerminalString(), "reason", text)
 }

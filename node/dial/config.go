@@ -16,7 +16,8 @@ import (
 type Config struct {
 	Runtime supervise.Runtime
 	Table   *peers.Table
-	// Static are the nodes to keep a link to from the start.
+	// Static are the nodes to keep a link to from the start. A node with several addresses is
+	// listed once for each.
 	Static []*enode.Node
 	// Candidates are nodes to dial while there is room. The iterator actor closes the iterator.
 	// Nil: there are none.

@@ -21,7 +21,9 @@
 //   - D1: at most one dial at a time to a node, and to an endpoint. At most Config.PerSecond
 //     dials begin within any second. A quarter of the dials in progress is kept for static
 //     nodes.
-//   - D2: static nodes are dialed until there is a link: after 1 s, doubling to a minute.
+//   - D2: static nodes are dialed until there is a link: after 1 s, doubling to a minute. A node
+//     with several addresses is dialed at each in turn, without a pause between them. A new
+//     address is dialed at once; it ends a dial to another one that has lasted for a second.
 //   - D3: at most 64 candidates wait.
 //   - D4: after a dial or a link, a node is not dialed for a pause that depends on the outcome
 //     (see outcome). If no node answered, its address is not dialed either. 8192 nodes and as

@@ -90,7 +90,9 @@ func (h *history) succeeded(id enode.ID, endpoints []netip.AddrPort, now time.Ti
 		p = new(past)
 		h.nodes[id] = p
 	}
-	p.due = now.Add(dynamicPauses[outcomeLost].at(endpoints).first)
+	if due := now.Add(dynamicPauses[outcomeLost].at(endpoints).first); due.After(p.due) {
+		p.due = due // if the link has ended already, its pause may be longer
+	}
 	for _, at := range endpoints {
 		for _, where := range placesOf(at) {
 			delete(h.places, where)

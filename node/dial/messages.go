@@ -8,7 +8,8 @@ import (
 
 // To the dialer, from Node's methods.
 
-// AddStatic keeps a link to a node from now on.
+// AddStatic keeps a link to a node from now on. For a static node it adds an address, which is
+// dialed next.
 type AddStatic struct {
 	supervise.Late
 	Node *enode.Node

@@ -37,26 +37,13 @@ type plan struct {
 	stats       stats
 }
 
-// target is one static node.
-type target struct {
-	node *enode.Node // as configured
-	// found is the node's newest record from discovery. elsewhere says that found is dialed
-	// next, and not node. The two alternate: the operator's address may be out of date, and the
-	// record that a node signs may be wrong.
-	found     *enode.Node
-	elsewhere bool
-	resolving resolving
-	ticket    uint64    // of the dial in progress; 0: none
-	failures  int       // since the last link of at least redialMax
-	due       time.Time // when to dial next
-	connected time.Time // the start of the link; zero: no link
-}
-
 // dialing is a dial in progress.
 type dialing struct {
 	id        enode.ID
 	endpoints []netip.AddrPort // none for a node with a DNS name
 	dynamic   bool
+	begun     time.Time
+	cancelled bool // see hung
 }
 
 // dial is one attempt. The ticket distinguishes it from an earlier dial to the same node that
@@ -74,20 +61,6 @@ func newPlan(maxActive, perSecond int, jitter func() float64) *plan {
 	}
 	p.refuse = func(peers.Remote) error { return nil }
 	return p
-}
-
-// add adds a static node, to be dialed at once. A node that was added before keeps its state
-// and gets the new address. connected says that a link exists.
-func (p *plan) add(n *enode.Node, connected bool, now time.Time) {
-	t := p.targets[n.ID()]
-	if t == nil {
-		t = &target{due: now}
-		p.targets[n.ID()] = t
-	}
-	t.node = n
-	if connected && t.connected.IsZero() {
-		t.connected = now
-	}
 }
 
 // remove forgets a static node. It returns the ticket of the dial in progress, 0 if there is
@@ -112,7 +85,7 @@ func (p *plan) start(now time.Time, free int) []dial {
 		}
 		n := t.where()
 		if endpoints := dialedAt(n); !p.busy(endpoints) {
-			t.ticket = p.begin(&dialing{id: n.ID(), endpoints: endpoints}, now)
+			t.ticket, t.tried = p.begin(&dialing{id: n.ID(), endpoints: endpoints}, now), true
 			dials = append(dials, dial{n, t.ticket, true})
 		}
 	}
@@ -167,6 +140,7 @@ func (p *plan) begin(d *dialing, now time.Time) (ticket uint64) {
 	p.rate.begin(now)
 	p.stats.addDialed()
 	p.tickets++
+	d.begun = now
 	p.active[p.tickets] = d
 	return p.tickets
 }
@@ -215,12 +189,13 @@ func (p *plan) ended(ticket uint64, o outcome, now time.Time) {
 	t := p.targets[d.id]
 	t.ticket = 0
 	switch {
-	case o == outcomeLinked:
-		t.due = now.Add(redialMin)
-	case t.connected.IsZero():
-		if o == outcomeUnreachable || o == outcomeHandshake {
-			t.missed(now)
-		}
+	case o == outcomeLinked, !t.connected.IsZero():
+		// The end of the link decides when to dial next, and may have come before.
+	case t.fresh:
+		t.fresh, t.due = false, now
+	case (o == outcomeUnreachable || o == outcomeHandshake) && !t.miss(now):
+		t.due = now // at the next place
+	default:
 		p.postpone(t, o, now)
 	}
 }
@@ -231,7 +206,8 @@ func (p *plan) linked(id enode.ID, inbound bool, now time.Time) {
 		p.lastInbound = now
 	}
 	if t := p.targets[id]; t != nil {
-		t.connected, t.resolving = now, resolving{}
+		t.connected, t.tried, t.resolving = now, true, resolving{}
+		t.missed, t.fresh = 0, false
 	}
 }
 
@@ -266,5 +242,3 @@ func (p *plan) postpone(t *target, o outcome, now time.Time) {
 	t.due = now.Add(staticPauses[o].after(t.failures, p.jitter()))
 	t.failures++
 }
-
-func (t *target) idle() bool { return t.ticket == 0 && t.connected.IsZero() }

@@ -1,74 +1,106 @@
 package dial
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/node/peers"
 )
 
 const (
 	// resolveAfter is the number of failed dials to a static node after which the dialer
 	// requests the node's newest record from discovery.
 	resolveAfter = 2
-	// The request is repeated after resolveFirst, doubling to resolveLast.
-	resolveFirst = time.Minute
+	// A request is repeated resolveFirst after an answer without a new address, doubling to
+	// resolveLast. The first pauses are short, because a search often fails by chance: discovery
+	// waits half a second for each answer, and a neighbour forgets a node that misses one ping.
+	resolveFirst = 2 * time.Second
 	resolveLast  = time.Hour
+	// resolveTimeout is how long to wait for an answer before another request: discovery may have
+	// been restarted.
+	resolveTimeout = time.Minute
 )
 
 // resolving is the state of the requests for the newest record of a static node.
 type resolving struct {
-	misses int // dials that failed since the last link
-	next   time.Time
+	misses int       // dials that failed since the last link
+	next   time.Time // when to send a request; zero: not yet
 	pause  time.Duration
 }
 
-// where returns the node to dial next: as configured, or its newest record.
-func (t *target) where() *enode.Node {
-	if t.elsewhere && t.found != nil {
-		return t.found
+// missed records that the node was not reached. nowhere says that the next place to dial has no
+// address.
+func (r *resolving) missed(nowhere bool, now time.Time) {
+	r.misses++
+	if r.misses == resolveAfter || r.misses < resolveAfter && nowhere {
+		r.next = now
 	}
-	return t.node
 }
 
-// missed records that the node was not reached. The next dial goes to the other address.
-func (t *target) missed(now time.Time) {
-	t.elsewhere = !t.elsewhere
-	t.resolving.misses++
-	if t.resolving.misses == resolveAfter || t.resolving.misses < resolveAfter && len(dialedAt(t.where())) == 0 {
-		t.resolving.next = now
+// answered records the answer to a request.
+func (r *resolving) answered(now time.Time) {
+	if !r.next.IsZero() {
+		r.pause = min(max(2*r.pause, resolveFirst), resolveLast)
+		r.next = now.Add(r.pause)
 	}
+}
+
+// seeks returns the node whose newest record to request, nil if there is none to request. It
+// is nil if the target has only DNS names, which are looked up at each dial.
+func (t *target) seeks() *enode.Node {
+	i := slices.IndexFunc(t.places, func(n *enode.Node) bool { return n.Hostname() == "" })
+	if i < 0 || t.resolving.next.IsZero() || !t.connected.IsZero() {
+		return nil
+	}
+	return t.places[i]
 }
 
 // lost returns the static nodes whose newest record is to be requested now, and records the
-// requests as sent. It leaves out nodes with a DNS name, which is looked up at each dial.
+// requests as sent.
 func (p *plan) lost(now time.Time) []*enode.Node {
 	var lost []*enode.Node
 	for _, t := range p.targets {
-		if t.resolving.next.IsZero() || now.Before(t.resolving.next) || !t.connected.IsZero() || t.node.Hostname() != "" {
-			continue
+		if n := t.seeks(); n != nil && !now.Before(t.resolving.next) {
+			t.resolving.next = now.Add(resolveTimeout)
+			lost = append(lost, n)
 		}
-		t.resolving.pause = min(max(2*t.resolving.pause, resolveFirst), resolveLast)
-		t.resolving.next = now.Add(t.resolving.pause)
-		lost = append(lost, t.node)
 	}
 	return lost
 }
 
-// relocate records the newest record of a static node, and makes the node due for a dial there
-// at once. It returns all addresses that the node may have, nil if the record has no new
-// endpoint.
-func (p *plan) relocate(n *enode.Node, now time.Time) []netip.Addr {
-	t := p.targets[n.ID()]
-	if t == nil || len(netaddr.Endpoints(n)) == 0 || t.found != nil && slices.Equal(netaddr.Endpoints(n), netaddr.Endpoints(t.found)) {
-		return nil
+// lostIn returns the time until lost returns a node. ok is false if no node is sought.
+func (p *plan) lostIn(now time.Time) (wait time.Duration, ok bool) {
+	for _, t := range p.targets {
+		if t.seeks() != nil {
+			if in := max(0, t.resolving.next.Sub(now)); !ok || in < wait {
+				wait, ok = in, true
+			}
+		}
 	}
-	t.found = n
-	if t.idle() {
-		t.elsewhere, t.due = true, now
+	return wait, ok
+}
+
+// resolved records the answer to a request: the newest record of a static node, nil if it was
+// not found. It returns true if the record has a new address, which is dialed next.
+func (p *plan) resolved(id enode.ID, n *enode.Node, now time.Time) bool {
+	t := p.targets[id]
+	if t == nil {
+		return false
 	}
-	return append(netaddr.Addrs(n), netaddr.Addrs(t.node)...)
+	t.resolving.answered(now)
+	if n == nil || len(netaddr.Endpoints(n)) == 0 {
+		return false
+	}
+	if i := t.at(n); i >= 0 {
+		t.places[i] = n
+		return false
+	}
+	known := t.found != nil && peers.PlaceName(n) == peers.PlaceName(t.found)
+	if t.found = n; !known {
+		t.goTo(len(t.places), now)
+	}
+	return !known
 }

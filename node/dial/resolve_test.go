@@ -35,6 +35,12 @@ func TestResolveStaticNode(t *testing.T) {
 			t.Fatalf("requests records of %v, want %d", got, want)
 		}
 	}
+	resolved := func(n *enode.Node, want bool) {
+		t.Helper()
+		if got := p.resolved(old.ID(), n, now); got != want {
+			t.Fatalf("answer %v has a new address: %v, want %v", n, got, want)
+		}
+	}
 	requests(0)
 	dialsTo(old, outcomeUnreachable)
 	requests(0)
@@ -43,17 +49,15 @@ func TestResolveStaticNode(t *testing.T) {
 	dialsTo(old, outcomeHandshake)
 	requests(1)
 	requests(0)
+	resolved(nil, false)
+	requests(0)
 	now = now.Add(resolveFirst)
 	requests(1)
-	now = now.Add(2*resolveFirst - 1)
-	requests(0)
+	now = now.Add(resolveTimeout - 1)
+	requests(0) // without an answer
 
-	if addrs := p.relocate(moved, now); len(addrs) != 2 || addrs[0] != moved.IPAddr() || addrs[1] != old.IPAddr() {
-		t.Errorf("addresses %v, want both", addrs)
-	}
-	if addrs := p.relocate(moved, now); addrs != nil {
-		t.Errorf("the same record again has new addresses %v", addrs)
-	}
+	resolved(moved, true)
+	resolved(moved, false)
 	dialsTo(moved, outcomeUnreachable)
 	dialsTo(old, outcomeUnreachable)
 	dialsTo(moved, outcomeLinked)
@@ -65,19 +69,35 @@ func TestResolveStaticNode(t *testing.T) {
 	dialsTo(moved, outcomeUnreachable)
 	dialsTo(old, outcomeUnreachable)
 	requests(1)
+	resolved(enode.NewV4(old.Pubkey(), []byte{203, 0, 113, 1}, 30303, 30304), false) // it is at a configured address
 }
 
+// TestResolvePauses: a search that found nothing is repeated soon, and then less and less often.
+// The dialer is woken for it.
 func TestResolvePauses(t *testing.T) {
 	p := newPlan(10, 100, noJitter)
 	n := fixture.NodeAt(t, "203.0.113.1:30303")
 	p.add(n, false, epoch)
+	if _, ok := p.lostIn(epoch); ok {
+		t.Error("a request is planned before a dial failed")
+	}
 	p.targets[n.ID()].resolving = resolving{misses: resolveAfter, next: epoch}
 	now := epoch
-	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
-		if len(p.lost(now)) != 1 || len(p.lost(now.Add(want*time.Minute-1))) != 0 {
-			t.Errorf("request %d is not followed by the next after %v minutes", i, int(want))
+	for i, want := range []time.Duration{2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600} {
+		if in, ok := p.lostIn(now); !ok || in != 0 || len(p.lost(now)) != 1 {
+			t.Fatalf("request %d is due in %v (%v), want now", i, in, ok)
 		}
-		now = now.Add(want * time.Minute)
+		now = now.Add(3 * time.Second) // of the search
+		p.resolved(n.ID(), nil, now)
+		if in, ok := p.lostIn(now); !ok || in != want*time.Second {
+			t.Errorf("request %d is followed by the next after %v (%v), want %v", i, in, ok, want*time.Second)
+		}
+		now = now.Add(want * time.Second)
+	}
+	p.linked(n.ID(), false, now)
+	p.resolved(n.ID(), nil, now) // the answer to the last request
+	if in, ok := p.lostIn(now); ok {
+		t.Errorf("a request is planned in %v although there is a link", in)
 	}
 }
 
@@ -94,7 +114,8 @@ func TestResolveExceptions(t *testing.T) {
 	if lost := p.lost(epoch); len(lost) != 1 || lost[0] != nowhere {
 		t.Errorf("requests records of %v, want that of the node without an address, and not that of the one with a name", lost)
 	}
-	if p.relocate(fixture.NodeAt(t, "203.0.113.9:1"), epoch) != nil || p.relocate(nowhere, epoch) != nil || p.targets[nowhere.ID()].found != nil || len(p.targets) != 2 {
+	other := fixture.NodeAt(t, "203.0.113.9:1")
+	if p.resolved(other.ID(), other, epoch) || p.resolved(nowhere.ID(), nowhere, epoch) || p.targets[nowhere.ID()].found != nil || len(p.targets) != 2 {
 		t.Error("a record of another node, or one without an address, is accepted")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/p2p/discover"
@@ -98,12 +99,8 @@ func (c Config) complete() (Config, error) {
 	case (c.V4 || c.V5) && len(c.Conns) == 0:
 		return c, errors.New("discovery: Config.Conns is empty: v4 and v5 need a UDP socket")
 	}
-	for _, n := range append(append([]*enode.Node{}, c.Bootnodes...), c.BootnodesV5...) {
-		if n.Hostname() == "" {
-			if err := n.ValidateComplete(); err != nil {
-				return c, fmt.Errorf("discovery: bootnode %v: %w", n, err)
-			}
-		}
+	if err := CheckBootnodes(slices.Concat(c.Bootnodes, c.BootnodesV5)...); err != nil {
+		return c, fmt.Errorf("discovery: %w", err)
 	}
 	if _, err := dnsdisc.NewClient(dnsdisc.Config{}).NewIterator(c.DNS...); err != nil {
 		return c, fmt.Errorf("discovery: %w", err)

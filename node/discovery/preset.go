@@ -56,7 +56,7 @@ func Preset(name string) (Network, error) {
 }
 
 // ParseNodes parses a list of enode and ENR URLs separated by commas, as an operator gives it for
-// bootnodes. Spaces and empty entries are ignored.
+// bootnodes, and checks it with [CheckBootnodes]. Spaces and empty entries are ignored.
 func ParseNodes(list string) ([]*enode.Node, error) { return parseNodes(strings.Split(list, ",")) }
 
 func parseNodes(urls []string) ([]*enode.Node, error) {
@@ -68,6 +68,9 @@ func parseNodes(urls []string) ([]*enode.Node, error) {
 		n, err := enode.Parse(enode.ValidSchemes, url)
 		if err != nil {
 			return nil, fmt.Errorf("bootnode %q: %w", url, err)
+		}
+		if err := checkBootnode(n); err != nil {
+			return nil, err
 		}
 		nodes = append(nodes, n)
 	}

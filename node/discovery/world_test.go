@@ -217,8 +217,14 @@ func TestResolve(t *testing.T) {
 	})
 }
 
-// TestBootnodeByName: a bootnode's name that can't be resolved at the start is looked up again.
+// TestBootnodeByName: a bootnode's name that can't be resolved at the start, or for which a filter
+// of names answers, is looked up again. This node's own name is not looked up.
 func TestBootnodeByName(t *testing.T) {
+	t.Run("no such host", func(t *testing.T) { testBootnodeByName(t, nil, errors.New("no such host")) })
+	t.Run("filtered", func(t *testing.T) { testBootnodeByName(t, []netip.Addr{netip.IPv4Unspecified()}, nil) })
+}
+
+func testBootnodeByName(t *testing.T, wrong []netip.Addr, failure error) {
 	var (
 		log  actortest.Log
 		mu   sync.Mutex
@@ -229,12 +235,13 @@ func TestBootnodeByName(t *testing.T) {
 		boot := s.addV4("10.0.0.4:30303")
 		c.V4, c.Logger = true, slog.New(slog.NewTextHandler(&log, nil))
 		named := enode.NewV4(boot.node().Pubkey(), nil, 30303, 30303).WithHostname("boot.example.org")
-		c.Bootnodes = []*enode.Node{named}
+		own := enode.NewV4(&c.Key.PublicKey, nil, 30303, 30303).WithHostname("own.example.org")
+		c.Bootnodes = []*enode.Node{named, own}
 		c.LookupHost = func(_ context.Context, host string) ([]netip.Addr, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if asks++; host != "boot.example.org" || !up {
-				return nil, errors.New("no such host")
+				return wrong, failure
 			}
 			return []netip.Addr{netip.MustParseAddr("2a00::1"), netip.MustParseAddr("10.0.0.4")}, nil
 		}
@@ -318,9 +325,33 @@ func TestConfigRefused(t *testing.T) {
 		{"no socket", Config{Key: key, Local: local, V5: true}, "UDP socket"},
 		{"bad list", Config{Key: key, Local: local, DNS: []string{"enrtree://nonsense"}}, "enrtree://nonsense"},
 		{"bad bootnode", Config{Key: key, Local: local, V4: true, Conns: conns, Bootnodes: []*enode.Node{enode.NewV4(&key.PublicKey, nil, 0, 0)}}, "bootnode"},
+		{"no bootnode", Config{Key: key, Local: local, V5: true, Conns: conns, BootnodesV5: []*enode.Node{nil}}, "bootnode"},
 	} {
 		if _, err := New(c.Config); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+// TestParseBootnodes: a list of bootnodes, as of a flag, is checked like that of a Config.
+func TestParseBootnodes(t *testing.T) {
+	id := strings.TrimPrefix(enode.NewV4(&fixture.Key(t).PublicKey, nil, 0, 0).URLv4(), "enode://")
+	for url, want := range map[string]string{
+		"@192.0.2.1:30303":            "",
+		"@node.example:30303":         "",
+		"@192.0.2.1:0?discport=30303": "",
+		"":                            "IP address",
+		"@:30303":                     "IP address",
+		"@192.0.2.1:0":                "UDP port",
+		"@192.0.2.1:1?discport=0":     "UDP port",
+		"@node.example:0":             "UDP port",
+		"@0.0.0.0:30303":              "unspecified",
+		"@224.0.0.1:30303":            "IP address",
+		"@192.0.2.1:65536":            "port",
+	} {
+		nodes, err := ParseNodes("enode://" + id + url)
+		if want == "" && (err != nil || len(nodes) != 1) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, %v; want the error %q", url, nodes, err, want)
 		}
 	}
 }

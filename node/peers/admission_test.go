@@ -119,7 +119,7 @@ func TestBannedRemotes(t *testing.T) {
 	ledger := bans.NewLedger(supervise.SystemClock)
 	r := NewTable(nodeID(0x50), Limits{Peers: 9}, ledger.Check)
 	r.SetStatic(nodeID(7), true)
-	r.Locate(nodeID(7), []netip.Addr{netip.MustParseAddr("203.0.113.7")})
+	r.Locate(nodeID(7), "there", []netip.Addr{netip.MustParseAddr("203.0.113.7")})
 	for _, target := range []bans.Target{bans.ByID(nodeID(1)), bans.ByID(nodeID(7)), {Net: netip.MustParsePrefix("203.0.113.0/24")}} {
 		ledger.Ban(target, time.Hour, "test")
 	}

@@ -1,18 +1,45 @@
 package peers
 
 import (
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // Known says whether a node, connected or not, is static or trusted. The zero value is that of
 // a dynamic node.
 type Known struct {
 	Trusted, Static bool
-	// addrs are the last known addresses of the node.
+	places          []place
+}
+
+// MaxPlaces is how many places of a static or trusted node are remembered. Beyond it the oldest
+// is forgotten.
+const MaxPlaces = 8
+
+// place is where a node is by one source: a URL, the lookup of a name, or the node's newest
+// record.
+type place struct {
+	name  string
 	addrs []netip.Addr
+}
+
+// PlaceName names the place at which a URL or a record says that a node is reached: its DNS name
+// and port, or its TCP endpoints. It is empty if there is no address.
+func PlaceName(n *enode.Node) string {
+	if n.Hostname() != "" {
+		return net.JoinHostPort(n.Hostname(), strconv.Itoa(n.TCP()))
+	}
+	var name []byte
+	for _, at := range netaddr.Endpoints(n) {
+		name = append(at.AppendTo(name), ' ')
+	}
+	return string(name)
 }
 
 // Protected reports whether the node is static or trusted. Such a node is never banned and
@@ -29,9 +56,16 @@ func (t *Table) SetStatic(id enode.ID, yes bool) {
 	t.change(id, func(k *Known) { k.Static = yes })
 }
 
-// Locate records the addresses of a static or trusted node.
-func (t *Table) Locate(id enode.ID, addrs []netip.Addr) {
-	t.change(id, func(k *Known) { k.addrs = addrs })
+// Locate records the addresses of a static or trusted node at one of its places, in place of the
+// earlier addresses there.
+func (t *Table) Locate(id enode.ID, name string, addrs []netip.Addr) {
+	t.change(id, func(k *Known) {
+		others := slices.DeleteFunc(slices.Clone(k.places), func(p place) bool { return p.name == name })
+		if len(others) == MaxPlaces {
+			others = others[1:]
+		}
+		k.places = append(others, place{name, addrs})
+	})
 }
 
 func (t *Table) change(id enode.ID, edit func(*Known)) {
@@ -76,8 +110,10 @@ func (t *Table) Knows(addr netip.Addr) bool {
 
 func (t *Table) isAt(addr netip.Addr) bool {
 	for _, k := range t.known {
-		if slices.Contains(k.addrs, addr) {
-			return true
+		for _, p := range k.places {
+			if slices.Contains(p.addrs, addr) {
+				return true
+			}
 		}
 	}
 	return false

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -374,14 +375,28 @@ func TestCrashedHandshakeLeavesNothing(t *testing.T) {
 func TestKnownAddresses(t *testing.T) {
 	r := NewTable(nodeID(9), Limits{Peers: 5}, nil)
 	addr, other := netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("203.0.113.2")
-	r.Locate(nodeID(1), []netip.Addr{addr})
+	r.Locate(nodeID(1), "there", []netip.Addr{addr})
 	if r.Knows(addr) || len(r.known) != 0 {
 		t.Error("the address of a dynamic node is recorded")
 	}
 	r.SetStatic(nodeID(1), true)
-	r.Locate(nodeID(1), []netip.Addr{addr})
+	r.Locate(nodeID(1), "there", []netip.Addr{addr})
 	if !r.Knows(addr) || r.Knows(other) {
 		t.Errorf("static node at %v: known %v; %v known %v", addr, r.Knows(addr), other, r.Knows(other))
+	}
+	r.Locate(nodeID(1), "elsewhere", []netip.Addr{other})
+	if !r.Knows(addr) || !r.Knows(other) {
+		t.Error("the addresses at two places are not both known")
+	}
+	r.Locate(nodeID(1), "elsewhere", nil)
+	if !r.Knows(addr) || r.Knows(other) {
+		t.Error("the addresses at one place are not replaced, or those at the other are lost")
+	}
+	for i := range MaxPlaces - 1 {
+		r.Locate(nodeID(1), fmt.Sprint(i), []netip.Addr{addr})
+	}
+	if got := len(r.known[nodeID(1)].places); got != MaxPlaces {
+		t.Errorf("%d places, want %d", got, MaxPlaces)
 	}
 	r.SetTrusted(nodeID(1), true)
 	r.SetStatic(nodeID(1), false)

@@ -20,8 +20,9 @@ type Connector struct {
 	Dial     func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	Lookup   func(ctx context.Context, host string) ([]netip.Addr, error)
 	Networks []netip.Prefix // see netaddr.Allowed
-	// Resolved is called with the addresses of a node that has a DNS name. It may be nil.
-	Resolved func(id enode.ID, addrs []netip.Addr)
+	// Resolved is called with a node that has a DNS name, and the addresses of the name. It may
+	// be nil.
+	Resolved func(n *enode.Node, addrs []netip.Addr)
 }
 
 // Connect resolves a node's DNS name, if it has one, and tries the node's addresses in turn.
@@ -82,7 +83,7 @@ func (c *Connector) resolve(ctx context.Context, target *enode.Node) ([]netip.Ad
 		return nil, fmt.Errorf("%w: no address for %s", refusal.ErrNoAddress, target.Hostname())
 	}
 	if c.Resolved != nil {
-		c.Resolved(target.ID(), known)
+		c.Resolved(target, known)
 	}
 	return list, nil
 }
