@@ -37,7 +37,7 @@ func adminFlags() []cli.Flag {
 	const api = "API"
 	return []cli.Flag{
 		&cli.BoolFlag{Category: api, Name: flagNoIPC, Usage: "do not serve JSON-RPC on the unix socket"},
-		&cli.StringFlag{Category: api, Name: flagIPC, Usage: "`PATH` of the unix socket; a bare file name is in the data directory", Value: ipcFile},
+		&pathFlag{Category: api, Name: flagIPC, Usage: "`PATH` of the unix socket; a bare file name is in the data directory", Value: ipcFile},
 		&cli.BoolFlag{Category: api, Name: flagHTTP, Usage: "serve JSON-RPC over HTTP"},
 		&cli.BoolFlag{Category: api, Name: flagWS, Usage: "serve JSON-RPC over WebSocket, with the listener and namespaces of HTTP"},
 		&cli.StringFlag{Category: api, Name: flagHTTPAddr, Usage: "`HOST` to listen on for HTTP and WebSocket", Value: "127.0.0.1"},

@@ -32,7 +32,7 @@ func crawlCommand() *cli.Command {
 			"It ends when it finds nothing new for --quiet, after --duration, or with Ctrl-C. docs/crawl.md describes the file.",
 		Action: crawlNetwork,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: flagDB, Usage: "database `FILE`; an existing one is continued", Value: "crawl.db"},
+			&pathFlag{Name: flagDB, Usage: "database `FILE`; an existing one is continued", Value: "crawl.db"},
 			&cli.DurationFlag{Name: flagDuration, Usage: "end after this `TIME`", DefaultText: "none"},
 			&cli.DurationFlag{Name: flagQuiet, Usage: "end when the crawl has found nothing new for this `TIME`", Value: crawl.DefaultQuiet},
 			&cli.DurationFlag{Name: flagAgain, Usage: "visit a node again when its last visit is older than this `TIME`", Value: crawl.DefaultAgain},

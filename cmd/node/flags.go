@@ -74,8 +74,8 @@ func flags() []cli.Flag {
 		logging    = "LOGGING"
 	)
 	return append([]cli.Flag{
-		&cli.StringFlag{Category: identity, Name: flagDataDir, Usage: "`DIR` for the node key, the node record, the control socket and the data of protocols", Value: node.DefaultDataDir()},
-		&cli.StringFlag{Category: identity, Name: flagNodeKey, Usage: "`FILE` with the node key (default: nodekey in the data directory)"},
+		&pathFlag{Category: identity, Name: flagDataDir, Usage: "`DIR` for the node key, the node record, the control socket and the data of protocols", Value: node.DefaultDataDir()},
+		&pathFlag{Category: identity, Name: flagNodeKey, Usage: "`FILE` with the node key (default: nodekey in the data directory)"},
 		&cli.StringFlag{Category: identity, Name: flagNodeKeyHex, Usage: "node key as `HEX` (for testing)"},
 		&cli.StringFlag{Category: identity, Name: flagIdentity, Usage: "custom `NAME` to include in the client name"},
 
@@ -87,21 +87,21 @@ func flags() []cli.Flag {
 		&cli.StringFlag{Category: networking, Name: flagRestrict, Usage: "communicate only with these `NETWORKS` (CIDR masks, separated by commas)"},
 
 		&cli.IntFlag{Category: peering, Name: flagMaxPeers, Usage: "maximum `NUMBER` of peers; 0 admits trusted nodes only. Peers on this machine count only if the flag is set", Value: node.DefaultMaxPeers},
-		&cli.IntFlag{Category: peering, Name: flagMaxPending, Usage: "maximum `NUMBER` of connections being set up, in each direction", Value: node.DefaultMaxPending},
+		&cli.IntFlag{Category: peering, Name: flagMaxPending, Usage: "maximum `NUMBER` of connections being set up, in each direction; 0 is the default", Value: node.DefaultMaxPending},
 		&cli.StringFlag{Category: finding, Name: flagNetwork, Usage: "`NETWORK` to find peers in: " + strings.Join(discovery.Presets, ", ") + " (without bootnodes and DNS lists)", Value: discovery.Presets[0]},
 		&cli.StringFlag{Category: finding, Name: flagBootnodes, Usage: "`NODES` to query first, instead of the network's bootnodes (enode URLs or ENRs, separated by commas)"},
-		&cli.BoolFlag{Category: finding, Name: flagV4, Usage: "use discovery v4 (on by default; --discovery.v4=false turns it off)", Value: true},
-		&cli.BoolFlag{Category: finding, Name: flagV5, Usage: "use discovery v5 (on by default; --discovery.v5=false turns it off)", Value: true},
+		&cli.BoolFlag{Category: finding, Name: flagV4, Aliases: []string{"discv4"}, Usage: "use discovery v4 (on by default; --discovery.v4=false turns it off)", Value: true},
+		&cli.BoolFlag{Category: finding, Name: flagV5, Aliases: []string{"discv5"}, Usage: "use discovery v5 (on by default; --discovery.v5=false turns it off)", Value: true},
 		&cli.IntFlag{Category: finding, Name: flagDiscPort, Usage: "UDP `PORT` for discovery", DefaultText: "the same as --port"},
 		&cli.StringFlag{Category: finding, Name: flagDNS, Usage: "DNS `LISTS` of nodes to read, instead of the network's lists (enrtree URLs, separated by commas; empty for none)"},
 		&cli.BoolFlag{Category: finding, Name: flagNoDiscover, Usage: "disable discovery: do not look for peers, and do not be found"},
 
-		&cli.StringFlag{Category: peering, Name: flagStatic, Usage: "`NODES` to stay connected to (enode URLs or ENRs, separated by commas)"},
+		&cli.StringFlag{Category: peering, Name: flagStatic, Usage: "`NODES` to stay connected to (enode URLs or ENRs, separated by commas); the same node at several addresses is dialed at each in turn"},
 		&cli.StringFlag{Category: peering, Name: flagTrusted, Usage: "`NODES` to admit even above the maximum (enode URLs or ENRs, separated by commas)"},
 		&cli.StringFlag{Category: peering, Name: flagProtocols, Usage: "`NAMES` of the protocols to run, separated by commas: " + strings.Join(builtinNames(), ", "), Value: "chat"},
 
 		&cli.IntFlag{Category: logging, Name: flagVerbosity, Usage: "`LEVEL` of the log: 0 silent, 1 error, 2 warn, 3 info, 4 debug, 5 trace", Value: defaultVerbosity},
-		&cli.StringFlag{Category: logging, Name: flagLogFormat, Usage: "`FORMAT` of the log: text or json", Value: "text"},
+		&cli.StringFlag{Category: logging, Name: flagLogFormat, Usage: "`FORMAT` of the log: text or terminal (for people), logfmt, json", Value: "text"},
 
 		&cli.StringSliceFlag{Name: flagChaos, Hidden: true, Usage: "make actors whose path matches panic at an interval: `GLOB@INTERVAL`"},
 	}, adminFlags()...)
@@ -133,12 +133,17 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 		}
 	}
 	var errs [12]error
+	cfg.Discovery, errs[8] = discoveryOf(cmd)
 	cfg.Key, errs[0] = givenKey(cmd)
 	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
 	cfg.NAT = cmd.String(flagNAT)
 	_, errs[2] = nat.Parse(cfg.NAT)
 	cfg.NetRestrict, errs[3] = node.ParseNetworks(cmd.String(flagRestrict))
-	cfg.StaticNodes, errs[4] = node.ParseStaticNodes(cmd.String(flagStatic))
+	parse := node.ParseStaticNodes
+	if cfg.Discovery != nil && (cfg.Discovery.V4 || cfg.Discovery.V5) {
+		parse = node.ParseNodes // discovery finds the nodes without an address
+	}
+	cfg.StaticNodes, errs[4] = parse(cmd.String(flagStatic))
 	cfg.TrustedNodes, errs[5] = node.ParseNodes(cmd.String(flagTrusted))
 	cfg.Specs, errs[6] = c.specsOf(cmd.String(flagProtocols))
 	for _, s := range cmd.StringSlice(flagChaos) {
@@ -146,10 +151,7 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 		cfg.Chaos = append(cfg.Chaos, chaos)
 		errs[7] = errors.Join(errs[7], err)
 	}
-	cfg.Discovery, errs[8] = discoveryOf(cmd)
-	if cfg.HolePunching.Off && cfg.HolePunching.Private {
-		errs[9] = fmt.Errorf("--%s and --%s exclude each other", flagNoPunch, flagPrivate)
-	}
+	errs[9] = exclusive(cmd)
 	cfg.Admin, errs[10] = c.adminOf(cmd, cfg.Specs)
 	errs[11] = c.set()
 	for i, flag := range map[int]string{
@@ -160,6 +162,17 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 		}
 	}
 	return cfg, usage(errors.Join(errs[:]...))
+}
+
+// exclusive returns an error if the command line has flags that exclude each other.
+func exclusive(cmd *cli.Command) error {
+	var errs []error
+	for _, pair := range [][2]string{{flagNoPunch, flagPrivate}, {flagNoDiscover, flagV4}, {flagNoDiscover, flagV5}, {flagNoIPC, flagIPC}} {
+		if cmd.Bool(pair[0]) && cmd.IsSet(pair[1]) {
+			errs = append(errs, fmt.Errorf("--%s and --%s exclude each other", pair[0], pair[1]))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // discoveryOf returns how the node finds peers; nil means that discovery is disabled.
@@ -253,12 +266,14 @@ func logOf(cmd *cli.Command, verbosity int) (*slog.Logger, error) {
 // logFormat returns the function that makes a log of this format.
 func logFormat(name string, level slog.Level, colour bool) (func(io.Writer) *slog.Logger, error) {
 	switch name {
-	case "text":
+	case "text", "terminal": // without colour, text is logfmt
 		return func(w io.Writer) *slog.Logger { return node.NewTextLog(w, level, colour) }, nil
+	case "logfmt":
+		return func(w io.Writer) *slog.Logger { return node.NewTextLog(w, level, false) }, nil
 	case "json":
 		return func(w io.Writer) *slog.Logger { return node.NewJSONLog(w, level) }, nil
 	}
-	return nil, fmt.Errorf("log format %q: want text or json", name)
+	return nil, fmt.Errorf("log format %q: want text, terminal, logfmt or json", name)
 }
 
 // isTerminal reports whether w writes to a terminal that shows colours. A user disables them with

@@ -23,7 +23,7 @@ func newProtocolCommand() *cli.Command {
 			"program was built from: a release, or the directory of the source.",
 		Action: newProtocol,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: flagTroupe, Usage: "`DIR` with the source of Troupe that the module requires"},
+			&pathFlag{Name: flagTroupe, Usage: "`DIR` with the source of Troupe that the module requires"},
 			&cli.StringFlag{Name: flagModule, Usage: "`PATH` of the module (default: example.com/ and the package name)"},
 		},
 	}
