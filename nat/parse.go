@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // Spec is the parsed value of --nat: how to obtain an external address.
@@ -66,11 +68,11 @@ func Parse(text string) (Spec, error) {
 }
 
 func withIP(s Spec, name, text string) (Spec, error) {
-	ip, err := netip.ParseAddr(text)
+	ip, err := netaddr.ParseAddr(text)
 	if err != nil || ip.IsUnspecified() || ip.IsMulticast() || ip.Zone() != "" {
 		return Spec{}, fmt.Errorf("--nat %s:IP needs the IP address of a host, got %q", name, text)
 	}
-	s.IP = ip.Unmap()
+	s.IP = ip
 	return s, nil
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/huin/goupnp"
 	"github.com/huin/goupnp/dcps/internetgateway2"
 	"github.com/huin/goupnp/soap"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // igd contains the calls that WANIPConnection:1, :2 and WANPPPConnection:1 have in common.
@@ -101,11 +103,10 @@ func (u *upnpMapper) External(ctx context.Context) (r Reading, err error) {
 			r.IP = netip.IPv4Unspecified()
 			return nil
 		}
-		r.IP, err = netip.ParseAddr(text)
+		r.IP, err = netaddr.ParseAddr(text)
 		if err != nil {
 			return &garbageError{fmt.Errorf("%q is not an address", line(text))}
 		}
-		r.IP = r.IP.Unmap()
 		return nil
 	})
 	if err != nil {
@@ -195,7 +196,7 @@ func (u *upnpMapper) Verify(ctx context.Context, m Mapping) (Mapping, error) {
 			return err
 		}
 		// Some routers show a host name instead of the address.
-		if ip, perr := netip.ParseAddr(client); perr == nil && ip != u.router.Local || InternalPort(internal) != m.Internal || !enabled {
+		if ip, perr := netaddr.ParseAddr(client); perr == nil && ip != u.router.Local || InternalPort(internal) != m.Internal || !enabled {
 			return &Error{Method: MethodUPnP, Router: u.router.String(), Op: op, Cause: NoMapping,
 				Words: fmt.Sprintf("the router forwards the port to %s port %d, enabled: %v", line(client), internal, enabled)}
 		}

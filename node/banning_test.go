@@ -88,6 +88,16 @@ func TestBannedAddress(t *testing.T) {
 		if !n.Unban(target) || n.Unban(target) {
 			t.Error("the ban was not lifted, or lifted twice")
 		}
+		mapped := node.BanTarget{Net: netip.MustParsePrefix("::ffff:198.51.100.0/120")}
+		if err := n.Ban(mapped, time.Hour, "test"); err != nil {
+			t.Fatal(err)
+		}
+		if all := n.Bans(); len(all) != 1 || all[0].Target != target {
+			t.Errorf("%+v, want a ban on %v", all, target)
+		}
+		if !n.Unban(mapped) {
+			t.Error("the ban on the IPv4-mapped network was not lifted")
+		}
 		if _, err := greetOver(open(t, world, publicHost, home), fixture.Key(t), n); err != nil {
 			t.Errorf("after the ban was lifted: %v", err)
 		}

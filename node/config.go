@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -21,6 +22,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/asynclog"
 	"github.com/troupe-p2p/troupe/node/listen"
 	"github.com/troupe-p2p/troupe/node/peers"
@@ -102,7 +104,8 @@ type Config struct {
 	// MaxPending limits the inbound handshakes in progress, and separately the dials. Zero:
 	// DefaultMaxPending.
 	MaxPending int
-	// NetRestrict lists the networks that the node communicates with. Empty: all.
+	// NetRestrict lists the networks that the node communicates with. Empty: all. An IPv6 network
+	// contains no IPv4 address, unless it is written with IPv4-mapped addresses.
 	NetRestrict []netip.Prefix
 	// StaticNodes are kept connected: dialed until there is a link, and again when it ends.
 	// A static node may have a DNS name in place of an address (enode.Node.WithHostname), and
@@ -191,6 +194,13 @@ func (c Config) withDefaults() Config {
 	if c.Dial == nil {
 		c.Dial = listen.Dial
 	}
+	if networks, err := netaddr.CanonicalNetworks(c.NetRestrict); err == nil { // check reports the error
+		c.NetRestrict = networks
+	}
+	c.Listen = slices.Clone(c.Listen)
+	for i, on := range c.Listen {
+		c.Listen[i] = netaddr.Unmap(on)
+	}
 	if c.OwnAddrs == nil && c.ListenFunc == nil {
 		c.OwnAddrs = interfaceAddrs
 	}
@@ -242,6 +252,9 @@ func (c Config) check() error {
 	}
 	if _, err := nat.Parse(c.NAT); err != nil {
 		return fmt.Errorf("node config: %w", err)
+	}
+	if _, err := netaddr.CanonicalNetworks(c.NetRestrict); err != nil {
+		return fmt.Errorf("node config: NetRestrict: %w", err)
 	}
 	if c.HolePunching.Off && c.HolePunching.Private {
 		return errors.New("node config: hole punching is off, but enabled for private networks")

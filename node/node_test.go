@@ -180,6 +180,28 @@ func TestNetRestrict(t *testing.T) {
 	}
 }
 
+// TestMappedAddressesAreIPv4: a network or a listening address that is written with an IPv4-mapped
+// IPv6 address is the IPv4 one.
+func TestMappedAddressesAreIPv4(t *testing.T) {
+	n := startNode(t, func(c *node.Config) {
+		c.NetRestrict = []netip.Prefix{netip.MustParsePrefix("::ffff:127.0.0.0/104")}
+		c.Listen = []netip.AddrPort{netip.MustParseAddrPort("[::ffff:127.0.0.1]:0")}
+	})
+	if at, ok := n.Self().TCPEndpoint(); !ok || at.Addr() != netip.MustParseAddr("127.0.0.1") {
+		t.Errorf("the node announces %v, %v", at, ok)
+	}
+	other := startNode(t, nil)
+	if err := errors.Join(n.AddPeer(other.Self()), other.AddPeer(n.Self())); err != nil {
+		t.Fatal(err)
+	}
+	actortest.Eventually(t, "a link", func() bool { return n.PeerCount() == 1 && other.PeerCount() == 1 })
+	for _, wrong := range []netip.Prefix{{}, netip.MustParsePrefix("::ffff:10.0.0.0/90")} {
+		if _, err := node.New(node.Config{Key: fixture.Key(t), Specs: []protocols.Spec{greetSpec("greet")}, NetRestrict: []netip.Prefix{wrong}}); err == nil || !strings.Contains(err.Error(), "NetRestrict") {
+			t.Errorf("NetRestrict %v: %v", wrong, err)
+		}
+	}
+}
+
 // TestSimultaneousDials: two nodes that dial each other at the same time have one link in the end,
 // the same one on both sides.
 func TestSimultaneousDials(t *testing.T) {

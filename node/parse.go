@@ -80,15 +80,16 @@ func checkAddress(n *enode.Node, found bool) error {
 	return ErrNoAddress
 }
 
-// ParseNetworks parses networks in CIDR notation, separated by commas.
+// ParseNetworks parses networks in CIDR notation, separated by commas. A network of IPv4-mapped IPv6
+// addresses (::ffff:10.0.0.0/104) is the IPv4 network (10.0.0.0/8).
 func ParseNetworks(list string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for _, s := range fields(list) {
-		p, err := netip.ParsePrefix(s)
+		p, err := netaddr.ParseNetwork(s)
 		if err != nil {
 			return nil, fmt.Errorf("network %q: %w", s, err)
 		}
-		networks = append(networks, p.Masked())
+		networks = append(networks, p)
 	}
 	return networks, nil
 }
@@ -101,7 +102,7 @@ func ParseListen(list string, port int) ([]netip.AddrPort, error) {
 	}
 	var addrs []netip.AddrPort
 	for _, s := range fields(list) {
-		ip, err := netip.ParseAddr(s)
+		ip, err := netaddr.ParseAddr(s)
 		if err != nil {
 			return nil, fmt.Errorf("listening address %q: %w", s, err)
 		}

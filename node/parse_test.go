@@ -95,9 +95,12 @@ func TestParseFlags(t *testing.T) {
 	}{
 		{"networks", networks, "10.1.2.3/8, 2001:db8::/32", "[10.0.0.0/8 2001:db8::/32]"},
 		{"networks", networks, "", "[]"},
+		{"networks", networks, "::ffff:127.0.0.0/104,::/0", "[127.0.0.0/8 ::/0]"},
+		{"networks", networks, "::ffff:10.0.0.0/90", ""},
 		{"networks", networks, "10.0.0.0", ""},
 		{"listen", listen, "", "[invalid AddrPort]"},
 		{"listen", listen, "127.0.0.1,::1", "[127.0.0.1:30303 [::1]:30303]"},
+		{"listen", listen, "::ffff:127.0.0.1", "[127.0.0.1:30303]"},
 		{"listen", listen, "localhost", ""},
 	}
 	for _, tt := range tests {

@@ -12,7 +12,7 @@ import (
 func Endpoints(n *enode.Node) []netip.AddrPort {
 	var list []netip.AddrPort
 	if ap, ok := n.TCPEndpoint(); ok {
-		list = append(list, ap)
+		list = append(list, Unmap(ap))
 	}
 	var (
 		ip4        enr.IPv4Addr
@@ -20,7 +20,7 @@ func Endpoints(n *enode.Node) []netip.AddrPort {
 		tcp4, tcp6 uint16
 	)
 	add := func(ip netip.Addr, port uint16) {
-		ap := netip.AddrPortFrom(ip, port)
+		ap := netip.AddrPortFrom(ip.Unmap(), port)
 		if ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && port != 0 && (len(list) == 0 || list[0] != ap) {
 			list = append(list, ap)
 		}

@@ -26,6 +26,8 @@ func TestEndpoints(t *testing.T) {
 		{"UDP only", []enr.Entry{ip4("30.1.2.3"), enr.UDP(7)}, nil},
 		{"IPv4", []enr.Entry{ip4("30.1.2.3"), enr.TCP(7)}, []string{"30.1.2.3:7"}},
 		{"IPv6", []enr.Entry{ip6("2a00::1"), enr.TCP6(8)}, []string{"[2a00::1]:8"}},
+		{"IPv4, also in the form of IPv6", []enr.Entry{ip4("30.1.2.3"), ip6("::ffff:30.1.2.3"), enr.TCP(7)}, []string{"30.1.2.3:7"}},
+		{"IPv4 in the form of IPv6", []enr.Entry{ip6("::ffff:30.1.2.3"), enr.TCP(7)}, []string{"30.1.2.3:7"}},
 		{"IPv6 with the port of IPv4", []enr.Entry{ip6("2a00::1"), enr.TCP(7)}, []string{"[2a00::1]:7"}},
 		{"both", []enr.Entry{ip4("30.1.2.3"), enr.TCP(7), ip6("2a00::1"), enr.TCP6(8)}, []string{"30.1.2.3:7", "[2a00::1]:8"}},
 		{"both with one port", []enr.Entry{ip4("30.1.2.3"), enr.TCP(7), ip6("2a00::1")}, []string{"30.1.2.3:7", "[2a00::1]:7"}},

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // Target is the node or the network that a [Ban] keeps out. One of the two fields is set. See
@@ -30,11 +32,12 @@ func ByIP(addr netip.Addr) Target {
 // network in CIDR notation.
 func ParseTarget(s string) (Target, error) {
 	s = strings.TrimSpace(s)
-	if addr, err := netip.ParseAddr(s); err == nil {
+	if addr, err := netaddr.ParseAddr(s); err == nil {
 		return ByIP(addr), nil
 	}
-	if p, err := netip.ParsePrefix(s); err == nil {
-		return Target{Net: p.Masked()}, nil
+	if _, err := netip.ParsePrefix(s); err == nil {
+		p, err := netaddr.ParseNetwork(s)
+		return Target{Net: p}, err
 	}
 	if id, err := enode.ParseID(s); err == nil {
 		return ByID(id), nil
@@ -71,10 +74,25 @@ func (t Target) Check() error {
 	if t.Net.IsValid() == (t.ID != enode.ID{}) {
 		return errors.New("ban: want a node or a network")
 	}
-	if t.Net.IsValid() && (t.Net != t.Net.Masked() || t.Net.Addr().Is4In6()) {
+	if !t.Net.IsValid() {
+		return nil
+	}
+	if t.Net != t.Net.Masked() {
 		return fmt.Errorf("ban: %v is not a network address", t.Net)
 	}
+	if _, err := netaddr.Canonical(t.Net); err != nil {
+		return fmt.Errorf("ban: %w", err)
+	}
 	return nil
+}
+
+// Canonical returns the one form of a target that passes Check. It is the key of the ban: a network
+// of IPv4-mapped IPv6 addresses is the IPv4 network.
+func (t Target) Canonical() Target {
+	if p, err := netaddr.Canonical(t.Net); err == nil {
+		t.Net = p
+	}
+	return t
 }
 
 // Ban keeps a node or a network out for a time. Its JSON is that of bans.json and the admin API.

@@ -29,6 +29,7 @@ func TestParseBanTarget(t *testing.T) {
 		{id, id}, {"0x" + id, id}, {n.URLv4(), n.ID().String()}, {n.String(), n.ID().String()},
 		{" 203.0.113.7 ", "203.0.113.7"}, {"::ffff:203.0.113.7", "203.0.113.7"}, {"2001:db8::1", "2001:db8::1"},
 		{"203.0.113.7/24", "203.0.113.0/24"}, {"2001:db8::/48", "2001:db8::/48"}, {"203.0.113.7/32", "203.0.113.7"},
+		{"::ffff:203.0.113.7/120", "203.0.113.0/24"}, {"::ffff:203.0.113.7/128", "203.0.113.7"}, {"::ffff:0:0/96", "0.0.0.0/0"}, {"::ffff:203.0.113.7/90", ""}, {"::/0", "::/0"},
 		{"", ""}, {"none", ""}, {"203.0.113.7/33", ""}, {"abcd", ""},
 	}
 	for _, tt := range tests {
@@ -40,7 +41,7 @@ func TestParseBanTarget(t *testing.T) {
 			t.Errorf("%q: %v", tt.in, got.Check())
 		}
 	}
-	for _, bad := range []Target{{}, {ID: enode.ID{1}, Net: netip.MustParsePrefix("10.0.0.0/8")}, {Net: netip.MustParsePrefix("10.0.0.1/8")}} {
+	for _, bad := range []Target{{}, {ID: enode.ID{1}, Net: netip.MustParsePrefix("10.0.0.0/8")}, {Net: netip.MustParsePrefix("10.0.0.1/8")}, {Net: netip.MustParsePrefix("::ffff:10.0.0.1/104")}} {
 		if bad.Check() == nil {
 			t.Errorf("%v is accepted as a target", bad)
 		}
@@ -66,6 +67,8 @@ func TestBanned(t *testing.T) {
 		{name: "address ended", bans: []Ban{banOn("203.0.113.1", time.Hour, false)}, addr: "203.0.113.1", after: 2 * time.Hour},
 		{name: "network", bans: []Ban{banOn("203.0.113.0/24", time.Hour, false)}, id: id, addr: "203.0.113.250", want: true},
 		{name: "network, other family", bans: []Ban{banOn("0.0.0.0/0", time.Hour, false)}, addr: "2001:db8::1"},
+		{name: "network, IPv4-mapped address", bans: []Ban{banOn("203.0.113.0/24", time.Hour, false)}, addr: "::ffff:203.0.113.1", want: true},
+		{name: "IPv4-mapped network", bans: []Ban{banOn("::ffff:203.0.113.0/120", time.Hour, false)}, addr: "203.0.113.1", want: true},
 		{name: "IPv6 network", bans: []Ban{banOn("2001:db8::/32", time.Hour, false)}, addr: "2001:db8:1::1%eth0", want: true},
 		{name: "one of several prefix lengths", bans: []Ban{banOn("10.0.0.0/8", time.Hour, false), banOn("203.0.112.0/20", time.Hour, false), banOn("198.51.100.1", time.Hour, false)}, addr: "203.0.113.1", want: true},
 		{name: "replaced by a shorter ban of the operator", bans: []Ban{banOn(id, 2*time.Hour, false), banOn(id, time.Hour, false)}, id: id, after: 90 * time.Minute},

@@ -91,7 +91,7 @@ func (l *Ledger) Offend(id enode.ID, addr netip.Addr, o Offence) []Ban {
 // the new ban.
 func (l *Ledger) Ban(t Target, d time.Duration, reason string) Ban {
 	now := l.clock.Now()
-	b := Ban{Target: t, Since: now, Until: now.Add(d), Reason: reason}
+	b := Ban{Target: t.Canonical(), Since: now, Until: now.Add(d), Reason: reason}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.bans.add(b, now)
@@ -104,6 +104,7 @@ func (l *Ledger) Ban(t Target, d time.Duration, reason string) Ban {
 // this target was in force.
 func (l *Ledger) Lift(t Target) bool {
 	now := l.clock.Now()
+	t = t.Canonical()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reputation.forget(t)

@@ -94,7 +94,7 @@ func (l *list) banned(id enode.ID, addr netip.Addr, now time.Time) (Ban, bool) {
 	if !addr.IsValid() {
 		return Ban{}, false
 	}
-	addr = addr.WithZone("")
+	addr = addr.Unmap().WithZone("")
 	for length := range l.lengths {
 		if length.is6 != addr.Is6() {
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -92,6 +93,11 @@ func (c Config) complete() (Config, error) {
 		key := c.Key
 		c.Visit = func(ctx context.Context, n *enode.Node) (node.PingResult, error) { return node.Ping(ctx, key, n) }
 	}
+	networks, err := netaddr.CanonicalNetworks(c.NetRestrict)
+	if err != nil {
+		return c, fmt.Errorf("crawl: NetRestrict: %w", err)
+	}
+	c.NetRestrict, c.Listen = networks, netaddr.Unmap(c.Listen)
 	if c.Clock == nil {
 		c.Clock = supervise.SystemClock
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	_ "github.com/ncruces/go-sqlite3/driver" // registers sqlite3
 
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -145,7 +145,7 @@ func nodeOf(pubkey, record, ip string, tcp, udp int) (*enode.Node, error) {
 	if ip == "" {
 		return enode.NewV4(key, nil, tcp, udp), nil
 	}
-	addr, err := netip.ParseAddr(ip)
+	addr, err := netaddr.ParseAddr(ip)
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ func (p *pool) places(n *enode.Node) []netip.AddrPort {
 	all := netaddr.Endpoints(n)
 	if udp, ok := n.UDPEndpoint(); ok && len(all) == 0 && p.callsNATs {
 		if _, takes := punch.Takes(n); takes {
-			all = append(all, udp)
+			all = append(all, netaddr.Unmap(udp))
 		}
 	}
 	return all

@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // Config contains the actor's settings and its connections to the node.
@@ -105,6 +106,11 @@ func (c Config) complete() (Config, error) {
 	if _, err := dnsdisc.NewClient(dnsdisc.Config{}).NewIterator(c.DNS...); err != nil {
 		return c, fmt.Errorf("discovery: %w", err)
 	}
+	networks, err := netaddr.CanonicalNetworks(c.NetRestrict)
+	if err != nil {
+		return c, fmt.Errorf("discovery: NetRestrict: %w", err)
+	}
+	c.NetRestrict = networks
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
+	"github.com/troupe-p2p/troupe/nat/netaddr"
 )
 
 // reach begins a call, or answers at once with the reason why it does not.
@@ -43,7 +44,7 @@ func (p *puncher) reach(ctx actor.Context, msg *Reach, now time.Time) {
 	}
 	c := &callActor{
 		Service: p.Service, puncher: ctx.Self(), target: target,
-		machine: callRules{ours: ours, theirs: theirs, relays: relays, record: record, canTCP: p.cfg.TCPPort != nil},
+		machine: callRules{ours: ours, theirs: theirs, relays: relays, record: netaddr.Unmap(record), canTCP: p.cfg.TCPPort != nil},
 	}
 	pid := ctx.SpawnPrefix(supervise.PropsOf(func() actor.Actor { return c }, p.cfg.Journal), name("call", target.ID()))
 	p.calls[target.ID()] = &activeCall{pid: pid, ours: ours, theirs: theirs, asker: msg.To}

@@ -152,7 +152,7 @@ func (s *Service) hello(from *enode.Node, at netip.AddrPort, msg hello) []byte {
 	if err != nil || n.ID() != from.ID() {
 		return nil
 	}
-	if where, ok := n.UDPEndpoint(); ok && where == at {
+	if where, ok := n.UDPEndpoint(); ok && netaddr.Unmap(where) == at {
 		s.cfg.Line.Learn(n)
 	}
 	if to := s.puncher.Load(); to != nil && s.state.Load().Belief == Unknown {
