@@ -31,7 +31,8 @@ var (
 // defaultBan is how long a ban lasts if the caller gives no time.
 const defaultBan = 24 * time.Hour
 
-// adminAPI is namespace admin. Its methods wait for no actor.
+// adminAPI is namespace admin. Ban and Unban wait for the disk, by way of the bans actor. Its
+// other methods wait for no actor.
 type adminAPI struct{ n *Node }
 
 // NodeInfo is admin_nodeInfo.
@@ -241,7 +242,7 @@ func (a *adminAPI) Ban(target bans.Target, length *period, reason *string) (bool
 
 // Unban is admin_unban: it ends a ban and clears the penalties that led to it. It returns
 // false if there was no ban.
-func (a *adminAPI) Unban(target bans.Target) bool { return a.n.Unban(target) }
+func (a *adminAPI) Unban(target bans.Target) (bool, error) { return a.n.LiftBan(target) }
 
 // Nat is admin_nat: the state of port mapping and of hole punching.
 func (a *adminAPI) Nat() (NATStatus, error) {

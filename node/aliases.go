@@ -46,6 +46,13 @@ var (
 // ErrProtected is the error of a ban on a static or trusted node.
 var ErrProtected = bans.ErrProtected
 
+// ErrBanNotKept is the error of a ban, or of its end, that the data directory does not have. The
+// node obeys the change until it stops.
+var ErrBanNotKept = bans.ErrNotKept
+
+// ErrDataDirInUse is the error of New for a data directory that another node uses.
+var ErrDataDirInUse = datadir.ErrInUse
+
 // Ban keeps a node or a network out for a time. BanTarget is the node or the network. See
 // package bans.
 type (

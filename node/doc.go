@@ -33,7 +33,8 @@
 //   - The offer of protocols is one snapshot (package node/offer), replaced when a protocol is
 //     added or removed. A link runs the snapshot from which its Hello was made. A connection
 //     does not become a link if a protocol that it would run was removed meanwhile.
-//   - Calls of the admin API wait for no actor.
+//   - Calls of the admin API wait for no actor, but for a ban and its end, which are acknowledged
+//     when the disk has them.
 //   - A protocol's service starts before the links that run the protocol, and ends after them.
 //   - Each reason for a refusal is an error of package node/refusal. The remote, the log and
 //     [Node.Subscribe] get it.

@@ -151,6 +151,7 @@ func (n *Node) beginStop() {
 	n.life.end(ErrStopped)
 	switch was {
 	case stateNew:
+		n.closeDir()
 		n.hub.close()
 		close(n.life.done)
 	case stateRunning:
@@ -182,6 +183,15 @@ func (n *Node) close() {
 	n.rt.Dispatcher.Close()
 	if n.ownSystem {
 		n.rt.System.Shutdown()
+	}
+	n.closeDir()
+}
+
+// closeDir leaves the data directory to another node.
+func (n *Node) closeDir() {
+	n.ledger.Close()
+	if err := n.dir.Close(); err != nil {
+		n.cfg.Logger.Warn("unlocking the data directory failed", "err", err)
 	}
 }
 

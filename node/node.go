@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -46,6 +47,7 @@ type Node struct {
 	table    *peers.Table
 	ledger   *bans.Ledger
 	record   *record.Record
+	dir      *datadir.Dir
 
 	// The parts below are made by Start, before the actors.
 	sockets      *listen.Sockets
@@ -60,9 +62,11 @@ type Node struct {
 	life *life
 }
 
-// New makes a node. It opens no socket and starts nothing. With a DataDir it reads the key
-// and the bans there; without a key there, it makes one.
-func New(cfg Config) (*Node, error) {
+// New makes a node. It opens no socket and starts nothing. With a DataDir it makes and locks the
+// directory, and reads the key and the bans there; without a key there, it makes one. Stop
+// unlocks the directory, also if the node was never started. The error is [ErrDataDirInUse] if
+// another node uses it.
+func New(cfg Config) (n *Node, err error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -71,12 +75,30 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
+	dir, err := datadir.Open(cfg.DataDir, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if n != nil {
+			return
+		}
+		if failed := dir.Close(); failed != nil {
+			err = errors.Join(err, failed)
+		}
+	}()
 	if cfg.Key == nil {
 		if cfg.Key, err = datadir.Key(cfg.DataDir); err != nil {
 			return nil, err
 		}
 	}
+	return newNode(cfg, mounted, dir)
+}
+
+// newNode makes a node from a complete Config.
+func newNode(cfg Config, mounted []*protocols.Mounted, dir *datadir.Dir) (*Node, error) {
 	n := &Node{
+		dir: dir,
 		cfg: cfg, id: enode.PubkeyToIDV4(&cfg.Key.PublicKey),
 		rt:   supervise.Runtime{System: cfg.System, Dispatcher: supervise.NewDispatcher(), Clock: cfg.Clock},
 		pool: actors.NewPool(cfg.PoolBytes),
@@ -86,6 +108,7 @@ func New(cfg Config) (*Node, error) {
 	n.rt.Journal = supervise.NewJournal(cfg.Logger, func(s Step) {
 		n.hub.publish(Event{Kind: Lifecycle, Time: s.Time, Step: s})
 	})
+	var err error
 	if n.record, err = record.New(cfg.Key); err != nil {
 		return nil, err
 	}
@@ -95,7 +118,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.offer.Store(offered)
 	n.ledger = bans.NewLedger(n.rt.Clock)
-	if err := bans.Restore(bans.File(cfg.DataDir), n.ledger, cfg.Logger); err != nil {
+	if err := n.ledger.Restore(bans.File(cfg.DataDir), cfg.Logger); err != nil {
 		return nil, fmt.Errorf("node config: %w", err)
 	}
 	n.table = peers.NewTable(n.id, cfg.limits(), n.ledger.Check)

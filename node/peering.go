@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat/netaddr"
+	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/dial"
 	"github.com/troupe-p2p/troupe/node/peers"
 )
@@ -29,6 +30,7 @@ func (n *Node) AddPeer(node *enode.Node) error {
 	err := n.ifRunning(func() {
 		if refused = n.checkStatic(node); refused == nil {
 			n.setStatic(node)
+			n.rt.Send(n.pids.bans, &bans.Changed{})
 			n.rt.Send(n.pids.dialer, &dial.AddStatic{Node: node})
 		}
 	})
@@ -64,6 +66,7 @@ func (n *Node) addTrusted(node *enode.Node) error {
 	}
 	n.table.SetTrusted(node.ID(), true)
 	n.located(node)
+	n.bansChanged()
 	return nil
 }
 

@@ -95,7 +95,12 @@ func (n *Node) provision(ctx context.Context, m *protocols.Mounted) error {
 				return "", err
 			}
 			dir := datadir.ProtocolDir(n.cfg.DataDir, m.Spec.Name)
-			return dir, datadir.Make(dir)
+			err := datadir.Make(dir)
+			if datadir.Unwritable(err) {
+				n.cfg.Logger.Warn("protocol kept in memory only: its directory can't be made", "protocol", m.Spec.Name, "err", err)
+				return "", nil
+			}
+			return dir, err
 		}
 	}
 	env := protocols.NewEnv(dir)

@@ -177,30 +177,6 @@ func TestStopDuringProvision(t *testing.T) {
 	}
 }
 
-// TestSecondNodeOnTheDirectory: it does not start, and calls no Provision: its protocols must
-// not open the directories of the first node.
-func TestSecondNodeOnTheDirectory(t *testing.T) {
-	dir := t.TempDir()
-	config := func(c *node.Config) {
-		c.Key, c.DataDir = nil, dir
-		c.Admin.IPC = filepath.Join(dir, "node.ipc")
-	}
-	startNode(t, config)
-	var book ledger
-	cfg := node.Config{Specs: []protocols.Spec{keptSpec("bow", &book)}}
-	config(&cfg)
-	n, err := node.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(context.Background()); err == nil {
-		t.Error("the second node started")
-	}
-	if got := book.String(); got != "" {
-		t.Errorf("its protocol recorded %s", got)
-	}
-}
-
 // TestDirectoryOfARemovedProtocol: while a link runs the removed protocol, or its service has
 // not stopped, the protocol can be added again only without its directory.
 func TestDirectoryOfARemovedProtocol(t *testing.T) {

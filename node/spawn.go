@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +20,6 @@ import (
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/admin"
 	"github.com/troupe-p2p/troupe/node/bans"
-	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/dial"
 	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/node/listen"
@@ -74,9 +74,6 @@ func (n *Node) placeActors() {
 
 // open opens what the actors use.
 func (n *Node) open(ctx context.Context) (err error) {
-	if err := datadir.Make(n.cfg.DataDir); err != nil {
-		return err
-	}
 	if n.rt.System == nil {
 		n.rt.System, n.ownSystem = newSystem(n.cfg.Logger), true
 	}
@@ -89,8 +86,6 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.offer.Store(offered)
-	// Before the protocols: a second node with the same IPC socket fails here, and does not get
-	// to their directories.
 	if err := n.openAdmin(ctx); err != nil {
 		return err
 	}
@@ -128,9 +123,7 @@ func (n *Node) socketConfig() listen.SocketConfig {
 }
 
 func (n *Node) bansProps() *actor.Props {
-	return bans.Props(bans.Config{
-		Runtime: n.rt, Ledger: n.ledger, File: bans.File(n.cfg.DataDir), Logger: n.cfg.Logger,
-	})
+	return bans.Props(bans.Config{Runtime: n.rt, Ledger: n.ledger})
 }
 
 func (n *Node) recordConfig() record.Config {
@@ -378,6 +371,7 @@ func (n *Node) openAdmin(ctx context.Context) (err error) {
 	}
 	n.adminSockets, err = admin.Open(ctx, admin.Config{
 		IPC: n.cfg.Admin.IPC, HTTP: n.cfg.Admin.HTTP, APIs: n.apis, Log: n.cfg.Logger, Journal: n.rt.Journal,
+		IPCOptional: n.cfg.DataDir != "" && filepath.Dir(n.cfg.Admin.IPC) == filepath.Clean(n.cfg.DataDir),
 	})
 	if err != nil {
 		return fmt.Errorf("admin API: %w", err)

@@ -43,8 +43,8 @@ func NewEnv(dir func() (string, error)) *Env {
 
 // Dir returns the directory that belongs to the protocol on this node, below the node's data
 // directory. It is the same each time that the protocol runs. The first call makes it, so that
-// only the node's user can enter it. Dir returns "" if the node has no data directory: then the
-// protocol keeps everything in memory. It is an error if an earlier run of the protocol, which
+// only the node's user can enter it. Dir returns "" if the node has no data directory, or can't
+// make one there: then the protocol keeps everything in memory. It is an error if an earlier run of the protocol, which
 // was removed from the node, has not ended and uses the directory.
 func (e *Env) Dir() (string, error) {
 	e.mu.Lock()

@@ -49,19 +49,33 @@ func start(t *testing.T, args ...string) *process {
 func startWith(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	p := launch(t, env, args...)
+	p.awaitReady()
+	return p
+}
+
+// awaitReady waits for the READY line.
+func (p *process) awaitReady() {
+	p.t.Helper()
 	if !p.lines.Scan() {
-		t.Fatalf("no READY line; standard error:\n%s", p.log())
+		p.t.Fatalf("no READY line; standard error:\n%s", p.log())
 	}
 	url, ok := strings.CutPrefix(p.lines.Text(), "READY ")
 	if !ok {
-		t.Fatalf("first line %q, want READY and a URL", p.lines.Text())
+		p.t.Fatalf("first line %q, want READY and a URL", p.lines.Text())
 	}
 	p.enode = url
-	return p
 }
 
 // launch does not wait for the node to be ready.
 func launch(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	p := prepare(t, env, args...)
+	p.launch()
+	return p
+}
+
+// prepare makes a process that is not started.
+func prepare(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t}
 	p.Cmd = exec.Command(os.Args[0], append([]string{"run", "--port", "0", "--nodiscover", "--nat", "none", "--datadir", t.TempDir()}, args...)...)
@@ -74,16 +88,21 @@ func launch(t *testing.T, env []string, args ...string) *process {
 		t.Fatal(err)
 	}
 	p.Stderr = p.stderr
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = p.Process.Kill() // usually it has exited already
-		_ = p.Wait()
-		p.stderr.Close()
-	})
+	t.Cleanup(func() { p.stderr.Close() })
 	p.lines = bufio.NewScanner(out)
 	return p
+}
+
+// launch starts the process, until the test ends.
+func (p *process) launch() {
+	p.t.Helper()
+	if err := p.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() {
+		_ = p.Process.Kill() // usually it has exited already
+		_ = p.Wait()
+	})
 }
 
 func (p *process) log() string {
@@ -102,6 +121,13 @@ func (p *process) awaitLog(pattern string) {
 	if !actortest.Poll(func() bool { return re.MatchString(p.log()) }) {
 		p.t.Fatalf("the log never matched %s:\n%s", pattern, p.log())
 	}
+}
+
+// find returns the first group of the first match of a pattern in the log.
+func (p *process) find(pattern string) string {
+	p.t.Helper()
+	p.awaitLog(pattern)
+	return regexp.MustCompile(pattern).FindStringSubmatch(p.log())[1]
 }
 
 // end sends a signal. It returns the exit code and how long the process took to exit.

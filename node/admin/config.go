@@ -111,6 +111,9 @@ func (h HTTP) checkBound(to net.Addr) error {
 type Config struct {
 	// IPC is the path of the unix socket. Empty: no socket.
 	IPC string
+	// IPCOptional says to serve without the socket, with a warning, where its directory can't be
+	// written.
+	IPCOptional bool
 	// HTTP configures the TCP listener. Nil: no listener.
 	HTTP *HTTP
 	// APIs returns the values to serve. It is called at the start and after [Changed].

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/troupe-p2p/troupe/node/datadir"
 )
 
 // dialTimeout is how long an existing socket may take to accept a connection.
@@ -116,7 +118,10 @@ func (s *Sockets) listen(ctx context.Context) (*listeners, error) {
 		err error
 	)
 	if s.cfg.IPC != "" {
-		if l.ipc, err = listenIPC(ctx, s.cfg.IPC); err != nil {
+		l.ipc, err = listenIPC(ctx, s.cfg.IPC)
+		if err != nil && s.cfg.IPCOptional && datadir.Unwritable(err) {
+			s.cfg.Log.Warn("IPC not served: the directory of the socket can't be written", "err", err)
+		} else if err != nil {
 			return nil, err
 		}
 	}

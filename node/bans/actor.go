@@ -1,30 +1,51 @@
 package bans
 
-import "github.com/asynkron/protoactor-go/actor"
+import (
+	"time"
 
-// writer writes the bans to their file. Writing is its only work, so it may block. The ledger
-// counts the writes, because it outlives the actor.
-type writer struct{ Config }
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
+)
+
+// retryEvery is the pause after a failure. Meanwhile each change is an attempt, too.
+const retryEvery = time.Minute
+
+// writer writes the bans to their file. Writing is its only work, so it may block. What is
+// written, and the answers to those that wait, are the ledger's, because it outlives the actor.
+type writer struct {
+	Config
+	retry supervise.Timer // nil: no attempt is due
+}
 
 func (w *writer) Receive(ctx actor.Context) {
 	switch ctx.Message().(type) {
-	case *actor.Started, *Changed, *actor.Stopping:
-		w.save()
+	case *actor.Started:
+		w.Ledger.try()
+		w.save(ctx, true)
+	case *Changed:
+		w.save(ctx, false)
+	case *retryDue:
+		w.retry = nil
+		w.save(ctx, true)
+	case *actor.Restarting:
+		w.stopRetry()
+	case *actor.Stopping:
+		w.Ledger.Save(true)
+		w.stopRetry()
 	}
 }
 
-func (w *writer) save() {
-	if w.File == "" {
-		return
+// save writes the bans if they have changed. again says to write also what an earlier attempt
+// could not.
+func (w *writer) save(ctx actor.Context, again bool) {
+	if !w.Ledger.Save(again) && w.retry == nil {
+		w.retry = w.Runtime.After(retryEvery, ctx.Self(), &retryDue{})
 	}
-	list, changes, changed := w.Ledger.unsaved()
-	if !changed {
-		return
-	}
-	err := write(w.File, list)
-	w.Ledger.wrote(changes, err)
-	if err != nil {
-		// The actor tries again after the next change, and when the node stops.
-		w.Logger.Warn("writing the bans failed", "err", err)
+}
+
+func (w *writer) stopRetry() {
+	if w.retry != nil {
+		w.retry.Stop()
 	}
 }

@@ -1,7 +1,6 @@
 package bans
 
 import (
-	"log/slog"
 	"path/filepath"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -25,12 +24,10 @@ func File(dataDir string) string {
 type Config struct {
 	Runtime supervise.Runtime
 	Ledger  *Ledger
-	File    string // empty: the bans are kept in memory only
-	Logger  *slog.Logger
 }
 
-// Props makes the actor. It writes the ledger's bans to the file when it starts, after each
+// Props makes the actor. It writes the ledger's bans to their file when it starts, after each
 // *[Changed], and when it stops.
 func Props(c Config) *actor.Props {
-	return c.Runtime.Props(func() actor.Actor { return &writer{c} })
+	return c.Runtime.Props(func() actor.Actor { return &writer{Config: c} })
 }

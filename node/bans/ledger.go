@@ -25,8 +25,19 @@ type Ledger struct {
 	reputation reputation
 	bans       list
 	changes    int // counts the changes of the list
+	tried      int // the value of changes at the last attempt to write the file
 	saved      int // the value of changes when the file was last written
+	waiting    []waiting
+	closed     bool
 	state      State
+
+	store store
+}
+
+// waiting is a caller that waits until the file has a change.
+type waiting struct {
+	change int
+	kept   chan error // has room for the answer
 }
 
 // State is the number of bans, and the ledger's counters since the node was made. The counters
@@ -88,21 +99,22 @@ func (l *Ledger) Offend(id enode.ID, addr netip.Addr, o Offence) []Ban {
 }
 
 // Ban bans a target for a time, in place of an earlier ban on the same target. It returns
-// the new ban.
-func (l *Ledger) Ban(t Target, d time.Duration, reason string) Ban {
+// the new ban. kept receives once, nil as soon as the ban will outlive the process, otherwise
+// why not. Writing begins with Save, or with *[Changed] to the actor.
+func (l *Ledger) Ban(t Target, d time.Duration, reason string) (b Ban, kept <-chan error) {
 	now := l.clock.Now()
-	b := Ban{Target: t.Canonical(), Since: now, Until: now.Add(d), Reason: reason}
+	b = Ban{Target: t.Canonical(), Since: now, Until: now.Add(d), Reason: reason}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.bans.add(b, now)
 	l.changes++
 	l.state.Ordered++
-	return b
+	return b, l.wait()
 }
 
-// Lift ends a ban and forgets the target's offences. It returns false if no ban on exactly
-// this target was in force.
-func (l *Ledger) Lift(t Target) bool {
+// Lift ends a ban and forgets the target's offences. lifted is false if no ban on exactly
+// this target was in force. kept is as that of Ban.
+func (l *Ledger) Lift(t Target) (lifted bool, kept <-chan error) {
 	now := l.clock.Now()
 	t = t.Canonical()
 	l.mu.Lock()
@@ -113,11 +125,33 @@ func (l *Ledger) Lift(t Target) bool {
 		l.bans.lift(t)
 		l.changes++
 	}
-	inForce := ok && now.Before(b.Until)
-	if inForce {
+	lifted = ok && now.Before(b.Until)
+	if lifted {
 		l.state.Lifted++
 	}
-	return inForce
+	return lifted, l.wait()
+}
+
+// wait returns a channel that receives once the file has all changes so far, or can't have them.
+func (l *Ledger) wait() <-chan error {
+	kept := make(chan error, 1)
+	switch {
+	case l.store.file == nil || l.saved == l.changes:
+		kept <- nil
+	case l.closed:
+		kept <- errClosed
+	default:
+		l.waiting = append(l.waiting, waiting{l.changes, kept})
+	}
+	return kept
+}
+
+// answer answers those that wait for a change up to this one.
+func (l *Ledger) answer(changes int, err error) {
+	for len(l.waiting) > 0 && l.waiting[0].change <= changes {
+		l.waiting[0].kept <- err
+		l.waiting = l.waiting[1:]
+	}
 }
 
 // Check returns a [refusal.Banned] for a node or an address that is banned. Either may be
@@ -140,15 +174,16 @@ func (l *Ledger) List() []Ban {
 	return l.bans.sorted(now)
 }
 
-// unsaved returns the bans in force and the current count of changes. changed is false if the
-// file has these bans already.
-func (l *Ledger) unsaved() (list []Ban, changes int, changed bool) {
+// unsaved returns the bans in force and the current count of changes. due is false if the
+// file has these bans already, or must not be written.
+func (l *Ledger) unsaved(again bool) (list []Ban, changes int, due bool) {
 	now := l.clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.changes == l.saved {
+	if l.closed || l.changes == l.saved || l.changes == l.tried && !again && len(l.waiting) == 0 {
 		return nil, l.saved, false
 	}
+	l.tried = l.changes
 	l.bans.prune(now)
 	return l.bans.sorted(now), l.changes, true
 }
@@ -160,9 +195,16 @@ func (l *Ledger) wrote(changes int, err error) {
 	l.state.Writes++
 	if err != nil {
 		l.state.WriteErrs++
-		return
+	} else {
+		l.saved = changes
 	}
-	l.saved = changes
+	l.answer(changes, err)
+}
+
+func (l *Ledger) isSaved() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.saved == l.changes
 }
 
 // restore adds the bans of an earlier run that are still in force.

@@ -49,16 +49,30 @@ func CreateKey(file string) (*ecdsa.PrivateKey, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, fmt.Errorf("create node key: %w", err)
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("create node key: %w", err)
-	}
-	_, err = f.WriteString(hex.EncodeToString(crypto.FromECDSA(key)))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		// With a part of a key in the file, the node could never start.
-		return nil, fmt.Errorf("create node key: %w", errors.Join(err, os.Remove(file)))
+	if err := create(file, []byte(hex.EncodeToString(crypto.FromECDSA(key)))); err != nil {
+		return nil, fmt.Errorf("create node key: %s: %w", file, cause(err))
 	}
 	return key, nil
+}
+
+// create makes a file that is complete from its first moment: with a part of a key in the file,
+// the node could never start. If there is a file, the error is fs.ErrExist.
+func create(file string, data []byte) error {
+	temp, err := writeTemp(file, data, 0o600)
+	if err != nil {
+		return err
+	}
+	err = os.Link(temp, file)
+	if _, there := os.Lstat(file); err != nil && errors.Is(there, fs.ErrNotExist) {
+		err = os.Rename(temp, file) // the file system has no links
+		if err == nil {
+			return syncDir(filepath.Dir(file))
+		}
+	}
+	if err := errors.Join(err, os.Remove(temp)); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(file))
 }
 
 // Key reads the private key of a data directory, and makes one if there is none.

@@ -79,6 +79,7 @@ func (a *announcer) renew(ctx actor.Context, why ...any) {
 	if err != nil {
 		a.counters.failed.Add(1)
 	}
+	a.keep()
 	a.notifyPuncher(changed)
 	if changed {
 		n := a.Node()
@@ -129,10 +130,9 @@ func (a *announcer) keepStatus() {
 	if reflect.DeepEqual(s, a.status) {
 		return
 	}
-	a.status = s // even if writing fails, so that each failure is logged once
 	a.counters.wrote.Add(1)
-	if err := writeStatus(a.DataDir, s); err != nil {
-		a.Logger.Warn("writing the NAT status failed", "err", err)
+	if a.writeStatus(s) { // otherwise the next check tries again
+		a.status = s
 	}
 }
 

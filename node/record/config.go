@@ -13,6 +13,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/listen"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
@@ -53,7 +54,10 @@ type Record struct {
 	local     *enode.LocalNode // makes the record if discovery is on; otherwise nil
 	announced announced        // what was passed to local
 	db        *enode.DB        // nil without discovery
-	outside   nat.ExternalAddress
+	kept      *enode.Node      // the record that the data directory has
+	// The files in the data directory.
+	recordFile, statusFile datadir.File
+	outside                nat.ExternalAddress
 
 	natStatus atomic.Pointer[nat.Status]
 	natGone   atomic.Bool                 // the NAT actor has deleted its mappings
@@ -91,6 +95,8 @@ func New(key *ecdsa.PrivateKey) (*Record, error) {
 func (r *Record) Open(c Config) error {
 	r.Config = c
 	r.outside = c.Fixed // known without the NAT actor, so that the first record has it
+	r.recordFile = datadir.File{Path: c.file(recordFile), Content: "node record", Logger: c.Logger}
+	r.statusFile = datadir.File{Path: c.file(natFile), Content: "NAT status", Logger: c.Logger}
 	kept, unreadable := last(c.DataDir)
 	if unreadable != nil {
 		c.Logger.Warn("previous node record replaced", "err", unreadable)
@@ -98,8 +104,15 @@ func (r *Record) Open(c Config) error {
 	if err := r.openLocal(kept); err != nil {
 		return err
 	}
-	_, err := r.renew(kept)
-	return err
+	changed, err := r.renew(kept)
+	if err != nil {
+		return err
+	}
+	if !changed {
+		r.kept = kept
+	}
+	r.keep()
+	return nil
 }
 
 // Close closes the node database.

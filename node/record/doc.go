@@ -15,6 +15,8 @@
 //
 // # Invariants
 //
+//   - A file that can't be written is logged once, and tried again every five seconds. Without a
+//     node database on the disk, discovery has one in memory.
 //   - The record has one writer, the announcer. Its sequence number changes only if its content
 //     does.
 //   - The sources of an address, best first: the operator, the NAT actor, the one listening

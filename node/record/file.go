@@ -12,7 +12,6 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
-	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
@@ -58,20 +57,23 @@ func ReadStatus(dataDir string) (NATStatus, error) {
 	return s, nil
 }
 
-// writeStatus replaces the file.
-func writeStatus(dataDir string, s NATStatus) error {
+// writeStatus replaces the file. It returns false if that failed, which is logged.
+func (r *Record) writeStatus(s NATStatus) bool {
 	s.Written = time.Now().UTC().Truncate(time.Second)
 	text, err := json.MarshalIndent(s, "", "\t")
-	if err == nil {
-		err = datadir.Write(filepath.Join(dataDir, natFile), append(text, '\n'))
+	if err != nil {
+		r.Logger.Warn("writing the NAT status failed", "err", err)
+		return false
 	}
-	return err
+	return r.statusFile.Write(append(text, '\n')) == nil
 }
 
-// removeStatus removes the file of a node that has deleted its mappings.
+// removeStatus removes the file of a node that has deleted its mappings. There may be none.
 func removeStatus(dataDir string) error {
-	if err := os.Remove(filepath.Join(dataDir, natFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	file := filepath.Join(dataDir, natFile)
+	// A file system that can't be written returns an error also for a file that does not exist.
+	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return nil
+	return os.Remove(file)
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
@@ -39,8 +41,8 @@ func TestNATStatusRoundTrip(t *testing.T) {
 		{Status: nat.Status{State: nat.DoubleNAT, Since: at, External: nat.ExternalAddress{Confidence: nat.Configured}}, HolePunching: &punch.State{Belief: punch.AddressDependent}},
 	} {
 		dir := t.TempDir()
-		if err := writeStatus(dir, want); err != nil {
-			t.Fatal(err)
+		if !statusIn(dir).writeStatus(want) {
+			t.Fatal("the status was not written")
 		}
 		got, err := ReadStatus(dir)
 		if time.Since(got.Written) > time.Minute {
@@ -70,7 +72,16 @@ func TestInvalidNATStatus(t *testing.T) {
 			t.Errorf("%q is accepted as %+v", text, s)
 		}
 	}
-	if err := writeStatus(filepath.Join(dir, "nowhere"), NATStatus{}); err == nil {
+	if statusIn(filepath.Join(dir, "nowhere")).writeStatus(NATStatus{}) {
 		t.Error("writing into a missing directory succeeds")
+	}
+}
+
+// statusIn is a record whose status is in a directory.
+func statusIn(dir string) *Record {
+	log := slog.New(slog.DiscardHandler)
+	return &Record{
+		Config:     Config{DataDir: dir, Logger: log},
+		statusFile: datadir.File{Path: filepath.Join(dir, natFile), Content: "NAT status", Logger: log},
 	}
 }

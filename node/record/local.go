@@ -23,8 +23,12 @@ func (r *Record) openLocal(kept *enode.Node) error {
 		dir = r.file(nodesDir)
 	}
 	db, err := enode.OpenDB(dir)
+	if err != nil && dir != "" {
+		r.Logger.Warn("node database kept in memory only: it can't be opened", "dir", dir, "err", err)
+		db, err = enode.OpenDB("")
+	}
 	if err != nil {
-		return fmt.Errorf("node database (does another node run with this data directory?): %w", err)
+		return fmt.Errorf("node database: %w", err)
 	}
 	r.db, r.local = db, enode.NewLocalNode(db, r.Key)
 	if kept != nil && kept.ID() == enode.PubkeyToIDV4(&r.Key.PublicKey) {

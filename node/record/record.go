@@ -15,17 +15,14 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 	"github.com/ethereum/go-ethereum/rlp"
-
-	"github.com/troupe-p2p/troupe/node/datadir"
 )
 
 // recordFile is the name of the file with the node's signed record, in its text form, in a data
 // directory.
 const recordFile = "enr"
 
-// renew makes the record from the current endpoint and attributes, and writes it to the data
-// directory if there is one. changed is false if the record is the previous one. Open calls it
-// first, and from then on the announcer.
+// renew makes the record from the current endpoint and attributes. changed is false if the
+// record is the previous one. Open calls it first, and from then on the announcer.
 func (r *Record) renew(previous *enode.Node) (changed bool, err error) {
 	e := r.endpoint()
 	attributes, err := r.Attributes()
@@ -40,14 +37,22 @@ func (r *Record) renew(previous *enode.Node) (changed bool, err error) {
 		return false, err
 	}
 	r.current.Store(next)
-	if next == previous || r.DataDir == "" {
-		return next != previous, nil
+	return next != previous, nil
+}
+
+// keep writes the record to the data directory, if there is one and does not have it. A failure
+// is logged, and counted; the next call tries again.
+func (r *Record) keep() {
+	current := r.Node()
+	if r.DataDir == "" || r.kept == current {
+		return
 	}
 	r.counters.wrote.Add(1)
-	if err := datadir.Write(r.file(recordFile), []byte(next.String()+"\n")); err != nil {
-		return true, fmt.Errorf("node record: %w", err)
+	if err := r.recordFile.Write([]byte(current.String() + "\n")); err != nil {
+		r.counters.failed.Add(1)
+		return
 	}
-	return true, nil
+	r.kept = current
 }
 
 // URL returns the enode URL by which other nodes reach this one. It has the address of the

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package datadir
+
+// syncDir does nothing: the system does not flush directories.
+func syncDir(string) error { return nil }
+
+func full(error) bool { return false }
