@@ -53,8 +53,9 @@ const (
 type Config struct {
 	// Key is the node's identity. Nil: the key in DataDir, which is made if there is none.
 	Key *ecdsa.PrivateKey
-	// DataDir keeps the key, the node's record and the protocols' directories
-	// (protocols.Env.Dir) over restarts. Empty: nothing is kept.
+	// DataDir keeps the key, the node's record, the bans and the protocols' directories
+	// (protocols.Env.Dir) over restarts. The node locks it, and keeps in memory what can't be
+	// written there. Empty: nothing is kept.
 	DataDir string
 	// Name is the client name in the node's Hello. Empty: that of [ClientName].
 	Name string

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
@@ -58,6 +59,20 @@ func TestBansAreKeptWhenTheyAreAcknowledged(t *testing.T) {
 	}
 	n.Unban(early)
 	keeps(t, dir, early, false)
+	static, trusted := fixture.Node(t), fixture.Node(t)
+	for _, known := range []*enode.Node{static, trusted} {
+		if err := n.Ban(node.BanID(known.ID()), time.Hour, "test"); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := n.AddPeer(static); err != nil {
+		t.Error(err)
+	}
+	n.AddTrusted(trusted)
+	actortest.Eventually(t, "a file without the bans on known nodes", func() bool {
+		text, err := os.ReadFile(filepath.Join(dir, "bans.json"))
+		return err == nil && string(text) == "[]\n"
+	})
 	nodetest.Stop(t, n)
 	if err := n.Ban(late, time.Hour, "test"); !errors.Is(err, node.ErrBanNotKept) {
 		t.Errorf("ban after the node's end: %v, want %v", err, node.ErrBanNotKept)

@@ -30,7 +30,8 @@ type holder struct {
 
 // Open makes a data directory unless it exists, locks it, and removes the temporary files that a
 // killed process has left. If another node has it, the error is [ErrInUse], and says which
-// process that is. A directory that can't be written is not locked, which is logged. With an
+// process that is. A directory that can't be written, or whose file system has no locks, is not
+// locked, which is logged. With an
 // empty name Open does nothing. The caller closes the result.
 func Open(dir string, log *slog.Logger) (*Dir, error) {
 	d := &Dir{}
@@ -57,7 +58,9 @@ func Open(dir string, log *slog.Logger) (*Dir, error) {
 }
 
 // lockless reports whether an error of a lock says that the directory can't have one.
-func lockless(err error) bool { return Unwritable(err) || errors.Is(err, errors.ErrUnsupported) }
+func lockless(err error) bool {
+	return Unwritable(err) || errors.Is(err, errors.ErrUnsupported) || noLocks(err)
+}
 
 func (d *Dir) take(file string, log *slog.Logger) error {
 	lock := flock.New(file, flock.SetFlag(os.O_CREATE|os.O_RDWR))

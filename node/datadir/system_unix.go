@@ -21,5 +21,8 @@ func syncDir(dir string) error {
 	return errors.Join(err, d.Close())
 }
 
+// noLocks reports whether an error says that the file system has no locks, as some of a network.
+func noLocks(err error) bool { return errors.Is(err, syscall.ENOLCK) }
+
 // full reports whether an error says that the user's share of the disk is used up.
 func full(err error) bool { return errors.Is(err, syscall.EDQUOT) }
