@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -103,6 +104,12 @@ func (h *Host) Tell(msg any) { supervise.Send(h.link.root, h.pid, msg) }
 
 // Clock returns the link's clock.
 func (h *Host) Clock() supervise.Clock { return h.link.clock }
+
+// AfterFunc is the clock's AfterFunc for a wait for the remote. If this node did not run meanwhile, f
+// runs later, so that what has arrived is read before.
+func (h *Host) AfterFunc(d time.Duration, f func()) supervise.Timer {
+	return h.link.watch.AfterFunc(h.link.clock, d, f)
+}
 
 // Context returns a context that ends with the link; its cause is the *Cause.
 func (h *Host) Context() context.Context { return h.link.ctx }

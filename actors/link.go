@@ -27,6 +27,7 @@ type Config struct {
 	Pool    *Pool              // the node's inbound memory; nil: DefaultPool bytes for this link alone
 	Journal *supervise.Journal // nil drops
 	Clock   supervise.Clock    // nil: SystemClock
+	Watch   *supervise.Watch   // nil: stalls of this node are not noticed
 	Feed    *Feed              // nil: no message events
 
 	Dispatcher actor.Dispatcher // runs the link's actors; nil: protoactor's default
@@ -36,12 +37,14 @@ type Config struct {
 // safe from any goroutine.
 type Link struct {
 	pid     *actor.PID
+	pinger  *actor.PID
 	props   *actor.Props // of all the link's actors
 	system  *actor.ActorSystem
 	root    *actor.RootContext
 	conn    connection
 	hello   *wire.Hello // the remote's
 	clock   supervise.Clock
+	watch   *supervise.Watch
 	journal *supervise.Journal
 	pool    *Pool
 	feed    *Feed
@@ -65,6 +68,7 @@ type Link struct {
 	pingSent     atomic.Int64 // when the ping that waits for its pong was sent; 0: none
 	rtt          atomic.Int64 // nanoseconds; 0: not measured yet
 	pongsDue     atomic.Int64 // pings received and not answered
+	probe        atomic.Bool  // a ping is wanted now
 
 	finalDeadline atomic.Int64 // wall clock, nanoseconds; no write may last longer. 0: none
 
@@ -99,6 +103,7 @@ func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
 	name := cfg.Name + cfg.System.ProcessRegistry.NextId()
 	// The PIDs are set before the actors exist, so that no user of the link sees it without them.
 	l.pid = actor.NewPID(cfg.System.Address(), parent.Self().Id+"/"+name)
+	l.pinger = actor.NewPID(cfg.System.Address(), l.pid.Id+"/"+pingerName)
 	for _, h := range l.hosts {
 		h.pid = actor.NewPID(cfg.System.Address(), l.pid.Id+"/"+h.protocol.Name)
 	}
@@ -126,6 +131,7 @@ func newLink(cfg Config) *Link {
 		conn:    cfg.Conn,
 		hello:   cfg.Session.RemoteHello,
 		clock:   cfg.Clock,
+		watch:   cfg.Watch,
 		journal: cfg.Journal,
 		pool:    cfg.Pool,
 		feed:    cfg.Feed,

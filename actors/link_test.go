@@ -26,6 +26,7 @@ type node struct {
 	pool       *Pool
 	feed       *Feed
 	clock      supervise.Clock
+	watch      *supervise.Watch
 	dispatcher actor.Dispatcher
 
 	ended     chan *LinkEnded
@@ -90,7 +91,7 @@ func (n *node) spawn(conn net.Conn, s *wire.Session, inbound bool, protocols []P
 	n.system.Root.Send(n.pid, func(ctx actor.Context) {
 		l, err := Spawn(ctx, Config{
 			System: n.system, Name: "peer", Conn: conn, Session: s, Protocols: protocols, Inbound: inbound,
-			Pool: n.pool, Journal: n.book.Journal(), Feed: n.feed, Clock: n.clock, Dispatcher: n.dispatcher,
+			Pool: n.pool, Journal: n.book.Journal(), Feed: n.feed, Clock: n.clock, Watch: n.watch, Dispatcher: n.dispatcher,
 		})
 		if err != nil {
 			made <- err

@@ -1,6 +1,10 @@
 package actors
 
-import "time"
+import (
+	"time"
+
+	"github.com/troupe-p2p/troupe/actors/supervise"
+)
 
 // This file holds the messages of a link that have no better place: WriteToken and ReturnToken
 // are in token.go, Inject and Crash in package supervise.
@@ -35,9 +39,9 @@ type grantTimeoutOver struct {
 	token *WriteToken
 }
 
-// pingCheck is sent by the pinger's timer to the pinger: check whether a ping or the ping timeout
-// is due.
-type pingCheck struct{}
+// pingCheck is sent to the pinger by its timer, and by Link.Probe: check whether a ping or the ping
+// timeout is due.
+type pingCheck struct{ supervise.Late }
 
 // farewellOver is sent to the peer by the goroutine that sent the Disconnect: the socket is
 // closed.

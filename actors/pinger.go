@@ -43,8 +43,11 @@ func (p *pinger) check(ctx actor.Context) {
 		lastReceived: l.lastReceived.Load(),
 		lastSent:     l.lastSent.Load(),
 		lastPing:     l.lastPing.Load(),
+		pingSent:     l.pingSent.Load(),
 		heldSince:    l.heldSince.Load(),
-		frameSince:   l.frameSince.Load(),
+		frameSince:   l.frameBegan(),
+		resumed:      l.resumed(),
+		probe:        l.probe.Swap(false),
 	}.next()
 	if dead != nil {
 		l.end(&Cause{Side: Local, Reason: wire.DiscReadTimeout, Err: dead})
@@ -57,6 +60,22 @@ func (p *pinger) check(ctx actor.Context) {
 	p.stopTimer() // a previous incarnation may have started it
 	self := ctx.Self()
 	p.timer = l.clock.AfterFunc(again, func() { supervise.Send(l.root, self, &pingCheck{}) })
+}
+
+// resumed returns when this node ran again after it had not run for a time, 0 if that was not during
+// this link.
+func (l *Link) resumed() int64 {
+	at := l.watch.Resumed()
+	if at.IsZero() {
+		return 0
+	}
+	return max(0, int64(at.Sub(l.started)))
+}
+
+// Probe sends a ping now. After this node did not run for a time, the remote has 5 s to answer it.
+func (l *Link) Probe() {
+	l.probe.Store(true)
+	supervise.Send(l.root, l.pinger, &pingCheck{})
 }
 
 // ping writes one ping.

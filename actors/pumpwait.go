@@ -27,7 +27,7 @@ func (p *pump) hold() (end func()) {
 // alarm starts a timer that the pump can select on.
 func (p *pump) alarm() (ring chan struct{}, stop func() bool) {
 	ring = make(chan struct{}, 1)
-	t := p.link.clock.AfterFunc(stallTimeout, func() { ring <- struct{}{} })
+	t := p.link.watch.AfterFunc(p.link.clock, stallTimeout, func() { ring <- struct{}{} })
 	return ring, t.Stop
 }
 
@@ -123,7 +123,7 @@ func (p *pump) makeRoom() error {
 	if p.partial() == 0 {
 		p.link.frameSince.Store(now)
 	}
-	if now-p.partial() > int64(frameTimeout) {
+	if now-p.partial() > int64(frameTimeout) && now-p.link.frameBegan() > int64(frameTimeout) {
 		return &Cause{Side: Local, Reason: wire.DiscReadTimeout, Err: fmt.Errorf("%w: %d of %d bytes", ErrSlowFrame, have, p.want)}
 	}
 	if p.start+p.want <= len(p.buf.b) {
@@ -169,6 +169,19 @@ func (p *pump) read() error {
 		p.buf, err = p.buffer(p.readSize())
 	}
 	return err
+}
+
+// lostSince returns for how long this node did not run since a link time.
+func (l *Link) lostSince(t int64) time.Duration { return l.watch.Lost(l.started.Add(time.Duration(t))) }
+
+// frameBegan returns when the frame began that is not complete, later by the time for which this node
+// did not run since then; 0: there is none.
+func (l *Link) frameBegan() int64 {
+	t := l.frameSince.Load()
+	if t != 0 {
+		t += int64(l.lostSince(t))
+	}
+	return t
 }
 
 func (p *pump) readSize() int {

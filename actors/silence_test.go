@@ -12,7 +12,8 @@ func TestSilence(t *testing.T) {
 		now, received, sent, lastPing, heldAll float64 // seconds; 0: never
 		frame                                  float64 // when a partial frame began
 		dead                                   error
-		ping                                   bool
+		probe, ping                            bool
+		resumed, pingSent                      float64
 		again                                  float64
 	}{
 		{name: "fresh link", now: 0.001, again: 14.999},
@@ -38,11 +39,24 @@ func TestSilence(t *testing.T) {
 		{name: "partial frame for 30 s, more of it now and then", now: 130, received: 129, sent: 129, frame: 99, dead: ErrSlowFrame},
 		{name: "reader paused amid a frame", now: 500, received: 100, sent: 490, lastPing: 480, heldAll: 110, frame: 100, again: 5},
 		{name: "reader paused after 30 s of a frame", now: 500, received: 125, sent: 490, lastPing: 480, heldAll: 130, frame: 100, dead: ErrSlowFrame},
+		// This node did not run for a time: the silence may be its own.
+		{name: "after a stall", now: 170, received: 100, sent: 99, lastPing: 80, resumed: 170, ping: true, again: 5},
+		{name: "after a stall, never pinged before", now: 170, received: 100, sent: 99, resumed: 170, ping: true, again: 5},
+		{name: "after a stall, pinged 2 s ago", now: 172, received: 100, sent: 170, lastPing: 170, pingSent: 170, resumed: 170, again: 3},
+		{name: "after a stall, pinged 5 s ago", now: 175, received: 100, sent: 170, lastPing: 170, pingSent: 170, resumed: 170, dead: ErrPingTimeout},
+		{name: "after a stall, the ping is not written yet", now: 180, received: 100, sent: 180, lastPing: 170, pingSent: 80, resumed: 170, again: 5},
+		{name: "after a stall, the ping was written late", now: 180, received: 100, sent: 180, lastPing: 170, pingSent: 178, resumed: 170, again: 3},
+		{name: "after a stall, the ping is never written", now: 215, received: 100, sent: 180, lastPing: 170, pingSent: 80, resumed: 170, dead: ErrPingTimeout},
+		{name: "after a stall, the remote answered", now: 172, received: 171, sent: 170, lastPing: 170, resumed: 170, again: 13},
+		{name: "after a stall, reader paused", now: 172, received: 100, sent: 170, lastPing: 170, resumed: 170, heldAll: 110, again: 13},
+		{name: "after a stall, before the link", now: 30, received: 25, sent: 26, lastPing: 20, again: 10},
+		{name: "a ping is wanted", now: 102, received: 101, sent: 101, lastPing: 95, probe: true, ping: true, again: 15},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dead, ping, again := silence{
 				now: at(tt.now), lastReceived: at(tt.received), lastSent: at(tt.sent),
 				lastPing: at(tt.lastPing), heldSince: at(tt.heldAll), frameSince: at(tt.frame),
+				pingSent: at(tt.pingSent), resumed: at(tt.resumed), probe: tt.probe,
 			}.next()
 			if dead != tt.dead || ping != tt.ping || int64(again) != at(tt.again) {
 				t.Errorf("dead %v, ping %v, again in %v; want %v, %v, %vs", dead, ping, again, tt.dead, tt.ping, tt.again)

@@ -60,6 +60,7 @@ func (w *frameWriter) flush(patience, slice time.Duration) error {
 	l := w.link
 	for idle := time.Duration(0); len(w.rest) > 0; {
 		l.setWriteDeadline(time.Now().Add(slice))
+		began := l.now()
 		n, err := w.conn.Write(w.rest)
 		w.rest = w.rest[n:]
 		l.bytesOut.Add(uint64(n))
@@ -70,6 +71,9 @@ func (w *frameWriter) flush(patience, slice time.Duration) error {
 		}
 		if err == nil {
 			continue
+		}
+		if idle > 0 && l.lostSince(began) != 0 {
+			idle -= slice // this node did not run: the remote may have read, and this node not written
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) || idle >= patience || l.finalDeadlineSet() {
 			return err

@@ -94,6 +94,9 @@ func (a *leaser) Receive(ctx actor.Context) {
 		a.machine.onNotice(a.Clock.Now(), msg.from, msg.notice)
 	case *look:
 		a.lookAround()
+	case *supervise.Resumed:
+		a.lookAround() // the machine may be in another network
+		a.machine.onResumed(a.Clock.Now())
 	case *surroundings:
 		a.looked(msg.networks)
 	case *listenFailed:

@@ -1,6 +1,7 @@
 package nat
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -204,14 +205,28 @@ func (m *machine) firstEnd() (at time.Time) {
 	return at
 }
 
-// expire drops the mappings whose lease has ended.
+// expire drops the mappings whose lease has ended, and has them asked for again: leases end without
+// a failed renewal when this node did not run for a time.
 func (m *machine) expire() {
 	for _, l := range m.leases {
 		if l.ended(m.now) {
 			m.log(eventLost, l.by, describe(l.held)+" expired", l.err)
 			l.drop()
+			l.retryAt = cmp.Or(l.retryAt, m.now)
 		}
 	}
+}
+
+// onResumed handles the end of a time during which this node did not run, or a jump of the wall
+// clock, which may be due to that. Meanwhile the router may have lost the mappings.
+func (m *machine) onResumed(now time.Time) {
+	if m.router != nil && !m.readAt.IsZero() {
+		m.readAt = now
+	}
+	for _, l := range m.leases {
+		l.renewSoon(now, searchGap)
+	}
+	m.tick(now)
 }
 
 // maintain performs the due work at the router that serves us: readings of address and clock,

@@ -101,6 +101,7 @@ func (n *Node) run() error {
 		return err
 	}
 	n.life.state, n.life.opened = stateRunning, true
+	n.rt.Watch.Start()
 	return nil
 }
 
@@ -173,6 +174,7 @@ const logTimeout = 250 * time.Millisecond
 
 // close closes what open has opened.
 func (n *Node) close() {
+	n.rt.Watch.Stop()
 	if n.sockets != nil {
 		n.sockets.Close()
 	}

@@ -108,6 +108,7 @@ func newNode(cfg Config, mounted []*protocols.Mounted, dir *datadir.Dir) (*Node,
 	n.rt.Journal = supervise.NewJournal(cfg.Logger, func(s Step) {
 		n.hub.publish(Event{Kind: Lifecycle, Time: s.Time, Step: s})
 	})
+	n.rt.Watch = supervise.NewWatch(n.rt.Clock, n.resumed)
 	var err error
 	if n.record, err = record.New(cfg.Key); err != nil {
 		return nil, err

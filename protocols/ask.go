@@ -117,8 +117,7 @@ func (l *Link) ask(request, sample any, p *pending, opts []AskOption) (uint64, e
 	if p.timeout <= 0 {
 		return 0, fmt.Errorf("ask %T of %s: a time-out of %v", request, l.set.label, p.timeout)
 	}
-	clock := l.host.Clock()
-	p.asked = clock.Now()
+	p.asked = l.host.Clock().Now()
 	if err := l.asks.open(p, rule, request); err != nil {
 		return 0, err
 	}
@@ -126,6 +125,6 @@ func (l *Link) ask(request, sample any, p *pending, opts []AskOption) (uint64, e
 		l.asks.abandon(p.id)
 		return 0, err
 	}
-	timer := clock.AfterFunc(p.timeout, func() { l.host.Tell(&askOverdue{id: p.id}) })
+	timer := l.host.AfterFunc(p.timeout, func() { l.host.Tell(&askOverdue{id: p.id}) })
 	return p.id, l.asks.arm(p, timer)
 }

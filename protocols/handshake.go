@@ -109,7 +109,7 @@ func (g *greeting) done() bool { return g == nil || g.state.Load() == accepted }
 // begin sends our status, unless an earlier actor of the link did.
 func (g *greeting) begin(l *Link) {
 	if g.timer == nil {
-		g.timer = l.host.Clock().AfterFunc(g.timeout, func() { g.expire(l) })
+		g.timer = l.host.AfterFunc(g.timeout, func() { g.expire(l) })
 	}
 	if g.sent {
 		return

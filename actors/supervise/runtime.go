@@ -12,6 +12,7 @@ type Runtime struct {
 	Dispatcher *Dispatcher
 	Journal    *Journal
 	Clock      Clock
+	Watch      *Watch // nil: stalls of the node are not noticed
 }
 
 // Props makes the Props of a guarded actor, see [PropsOf], that runs on the dispatcher.

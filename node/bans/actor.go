@@ -19,7 +19,7 @@ type writer struct {
 }
 
 func (w *writer) Receive(ctx actor.Context) {
-	switch ctx.Message().(type) {
+	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		w.Ledger.try()
 		w.save(ctx, true)
@@ -33,6 +33,11 @@ func (w *writer) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		w.Ledger.Save(true)
 		w.stopRetry()
+	case *supervise.Resumed:
+		if msg.Jump != 0 {
+			w.Ledger.wallClockSet()
+			w.save(ctx, false)
+		}
 	}
 }
 

@@ -171,7 +171,24 @@ func (l *Ledger) List() []Ban {
 	now := l.clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.bans.sorted(now)
+	return l.inWallTime(l.bans.sorted(now))
+}
+
+// inWallTime gives the bans the times that the wall clock shows then. The ledger's own are on the
+// steady clock, so that setting the wall clock ends no ban.
+func (l *Ledger) inWallTime(list []Ban) []Ban {
+	for i := range list {
+		b := &list[i]
+		b.Since, b.Until = supervise.WallTime(l.clock, b.Since), supervise.WallTime(l.clock, b.Until)
+	}
+	return list
+}
+
+// wallClockSet has the bans written again: the file has their ends by the wall clock.
+func (l *Ledger) wallClockSet() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changes++
 }
 
 // unsaved returns the bans in force and the current count of changes. due is false if the
@@ -185,7 +202,7 @@ func (l *Ledger) unsaved(again bool) (list []Ban, changes int, due bool) {
 	}
 	l.tried = l.changes
 	l.bans.prune(now)
-	return l.bans.sorted(now), l.changes, true
+	return l.inWallTime(l.bans.sorted(now)), l.changes, true
 }
 
 // wrote records whether writing the bans that unsaved returned succeeded.
@@ -207,13 +224,18 @@ func (l *Ledger) isSaved() bool {
 	return l.saved == l.changes
 }
 
-// restore adds the bans of an earlier run that are still in force.
+// restore adds the bans of an earlier run that are still in force by the wall clock. None lasts
+// longer than when it was made, also if the wall clock was set back.
 func (l *Ledger) restore(list []Ban) {
 	now := l.clock.Now()
+	wall := supervise.WallTime(l.clock, now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range list {
-		if now.Before(b.Until) {
+		length := b.Until.Sub(b.Since)
+		if left := min(b.Until.Sub(wall), length); left > 0 {
+			b.Until = now.Add(left)
+			b.Since = b.Until.Add(-length)
 			l.bans.add(b, now)
 		}
 	}

@@ -48,8 +48,14 @@ func (d *dialer) Receive(ctx actor.Context) {
 		delete(d.explained, msg.ID)
 	case *peers.LinkDown:
 		d.plan.unlinked(msg, now)
+	case *supervise.Resumed:
+		d.plan.resumed(now)
 	case *peers.SetupEnded:
-		d.plan.ended(msg.Ticket, outcomeOfDial(msg.Err), now)
+		if msg.Stalled {
+			d.plan.excuse(msg.Ticket, outcomeOfDial(msg.Err), now)
+		} else {
+			d.plan.ended(msg.Ticket, outcomeOfDial(msg.Err), now)
+		}
 		if msg.Punched && msg.Err == nil {
 			d.plan.stats.addPunched()
 		}

@@ -219,6 +219,10 @@ func (p *plan) unlinked(end *peers.LinkDown, now time.Time) {
 		p.stats.ended(o)
 	}
 	t := p.targets[end.ID]
+	if end.Excused {
+		p.excused(end, t, now)
+		return
+	}
 	if t == nil {
 		// Any number of nodes may dial us. If all were remembered, they would displace the
 		// nodes that we dialed.

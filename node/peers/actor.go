@@ -45,6 +45,10 @@ func (o *owner) Receive(ctx actor.Context) {
 		o.dropProtocol(msg.Mounted)
 	case *DropBanned:
 		o.dropBanned()
+	case *supervise.Resumed:
+		for _, m := range o.Table.Snapshot() {
+			m.Link.Probe()
+		}
 	case *rotationDue:
 		o.armRotation(ctx)
 		o.rotate()
@@ -78,7 +82,7 @@ func (o *owner) establish(ctx actor.Context, msg *Establish) {
 	link, err := actors.Spawn(ctx, actors.Config{
 		System: o.Runtime.System, Name: "peer-" + hex.EncodeToString(m.ID[:4]),
 		Conn: msg.Conn, Session: msg.Session, Protocols: msg.Offer.Protocols, Inbound: msg.Inbound,
-		Pool: o.Pool, Journal: o.Runtime.Journal, Clock: o.Runtime.Clock, Feed: o.Feed, Dispatcher: o.Runtime.Dispatcher,
+		Pool: o.Pool, Journal: o.Runtime.Journal, Clock: o.Runtime.Clock, Watch: o.Runtime.Watch, Feed: o.Feed, Dispatcher: o.Runtime.Dispatcher,
 	})
 	if err != nil {
 		_ = msg.Conn.Close() // the panic reports the error
@@ -126,11 +130,16 @@ func (o *owner) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 		return
 	}
 	o.Table.remove(m)
-	supervise.Send(ctx, o.Dialer, &LinkDown{
-		Remote: m.Remote, Lived: o.Runtime.Clock.Now().Sub(m.Link.Started()), Cause: msg.Cause,
-	})
+	down := &LinkDown{Remote: m.Remote, Lived: o.Runtime.Clock.Now().Sub(m.Link.Started()), Cause: msg.Cause}
+	watch := o.Runtime.Watch
+	if down.Excused = dueToSilence(msg.Cause) && watch.Aftermath() && m.Link.Started().Before(watch.Resumed()); down.Excused {
+		down.Again = m.dialed()
+	}
+	supervise.Send(ctx, o.Dialer, down)
 	o.Dropped(m, msg.Cause)
-	o.judge(ctx, id, m.Addr, bans.OfLink(msg.Cause))
+	if !down.Excused {
+		o.judge(ctx, id, m.Addr, bans.OfLink(msg.Cause))
+	}
 	o.stopIfEmpty(ctx)
 }
 
@@ -151,7 +160,7 @@ func (o *owner) setupEnded(ctx actor.Context, msg *SetupEnded) {
 		supervise.Send(ctx, o.Dialer, &outcome)
 	}
 	o.Table.abandon(msg.ID, msg.By)
-	if msg.Inbound {
+	if msg.Inbound && !msg.Stalled {
 		o.judge(ctx, msg.ID, msg.Addr, bans.OfSetup(msg.Err))
 	}
 }

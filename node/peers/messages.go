@@ -41,6 +41,7 @@ type SetupEnded struct {
 	Ticket  uint64 // of the dial; 0 for inbound connections
 	Punched bool   // the connection came through a hole in NATs
 	Err     error  // nil: an Establish was sent
+	Stalled bool   // this node did not run for a time, which may be why the handshake failed
 }
 
 // From Node's methods and the root.
@@ -79,6 +80,10 @@ type LinkDown struct {
 	Remote
 	Lived time.Duration
 	Cause *actors.Cause
+	// Excused says that this node did not run for a time, which may be why the link ended: the
+	// remote may have hung up meanwhile. Again is the remote if this node dialed it.
+	Excused bool
+	Again   *enode.Node
 }
 
 // From the actor to itself.

@@ -232,6 +232,7 @@ func (p *pool) ended(ctx actor.Context, by *actor.PID, r *running) {
 	delete(p.running, by.Id)
 	supervise.Send(ctx, p.Peers, &peers.SetupEnded{
 		By: by, ID: r.id, Addr: r.remote.Addr(), Inbound: r.inbound, Ticket: r.ticket, Punched: r.punched, Err: r.err,
+		Stalled: r.err != nil && p.Runtime.Watch.Aftermath(),
 	})
 	if r.inbound {
 		p.counters.inbound.Add(-1)
