@@ -63,6 +63,7 @@ type finder struct {
 	resolving int
 	again     supervise.Timer // looks up missing bootnodes again; nil: none is missing
 	rested    supervise.Timer // ends the rest of a source; nil: no source rests
+	refill    supervise.Timer // checks for empty tables; nil: the session is not open
 	overdue   supervise.Timer // ends the wait for goroutines after Leave
 }
 
@@ -83,6 +84,10 @@ func (a *finder) Receive(ctx actor.Context) {
 		a.opened(msg)
 	case *reopen:
 		a.reopen(msg)
+	case *refill:
+		a.refillTables(msg)
+	case *refilled:
+		a.refilled(msg)
 	case *Request:
 		if a.ledger.ask(msg.To, msg.N) {
 			ctx.Watch(msg.To)
@@ -172,6 +177,7 @@ func (a *finder) opened(msg *opened) {
 	if msg.lookAgain {
 		a.again = a.Clock.AfterFunc(lookAgainEvery, func() { a.send(&reopen{session: msg.session}) })
 	}
+	a.armRefill()
 	for i, l := range msg.session.lanes {
 		a.spawn(func() { msg.session.run(l, msg.session.its[i], a.send) })
 	}
@@ -308,7 +314,7 @@ func (a *finder) end() {
 	a.up = false
 	a.current.Store(nil)
 	a.Line.v5.Store(nil)
-	for _, t := range []supervise.Timer{a.again, a.rested} {
+	for _, t := range []supervise.Timer{a.again, a.rested, a.refill} {
 		if t != nil {
 			t.Stop()
 		}

@@ -40,6 +40,8 @@
 //     awaited.
 //   - At most laneDepth nodes of one source are pending. A source that finds only recently found
 //     nodes rests for a short time.
+//   - An empty node table is refilled with the bootnodes within refillEvery, whether candidates are
+//     requested or not.
 //   - No network of addresses (/24, for IPv6 /48) has more than its share of the candidates.
 //   - A crash closes no socket: the mux is shared by the incarnations, and the next transports get
 //     new ports on the same sockets.

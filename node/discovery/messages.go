@@ -85,6 +85,19 @@ type reopen struct {
 	session *session
 }
 
+// refill is sent by the actor's timer: a node table may be empty. refilled reports the end of the
+// goroutine that has refilled it.
+type (
+	refill struct {
+		supervise.Late
+		session *session
+	}
+	refilled struct {
+		supervise.Late
+		session *session
+	}
+)
+
 // yielded is the next node of a source. The source now waits for credit.
 type yielded struct {
 	supervise.Late

@@ -32,6 +32,20 @@ func (n *simNet) listen(at string) *simEnd {
 	return e
 }
 
+// cut drops the packets to an address until back is called.
+func (n *simNet) cut(at string) (back func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	addr := netip.MustParseAddrPort(at)
+	end := n.ends[addr]
+	delete(n.ends, addr)
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.ends[addr] = end
+	}
+}
+
 func (e *simEnd) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	select {
 	case p := <-e.in:

@@ -261,6 +261,45 @@ func testBootnodeByName(t *testing.T, wrong []netip.Addr, failure error) {
 	})
 }
 
+// TestEmptyTableIsRefilled: a node that lost all nodes of its table, because the network was down,
+// returns to its bootnode soon, also while it needs no candidates. Otherwise no other node could
+// find it.
+func TestEmptyTableIsRefilled(t *testing.T) {
+	for _, version := range []string{"v4", "v5"} {
+		t.Run(version, func(t *testing.T) {
+			const at = "10.0.0.4:30303"
+			nodes := func(s *stage) int {
+				if version == "v4" {
+					return s.status().V4.Nodes
+				}
+				return s.status().V5.Nodes
+			}
+			perform(t, func(s *stage, c *Config) {
+				if version == "v4" {
+					c.V4, c.Bootnodes = true, []*enode.Node{s.addV4(at).node()}
+				} else {
+					c.V5, c.BootnodesV5 = true, []*enode.Node{s.addV5(at).node()}
+				}
+			}, func(s *stage) {
+				time.Sleep(time.Minute)
+				if n := nodes(s); n != 1 {
+					t.Fatalf("%d nodes in the table, want the bootnode", n)
+				}
+				back := s.net.cut(at)
+				time.Sleep(10 * time.Minute)
+				if n := nodes(s); n != 0 {
+					t.Fatalf("%d nodes in the table after ten minutes without network, want none", n)
+				}
+				back()
+				time.Sleep(time.Minute)
+				if n := nodes(s); n != 1 {
+					t.Errorf("%d nodes in the table a minute after the network is back, want the bootnode", n)
+				}
+			})
+		})
+	}
+}
+
 // TestNetRestrict: a bootnode outside of NetRestrict is not used, and packets from there are
 // dropped.
 func TestNetRestrict(t *testing.T) {
