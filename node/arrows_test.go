@@ -42,7 +42,7 @@ func anyPackage(pkg string) bool { return pkg != "" }
 
 // aboveNode are the packages below node/ that use whole nodes.
 var aboveNode = []string{
-	"node/nodetest", "node/devnet", "node/crawl", "node/interop", "node/hostile", "node/load", "node/storm", "node/natlab",
+	"node/nodetest", "node/devnet", "node/crawl", "node/torture", "node/interop", "node/hostile", "node/load", "node/storm", "node/natlab",
 }
 
 // forbidden are the arrows that must never be. ARCHITECTURE.md says why.

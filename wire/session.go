@@ -117,7 +117,9 @@ func (s *Session) readFrame(r io.Reader) ([]byte, error) {
 		frame, n, need, err := s.Decoder.Next(buf)
 		switch {
 		case err != nil:
-			return nil, err
+			// The ack was encrypted for the owner of the node key in the auth. A remote that only replays an auth can't
+			// read the ack and seals nothing with these keys.
+			return nil, fmt.Errorf("wire: first message is not sealed with the keys of this handshake, perhaps after a replayed auth: %w", err)
 		case n > FrameRoom(1+MaxHello), need > FrameRoom(1+MaxHello):
 			return nil, breachf("%w: frame of %d bytes", ErrHelloTooLarge, max(n, need))
 		case n > 0:

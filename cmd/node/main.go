@@ -115,6 +115,7 @@ func runCommand(ctx context.Context, args []string, stdin io.Reader, stdout, std
 			crawlCommand(),
 			devnetCommand(),
 			newProtocolCommand(),
+			tortureCommand(),
 			{Name: "ping", Usage: "connect to a node and print its Hello and its round-trip time", ArgsUsage: "ENODE", Action: ping},
 			shhCommand(),
 			{Name: "chat", Usage: "chat with a node that runs chat/1", ArgsUsage: "ENODE", Action: talk},
