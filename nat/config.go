@@ -1,6 +1,7 @@
 package nat
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"net/netip"
@@ -28,6 +29,9 @@ type Config struct {
 	Listen netip.Addr
 	// Description is the text that routers show for our mappings. Empty means "Troupe".
 	Description string
+	// Lookup resolves the name of extip:HOST. It must return when its context ends. Nil: the
+	// system's resolver.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Publish receives each new ExternalAddress. It runs in the actor's turn and must not block.
 	Publish func(ExternalAddress)
 	// Changed, if not nil, receives a snapshot whenever the status changes, also for renewals and
@@ -48,7 +52,9 @@ func New(c Config) (*NAT, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newNAT(c, newFinder(c.Spec, c.bound(), c.Secret, c.Description)), nil
+	f := newFinder(c.Spec, c.bound(), c.Secret, c.Description)
+	f.lookup = c.Lookup
+	return newNAT(c, f), nil
 }
 
 func newNAT(c Config, f searcher) *NAT { return &NAT{&shared{Config: c, finder: f}} }
@@ -76,6 +82,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Description == "" {
 		c.Description = "Troupe"
+	}
+	if c.Lookup == nil {
+		c.Lookup = lookupSystem
 	}
 	if c.Clock == nil {
 		c.Clock = supervise.SystemClock

@@ -29,6 +29,7 @@ type finder struct {
 	seed        [32]byte
 	description string
 	list        func() ([]network, error)
+	lookup      lookupFunc
 	ssdp        []netip.AddrPort // destinations of searches, besides the gateway
 	ssdpPort    uint16           // port of a gateway that is searched directly
 	pcpPort     uint16
@@ -49,7 +50,7 @@ type foundDevice struct {
 
 func newFinder(spec Spec, listen netip.Addr, seed [32]byte, description string) *finder {
 	return &finder{
-		spec: spec, listen: listen, seed: seed, description: description, list: networks,
+		spec: spec, listen: listen, seed: seed, description: description, list: networks, lookup: lookupSystem,
 		ssdp: []netip.AddrPort{ssdpGroup}, ssdpPort: ssdpGroup.Port(), pcpPort: portPMP, time: searchTime,
 	}
 }
@@ -75,6 +76,10 @@ func (f *finder) find(ctx context.Context, spawn func(func()), report func(Mappe
 	h := &searchRun{finder: f, ctx: ctx, report: report, spawn: spawn, known: map[string]bool{}}
 	switch f.spec.Method {
 	case MethodFixed, MethodListen:
+		if f.spec.Host != "" {
+			report(newNamed(f.spec.Host, f.lookup))
+			return nil
+		}
 		report(newFixed(f.spec.Method, f.spec.IP))
 		return nil
 	case MethodSTUN:

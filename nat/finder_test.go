@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -210,6 +211,8 @@ func TestParse(t *testing.T) {
 		"upnp": {Method: MethodUPnP}, "pmp": {Method: MethodPMP}, "pcp": {Method: MethodPCP}, "stun": {Method: MethodSTUN},
 		"pmp:192.168.1.1": {Method: MethodPMP, IP: netip.MustParseAddr("192.168.1.1")}, "pcp:10.0.0.1": {Method: MethodPCP, IP: netip.MustParseAddr("10.0.0.1")},
 		"extip:30.1.2.3": {Method: MethodFixed, IP: netip.MustParseAddr("30.1.2.3")}, "extip:2a00::1": {Method: MethodFixed, IP: netip.MustParseAddr("2a00::1")},
+		"extip:::ffff:30.1.2.3": {Method: MethodFixed, IP: netip.MustParseAddr("30.1.2.3")}, "extip:host": {Method: MethodFixed, Host: "host"}, "extip:home.example.org.": {Method: MethodFixed, Host: "home.example.org."},
+		"extip:my_box-1.xn--bcher-kva.example": {Method: MethodFixed, Host: "my_box-1.xn--bcher-kva.example"}, "extip:3com.example": {Method: MethodFixed, Host: "3com.example"},
 		"stun:30.1.1.10:3478": {Method: MethodSTUN, Server: "30.1.1.10:3478"}, "stun:example.org": {Method: MethodSTUN, Server: "example.org:3478"},
 		"stun:[2a00::1]:99": {Method: MethodSTUN, Server: "[2a00::1]:99"},
 	} {
@@ -221,7 +224,8 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q becomes %q: %+v, %v", text, got.String(), again, err)
 		}
 	}
-	for _, text := range []string{"extip", "extip:", "extip:host", "extip:0.0.0.0", "pmp:", "pmp:x", "any:1", "upnp:1.2.3.4", "none:x", "stun:", "stun::1", "magic", "extip:224.0.0.1", "pmp:fe80::1%eth0"} {
+	for _, text := range []string{"extip", "extip:", "extip:0.0.0.0", "extip:256.1.1.1", "extip:1.2.3", "extip:0", "extip:host:30303", "extip:http://host", "extip:a b", "extip:-a", "extip:a-.b", "extip:a..b", "extip:.", "extip:bücher.example",
+		"extip:" + strings.Repeat("a", 64) + ".b", "extip:" + strings.Repeat("a.", 127) + "ab", "extip:ff02::1", "extip:fe80::1%eth0", "pmp:host", "pmp:", "pmp:x", "any:1", "upnp:1.2.3.4", "none:x", "stun:", "stun::1", "magic", "extip:224.0.0.1", "pmp:fe80::1%eth0"} {
 		if got, err := Parse(text); err == nil {
 			t.Errorf("%q: %+v", text, got)
 		}

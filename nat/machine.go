@@ -73,6 +73,7 @@ type machine struct {
 	// Holding.
 	router       Mapper // nil: none
 	external     netip.Addr
+	other        netip.Addr // of the other family; invalid: none
 	clock        epochClock
 	readOp       uint64
 	readAt       time.Time
@@ -89,6 +90,7 @@ type trial struct {
 	mapper   Mapper
 	readOp   uint64
 	external netip.Addr
+	other    netip.Addr
 	epoch    Epoch
 	at       time.Time // when the clock was read
 }
@@ -106,6 +108,7 @@ type memory struct {
 	published ExternalAddress
 	gaveUp    string
 	external  netip.Addr
+	other     netip.Addr
 	lastHeld  time.Time
 	ports     map[Protocol]remembered
 }
@@ -124,7 +127,7 @@ type port struct {
 }
 
 func newMachine(node [32]byte, ports []port, random func() float64, mem *memory) *machine {
-	m := &machine{random: random, memory: mem, seen: map[device]string{}, external: mem.external, lastHeld: mem.lastHeld}
+	m := &machine{random: random, memory: mem, seen: map[device]string{}, external: mem.external, other: mem.other, lastHeld: mem.lastHeld}
 	for _, p := range ports {
 		l := &lease{node: node, protocol: p.protocol, internal: p.internal, ask: ExternalPort(p.internal)}
 		if r, ok := mem.ports[p.protocol]; ok {
@@ -336,7 +339,7 @@ func (m *machine) address() ExternalAddress {
 			continue
 		}
 		if a.Method == "" {
-			a.IP, a.Method, a.Router = m.external, l.by.Method(), l.by.Router().String()
+			a.IP, a.Other, a.Method, a.Router = m.external, m.other, l.by.Method(), l.by.Router().String()
 			a.Confidence = confidence(l.by.Method())
 		}
 		if l.proved && a.Confidence < Proved {
@@ -363,7 +366,7 @@ func confidence(m Method) Confidence {
 }
 
 func (m *machine) remember() {
-	m.memory.external, m.memory.lastHeld = m.external, m.lastHeld
+	m.memory.external, m.memory.other, m.memory.lastHeld = m.external, m.other, m.lastHeld
 	m.memory.ports = map[Protocol]remembered{}
 	for _, l := range m.leases {
 		m.memory.ports[l.protocol] = remembered{ask: l.ask, by: l.by, held: l.held, endsAt: l.endsAt}

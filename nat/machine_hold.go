@@ -24,6 +24,10 @@ func (m *machine) onReading(now time.Time, op uint64, r Reading, err error) {
 // read handles a reading of the router that serves us.
 func (m *machine) read(r Reading, err error) {
 	m.planReading()
+	if m.router.Caps().Named {
+		m.readName(r, err)
+		return
+	}
 	if err != nil {
 		m.callFailed(err)
 		return

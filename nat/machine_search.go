@@ -106,7 +106,7 @@ func (m *machine) tried(r Reading, err error) {
 		m.trialFailed(err)
 		return
 	}
-	t.external, t.epoch, t.at = r.IP, r.Epoch, m.now
+	t.external, t.other, t.epoch, t.at = r.IP, r.Other, r.Epoch, m.now
 	if t.mapper.Caps().Tells {
 		if err := checkPublic(t.mapper, t.external); err != nil {
 			m.trialFailed(err)
@@ -184,10 +184,8 @@ func (m *machine) adopt() {
 	m.clock.reset(t.at, t.epoch)
 	m.heldAt = m.here
 	m.planReading()
-	if old := m.memory.published.IP; old.IsValid() && old != t.external {
-		m.do(doRecord{event: eventMoved, method: t.mapper.Method(), router: t.mapper.Router(), words: "the external address changed", from: old, to: t.external})
-	}
-	m.external = t.external
+	m.moved(t.mapper, t.external)
+	m.external, m.other = t.external, t.other
 	for _, l := range m.leases {
 		if l.by == t.mapper {
 			m.deleteOld(l)
@@ -216,14 +214,23 @@ func (m *machine) deleteOld(l *lease) {
 	m.do(doUnmap{mapper: old.by, mapping: old.held})
 }
 
-// planReading schedules the next reading of the router's address. Fixed, listen and interface
-// addresses are never read again.
+// moved logs a new external address, unless it is the announced one.
+func (m *machine) moved(by Mapper, to netip.Addr) {
+	if old := m.memory.published.IP; old.IsValid() && old != to {
+		m.do(doRecord{event: eventMoved, method: by.Method(), router: by.Router(), words: "the external address changed", from: old, to: to})
+	}
+}
+
+// planReading schedules the next reading of the router's address. Fixed addresses without a name,
+// listen and interface addresses are never read again.
 func (m *machine) planReading() {
 	every := readEvery
-	switch m.router.Method() {
-	case MethodSTUN:
+	switch by := m.router.Method(); {
+	case by == MethodSTUN:
 		every = readSlowly
-	case MethodFixed, MethodListen, MethodInterface:
+	case m.router.Caps().Named:
+		every = resolveEvery
+	case by == MethodFixed, by == MethodListen, by == MethodInterface:
 		m.readAt = time.Time{}
 		return
 	}

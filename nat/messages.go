@@ -28,8 +28,9 @@ type Leave struct{ supervise.Late }
 // known any more: the node then removes its address from its record.
 type ExternalAddress struct {
 	IP         netip.Addr   `json:"ip"`
-	TCPPort    ExternalPort `json:"tcp"` // 0: not reachable
-	UDPPort    ExternalPort `json:"udp"` // 0: not reachable
+	Other      netip.Addr   `json:"other,omitzero"` // of the other family, with the same ports; invalid: none
+	TCPPort    ExternalPort `json:"tcp"`            // 0: not reachable
+	UDPPort    ExternalPort `json:"udp"`            // 0: not reachable
 	Method     Method       `json:"method"`
 	Router     string       `json:"router,omitempty"`
 	Confidence Confidence   `json:"confidence"`

@@ -14,14 +14,15 @@ type Spec struct {
 	Off    bool       // none
 	Method Method     // empty: any
 	IP     netip.Addr // the address for extip; the router's for pmp and pcp, if the operator names it
+	Host   string     // the DNS name for extip, in place of IP
 	Server string     // host:port, for stun; empty: the default servers
 }
 
 // defaultSTUNPort is STUN's default port (RFC 8489 §18.6).
 const defaultSTUNPort = "3478"
 
-// Parse parses a value of --nat: any, none, upnp, pmp, pmp:IP, pcp, pcp:IP, extip:IP, stun or
-// stun:HOST:PORT, spelled as in go-ethereum. As there, "" and "off" mean none; "auto" and "on" mean
+// Parse parses a value of --nat: any, none, upnp, pmp, pmp:IP, pcp, pcp:IP, extip:IP, extip:HOST,
+// stun or stun:HOST:PORT, spelled as in go-ethereum. As there, "" and "off" mean none; "auto" and "on" mean
 // any.
 func Parse(text string) (Spec, error) {
 	name, rest, given := strings.Cut(text, ":")
@@ -48,7 +49,14 @@ func Parse(text string) (Spec, error) {
 		}
 		return withIP(s, name, rest)
 	case "extip", "ip":
-		return withIP(Spec{Method: MethodFixed}, name, rest)
+		s, err := withIP(Spec{Method: MethodFixed}, name, rest)
+		if err != nil && isHostname(rest) {
+			return Spec{Method: MethodFixed, Host: rest}, nil
+		}
+		if err != nil {
+			return Spec{}, fmt.Errorf("--nat %s:IP or %s:HOST needs the IP address or the DNS name of this node, got %q", name, name, rest)
+		}
+		return s, nil
 	case "stun":
 		s := Spec{Method: MethodSTUN}
 		if !given {
@@ -64,12 +72,12 @@ func Parse(text string) (Spec, error) {
 		s.Server = net.JoinHostPort(host, port)
 		return s, nil
 	}
-	return Spec{}, fmt.Errorf("--nat %q: want any, none, upnp, pmp[:IP], pcp[:IP], extip:IP or stun[:HOST:PORT]", text)
+	return Spec{}, fmt.Errorf("--nat %q: want any, none, upnp, pmp[:IP], pcp[:IP], extip:IP, extip:HOST or stun[:HOST:PORT]", text)
 }
 
 func withIP(s Spec, name, text string) (Spec, error) {
 	ip, err := netaddr.ParseAddr(text)
-	if err != nil || ip.IsUnspecified() || ip.IsMulticast() || ip.Zone() != "" {
+	if err != nil || !isHost(ip) {
 		return Spec{}, fmt.Errorf("--nat %s:IP needs the IP address of a host, got %q", name, text)
 	}
 	s.IP = ip
@@ -90,8 +98,28 @@ func (s Spec) String() string {
 	if s.Method == MethodPMP {
 		name = "pmp"
 	}
-	if s.IP.IsValid() {
+	switch {
+	case s.IP.IsValid():
 		name += ":" + s.IP.String()
+	case s.Host != "":
+		name += ":" + s.Host
 	}
 	return name
+}
+
+// isHostname reports whether text can be a DNS name (RFC 1123, with underscores, which some networks
+// use). A name whose last label is a number is a mistyped address.
+func isHostname(text string) bool {
+	labels := strings.Split(strings.TrimSuffix(text, "."), ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range label {
+			if c != '-' && c != '_' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+				return false
+			}
+		}
+	}
+	return len(text) <= 254 && strings.Trim(labels[len(labels)-1], "0123456789") != ""
 }

@@ -14,6 +14,7 @@ type Found struct {
 	Kind     string       `json:"kind,omitempty"` // of the UPnP service
 	Router   Router       `json:"router"`
 	External netip.Addr   `json:"external,omitzero"`  // invalid if the method reports it only with a mapping
+	Other    netip.Addr   `json:"other,omitzero"`     // of the other family; only a name has one
 	Warning  string       `json:"warning,omitempty"`  // why the address is not usable
 	Error    string       `json:"error,omitempty"`    // the router's error, if it returned no address
 	Mappings []PortStatus `json:"mappings,omitempty"` // to this host, if the router has a list
@@ -75,7 +76,7 @@ func examine(ctx context.Context, m Mapper) Found {
 		f.Error = err.Error()
 	case m.Caps().Tells:
 		if !r.IP.IsUnspecified() {
-			f.External = r.IP
+			f.External, f.Other = r.IP, r.Other
 		}
 		if m.Method() != MethodFixed {
 			f.Warning = doubleNAT(r.IP)

@@ -148,6 +148,7 @@ type Epoch struct {
 // Reading is a router's answer to a request for its external address.
 type Reading struct {
 	IP    netip.Addr // invalid if the method doesn't report it
+	Other netip.Addr // of the other family; only a name has one
 	Epoch Epoch
 }
 
@@ -157,6 +158,7 @@ type Caps struct {
 	Tells bool // External returns the address; if false, only a mapping does
 	Any   bool // a request may let the router choose the port
 	List  bool // Verify can look up a mapping in the router
+	Named bool // External looks up a name, whose addresses change rarely
 }
 
 // Mapper is one method at one router. Calls return when ctx ends, may come from any goroutine, also

@@ -1,15 +1,20 @@
 package node_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"io/fs"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enr"
 
 	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/nat"
@@ -150,6 +155,66 @@ func TestRecordChangesArePublished(t *testing.T) {
 	if e := w.Next(node.RecordChanged); e.Record.IPAddr().String() != "30.10.10.1" || e.Record != n.Self() {
 		t.Errorf("the event has %v, the record is %v", e.Record, n.Self())
 	}
+}
+
+// TestRecordFollowsTheName: with extip:HOST the record has the addresses of the name, which may
+// resolve late and change.
+func TestRecordFollowsTheName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var addrs []netip.Addr
+		set := func(list ...string) {
+			mu.Lock()
+			defer mu.Unlock()
+			addrs = nil
+			for _, text := range list {
+				addrs = append(addrs, netip.MustParseAddr(text))
+			}
+		}
+		n := memNode(t, nodetest.NewNetwork(), home, func(c *node.Config) {
+			c.NAT = "extip:home.example"
+			c.LookupHost = func(_ context.Context, host string) ([]netip.Addr, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if host != "home.example" || len(addrs) == 0 {
+					return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+				}
+				return addrs, nil
+			}
+		})
+		expect := func(what, ip4, ip6 string, changed bool) {
+			t.Helper()
+			before := n.Self().Seq()
+			time.Sleep(5 * time.Minute)
+			synctest.Wait()
+			var got [2]netip.Addr
+			_, _ = n.Self().Load((*enr.IPv4Addr)(&got[0])), n.Self().Load((*enr.IPv6Addr)(&got[1]))
+			for i, want := range []string{ip4, ip6} {
+				if want == "" && got[i].IsValid() || want != "" && got[i].String() != want {
+					t.Errorf("%s: the record has %v, want %q and %q", what, got, ip4, ip6)
+				}
+			}
+			if tcp, ok := n.Self().TCPEndpoint(); !ok || tcp.Port() != home.Port() {
+				t.Errorf("%s: the TCP endpoint is %v", what, tcp)
+			}
+			if (n.Self().Seq() != before) != changed {
+				t.Errorf("%s: sequence number %d, was %d", what, n.Self().Seq(), before)
+			}
+		}
+		expect("no such name", home.Addr().String(), "", false)
+		set("2a00::1", "30.1.1.1")
+		expect("both families", "30.1.1.1", "2a00::1", true)
+		set("30.1.1.1", "2a00::1")
+		expect("another order", "30.1.1.1", "2a00::1", false)
+		set("30.1.1.2", "2a00::1")
+		expect("a new address", "30.1.1.2", "2a00::1", true)
+		set()
+		expect("no answer", "30.1.1.2", "2a00::1", false)
+		if s, ok := n.NAT(); !ok || s.External.IP.String() != "30.1.1.2" || s.External.Other.String() != "2a00::1" || s.State != nat.Mapped {
+			t.Errorf("status %+v", s)
+		}
+		nodetest.Stop(t, n)
+	})
 }
 
 func TestNoSuchNAT(t *testing.T) {

@@ -65,7 +65,7 @@ type Config struct {
 	// chooses a port that is free for TCP and UDP, the same for all addresses.
 	Listen []netip.AddrPort
 	// NAT is how the node gets an address by which other nodes reach it: any, none, upnp,
-	// pmp[:IP], pcp[:IP], extip:IP or stun[:HOST:PORT], see nat.Parse. Empty: none, and the
+	// pmp[:IP], pcp[:IP], extip:IP, extip:HOST or stun[:HOST:PORT], see nat.Parse. Empty: none, and the
 	// node announces the addresses that it listens on.
 	NAT string
 
@@ -144,7 +144,7 @@ type Config struct {
 	// OwnAddrs returns the addresses of the machine. Nil: those of its interfaces, or none if
 	// ListenFunc is set.
 	OwnAddrs func() ([]netip.Addr, error)
-	// LookupHost resolves the DNS names of static nodes. Nil: the system's resolver.
+	// LookupHost resolves the DNS names of static nodes, and the name of NAT extip:HOST. Nil: the system's resolver.
 	LookupHost func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Chaos makes actors panic on purpose.
 	Chaos []Chaos

@@ -139,7 +139,7 @@ func (n *Node) recordConfig() record.Config {
 		},
 		Logger: n.cfg.Logger,
 	}
-	if spec, ok := n.natSpec(); ok && spec.Method == nat.MethodFixed {
+	if spec, ok := n.natSpec(); ok && spec.Method == nat.MethodFixed && spec.Host == "" {
 		c.Fixed = nat.ExternalAddress{
 			IP: spec.IP, TCPPort: nat.ExternalPort(n.sockets.Port()), UDPPort: nat.ExternalPort(n.sockets.UDPPort()),
 			Method: spec.Method, Confidence: nat.Configured,
@@ -177,6 +177,7 @@ func (n *Node) natProps() (props *actor.Props, ok bool, err error) {
 	mapper, err := nat.New(nat.Config{
 		Spec: spec, NodeID: n.id, Secret: [32]byte(crypto.Keccak256([]byte("troupe nat"), crypto.FromECDSA(n.cfg.Key))),
 		TCPPort: nat.InternalPort(port), UDPPort: nat.InternalPort(udp), Listen: n.sockets.Only(),
+		Lookup:  n.cfg.LookupHost,
 		Publish: n.record.AddressFound, Changed: n.record.NATChanged,
 		Clock: n.rt.Clock, Journal: n.rt.Journal,
 	})
@@ -281,7 +282,12 @@ func (n *Node) ownAddrs() []netip.Addr {
 		}
 	}
 	if spec, ok := n.natSpec(); ok && spec.Method == nat.MethodFixed {
-		list = append(list, spec.IP.Unmap())
+		named, _ := n.record.NAT() // the addresses of a name are known once it is looked up
+		for _, ip := range []netip.Addr{spec.IP, named.External.IP, named.External.Other} {
+			if ip.IsValid() {
+				list = append(list, ip)
+			}
+		}
 	}
 	if n.cfg.Discovery.ListenFunc != nil {
 		return list

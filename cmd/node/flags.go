@@ -81,7 +81,7 @@ func flags() []cli.Flag {
 
 		&cli.StringFlag{Category: networking, Name: flagAddr, Usage: "`IP` addresses to listen on, separated by commas (default: all)"},
 		&cli.IntFlag{Category: networking, Name: flagPort, Usage: "`PORT` to listen on; 0 chooses one that is free for TCP and UDP", Value: node.DefaultPort},
-		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "`METHOD` by which other nodes reach this one: any, none, upnp, pmp[:IP], pcp[:IP], extip:IP, stun[:HOST:PORT]", Value: "any"},
+		&cli.StringFlag{Category: networking, Name: flagNAT, Usage: "`METHOD` by which other nodes reach this one: any, none, upnp, pmp[:IP], pcp[:IP], extip:IP, extip:HOST (a DNS name, looked up every 5 minutes), stun[:HOST:PORT]", Value: "any"},
 		&cli.BoolFlag{Category: networking, Name: flagNoPunch, Usage: "disable hole punching through NATs, for this node and for others (hole punching needs discovery v5)"},
 		&cli.BoolFlag{Category: networking, Name: flagPrivate, Usage: "allow loopback and private addresses in hole punching"},
 		&cli.StringFlag{Category: networking, Name: flagRestrict, Usage: "communicate only with these `NETWORKS` (CIDR masks, separated by commas)"},

@@ -121,6 +121,9 @@ func (r *reachability) printRouters(w io.Writer) {
 		if f.Method == nat.MethodPCP && f.Error == "" {
 			external = "given with a mapping"
 		}
+		if f.Other.IsValid() {
+			external += ", " + f.Other.String()
+		}
 		if f.Warning != "" {
 			double, says = true, f.Warning
 		}
@@ -171,7 +174,11 @@ func (r *reachability) printOwnMappings(w io.Writer, now time.Time) {
 	}
 	fmt.Fprintln(w)
 	if e := s.External; e.IP.IsValid() {
-		fmt.Fprintf(w, "Other nodes reach it at %v (%v)\n", e.IP, e.Confidence)
+		at := e.IP.String()
+		if e.Other.IsValid() {
+			at += " and " + e.Other.String()
+		}
+		fmt.Fprintf(w, "Other nodes reach it at %s (%v)\n", at, e.Confidence)
 	}
 	rows := [][]string{{"PROTOCOL", "EXTERNAL", "INTERNAL", "TIME LEFT", "PROVED", "LAST ERROR"}}
 	for _, p := range s.Ports {

@@ -71,17 +71,18 @@ func (r *Record) endpoint() endpoint {
 	return e
 }
 
-// from replaces the address of a family with the one from the router or the operator.
+// from replaces the address of a family with the one from the router or the operator. A name of the
+// operator may have an address of each family.
 func (e endpoint) from(outside nat.ExternalAddress) endpoint {
-	switch ip := outside.IP.Unmap(); {
-	case ip.Is4():
-		e.ip4, e.tcp4, e.sure4 = ip, uint16(outside.TCPPort), certain
-	case ip.Is6():
-		e.ip6, e.tcp6, e.sure6 = ip, uint16(outside.TCPPort), certain
-	default:
-		return e
+	for _, ip := range []netip.Addr{outside.IP.Unmap(), outside.Other.Unmap()} {
+		switch {
+		case ip.Is4():
+			e.ip4, e.tcp4, e.sure4 = ip, uint16(outside.TCPPort), certain
+		case ip.Is6():
+			e.ip6, e.tcp6, e.sure6 = ip, uint16(outside.TCPPort), certain
+		}
 	}
-	if e.udp != 0 {
+	if outside.IP.IsValid() && e.udp != 0 {
 		e.udp = uint16(outside.UDPPort)
 	}
 	return e
@@ -115,7 +116,7 @@ func (e endpoint) seen(udp, tcp netip.AddrPort) endpoint {
 // the address from the operator or a router.
 func (e endpoint) open(outside nat.ExternalAddress) bool {
 	is := func(ip netip.Addr, tcp uint16, sure surety) bool {
-		return sure == certain && tcp != 0 && (ip == outside.IP.Unmap() || !netaddr.Private(ip))
+		return sure == certain && tcp != 0 && (ip == outside.IP.Unmap() || ip == outside.Other.Unmap() || !netaddr.Private(ip))
 	}
 	return e.udp != 0 && (is(e.ip4, e.tcp4, e.sure4) || is(e.ip6, e.tcp6, e.sure6))
 }
