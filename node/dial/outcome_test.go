@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/node/peers"
 	"github.com/troupe-p2p/troupe/node/punch"
 	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/wire"
@@ -45,6 +46,7 @@ func TestOutcomes(t *testing.T) {
 		{refusal.ErrCrowdedNetwork, outcomeOurs},
 		{refusal.ErrBanned, outcomeOurs},
 		{refusal.ErrCancelled, outcomeOurs},
+		{peers.ErrUndecided, outcomeOurs},
 		{refusal.ErrProtocolRemoved, outcomeOurs},
 		{refusal.ErrStopping, outcomeOurs},
 		{refusal.ErrAlreadyConnected, outcomeCrossed},
