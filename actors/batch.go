@@ -20,8 +20,9 @@ type batch struct {
 
 type item struct {
 	code    uint64
-	payload []byte
-	wire    int
+	payload []byte // decompressed; nil if the protocol refuses the size
+	size    int    // bytes of payload
+	wire    int    // bytes of payload on the wire
 }
 
 // itemOverhead is the cost of a message beyond its payload, in bytes, so that a flood of empty

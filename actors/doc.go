@@ -49,6 +49,10 @@
 //   - R6: a stalled protocol costs the others nothing until its budget is full, and ends the link
 //     after 20 s without progress.
 //   - R7: Send never grows memory without bound: it refuses, and one Drained follows.
+//   - R8: what messages expand beyond eight times their size on the wire (small ones sixteen)
+//     comes out of an allowance of their link, for which its reader waits. The links of a node
+//     decompress such messages one at a time. A goroutine with much to do lets others run every
+//     millisecond.
 //
 // # Supervision
 //

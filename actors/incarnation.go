@@ -20,11 +20,13 @@ const maxIdleQueue = 16
 type incarnation struct {
 	*Host
 	behaviour Behaviour
+	slice     timeSlice
 }
 
 // Receive is one turn. Frames sent during it go out with one grant.
 func (i *incarnation) Receive(ctx actor.Context) {
 	defer i.leaveTurn(ctx)
+	i.slice = timeSlice{}
 	i.outbox.beginTurn()
 	switch msg := ctx.Message().(type) {
 	case *batchDue:
@@ -182,6 +184,9 @@ func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
 			b.next = len(b.items)
 			break
 		}
+		if i.slice.over(it.size, i.link.clock) {
+			supervise.Yield()
+		}
 		if t := i.grant.Load(); t != nil {
 			i.outbox.answering.Store(false)
 			i.writeGrant(ctx, t)
@@ -207,7 +212,7 @@ func (i *incarnation) handle(ctx actor.Context, b *batch, it *item) error {
 		i.giveCredit(n)
 	}(it.cost())
 	return i.behaviour.Message(ctx, Inbound{
-		Code: it.code, Payload: it.payload, ReceivedAt: b.at, WireSize: it.wire,
+		Code: it.code, Payload: it.payload, Size: it.size, ReceivedAt: b.at, WireSize: it.wire,
 	})
 }
 

@@ -5,12 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// Pool limits the bytes of messages read and not yet handled that all links of a node hold
-// together (R1). It allocates no memory, it only counts: a reader that finds the pool empty stops
+// Pool is what all links of a node share. It limits the bytes of messages read and not yet handled
+// that they hold together (R1), and lets one at a time decompress a message with excess. It allocates no memory, it only counts: a reader that finds the pool empty stops
 // reading until other links have handled their messages.
 type Pool struct {
 	limit int64
 	used  atomic.Int64
+
+	expansion expansion
 
 	hungry  atomic.Int32 // how many readers wait
 	mu      sync.Mutex
@@ -21,7 +23,7 @@ type Pool struct {
 const DefaultPool = 256 << 20
 
 // NewPool returns a pool of that many bytes.
-func NewPool(bytes int64) *Pool { return &Pool{limit: bytes} }
+func NewPool(bytes int64) *Pool { return &Pool{limit: bytes, expansion: newExpansion()} }
 
 // Used returns how many bytes are in use.
 func (p *Pool) Used() int64 { return p.used.Load() }

@@ -30,6 +30,11 @@ type Protocol struct {
 	// exceed the outbox limit by up to 64 KiB. Nil: none are urgent.
 	Urgent func(code uint64) bool
 
+	// MaxSize has the largest size of a message in bytes, by message code. 0, or no entry: any size.
+	// A larger message is not decompressed: the behaviour gets it without a payload, and must end
+	// the link.
+	MaxSize []int
+
 	// Mount is called once for each link. The function that it returns is called once for each
 	// incarnation on that link: at the start and at each restart.
 	Mount func(h *Host) func() Behaviour
@@ -44,6 +49,11 @@ const (
 
 // Cap returns the protocol as a Hello lists it.
 func (p Protocol) Cap() wire.Cap { return wire.Cap{Name: p.Name, Version: p.Version} }
+
+// tooLarge reports whether a message of that size in bytes exceeds MaxSize.
+func (p *Protocol) tooLarge(code uint64, size int) bool {
+	return code < uint64(len(p.MaxSize)) && p.MaxSize[code] > 0 && size > p.MaxSize[code]
+}
 
 func (p Protocol) withDefaults() Protocol {
 	if p.Budget == 0 {
@@ -81,6 +91,7 @@ type Behaviour interface {
 type Inbound struct {
 	Code       uint64    // the protocol's own code, counted from 0
 	Payload    []byte    // RLP, decompressed; belongs to the handler until it returns (R5)
+	Size       int       // bytes of Payload, which is nil if Size is more than MaxSize allows
 	ReceivedAt time.Time // one clock reading for all messages of one read
 	WireSize   int       // bytes of the frame's data as received, compressed
 }

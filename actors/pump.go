@@ -17,6 +17,9 @@ const (
 	// frameTimeout is how long a frame may take from its first byte to its last, without the time
 	// for which we pause the reader.
 	frameTimeout = 30 * time.Second
+	// busyLimit is how many bytes a reader whose socket is never empty reads at a time before it
+	// lets others run: about a third of a millisecond of work.
+	busyLimit = 128 << 10
 	// maxPongsDue is how many pings may wait for their pongs.
 	maxPongsDue = 16
 	// coldAfter is the silence after which a direction of the link counts as quiet. It is less
@@ -43,15 +46,18 @@ type pump struct {
 	want       int     // how many bytes from start on the next frame needs
 	big        bool    // the last read filled its buffer, so take a large one
 	quiet      bool    // the last read came after a long silence
+	busy       int     // bytes read since other goroutines were let run
 
 	at      time.Time // when the bytes at hand were read
 	batches []*batch  // one for each host, nil where it has none
 	arena   *buffer   // decompressed payloads of the current batches
 	used    int       // bytes of arena in use
+
+	allowance bucket // for what messages expand beyond measure
 }
 
 func newPump(l *Link, s *wire.Session) *pump {
-	p := &pump{link: l, src: newSource(l.conn), dec: s.Decoder, rest: s.Rest, batches: make([]*batch, len(l.hosts))}
+	p := &pump{link: l, src: newSource(l.conn), dec: s.Decoder, rest: s.Rest, batches: make([]*batch, len(l.hosts)), allowance: bucket{rate: expansionRate, burst: expansionBurst}}
 	s.Rest = nil
 	p.want = 1
 	return p
@@ -95,6 +101,10 @@ func (p *pump) loop() error {
 		if p.quiet && p.end == 0 {
 			p.dec.Park()
 			return errCold
+		}
+		if p.busy >= busyLimit {
+			p.busy = 0
+			supervise.Yield()
 		}
 		if err := p.read(); err != nil {
 			return err
@@ -169,6 +179,12 @@ func (p *pump) route(frame []byte) error {
 // base handles a message of the base protocol. It ignores the payload of ping and pong.
 func (p *pump) base(code uint64, payload []byte) error {
 	l := p.link
+	// The size of a Disconnect costs nothing more: it is the link's last message.
+	if code != wire.DiscMsg {
+		if err := p.waitForAllowance(baseExcessOf(len(payload))); err != nil {
+			return err
+		}
+	}
 	switch code {
 	case wire.PingMsg:
 		if l.pongsDue.Add(1) == 1 {
@@ -190,45 +206,48 @@ func (p *pump) base(code uint64, payload []byte) error {
 	return nil
 }
 
-// accept adds a host's message to that host's batch. The claimed size is charged before anything
-// is decompressed (R1).
+// accept adds a host's message to that host's batch. The claimed size is checked and charged
+// before anything is decompressed (R1).
 func (p *pump) accept(i int, h *Host, code uint64, payload []byte) error {
-	it := item{code: code, payload: payload, wire: len(payload)}
-	size := len(payload)
+	it := item{code: code, size: len(payload), wire: len(payload)}
 	if p.link.snappy {
 		var err error
-		if size, err = wire.DecodedLen(payload); err != nil {
+		if it.size, err = wire.DecodedLen(payload); err != nil {
 			return p.protocolBreach(h, code, err)
 		}
 	}
-	if cost := int64(size) + itemOverhead; !h.credit.take(cost) {
+	cost := int64(itemOverhead)
+	refused := h.protocol.tooLarge(code, it.size)
+	if !refused {
+		cost += int64(it.size)
+		if err := p.waitForAllowance(excessOf(it.wire, it.size)); err != nil {
+			return err
+		}
+	}
+	if !h.credit.take(cost) {
 		p.post()
 		if err := p.waitForCredit(h, cost); err != nil {
 			return err
 		}
 	}
-	from := p.buf
-	if p.link.snappy {
-		plain, literal := wire.Literal(payload)
-		if !literal {
-			err := p.reserve(size)
-			if err != nil {
-				return err
+	var from *buffer // of the content
+	if !refused {
+		var err error
+		if it.payload, from, err = p.content(payload, it.size); err != nil {
+			if errors.Is(err, wire.ErrCorrupt) {
+				err = p.protocolBreach(h, code, err)
 			}
-			if plain, err = wire.Decompress(p.arena.b[p.used:p.used:p.used+size], payload); err != nil {
-				return p.protocolBreach(h, code, err)
-			}
-			p.used += size
-			from = p.arena
+			return err
 		}
-		it.payload = plain
 	}
 	b := p.batches[i]
 	if b == nil {
 		b = newBatch(p.at)
 		p.batches[i] = b
 	}
-	b.keep(from)
+	if from != nil {
+		b.keep(from)
+	}
 	b.items = append(b.items, it)
 	return nil
 }
@@ -282,7 +301,7 @@ func (p *pump) post() {
 func (p *pump) publish(h *Host, b *batch) {
 	for i := range b.items {
 		p.link.feed.publish(MessageEvent{
-			Time: b.at, Link: p.link, Protocol: h.protocol.Cap(), Code: b.items[i].code, Size: len(b.items[i].payload),
+			Time: b.at, Link: p.link, Protocol: h.protocol.Cap(), Code: b.items[i].code, Size: b.items[i].size,
 		})
 	}
 }

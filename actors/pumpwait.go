@@ -161,8 +161,9 @@ func (p *pump) read() error {
 		received := max(1, int64(p.at.Sub(l.started)))
 		p.quiet = time.Duration(received-l.lastReceived.Swap(received)) > coldAfter
 		l.bytesIn.Add(uint64(n))
-		p.big = n == len(p.buf.b)-p.end || p.big && n > smallBuffer
+		p.big = n == len(p.room()) || p.big && n > smallBuffer
 		p.end += n
+		p.busy += n
 		return nil
 	}
 	if err == nil && p.buf == nil { // there was no memory to read into
@@ -198,12 +199,17 @@ func (p *pump) space() []byte {
 			return nil
 		}
 	}
-	return p.buf.b[p.end:]
+	return p.room()
 }
+
+// room returns what one read may fill. It is not more than usual when the buffer is that of a
+// large frame, so that the work on one read is not either.
+func (p *pump) room() []byte { return p.buf.b[p.end:min(p.end+largeBuffer, len(p.buf.b))] }
 
 // nothing implements intake. There was nothing to read, so an idle link releases its buffer while
 // it waits.
 func (p *pump) nothing() {
+	p.busy = 0 // it waits in the poller, which lets all others run
 	if p.buf != nil && p.end == p.start {
 		p.buf.release()
 		p.buf = nil

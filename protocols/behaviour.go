@@ -92,7 +92,7 @@ func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
 		}
 	}
 	m := &set.messages[in.Code]
-	if err := m.fits(len(in.Payload)); err != nil {
+	if err := m.fits(in.Size); err != nil { // it is not decompressed
 		return b.decodeError(in.Code, m, err)
 	}
 	switch m.kind {

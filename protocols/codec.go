@@ -25,6 +25,15 @@ func (s *messageSet) urgent() func(code uint64) bool {
 	return func(code uint64) bool { return code < uint64(len(s.messages)) && s.messages[code].urgent }
 }
 
+// maxSizes returns the largest payload of each message in bytes, 0 where there is no limit.
+func (s *messageSet) maxSizes() []int {
+	sizes := make([]int, len(s.messages))
+	for code, m := range s.messages {
+		sizes[code] = m.maxSize
+	}
+	return sizes
+}
+
 func newMessageSet(label string, v Version) *messageSet {
 	set := &messageSet{label: label, messages: v.Messages, codes: map[reflect.Type]uint64{}}
 	for code, m := range v.Messages {

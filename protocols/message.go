@@ -69,10 +69,10 @@ func (m Message) with(opts []MessageOption) Message {
 	return m
 }
 
-// MaxSize is the largest payload of the message, in bytes of RLP. A larger one is not decoded: it
-// ends the link with a protocol error, a [LimitError]. A larger one is not sent either, because
-// the remote has the same rule. Without this option a message may be as large as a frame allows,
-// 16 MiB - 1.
+// MaxSize is the largest payload of the message, in bytes of RLP. A larger one is neither
+// decompressed nor decoded: it ends the link with a protocol error, a [LimitError]. A larger one
+// is not sent either, because the remote has the same rule. Without this option a message may be
+// as large as a frame allows, 16 MiB - 1.
 func MaxSize(bytes int) MessageOption {
 	return func(m *Message) { m.maxSize, m.badLimit = bytes, m.badLimit || bytes <= 0 }
 }

@@ -57,7 +57,8 @@ func (m *Mounted) offer(v Version) actors.Protocol {
 		Name: s.Name, Version: v.Number, Length: v.Length,
 		Restart: s.Restart, Intensity: s.Intensity,
 		Budget: limits.Inbound, OutboxLimit: limits.Outbox, HighWater: limits.HighWater,
-		Urgent: set.urgent(),
+		Urgent:  set.urgent(),
+		MaxSize: set.maxSizes(),
 		Mount: func(h *actors.Host) func() actors.Behaviour {
 			link := newLink(h, set, s.PeerInfo, v.Handshake, limits.Asks)
 			if link.service = m.service; s.Service != nil {

@@ -18,6 +18,7 @@ type Decoder struct {
 
 	opened bool // the header of the next frame is verified
 	size   int  // bytes of frame-data, from that header
+	macced int  // bytes of its padded ciphertext that the MAC has absorbed
 	err    error
 	header [16]byte
 }
@@ -36,7 +37,7 @@ func (d *Decoder) Park() { d.stream.ctr, d.mac.block = nil, nil }
 //
 // n == 0 and no error: Next needs more bytes, in total need bytes from the beginning of buf. That is 32 for a header,
 // and then the whole frame. Call Next again with the same bytes and more after them. The bytes may be at another
-// address by then; the header is not read twice. Next changes the bytes of buf only when it returns a frame.
+// address by then; no byte is read twice. So the work on a large frame is done as it arrives. Next changes the bytes of buf only when it returns a frame.
 //
 // Next verifies a header before it trusts the length, with one exception: if the header claims no more than 64 KiB and
 // the whole frame is in buf already, both MACs are computed together. The header's MAC is still checked first. The
@@ -66,11 +67,14 @@ func (d *Decoder) Next(buf []byte) (frame []byte, n, need int, err error) {
 		d.opened = true
 	}
 	total := FrameRoom(d.size)
+	arrived := buf[HeaderRoom:min(len(buf), total-macLen)]
+	d.mac.absorb(arrived[d.macced:])
+	d.macced = len(arrived)
 	if len(buf) < total {
 		return nil, 0, total, nil
 	}
-	d.opened = false
-	dataMAC := d.mac.body(buf[HeaderRoom : total-macLen])
+	d.opened, d.macced = false, 0
+	dataMAC := d.mac.body()
 	return d.open(buf[:total], &dataMAC)
 }
 

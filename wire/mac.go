@@ -5,7 +5,7 @@ import (
 	"crypto/subtle"
 )
 
-// frameMAC is the running MAC of one direction (rlpx.md, "MAC"). Calls to header and body alternate.
+// frameMAC is the running MAC of one direction (rlpx.md, "MAC"). Calls to header and body alternate, and calls to absorb come between them.
 type frameMAC struct {
 	state sponge
 	key   [32]byte     // mac-secret
@@ -30,9 +30,11 @@ func (m *frameMAC) header(ciphertext []byte) [macLen]byte {
 	return [macLen]byte(m.sum[:macLen])
 }
 
-// body returns the MAC of frame-data from its padded ciphertext.
-func (m *frameMAC) body(ciphertext []byte) [macLen]byte {
-	m.state.absorb(ciphertext)
+// absorb appends padded ciphertext of frame-data, of which body returns the MAC.
+func (m *frameMAC) absorb(ciphertext []byte) { m.state.absorb(ciphertext) }
+
+// body returns the MAC of the frame-data whose padded ciphertext was absorbed.
+func (m *frameMAC) body() [macLen]byte {
 	m.sum = m.state.sum()
 	m.mix(m.sum[:macLen])
 	m.sum = m.state.sum()

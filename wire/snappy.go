@@ -84,18 +84,24 @@ func DecodedLen(payload []byte) (int, error) {
 // Decompress decompresses payload into dst, which must have a capacity of at least DecodedLen(payload) bytes. The
 // result is a part of dst. The error is one of DecodedLen's, ErrCorrupt, or io.ErrShortBuffer.
 func Decompress(dst, payload []byte) ([]byte, error) {
-	n, err := DecodedLen(payload)
+	n, err := fits(dst, payload)
 	if err != nil {
 		return nil, err
-	}
-	if cap(dst) < n {
-		return nil, fmt.Errorf("wire: decompressing %d bytes into a buffer of %d: %w", n, cap(dst), io.ErrShortBuffer)
 	}
 	out, err := snappy.Decode(dst[:n], payload)
 	if err != nil {
 		return nil, breachf("%w: %w", ErrCorrupt, err)
 	}
 	return out, nil
+}
+
+// fits returns the claimed size of a payload that dst has room for. The errors are those of Decompress.
+func fits(dst, payload []byte) (int, error) {
+	n, err := DecodedLen(payload)
+	if err == nil && cap(dst) < n {
+		err = fmt.Errorf("wire: decompressing %d bytes into a buffer of %d: %w", n, cap(dst), io.ErrShortBuffer)
+	}
+	return n, err
 }
 
 // Literal returns the content of a payload that is a single literal, as most short or incompressible payloads are.

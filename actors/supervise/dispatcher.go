@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// throughput is how many messages an actor handles before other actors get a turn.
+	// throughput is how many messages an actor handles before others get a turn.
 	throughput = 300
 	// parkedWorkers is how many goroutines wait for work at most. More than can run at once are
 	// of no use, and each keeps the stack that it has grown.

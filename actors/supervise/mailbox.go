@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"runtime"
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -95,7 +94,7 @@ func (m *mailbox) handle() (done bool) {
 		}
 		if left--; left == 0 {
 			left = m.dispatcher.Throughput()
-			runtime.Gosched()
+			Yield()
 		}
 	}
 }

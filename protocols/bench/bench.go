@@ -29,6 +29,10 @@ import (
 // bytes. The answer fits a frame even if the payload is incompressible.
 const MaxSize = 8 << 20
 
+// headroom is how many bytes an Echo may have beside its payload, and one payload beyond MaxSize,
+// which the actor refuses by name.
+const headroom = 64
+
 // dataCode is the code of Data. Data is sent and received raw, so its RLP is not
 // parsed.
 const dataCode = 0x00
@@ -64,7 +68,7 @@ func Spec() protocols.Spec {
 		Name: "bench",
 		Versions: []protocols.Version{{Number: 1, Length: 16, Messages: []protocols.Message{
 			protocols.Raw(), // Data
-			protocols.Type[Echo](),
+			protocols.Type[Echo](protocols.MaxSize(MaxSize + headroom)),
 			protocols.Type[EchoReply](),
 			protocols.Type[Flood](),
 			protocols.Type[FloodDone](),
