@@ -48,10 +48,10 @@
 //   - Incoming packets are limited before the library processes them. Each protocol has two queues,
 //     one for endpoints to which this node has written and one for strangers. Both have a maximum
 //     length, and a share and a turn for each endpoint: an endpoint that floods the node loses its
-//     own packets. Strangers also have a rate limit (except on loopback), because each of their
-//     packets may cost a signature check, an entry in maps that the library prunes after ten
-//     minutes, and one in the node database, which expires after a day. Datagrams that look like
-//     STUN have a rate limit of their own.
+//     own packets. The known endpoints of one host have a rate limit together, and all strangers
+//     have another one (both except on loopback), because each packet may cost a signature check,
+//     an entry in maps that the library prunes after ten minutes, and one in the node database, which
+//     expires after a day. Datagrams that look like STUN have rate limits of their own.
 //   - At most 256 goroutines answer TALKREQs; further TALKREQs get an empty answer at once. The
 //     library blocks for up to 0.4 s at a time when 1024 are being answered.
 //   - The actor logs a socket that can't be read. The library would stop without a message.

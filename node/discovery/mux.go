@@ -34,6 +34,14 @@ const (
 	strangerRate  = 128
 	strangerBurst = 1024
 
+	// The known endpoints of one host (IPv6: a /64) may send contactBurst packets to each protocol at
+	// once, and then contactRate per second. Every endpoint that this node once answered is known. A
+	// lookup asks a node for a few packets a second.
+	contactRate  = 128
+	contactBurst = 512
+	// rateLimit is how many hosts have an allowance; at most twice as many are remembered.
+	rateLimit = 4096
+
 	// reachedEvery is the minimum interval of reports that a stranger reached this node.
 	reachedEvery = 5 * time.Second
 
@@ -73,6 +81,7 @@ type mux struct {
 	contacts   *recent[netip.AddrPort]
 	hosts      *recent[netip.Addr]
 	limits     [protocols + 1]*allowance // the rate limits of strangers
+	rates      [protocols + 1]hostRates  // the rate limits of known endpoints
 	reportedAt time.Time                 // time of the last reached report
 }
 
@@ -203,6 +212,8 @@ func (m *mux) dispatch(hasher crypto.KeccakState, data []byte, from netip.AddrPo
 	switch {
 	case to == nil:
 		m.traffic.foreign.Add(1)
+	case !allowed && known:
+		m.traffic.contacts.Add(1)
 	case !allowed:
 		m.traffic.strangers.Add(1)
 	case to.push(data, from, known):
@@ -224,13 +235,13 @@ func protocolOf(hasher crypto.KeccakState, data []byte) protocol {
 }
 
 // classify reports whether a sender is known, and whether its packet is within the limits.
-// Strangers on loopback have no limit, because only this machine can send from there.
+// Loopback has no limit, because only this machine can send from there.
 func (m *mux) classify(which protocol, from netip.AddrPort, send func(any)) (known, allowed bool) {
 	now := m.clock.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.contacts.has(from, now) {
-		return true, true
+		return true, from.Addr().IsLoopback() || m.rates[which].take(from.Addr(), now)
 	}
 	if netaddr.Public(from.Addr()) && !m.hosts.has(from.Addr(), now) && now.Sub(m.reportedAt) >= reachedEvery {
 		m.reportedAt = now

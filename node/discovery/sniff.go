@@ -12,8 +12,12 @@ func (m *mux) sniffed(data []byte, from netip.AddrPort, send func(any)) bool {
 	if !netaddr.Allowed(m.restrict, from.Addr()) {
 		return false
 	}
-	if _, allowed := m.classify(others, from, send); !allowed {
-		m.traffic.strangers.Add(1)
+	if known, allowed := m.classify(others, from, send); !allowed {
+		if known {
+			m.traffic.contacts.Add(1)
+		} else {
+			m.traffic.strangers.Add(1)
+		}
 		return true
 	}
 	if !m.sniff(data, from) {

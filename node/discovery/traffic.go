@@ -4,10 +4,10 @@ import "sync/atomic"
 
 // traffic counts packets.
 type traffic struct {
-	received, failed                           atomic.Uint64
-	size, restricted, foreign, strangers, full atomic.Uint64
-	sniffed                                    atomic.Uint64 // consumed by Config.Sniff
-	talks                                      atomic.Uint64 // TALKREQs beyond maxTalking
+	received, failed                                     atomic.Uint64
+	size, restricted, foreign, strangers, contacts, full atomic.Uint64
+	sniffed                                              atomic.Uint64 // consumed by Config.Sniff
+	talks                                                atomic.Uint64 // TALKREQs beyond maxTalking
 }
 
 // The reasons for dropping a UDP packet.
@@ -16,6 +16,7 @@ const (
 	DroppedRestricted = "netrestrict" // from an address outside of the allowed networks
 	DroppedForeign    = "foreign"     // for a version of discovery that is off
 	DroppedStrangers  = "strangers"   // over the rate limit of endpoints to which this node had sent nothing
+	DroppedContacts   = "contacts"    // over the rate limit of the known endpoints of one host
 	DroppedFull       = "full"        // the queue, or the share of the endpoint, is full
 )
 
@@ -24,7 +25,7 @@ func (t *traffic) packets() (received uint64, dropped map[string]uint64) {
 	dropped = map[string]uint64{}
 	for cause, n := range map[string]*atomic.Uint64{
 		DroppedSize: &t.size, DroppedRestricted: &t.restricted, DroppedForeign: &t.foreign,
-		DroppedStrangers: &t.strangers, DroppedFull: &t.full,
+		DroppedStrangers: &t.strangers, DroppedContacts: &t.contacts, DroppedFull: &t.full,
 	} {
 		if n := n.Load(); n > 0 {
 			dropped[cause] = n
