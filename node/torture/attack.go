@@ -29,6 +29,9 @@ type About struct {
 	Ends time.Duration
 	// Words are those by which the cause of a connection's end names this attack.
 	Words []string
+	// Late says that the attack takes the node's places for handshakes. Together with others it begins
+	// headStart later, because otherwise they would have no link to attack by.
+	Late bool
 	// Needs is what the node must have.
 	Needs need
 }

@@ -8,7 +8,7 @@ type halfOpen struct{}
 func (halfOpen) About() About {
 	return About{
 		Name: "half-open", Does: "connects by TCP and sends nothing", Rate: 10, Unit: "connections", Ends: 15 * time.Second,
-		Words: []string{"waiting for auth"},
+		Late: true, Words: []string{"waiting for auth"},
 	}
 }
 

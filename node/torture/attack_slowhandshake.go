@@ -17,7 +17,7 @@ type slowHandshakes struct{}
 func (slowHandshakes) About() About {
 	return About{
 		Name: "slow-handshake", Does: "sends its auth, or its Hello, byte by byte, ten bytes a second", Rate: 2, Unit: "connections",
-		Ends: 20 * time.Second, Words: []string{"waiting for auth", "waiting for the remote's hello"},
+		Ends: 20 * time.Second, Late: true, Words: []string{"waiting for auth", "waiting for the remote's hello"},
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// headStart is how much later the attacks on handshakes begin, see [About].
+const headStart = 2 * time.Second
+
 // phase is what some attacks at once did to one node.
 type phase struct {
 	during, after Pace
@@ -50,7 +53,12 @@ func (r *runner) phase(attacks []Attack, on *side) (*phase, error) {
 				node: on.owner, ledger: on.ledger, counts: c, from: rotated(r.From, i), pace: pace{rate: r.rate(a.About())},
 				acting: acting, held: held, room: make(chan struct{}, maxOpen), work: &work,
 			}
-			work.Go(func() { a.Attack(attacker) })
+			work.Go(func() {
+				if a.About().Late && len(attacks) > 1 {
+					sleep(acting, headStart)
+				}
+				a.Attack(attacker)
+			})
 		}
 	}
 	<-acting.Done()
