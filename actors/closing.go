@@ -113,7 +113,7 @@ func (p *peer) notifyOwner(ctx actor.Context) {
 		return
 	}
 	p.announced = true
-	close(p.link.done)
+	p.link.done.close()
 	supervise.Send(ctx, p.owner, &LinkEnded{Link: p.link, Cause: p.link.Cause()})
 }
 
@@ -183,6 +183,7 @@ func (p *peer) reportStuck(ctx actor.Context, msg *stopDue) {
 func (p *peer) stopping(ctx actor.Context) {
 	p.link.cause.CompareAndSwap(nil, &Cause{Side: Local, Reason: wire.DiscQuitting})
 	p.link.cancel(p.link.Cause())
+	p.link.src.unpark()
 	_ = p.link.conn.Close() // usually closed already
 	p.notifyOwner(ctx)
 }
@@ -206,7 +207,9 @@ func (l *Link) linger() {
 	if half, ok := l.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
 		return
 	}
-	if l.conn.SetReadDeadline(time.Now().Add(lingerTimeout)) == nil {
-		<-l.unread
+	until := time.Now().Add(lingerTimeout)
+	l.lingerUntil.Store(until.UnixNano())
+	if l.conn.SetReadDeadline(until) == nil {
+		<-l.unread.done()
 	}
 }

@@ -25,10 +25,7 @@ func (c *credit) take(n int64) bool {
 func (c *credit) give(n int64, reader *wakeup) {
 	used := c.used.Add(-n)
 	if reader.waiting.Load() == c && used <= reader.below.Load() {
-		select {
-		case reader.ch <- struct{}{}:
-		default:
-		}
+		reader.ring()
 	}
 }
 
@@ -37,11 +34,33 @@ func (c *credit) give(n int64, reader *wakeup) {
 type wakeup struct {
 	waiting atomic.Pointer[credit] // the credit that the reader waits for
 	below   atomic.Int64           // wake the reader when used is at most this
-	ch      chan struct{}
+	ch      atomic.Pointer[chan struct{}]
+}
+
+// channel returns the channel that the reader waits at. It is made when the reader first waits.
+func (w *wakeup) channel() <-chan struct{} {
+	if ch := w.ch.Load(); ch != nil {
+		return *ch
+	}
+	ch := make(chan struct{}, 1)
+	w.ch.Store(&ch)
+	return ch
+}
+
+// ring wakes the reader. A reader that has made no channel yet checks what it waits for once it
+// has.
+func (w *wakeup) ring() {
+	if ch := w.ch.Load(); ch != nil {
+		select {
+		case *ch <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // arm prepares to wait for n bytes of c. Call take again between arm and the wait.
 func (w *wakeup) arm(c *credit, n int64) {
+	w.channel()
 	w.below.Store(max(0, min(c.limit/2, c.limit-n)))
 	w.waiting.Store(c)
 }

@@ -47,7 +47,7 @@ func TestCreditWakesReader(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, other := credit{limit: 100}, credit{limit: 100}
-			w := wakeup{ch: make(chan struct{}, 1)}
+			var w wakeup
 			c.used.Store(tt.used)
 			other.used.Store(100)
 			w.arm(&c, tt.need)
@@ -55,7 +55,7 @@ func TestCreditWakesReader(t *testing.T) {
 			for i, n := range tt.give {
 				c.give(n, &w)
 				select {
-				case <-w.ch:
+				case <-w.channel():
 					if i < tt.wakesAt {
 						t.Fatalf("woken with %d in use", c.used.Load())
 					}
@@ -71,7 +71,7 @@ func TestCreditWakesReader(t *testing.T) {
 			}
 			w.disarm()
 			c.give(c.used.Load(), &w)
-			if len(w.ch) != 0 {
+			if len(w.channel()) != 0 {
 				t.Error("woken though it no longer waits")
 			}
 		})

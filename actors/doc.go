@@ -14,7 +14,8 @@
 // reports pings (pongsDue) to the peer. Any code that ends a link sets the cause and sends
 // closeLink. The peer's owner receives LinkEnded.
 //
-// No actor waits for another. These block: one goroutine that reads, a host's own turn while the
+// No actor waits for another. These block: one goroutine that reads (a quiet link has none, see
+// parkedSocket), a host's own turn while the
 // kernel takes its bytes, and two short-lived goroutines of the peer, which answer pings and
 // send the Disconnect.
 //
@@ -45,7 +46,8 @@
 //     at work; what others send (Host.Send) is bounded by R7 alone.
 //   - R3: the messages of a protocol are handled in the order of their arrival.
 //   - R4: a panic loses the message being handled, and nothing else.
-//   - R5: a payload belongs to the handler until it returns; an idle link holds no buffer.
+//   - R5: a payload belongs to the handler until it returns; an idle link holds no buffer, and
+//     after five seconds neither cipher state nor, on Linux, a goroutine (see cooling).
 //   - R6: a stalled protocol costs the others nothing until its budget is full, and ends the link
 //     after 20 s without progress.
 //   - R7: Send never grows memory without bound: it refuses, and one Drained follows.

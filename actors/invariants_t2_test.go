@@ -88,18 +88,19 @@ func TestT2OnlyTheFrameWriterWrites(t *testing.T) {
 			return ok && slices.Contains([]string{"io", "net", "bufio", "syscall"}, pkg.Name) &&
 				slices.Contains([]string{"Writer", "ReadWriter", "WriteCloser", "ReadWriteCloser", "WriterTo", "Conn", "TCPConn", "RawConn"}, s.Sel.Name)
 		}, []string{
-			"frameWriter", "Config", "stage", // hold the connection for the frame writer
-			"newSource", "rawSource", // read by syscall.RawConn
+			"frameWriter", "Config", // hold the connection for the frame writer
+			"newSource", "rawSource", "parkedSocket", "parkedSocket.park", "wakeParked", // read by syscall.RawConn
 		}},
 		{"the frame writer", func(n ast.Node) bool {
 			id, ok := n.(*ast.Ident)
 			return ok && id.Name == "frameWriter"
 		}, []string{
-			"frameWriter", "WriteToken", "arbiter", "newPeer", "role.cast",
+			"frameWriter", "WriteToken", "arbiter", "newPeer", "stage", "newStage",
 			"frameWriter.write", "frameWriter.drop", "frameWriter.flush", "frameWriter.disconnect",
+			"frameWriter.cool", "frameWriter.park",
 		}},
 		{"the token's writer", func(n ast.Node) bool { return selects(n, "writer") }, []string{
-			"WriteToken.write", "arbiter.grant", "newPeer", "peer.farewell", "peer.stopped",
+			"WriteToken.write", "WriteToken.cool", "arbiter.grant", "newPeer", "role.cast", "peer.farewell", "peer.stopped",
 		}},
 	}
 	used := map[string]bool{}

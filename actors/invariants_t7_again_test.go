@@ -19,7 +19,7 @@ func TestT7HolderAsksAnew(t *testing.T) {
 		want uint64
 	}{
 		{"the pinger", func(ctx actor.Context, r *remote, tok *WriteToken) {
-			newPinger(r.link).ping(ctx, tok)
+			newPinger(r.link).useToken(ctx, tok)
 		}, wire.PingMsg},
 		{"the peer", func(_ actor.Context, r *remote, tok *WriteToken) {
 			r.link.pongsDue.Add(1)

@@ -56,8 +56,11 @@ type Link struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	cause  atomic.Pointer[Cause]
-	done   chan struct{} // closes when the socket is closed
-	unread chan struct{} // closes when nothing is read any more
+	done   latch // closes when the socket is closed
+	unread latch // closes when nothing is read any more
+
+	src                    source      // of the reader
+	readerWarm, writerWarm atomic.Bool // see cooling
 
 	// Times are nanoseconds since started, measured by the link's clock.
 	lastReceived atomic.Int64
@@ -71,6 +74,7 @@ type Link struct {
 	probe        atomic.Bool  // a ping is wanted now
 
 	finalDeadline atomic.Int64 // wall clock, nanoseconds; no write may last longer. 0: none
+	lingerUntil   atomic.Int64 // the same for reads, while the link ends
 
 	wake wakeup // the reader waits for credit here
 
@@ -111,7 +115,7 @@ func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
 	if cfg.Dispatcher != nil {
 		opts = append(opts, actor.WithDispatcher(cfg.Dispatcher))
 	}
-	l.props = newProps(&stage{link: l, owner: parent.Self(), conn: cfg.Conn, session: cfg.Session}, opts...)
+	l.props = newProps(newStage(l, parent.Self(), cfg), opts...)
 	if _, err := parent.SpawnNamed(l.props, name); err != nil {
 		return nil, err
 	}
@@ -138,10 +142,9 @@ func newLink(cfg Config) *Link {
 		inbound: cfg.Inbound,
 		snappy:  cfg.Session.Snappy,
 		started: cfg.Clock.Now(),
-		done:    make(chan struct{}),
-		unread:  make(chan struct{}),
+		src:     newSource(cfg.Conn),
 	}
-	l.wake.ch = make(chan struct{}, 1)
+	l.writerWarm.Store(true)
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	for i, m := range Match(cfg.Protocols, cfg.Session.RemoteHello.Caps) {
 		l.hosts = append(l.hosts, newHost(l, m, firstProtocolSlot+slot(i)))
@@ -207,7 +210,7 @@ func (l *Link) Disconnect(reason wire.DiscReason, err error) {
 }
 
 // Done returns a channel that closes when the socket is closed.
-func (l *Link) Done() <-chan struct{} { return l.done }
+func (l *Link) Done() <-chan struct{} { return l.done.done() }
 
 // Cause returns why the link ends or has ended, nil while it is alive.
 func (l *Link) Cause() *Cause { return l.cause.Load() }
@@ -217,6 +220,7 @@ func (l *Link) Cause() *Cause { return l.cause.Load() }
 func (l *Link) end(c *Cause) {
 	if l.cause.CompareAndSwap(nil, c) {
 		l.cancel(c)
+		l.src.unpark()
 		supervise.Send(l.root, l.pid, &closeLink{})
 	}
 }
@@ -241,6 +245,18 @@ func (l *Link) setFinalDeadline(t time.Time) {
 }
 
 func (l *Link) finalDeadlineSet() bool { return l.finalDeadline.Load() != 0 }
+
+// interruptRead makes a read that waits return os.ErrDeadlineExceeded.
+func (l *Link) interruptRead() { l.setReadDeadline(time.Unix(1, 0)) }
+
+// setReadDeadline sets the deadline of the next read. Once the link lingers, that deadline takes
+// precedence, as the final deadline does for writes.
+func (l *Link) setReadDeadline(t time.Time) {
+	_ = l.conn.SetReadDeadline(t)
+	if until := l.lingerUntil.Load(); until != 0 {
+		_ = l.conn.SetReadDeadline(time.Unix(0, until))
+	}
+}
 
 // label returns the fields that all journal records about the link share.
 func (l *Link) label(of *actor.PID) supervise.Step {

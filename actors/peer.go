@@ -206,10 +206,7 @@ func (l *Link) pongsWritten(n int64) {
 	if l.pongsDue.Add(-n) > 0 {
 		supervise.Send(l.root, l.pid, &pongsDue{})
 	}
-	select {
-	case l.wake.ch <- struct{}{}:
-	default:
-	}
+	l.wake.ring()
 }
 
 // Describe implements supervise.Guardian.

@@ -1,17 +1,24 @@
 package actors
 
 import (
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// pinger keeps the link alive and detects when it is dead.
+// pinger keeps the link alive, detects when it is dead, and makes it free its memory when it is
+// quiet.
 type pinger struct {
-	link  *Link
-	timer supervise.Timer
-	ask   RequestWrite
+	link    *Link
+	timer   supervise.Timer
+	ask     RequestWrite
+	asked   bool  // the token was requested and has not come yet
+	pingDue bool  // a ping waits for the token
+	coolDue bool  // the writer is to be cooled when the token comes
+	cooled  int64 // when cooling was last requested; 0: never
 }
 
 func newPinger(l *Link) *pinger { return &pinger{link: l, ask: RequestWrite{slot: pingerSlot}} }
@@ -23,7 +30,7 @@ func (p *pinger) Receive(ctx actor.Context) {
 	case *pingCheck:
 		p.check(ctx)
 	case *WriteToken:
-		p.ping(ctx, msg)
+		p.useToken(ctx, msg)
 	case *actor.Stopping, *actor.Restarting:
 		p.stopTimer()
 	}
@@ -55,6 +62,13 @@ func (p *pinger) check(ctx actor.Context) {
 	}
 	if ping {
 		l.lastPing.Store(l.now())
+		p.pingDue = true
+	}
+	if soon := p.cool(); soon != 0 {
+		again = min(again, soon)
+	}
+	if (p.pingDue || p.coolDue) && !p.asked {
+		p.asked = true
 		supervise.Send(ctx, l.pid, &p.ask)
 	}
 	p.stopTimer() // a previous incarnation may have started it
@@ -78,13 +92,44 @@ func (l *Link) Probe() {
 	supervise.Send(l.root, l.pinger, &pingCheck{})
 }
 
-// ping writes one ping.
-func (p *pinger) ping(ctx actor.Context, t *WriteToken) {
+// cool makes the quiet directions of the link free what they hold. It returns when to check
+// again, 0 if that is not necessary.
+func (p *pinger) cool() time.Duration {
+	l := p.link
+	reader, writer, again := cooling{
+		now:          l.now(),
+		lastReceived: l.lastReceived.Load(),
+		lastSent:     l.lastSent.Load(),
+		lastTry:      p.cooled,
+		readerWarm:   l.readerWarm.Load(),
+		writerWarm:   l.writerWarm.Load(),
+		held:         l.heldSince.Load() != 0,
+	}.next()
+	if reader || writer {
+		p.cooled = l.now()
+	}
+	if reader {
+		l.interruptRead()
+	}
+	p.coolDue = writer
+	return again
+}
+
+// useToken cools the writer or writes a ping. A token that an earlier incarnation has requested is
+// for a ping.
+func (p *pinger) useToken(ctx actor.Context, t *WriteToken) {
+	l := p.link
 	if !t.begin() {
-		supervise.Send(ctx, p.link.pid, &p.ask)
+		supervise.Send(ctx, l.pid, &p.ask)
 		return
 	}
-	p.link.pingSent.Store(p.link.now()) // before the write: the pong may arrive before the write returns
-	err := p.link.writeBase(t, wire.PingMsg, 1)
-	supervise.Send(ctx, p.link.pid, t.end(err, false))
+	var err error
+	if p.coolDue && !p.pingDue {
+		t.cool()
+	} else {
+		l.pingSent.Store(l.now()) // before the write: the pong may arrive before the write returns
+		err = l.writeBase(t, wire.PingMsg, 1)
+	}
+	p.asked, p.pingDue, p.coolDue = false, false, false
+	supervise.Send(ctx, l.pid, t.end(err, false))
 }

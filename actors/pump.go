@@ -22,9 +22,6 @@ const (
 	busyLimit = 128 << 10
 	// maxPongsDue is how many pings may wait for their pongs.
 	maxPongsDue = 16
-	// coldAfter is the silence after which a direction of the link counts as quiet. It is less
-	// than the interval of pings, so that pings do not keep a link warm.
-	coldAfter = 5 * time.Second
 )
 
 var (
@@ -37,7 +34,6 @@ var (
 // room again; nothing else in a link does that.
 type pump struct {
 	link *Link
-	src  source
 	dec  *wire.Decoder
 	rest []byte // bytes that arrived in one read with the Hello
 
@@ -45,7 +41,7 @@ type pump struct {
 	start, end int     // the part of buf that was not consumed yet
 	want       int     // how many bytes from start on the next frame needs
 	big        bool    // the last read filled its buffer, so take a large one
-	quiet      bool    // the last read came after a long silence
+	quiet      bool    // the last read came after a long silence, or was given up during one
 	busy       int     // bytes read since other goroutines were let run
 
 	at      time.Time // when the bytes at hand were read
@@ -57,7 +53,7 @@ type pump struct {
 }
 
 func newPump(l *Link, s *wire.Session) *pump {
-	p := &pump{link: l, src: newSource(l.conn), dec: s.Decoder, rest: s.Rest, batches: make([]*batch, len(l.hosts)), allowance: bucket{rate: expansionRate, burst: expansionBurst}}
+	p := &pump{link: l, dec: s.Decoder, rest: s.Rest, batches: make([]*batch, len(l.hosts)), allowance: bucket{rate: expansionRate, burst: expansionBurst}}
 	s.Rest = nil
 	p.want = 1
 	return p
@@ -67,6 +63,7 @@ func newPump(l *Link, s *wire.Session) *pump {
 // returns nil.
 func (p *pump) run() *Cause {
 	defer p.dropBuffers() // also if it panics
+	p.link.readerWarm.Store(p.link.src.interruptible())
 	err := p.loop()
 	p.dropBuffers()
 	var cause *Cause
@@ -99,7 +96,7 @@ func (p *pump) loop() error {
 			return err
 		}
 		if p.quiet && p.end == 0 {
-			p.dec.Park()
+			p.park()
 			return errCold
 		}
 		if p.busy >= busyLimit {

@@ -1,7 +1,9 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/troupe-p2p/troupe/wire"
@@ -46,7 +48,7 @@ func (p *pump) waitForCredit(h *Host, n int64) error {
 			return nil
 		}
 		select {
-		case <-l.wake.ch:
+		case <-l.wake.channel():
 		case <-l.ctx.Done():
 			return errClosing
 		case <-ring:
@@ -66,9 +68,10 @@ func (p *pump) waitForCredit(h *Host, n int64) error {
 func (p *pump) waitForPongs() error {
 	l := p.link
 	defer p.hold()()
+	l.wake.channel()
 	for l.pongsDue.Load() > maxPongsDue {
 		select {
-		case <-l.wake.ch:
+		case <-l.wake.channel():
 		case <-l.ctx.Done():
 			return errClosing
 		}
@@ -155,7 +158,7 @@ func (p *pump) makeRoom() error {
 // read reads once.
 func (p *pump) read() error {
 	l := p.link
-	n, err := p.src.read(p)
+	n, err := l.src.read(p)
 	if n > 0 {
 		p.at = l.clock.Now()
 		received := max(1, int64(p.at.Sub(l.started)))
@@ -166,7 +169,12 @@ func (p *pump) read() error {
 		p.busy += n
 		return nil
 	}
-	if err == nil && p.buf == nil { // there was no memory to read into
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && l.Cause() == nil: // by Link.interruptRead
+		l.setReadDeadline(time.Time{})
+		p.quiet = time.Duration(l.now()-l.lastReceived.Load()) >= coldAfter
+		return nil
+	case err == nil && p.buf == nil: // there was no memory to read into
 		p.buf, err = p.buffer(p.readSize())
 	}
 	return err
@@ -183,6 +191,12 @@ func (l *Link) frameBegan() int64 {
 		t += int64(l.lostSince(t))
 	}
 	return t
+}
+
+// park frees what the pump can make again when something arrives.
+func (p *pump) park() {
+	p.dec.Park()
+	p.link.readerWarm.Store(false)
 }
 
 func (p *pump) readSize() int {

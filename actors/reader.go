@@ -22,19 +22,25 @@ func (r *reader) Receive(ctx actor.Context) {
 }
 
 // launch starts a goroutine that reads. It ends with the link, or when the link has become quiet:
-// then a new goroutine replaces it and waits. A goroutine keeps the stack that it has grown; a
-// new one has half of it.
+// then the source waits without a goroutine until something arrives. If it cannot, a new
+// goroutine waits, whose stack has not grown.
 func (r *reader) launch(self *actor.PID) {
-	pump := r.pump
+	pump, src := r.pump, r.link.src
 	supervise.Go(r.link.root, self, func() {
 		if pump.quiet {
-			pump.src.await()
+			src.await()
 			pump.quiet = false
 		}
 		if r.pumpOnce(pump) {
 			return
 		}
-		r.launch(self)
+		if !src.park(func() { pump.quiet = false; r.launch(self) }) {
+			r.launch(self)
+			return
+		}
+		if r.link.Cause() != nil { // end may have come before park
+			src.unpark()
+		}
 	})
 }
 
@@ -44,7 +50,7 @@ func (r *reader) pumpOnce(pump *pump) (over bool) {
 	over = true
 	defer func() { // also if it panics
 		if over {
-			close(r.link.unread)
+			r.link.unread.close()
 		}
 	}()
 	cause := pump.run()

@@ -1,12 +1,9 @@
 package actors
 
 import (
-	"net"
-
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
-	"github.com/troupe-p2p/troupe/wire"
 )
 
 // role is the initial actor of every PID in a link; it chooses its real actor by name. One Props
@@ -17,12 +14,18 @@ type role struct {
 }
 
 // stage is what a link's actors are made from. It holds what a [Link] does not expose: the socket
-// to write to, which goes to the frame writer, and the decoder, which goes to the reader.
+// to write to, in the frame writer, and the decoder, in the reader's pump.
 type stage struct {
-	link    *Link
-	owner   *actor.PID // of the peer
-	conn    net.Conn
-	session *wire.Session
+	link   *Link
+	owner  *actor.PID // of the peer
+	writer *frameWriter
+	pump   *pump
+}
+
+// newStage takes from the session what the link needs of it.
+func newStage(l *Link, owner *actor.PID, cfg Config) *stage {
+	w := &frameWriter{link: l, conn: cfg.Conn, enc: cfg.Session.Encoder}
+	return &stage{link: l, owner: owner, writer: w, pump: newPump(l, cfg.Session)}
 }
 
 func newProps(s *stage, opts ...actor.PropsOption) *actor.Props {
@@ -42,7 +45,7 @@ func (r *role) Receive(ctx actor.Context) {
 func (r *role) cast(self *actor.PID) actor.Actor {
 	l := r.link
 	if self.Equal(l.pid) {
-		return supervise.Guard(newPeer(l, r.owner, &frameWriter{link: l, conn: r.conn, enc: r.session.Encoder}), l.journal)
+		return supervise.Guard(newPeer(l, r.owner, r.writer), l.journal)
 	}
 	for _, h := range l.hosts {
 		if self.Equal(h.pid) {
@@ -52,7 +55,7 @@ func (r *role) cast(self *actor.PID) actor.Actor {
 	if self.Id == l.pid.Id+"/"+pingerName {
 		return supervise.Guard(newPinger(l), l.journal)
 	}
-	return supervise.Guard(&reader{link: l, pump: newPump(l, r.session)}, l.journal)
+	return supervise.Guard(&reader{link: l, pump: r.pump}, l.journal)
 }
 
 // HandleFailure implements actor.SupervisorStrategy. The peer has its own strategy. The other

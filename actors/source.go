@@ -10,6 +10,14 @@ type source interface {
 	// await returns when a read would find something, or at once if that cannot be found out
 	// without reading.
 	await()
+	// park returns at once, and calls wake when a read would find something or unpark is called,
+	// whichever comes first. It returns false, and never calls wake, if the source cannot do that.
+	park(wake func()) bool
+	// unpark wakes a parked source.
+	unpark()
+	// interruptible reports whether a read deadline in the past makes read return
+	// os.ErrDeadlineExceeded, after which reading can go on.
+	interruptible() bool
 }
 
 // intake is the pump as seen by a source.
@@ -21,7 +29,10 @@ type intake interface {
 // blockingSource reads from any connection. It holds memory while it waits.
 type blockingSource struct{ conn io.Reader }
 
-func (s blockingSource) await() {}
+func (s blockingSource) await()              {}
+func (s blockingSource) park(func()) bool    { return false }
+func (s blockingSource) unpark()             {}
+func (s blockingSource) interruptible() bool { return false } // it may be any connection
 
 func (s blockingSource) read(in intake) (int, error) {
 	b := in.space()

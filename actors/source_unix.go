@@ -29,7 +29,13 @@ type rawSource struct {
 	in  intake
 	n   int
 	err error
+
+	parked parkedSocket
 }
+
+func (s *rawSource) park(wake func()) bool { return s.parked.park(s.raw, wake) }
+func (s *rawSource) unpark()               { s.parked.unpark() }
+func (s *rawSource) interruptible() bool   { return true }
 
 // await waits on a shallow stack. The read that follows reports any error.
 func (s *rawSource) await() { _ = s.raw.Read(readable) }

@@ -56,6 +56,13 @@ func (t *WriteToken) write(frames []byte, buf *buffer) error {
 	return t.writer.write(frames, buf)
 }
 
+// cool frees what a quiet writer holds.
+func (t *WriteToken) cool() {
+	if t.state.Load() == writing {
+		t.writer.cool()
+	}
+}
+
 // end is the holder's last step. The result goes to the peer.
 func (t *WriteToken) end(err error, again bool) *ReturnToken {
 	t.back = ReturnToken{token: t, err: err, again: again}

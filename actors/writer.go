@@ -38,6 +38,7 @@ func (w *frameWriter) write(frames []byte, buf *buffer) error {
 		return fmt.Errorf("%d sealed bytes were left unwritten", len(w.rest))
 	}
 	w.buf = buf
+	w.link.writerWarm.Store(true)
 	if err := w.enc.Seal(frames); err != nil {
 		return err
 	}
@@ -81,7 +82,20 @@ func (w *frameWriter) flush(patience, slice time.Duration) error {
 	}
 	w.drop()
 	if w.quiet {
-		w.enc.Park()
+		w.park()
 	}
 	return nil
+}
+
+// cool parks the encoder if nothing was written for some time.
+func (w *frameWriter) cool() {
+	if time.Duration(w.link.now()-w.link.lastSent.Load()) >= coldAfter {
+		w.park()
+	}
+}
+
+// park frees what the encoder can make again for the next frame.
+func (w *frameWriter) park() {
+	w.enc.Park()
+	w.link.writerWarm.Store(false)
 }

@@ -1,0 +1,167 @@
+package actors
+
+import (
+	"errors"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/wire"
+)
+
+// quietLink starts a link over TCP that has received and sent 64 KiB, and that cools when the
+// clock advances by coldAfter. Handled receives a value for each message.
+func quietLink(t *testing.T) (r *remote, clock *actortest.SteppedClock, handled <-chan struct{}) {
+	t.Helper()
+	n := newNode(t)
+	clock = actortest.NewSteppedClock()
+	n.clock = clock
+	got := make(chan struct{}, 1)
+	s := &script{}
+	s.message = func(_ actor.Context, in Inbound) error {
+		got <- struct{}{}
+		return s.Send(1, in.Payload)
+	}
+	ours, theirs := tcpPipe(t)
+	r = meetOver(t, n, ours, theirs, s.protocol("a"))
+	r.send(16, noise(64<<10))
+	r.expect(17)
+	<-got
+	return r, clock, got
+}
+
+// cool lets the link become quiet, and waits until it has freed what it can make again.
+func (r *remote) cool(clock *actortest.SteppedClock) {
+	r.t.Helper()
+	clock.Advance(coldAfter + time.Millisecond)
+	actortest.Eventually(r.t, "the link is cold", func() bool {
+		return !r.link.readerWarm.Load() && !r.link.writerWarm.Load()
+	})
+}
+
+// TestQuietLinkCools: five seconds after the last traffic a link holds no cipher state, no buffer
+// and no goroutine, without a ping. It goes on when there is something to read or to write.
+func TestQuietLinkCools(t *testing.T) {
+	r, clock, handled := quietLink(t)
+	if !r.link.readerWarm.Load() || !r.link.writerWarm.Load() {
+		t.Error("the link is cold amid traffic")
+	}
+	for range 3 {
+		r.cool(clock)
+		r.send(16, noise(5000))
+		<-handled
+		if p := r.expect(17); len(p.payload) != 5000 {
+			t.Errorf("got %d bytes back", len(p.payload))
+		}
+	}
+	if r.link.lastPing.Load() != 0 {
+		t.Error("a ping was sent")
+	}
+}
+
+// TestQuietLinksNeedNoGoroutine: quiet links share one goroutine that waits for all of them.
+func TestQuietLinksNeedNoGoroutine(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a quiet link has a goroutine on " + runtime.GOOS)
+	}
+	const links, others = 20, 4 // others: the goroutine that waits, and those that are about to end
+	before := runtime.NumGoroutine()
+	for range links {
+		r, clock, _ := quietLink(t)
+		r.cool(clock)
+	}
+	actortest.Eventually(t, "no link has a goroutine", func() bool { return runtime.NumGoroutine() <= before+others })
+}
+
+// TestQuietLinkEnds: a link that is cold ends like any other.
+func TestQuietLinkEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		end    func(r *remote)
+		side   Side
+		reason wire.DiscReason
+	}{
+		{"by this node", func(r *remote) {
+			r.link.Disconnect(wire.DiscUselessPeer, nil)
+			r.expectDisconnect(wire.DiscUselessPeer)
+			r.conn.Close()
+		}, Local, wire.DiscUselessPeer},
+		{"by the remote", func(r *remote) { r.send(wire.DiscMsg, wire.AppendDisconnect(nil, wire.DiscQuitting)) }, Remote, wire.DiscQuitting},
+		{"the remote closes", func(r *remote) { r.conn.Close() }, Network, wire.DiscNetworkError},
+		{"the owner stops it", func(r *remote) { r.node.stop(r.link) }, Local, wire.DiscQuitting},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, clock, _ := quietLink(t)
+			r.cool(clock)
+			tt.end(r)
+			r.wantCause(tt.side, tt.reason, nil)
+		})
+	}
+}
+
+// TestInterruptedRead: a request to become cold that comes amid traffic, amid a frame or at the
+// end of the link changes nothing.
+func TestInterruptedRead(t *testing.T) {
+	r, clock, handled := quietLink(t)
+	for range 100 {
+		r.link.interruptRead()
+		r.send(16, noise(100))
+		<-handled
+		r.expect(17)
+	}
+	frame := r.seal(16, noise(1000))
+	r.write(frame[:500])
+	actortest.Eventually(t, "half a frame has arrived", func() bool { return r.link.frameSince.Load() != 0 })
+	clock.Advance(coldAfter + time.Millisecond)
+	r.link.interruptRead()
+	r.write(frame[500:])
+	<-handled
+	r.expect(17)
+	if c := r.link.Cause(); c != nil {
+		t.Errorf("ended: %v", c)
+	}
+	r.link.Disconnect(wire.DiscQuitting, nil)
+	r.link.interruptRead()
+	r.expectDisconnect(wire.DiscQuitting)
+}
+
+// TestParkedSocket: a parked socket calls wake once, whichever comes first, and a socket that is
+// closed cannot park.
+func TestParkedSocket(t *testing.T) {
+	ours, theirs := tcpPipe(t)
+	defer theirs.Close()
+	src := newSource(ours)
+	woken := make(chan struct{}, 2)
+	wake := func() { woken <- struct{}{} }
+	src.unpark() // not parked
+	if !src.park(wake) {
+		t.Skip("sockets cannot park here")
+	}
+	src.unpark()
+	src.unpark()
+	<-woken
+	for range 3 { // a level, not an edge: what has arrived before counts
+		if _, err := theirs.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		if !src.park(wake) {
+			t.Fatal("does not park")
+		}
+		actortest.Receive(t, woken)
+	}
+	src.unpark()
+	if len(woken) != 0 {
+		t.Error("woken twice")
+	}
+	ours.Close()
+	if src.park(wake) {
+		t.Error("a closed socket parks")
+	}
+	if err := ours.Close(); err == nil || errors.Is(err, syscall.EBADF) {
+		t.Errorf("the second close: %v", err)
+	}
+}
