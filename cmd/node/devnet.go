@@ -20,8 +20,10 @@ const (
 	flagNodes       = "nodes"
 	flagDevnetChaos = "chaos"
 
-	// devnetStopTimeout limits how long all nodes together may take to stop.
+	// devnetStopTimeout limits how long all nodes together may take to disconnect from their peers.
 	devnetStopTimeout = 15 * time.Second
+	// devnetEndTime is how much of --duration is for that, or a quarter of it if that is less.
+	devnetEndTime = 5 * time.Second
 )
 
 // devnetCommand returns a new command on each call, because parsing a command line changes it.
@@ -29,7 +31,8 @@ func devnetCommand() *cli.Command {
 	return &cli.Command{
 		Name: "devnet", Usage: "run many nodes in one process that find each other on loopback",
 		Description: "Prints the URL of one node, through which other nodes can join, and one status line a second.\n" +
-			"Ends with Ctrl-C or after --duration. The nodes log errors only, unless --verbosity is set.",
+			"Ends with Ctrl-C, or with --duration, also if not all nodes are up by then: the nodes stop in its last five\n" +
+			"seconds. Chaos begins when all nodes are up. The nodes log errors only, unless --verbosity is set.",
 		Action: runDevnet,
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: flagNodes, Usage: "`NUMBER` of nodes", Value: 20},
@@ -56,30 +59,41 @@ func runDevnet(ctx context.Context, cmd *cli.Command) error {
 		c.MaxPeers = cmd.Int(flagMaxPeers)
 	}
 	defer memory.Keep(memory.Config{Logger: log})()
+	begin := time.Now()
 	n, err := devnet.Start(c)
 	if err != nil {
 		return err
 	}
-	unwritten := watchDevnet(ctx, cmd, n)
-	stopping, release := context.WithTimeout(context.Background(), devnetStopTimeout)
+	d := cmd.Duration(flagDuration)
+	unwritten := watchDevnet(ctx, cmd, n, begin.Add(d-min(d/4, devnetEndTime)))
+	end := time.Now().Add(devnetStopTimeout)
+	if over := begin.Add(d); d > 0 && over.Before(end) {
+		end = over
+	}
+	stopping, release := context.WithDeadline(context.Background(), end)
 	defer release()
 	return errors.Join(n.Stop(stopping), unwritten)
 }
 
-// watchDevnet prints one status line a second until the network ends. It returns an error when
-// nothing reads the lines any more.
-func watchDevnet(ctx context.Context, cmd *cli.Command, n *devnet.Net) error {
+// watchDevnet prints one status line a second until the network ends, or until that time if
+// --duration is set. It returns an error when nothing reads the lines any more.
+func watchDevnet(ctx context.Context, cmd *cli.Command, n *devnet.Net, until time.Time) error {
 	var over <-chan time.Time
-	if d := cmd.Duration(flagDuration); d > 0 {
-		over = time.After(d)
+	if cmd.Duration(flagDuration) > 0 {
+		over = time.After(time.Until(until))
 	}
 	seconds := time.NewTicker(time.Second)
 	defer seconds.Stop()
-	known := false
+	known, whole := false, false
 	for {
 		select {
 		case <-seconds.C:
-			text := fmt.Sprintln(n.Stats())
+			stats := n.Stats()
+			text := fmt.Sprintln(stats)
+			if !whole && stats.Whole != 0 {
+				whole = true
+				text = fmt.Sprintf("all %d nodes were up after %v\n", cmd.Int(flagNodes), stats.Whole.Round(time.Second/10)) + text
+			}
 			if nodes := n.Nodes(); !known && len(nodes) > 0 {
 				known = true
 				text = fmt.Sprintln("READY", nodes[0].URLv4()) + text

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/troupe-p2p/troupe/actors/actortest"
 )
@@ -37,6 +38,23 @@ func TestDevnetCommand(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil || !seen {
 		t.Errorf("seen: %v, end: %v, log: %s", seen, err, &log)
+	}
+}
+
+// TestDevnetDuration: --duration is the time of the whole run, also for a network whose nodes are not
+// all up by then.
+func TestDevnetDuration(t *testing.T) {
+	const d = 2 * time.Second
+	ctx, cancel := context.WithTimeout(t.Context(), actortest.Patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "devnet", "--nodes", "70", "--duration", d.String())
+	cmd.Env = append(os.Environ(), "TROUPE_TEST_NODE=1")
+	begin := time.Now()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if took := time.Since(begin); took < d/2 || took > 4*d {
+		t.Errorf("the run took %v, want %v, or some more on a slow machine", took, d)
 	}
 }
 

@@ -12,8 +12,9 @@
 //
 //   - A node starts with one or two bootnodes, chosen from the running nodes; the first node
 //     has none. It finds the other nodes by discovery.
-//   - With Chaos, nodes are killed and replaced, and actors panic. Killed nodes, crashes and
-//     restarts are counted.
-//   - When the net ends, all its nodes end.
+//   - A node that does not start in time is replaced, because the machine may be busy.
+//   - With Chaos, nodes are killed and replaced, once all have been up, and actors panic. Killed
+//     nodes, crashes and restarts are counted.
+//   - When the net ends, all its nodes end, also those that are being started.
 //   - If a node can't be started, the net ends with the error.
 package devnet

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -51,6 +52,34 @@ func TestCrashEndsTheNet(t *testing.T) {
 		default:
 			t.Errorf("node %v is still running", member.ID())
 		}
+	}
+}
+
+// TestStopWhileStarting: a net whose nodes take long to start ends when it is stopped, and does not
+// wait for them.
+func TestStopWhileStarting(t *testing.T) {
+	starting := make(chan struct{}, 100)
+	n, err := Start(Config{Nodes: 20, Specs: func() []protocols.Spec {
+		specs := quietSpecs()
+		specs[0].Provision = func(ctx context.Context, _ *protocols.Env) error {
+			starting <- struct{}{}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}
+		return specs
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	actortest.Receive(t, starting)
+	begin := time.Now()
+	now, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.Stop(now); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > startTime/2 {
+		t.Errorf("it took %v", took)
 	}
 }
 

@@ -52,12 +52,16 @@ func TestStatsLine(t *testing.T) {
 		want string
 	}{
 		{
-			Stats{Elapsed: 7900 * time.Millisecond, Want: 100, Up: 98, Links: 412, MinPeers: 4, MedianPeers: 8, MaxPeers: 10, Components: 1},
+			Stats{Elapsed: 7900 * time.Millisecond, Whole: time.Second, Want: 100, Up: 98, Links: 412, MinPeers: 4, MedianPeers: 8, MaxPeers: 10, Components: 1},
 			"   7s  98 of 100 nodes up, 412 links, peers 4/8/10 (min/median/max), connected",
 		},
 		{
 			Stats{Elapsed: time.Hour, Want: 2, Up: 2, Components: 2, Killed: 3, Crashes: 5, Restarts: 4},
 			"3600s  2 of 2 nodes up, 0 links, peers 0/0/0 (min/median/max), 2 components, 3 killed, 5 crashes, 4 restarts",
+		},
+		{
+			Stats{Elapsed: 20 * time.Second, Want: 300, Up: 120, Components: 1, Late: 2},
+			"  20s  120 of 300 nodes up, 0 links, peers 0/0/0 (min/median/max), connected, starting, about 30s left, 2 starts repeated",
 		},
 		{Stats{}, "   0s  0 of 0 nodes up, 0 links, peers 0/0/0 (min/median/max), 0 components"},
 	} {

@@ -2,6 +2,7 @@ package devnet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -19,12 +20,13 @@ const (
 	startsAtOnce = 4
 	// knownAtStart is the number of bootnodes of a node.
 	knownAtStart = 2
-	// startTime and stopTime are the timeouts for starting and stopping a node.
+	// startTime and stopTime are the timeouts for starting and stopping a node. A node that does
+	// not start in time is replaced: the machine is busy.
 	startTime = 30 * time.Second
 	stopTime  = 5 * time.Second
 
-	// chaosInterval is the interval at which chaos kills or replaces a node. Each node also
-	// has actors that panic at an interval between panicMin and panicMax.
+	// chaosInterval is the interval at which chaos kills or replaces a node, once all nodes
+	// have been up. Each node also has actors that panic at an interval between panicMin and panicMax.
 	chaosInterval = 2 * time.Second
 	panicMin      = 10 * time.Second
 	panicMax      = 60 * time.Second
@@ -74,7 +76,6 @@ func (m *manager) Receive(ctx actor.Context) {
 func (m *manager) start(ctx actor.Context) {
 	m.root, m.self = ctx.ActorSystem().Root, ctx.Self()
 	m.missing = m.Nodes
-	m.arm()
 }
 
 // arm starts the timer of chaos.
@@ -154,10 +155,11 @@ func (m *manager) run(c node.Config) (*node.Node, error) {
 		return nil, err
 	}
 	events := n.Subscribe(context.Background()) // until the node has stopped
-	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	ctx, cancel := context.WithTimeout(m.life, startTime)
 	defer cancel()
 	if err := n.Start(ctx); err != nil {
 		_ = n.Stop(ctx) // stops the actors that did start
+		<-n.Done()
 		return nil, err
 	}
 	m.do(func() { m.count(events) })
@@ -178,6 +180,11 @@ func (m *manager) count(events <-chan node.Event) {
 
 func (m *manager) nodeUp(msg *nodeUp) {
 	m.starting--
+	if errors.Is(msg.err, context.DeadlineExceeded) {
+		m.late.Add(1)
+		m.missing++
+		return
+	}
 	if msg.err != nil {
 		m.fail(fmt.Errorf("devnet: start a node: %w", msg.err))
 		return
@@ -186,6 +193,10 @@ func (m *manager) nodeUp(msg *nodeUp) {
 	m.publish()
 	if m.ending {
 		m.stop(len(m.nodes)-1, true, false)
+		return
+	}
+	if len(m.nodes) == m.Nodes && m.whole.CompareAndSwap(0, int64(time.Since(m.begin))) {
+		m.arm()
 	}
 }
 
@@ -211,7 +222,7 @@ func (m *manager) stop(i int, politely, replace bool) {
 	m.publish()
 	root, self := m.root, m.self
 	m.do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		ctx, cancel := context.WithTimeout(m.polite, stopTime)
 		defer cancel()
 		if !politely {
 			cancel()
@@ -261,6 +272,7 @@ func (m *manager) end() {
 	}
 	m.ending = true
 	m.stopTimer()
+	m.endStarts()
 	for len(m.nodes) > 0 {
 		m.stop(len(m.nodes)-1, true, false)
 	}

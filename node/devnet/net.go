@@ -58,7 +58,12 @@ type shared struct {
 	killed   atomic.Int64
 	crashes  atomic.Int64
 	restarts atomic.Int64
+	late     atomic.Int64   // starts that took too long
+	whole    atomic.Int64   // nanoseconds until all nodes were up for the first time; 0: they were not yet
 	working  sync.WaitGroup // the actor's goroutines
+
+	life, polite         context.Context    // end with the starts, and with the time for Disconnects
+	endStarts, endNicely context.CancelFunc // end these two
 
 	err  error // read it only after done is closed
 	done chan struct{}
@@ -74,6 +79,9 @@ func Start(c Config) (*Net, error) {
 	if c.MaxPeers <= 0 {
 		c.MaxPeers = DefaultMaxPeers
 	}
+	if err := checkFiles(c.Nodes, c.MaxPeers, openFiles()); err != nil {
+		return nil, fmt.Errorf("devnet: %w", err)
+	}
 	if c.Rand == nil {
 		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
@@ -82,6 +90,8 @@ func Start(c Config) (*Net, error) {
 	}
 	c.Logger = slog.New(asynclog.Wrap(c.Logger.Handler()))
 	h := &shared{Config: c, begin: time.Now(), journal: supervise.NewJournal(c.Logger), done: make(chan struct{})}
+	h.life, h.endStarts = context.WithCancel(context.Background())
+	h.polite, h.endNicely = context.WithCancel(context.Background())
 	h.want.Store(int64(c.Nodes))
 	h.up.Store(new([]*node.Node))
 	h.system = supervise.NewSystem(
@@ -105,6 +115,7 @@ func (n *Net) Stats() Stats {
 	s := Stats{
 		Elapsed: time.Since(n.begin), Want: int(n.want.Load()),
 		Killed: n.killed.Load(), Crashes: n.crashes.Load(), Restarts: n.restarts.Load(),
+		Late: n.late.Load(), Whole: time.Duration(n.whole.Load()),
 	}
 	g := graph{}
 	for _, member := range *n.up.Load() {
@@ -133,15 +144,27 @@ func (n *Net) Kill(nodes int) { supervise.Send(n.system.Root, n.actor, &kill{n: 
 // Done returns a channel that closes when all nodes have ended.
 func (n *Net) Done() <-chan struct{} { return n.done }
 
-// Stop ends all nodes and waits until they have ended, or until ctx ends. The error is the
-// one with which the net has ended before, or ctx's. Stop may be called again.
+// cutTime is how long nodes may take to end once Stop's context has ended.
+const cutTime = 5 * time.Second
+
+// Stop ends all nodes and waits until they have ended. Nodes that have not disconnected from their
+// peers when ctx ends, end without that. The error is the one with which the net has ended before, or
+// ctx's if nodes still run five seconds later. Stop may be called again.
 func (n *Net) Stop(ctx context.Context) error {
 	supervise.Send(n.system.Root, n.actor, &finish{})
 	select {
 	case <-n.done:
 	case <-ctx.Done():
-		return fmt.Errorf("devnet: wait for all nodes to end: %w", context.Cause(ctx))
+		n.endNicely()
+		cut := time.NewTimer(cutTime)
+		defer cut.Stop()
+		select {
+		case <-n.done:
+		case <-cut.C:
+			return fmt.Errorf("devnet: wait for all nodes to end: %w", context.Cause(ctx))
+		}
 	}
+	n.endNicely()
 	n.working.Wait()
 	n.over.Do(n.system.Shutdown)
 	return n.err

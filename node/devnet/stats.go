@@ -18,6 +18,9 @@ type Stats struct {
 	// Components is the number of connected components; 1: all nodes are connected.
 	Components int
 
+	Whole time.Duration // from the start until all nodes were up for the first time; 0: not yet
+	Late  int64         // starts of nodes that took too long, and were repeated
+
 	Killed   int64 // killed nodes
 	Crashes  int64 // crashes of actors
 	Restarts int64 // restarts of actors
@@ -32,6 +35,13 @@ func (s Stats) String() string {
 		b.WriteString("connected")
 	} else {
 		fmt.Fprintf(&b, "%d components", s.Components)
+	}
+	if s.Whole == 0 && s.Up > 0 && s.Up < s.Want {
+		left := s.Elapsed * time.Duration(s.Want-s.Up) / time.Duration(s.Up)
+		fmt.Fprintf(&b, ", starting, about %v left", left.Round(time.Second))
+	}
+	if s.Late > 0 {
+		fmt.Fprintf(&b, ", %d starts repeated", s.Late)
 	}
 	if s.Killed > 0 {
 		fmt.Fprintf(&b, ", %d killed", s.Killed)
