@@ -2,6 +2,7 @@ package storm_test
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"runtime"
 	"strings"
 	"testing"
@@ -21,8 +22,13 @@ import (
 // residents are the kinds of actors whose crash may cost nothing: all but a link's peer and reader,
 // a handshake and a call through NATs, which are temporary.
 var residents = []string{
-	"node-????????", "*/bans", "*/announcer", "*/nat", "*/discovery", "*/puncher", "*/candidates", "*/dialer", "*/listener",
+	"*/bans", "*/announcer", "*/nat", "*/discovery", "*/puncher", "*/candidates", "*/dialer", "*/listener",
 	"*/handshakes", "*/peers", "*/admin", "*/service-echo", "*/service-come", "*/pinger", "*/echo",
+}
+
+// residentsOf adds the root of the node with this key.
+func residentsOf(key *ecdsa.PrivateKey) []string {
+	return append([]string{"node-" + fixture.ID(key).String()[:8]}, residents...)
 }
 
 // TestChaos: while the actors of each kind crash a hundred times a second, no link and no message is
@@ -40,12 +46,12 @@ func TestChaos(t *testing.T) {
 		c.Discovery, c.Admin.IPC = &node.Discovery{V4: true, V5: true}, t.TempDir()+"/node.ipc"
 		c.NAT, c.HolePunching.Private = "extip:127.0.0.1", true
 		c.Candidates, c.System = newNone(), crowded(t)
-		for _, pattern := range residents {
+		for _, pattern := range residentsOf(key) {
 			interval := 10 * time.Millisecond
 			if pattern == "*/handshakes" {
 				interval = 250 * time.Millisecond // a crash ends the connections being set up, and the callers must come in
 			}
-			c.Chaos = append(c.Chaos, node.Chaos{Pattern: strings.Replace(pattern, "????????", fixture.ID(key).String()[:8], 1), Interval: interval})
+			c.Chaos = append(c.Chaos, node.Chaos{Pattern: pattern, Interval: interval})
 		}
 	})
 	crashes := count(n)
@@ -69,8 +75,8 @@ func TestChaos(t *testing.T) {
 	for _, problem := range calls.problems() {
 		t.Error(problem)
 	}
-	if longest > time.Second {
-		t.Errorf("a call took %v, want at most a second", longest)
+	if longest > 3*time.Second {
+		t.Errorf("a call took %v, want at most a second, or three on a slow machine", longest)
 	}
 	// Each of the dispatchers keeps some goroutines for later.
 	if after := runtime.NumGoroutine(); after > before+256 {
@@ -86,10 +92,12 @@ func TestChaos(t *testing.T) {
 	}
 	nodetest.Stop(t, n)
 	counts := <-crashes
-	for _, pattern := range residents {
-		kind := strings.Trim(pattern, "*?/")
-		if counts[kind] == 0 {
-			t.Errorf("no crash of %s", kind)
+	least := int(4 * seconds) // of a hundred a second, on a slow machine under the race detector
+	for _, pattern := range append([]string{"*/node-"}, residents...) {
+		kind := strings.TrimPrefix(pattern, "*/")
+		rare := kind == "handshakes" || kind == "service-come" || kind == "announcer" || kind == "bans" // the last two wait for the disk
+		if counts[kind] == 0 || counts[kind] < least && !rare {
+			t.Errorf("%d crashes of %s, want at least %d", counts[kind], kind, least)
 		}
 	}
 	t.Logf("crashes: %v", counts)
