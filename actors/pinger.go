@@ -45,7 +45,7 @@ func (p *pinger) stopTimer() {
 // check does what is due and sets the timer for the next check.
 func (p *pinger) check(ctx actor.Context) {
 	l := p.link
-	dead, ping, again := silence{
+	ping, again, dead := silence{
 		now:          l.now(),
 		lastReceived: l.lastReceived.Load(),
 		lastSent:     l.lastSent.Load(),

@@ -32,7 +32,7 @@ type silence struct {
 // next returns what is due and when to check again; dead is the error of a link that ends. While
 // our own reader is paused, nothing can be received, so the remote's silence does not grow; pings
 // continue. The reader checks the age of a frame when more of it arrives, next when nothing does.
-func (s silence) next() (dead error, ping bool, again time.Duration) {
+func (s silence) next() (ping bool, again time.Duration, dead error) {
 	if s.resumed > s.lastReceived && s.heldSince == 0 {
 		return s.afterStall()
 	}
@@ -45,12 +45,12 @@ func (s silence) next() (dead error, ping bool, again time.Duration) {
 	if s.frameSince != 0 {
 		age := time.Duration(until - s.frameSince)
 		if age >= frameTimeout {
-			return ErrSlowFrame, false, 0
+			return false, 0, ErrSlowFrame
 		}
 		left = min(left, frameTimeout-age)
 	}
 	if left <= 0 {
-		return ErrPingTimeout, false, 0
+		return false, 0, ErrPingTimeout
 	}
 	sinceSent := time.Duration(s.now - s.lastSent)
 	sincePing := time.Duration(s.now - s.lastPing)
@@ -62,21 +62,21 @@ func (s silence) next() (dead error, ping bool, again time.Duration) {
 		ping, sincePing = true, 0
 	}
 	again = max(pingInterval-quiet, pingInterval-sincePing)
-	return nil, ping, max(time.Millisecond, min(again, left))
+	return ping, max(time.Millisecond, min(again, left)), nil
 }
 
 // afterStall is next for a remote of which nothing was received since this node runs again. Its
 // silence may be this node's own: what it sent may have been lost meanwhile, and it is asked once.
-func (s silence) afterStall() (dead error, ping bool, again time.Duration) {
+func (s silence) afterStall() (ping bool, again time.Duration, dead error) {
 	if s.lastPing < s.resumed {
-		return nil, true, resumeLimit
+		return true, resumeLimit, nil
 	}
 	wait := resumeLimit - time.Duration(s.now-s.pingSent)
 	if s.pingSent < s.lastPing { // other messages are being written before it
 		wait = min(resumeLimit, silenceLimit-time.Duration(s.now-s.resumed))
 	}
 	if wait <= 0 {
-		return ErrPingTimeout, false, 0
+		return false, 0, ErrPingTimeout
 	}
-	return nil, false, wait
+	return false, wait, nil
 }

@@ -53,7 +53,7 @@ func TestSilence(t *testing.T) {
 		{name: "a ping is wanted", now: 102, received: 101, sent: 101, lastPing: 95, probe: true, ping: true, again: 15},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dead, ping, again := silence{
+			ping, again, dead := silence{
 				now: at(tt.now), lastReceived: at(tt.received), lastSent: at(tt.sent),
 				lastPing: at(tt.lastPing), heldSince: at(tt.heldAll), frameSince: at(tt.frame),
 				pingSent: at(tt.pingSent), resumed: at(tt.resumed), probe: tt.probe,
