@@ -160,6 +160,7 @@ func (r *root) remove(ctx actor.Context, c *child) {
 // abandon is called when the root itself stops: it waits for all children that are left but
 // services. There are children left only if Stop's context has ended.
 func (r *root) abandon() {
+	r.n.table.Close() // before the peers actor stops: a link that it made while it stops would stay
 	t := r.tree
 	for _, c := range t.children {
 		if c.overdue != nil {

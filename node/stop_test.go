@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,5 +221,69 @@ func TestStopTimeoutIsChecked(t *testing.T) {
 	}
 	if want := []time.Duration{protocols.DefaultStopTimeout, 1, protocols.MaxStopTimeout}; !slices.Equal(longest, want) {
 		t.Errorf("services may take %v, want %v", longest, want)
+	}
+}
+
+// TestStopWithoutTime: when Stop's context has ended, or ends while the peers are slow to close,
+// the remaining links end without a Disconnect. Once the node is done, it has no peers, and every
+// PeerAdded had its PeerDropped, also if the peers actor is busy while its links end.
+func TestStopWithoutTime(t *testing.T) {
+	for name, time := range map[string]time.Duration{"none": 0, "little": 50 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { stopWithoutTime(t, time) })
+		})
+	}
+}
+
+func stopWithoutTime(t *testing.T, within time.Duration) {
+	const links = 4
+	var stopping atomic.Bool
+	gate, world := make(chan struct{}), nodetest.NewNetwork()
+	spec := greetSpec("greet")
+	// The peers actor asks for it when it reports the end of a link.
+	spec.PeerInfo = func(*protocols.Link) any {
+		if stopping.Load() {
+			<-gate
+		}
+		return nil
+	}
+	n := memNode(t, world, home, func(c *node.Config) { c.Specs = []protocols.Spec{spec} })
+	watching, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	events := n.Subscribe(watching)
+	for i := range links {
+		on := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 1}), 30303)
+		memNode(t, world, on, func(c *node.Config) { c.StaticNodes = []*enode.Node{n.Self()} })
+	}
+	synctest.Wait()
+	if got := n.PeerCount(); got != links {
+		t.Fatalf("the node has %d peers, want %d", got, links)
+	}
+	stopping.Store(true)
+	ctx, end := context.WithTimeout(t.Context(), within)
+	defer end()
+	if err := n.Stop(ctx); err == nil {
+		t.Error("Stop had time enough")
+	}
+	synctest.Wait() // the links have ended, and the peers actor has handled the end of one
+	close(gate)
+	<-n.Done()
+	if peers := n.Peers(); len(peers) != 0 || n.State().Peers.Peers != 0 {
+		t.Errorf("a stopped node has %d peers", len(peers))
+	}
+	added, dropped := map[enode.ID]int{}, map[enode.ID]int{}
+	for e := range events {
+		switch e.Kind {
+		case node.PeerAdded:
+			added[e.Peer.ID]++
+		case node.PeerDropped:
+			dropped[e.Peer.ID]++
+			if e.Cause == nil {
+				t.Errorf("%v was dropped without a cause", e.Peer.ID)
+			}
+		}
+	}
+	if len(added) != links || !maps.Equal(added, dropped) {
+		t.Errorf("events: added %v, dropped %v", added, dropped)
 	}
 }

@@ -58,6 +58,8 @@ func (o *owner) Receive(ctx actor.Context) {
 		o.stopIfEmpty(ctx)
 	case *actor.Stopping:
 		o.timer.Stop()
+	case *actor.Stopped:
+		o.removeRest(ctx)
 	}
 }
 
@@ -129,18 +131,33 @@ func (o *owner) linkEnded(ctx actor.Context, msg *actors.LinkEnded) {
 	if m == nil || m.Link != msg.Link {
 		return
 	}
-	o.Table.remove(m)
-	down := &LinkDown{Remote: m.Remote, Lived: o.Runtime.Clock.Now().Sub(m.Link.Started()), Cause: msg.Cause}
-	watch := o.Runtime.Watch
-	if down.Excused = dueToSilence(msg.Cause) && watch.Aftermath() && m.Link.Started().Before(watch.Resumed()); down.Excused {
-		down.Again = m.dialed()
-	}
-	supervise.Send(ctx, o.Dialer, down)
-	o.Dropped(m, msg.Cause)
-	if !down.Excused {
+	excused := o.remove(ctx, m, msg.Cause)
+	if !excused {
 		o.judge(ctx, id, m.Addr, bans.OfLink(msg.Cause))
 	}
 	o.stopIfEmpty(ctx)
+}
+
+// remove removes an ended link and reports its end. excused says that the remote is not to blame.
+func (o *owner) remove(ctx actor.Context, m *Member, cause *actors.Cause) (excused bool) {
+	o.Table.remove(m)
+	down := &LinkDown{Remote: m.Remote, Lived: o.Runtime.Clock.Now().Sub(m.Link.Started()), Cause: cause}
+	watch := o.Runtime.Watch
+	if down.Excused = dueToSilence(cause) && watch.Aftermath() && m.Link.Started().Before(watch.Resumed()); down.Excused {
+		down.Again = m.dialed()
+	}
+	supervise.Send(ctx, o.Dialer, down)
+	o.Dropped(m, cause)
+	return down.Excused
+}
+
+// removeRest removes the links whose LinkEnded the actor has not handled. There are some if the
+// actor was stopped before all links had ended: the links end with it, and messages that come
+// after the end of the last one are lost.
+func (o *owner) removeRest(ctx actor.Context) {
+	for _, m := range o.Table.Snapshot() {
+		o.remove(ctx, m, m.Link.Cause())
+	}
 }
 
 // setupEnded frees the place of a handshake, and records the offence that ended it, if any. The
