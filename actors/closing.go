@@ -13,8 +13,8 @@ import (
 const (
 	// farewellTimeout is the time to write the remaining sealed bytes and one Disconnect (T6).
 	farewellTimeout = time.Second
-	// lingerTimeout is how long we wait for the remote to close after our Disconnect, so that a
-	// reset does not overtake it.
+	// lingerTimeout is how long the end of the link may take with the wait for the remote to close
+	// after our Disconnect, so that a reset does not overtake it.
 	lingerTimeout = 2 * time.Second
 	// stopTimeout is how long children may take to stop before the journal names them.
 	stopTimeout = 2 * time.Second
@@ -207,7 +207,7 @@ func (l *Link) linger() {
 	if half, ok := l.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
 		return
 	}
-	until := time.Now().Add(lingerTimeout)
+	until := time.Unix(0, l.finalDeadline.Load()).Add(lingerTimeout - farewellTimeout)
 	l.lingerUntil.Store(until.UnixNano())
 	if l.conn.SetReadDeadline(until) == nil {
 		<-l.unread.done()

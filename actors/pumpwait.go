@@ -230,15 +230,29 @@ func (p *pump) nothing() {
 	}
 }
 
+// The limits of drain.
+const (
+	// drainFast is how many bytes a remote may have under way when it gets our Disconnect: more
+	// than a frame of the largest size. What comes beyond them is a flood.
+	drainFast = 32 << 20
+	// drainPause slows the flood down: many of them would else take the whole processor, and
+	// delay the end of the node.
+	drainPause = 5 * time.Millisecond
+)
+
 // drain reads and discards what arrives while the Disconnect is sent. Closing a socket with
 // unread bytes would reset it, and the remote would lose our Disconnect. The deadline that the
 // peer has set ends it.
 func (p *pump) drain() {
-	buf := getBuffer(smallBuffer)
+	buf := getBuffer(largeBuffer)
 	defer buf.release()
-	for {
-		if _, err := p.link.conn.Read(buf.b); err != nil {
+	for read := 0; ; {
+		n, err := p.link.conn.Read(buf.b)
+		if err != nil {
 			return // any error ends it
+		}
+		if read += n; read > drainFast {
+			time.Sleep(drainPause)
 		}
 	}
 }

@@ -18,8 +18,9 @@ import (
 const (
 	// stepTimeout is what each child gets to stop.
 	stepTimeout = 500 * time.Millisecond
-	// drainTimeout is what peers gets: a link has one second for its Disconnect, and two more
-	// for the remote to close.
+	// drainTimeout is what peers gets: a link has two seconds for its Disconnect and for the remote
+	// to close, and a machine that is busy with the flood of its remotes is late. The links begin to
+	// end at once, so that this passes beside the ends of the actors that are stopped first.
 	drainTimeout = 3300 * time.Millisecond
 	// leaveTimeout is what the NAT actor gets to delete its mappings, and discovery to end the
 	// library's goroutines. They begin at once, so that this passes beside the Disconnects of
@@ -43,6 +44,7 @@ func (r *root) stop(ctx actor.Context) {
 		r.stopTimers()
 		r.tree.Release(r.n.pids.nat)
 		r.tree.Release(r.n.pids.discovery)
+		supervise.Send(ctx, r.n.pids.peers, &peers.Leave{})
 		supervise.Send(ctx, r.n.pids.nat, &nat.Leave{})
 		supervise.Send(ctx, r.n.pids.discovery, &discovery.Leave{})
 		r.stopLast(ctx)

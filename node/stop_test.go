@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -286,4 +287,37 @@ func stopWithoutTime(t *testing.T, within time.Duration) {
 	if len(added) != links || !maps.Equal(added, dropped) {
 		t.Errorf("events: added %v, dropped %v", added, dropped)
 	}
+}
+
+// TestLinksEndFirst: the links begin to end when the stop begins, beside the actors that are
+// stopped first and are slow. A remote that does not read its Disconnect has two seconds.
+func TestLinksEndFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := nodetest.NewNetwork()
+		n := memNode(t, world, home, func(c *node.Config) {
+			c.ListenFunc = func(ctx context.Context, on netip.AddrPort) (net.Listener, error) {
+				ln, err := world.Listen(ctx, on)
+				return slowListener{ln}, err
+			}
+		})
+		if _, err := greetOver(open(t, world, stranger, home), fixture.Key(t), n); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		events := nodetest.Watch(t, n)
+		begin := time.Now()
+		nodetest.Stop(t, n)
+		dropped := events.Next(node.PeerDropped)
+		if took := dropped.Time.Sub(begin); took != 2*time.Second {
+			t.Errorf("the link ended after %v, want 2 s", took)
+		}
+	})
+}
+
+// slowListener takes long to close.
+type slowListener struct{ net.Listener }
+
+func (l slowListener) Close() error {
+	time.Sleep(400 * time.Millisecond)
+	return l.Listener.Close()
 }

@@ -35,7 +35,7 @@ func main() {
 }
 
 // logTimeout limits how long the process waits for standard error when it ends.
-const logTimeout = 500 * time.Millisecond
+const logTimeout = 400 * time.Millisecond
 
 // failure is an error with its own exit code.
 type failure struct {

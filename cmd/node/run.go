@@ -58,11 +58,13 @@ func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 
 // stop stops the node, after a signal has ended ctx.
 func stop(ctx context.Context, n *node.Node, log *slog.Logger) {
+	begin := time.Now()
 	var by *interrupted
 	if errors.As(context.Cause(ctx), &by) {
+		begin = by.at // on a busy machine it was some time ago
 		log.Info("node stopping", "signal", by.signal)
 	}
-	stopping, cancel := stopContext(n)
+	stopping, cancel := stopContext(n, begin)
 	defer cancel()
 	if err := n.Stop(stopping); err != nil {
 		// The process ends now, as the operator asked, so the exit code is 0.
@@ -70,7 +72,7 @@ func stop(ctx context.Context, n *node.Node, log *slog.Logger) {
 	}
 }
 
-// stopContext returns a context that limits how long n may take to stop.
-func stopContext(n *node.Node) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), stopTimeout+n.StopTimeout())
+// stopContext returns a context that limits how long n may take to stop from begin on.
+func stopContext(n *node.Node, begin time.Time) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.Background(), begin.Add(stopTimeout+n.StopTimeout()))
 }

@@ -10,7 +10,10 @@ import (
 )
 
 // interrupted is the cause of a context that a signal has ended.
-type interrupted struct{ signal os.Signal }
+type interrupted struct {
+	signal os.Signal
+	at     time.Time
+}
 
 func (i *interrupted) Error() string { return fmt.Sprintf("interrupted by a signal: %v", i.signal) }
 
@@ -61,9 +64,10 @@ func watchSignals() (ctx context.Context, now <-chan os.Signal, stop func()) {
 		for {
 			select {
 			case s := <-signals:
-				end, now := rule.next(s, time.Now())
+				at := time.Now()
+				end, now := rule.next(s, at)
 				if end {
-					cancel(&interrupted{s})
+					cancel(&interrupted{s, at})
 				}
 				if now {
 					second <- s

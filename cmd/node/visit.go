@@ -53,7 +53,7 @@ func startVisit(ctx context.Context, cmd *cli.Command, target *enode.Node, spec 
 
 // stop stops the node, which sends a Disconnect.
 func (v *visit) stop() {
-	stopping, cancel := stopContext(v.n)
+	stopping, cancel := stopContext(v.n, time.Now())
 	defer cancel()
 	_ = v.n.Stop(stopping) // the process ends anyway
 }

@@ -88,14 +88,18 @@ func (d *dialer) start(ctx actor.Context, now time.Time) {
 	}
 }
 
-// proceed starts the dials and requests that are due now, and sets the timer for the next ones.
+// proceed starts the dials and requests that are due now, and sets the timer for the next ones. A
+// node that stops has closed the table: its links end, and are not replaced.
 func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	room := d.Table.DialRoom(d.plan.starved(now))
 	for _, ticket := range d.plan.hung(now) {
 		supervise.Send(ctx, d.Setup, &setup.CancelDial{Ticket: ticket})
 	}
-	for _, next := range d.plan.start(now, room.Dials()) {
-		supervise.Send(ctx, d.Setup, &setup.StartDial{Node: next.node, Ticket: next.ticket, Static: next.static})
+	closed := d.Table.Closed()
+	if !closed {
+		for _, next := range d.plan.start(now, room.Dials()) {
+			supervise.Send(ctx, d.Setup, &setup.StartDial{Node: next.node, Ticket: next.ticket, Static: next.static})
+		}
 	}
 	if d.Resolves {
 		for _, n := range d.plan.lost(now) {
@@ -106,7 +110,7 @@ func (d *dialer) proceed(ctx actor.Context, now time.Time) {
 	if starved := d.plan.starvesIn(now); starved > 0 {
 		wait = min(wait, starved)
 	}
-	if dials, ok := d.plan.wait(now, room.Dials()); ok {
+	if dials, ok := d.plan.wait(now, room.Dials()); ok && !closed {
 		wait = min(wait, dials)
 	}
 	if hangs, ok := d.plan.hangsIn(now); ok {

@@ -52,6 +52,8 @@ func (o *owner) Receive(ctx actor.Context) {
 	case *rotationDue:
 		o.armRotation(ctx)
 		o.rotate()
+	case *Leave:
+		o.leave()
 	case *Drain:
 		o.drain(ctx)
 	case *disconnected:
@@ -259,13 +261,18 @@ func (m *Member) serves(now *offer.Offer) bool {
 	return false
 }
 
-// drain ends all links as 'client quitting'. No new links follow, because setup has stopped
-// before.
-func (o *owner) drain(ctx actor.Context) {
-	o.draining.Store(true)
+// leave ends all links as 'client quitting'.
+func (o *owner) leave() {
 	for _, m := range o.Table.Snapshot() {
 		m.Link.Disconnect(wire.DiscQuitting, refusal.ErrStopping)
 	}
+}
+
+// drain ends all links, and the actor when they have ended. No new links follow, because setup has
+// stopped before.
+func (o *owner) drain(ctx actor.Context) {
+	o.draining.Store(true)
+	o.leave()
 	o.stopIfEmpty(ctx)
 }
 

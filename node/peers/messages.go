@@ -62,6 +62,10 @@ type DropProtocol struct {
 // DropBanned ends the links to nodes that are banned.
 type DropBanned struct{ supervise.Late }
 
+// Leave ends all links as 'client quitting', because the node stops. The table is closed before, so
+// that no links follow.
+type Leave struct{ supervise.Late }
+
 // Drain ends all links as 'client quitting', and then the actor.
 type Drain struct{ supervise.Late }
 
