@@ -44,6 +44,11 @@ func (n *Node) checkAdmin(mounted []*protocols.Mounted) error {
 			return err
 		}
 	}
+	if a.HTTP != nil {
+		if err := a.HTTP.CheckKnown(n.namespaces(mounted)); err != nil {
+			return err
+		}
+	}
 	names := map[string]bool{}
 	for _, s := range n.cfg.Specs {
 		names[s.Name] = true
@@ -57,6 +62,19 @@ func (n *Node) checkAdmin(mounted []*protocols.Mounted) error {
 		errs = append(errs, s.Check())
 	}
 	return errors.Join(append(errs, n.checkAPIs(mounted))...)
+}
+
+// namespaces lists the namespaces that the node serves, or may serve when protocols are added.
+func (n *Node) namespaces(mounted []*protocols.Mounted) (list []string) {
+	for _, api := range n.apisOf(mounted) {
+		list = append(list, api.Namespace)
+	}
+	for _, s := range n.cfg.Admin.Available {
+		if s.API != nil {
+			list = append(list, s.Name)
+		}
+	}
+	return list
 }
 
 // checkAPIs returns an error if the namespaces of these protocols can't be served.

@@ -305,6 +305,7 @@ func TestUsageErrors(t *testing.T) {
 		{"--trustednodes", "bob"},
 		{"--protocols", "telepathy"},
 		{"--protocols", "chat,chat"},
+		{"--http", "--http.port", "0", "--http.api", "net,debug"},
 		{"--protocols", "chat, bench, chat"},
 		{"--nodekeyhex", "1234"},
 		{"--nopunch", "--punch.private"},

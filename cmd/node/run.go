@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/troupe-p2p/troupe/node"
+	"github.com/troupe-p2p/troupe/node/admin"
 	"github.com/troupe-p2p/troupe/node/memory"
 )
 
@@ -35,6 +36,9 @@ func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 	showLibraryErrors(log)
 
 	n, err := node.New(cfg)
+	if errors.Is(err, admin.ErrNamespace) {
+		return usage(fmt.Errorf("--%s: %w", flagHTTPAPI, err))
+	}
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,19 @@ type HTTP struct {
 	CORS, Origins []string
 }
 
+// ErrNamespace is the error for a namespace to serve that nothing provides.
+var ErrNamespace = errors.New("unknown namespace")
+
+// CheckKnown returns an error if a namespace to serve is none of these.
+func (h HTTP) CheckKnown(known []string) error {
+	for _, name := range h.Namespaces {
+		if name != rpc.MetadataApi && !slices.Contains(known, name) {
+			return fmt.Errorf("%w %q, known namespaces: %s", ErrNamespace, name, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
 // DefaultNamespaces are the namespaces that TCP serves by default. They are harmless.
 var DefaultNamespaces = []string{"net", "web3"}
 

@@ -46,6 +46,7 @@ func (s *Sockets) State() State {
 
 // Open opens a socket for each address. After an error no socket is open.
 func Open(ctx context.Context, c SocketConfig) (*Sockets, error) {
+	var first error // what the later tries meet may have another cause
 	for range portTries {
 		s := &Sockets{addrs: c.Addrs, udpPort: c.UDPPort, log: c.Logger, quit: make(chan struct{})}
 		again, err := s.open(ctx, c)
@@ -53,11 +54,14 @@ func Open(ctx context.Context, c SocketConfig) (*Sockets, error) {
 			return s, nil
 		}
 		s.Close()
+		if first == nil {
+			first = err
+		}
 		if !again {
-			return nil, err
+			return nil, first
 		}
 	}
-	return nil, fmt.Errorf("listen: no port number free for TCP and UDP on all addresses in %d tries", portTries)
+	return nil, fmt.Errorf("listen: no port number free for TCP and UDP on all addresses in %d tries: %w", portTries, first)
 }
 
 // open opens all sockets. The system chooses one port number for all addresses with port 0.
@@ -81,17 +85,21 @@ func (s *Sockets) open(ctx context.Context, c SocketConfig) (again bool, err err
 		if !ok {
 			continue // a network in memory, without UDP
 		}
-		if !freeForUDP(tcp) {
-			return true, fmt.Errorf("listen: UDP port %d is taken", tcp.Port)
+		if err := tryUDP(tcp); err != nil {
+			return true, fmt.Errorf("listen on UDP port %d: %w", tcp.Port, err)
 		}
 		drawn = uint16(tcp.Port)
 	}
 	return drawn != 0, s.openUDP(ctx, c)
 }
 
-func freeForUDP(at *net.TCPAddr) bool {
+// tryUDP returns why the UDP port of a number can't be had, nil if it can.
+func tryUDP(at *net.TCPAddr) error {
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: at.IP, Port: at.Port, Zone: at.Zone})
-	return err == nil && conn.Close() == nil
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // openUDP opens a UDP socket for each listening address, or one for all addresses if the node
