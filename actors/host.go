@@ -46,6 +46,7 @@ type Host struct {
 	grant atomic.Pointer[WriteToken]
 
 	lastCode atomic.Int64 // last message code handled, -1 for none
+	writing  atomic.Int64 // bytes of the frames being written
 	paused   atomic.Bool  // the remote does not read: delivery is stopped, or a write is in progress (R2)
 
 	// Only the host's own turn uses the fields below.

@@ -283,7 +283,10 @@ func (i *incarnation) writeGrant(ctx actor.Context, t *WriteToken) bool {
 	var err error
 	if c, ok := i.outbox.take(); ok {
 		before := i.paused.Swap(true) // a remote that does not read blocks this write
-		err = t.write(c.frames(), c.buf)
+		i.writing.Store(int64(c.n))
+		if err = t.write(c.frames(), c.buf); err == nil { // after an error the link ends, and its cause says what was left
+			i.writing.Store(0)
+		}
 		i.paused.Store(before)
 	}
 	supervise.Send(ctx, i.link.pid, t.end(err, i.outbox.answered()))

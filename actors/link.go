@@ -67,6 +67,7 @@ type Link struct {
 	lastSent     atomic.Int64
 	lastPing     atomic.Int64 // when a ping was last asked for; 0: never
 	heldSince    atomic.Int64 // since when the reader is paused; 0: it is not
+	writingSince atomic.Int64 // when the write in progress began or last made progress; 0: there is none
 	frameSince   atomic.Int64 // when the frame began that is not complete; 0: there is none
 	pingSent     atomic.Int64 // when the ping that waits for its pong was sent; 0: none
 	rtt          atomic.Int64 // nanoseconds; 0: not measured yet
@@ -218,6 +219,9 @@ func (l *Link) Cause() *Cause { return l.cause.Load() }
 // Every end of the link begins here. The first cause is kept, the context is cancelled with it,
 // and the peer closes the link.
 func (l *Link) end(c *Cause) {
+	if l.Cause() == nil {
+		c = l.explain(c)
+	}
 	if l.cause.CompareAndSwap(nil, c) {
 		l.cancel(c)
 		l.src.unpark()

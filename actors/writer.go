@@ -59,6 +59,7 @@ func (w *frameWriter) drop() {
 // and at the link's final deadline, once that is set.
 func (w *frameWriter) flush(patience, slice time.Duration) error {
 	l := w.link
+	l.writingSince.Store(l.now())
 	for idle := time.Duration(0); len(w.rest) > 0; {
 		l.setWriteDeadline(time.Now().Add(slice))
 		began := l.now()
@@ -68,6 +69,7 @@ func (w *frameWriter) flush(patience, slice time.Duration) error {
 		if idle += slice; n > 0 {
 			idle = 0
 			sent := l.now()
+			l.writingSince.Store(sent)
 			w.quiet = time.Duration(sent-l.lastSent.Swap(sent)) > coldAfter
 		}
 		if err == nil {
@@ -80,6 +82,7 @@ func (w *frameWriter) flush(patience, slice time.Duration) error {
 			return err
 		}
 	}
+	l.writingSince.Store(0)
 	w.drop()
 	if w.quiet {
 		w.park()

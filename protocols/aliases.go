@@ -54,6 +54,9 @@ const (
 // negative number means no limit.
 type Intensity = supervise.Intensity
 
+// NotReadingError is the Err of a Cause if the remote had stopped reading when the link ended.
+type NotReadingError = actors.NotReadingError
+
 // ErrOutboxFull is returned by a Send for which the outbox has no room. Nothing was queued, and
 // one *Drained follows.
 var ErrOutboxFull = actors.ErrOutboxFull
