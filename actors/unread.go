@@ -6,11 +6,14 @@ import (
 	"time"
 )
 
+// notReadingAfter is how long a write must stand still before the remote counts as not reading.
+const notReadingAfter = 5 * time.Second
+
 // NotReadingError is the Err of a link's [Cause] if the remote had stopped reading when the link
 // ended, whatever ended it: often one of the remote's protocols hangs, and what follows looks like
 // a failure of the network.
 type NotReadingError struct {
-	Since   time.Time     // since when the connection has accepted no byte, up to 5 s late
+	Since   time.Time     // since when the connection has accepted no byte, up to 1 s late
 	For     time.Duration // from then to the end of the link
 	Waiting []Waiting     // this node's protocols that had something to send, by name; none if only a ping was to be sent
 	Err     error         // what ended the link; nil where the reason is enough
@@ -43,10 +46,9 @@ func (e *NotReadingError) Unwrap() error { return e.Err }
 
 // standing returns whether a write stands still, and since when, in nanoseconds of the link's
 // time. writing is when the current write began or last made progress, 0 without one, and lost the
-// time for which this node itself did not run meanwhile. A remote that reads, however slowly, has
-// accepted something when a slice of a write ends.
+// time for which this node itself did not run meanwhile.
 func standing(now, writing, lost int64) (since int64, ok bool) {
-	return writing, writing != 0 && lost == 0 && now-writing > int64(writeSlice)
+	return writing, writing != 0 && lost == 0 && now-writing > int64(notReadingAfter)
 }
 
 // explain adds to the cause of the link's end that the remote does not read, if that is so.

@@ -23,8 +23,8 @@ func TestStanding(t *testing.T) {
 	}{
 		{"no write", 100 * s, 0, 0, false},
 		{"a write has begun", 100 * s, 99 * s, 0, false},
-		{"the end of a slice", 100 * s, 95 * s, 0, false},
-		{"a slice without a byte", 100*s + 1, 95 * s, 0, true},
+		{"five seconds", 100 * s, 95 * s, 0, false},
+		{"a little more", 100*s + 1, 95 * s, 0, true},
 		{"for long", 100 * s, 1, 0, true},
 		{"this node did not run", 100 * s, 1, s, false},
 	} {

@@ -11,10 +11,10 @@ import (
 )
 
 // writeTimeout is how long a remote may accept not a single byte. A write reports accepted bytes
-// only when it returns, so four writes share that time.
+// only when it returns, so twenty writes share that time.
 const (
 	writeTimeout = 20 * time.Second
-	writeSlice   = writeTimeout / 4
+	writeSlice   = writeTimeout / 20
 )
 
 // frameWriter is the one writer of a connection: cipher and MAC advance with every frame, so
