@@ -47,9 +47,11 @@ func TestYieldLetsSocketsBeRead(t *testing.T) {
 		if _, err := here.Write([]byte{1}); err != nil {
 			t.Fatal(err)
 		}
-		// The poller reports the socket and the yield together, in any order.
-		supervise.Yield()
-		supervise.Yield()
+		// The poller reports the socket and the yield in any order, and the kernel may deliver the
+		// byte late on a busy machine.
+		for yields := 0; read.Load() <= i && yields < 20; yields++ {
+			supervise.Yield()
+		}
 		if read.Load() <= i {
 			late++
 		}
