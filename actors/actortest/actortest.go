@@ -59,7 +59,7 @@ func (s *Steps) Of(name, kind string) []supervise.Step {
 func Bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		t.Cleanup(func() { After(5 * time.Millisecond) }) // the throttle of dead letters
+		t.Cleanup(func() { After(100 * time.Millisecond) }) // the throttle of dead letters: a node's takes 50 ms
 		f(t)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/rlp"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
@@ -21,7 +22,7 @@ import (
 // TestBombsHoldTheirRemoteBack: a remote sends nothing but messages that expand to 16 MiB. It gets
 // as many through as a link is allowed to, and stays a peer.
 func TestBombsHoldTheirRemoteBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
 		var handled atomic.Int64
 		bulk := fixture.Lines("bulk", func() actor.ReceiveFunc {
 			return func(ctx actor.Context) {
