@@ -100,6 +100,7 @@ func TestStallDuringSetup(t *testing.T) {
 			actortest.After(2 * time.Second)
 			clock.Continue()
 			w.Next(node.SetupFailed)
+			synctest.Wait() // the peers actor judges a failure after its event
 			if s := n.State(); s.Bans.Offences != offences {
 				t.Errorf("stalled %v: %d offences, want %d", stalled, s.Bans.Offences, offences)
 			}
