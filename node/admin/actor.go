@@ -198,7 +198,7 @@ func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor
 // fits into the socket's buffer.
 func rejectConn(conn net.Conn) {
 	st := newStream(newLine(conn), semaphore.NewWeighted(maxBytes), writeTimeout)
-	st.refuse(nil, fmt.Sprintf("too many connections: %d are open, and each waits for an answer or an event", maxConns))
+	st.refuse(tooManyConnections())
 	_ = st.Close() // the connection has no other use
 }
 

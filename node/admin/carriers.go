@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -29,10 +30,33 @@ func (l *line) read() (text json.RawMessage, err error) {
 	l.left.N = maxText
 	l.expect(l.ahead())
 	err = l.in.Decode(&text)
-	if err != nil && l.left.N <= 0 {
-		err = errTooLarge
+	syntax := new(json.SyntaxError)
+	switch {
+	case err != nil && l.left.N <= 0:
+		return nil, errTooLarge
+	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF):
+		if p := l.broken(); p != nil {
+			return nil, p
+		}
 	}
 	return text, err
+}
+
+// broken returns why the text that the decoder could not read is not valid JSON.
+func (l *line) broken() *problem {
+	begun, err := io.ReadAll(l.in.Buffered())
+	if err != nil {
+		return nil // impossible: it is in memory
+	}
+	return notJSON(begun)
+}
+
+// end implements carrier. A socket has no way to say why it is closed.
+func (l *line) end(why *problem) {
+	if why != errSlow {
+		l.readOn()
+		_, _ = io.Copy(io.Discard, l.textConn) // ends with the client, or the deadline
+	}
 }
 
 // ahead reports whether the decoder has read a part of the next text.
@@ -64,7 +88,6 @@ type frames struct {
 
 // newFrames makes the carrier of a connection that was upgraded by way of h.
 func newFrames(conn *websocket.Conn, h *hijacker) *frames {
-	conn.SetReadLimit(maxText)
 	f := &frames{Conn: conn, in: h.conn, ahead: h.ahead}
 	// A ping between two messages is no message, and ends no message either.
 	ping, pong := conn.PingHandler(), conn.PongHandler()
@@ -79,27 +102,36 @@ func (f *frames) control() {
 	}
 }
 
-func (f *frames) read() (text json.RawMessage, err error) {
+func (f *frames) read() (json.RawMessage, error) {
 	f.amid = false
 	f.in.expect(f.ahead.Buffered() > 0)
-	message, err := f.message()
-	switch {
-	case errors.Is(err, websocket.ErrReadLimit):
-		return nil, errTooLarge
-	case err != nil:
-		return nil, err
-	}
-	err = json.Unmarshal(message, &text) // fails if the message is not valid JSON
-	return text, err
-}
-
-func (f *frames) message() ([]byte, error) {
 	_, in, err := f.NextReader()
 	if err != nil {
 		return nil, err
 	}
 	f.amid = true
-	return io.ReadAll(in)
+	text, err := io.ReadAll(io.LimitReader(in, maxText+1))
+	if err == nil && len(text) > maxText {
+		err = errTooLarge
+	}
+	return text, err
+}
+
+// end implements carrier.
+func (f *frames) end(why *problem) {
+	code := websocket.ClosePolicyViolation
+	if why == errTooLarge {
+		code = websocket.CloseMessageTooBig
+	}
+	// If it fails, the client has gone.
+	_ = f.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why.message), time.Now().Add(linger))
+	if why == errSlow {
+		return
+	}
+	f.in.readOn()
+	for err := error(nil); err == nil; { // until the client's own close frame
+		_, _, err = f.NextReader()
+	}
 }
 
 func (f *frames) write(text []byte) error { return f.WriteMessage(websocket.TextMessage, text) }

@@ -26,6 +26,9 @@
 //     in progress and their bytes, the items of a batch, subscriptions. At the limit of calls
 //     in progress the connection is not read, so a client that doesn't read its answers
 //     stalls only itself.
+//   - All transports answer a text alike: judge answers what is not JSON or too long a batch, and
+//     drops what wants no answer. Package rpc answers the others. A connection that ends for a text
+//     is read for a moment longer, so that a client that still writes gets the error.
 //   - An answer or a notification that can't be written within ten seconds ends its connection.
 //   - A client that sends nothing for ten seconds amid a request, or takes more than thirty for
 //     it, loses its connection. Between two requests it may be silent.

@@ -1,49 +1,82 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
 
-func TestInspect(t *testing.T) {
+func TestJudge(t *testing.T) {
+	const call, silent, result = `{"jsonrpc":"2.0","id":1,"method":"a_b"}`, `{"jsonrpc":"2.0","method":"a_b"}`, `{"jsonrpc":"2.0","id":1,"result":null}`
+	const subscribe = `{"jsonrpc":"2.0","id":"x","method":"a_subscribe"}`
 	for _, tt := range []struct {
 		text          string
-		answer        bool
+		pass          string // to package rpc; "" is nothing, "=" the whole text
 		subscriptions int
 		id            string
 	}{
-		{`{"jsonrpc":"2.0","id":1,"method":"a_b"}`, true, 0, "1"},
-		{`{"id":"x","method":"a_subscribe"}`, true, 1, `"x"`},
-		{`{"method":"a_b"}`, false, 0, ""},
-		{`{"id":null,"method":"a_b"}`, false, 0, ""},
-		{`{"id":1,"result":true}`, false, 0, ""},
-		{`{"id":1,"error":{}}`, false, 0, ""},
-		{`{"id":1,"method":5}`, true, 0, "1"},
-		{`{}`, true, 0, ""},
-		{`5`, true, 0, ""},
-		{`"text"`, true, 0, ""},
-		{`null`, true, 0, ""},
-		{`[]`, true, 0, ""},
-		{`[5]`, true, 0, ""},
-		{`[{"method":"a_b"},{"method":"a_c"}]`, false, 0, ""},
-		{`[{"method":"a_b"},{"id":2,"method":"a_subscribe"},{"id":3,"method":"b_subscribe"}]`, true, 2, "2"},
+		{call, "=", 0, "1"},
+		{" \n" + call + " ", call + " ", 0, "1"},
+		{subscribe, "=", 1, `"x"`},
+		{silent, "", 0, ""},
+		{`{"jsonrpc":"2.0","method":"a_subscribe"}`, "", 0, ""},
+		{`{"jsonrpc":"2.0","id":null,"method":"a_b"}`, "=", 0, "null"},
+		{`{"jsonrpc":"2.0","ID":1,"Method":"c","method":"a_b"}`, "", 0, ""},
+		{`{"jsonrpc":"2.0","\u0069d":1,"method":"a_b"}`, "=", 0, "1"},
+		{`{"jsonrpc":"2.0","id":1,"id":2,"method":"a_b"}`, "=", 0, "2"},
+		{`{"jsonrpc":"2.0","method":"a_b","method":5}`, "", 0, ""}, // package rpc keeps the first
+		{result, "", 0, ""},
+		{`{"jsonrpc":"2.0","id":1,"error":{}}`, "", 0, ""},
+		{`{"jsonrpc":"2.0","id":{},"result":1}`, "=", 0, ""},
+		{`{"jsonrpc":"2.0","id":1,"method":5}`, "=", 0, ""},
+		{`{"jsonrpc":"1.0","method":"a_b"}`, "=", 0, ""},
+		{`{"method":"a_b"}`, "=", 0, ""},
+		{`{}`, "=", 0, ""},
+		{`5`, "=", 0, ""},
+		{`1e999`, "=", 0, ""},
+		{`"text"`, "=", 0, ""},
+		{`null`, "=", 0, ""},
+		{`[]`, "=", 0, ""},
+		{`[5,1e999,null]`, "=", 0, ""},
+		{`[` + silent + `,` + result + `]`, "", 0, ""},
+		{`[` + silent + `,` + subscribe + `, ` + result + `,` + subscribe + `]`, `[` + subscribe + `,` + subscribe + `]`, 2, `"x"`},
+		{``, "", 0, ""},
+		{" \r\n\t", "", 0, ""},
 	} {
-		got := inspect(json.RawMessage(tt.text))
-		if got.answer != tt.answer || got.subscriptions != tt.subscriptions || string(got.id) != tt.id {
-			t.Errorf("%s: %+v", tt.text, got)
+		got, p := judge([]byte(tt.text))
+		if tt.pass == "=" {
+			tt.pass = tt.text
+		}
+		if p != nil || string(got.text) != tt.pass || got.subscriptions != tt.subscriptions || string(got.id) != tt.id {
+			t.Errorf("%s: problem %v, passed %s, %d subscriptions, id %s", tt.text, p, got.text, got.subscriptions, got.id)
 		}
 	}
 }
 
-func FuzzInspect(f *testing.F) {
-	for _, s := range []string{`{"id":1,"method":"a_b"}`, `[{"id":1}]`, `5`, `[[[`, `{"id":{"id":`} {
+// Each text is either answered with a problem, or dropped, or answered by package rpc.
+func FuzzJudge(f *testing.F) {
+	for _, s := range []string{`{"jsonrpc":"2.0","id":1,"method":"a_b"}`, `[{"id":1}]`, `5`, `[[[`, `{"id":{"id":`, `[1e999]`} {
 		f.Add([]byte(s))
 	}
+	server, err := NewServer(nil, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if a := inspect(text); !a.answer && (a.subscriptions != 0 || a.id != nil) {
-			t.Errorf("%q wants no answer, but has %+v", text, a)
+		asked, p := judge(text)
+		if p != nil && !json.Valid(p.answer()) {
+			t.Errorf("%q is answered with %s", text, p.answer())
+		}
+		answer := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(asked.text))
+		r.Header.Set("Content-Type", "application/json")
+		server.ServeHTTP(answer, r)
+		if got := answer.Body.Bytes(); (len(got) > 0) != (asked.text != nil) {
+			t.Errorf("%q: package rpc got %q and answered %q", text, asked.text, got)
 		}
 	})
 }

@@ -5,22 +5,22 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 )
 
-var errTooLarge = fmt.Errorf("text of more than %d bytes", maxText)
-
-// carrier is a connection that reads and writes whole JSON texts.
+// carrier is a connection that reads and writes whole texts.
 type carrier interface {
-	read() (json.RawMessage, error) // the next text
+	// read returns the next text. The error is a *problem if the connection ends for one.
+	read() (json.RawMessage, error)
 	write(text []byte) error
+	// end says in the transport's own way why the connection ends, after the answer, and reads on
+	// for a moment.
+	end(why *problem)
 	SetWriteDeadline(time.Time) error
 	Close() error
 	RemoteAddr() net.Addr
@@ -81,7 +81,7 @@ func (s *stream) rests() (since time.Time, ok bool) {
 }
 
 // next waits for room for another call and reads one text. It skips a text that wants no
-// answer, because package rpc would run it in a goroutine that the stream can't count.
+// answer, and answers one that package rpc must not see.
 func (s *stream) next() error {
 	select {
 	case s.calls <- struct{}{}:
@@ -93,20 +93,23 @@ func (s *stream) next() error {
 		err = s.bytes.Acquire(s.ctx, int64(len(text)))
 	}
 	if err != nil {
-		if errors.Is(err, errTooLarge) || errors.Is(err, errSlow) {
-			s.refuse(nil, err.Error())
+		if why := new(problem); errors.As(err, &why) {
+			s.refuse(why)
+			s.end(why)
 		}
 		return err
 	}
 	s.owe(int64(len(text)))
-	asked := inspect(text)
+	a, p := judge(text)
 	switch {
-	case !asked.answer:
+	case p != nil:
+		s.refuse(p)
+	case a.text == nil:
 		s.answered()
-	case !s.subscribe(asked.subscriptions):
-		s.refuse(asked.id, fmt.Sprintf("too many subscriptions: a connection may make %d", maxSubscriptions))
+	case !s.subscribe(a.subscriptions):
+		s.refuse(tooManySubscriptions(a.id))
 	default:
-		s.unread = append(text, '\n') // marks the end of a text that is a number
+		s.unread = append(a.text, '\n') // marks the end of a text that is a number
 	}
 	return nil
 }
@@ -155,24 +158,9 @@ func (s *stream) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// refuse answers a call in place of package rpc.
-func (s *stream) refuse(id json.RawMessage, why string) {
-	if id == nil {
-		id = json.RawMessage("null")
-	}
-	type problem struct {
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-	}
-	text, err := json.Marshal(struct {
-		Version string          `json:"jsonrpc"`
-		ID      json.RawMessage `json:"id"`
-		Error   problem         `json:"error"`
-	}{"2.0", id, problem{-32600, why}})
-	if err == nil {
-		_, err = s.Write(append(text, '\n'))
-	}
-	if err != nil {
+// refuse answers a text in place of package rpc.
+func (s *stream) refuse(p *problem) {
+	if _, err := s.Write(append(p.answer(), '\n')); err != nil {
 		_ = s.Close() // usually Write has closed it already
 	}
 }
@@ -211,45 +199,4 @@ func (s *stream) Close() (err error) {
 		s.owed = nil
 	})
 	return err
-}
-
-// asked is what a text requests.
-type asked struct {
-	answer        bool
-	subscriptions int
-	id            json.RawMessage // of the first call
-}
-
-// inspect returns what a text requests. A text that it can't parse wants an answer: package
-// rpc answers it with an error.
-func inspect(text json.RawMessage) (a asked) {
-	type call struct {
-		ID     json.RawMessage `json:"id"`
-		Method json.RawMessage `json:"method"`
-		Result json.RawMessage `json:"result"`
-		Error  json.RawMessage `json:"error"`
-	}
-	var batch []call
-	if json.Unmarshal(text, &batch) != nil {
-		batch = make([]call, 1)
-		if json.Unmarshal(text, &batch[0]) != nil {
-			return asked{answer: true}
-		}
-	}
-	for _, c := range batch {
-		nameless := len(c.ID) == 0 || string(c.ID) == "null"
-		if c.Result != nil || c.Error != nil || nameless && c.Method != nil {
-			continue // an unrequested answer, or a call that wants no answer
-		}
-		a.answer = true
-		if a.id == nil && !nameless {
-			a.id = c.ID
-		}
-		var method string
-		if json.Unmarshal(c.Method, &method) == nil && strings.HasSuffix(method, "_subscribe") {
-			a.subscriptions++
-		}
-	}
-	a.answer = a.answer || len(batch) == 0
-	return a
 }

@@ -3,19 +3,17 @@ package admin
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"time"
 )
-
-var errSlow = fmt.Errorf("the rest of the text did not come: want a byte every %v, and all of it within %v", silence, textTimeout)
 
 // textConn is a connection on which texts come. Between two texts its client may be silent.
 // Amid a text, Read fails with errSlow after a silence, or when the text takes too long.
 type textConn struct {
 	net.Conn
 	began time.Time // the text; zero between two texts
+	until time.Time // when to read no longer; zero: as the texts allow
 }
 
 // expect says that the next text follows. begun says that a part of it was read before.
@@ -26,8 +24,19 @@ func (c *textConn) expect(begun bool) {
 	}
 }
 
+// linger is how long a connection that ends reads on. A client that still writes then gets the
+// error that ends it, instead of an error of its own write.
+const linger = 2 * time.Second
+
+// readOn says that the connection ends, and what is read is dropped.
+func (c *textConn) readOn() { c.until = time.Now().Add(linger) }
+
 func (c *textConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(textDeadline(c.began, time.Now())); err != nil {
+	deadline := c.until
+	if deadline.IsZero() {
+		deadline = textDeadline(c.began, time.Now())
+	}
+	if err := c.SetReadDeadline(deadline); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)

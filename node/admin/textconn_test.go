@@ -166,14 +166,14 @@ func TestSlowRequests(t *testing.T) {
 		"nothing":             {nil, silence, ""},
 		"half a header":       {[]part{{0, header[:30]}}, silence, ""},
 		"a header by drips":   {drip(header), silence, ""},
-		"no body":             {[]part{{0, header}}, silence, "read timeout"},
-		"half a body":         {[]part{{0, header}, {9 * time.Second, call[:50]}}, 9*time.Second + silence, "read timeout"},
+		"no body":             {[]part{{0, header}}, silence, "408 Request Timeout"},
+		"half a body":         {[]part{{0, header}, {9 * time.Second, call[:50]}}, 9*time.Second + silence, errSlow.Error()},
 		"a body by drips":     {append([]part{{0, header}}, drip(call)...), textTimeout, ""},
 		"a call":              {[]part{{0, header + call}}, idleTimeout, "hello"},
 		"in two halves":       {[]part{{0, header + call[:50]}, {9 * time.Second, call[50:]}}, 9*time.Second + idleTimeout, "hello"},
 		"a byte after a call": {[]part{{0, header + call}, {50 * time.Second, "P"}}, 50*time.Second + silence, "hello"},
 		"a call after a call": {[]part{{0, header + call}, {50 * time.Second, header + call}}, 50*time.Second + idleTimeout, "hello"},
-		"a half after a call": {[]part{{0, header + call}, {50 * time.Second, header + call[:50]}}, 50*time.Second + silence, "read timeout"},
+		"a half after a call": {[]part{{0, header + call}, {50 * time.Second, header + call[:50]}}, 50*time.Second + silence, errSlow.Error()},
 		"a call and a byte":   {[]part{{0, header + call + "P"}}, idleTimeout, "hello"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -195,6 +195,7 @@ func frame(first byte, payload string) string {
 
 func TestSlowMessages(t *testing.T) {
 	const whole, begins, ends, ping = 0x80 | websocket.TextMessage, websocket.TextMessage, 0x80, 0x80 | websocket.PingMessage
+	late := "\x03\xf0" + errSlow.Error() // in a close frame, after the code 1008
 	var pings, pingsAmid []part
 	for i := range 100 {
 		pings = append(pings, part{time.Duration(i) * 25 * time.Second, frame(ping, "x")})
@@ -212,16 +213,16 @@ func TestSlowMessages(t *testing.T) {
 		"a call":               {[]part{{0, frame(whole, echo(1))}}, time.Hour, "hello"},
 		"a subscriber":         {[]part{{0, frame(whole, subscribe)}}, time.Hour, "result"},
 		"pings":                {pings, time.Hour, "x"},
-		"half a header":        {[]part{{0, frame(whole, echo(1))[:1]}}, silence, errSlow.Error()},
-		"half a call":          {[]part{{0, frame(whole, echo(1))[:20]}}, silence, errSlow.Error()},
-		"half a call, later":   {[]part{{time.Minute, frame(whole, echo(1))[:20]}}, time.Minute + silence, errSlow.Error()},
-		"a call and a byte":    {[]part{{0, frame(whole, echo(1)) + frame(whole, echo(2))[:1]}}, silence, errSlow.Error()},
-		"a ping and a byte":    {[]part{{0, frame(ping, "x") + frame(whole, echo(2))[:1]}}, silence, errSlow.Error()},
-		"a ping by drips":      {drip(frame(ping, "xxxxxx")), textTimeout, errSlow.Error()},
-		"a fragment":           {[]part{{0, frame(begins, echo(1)[:20])}}, silence, errSlow.Error()},
+		"half a header":        {[]part{{0, frame(whole, echo(1))[:1]}}, silence, late},
+		"half a call":          {[]part{{0, frame(whole, echo(1))[:20]}}, silence, late},
+		"half a call, later":   {[]part{{time.Minute, frame(whole, echo(1))[:20]}}, time.Minute + silence, late},
+		"a call and a byte":    {[]part{{0, frame(whole, echo(1)) + frame(whole, echo(2))[:1]}}, silence, late},
+		"a ping and a byte":    {[]part{{0, frame(ping, "x") + frame(whole, echo(2))[:1]}}, silence, late},
+		"a ping by drips":      {drip(frame(ping, "xxxxxx")), textTimeout, late},
+		"a fragment":           {[]part{{0, frame(begins, echo(1)[:20])}}, silence, late},
 		"two fragments":        {[]part{{0, frame(begins, echo(1)[:20])}, {9 * time.Second, frame(ends, echo(1)[20:])}}, time.Hour, "hello"},
-		"pings and a fragment": {pingsAmid, textTimeout, errSlow.Error()},
-		"drip":                 {drip(frame(whole, echo(1))), textTimeout, errSlow.Error()},
+		"pings and a fragment": {pingsAmid, textTimeout, late},
+		"drip":                 {drip(frame(whole, echo(1))), textTimeout, late},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

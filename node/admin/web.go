@@ -60,8 +60,45 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case w.crossOrigin(rw, r) && r.Method == http.MethodOptions:
 		rw.WriteHeader(http.StatusNoContent)
 	default:
-		w.session.some.Load().ServeHTTP(rw, withBody(rw, r))
+		w.call(rw, r)
 	}
+}
+
+// call serves a request by HTTP. Package rpc answers one that has no text.
+func (w *web) call(rw http.ResponseWriter, r *http.Request) {
+	server := w.session.some.Load()
+	if !hasText(r) {
+		server.ServeHTTP(rw, withText(r, nil))
+		return
+	}
+	text, p := readText(rw, r)
+	var a asked
+	if p == nil {
+		if w.session.bytes.Acquire(r.Context(), int64(len(text))) != nil {
+			return // the client has gone
+		}
+		defer w.session.bytes.Release(int64(len(text)))
+		a, p = judge(text)
+	}
+	if p == nil {
+		server.ServeHTTP(rw, withText(r, a.text))
+		return
+	}
+	rw.Header().Set("Content-Type", "application/json")
+	rw.WriteHeader(statusOf(p))
+	_, _ = rw.Write(p.answer()) // fails if the client has gone
+}
+
+// statusOf returns the HTTP status of an answer. An error of JSON-RPC has status 200, like a
+// result, unless the request could not be read.
+func statusOf(p *problem) int {
+	switch p {
+	case errTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case errSlow:
+		return http.StatusRequestTimeout
+	}
+	return http.StatusOK
 }
 
 func (w *web) upgrade(rw http.ResponseWriter, r *http.Request) {

@@ -55,22 +55,52 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
-// A body that is too large is rejected before it is sent.
+// A body that is too large is rejected: at once if its length is known, otherwise at the limit.
 func TestHugeBody(t *testing.T) {
 	o := serve(t, Config{HTTP: &HTTP{Addr: "127.0.0.1:0", HTTP: true}})
+	for name, rest := range map[string]string{
+		"length known": fmt.Sprintf("Content-Length: %d\r\n\r\n", maxText+1),
+		"in chunks":    fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", maxText+1) + strings.Repeat("x", maxText+1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", o.sockets.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+rest)
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			text, err := io.ReadAll(answer.Body)
+			if err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge || string(text) != string(errTooLarge.answer()) {
+				t.Errorf("status %s, %s, %v", answer.Status, text, err)
+			}
+		})
+	}
+}
+
+// A body that ends early is not run, even if it is a call.
+func TestCutBody(t *testing.T) {
+	o := serve(t, Config{HTTP: &HTTP{Addr: "127.0.0.1:0", HTTP: true, Namespaces: []string{"toy"}}})
 	conn, err := net.Dial("tcp", o.sockets.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", maxText+1)
+	fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(sum)+1, sum)
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("status %s", answer.Status)
+	if text, err := io.ReadAll(answer.Body); !strings.Contains(string(text), "-32700") || err != nil {
+		t.Errorf("status %s, %s, %v", answer.Status, text, err)
 	}
 }
 

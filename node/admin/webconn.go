@@ -1,11 +1,15 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,22 +140,52 @@ func connOf(ctx context.Context) *webConn {
 	return c
 }
 
+// hasText reports whether package rpc would read the body of a request.
+func hasText(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || r.Method == http.MethodPut || r.Method == http.MethodDelete || r.Method == http.MethodOptions {
+		return false
+	}
+	return kind == "application/json" || kind == "application/json-rpc" || kind == "application/jsonrequest"
+}
+
+// withText returns a copy of a request with another body. net/http looks at the body of the
+// original.
+func withText(r *http.Request, text []byte) *http.Request {
+	with := *r
+	with.Body, with.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+	return &with
+}
+
+// readText reads the body of a request.
+func readText(rw http.ResponseWriter, r *http.Request) ([]byte, *problem) {
+	if r.ContentLength > maxText {
+		return nil, errTooLarge
+	}
+	from := r.Body
+	if c := connOf(r.Context()); c != nil {
+		from = &body{ReadCloser: r.Body, conn: c, by: http.NewResponseController(rw), began: time.Now()}
+	}
+	// At the limit, net/http answers without waiting for the rest of the body.
+	text, err := io.ReadAll(http.MaxBytesReader(rw, from, maxText))
+	large := new(http.MaxBytesError)
+	switch {
+	case errors.As(err, &large):
+		return nil, errTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, errSlow
+	case err != nil:
+		return nil, &problem{code: codeNotJSON, message: fmt.Sprintf("parse error: reading the body: %v", err)}
+	}
+	return text, nil
+}
+
 // body is the body of a request. Read fails after a silence.
 type body struct {
 	io.ReadCloser
 	conn  *webConn
 	by    *http.ResponseController
 	began time.Time
-}
-
-// withBody returns a copy of a request with such a body. net/http looks at the body of the
-// original.
-func withBody(rw http.ResponseWriter, r *http.Request) *http.Request {
-	with := *r
-	if c := connOf(r.Context()); c != nil {
-		with.Body = &body{ReadCloser: r.Body, conn: c, by: http.NewResponseController(rw), began: time.Now()}
-	}
-	return &with
 }
 
 func (b *body) Read(p []byte) (int, error) {
