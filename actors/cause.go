@@ -77,7 +77,8 @@ var (
 	ErrPingTimeout = errors.New("nothing received for 45 s")
 	// ErrWriteTimeout: the remote accepted not one byte for 20 s.
 	ErrWriteTimeout = errors.New("remote reads nothing: no byte written for 20 s")
-	// ErrMutualBackpressure: both sides wait for the other to read.
+	// ErrMutualBackpressure: the remote does not read, and our reader waits for a protocol whose
+	// budget is full, or for pongs to be written.
 	ErrMutualBackpressure = errors.New("mutual backpressure: no byte written for 20 s while our own reader is paused")
 	// ErrStalled: a protocol's inbound budget was full for 20 s.
 	ErrStalled = errors.New("inbound budget full and nothing handled for 20 s")

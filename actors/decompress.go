@@ -74,7 +74,7 @@ func (p *pump) waitForTurn(e *expansion) error {
 	if e.tryTurn() {
 		return nil
 	}
-	defer p.hold()()
+	defer p.hold(heldForAllowance)()
 	select {
 	case e.turn <- struct{}{}:
 		return nil
@@ -100,7 +100,7 @@ func (p *pump) waitFor(b *bucket, n int64) error {
 	if wait == 0 {
 		return nil
 	}
-	defer p.hold()()
+	defer p.hold(heldForAllowance)()
 	for wait > 0 {
 		if err := p.pause(wait); err != nil {
 			return err

@@ -67,6 +67,7 @@ type Link struct {
 	lastSent     atomic.Int64
 	lastPing     atomic.Int64 // when a ping was last asked for; 0: never
 	heldSince    atomic.Int64 // since when the reader is paused; 0: it is not
+	heldFor      atomic.Int32 // what it waits for then, a heldFor
 	writingSince atomic.Int64 // when the write in progress began or last made progress; 0: there is none
 	frameSince   atomic.Int64 // when the frame began that is not complete; 0: there is none
 	pingSent     atomic.Int64 // when the ping that waits for its pong was sent; 0: none

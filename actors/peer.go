@@ -174,10 +174,11 @@ func (p *peer) takeBack(ctx actor.Context, r *ReturnToken) {
 // writeFailed turns an error of the connection into a cause.
 func (p *peer) writeFailed(err error) *Cause {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
+		var held heldFor
 		if p.link.heldSince.Load() != 0 {
-			return &Cause{Side: Local, Reason: wire.DiscReadTimeout, Err: ErrMutualBackpressure}
+			held = heldFor(p.link.heldFor.Load())
 		}
-		return &Cause{Side: Local, Reason: wire.DiscReadTimeout, Err: ErrWriteTimeout}
+		return &Cause{Side: Local, Reason: wire.DiscReadTimeout, Err: writeTimedOut(held)}
 	}
 	return &Cause{Side: Network, Reason: wire.DiscNetworkError, Err: err}
 }

@@ -9,11 +9,22 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
+// heldFor is what a reader waits for that this node itself pauses.
+type heldFor int32
+
+const (
+	heldForHost      heldFor = iota + 1 // the host whose budget is full
+	heldForPongs                        // pongs that are not written
+	heldForMemory                       // inbound memory of the node
+	heldForAllowance                    // the allowance for what messages expand
+)
+
 // hold marks that this node itself pauses the reader; the remote's silence is not its fault then.
 // The returned function ends the hold.
-func (p *pump) hold() (end func()) {
+func (p *pump) hold(why heldFor) (end func()) {
 	l := p.link
 	since := l.now()
+	l.heldFor.Store(int32(why))
 	l.heldSince.Store(since)
 	return func() {
 		// The silence clock was stopped during the hold and resumes here.
@@ -37,7 +48,7 @@ func (p *pump) alarm() (ring chan struct{}, stop func() bool) {
 // opened so far.
 func (p *pump) waitForCredit(h *Host, n int64) error {
 	l := p.link
-	defer p.hold()()
+	defer p.hold(heldForHost)()
 	defer l.wake.disarm()
 	ring, stop := p.alarm()
 	defer func() { stop() }()
@@ -67,7 +78,7 @@ func (p *pump) waitForCredit(h *Host, n int64) error {
 // waitForPongs waits until few enough pings are unanswered.
 func (p *pump) waitForPongs() error {
 	l := p.link
-	defer p.hold()()
+	defer p.hold(heldForPongs)()
 	l.wake.channel()
 	for l.pongsDue.Load() > maxPongsDue {
 		select {
@@ -88,7 +99,7 @@ func (p *pump) buffer(n int) (*buffer, error) {
 		return buf, nil
 	}
 	p.post()
-	defer p.hold()()
+	defer p.hold(heldForMemory)()
 	ring, stop := p.alarm()
 	defer stop()
 	for {

@@ -18,6 +18,9 @@ type source interface {
 	// interruptible reports whether a read deadline in the past makes read return
 	// os.ErrDeadlineExceeded, after which reading can go on.
 	interruptible() bool
+	// unacknowledged returns how many bytes that this node wrote the remote's system has not
+	// acknowledged, 0 if that is not known.
+	unacknowledged() int
 }
 
 // intake is the pump as seen by a source.
@@ -33,6 +36,7 @@ func (s blockingSource) await()              {}
 func (s blockingSource) park(func()) bool    { return false }
 func (s blockingSource) unpark()             {}
 func (s blockingSource) interruptible() bool { return false } // it may be any connection
+func (s blockingSource) unacknowledged() int { return 0 }
 
 func (s blockingSource) read(in intake) (int, error) {
 	b := in.space()

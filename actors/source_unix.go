@@ -37,6 +37,13 @@ func (s *rawSource) park(wake func()) bool { return s.parked.park(s.raw, wake) }
 func (s *rawSource) unpark()               { s.parked.unpark() }
 func (s *rawSource) interruptible() bool   { return true }
 
+func (s *rawSource) unacknowledged() (n int) {
+	if err := s.raw.Control(func(fd uintptr) { n = outQueue(int(fd)) }); err != nil {
+		return 0 // the socket is closed
+	}
+	return n
+}
+
 // await waits on a shallow stack. The read that follows reports any error.
 func (s *rawSource) await() { _ = s.raw.Read(readable) }
 

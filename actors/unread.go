@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -51,12 +52,29 @@ func standing(now, writing, lost int64) (since int64, ok bool) {
 	return writing, writing != 0 && lost == 0 && now-writing > int64(notReadingAfter)
 }
 
+// explainSilence adds how much the remote has not acknowledged to the cause of a link that ends because
+// nothing arrives. The system takes some megabytes of a link's answers, so that a remote that asks and
+// does not read may let no write stand still. When its own system has no room left, its TCP
+// drops what would acknowledge our answers, and sends nothing more.
+func (l *Link) explainSilence(c *Cause) *Cause {
+	if !errors.Is(c.Err, ErrSlowFrame) && !errors.Is(c.Err, ErrPingTimeout) {
+		return c
+	}
+	n := l.src.unacknowledged()
+	if n == 0 {
+		return c
+	}
+	explained := *c
+	explained.Err = fmt.Errorf("%w; the remote has not acknowledged %d bytes", c.Err, n)
+	return &explained
+}
+
 // explain adds to the cause of the link's end that the remote does not read, if that is so.
 func (l *Link) explain(c *Cause) *Cause {
 	now, writing := l.now(), l.writingSince.Load()
 	since, ok := standing(now, writing, int64(l.lostSince(writing)))
 	if !ok {
-		return c
+		return l.explainSilence(c)
 	}
 	e := &NotReadingError{Since: l.started.Add(time.Duration(since)), For: time.Duration(now - since), Err: c.Err}
 	for _, h := range l.hosts {

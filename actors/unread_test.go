@@ -2,6 +2,8 @@ package actors
 
 import (
 	"errors"
+	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -130,5 +132,75 @@ func TestRemoteThatStoppedReadingIsNamed(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// deafSource is a source whose remote has not acknowledged that many bytes.
+type deafSource struct {
+	source
+	bytes int
+}
+
+func (s deafSource) unacknowledged() int { return s.bytes }
+
+// TestSilenceNamesWhatIsUnacknowledged: a remote whose system takes nothing more is silent, too. The
+// cause says that it has not acknowledged what this node sent.
+func TestSilenceNamesWhatIsUnacknowledged(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		bytes int
+		c     Cause
+		want  string // empty: the cause is left as it is
+	}{
+		{"half a frame", 83120, Cause{Side: Local, Err: ErrSlowFrame}, ErrSlowFrame.Error() + "; the remote has not acknowledged 83120 bytes"},
+		{"nothing", 1, Cause{Side: Local, Err: ErrPingTimeout}, ErrPingTimeout.Error() + "; the remote has not acknowledged 1 bytes"},
+		{"nothing, and all is acknowledged", 0, Cause{Side: Local, Err: ErrPingTimeout}, ""},
+		{"a Disconnect", 100, Cause{Side: Remote, Err: nil}, ""},
+	} {
+		l := &Link{src: deafSource{bytes: tt.bytes}}
+		got := l.explainSilence(&tt.c)
+		if tt.want == "" {
+			if got != &tt.c {
+				t.Errorf("%s: the cause became %v", tt.name, got)
+			}
+			continue
+		}
+		if got.Err.Error() != tt.want || !errors.Is(got, tt.c.Err) {
+			t.Errorf("%s: %q, want %q", tt.name, got.Err, tt.want)
+		}
+	}
+}
+
+// TestUnacknowledged: a socket knows what its remote has not taken.
+func TestUnacknowledged(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems do not say")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	here, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	src := newSource(here)
+	if n := src.unacknowledged(); n != 0 {
+		t.Errorf("%d bytes before anything is written", n)
+	}
+	if err := here.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := here.Write(make([]byte, 64<<20)); err == nil {
+		t.Fatalf("the system took %d bytes", n)
+	}
+	if src.unacknowledged() == 0 {
+		t.Error("nothing is unacknowledged, and the remote reads nothing")
+	}
+	here.Close()
+	if n := src.unacknowledged(); n != 0 {
+		t.Errorf("%d bytes of a closed socket", n)
 	}
 }

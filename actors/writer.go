@@ -17,6 +17,22 @@ const (
 	writeSlice   = writeTimeout / 20
 )
 
+// writeTimedOut returns the error of a link whose remote accepted nothing for writeTimeout. held is
+// what its reader waits for; 0: the reader reads. Only a reader that waits for what the remote
+// does not read is backpressure of both sides: one that waits for memory or its allowance goes on by
+// itself.
+func writeTimedOut(held heldFor) error {
+	switch held {
+	case heldForHost, heldForPongs:
+		return ErrMutualBackpressure
+	case heldForMemory:
+		return fmt.Errorf("%w, while our reader waits for inbound memory", ErrWriteTimeout)
+	case heldForAllowance:
+		return fmt.Errorf("%w, while our reader waits until the remote may send more that expands beyond measure", ErrWriteTimeout)
+	}
+	return ErrWriteTimeout
+}
+
 // frameWriter is the one writer of a connection: cipher and MAC advance with every frame, so
 // there can be no second one. It owns sealed bytes until they are on the wire.
 type frameWriter struct {

@@ -10,8 +10,8 @@ import (
 
 // unread are the words by which a node names a remote that does not read its answers. Where the
 // attacker's system has no room for them, its TCP stands still in both directions, so that the node
-// receives nothing any more.
-var unread = []string{"remote reads nothing", "mutual backpressure", "nothing received for 45 s", "disconnect requested"}
+// receives nothing any more, and what it sent is not acknowledged.
+var unread = []string{"remote reads nothing", "mutual backpressure", "has not acknowledged", "disconnect requested"}
 
 // pings floods a link with pings, and reads no pong.
 type pings struct{}
