@@ -30,26 +30,39 @@ import (
 
 // BenchmarkBombs measures what remotes that send decompression bombs take from an honest link.
 // The node has one core, all remotes share the other one. An honest remote keeps four echoes in
-// flight. The figures are its echoes a second, alone and under attack, their ratio, and the
-// longest gap between two answers under attack.
+// flight, first alone, then while the remotes attack another node on the core of its own, then while they
+// attack its node. The figures are its echoes a second, their ratios to those alone, and the longest gap
+// between two answers each time. The first two are the control: gaps in them are the machine's.
 //
 //	go test -run '^$' -bench Bombs -benchtime 1x ./node/hostile
 func BenchmarkBombs(b *testing.B) {
-	const span = 7 * time.Second
+	const span = 5 * time.Second
 	pin(b, 1, os.Getpid())
 	for _, kind := range bombs() {
 		for _, attackers := range []int{1, 10} {
 			b.Run(fmt.Sprintf("%s/%d", kind.name, attackers), func(b *testing.B) {
 				for b.Loop() {
-					url := startChild(b, child{Node: true})
+					url, endNode := startChild(b, child{Node: true})
+					other, endOther := startChild(b, child{Node: true})
 					honest := dialURL(b, url)
-					alone, _ := honest.echo(b, time.Second)
-					startChild(b, child{URL: url, Kind: kind.name, Attackers: attackers})
+					honest.echo(b, time.Second) // the links warm up
+					alone, gapAlone := honest.echo(b, span)
+					_, end := startChild(b, child{URL: other, Kind: kind.name, Attackers: attackers})
+					beside, gapBeside := honest.echo(b, span)
+					end()
+					endOther()
+					_, end = startChild(b, child{URL: url, Kind: kind.name, Attackers: attackers})
 					under, gap := honest.echo(b, span)
+					end()
+					endNode()
+					ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 					b.ReportMetric(alone, "alone/s")
-					b.ReportMetric(under, "attacked/s")
+					b.ReportMetric(ms(gapAlone), "alone-gap-ms")
+					b.ReportMetric(beside/alone, "beside-ratio")
+					b.ReportMetric(ms(gapBeside), "beside-gap-ms")
 					b.ReportMetric(under/alone, "ratio")
-					b.ReportMetric(float64(gap.Microseconds())/1000, "gap-ms")
+					b.ReportMetric(ms(gap), "gap-ms")
+					b.ReportMetric(0, "ns/op")
 				}
 			})
 		}
@@ -171,8 +184,8 @@ func attackForEver(to *enode.Node, code uint64, block []byte) {
 	}
 }
 
-// startChild runs a child until the benchmark ends and returns the first line that it prints.
-func startChild(b *testing.B, c child) string {
+// startChild runs a child, and returns the first line that it prints. The caller ends it with end.
+func startChild(b *testing.B, c child) (line string, end func()) {
 	b.Helper()
 	spec, err := json.Marshal(c)
 	if err != nil {
@@ -200,17 +213,17 @@ func startChild(b *testing.B, c child) string {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
+	end = func() {
 		in.Close()
 		if err := cmd.Wait(); err != nil {
 			b.Error(err)
 		}
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
+	}
+	line, err = bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		b.Fatal(err)
 	}
-	return strings.TrimSpace(line)
+	return strings.TrimSpace(line), end
 }
 
 // pin keeps all threads of a process on one core, where the system can.
