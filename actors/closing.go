@@ -28,7 +28,12 @@ func (p *peer) close(ctx actor.Context) {
 		return
 	}
 	p.closing = true
-	p.link.setFinalDeadline(time.Now().Add(farewellTimeout))
+	now := time.Now()
+	p.end = now.Add(lingerTimeout)
+	if by := p.link.closeBy.Load(); by != 0 {
+		p.end = earlier(p.end, time.Unix(0, by))
+	}
+	p.link.setFinalDeadline(earlier(p.end, now.Add(farewellTimeout)))
 	writerFree := p.tokens.close()
 	p.stopChild(ctx, p.pinger)
 	for i := len(p.hosts) - 1; i >= 0; i-- {
@@ -49,20 +54,20 @@ func (p *peer) stopChild(ctx actor.Context, pid *actor.PID) {
 	}
 }
 
-// farewell sends the Disconnect if that is possible, and closes the socket. It waits for the
-// remote, so it runs in a goroutine.
+// farewell sends the Disconnect if that is possible, and closes the socket, at p.end at the latest.
+// It waits for the remote, so it runs in a goroutine.
 func (p *peer) farewell(ctx actor.Context) {
 	p.parting = true
 	l, w := p.link, p.tokens.writer
 	cause := l.Cause()
-	dead := p.tokens.dead
+	dead, end := p.tokens.dead, p.end
 	self := ctx.Self()
 	supervise.Go(l.root, self, func() {
 		defer supervise.Send(l.root, self, &farewellOver{})
 		defer l.conn.Close() // an error here has no remedy
 		defer w.drop()
 		if cause.Side == Local && !dead && w.disconnect(cause.Reason) == nil {
-			l.linger()
+			l.linger(end)
 		}
 	})
 }
@@ -202,14 +207,27 @@ func (p *peer) stopped(ctx actor.Context) {
 }
 
 // linger gives the remote time to read our Disconnect: it closes our half and waits for the
-// remote to close, while the reader discards what arrives.
-func (l *Link) linger() {
+// remote to close, while the reader discards what arrives. It returns at the time until, also if the
+// reader is late.
+func (l *Link) linger(until time.Time) {
 	if half, ok := l.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
 		return
 	}
-	until := time.Unix(0, l.finalDeadline.Load()).Add(lingerTimeout - farewellTimeout)
 	l.lingerUntil.Store(until.UnixNano())
-	if l.conn.SetReadDeadline(until) == nil {
-		<-l.unread.done()
+	if l.conn.SetReadDeadline(until) != nil {
+		return
 	}
+	over := time.NewTimer(time.Until(until))
+	defer over.Stop()
+	select {
+	case <-l.unread.done():
+	case <-over.C:
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

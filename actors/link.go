@@ -75,7 +75,9 @@ type Link struct {
 	pongsDue     atomic.Int64 // pings received and not answered
 	probe        atomic.Bool  // a ping is wanted now
 
-	finalDeadline atomic.Int64 // wall clock, nanoseconds; no write may last longer. 0: none
+	// Wall clock, nanoseconds; 0: none.
+	closeBy       atomic.Int64 // when the socket must be closed, see DisconnectBy
+	finalDeadline atomic.Int64 // no write may last longer
 	lingerUntil   atomic.Int64 // the same for reads, while the link ends
 
 	wake wakeup // the reader waits for credit here
@@ -209,6 +211,16 @@ func (l *Link) Stats() Stats {
 // to local callers, see [Cause].
 func (l *Link) Disconnect(reason wire.DiscReason, err error) {
 	l.end(&Cause{Side: Local, Reason: reason, Err: err})
+}
+
+// DisconnectBy is Disconnect with less time than the two seconds that a link has otherwise: its
+// socket is closed at the time by, measured by time.Now, whatever the remote does. It changes
+// nothing if the link has begun to end. A zero by is no limit.
+func (l *Link) DisconnectBy(by time.Time, reason wire.DiscReason, err error) {
+	if !by.IsZero() {
+		l.closeBy.CompareAndSwap(0, by.UnixNano())
+	}
+	l.Disconnect(reason, err)
 }
 
 // Done returns a channel that closes when the socket is closed.

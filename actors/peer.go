@@ -31,8 +31,9 @@ type peer struct {
 	pinger       *actor.PID
 	hosts        []*actor.PID // nil: stopped
 	closing      bool
-	parting      bool // the farewell has begun and owns the frame writer
-	announced    bool // LinkEnded was sent to the owner
+	end          time.Time // when the socket must be closed, once closing
+	parting      bool      // the farewell has begun and owns the frame writer
+	announced    bool      // LinkEnded was sent to the owner
 	stopTimer    supervise.Timer
 }
 

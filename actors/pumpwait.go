@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/wire"
 )
 
@@ -257,13 +258,16 @@ const (
 func (p *pump) drain() {
 	buf := getBuffer(largeBuffer)
 	defer buf.release()
-	for read := 0; ; {
+	for read, busy := 0, 0; ; {
 		n, err := p.link.conn.Read(buf.b)
 		if err != nil {
 			return // any error ends it
 		}
 		if read += n; read > drainFast {
 			time.Sleep(drainPause)
+		} else if busy += n; busy >= busyLimit {
+			busy = 0
+			supervise.Yield()
 		}
 	}
 }

@@ -160,6 +160,7 @@ func TestArrowsAreSeen(t *testing.T) {
 
 // ruleFiles have rules and no actor.
 var ruleFiles = []string{
+	"stopplan.go",
 	"memory/rule.go",
 	"dial/plan.go", "dial/history.go", "dial/outcome.go", "dial/candidates.go", "dial/resolve.go", "dial/rate.go", "dial/starved.go",
 	"peers/room.go", "peers/admission.go", "peers/shares.go", "peers/rotation.go", "peers/known.go",

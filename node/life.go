@@ -118,11 +118,13 @@ func (n *Node) startFailed() {
 }
 
 // Stop shuts the node down cleanly: it stops accepting and dialing, disconnects its peers as
-// 'client quitting', stops the protocols' services side by side, and ends its other actors. The
-// log names a service that takes longer than its Spec allows (protocols.Spec.StopTimeout), and
-// Stop does not wait for it. If ctx ends first, Stop ends the remaining actors at once and
-// returns ctx's error; see [Node.StopTimeout]. A second call waits as well. A node that was
-// never started stops at once. A start under way fails, and Stop waits for its end.
+// 'client quitting', stops the protocols' services side by side, and ends its other actors. That
+// takes four seconds at most, however many peers there are and whatever they do, and what a service's
+// Spec asks for on top (protocols.Spec.StopTimeout). The log names a service or another actor that
+// takes longer than its part of that time, and Stop does not wait for it, unless it writes files. If
+// ctx ends first, Stop ends the remaining actors at once and returns ctx's error; see
+// [Node.StopTimeout]. A second call waits as well. A node that was never started stops at once. A
+// start under way fails, and Stop waits for its end.
 func (n *Node) Stop(ctx context.Context) error {
 	n.beginStop()
 	select {
@@ -156,7 +158,7 @@ func (n *Node) beginStop() {
 		n.hub.close()
 		close(n.life.done)
 	case stateRunning:
-		n.rt.Send(n.pids.root, &stopNode{})
+		n.rt.Send(n.pids.root, &stopNode{begin: n.rt.Clock.Now()})
 	}
 }
 

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors/supervise"
@@ -10,7 +12,10 @@ import (
 // This file has the messages of the root. The other actors' messages are in their packages.
 
 // stopNode makes the root stop its children in order, and then itself. Stop sends it.
-type stopNode struct{ supervise.Late }
+type stopNode struct {
+	supervise.Late
+	begin time.Time // of the stop, by the node's clock
+}
 
 // addService starts the service of a protocol that was added. AddProtocol sends it. The root
 // answers once.
@@ -32,6 +37,9 @@ type stepOverdue struct {
 	supervise.Late
 	child *child
 }
+
+// stopOverdue is the message of the root's timer: the time of the whole stop is over.
+type stopOverdue struct{ supervise.Late }
 
 // chaosDue is the message of the root's timer: inject the panics of Config.Chaos[index] now.
 type chaosDue struct {

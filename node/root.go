@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -23,17 +24,23 @@ type tree struct {
 	children []*child // in the order of their start
 	late     []*child // did not stop in time, and still run
 	stopping bool
-	leaving  bool // the root itself is stopping
-	ended    bool // Node.stopped was called
+	plan     stopPlan
+	leaving  bool  // the root itself is stopping
+	overdue  Timer // ends the plan, once the root itself is stopping
+	ended    bool  // Node.stopped was called
 	chaos    []Timer
 }
 
 // child is an actor that the root has started.
 type child struct {
 	pid     *actor.PID
+	stage   stage              // in which it is stopped
 	service *protocols.Mounted // nil: the child is not the service of a protocol
 	overdue Timer              // runs while the child is being stopped; nil: it is not
+	due     time.Time          // when overdue ends
 	current bool               // the root waits for it before it stops others
+	hangs   bool               // the root does not wait for it any more
+	warned  bool               // the log has that it is late
 }
 
 func (n *Node) rootProps() *actor.Props {
@@ -55,14 +62,16 @@ func (r *root) Receive(ctx actor.Context) {
 	case *serviceUnused:
 		r.dropService(ctx, msg.service)
 	case *stopNode:
-		r.stop(ctx)
+		r.stop(ctx, msg.begin)
 	case *actor.Terminated:
 		r.childGone(ctx, msg.Who)
 	case *stepOverdue:
 		r.skip(ctx, msg.child)
+	case *stopOverdue:
+		r.giveUp()
 	case *actor.Stopping:
 		r.stopTimers()
-		r.abandon()
+		r.abandon(ctx)
 	case *actor.Stopped:
 		r.record(ctx.Self(), supervise.Stopped, "")
 		r.end()
@@ -118,7 +127,7 @@ func (r *root) spawnAs(ctx actor.Context, name string, props *actor.Props, polic
 	if err != nil {
 		panic(fmt.Errorf("spawn %s: %w", name, err)) // no other actor uses these names
 	}
-	c := &child{pid: pid}
+	c := &child{pid: pid, stage: stageOf(name)}
 	r.tree.children = append(r.tree.children, c)
 	r.tree.Adopt(pid, policy)
 	r.record(pid, supervise.Started, "")

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -297,7 +298,7 @@ func TestLinksEndFirst(t *testing.T) {
 		n := memNode(t, world, home, func(c *node.Config) {
 			c.ListenFunc = func(ctx context.Context, on netip.AddrPort) (net.Listener, error) {
 				ln, err := world.Listen(ctx, on)
-				return slowListener{ln}, err
+				return &slowListener{Listener: ln}, err
 			}
 		})
 		if _, err := greetOver(open(t, world, stranger, home), fixture.Key(t), n); err != nil {
@@ -314,10 +315,13 @@ func TestLinksEndFirst(t *testing.T) {
 	})
 }
 
-// slowListener takes long to close.
-type slowListener struct{ net.Listener }
+// slowListener takes long to close, the first time.
+type slowListener struct {
+	net.Listener
+	closing sync.Once
+}
 
-func (l slowListener) Close() error {
-	time.Sleep(400 * time.Millisecond)
+func (l *slowListener) Close() error {
+	l.closing.Do(func() { time.Sleep(400 * time.Millisecond) })
 	return l.Listener.Close()
 }

@@ -2,6 +2,7 @@ package hostile_test
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
+	"github.com/troupe-p2p/troupe/node/nodetest/fixture"
+	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/bench"
 )
 
@@ -53,6 +56,57 @@ func TestStopUnderFlood(t *testing.T) {
 		t.Error(err)
 	}
 	flooding.Wait()
+}
+
+// TestStopTime is the same in simulated time, in which only what a node waits for takes time: the links
+// end together, within the two seconds that a remote has to read its Disconnect, and nothing follows.
+func TestStopTime(t *testing.T) {
+	actortest.Bubble(t, func(t *testing.T) {
+		const remotes = 30
+		world, home := nodetest.NewNetwork(), netip.MustParseAddrPort("203.0.113.1:30303")
+		v := nodetest.Start(t, func(c *node.Config) {
+			c.Specs, c.Clock = []protocols.Spec{bench.Spec()}, new(actortest.Clock)
+			world.Attach(c, home)
+		})
+		for i := range remotes {
+			conn, err := world.DialFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 1}))(t.Context(), home)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close() })
+			r, err := nodetest.NewClient(conn, v, fixture.Key(t), benchCap)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next := floods[i%len(floods)](r)
+			go func() {
+				for {
+					b, err := next()
+					if err == nil {
+						_, err = r.Conn.Write(b)
+					}
+					if err != nil {
+						return
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+			}()
+		}
+		actortest.After(time.Second) // what the remotes don't read fills their buffers
+		events := nodetest.Watch(t, v)
+		begin := time.Now()
+		if err := v.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took != 2*time.Second {
+			t.Errorf("Stop took %v, want 2 s", took)
+		}
+		for range remotes {
+			if took := events.Next(node.PeerDropped).Time.Sub(begin); took > 2*time.Second {
+				t.Errorf("a link ended after %v", took)
+			}
+		}
+	})
 }
 
 // floods make what a remote sends without a pause: messages that the node consumes, requests

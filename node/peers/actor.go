@@ -53,6 +53,7 @@ func (o *owner) Receive(ctx actor.Context) {
 		o.armRotation(ctx)
 		o.rotate()
 	case *Leave:
+		o.by = msg.By
 		o.leave()
 	case *Drain:
 		o.drain(ctx)
@@ -112,14 +113,14 @@ type Refused struct {
 func (o *owner) refuse(ctx actor.Context, msg *Establish, why error) {
 	at := netaddr.Of(msg.Conn.RemoteAddr())
 	o.Logger.Debug("session refused", "id", msg.ID.TerminalString(), "addr", at, "reason", why)
-	s, self := o.shared, ctx.Self()
+	s, self, by := o.shared, ctx.Self(), o.by
 	s.refusing.Add(1)
 	s.Runtime.Go(self, func() {
 		defer func() {
 			s.refusing.Add(-1)
 			s.Runtime.Send(self, &disconnected{})
 		}()
-		err := refusal.DisconnectAndClose(msg.Conn, msg.Session, why)
+		err := refusal.DisconnectAndClose(msg.Conn, msg.Session, why, by)
 		s.Refused(Refused{
 			Remote: Remote{ID: msg.ID, Addr: at.Addr(), Inbound: msg.Inbound},
 			Name:   msg.Session.RemoteHello.Name, At: at, Err: err,
@@ -261,10 +262,11 @@ func (m *Member) serves(now *offer.Offer) bool {
 	return false
 }
 
-// leave ends all links as 'client quitting'.
+// leave ends all links as 'client quitting'. One that ends already has its own two seconds, which
+// began before.
 func (o *owner) leave() {
 	for _, m := range o.Table.Snapshot() {
-		m.Link.Disconnect(wire.DiscQuitting, refusal.ErrStopping)
+		m.Link.DisconnectBy(o.by, wire.DiscQuitting, refusal.ErrStopping)
 	}
 }
 

@@ -3,6 +3,7 @@ package peers
 import (
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -45,6 +46,7 @@ type shared struct {
 	timer    supervise.Timer
 	draining atomic.Bool
 	refusing atomic.Int32 // goroutines that disconnect a refused remote
+	by       time.Time    // when all sockets must be closed, see Leave; zero: the node does not stop
 	// decided has the decision on each session, by the ID of the handshake's PID, until its
 	// SetupEnded: nil for a session that became a link.
 	decided map[string]error

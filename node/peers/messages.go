@@ -64,7 +64,12 @@ type DropBanned struct{ supervise.Late }
 
 // Leave ends all links as 'client quitting', because the node stops. The table is closed before, so
 // that no links follow.
-type Leave struct{ supervise.Late }
+type Leave struct {
+	supervise.Late
+	// By is when the last socket of a link, or of a session that is refused meanwhile, must be closed,
+	// by time.Now. Zero: each link has two seconds.
+	By time.Time
+}
 
 // Drain ends all links as 'client quitting', and then the actor.
 type Drain struct{ supervise.Late }

@@ -194,7 +194,7 @@ func (h *handshake) exchange(conn net.Conn, refused error) (*wire.Session, error
 		return nil, err
 	}
 	if !h.offer.Shares(s.RemoteHello.Caps) {
-		return nil, refusal.DisconnectAndClose(conn, s, fmt.Errorf("%w: the remote has %v", refusal.ErrUselessPeer, s.RemoteHello.Caps))
+		return nil, refusal.DisconnectAndClose(conn, s, fmt.Errorf("%w: the remote has %v", refusal.ErrUselessPeer, s.RemoteHello.Caps), time.Time{})
 	}
 	return s, nil
 }
