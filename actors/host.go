@@ -72,6 +72,7 @@ func newHost(l *Link, m Matched, s slot) *Host {
 	h.ask = RequestWrite{slot: s}
 	h.credit.limit = p.Budget
 	h.outbox.limit, h.outbox.high, h.outbox.snappy = p.OutboxLimit, p.HighWater, l.snappy
+	h.outbox.pause = supervise.Yield
 	h.lastCode.Store(-1)
 	h.produce = p.Mount(h)
 	return h

@@ -178,6 +178,9 @@ func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
 		it := &b.items[b.next]
 		b.next++ // handled even if it crashes: the crashing message is the only one lost
 		i.lastCode.Store(int64(it.code))
+		if it.size > largeMessage {
+			supervise.Yield() // hosts that have large messages handle them one at a time, and others run in between
+		}
 		err := i.handle(ctx, b, it)
 		if err != nil {
 			i.breach(err)

@@ -12,6 +12,14 @@ import (
 // quantum is how many bytes one grant writes, or one frame if that is larger.
 const quantum = 64 << 10
 
+const (
+	// largeMessage is the size in bytes from which a message is compressed without the outbox's lock,
+	// and in steps. A smaller one takes one or two milliseconds.
+	largeMessage = 512 << 10
+	// largeStep is how many bytes of it are compressed before others run.
+	largeStep = 512 << 10
+)
+
 // ErrOutboxFull is returned by a Send for which the outbox has no room. Nothing was queued, and
 // exactly one Drained follows.
 var ErrOutboxFull = errors.New("outbox full")
@@ -37,6 +45,7 @@ type outbox struct {
 
 	limit, high int
 	snappy      bool
+	pause       func() // lets others run amid a large message
 
 	closed    bool
 	refused   atomic.Int64 // room needed by a refused Send whose Drained is owed; 0: none; locked like queued
@@ -74,6 +83,9 @@ func (o *outbox) offer(code uint64, payload []byte, mode sendMode) (request bool
 	if len(payload) > wire.MaxPayload {
 		return false, wire.ErrMessageTooLarge
 	}
+	if o.snappy && len(payload) > largeMessage {
+		return o.offerLarge(code, payload, mode)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	// The check comes before the work, so it assumes the worst case of the compression. A message
@@ -95,6 +107,53 @@ func (o *outbox) offer(code uint64, payload []byte, mode sendMode) (request bool
 		return false, err
 	}
 	return o.added(c, len(dst)-c.n, mode.own), nil
+}
+
+// offerLarge is offer for a message whose compression takes long. It does not hold the lock meanwhile, so
+// that the host can write and other senders can send. Other goroutines run between two steps.
+func (o *outbox) offerLarge(code uint64, payload []byte, mode sendMode) (request bool, err error) {
+	room := frameBound(len(payload))
+	if err := o.admits(room, mode); err != nil {
+		return false, err
+	}
+	buf := getBuffer(room)
+	frame, err := compressInSteps(buf.b[:0], code, payload, o.pause)
+	if err != nil {
+		buf.release()
+		return false, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// Others may have queued messages meanwhile, or closed the outbox.
+	if err := o.admit(len(frame), o.limitOf(mode.urgent), mode); err != nil {
+		buf.release()
+		return false, err
+	}
+	line := o.line(mode.urgent)
+	*line = append(*line, chunk{buf: buf})
+	return o.added(&(*line)[len(*line)-1], len(frame), mode.own), nil
+}
+
+// admits is admit for a caller without the lock.
+func (o *outbox) admits(room int, mode sendMode) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.admit(room, o.limitOf(mode.urgent), mode)
+}
+
+// compressInSteps is wire.AppendCompressed with a pause between two steps.
+func compressInSteps(dst []byte, code uint64, payload []byte, pause func()) ([]byte, error) {
+	steps, err := wire.NewCompression(dst, code, payload)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		pause()
+		frame, err := steps.Step(largeStep)
+		if frame != nil || err != nil {
+			return frame, err
+		}
+	}
 }
 
 // line returns the queue of normal or urgent messages.

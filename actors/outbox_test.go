@@ -9,7 +9,7 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-func newOutbox(limit, high int) *outbox { return &outbox{limit: limit, high: high} }
+func newOutbox(limit, high int) *outbox { return &outbox{limit: limit, high: high, pause: func() {}} }
 
 // add offers one message as Host.Answer does.
 func (o *outbox) add(code uint64, payload []byte) (request bool, err error) {
@@ -300,5 +300,51 @@ func mustAddPayload(t *testing.T, o *outbox, code uint64, payload []byte) {
 	t.Helper()
 	if _, err := o.add(code, payload); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLargeMessagesHoldUpNothing: while a large message is compressed, others use the outbox, and
+// the compression pauses again and again. What is admitted in the end is decided then.
+func TestLargeMessagesHoldUpNothing(t *testing.T) {
+	large, small := make([]byte, 8<<20), []byte("small")
+	for _, tt := range []struct {
+		name   string
+		limit  int
+		during func(o *outbox) // in each pause
+		want   error
+	}{
+		{"nothing else", 1 << 20, func(*outbox) {}, nil},
+		{"small messages of others", 1 << 20, func(o *outbox) { _, _ = o.offer(1, small, sendMode{}) }, nil},
+		{"others fill it", 1000, func(o *outbox) { _, _ = o.offer(1, small, sendMode{}) }, ErrOutboxFull},
+		{"the link ends", 1 << 20, (*outbox).close, ErrLinkDown},
+	} {
+		o := newOutbox(tt.limit, tt.limit)
+		o.snappy = true
+		pauses := 0
+		o.pause = func() {
+			if !o.mu.TryLock() {
+				t.Fatalf("%s: the outbox is locked meanwhile", tt.name)
+			}
+			o.mu.Unlock()
+			pauses++
+			tt.during(o)
+		}
+		if _, err := o.offer(2, large, sendMode{owed: true}); err != tt.want {
+			t.Errorf("%s: error %v, want %v", tt.name, err, tt.want)
+		}
+		if pauses != len(large)/largeStep {
+			t.Errorf("%s: %d pauses", tt.name, pauses)
+		}
+		queued := 0
+		for c, ok := o.take(); ok; c, ok = o.take() {
+			queued += c.n
+			c.buf.release()
+		}
+		if o.fill() != 0 || tt.want == nil && queued < len(large)/22 {
+			t.Errorf("%s: %d bytes were queued, %d are left", tt.name, queued, o.fill())
+		}
+		if tt.want == ErrOutboxFull && o.refused.Load() == 0 {
+			t.Errorf("%s: no Drained is owed", tt.name)
+		}
 	}
 }

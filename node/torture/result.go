@@ -80,7 +80,7 @@ func (r *Report) Print(w io.Writer) error {
 		base = "attack on the other node"
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "ATTACK\tACTIONS\tRATE\tBASELINE (%s)\tSHARE\tGAP\tGAP AFTER\tMEMORY MiB before/peak/after\tBOUNDS\n", base)
+	fmt.Fprintf(t, "ATTACK\tACTIONS\tRATE\tBASELINE (%s)\tSHARE\tGAP\tBASELINE GAP\tGAP AFTER\tMEMORY MiB before/peak/after\tBOUNDS\n", base)
 	for i := range r.Results {
 		res := &r.Results[i]
 		if res.NotRun != "" {
@@ -91,8 +91,8 @@ func (r *Report) Print(w io.Writer) error {
 		if len(res.Broken) > 0 {
 			verdict = "BROKEN"
 		}
-		fmt.Fprintf(t, "%s\t%d\t%.0f/s\t%.0f/s\t%.2f\t%v\t%v\t%s\t%s\n", res.Attack, res.Traffic.Actions, res.During.PerSecond,
-			res.Baseline.PerSecond, res.Share(), short(res.During.Gap), short(res.After.Gap), res.Memory.row(), verdict)
+		fmt.Fprintf(t, "%s\t%d\t%.0f/s\t%.0f/s\t%.2f\t%v\t%v\t%v\t%s\t%s\n", res.Attack, res.Traffic.Actions, res.During.PerSecond,
+			res.Baseline.PerSecond, res.Share(), short(res.During.Gap), short(res.Baseline.Gap), short(res.After.Gap), res.Memory.row(), verdict)
 	}
 	if err := t.Flush(); err != nil {
 		return err
