@@ -8,12 +8,14 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat/netaddr"
 	"github.com/troupe-p2p/troupe/node/datadir"
+	"github.com/troupe-p2p/troupe/node/refusal"
 	"github.com/troupe-p2p/troupe/node/setup"
 	"github.com/troupe-p2p/troupe/wire"
 )
@@ -55,46 +57,147 @@ func Ping(ctx context.Context, key *ecdsa.PrivateKey, target *enode.Node) (PingR
 	connecting, cancel := context.WithTimeout(ctx, setup.ConnectTimeout)
 	defer cancel()
 	conn, err := c.Connect(connecting, target)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return r, fmt.Errorf("connecting: %w", cause)
+	}
 	if err != nil {
 		return r, err
 	}
 	defer conn.Close()
-	// The end of ctx also ends the handshakes and the ping.
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	r.Addr = netaddr.Of(conn.RemoteAddr())
 	r.Connect = time.Since(begin)
-	err = pingOver(conn, key, target.Pubkey(), &r)
-	return r, err
+	bound := bind(ctx, conn)
+	s, err := shakeHands(bound, key, target.Pubkey(), &r)
+	if err == nil {
+		err = pingOver(bound, s, &key.PublicKey, &r)
+	}
+	bound.release()
+	if s == nil {
+		return r, err
+	}
+	return r, leave(ctx, conn, s, err)
 }
 
-// pingOver reads the remote's Hello before it sends its own, which lists the remote's
-// capabilities: a node that shares no capability disconnects instead of answering the ping.
-func pingOver(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, r *PingResult) error {
+// boundConn is a connection whose reads and writes end with a context. Their error is then the
+// context's cause. The connection stays open, for a Disconnect.
+type boundConn struct {
+	net.Conn
+	ctx  context.Context
+	stop func() bool
+	cut  chan struct{} // closes after the end of ctx has ended reads and writes
+}
+
+func bind(ctx context.Context, conn net.Conn) *boundConn {
+	c := &boundConn{Conn: conn, ctx: ctx, cut: make(chan struct{})}
+	c.stop = context.AfterFunc(ctx, func() {
+		_ = conn.SetDeadline(time.Unix(1, 0)) // fails if the connection has ended
+		close(c.cut)
+	})
+	return c
+}
+
+// release ends the binding.
+func (c *boundConn) release() {
+	if !c.stop() {
+		<-c.cut
+	}
+}
+
+func (c *boundConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	return n, c.because(err)
+}
+
+func (c *boundConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, c.because(err)
+}
+
+// SetDeadline implements net.Conn. If ctx has ended before, its effect is undone.
+func (c *boundConn) SetDeadline(t time.Time) error {
+	if err := c.Conn.SetDeadline(t); err != nil {
+		return err
+	}
+	return context.Cause(c.ctx)
+}
+
+func (c *boundConn) because(err error) error {
+	if cause := context.Cause(c.ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// byeTimeout limits the writing of the last Disconnect.
+const byeTimeout = time.Second
+
+// leave sends a Disconnect after a ping that ended with err. It sends none if the remote or the
+// network has ended the connection. It returns err first.
+func leave(ctx context.Context, conn net.Conn, s *wire.Session, err error) error {
+	reason, ok := wire.ReasonOf(err)
+	switch {
+	case errors.As(err, new(*wire.RemoteDisconnect)):
+		return err
+	case err == nil:
+		reason = wire.DiscRequested
+	case ctx.Err() != nil:
+		reason = wire.DiscQuitting
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		reason = wire.DiscReadTimeout
+	case !ok:
+		return err
+	}
+	bye, failed := s.AppendDisconnect(nil, reason)
+	if failed == nil {
+		failed = conn.SetDeadline(time.Now().Add(byeTimeout))
+	}
+	if failed == nil {
+		_, failed = conn.Write(bye)
+	}
+	switch {
+	case failed != nil && err != nil:
+		return fmt.Errorf("%w (sending the reason failed: %w)", err, failed)
+	case failed != nil:
+		return fmt.Errorf("writing disconnect: %w", failed)
+	}
+	refusal.Linger(conn)
+	return err
+}
+
+// shakeHands performs the handshake of RLPx and reads the remote's Hello. The session is nil if
+// the remote was not authenticated.
+func shakeHands(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, r *PingResult) (*wire.Session, error) {
 	begin := time.Now()
 	if err := conn.SetDeadline(begin.Add(wire.AuthTimeout + wire.HelloTimeout)); err != nil {
-		return err
+		return nil, err
 	}
 	auth, err := wire.NewAuth(key, remote, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := conn.Write(auth.Packet()); err != nil {
-		return fmt.Errorf("writing auth: %w", err)
+		return nil, fmt.Errorf("writing auth: %w", err)
 	}
 	ack, rest, err := wire.ReadPacket(conn)
 	if err != nil {
-		return fmt.Errorf("waiting for ack: %w", err)
+		return nil, fmt.Errorf("waiting for ack: %w", err)
 	}
 	secrets, err := auth.Finish(ack)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s := wire.NewSession(secrets, rest)
 	if r.Hello, err = s.ReadHello(conn); err != nil {
-		return err
+		return s, fmt.Errorf("waiting for Hello: %w", err)
 	}
 	r.Setup = time.Since(begin)
-	own := wire.Hello{Version: wire.BaseVersion, Name: ClientName("ping"), Caps: r.Hello.Caps, ID: wire.PublicID(&key.PublicKey)}
+	return s, nil
+}
+
+// pingOver sends its own Hello after the remote's, and lists the remote's capabilities in it: a
+// node that shares no capability disconnects instead of answering the ping.
+func pingOver(conn net.Conn, s *wire.Session, key *ecdsa.PublicKey, r *PingResult) error {
+	own := wire.Hello{Version: wire.BaseVersion, Name: ClientName("ping"), Caps: r.Hello.Caps, ID: wire.PublicID(key)}
 	out, err := s.AppendHello(nil, &own)
 	if errors.Is(err, wire.ErrHelloTooLarge) { // the remote's Hello is almost too large itself
 		own.Caps = nil
@@ -106,7 +209,7 @@ func pingOver(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, r *
 	if out, err = appendPing(s, out); err != nil {
 		return err
 	}
-	begin = time.Now()
+	begin := time.Now()
 	if err := conn.SetDeadline(begin.Add(pongTimeout)); err != nil {
 		return err
 	}
@@ -117,13 +220,6 @@ func pingOver(conn net.Conn, key *ecdsa.PrivateKey, remote *ecdsa.PublicKey, r *
 		return err
 	}
 	r.RTT = time.Since(begin)
-	bye, err := s.AppendDisconnect(nil, wire.DiscRequested)
-	if err == nil {
-		_, err = conn.Write(bye)
-	}
-	if err != nil {
-		return fmt.Errorf("writing disconnect: %w", err)
-	}
 	return nil
 }
 

@@ -105,19 +105,19 @@ func (w *whispers) awaitGreeting(ctx context.Context) error {
 		case err := <-greeted:
 			return err
 		case e, ok := <-w.events:
-			if err := ended(e, ok); err != nil {
+			if err := ended(ctx, e, ok); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// ended returns an error if e says that the link ended, or if ok is false because the node
-// stopped.
-func ended(e node.Event, ok bool) error {
+// ended returns an error if e says that the link ended, or if ok is false because there are no
+// more events.
+func ended(ctx context.Context, e node.Event, ok bool) error {
 	switch {
 	case !ok:
-		return context.Canceled
+		return endOfVisit(ctx)
 	case e.Kind == node.PeerDropped:
 		return fmt.Errorf("link ended: %w", e.Cause)
 	}
@@ -156,7 +156,7 @@ func listenToWhispers(ctx context.Context, cmd *cli.Command) error {
 				return nil
 			}
 		case e, ok := <-w.events:
-			if err := ended(e, ok); ctx.Err() == nil && err != nil {
+			if err := ended(ctx, e, ok); ctx.Err() == nil && err != nil {
 				return err
 			}
 		case <-ctx.Done():

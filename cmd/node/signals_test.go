@@ -1,11 +1,30 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/troupe-p2p/troupe/node"
 )
+
+// A visit that a signal ends before its link says so.
+func TestAwaitPeerInterrupted(t *testing.T) {
+	events := make(chan node.Event)
+	close(events)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	by := &interrupted{signal: os.Interrupt}
+	cancel(by)
+	if err := awaitPeer(ctx, events); !errors.Is(err, by) {
+		t.Errorf("%v, want %v", err, by)
+	}
+	if err := awaitPeer(t.Context(), events); !errors.Is(err, node.ErrStopped) {
+		t.Errorf("%v, want %v", err, node.ErrStopped)
+	}
+}
 
 // TestSignalRule: the first signal ends the process in order, a later SIGTERM or SIGINT at once. A
 // SIGHUP, which often comes with another signal, never counts as impatience, and neither does a

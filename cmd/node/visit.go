@@ -42,7 +42,7 @@ func startVisit(ctx context.Context, cmd *cli.Command, target *enode.Node, spec 
 		return nil, err
 	}
 	if err = n.AddPeer(target); err == nil {
-		err = awaitPeer(v.events)
+		err = awaitPeer(ctx, v.events)
 	}
 	if err != nil {
 		v.stop()
@@ -59,7 +59,7 @@ func (v *visit) stop() {
 }
 
 // awaitPeer waits until the link starts. It returns an error if its setup fails.
-func awaitPeer(events <-chan node.Event) error {
+func awaitPeer(ctx context.Context, events <-chan node.Event) error {
 	for e := range events {
 		switch e.Kind {
 		case node.PeerAdded:
@@ -68,7 +68,15 @@ func awaitPeer(events <-chan node.Event) error {
 			return e.Err
 		}
 	}
-	return context.Canceled
+	return endOfVisit(ctx)
+}
+
+// endOfVisit returns why there are no more events: a signal has ended ctx, or the node stopped.
+func endOfVisit(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return node.ErrStopped
 }
 
 // flush waits until at least least bytes are written and the link writes no more, because a

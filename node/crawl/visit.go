@@ -44,7 +44,7 @@ func (v *visit) start(ctx actor.Context) {
 	supervise.Go(root, self, func() {
 		defer v.visits.Done()
 		r, err := v.Visit(visiting, v.node)
-		if late := context.Cause(visiting); err != nil && late != nil {
+		if late := context.Cause(visiting); err != nil && late != nil && !errors.Is(err, late) {
 			err = fmt.Errorf("%w: %w", late, err) // err contains the step that was reached
 		}
 		supervise.Send(root, self, &visitDone{by: self, report: reportOf(v.node, v.Clock.Now(), r, err)})
