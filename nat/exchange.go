@@ -41,7 +41,7 @@ func exchange[T any](ctx context.Context, local net.Addr, to string, request fun
 	buf := make([]byte, maxDatagram)
 	for wait := firstWait; ctx.Err() == nil; wait *= 2 {
 		if _, err := conn.Write(datagram); err != nil {
-			return none, err
+			return none, firstOf(garbage, err)
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(wait))
 		if ctx.Err() != nil {
@@ -54,7 +54,7 @@ func exchange[T any](ctx context.Context, local net.Addr, to string, request fun
 				if errors.As(err, &ne) && ne.Timeout() {
 					break
 				}
-				return none, err
+				return none, firstOf(garbage, err)
 			}
 			answer, done, err := parse(buf[:n])
 			if done {
@@ -65,10 +65,15 @@ func exchange[T any](ctx context.Context, local net.Addr, to string, request fun
 			}
 		}
 	}
+	return none, firstOf(garbage, ctx.Err())
+}
+
+// firstOf returns the error with which an exchange ends: a malformed answer came before the end.
+func firstOf(garbage, end error) error {
 	if garbage != nil {
-		return none, garbage
+		return garbage
 	}
-	return none, ctx.Err()
+	return end
 }
 
 // localUDP returns the address to send from; nil lets the system choose.

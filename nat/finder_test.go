@@ -2,6 +2,7 @@ package nat
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -205,6 +206,53 @@ func TestSTUN(t *testing.T) {
 	}
 }
 
+// If all servers fail, the error names each of them, the first one first.
+func TestSTUNServersThatFail(t *testing.T) {
+	garbage, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer garbage.Close()
+	go func() {
+		buf := make([]byte, maxDatagram)
+		for {
+			_, from, err := garbage.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			_, _ = garbage.WriteTo([]byte("hello"), from) // the test notices if it fails
+		}
+	}()
+	_, err = (&stunMapper{servers: []string{"127.0.0.1:1", garbage.LocalAddr().String()}}).External(soon(t, time.Second))
+	e, ok := asError(err)
+	if !ok || e.Cause != Unreachable || e.Router != "127.0.0.1:1" {
+		t.Fatalf("%v, want the cause of the first server", err)
+	}
+	for _, want := range []string{"127.0.0.1:1: external address: connection refused; ", garbage.LocalAddr().String() + ": malformed answer"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+}
+
+// A malformed answer is told, even if the port is closed afterwards.
+func TestExchangeTellsFirst(t *testing.T) {
+	server, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer server.Close()
+		buf := make([]byte, maxDatagram)
+		if _, from, err := server.ReadFrom(buf); err == nil {
+			_, _ = server.WriteTo([]byte("hello"), from) // the test notices if it fails
+		}
+	}()
+	if _, err := askSTUN(soon(t, 5*time.Second), server.LocalAddr().String()); !errors.As(err, new(*garbageError)) {
+		t.Errorf("%v, want the malformed answer", err)
+	}
+}
+
 func TestParse(t *testing.T) {
 	for text, want := range map[string]Spec{
 		"any": {}, "auto": {}, "none": {Off: true}, "": {Off: true}, "off": {Off: true}, "ANY": {},
@@ -226,8 +274,9 @@ func TestParse(t *testing.T) {
 	}
 	for _, text := range []string{"extip", "extip:", "extip:0.0.0.0", "extip:256.1.1.1", "extip:1.2.3", "extip:0", "extip:host:30303", "extip:http://host", "extip:a b", "extip:-a", "extip:a-.b", "extip:a..b", "extip:.", "extip:bücher.example",
 		"extip:" + strings.Repeat("a", 64) + ".b", "extip:" + strings.Repeat("a.", 127) + "ab", "extip:ff02::1", "extip:fe80::1%eth0", "pmp:host", "pmp:", "pmp:x", "any:1", "upnp:1.2.3.4", "none:x", "stun:", "stun::1", "magic", "extip:224.0.0.1", "pmp:fe80::1%eth0"} {
-		if got, err := Parse(text); err == nil {
-			t.Errorf("%q: %+v", text, got)
+		// The caller names the flag, or the field, that has the value.
+		if got, err := Parse(text); err == nil || strings.Contains(err.Error(), "--nat") {
+			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func Parse(text string) (Spec, error) {
 	name, rest, given := strings.Cut(text, ":")
 	bare := func(s Spec) (Spec, error) {
 		if given {
-			return Spec{}, fmt.Errorf("--nat %s takes no value after a colon, got %q", name, rest)
+			return Spec{}, fmt.Errorf("%s takes no value after a colon, got %q", name, rest)
 		}
 		return s, nil
 	}
@@ -54,7 +54,7 @@ func Parse(text string) (Spec, error) {
 			return Spec{Method: MethodFixed, Host: rest}, nil
 		}
 		if err != nil {
-			return Spec{}, fmt.Errorf("--nat %s:IP or %s:HOST needs the IP address or the DNS name of this node, got %q", name, name, rest)
+			return Spec{}, fmt.Errorf("%s:IP or %s:HOST needs the IP address or the DNS name of this node, got %q", name, name, rest)
 		}
 		return s, nil
 	case "stun":
@@ -67,18 +67,18 @@ func Parse(text string) (Spec, error) {
 			host, port = strings.Trim(rest, "[]"), defaultSTUNPort
 		}
 		if host == "" || port == "" {
-			return Spec{}, fmt.Errorf("--nat stun:HOST:PORT needs a host, got %q", rest)
+			return Spec{}, fmt.Errorf("stun:HOST:PORT needs a host, got %q", rest)
 		}
 		s.Server = net.JoinHostPort(host, port)
 		return s, nil
 	}
-	return Spec{}, fmt.Errorf("--nat %q: want any, none, upnp, pmp[:IP], pcp[:IP], extip:IP, extip:HOST or stun[:HOST:PORT]", text)
+	return Spec{}, fmt.Errorf("%q: want any, none, upnp, pmp[:IP], pcp[:IP], extip:IP, extip:HOST or stun[:HOST:PORT]", text)
 }
 
 func withIP(s Spec, name, text string) (Spec, error) {
 	ip, err := netaddr.ParseAddr(text)
 	if err != nil || !isHost(ip) {
-		return Spec{}, fmt.Errorf("--nat %s:IP needs the IP address of a host, got %q", name, text)
+		return Spec{}, fmt.Errorf("%s:IP needs the IP address of a host, got %q", name, text)
 	}
 	s.IP = ip
 	return s, nil

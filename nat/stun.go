@@ -30,7 +30,7 @@ func newSTUN(server string) *stunMapper {
 
 // External asks one server after the other; each gets its share of the remaining time.
 func (s *stunMapper) External(ctx context.Context) (Reading, error) {
-	var last error
+	var failed []*Error
 	for i, server := range s.servers {
 		share := ctx
 		if deadline, ok := ctx.Deadline(); ok {
@@ -46,9 +46,19 @@ func (s *stunMapper) External(ctx context.Context) (Reading, error) {
 		if errors.As(err, new(*garbageError)) {
 			cause, text = Garbage, line(err.Error())
 		}
-		last = &Error{Method: MethodSTUN, Router: server, Op: "external address", Cause: cause, Words: text, Err: err}
+		failed = append(failed, &Error{Method: MethodSTUN, Router: server, Op: "external address", Cause: cause, Words: text, Err: err})
 	}
-	return Reading{}, last
+	return Reading{}, allFailed(failed)
+}
+
+// allFailed returns one error for all servers. Its cause is that of the first.
+func allFailed(failed []*Error) error {
+	first := *failed[0]
+	for _, other := range failed[1:] {
+		first.Words += "; " + other.Router + ": " + other.Words
+		first.Err = errors.Join(first.Err, other.Err)
+	}
+	return &first
 }
 
 // askSTUN sends a Binding request until a response comes or ctx ends.

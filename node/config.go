@@ -252,7 +252,7 @@ func (c Config) check() error {
 		return err
 	}
 	if _, err := nat.Parse(c.NAT); err != nil {
-		return fmt.Errorf("node config: %w", err)
+		return fmt.Errorf("node config: NAT: %w", err)
 	}
 	if _, err := netaddr.CanonicalNetworks(c.NetRestrict); err != nil {
 		return fmt.Errorf("node config: NetRestrict: %w", err)

@@ -39,7 +39,7 @@ func showNAT(ctx context.Context, cmd *cli.Command) error {
 	if cmd.IsSet(flagNAT) {
 		var err error
 		if spec, err = nat.Parse(cmd.String(flagNAT)); err != nil {
-			return usage(err)
+			return usage(fmt.Errorf("--%s: %w", flagNAT, err))
 		}
 	}
 	r := reachability{Found: []nat.Found{}, off: spec.Off}

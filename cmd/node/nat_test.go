@@ -27,7 +27,7 @@ func TestNATCommand(t *testing.T) {
 		{"--nat extip:1.2.3.4 nat", exitOK, `(?m)^extip +- +- +1\.2\.3\.4$`, `^$`},
 		{"nat --nat extip:1.2.3.4 --json", exitOK, `"external": "1.2.3.4"`, `^$`},
 		{"nat --nat pmp:127.0.0.1", exitFailed, `^No router answered over .*\n(?s:.*)Search problems:\n  - nat-pmp .*127\.0\.0\.1`, `no router answered`},
-		{"nat --nat soon", exitUsage, `^$`, `--nat "soon": want any`},
+		{"nat --nat soon", exitUsage, `^$`, `^node: --nat: "soon": want any`},
 		{"nat now", exitUsage, `^$`, `takes 0 arguments`},
 	} {
 		code, stdout, stderr := shell(nil, append(strings.Fields(tt.args), "--datadir", dir)...)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -158,6 +159,15 @@ func TestSocketsThatAreInTheWay(t *testing.T) {
 	}
 	if text, err := os.ReadFile(path); string(text) != "precious" {
 		t.Errorf("the file contains %q, %v", text, err)
+	}
+	datagrams := path + "d" // no node can serve there, and it is not stale
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: datagrams, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	if _, err := Open(t.Context(), Config{IPC: datagrams}); !errors.Is(err, syscall.EADDRINUSE) || !errors.Is(err, syscall.EPROTOTYPE) {
+		t.Errorf("Open at a socket of datagrams: %v, want why it can't be had, and why it was not replaced", err)
 	}
 	if _, err := Open(t.Context(), Config{IPC: path + strings.Repeat("x", maxPath)}); !errors.Is(err, ErrPathTooLong) {
 		t.Errorf("Open with a long path: %v", err)

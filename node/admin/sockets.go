@@ -166,8 +166,10 @@ func listenIPC(ctx context.Context, path string) (net.Listener, error) {
 	lc := net.ListenConfig{Control: private}
 	ln, err := lc.Listen(ctx, "unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		if err := removeStale(ctx, path); err != nil {
-			return nil, fmt.Errorf("serve IPC: %s: %w", path, err)
+		if failed := removeStale(ctx, path); errors.Is(failed, ErrInUse) {
+			return nil, fmt.Errorf("serve IPC: %s: %w", path, failed)
+		} else if failed != nil {
+			return nil, fmt.Errorf("serve IPC: %w, and replacing the socket failed: %w", err, failed)
 		}
 		ln, err = lc.Listen(ctx, "unix", path)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -51,8 +52,19 @@ func write(file string, data []byte) error {
 }
 
 // cause returns an error without the name of a temporary file, which would be another one each
-// time.
+// time. Of several errors it returns all, the first one first: the error of a removal must not
+// hide why the file was removed.
 func cause(err error) error {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		var causes []error
+		for _, err := range all.Unwrap() {
+			one := cause(err)
+			if !slices.ContainsFunc(causes, func(c error) bool { return c.Error() == one.Error() }) {
+				causes = append(causes, one)
+			}
+		}
+		return errors.Join(causes...)
+	}
 	var (
 		path *fs.PathError
 		link *os.LinkError

@@ -64,10 +64,11 @@ func create(file string, data []byte) error {
 	}
 	err = os.Link(temp, file)
 	if _, there := os.Lstat(file); err != nil && errors.Is(there, fs.ErrNotExist) {
-		err = os.Rename(temp, file) // the file system has no links
-		if err == nil {
+		renamed := os.Rename(temp, file) // the file system has no links
+		if renamed == nil {
 			return syncDir(filepath.Dir(file))
 		}
+		err = errors.Join(err, renamed)
 	}
 	if err := errors.Join(err, os.Remove(temp)); err != nil {
 		return err

@@ -26,16 +26,17 @@ type Connector struct {
 }
 
 // Connect resolves a node's DNS name, if it has one, and tries the node's addresses in turn.
-// The caller owns the connection.
+// The caller owns the connection. The error has those of all addresses. It is
+// [refusal.ErrNotAllowed] only if none of them is allowed.
 func (c *Connector) Connect(ctx context.Context, target *enode.Node) (net.Conn, error) {
 	addrs, err := c.resolve(ctx, target)
 	if err != nil {
 		return nil, err
 	}
-	var failed []error
+	var failed, forbidden []error
 	for i, addr := range addrs {
 		if !netaddr.Allowed(c.Networks, addr.Addr()) {
-			failed = append(failed, fmt.Errorf("%v: %w", addr, refusal.ErrNotAllowed))
+			forbidden = append(forbidden, fmt.Errorf("%v: %w", addr, refusal.ErrNotAllowed))
 			continue
 		}
 		conn, err := c.connectTo(ctx, addr, len(addrs)-i)
@@ -43,6 +44,12 @@ func (c *Connector) Connect(ctx context.Context, target *enode.Node) (net.Conn, 
 			return conn, nil
 		}
 		failed = append(failed, err)
+	}
+	if len(failed) == 0 {
+		return nil, errors.Join(forbidden...)
+	}
+	for _, err := range forbidden { // they say nothing of the addresses that were dialed
+		failed = append(failed, errors.New(err.Error()))
 	}
 	return nil, errors.Join(failed...)
 }
