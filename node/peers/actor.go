@@ -63,11 +63,20 @@ func (o *owner) Receive(ctx actor.Context) {
 		o.timer.Stop()
 	case *actor.Stopped:
 		o.removeRest(ctx)
+		o.Table.closeArriving()
 	}
 }
 
-// establish turns a session into a link, or disconnects the remote.
+// establish turns a session into a link, or disconnects the remote. The connection belongs to the link
+// then, or to the goroutine that disconnects. If establish panics before, it closes the connection.
 func (o *owner) establish(ctx actor.Context, msg *Establish) {
+	o.Table.arrived(msg)
+	owned := true
+	defer func() {
+		if owned {
+			_ = msg.Conn.Close() // the panic is reported
+		}
+	}()
 	m := &Member{
 		Remote: Remote{ID: msg.ID, Addr: netaddr.Of(msg.Conn.RemoteAddr()).Addr(), Inbound: msg.Inbound},
 		Offer:  msg.Offer, Punched: msg.Punched,
@@ -81,6 +90,7 @@ func (o *owner) establish(ctx actor.Context, msg *Establish) {
 	}
 	if err != nil {
 		o.decided[msg.By.Id] = err
+		owned = false
 		o.refuse(ctx, msg, err)
 		return
 	}
@@ -90,9 +100,9 @@ func (o *owner) establish(ctx actor.Context, msg *Establish) {
 		Pool: o.Pool, Journal: o.Runtime.Journal, Clock: o.Runtime.Clock, Watch: o.Runtime.Watch, Feed: o.Feed, Dispatcher: o.Runtime.Dispatcher,
 	})
 	if err != nil {
-		_ = msg.Conn.Close() // the panic reports the error
 		panic(fmt.Errorf("spawn link: %w", err))
 	}
+	owned = false
 	m.Link = link
 	o.Table.add(m)
 	o.decided[msg.By.Id] = nil

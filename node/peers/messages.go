@@ -17,8 +17,8 @@ import (
 
 // From setup.
 
-// Establish requests a link for a finished session. A handshake sends it. The connection
-// belongs to the peers actor from then on.
+// Establish requests a link for a finished session. A handshake sends it after Table.HandOver. The
+// connection belongs to the peers actor from then on.
 type Establish struct {
 	By      *actor.PID // the handshake that called Table.Admit
 	ID      enode.ID

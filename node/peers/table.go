@@ -27,6 +27,8 @@ type Table struct {
 	shares  shares
 	state   State
 	closed  bool
+
+	arriving arriving
 }
 
 // Member is one link.

@@ -206,10 +206,15 @@ func (h *handshake) sessionReady(ctx actor.Context, msg *sessionReady) {
 		if h.punched {
 			h.counters.punched.Add(1)
 		}
-		supervise.Send(ctx, h.Peers, &peers.Establish{
+		e := &peers.Establish{
 			By: ctx.Self(), ID: h.id, Conn: h.conn.take(), Session: msg.session, Offer: h.offer,
 			Inbound: h.inbound, Static: h.static, Punched: h.punched,
-		})
+		}
+		if !h.Table.HandOver(e) {
+			h.end(ctx, refusal.ErrStopping)
+			return
+		}
+		supervise.Send(ctx, h.Peers, e)
 	}
 	h.end(ctx, msg.err)
 }
