@@ -145,7 +145,7 @@ func (p *peer) hostGone(ctx actor.Context, i int) {
 	h := p.link.hosts[i]
 	p.hosts[i] = nil
 	e := p.link.label(h.pid)
-	e.Protocol, e.Event, e.Quiet = h.label, supervise.Stopped, true
+	e.Protocol, e.Event, e.Quiet = h.label(), supervise.Stopped, true
 	if p.link.Cause() == nil {
 		e.Event, e.Quiet = supervise.Returned, false
 	}
@@ -176,7 +176,7 @@ func (p *peer) reportStuck(ctx actor.Context, msg *stopDue) {
 	for i, pid := range p.hosts {
 		if pid != nil {
 			e := p.link.label(pid)
-			e.Protocol, e.Event = p.link.hosts[i].label, supervise.Stopped
+			e.Protocol, e.Event = p.link.hosts[i].label(), supervise.Stopped
 			e.Reason = fmt.Sprintf("still in a handler %v after the link's end", msg.after)
 			p.link.journal.Record(e)
 		}

@@ -28,8 +28,7 @@ var ErrSeqActive = errors.New("a sequence is being sent already")
 // answers too: that can only hold the remote back too much, never grow memory.
 type Host struct {
 	link     *Link
-	protocol Protocol
-	label    string // name/version
+	protocol *Protocol // all links share it
 	offset   uint64
 	slot     slot
 	pid      *actor.PID
@@ -52,8 +51,8 @@ type Host struct {
 	// Only the host's own turn uses the fields below.
 	queue    []*batch   // read and not yet handled
 	deferred []deferred // messages from other actors that arrived during a sequence
-	seq      sequence
-	held     bool // the behaviour accepts nothing inbound now
+	seq      *sequence  // the one that is being pulled; nil: none
+	held     bool       // the behaviour accepts nothing inbound now
 }
 
 // sequence is a SendSeq that is being pulled.
@@ -68,7 +67,7 @@ type sequence struct {
 
 func newHost(l *Link, m Matched, s slot) *Host {
 	p := m.Protocol.withDefaults()
-	h := &Host{link: l, protocol: p, label: p.Cap().String(), offset: m.Offset, slot: s}
+	h := &Host{link: l, protocol: m.Protocol, offset: m.Offset, slot: s}
 	h.ask = RequestWrite{slot: s}
 	h.credit.limit = p.Budget
 	h.outbox.limit, h.outbox.high, h.outbox.snappy = p.OutboxLimit, p.HighWater, l.snappy
@@ -88,7 +87,10 @@ func (h *Host) Attached() any { return h.attached }
 func (h *Host) Link() *Link { return h.link }
 
 // Protocol returns the protocol with its defaults filled in.
-func (h *Host) Protocol() Protocol { return h.protocol }
+func (h *Host) Protocol() Protocol { return h.protocol.withDefaults() }
+
+// label returns the protocol's name/version.
+func (h *Host) label() string { return h.protocol.Cap().String() }
 
 // PID returns the host's actor. It stays the same across restarts.
 func (h *Host) PID() *actor.PID { return h.pid }
@@ -166,7 +168,7 @@ func (h *Host) sendPrepared(code uint64, p *Prepared, full Full, own bool) error
 
 func (h *Host) checkCode(code uint64) error {
 	if code >= h.protocol.Length {
-		return &CodeError{Protocol: h.label, Code: code, Length: h.protocol.Length}
+		return &CodeError{Protocol: h.label(), Code: code, Length: h.protocol.Length}
 	}
 	return nil
 }
@@ -193,13 +195,14 @@ func (h *Host) sent(request bool, code uint64, size int) {
 // until it ends, nothing else is delivered to the behaviour (R7). Only the behaviour may call it,
 // from one of its methods. A payload is copied before the next one is pulled.
 func (h *Host) SendSeq(seq iter.Seq2[uint64, []byte]) error {
-	if h.seq.next != nil {
+	if h.seq != nil {
 		return ErrSeqActive
 	}
 	if h.link.ctx.Err() != nil || h.outbox.isClosed() {
 		return ErrLinkDown
 	}
-	h.seq.next, h.seq.stop = iter.Pull2(seq)
+	next, stop := iter.Pull2(seq)
+	h.seq = &sequence{next: next, stop: stop}
 	return nil
 }
 
@@ -210,7 +213,7 @@ func (h *Host) Disconnect(reason wire.DiscReason, err error) {
 
 // cause returns a cause that names this protocol and its last message code.
 func (h *Host) cause(side Side, reason wire.DiscReason, err error) *Cause {
-	c := &Cause{Side: side, Reason: reason, Protocol: h.label, Err: err}
+	c := &Cause{Side: side, Reason: reason, Protocol: h.label(), Err: err}
 	if code := h.lastCode.Load(); code >= 0 {
 		c.Code, c.HasCode = uint64(code), true
 	}

@@ -110,7 +110,7 @@ func (i *incarnation) down(ctx actor.Context) {
 
 // other delivers a message of another actor, or keeps it until the sequence ends.
 func (i *incarnation) other(ctx actor.Context) {
-	if i.seq.next != nil {
+	if i.seq != nil {
 		i.deferred = append(i.deferred, deferred{message: ctx.Message(), sender: ctx.Sender()})
 		return
 	}
@@ -195,7 +195,7 @@ func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
 			i.writeGrant(ctx, t)
 			i.outbox.answering.Store(true)
 		}
-		if i.seq.next != nil || i.held || i.outbox.over() || i.link.Cause() != nil {
+		if i.seq != nil || i.held || i.outbox.over() || i.link.Cause() != nil {
 			break
 		}
 	}
@@ -231,7 +231,7 @@ func (i *incarnation) breach(err error) {
 // pull queues what the sequence yields, a little ahead of the writer. It returns true when no
 // sequence is left.
 func (i *incarnation) pull() bool {
-	for i.seq.next != nil {
+	for i.seq != nil {
 		if i.outbox.fill() >= seqAhead {
 			return false
 		}
@@ -259,10 +259,10 @@ func (i *incarnation) pull() bool {
 }
 
 func (i *incarnation) stopSeq() {
-	if i.seq.stop != nil {
+	if i.seq != nil {
 		i.seq.stop()
+		i.seq = nil
 	}
-	i.seq = sequence{}
 }
 
 // useToken handles a token from the mailbox. It may have been used already, in the middle of a

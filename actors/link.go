@@ -37,7 +37,6 @@ type Config struct {
 // safe from any goroutine.
 type Link struct {
 	pid     *actor.PID
-	pinger  *actor.PID
 	props   *actor.Props // of all the link's actors
 	system  *actor.ActorSystem
 	root    *actor.RootContext
@@ -109,13 +108,7 @@ type Stats struct {
 func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
 	l := newLink(cfg)
 	name := cfg.Name + cfg.System.ProcessRegistry.NextId()
-	// The PIDs are set before the actors exist, so that no user of the link sees it without them.
-	l.pid = actor.NewPID(cfg.System.Address(), parent.Self().Id+"/"+name)
-	l.pinger = actor.NewPID(cfg.System.Address(), l.pid.Id+"/"+pingerName)
-	for _, h := range l.hosts {
-		h.pid = actor.NewPID(cfg.System.Address(), l.pid.Id+"/"+h.protocol.Name)
-	}
-	var opts []actor.PropsOption
+	opts := []actor.PropsOption{actor.WithOnInit(l.setPIDs)}
 	if cfg.Dispatcher != nil {
 		opts = append(opts, actor.WithDispatcher(cfg.Dispatcher))
 	}
@@ -124,6 +117,18 @@ func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// setPIDs is called when an actor of the link has its PID and does not run yet. The first one is the
+// peer: no user of the link sees it without its PIDs.
+func (l *Link) setPIDs(ctx actor.Context) {
+	if l.pid != nil {
+		return
+	}
+	l.pid = ctx.Self()
+	for _, h := range l.hosts {
+		h.pid = actor.NewPID(l.pid.Address, l.pid.Id+"/"+h.protocol.Name)
+	}
 }
 
 func newLink(cfg Config) *Link {

@@ -20,7 +20,7 @@ const grantTimeout = 2 * time.Millisecond
 // token. It never writes in its own turn and never waits, so that it can end the link at any
 // time.
 type peer struct {
-	*supervise.Supervisor
+	supervise.Supervisor
 	link   *Link
 	owner  *actor.PID
 	tokens arbiter
@@ -44,7 +44,7 @@ func newPeer(l *Link, owner *actor.PID, w *frameWriter) *peer {
 		ask:   RequestWrite{slot: peerSlot},
 		hosts: make([]*actor.PID, len(l.hosts)),
 	}
-	p.Supervisor = supervise.NewSupervisor(l.clock, l.journal, p)
+	p.Supervisor = *supervise.NewSupervisor(l.clock, l.journal, p)
 	p.tokens.writer = w
 	return p
 }
@@ -215,7 +215,7 @@ func (l *Link) pongsWritten(n int64) {
 func (p *peer) Describe(child *actor.PID) supervise.Step {
 	e := p.link.label(child)
 	if h := p.hostOf(child); h != nil {
-		e.Protocol = h.label
+		e.Protocol = h.label()
 	}
 	return e
 }
@@ -234,7 +234,7 @@ func (p *peer) hostOf(child *actor.PID) *Host {
 func (p *peer) ChildFailed(child *actor.PID, c *supervise.Crash) bool {
 	s, protocol := pingerSlot, ""
 	if h := p.hostOf(child); h != nil {
-		s, protocol = h.slot, h.label
+		s, protocol = h.slot, h.label()
 	} else if child.Equal(p.reader) {
 		return false
 	}

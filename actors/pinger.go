@@ -89,7 +89,7 @@ func (l *Link) resumed() int64 {
 // Probe sends a ping now. After this node did not run for a time, the remote has 5 s to answer it.
 func (l *Link) Probe() {
 	l.probe.Store(true)
-	supervise.Send(l.root, l.pinger, &pingCheck{})
+	supervise.Send(l.root, actor.NewPID(l.pid.Address, l.pid.Id+"/"+pingerName), &pingCheck{})
 }
 
 // cool makes the quiet directions of the link free what they hold. It returns when to check

@@ -109,16 +109,17 @@ func (e *CodeError) Error() string {
 
 // Matched is a protocol that both nodes speak, with its first message code on the wire.
 type Matched struct {
-	Protocol
-	Offset uint64
+	*Protocol // of this node's list
+	Offset    uint64
 }
 
 // Match returns the protocols that the two nodes share: for each name the highest version that
 // both have, with codes assigned from 16 upwards in the order of the names (RLPx, "Message
 // ID-based Multiplexing").
 func Match(local []Protocol, remote []wire.Cap) []Matched {
-	best := map[string]Protocol{}
-	for _, p := range local {
+	best := map[string]*Protocol{}
+	for i := range local {
+		p := &local[i]
 		if !slices.Contains(remote, p.Cap()) {
 			continue
 		}

@@ -52,8 +52,8 @@ type pump struct {
 	allowance bucket // for what messages expand beyond measure
 }
 
-func newPump(l *Link, s *wire.Session) *pump {
-	p := &pump{link: l, dec: s.Decoder, rest: s.Rest, batches: make([]*batch, len(l.hosts)), allowance: bucket{rate: expansionRate, burst: expansionBurst}}
+func newPump(l *Link, s *wire.Session) pump {
+	p := pump{link: l, dec: s.Decoder, rest: s.Rest, batches: make([]*batch, len(l.hosts)), allowance: bucket{rate: expansionRate, burst: expansionBurst}}
 	s.Rest = nil
 	p.want = 1
 	return p
@@ -251,7 +251,7 @@ func (p *pump) accept(i int, h *Host, code uint64, payload []byte) error {
 
 func (p *pump) protocolBreach(h *Host, code uint64, err error) *Cause {
 	return &Cause{
-		Side: Local, Reason: wire.DiscProtocolError, Protocol: h.label, Code: code, HasCode: true, Err: err,
+		Side: Local, Reason: wire.DiscProtocolError, Protocol: h.label(), Code: code, HasCode: true, Err: err,
 	}
 }
 

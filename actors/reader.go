@@ -34,7 +34,7 @@ func (r *reader) launch(self *actor.PID) {
 		if r.pumpOnce(pump) {
 			return
 		}
-		if !src.park(func() { pump.quiet = false; r.launch(self) }) {
+		if !src.park(func() { r.pump.quiet = false; r.launch(self) }) {
 			r.launch(self)
 			return
 		}

@@ -18,13 +18,13 @@ type role struct {
 type stage struct {
 	link   *Link
 	owner  *actor.PID // of the peer
-	writer *frameWriter
-	pump   *pump
+	writer frameWriter
+	pump   pump
 }
 
 // newStage takes from the session what the link needs of it.
 func newStage(l *Link, owner *actor.PID, cfg Config) *stage {
-	w := &frameWriter{link: l, conn: cfg.Conn, enc: cfg.Session.Encoder}
+	w := frameWriter{link: l, conn: cfg.Conn, enc: cfg.Session.Encoder}
 	return &stage{link: l, owner: owner, writer: w, pump: newPump(l, cfg.Session)}
 }
 
@@ -45,7 +45,7 @@ func (r *role) Receive(ctx actor.Context) {
 func (r *role) cast(self *actor.PID) actor.Actor {
 	l := r.link
 	if self.Equal(l.pid) {
-		return supervise.Guard(newPeer(l, r.owner, r.writer), l.journal)
+		return supervise.Guard(newPeer(l, r.owner, &r.writer), l.journal)
 	}
 	for _, h := range l.hosts {
 		if self.Equal(h.pid) {
@@ -55,7 +55,7 @@ func (r *role) cast(self *actor.PID) actor.Actor {
 	if self.Id == l.pid.Id+"/"+pingerName {
 		return supervise.Guard(newPinger(l), l.journal)
 	}
-	return supervise.Guard(&reader{link: l, pump: r.pump}, l.journal)
+	return supervise.Guard(&reader{link: l, pump: &r.pump}, l.journal)
 }
 
 // HandleFailure implements actor.SupervisorStrategy. The peer has its own strategy. The other

@@ -79,7 +79,7 @@ func (l *Link) explain(c *Cause) *Cause {
 	e := &NotReadingError{Since: l.started.Add(time.Duration(since)), For: time.Duration(now - since), Err: c.Err}
 	for _, h := range l.hosts {
 		if n := int(h.writing.Load()) + h.outbox.fill(); n > 0 {
-			e.Waiting = append(e.Waiting, Waiting{Protocol: h.label, Bytes: n})
+			e.Waiting = append(e.Waiting, Waiting{Protocol: h.label(), Bytes: n})
 		}
 	}
 	explained := *c

@@ -16,7 +16,7 @@ type mailbox struct {
 	turn       func() // process as a func value, allocated once
 
 	mu        sync.Mutex
-	system    queue
+	system    *queue // nil while it is empty: an actor seldom gets system messages
 	user      queue
 	running   bool // a turn is running or scheduled
 	suspended bool
@@ -55,6 +55,9 @@ func (m *mailbox) PostUserMessage(msg any) {
 // PostSystemMessage implements actor.Mailbox.
 func (m *mailbox) PostSystemMessage(msg any) {
 	m.mu.Lock()
+	if m.system == nil {
+		m.system = new(queue)
+	}
 	m.system.push(msg)
 	wake := !m.running
 	m.running = true
@@ -103,8 +106,11 @@ func (m *mailbox) handle() (done bool) {
 func (m *mailbox) next() (msg any, system bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.system.len() > 0 {
-		return m.system.pop(), true
+	if m.system != nil {
+		if msg = m.system.pop(); m.system.len() == 0 {
+			m.system = nil
+		}
+		return msg, true
 	}
 	if !m.suspended && m.user.len() > 0 {
 		return m.user.pop(), false

@@ -66,6 +66,21 @@ var ServicePolicy = Policy{
 // LinkChild is the policy of a child of a link: restarted at once the first time, then more
 // slowly, so that a series of crashes costs its siblings nothing.
 func LinkChild(r Restart, i Intensity) *Policy {
+	if i == (Intensity{}) {
+		return linkChildren[r]
+	}
+	return newLinkChild(r, i)
+}
+
+// linkChildren are the policies of the children without an Intensity of their own. All links share
+// them.
+var linkChildren = [...]*Policy{
+	Transient: newLinkChild(Transient, Intensity{}),
+	Permanent: newLinkChild(Permanent, Intensity{}),
+	Temporary: newLinkChild(Temporary, Intensity{}),
+}
+
+func newLinkChild(r Restart, i Intensity) *Policy {
 	return &Policy{
 		Restart: r, Intensity: i,
 		Min: 10 * time.Millisecond, Max: time.Second,
