@@ -54,7 +54,9 @@ func (x *index) place(prefix uint64, ordinal uint32) {
 
 // add enters blocks with consecutive numbers from first.
 func (x *index) add(first uint64, prefixes []uint64) {
-	x.reserve(len(x.prefixes) + len(prefixes))
+	if all := len(x.prefixes) + len(prefixes); all > cap(x.prefixes) {
+		x.reserve(all + all/4) // so that many additions do not mean many tables
+	}
 	start := uint32(len(x.prefixes))
 	x.runs = append(x.runs, run{ordinal: start, number: first})
 	for i, prefix := range prefixes {
