@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 )
 
 // ArchiveConfig says which files an Archive has.
@@ -44,7 +46,7 @@ type Archive struct {
 type member struct {
 	path         string
 	first, count uint64
-	has          [parts]bool
+	has          [chain.Parts]bool
 }
 
 func (m *member) contains(n uint64) bool { return n >= m.first && n-m.first < m.count }
@@ -146,7 +148,7 @@ func (a *Archive) enter(path string) error {
 		return err
 	}
 	m := &member{path: path, first: w.first, count: uint64(len(w.prefixes))}
-	for p := range parts {
+	for p := range chain.Parts {
 		m.has[p] = h.file.Has(p)
 	}
 	if err := a.checkLinks(m, w); err != nil {

@@ -10,10 +10,12 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 )
 
 // with returns the files that have a part of block n.
-func (a *Archive) with(p Part, n uint64) (found []*member) {
+func (a *Archive) with(p chain.Part, n uint64) (found []*member) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	end := sort.Search(len(a.files), func(i int) bool { return a.files[i].first > n })
@@ -28,22 +30,22 @@ func (a *Archive) with(p Part, n uint64) (found []*member) {
 	return found
 }
 
-// Read returns a part of block n as RLP. The caller owns it. The error is ErrAbsent if no file has
+// Read returns a part of block n as RLP. The caller owns it. The error is chain.ErrAbsent if no file has
 // it. A file that turns out to be corrupt is logged and left out.
-func (a *Archive) Read(p Part, n uint64) ([]byte, error) {
+func (a *Archive) Read(p chain.Part, n uint64) ([]byte, error) {
 	for _, m := range a.with(p, n) {
 		b, err := a.readIn(m, p, n)
 		switch {
 		case err == nil:
 			return b, nil
-		case !errors.Is(err, ErrAbsent):
+		case !errors.Is(err, chain.ErrAbsent):
 			a.leaveOut(m.path, err)
 		}
 	}
-	return nil, ErrAbsent
+	return nil, chain.ErrAbsent
 }
 
-func (a *Archive) readIn(m *member, p Part, n uint64) ([]byte, error) {
+func (a *Archive) readIn(m *member, p chain.Part, n uint64) ([]byte, error) {
 	h, err := a.handles.take(m.path)
 	if err != nil {
 		return nil, err
@@ -53,29 +55,29 @@ func (a *Archive) readIn(m *member, p Part, n uint64) ([]byte, error) {
 }
 
 func (a *Archive) hashIn(m *member, n uint64) (common.Hash, error) {
-	b, err := a.readIn(m, Header, n)
+	b, err := a.readIn(m, chain.Header, n)
 	return crypto.Keccak256Hash(b), err
 }
 
 // hash returns the hash of block n, and a file that has it.
 func (a *Archive) hash(n uint64) (common.Hash, string, error) {
-	for _, m := range a.with(Header, n) {
+	for _, m := range a.with(chain.Header, n) {
 		hash, err := a.hashIn(m, n)
 		return hash, m.path, err
 	}
-	return common.Hash{}, "", ErrAbsent
+	return common.Hash{}, "", chain.ErrAbsent
 }
 
 func (a *Archive) header(n uint64) (*types.Header, string, error) {
-	for _, m := range a.with(Header, n) {
-		b, err := a.readIn(m, Header, n)
+	for _, m := range a.with(chain.Header, n) {
+		b, err := a.readIn(m, chain.Header, n)
 		if err != nil {
 			return nil, "", err
 		}
 		h := new(types.Header)
 		return h, m.path, rlp.DecodeBytes(b, h)
 	}
-	return nil, "", ErrAbsent
+	return nil, "", chain.ErrAbsent
 }
 
 // Number returns the number of the block with a hash; ok is false if no file has it.
@@ -88,7 +90,7 @@ func (a *Archive) Number(hash common.Hash) (number uint64, ok bool) {
 	})
 	a.mu.RUnlock()
 	for _, n := range candidates {
-		if b, err := a.Read(Header, n); err == nil && crypto.Keccak256Hash(b) == hash {
+		if b, err := a.Read(chain.Header, n); err == nil && crypto.Keccak256Hash(b) == hash {
 			return n, true
 		}
 	}
@@ -96,7 +98,7 @@ func (a *Archive) Number(hash common.Hash) (number uint64, ok bool) {
 }
 
 // Highest returns the highest number of a block that has a part; ok is false if there is none.
-func (a *Archive) Highest(p Part) (number uint64, ok bool) {
+func (a *Archive) Highest(p chain.Part) (number uint64, ok bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	for _, m := range a.files {
@@ -109,7 +111,7 @@ func (a *Archive) Highest(p Part) (number uint64, ok bool) {
 
 // Run returns the lowest number from which on all blocks up to last have all the parts; ok is
 // false if last itself does not.
-func (a *Archive) Run(last uint64, parts ...Part) (first uint64, ok bool) {
+func (a *Archive) Run(last uint64, parts ...chain.Part) (first uint64, ok bool) {
 	for n := last; ; n = first - 1 {
 		low := uint64(0)
 		for _, p := range parts {

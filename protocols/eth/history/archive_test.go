@@ -17,6 +17,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/params"
 
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 	"github.com/troupe-p2p/troupe/protocols/eth/history"
 )
@@ -77,7 +78,7 @@ func TestArchiveOfOverlappingFiles(t *testing.T) {
 	}
 	f := open(t, receiptsFile)
 	for n := uint64(0); n <= 600; n++ {
-		for _, p := range []history.Part{history.Header, history.Body, history.Receipts} {
+		for _, p := range []chain.Part{chain.Header, chain.Body, chain.Receipts} {
 			got, err := a.Read(p, n)
 			if err != nil || !bytes.Equal(got, read(t, f, p, n)) {
 				t.Fatalf("%v of block %d: %v", p, n, err)
@@ -92,14 +93,14 @@ func TestArchiveOfOverlappingFiles(t *testing.T) {
 			t.Fatalf("found block %d for the hash of none", got)
 		}
 	}
-	if _, err := a.Read(history.AccessList, 600); err != nil {
+	if _, err := a.Read(chain.AccessList, 600); err != nil {
 		t.Error(err)
 	}
-	if n, ok := a.Highest(history.Header); !ok || n != 600 {
+	if n, ok := a.Highest(chain.Header); !ok || n != 600 {
 		t.Errorf("highest block %d, %v", n, ok)
 	}
 	for _, n := range []uint64{601, 1 << 63, 1<<64 - 1} {
-		if _, err := a.Read(history.Header, n); !errors.Is(err, history.ErrAbsent) {
+		if _, err := a.Read(chain.Header, n); !errors.Is(err, chain.ErrAbsent) {
 			t.Errorf("block %d: %v", n, err)
 		}
 	}
@@ -114,17 +115,17 @@ func TestArchiveRun(t *testing.T) {
 		name  string
 		a     *history.Archive
 		last  uint64
-		parts []history.Part
+		parts []chain.Part
 		first uint64
 		ok    bool
 	}{
-		{"up to the gap", sepolia, 22*8192 - 1, []history.Part{history.Header, history.Receipts}, 21 * 8192, true},
-		{"within a file", sepolia, 21*8192 + 7, []history.Part{history.Header}, 21 * 8192, true},
-		{"from genesis", sepolia, 8191, []history.Part{history.Header, history.Body, history.Receipts}, 0, true},
-		{"in the gap", sepolia, 8192, []history.Part{history.Header}, 0, false},
-		{"beyond the end", sepolia, 22 * 8192, []history.Part{history.Header}, 0, false},
-		{"genesis not in the file", test, 600, []history.Part{history.Header, history.Body}, 1, true},
-		{"no receipts", test, 600, []history.Part{history.Header, history.Receipts}, 0, false},
+		{"up to the gap", sepolia, 22*8192 - 1, []chain.Part{chain.Header, chain.Receipts}, 21 * 8192, true},
+		{"within a file", sepolia, 21*8192 + 7, []chain.Part{chain.Header}, 21 * 8192, true},
+		{"from genesis", sepolia, 8191, []chain.Part{chain.Header, chain.Body, chain.Receipts}, 0, true},
+		{"in the gap", sepolia, 8192, []chain.Part{chain.Header}, 0, false},
+		{"beyond the end", sepolia, 22 * 8192, []chain.Part{chain.Header}, 0, false},
+		{"genesis not in the file", test, 600, []chain.Part{chain.Header, chain.Body}, 1, true},
+		{"no receipts", test, 600, []chain.Part{chain.Header, chain.Receipts}, 0, false},
 	} {
 		if first, ok := c.a.Run(c.last, c.parts...); first != c.first || ok != c.ok {
 			t.Errorf("%s: %d, %v, want %d, %v", c.name, first, ok, c.first, c.ok)
@@ -162,7 +163,7 @@ func TestArchiveLeavesOut(t *testing.T) {
 		if !strings.Contains(log.String(), bad) {
 			t.Errorf("%s is not named: %s", c.name, log)
 		}
-		if _, err := a.Read(history.Body, 99); err != nil {
+		if _, err := a.Read(chain.Body, 99); err != nil {
 			t.Errorf("%s: body of the other file: %v", c.name, err)
 		}
 	}
@@ -172,10 +173,10 @@ func TestArchiveLeavesOut(t *testing.T) {
 // first block that differs.
 func TestArchiveOfDifferingFiles(t *testing.T) {
 	dir := t.TempDir()
-	chain := load(t, ethtest.Chain(t, "chain.rlp"))
+	blocks := load(t, ethtest.Chain(t, "chain.rlp"))
 	// The other branch is the Sepolia sample, of which the first block is taken off.
 	sepolia := load(t, ethtest.Samples(t)[0])
-	one := write(t, dir, "test.rlp", ethtest.FirstOfChain(chain, 50))
+	one := write(t, dir, "test.rlp", ethtest.FirstOfChain(blocks, 50))
 	two := write(t, dir, "sepolia.era1", ethtest.FirstOfEra1(sepolia, 40))
 	a, _ := archive(t, testGenesis(t), "", one, two)
 	if s := a.State(); len(s.LeftOut) != 1 || s.LeftOut[0].Path != two {
@@ -230,7 +231,7 @@ func TestArchiveCache(t *testing.T) {
 	}
 	// It is, once it is read: then the file is left out.
 	for n := range uint64(20) {
-		for p := history.Header; p <= history.Difficulty; p++ {
+		for p := range chain.Parts {
 			_, _ = a.Read(p, n)
 		}
 	}
@@ -256,7 +257,7 @@ func TestArchiveCache(t *testing.T) {
 	c[80] ^= 1
 	write(t, cacheDir, names[0].Name(), c)
 	a, _ = archive(t, params.SepoliaGenesisHash, cacheDir, path)
-	head, err := a.Read(history.Header, 19)
+	head, err := a.Read(chain.Header, 19)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func openChain(r io.ReaderAt, size int64, dir string) (*chainFile, error) {
 	if err := f.scan(size); err != nil {
 		return nil, err
 	}
-	header, err := f.read(Header, 0)
+	header, err := f.read(chain.Header, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -108,15 +108,15 @@ func listLength(head []byte) (int64, error) {
 
 func (f *chainFile) span() (first, count uint64) { return f.first, uint64(len(f.offsets) - 1) }
 
-func (f *chainFile) has(p Part) bool {
-	return p == Header || p == Body || p == AccessList && f.lists != nil
+func (f *chainFile) has(p chain.Part) bool {
+	return p == chain.Header || p == chain.Body || p == chain.AccessList && f.lists != nil
 }
 
-func (f *chainFile) read(p Part, i uint64) ([]byte, error) {
-	if p == AccessList {
+func (f *chainFile) read(p chain.Part, i uint64) ([]byte, error) {
+	if p == chain.AccessList {
 		list, ok := f.lists[f.first+i]
 		if !ok {
-			return nil, ErrAbsent
+			return nil, chain.ErrAbsent
 		}
 		return list, nil
 	}
@@ -125,7 +125,7 @@ func (f *chainFile) read(p Part, i uint64) ([]byte, error) {
 		return nil, noEOF(err)
 	}
 	header, body, err := chain.SplitBlock(block)
-	if p == Header {
+	if p == chain.Header {
 		return header, err
 	}
 	return body, err
@@ -180,7 +180,7 @@ func (f *chainFile) readPayloads(path string) error {
 // checkLists leaves out no list silently: one that its header does not have is an error.
 func (f *chainFile) checkLists(path string) error {
 	for n, list := range f.lists {
-		b, err := f.read(Header, n-f.first)
+		b, err := f.read(chain.Header, n-f.first)
 		if err != nil {
 			return err
 		}

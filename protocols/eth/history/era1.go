@@ -20,10 +20,10 @@ type era1 struct {
 
 // era1Parts are the parts of a block in their order.
 var era1Parts = [...]struct {
-	part Part
+	part chain.Part
 	typ  uint16
 }{
-	{Header, typeHeader}, {Body, typeBody}, {Receipts, typeReceipts}, {Difficulty, typeDifficulty},
+	{chain.Header, typeHeader}, {chain.Body, typeBody}, {chain.Receipts, typeReceipts}, {chain.Difficulty, typeDifficulty},
 }
 
 func openEra1(r io.ReaderAt, size int64) (*era1, error) {
@@ -69,7 +69,7 @@ func (f *era1) readIndex() error {
 }
 
 func (f *era1) span() (first, count uint64) { return f.first, f.count }
-func (f *era1) has(p Part) bool             { return p <= Difficulty }
+func (f *era1) has(p chain.Part) bool       { return p != chain.AccessList }
 
 // offset returns the absolute offset of a block's header.
 func (f *era1) offset(i uint64) (int64, error) {
@@ -80,7 +80,7 @@ func (f *era1) offset(i uint64) (int64, error) {
 	return off, nil
 }
 
-func (f *era1) read(p Part, i uint64) ([]byte, error) {
+func (f *era1) read(p chain.Part, i uint64) ([]byte, error) {
 	off, err := f.offset(i)
 	if err != nil {
 		return nil, err
@@ -93,15 +93,15 @@ func (f *era1) read(p Part, i uint64) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return nil, ErrAbsent
+	return nil, chain.ErrAbsent
 }
 
-func (f *era1) readAt(off int64, p Part, typ uint16) ([]byte, error) {
-	if p == Difficulty {
+func (f *era1) readAt(off int64, p chain.Part, typ uint16) ([]byte, error) {
+	if p == chain.Difficulty {
 		return f.difficulty(off)
 	}
 	b, _, err := f.part(off, typ)
-	if err != nil || p != Receipts {
+	if err != nil || p != chain.Receipts {
 		return b, err
 	}
 	return chain.SlimReceipts(b)

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 )
 
 // maxComponents is the number of parts of a block in an .ere file that its index may have. The
@@ -18,13 +20,13 @@ type ere struct {
 	first   uint64
 	count   uint64
 	slots   uint64
-	slot    [parts]int // of a part, or -1
-	offsets []byte     // of the index: count times slots offsets, relative to base
-	base    int64      // offset of the index entry
+	slot    [chain.Parts]int // of a part, or -1
+	offsets []byte           // of the index: count times slots offsets, relative to base
+	base    int64            // offset of the index entry
 }
 
-var ereTypes = [parts]uint16{
-	Header: typeHeader, Body: typeBody, Receipts: typeSlimReceipts, Difficulty: typeDifficulty,
+var ereTypes = [chain.Parts]uint16{
+	chain.Header: typeHeader, chain.Body: typeBody, chain.Receipts: typeSlimReceipts, chain.Difficulty: typeDifficulty,
 }
 
 func openEre(r io.ReaderAt, size int64) (*ere, error) {
@@ -103,26 +105,26 @@ func (f *ere) findSlots() error {
 				continue
 			}
 			if f.slot[p] >= 0 {
-				return fmt.Errorf("index: slots %d and %d both have the %s", f.slot[p], slot, Part(p))
+				return fmt.Errorf("index: slots %d and %d both have the %s", f.slot[p], slot, chain.Part(p))
 			}
 			f.slot[p] = slot
 		}
 	}
-	if f.slot[Header] < 0 || f.slot[Body] < 0 {
+	if f.slot[chain.Header] < 0 || f.slot[chain.Body] < 0 {
 		return fmt.Errorf("index: no headers or no bodies")
 	}
 	return nil
 }
 
 func (f *ere) span() (first, count uint64) { return f.first, f.count }
-func (f *ere) has(p Part) bool             { return f.slot[p] >= 0 }
+func (f *ere) has(p chain.Part) bool       { return f.slot[p] >= 0 }
 
-func (f *ere) read(p Part, i uint64) ([]byte, error) {
+func (f *ere) read(p chain.Part, i uint64) ([]byte, error) {
 	off, err := f.offset(i, f.slot[p])
 	if err != nil {
 		return nil, err
 	}
-	if p == Difficulty {
+	if p == chain.Difficulty {
 		return f.difficulty(off)
 	}
 	b, _, err := f.part(off, ereTypes[p])
@@ -141,14 +143,14 @@ func (f *ere) structure() error {
 				return err
 			}
 			if i > 0 && off != next {
-				return fmt.Errorf("index: the %s of block %d is at %d, want %d", Part(p), f.first+i, off, next)
+				return fmt.Errorf("index: the %s of block %d is at %d, want %d", chain.Part(p), f.first+i, off, next)
 			}
 			typ, length, err := f.head(off)
 			if err != nil {
 				return err
 			}
 			if typ != ereTypes[p] {
-				return fmt.Errorf("the %s of block %d has type 0x%02x, want 0x%02x", Part(p), f.first+i, typ, ereTypes[p])
+				return fmt.Errorf("the %s of block %d has type 0x%02x, want 0x%02x", chain.Part(p), f.first+i, typ, ereTypes[p])
 			}
 			next = off + entryHead + length
 		}

@@ -14,36 +14,18 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 )
-
-// Part is a part of a block.
-type Part uint8
-
-// The parts that files have, each as RLP but for the difficulty.
-const (
-	Header     Part = iota
-	Body            // [transactions, uncles, withdrawals?]
-	Receipts        // in the form of eth/69, [[type, status or root, cumulative gas, logs]…]
-	Difficulty      // the total difficulty with this block, little endian, 32 bytes
-	AccessList
-	parts
-)
-
-func (p Part) String() string {
-	return [...]string{"header", "body", "receipts", "total difficulty", "block access list"}[p]
-}
-
-// ErrAbsent says that a file, or all files, do not have a block or a part of it.
-var ErrAbsent = errors.New("not in the files")
 
 // format is one of the file formats. Its methods are called from any goroutine.
 type format interface {
 	// span returns the number of the first block, and how many there are. Their sum fits in a
 	// uint64.
 	span() (first, count uint64)
-	has(Part) bool
+	has(chain.Part) bool
 	// read returns a part of block first+i, where i is below count.
-	read(part Part, i uint64) ([]byte, error)
+	read(part chain.Part, i uint64) ([]byte, error)
 	// structure checks that each part of each block is one entry of the right type, right after the
 	// part of the block before it. So no offset can point to a part of another block.
 	structure() error
@@ -105,18 +87,18 @@ func (f *File) Path() string { return f.path }
 func (f *File) Span() (first, count uint64) { return f.format.span() }
 
 // Has reports whether the file has a part of its blocks.
-func (f *File) Has(p Part) bool { return f.format.has(p) }
+func (f *File) Has(p chain.Part) bool { return f.format.has(p) }
 
-// Read returns a part of block number. The caller owns it. The error is ErrAbsent if the file
+// Read returns a part of block number. The caller owns it. The error is chain.ErrAbsent if the file
 // does not have the block or the part; another error names the file and what is wrong in it. That
 // the part belongs to the block is not checked.
-func (f *File) Read(p Part, number uint64) ([]byte, error) {
+func (f *File) Read(p chain.Part, number uint64) ([]byte, error) {
 	first, count := f.format.span()
 	if number < first || number-first >= count || !f.format.has(p) {
-		return nil, ErrAbsent
+		return nil, chain.ErrAbsent
 	}
 	b, err := f.format.read(p, number-first)
-	if err != nil && !errors.Is(err, ErrAbsent) {
+	if err != nil && !errors.Is(err, chain.ErrAbsent) {
 		return nil, fmt.Errorf("%s: %s of block %d: %w", f.path, p, number, err)
 	}
 	return b, err
@@ -134,7 +116,7 @@ func (f *File) Walk(visit func(hash common.Hash, h *types.Header) error) error {
 	var parent common.Hash
 	var total *big.Int
 	for n := first; n-first < count; n++ {
-		b, err := f.Read(Header, n)
+		b, err := f.Read(chain.Header, n)
 		if err != nil {
 			return err
 		}
@@ -162,7 +144,7 @@ func (f *File) Walk(visit func(hash common.Hash, h *types.Header) error) error {
 // checkDifficulty compares a block's total difficulty, if the file has it, with that of the block
 // before. It returns the block's.
 func (f *File) checkDifficulty(h *types.Header, before *big.Int) (*big.Int, error) {
-	if !f.Has(Difficulty) {
+	if !f.Has(chain.Difficulty) {
 		return nil, nil
 	}
 	n := h.Number.Uint64()
@@ -181,7 +163,7 @@ func (f *File) checkDifficulty(h *types.Header, before *big.Int) (*big.Int, erro
 
 // TotalDifficulty returns the chain's total difficulty with block number.
 func (f *File) TotalDifficulty(number uint64) (*big.Int, error) {
-	b, err := f.Read(Difficulty, number)
+	b, err := f.Read(chain.Difficulty, number)
 	if err != nil {
 		return nil, err
 	}

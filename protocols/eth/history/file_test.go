@@ -29,7 +29,7 @@ func open(t *testing.T, path string) *history.File {
 	return f
 }
 
-func read(t *testing.T, f *history.File, p history.Part, n uint64) []byte {
+func read(t *testing.T, f *history.File, p chain.Part, n uint64) []byte {
 	t.Helper()
 	b, err := f.Read(p, n)
 	if err != nil {
@@ -40,7 +40,7 @@ func read(t *testing.T, f *history.File, p history.Part, n uint64) []byte {
 
 func header(t *testing.T, f *history.File, n uint64) (*types.Header, common.Hash) {
 	t.Helper()
-	b := read(t, f, history.Header, n)
+	b := read(t, f, chain.Header, n)
 	h := new(types.Header)
 	if err := rlp.DecodeBytes(b, h); err != nil {
 		t.Fatalf("header %d: %v", n, err)
@@ -55,23 +55,23 @@ func TestFilesAreWhole(t *testing.T) {
 	for _, c := range []struct {
 		path         string
 		first, count uint64
-		has          []history.Part
+		has          []chain.Part
 	}{
-		{receiptsFile, 0, 601, []history.Part{history.Receipts, history.Difficulty}},
-		{ethtest.Chain(t, "chain.rlp"), 1, 600, []history.Part{history.AccessList}},
-		{samples[0], 0, 8192, []history.Part{history.Receipts, history.Difficulty}},
-		{samples[1], 21 * 8192, 8192, []history.Part{history.Receipts, history.Difficulty}},
+		{receiptsFile, 0, 601, []chain.Part{chain.Receipts, chain.Difficulty}},
+		{ethtest.Chain(t, "chain.rlp"), 1, 600, []chain.Part{chain.AccessList}},
+		{samples[0], 0, 8192, []chain.Part{chain.Receipts, chain.Difficulty}},
+		{samples[1], 21 * 8192, 8192, []chain.Part{chain.Receipts, chain.Difficulty}},
 	} {
 		t.Run(filepath.Base(c.path), func(t *testing.T) {
 			f := open(t, c.path)
 			if first, count := f.Span(); first != c.first || count != c.count {
 				t.Fatalf("%d blocks from %d, want %d from %d", count, first, c.count, c.first)
 			}
-			has := map[history.Part]bool{history.Header: true, history.Body: true}
+			has := map[chain.Part]bool{chain.Header: true, chain.Body: true}
 			for _, p := range c.has {
 				has[p] = true
 			}
-			for p := history.Header; p <= history.AccessList; p++ {
+			for p := range chain.Parts {
 				if f.Has(p) != has[p] {
 					t.Errorf("has %v: %v, want %v", p, f.Has(p), has[p])
 				}
@@ -92,29 +92,29 @@ func checkBlocks(t *testing.T, f *history.File) {
 			t.Fatalf("block %d: number %v, parent %v, want %v", n, h.Number, h.ParentHash, last)
 		}
 		last = hash
-		roots, err := chain.RootsOf(read(t, f, history.Body, n))
+		roots, err := chain.RootsOf(read(t, f, chain.Body, n))
 		if err == nil {
 			err = roots.Check(h)
 		}
 		if err != nil {
 			t.Fatalf("body %d: %v", n, err)
 		}
-		if f.Has(history.Receipts) {
-			root, err := chain.ReceiptsRoot(read(t, f, history.Receipts, n))
+		if f.Has(chain.Receipts) {
+			root, err := chain.ReceiptsRoot(read(t, f, chain.Receipts, n))
 			if err != nil || root != h.ReceiptHash {
 				t.Fatalf("receipts %d: root %v, want %v (%v)", n, root, h.ReceiptHash, err)
 			}
 		}
-		if f.Has(history.Difficulty) {
+		if f.Has(chain.Difficulty) {
 			td, err := f.TotalDifficulty(n)
 			if err != nil || total != nil && new(big.Int).Sub(td, total).Cmp(h.Difficulty) != 0 {
 				t.Fatalf("total difficulty %d: %v after %v, the block's is %v (%v)", n, td, total, h.Difficulty, err)
 			}
 			total = td
 		}
-		if f.Has(history.AccessList) {
-			list, err := f.Read(history.AccessList, n)
-			if errors.Is(err, history.ErrAbsent) {
+		if f.Has(chain.AccessList) {
+			list, err := f.Read(chain.AccessList, n)
+			if errors.Is(err, chain.ErrAbsent) {
 				continue
 			}
 			if err != nil || crypto.Keccak256Hash(list) != *h.BlockAccessListHash {
@@ -123,18 +123,18 @@ func checkBlocks(t *testing.T, f *history.File) {
 			lists++
 		}
 	}
-	if f.Has(history.AccessList) && lists != 565 {
+	if f.Has(chain.AccessList) && lists != 565 {
 		t.Errorf("%d block access lists, want 565", lists)
 	}
 }
 
 func TestFileWithoutReceipts(t *testing.T) {
 	f := open(t, ethtest.NoReceipts(t))
-	if f.Has(history.Receipts) {
+	if f.Has(chain.Receipts) {
 		t.Error("a file without receipts has receipts")
 	}
 	first, _ := f.Span()
-	if _, err := f.Read(history.Receipts, first); !errors.Is(err, history.ErrAbsent) {
+	if _, err := f.Read(chain.Receipts, first); !errors.Is(err, chain.ErrAbsent) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -142,7 +142,7 @@ func TestFileWithoutReceipts(t *testing.T) {
 func TestBlocksOutsideOfTheFile(t *testing.T) {
 	f := open(t, ethtest.Samples(t)[1])
 	for _, n := range []uint64{0, 21*8192 - 1, 22 * 8192, 1<<64 - 1} {
-		if _, err := f.Read(history.Header, n); !errors.Is(err, history.ErrAbsent) {
+		if _, err := f.Read(chain.Header, n); !errors.Is(err, chain.ErrAbsent) {
 			t.Errorf("header %d: %v", n, err)
 		}
 	}

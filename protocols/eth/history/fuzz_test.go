@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 )
 
@@ -44,7 +45,7 @@ func readAll(f format) {
 	_, _, _ = f.accumulator()
 	first, count := file.Span()
 	for n := first; n-first < min(count, 16); n++ {
-		for p := range parts {
+		for p := range chain.Parts {
 			_, _ = file.Read(p, n)
 		}
 	}

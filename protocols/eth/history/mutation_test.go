@@ -14,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 	"github.com/troupe-p2p/troupe/protocols/eth/history"
 )
@@ -127,19 +128,21 @@ func shortEra1(t *testing.T) string {
 // reference has the parts of some blocks of an original file.
 type reference struct {
 	blocks []uint64
-	parts  map[uint64]map[history.Part][]byte
+	parts  map[uint64]map[chain.Part][]byte
 }
 
 func newReference(t *testing.T, path string) *reference {
 	f := open(t, path)
 	first, count := f.Span()
-	ref := &reference{parts: map[uint64]map[history.Part][]byte{}}
+	ref := &reference{parts: map[uint64]map[chain.Part][]byte{}}
 	for i := uint64(0); i < count; i += 1 + count/50 {
 		n := first + i
 		ref.blocks = append(ref.blocks, n)
-		ref.parts[n] = map[history.Part][]byte{}
-		for p := history.Header; p <= history.Difficulty; p++ {
-			ref.parts[n][p] = read(t, f, p, n)
+		ref.parts[n] = map[chain.Part][]byte{}
+		for p := range chain.Parts {
+			if f.Has(p) {
+				ref.parts[n][p] = read(t, f, p, n)
+			}
 		}
 	}
 	return ref
@@ -157,10 +160,10 @@ func (ref *reference) check(path string) error {
 		return err
 	}
 	for _, n := range ref.blocks {
-		for p := history.Header; p <= history.Difficulty; p++ {
+		for p := range chain.Parts {
 			got, err := f.Read(p, n)
 			switch {
-			case errors.Is(err, history.ErrAbsent):
+			case errors.Is(err, chain.ErrAbsent):
 			case err != nil:
 				return err
 			case !bytes.Equal(got, ref.parts[n][p]):
