@@ -1,0 +1,54 @@
+package serve
+
+import "github.com/ethereum/go-ethereum/rlp"
+
+// list collects the items of an answer within its limits.
+type list struct {
+	content []byte
+	items   int
+}
+
+// full reports whether nothing is to be added.
+func (l *list) full() bool { return len(l.content) >= softLimit || l.items >= maxItems }
+
+// room returns how many bytes the message still takes.
+func (l *list) room() int { return MaxMessage - overhead - len(l.content) }
+
+// add appends an encoded item and reports whether it fits in the message.
+func (l *list) add(item []byte) bool {
+	if len(item) > l.room() {
+		return false
+	}
+	if l.content == nil {
+		l.content = make([]byte, 0, 2*len(item))
+	}
+	l.content = append(l.content, item...)
+	l.items++
+	return true
+}
+
+// encode returns the encoded list.
+func (l *list) encode() []byte {
+	out := make([]byte, 0, len(l.content)+9)
+	out = appendListHead(out, len(l.content))
+	return append(out, l.content...)
+}
+
+// appendListHead appends the bytes that go before the content of a list.
+func appendListHead(b []byte, content int) []byte {
+	if content < 56 {
+		return append(b, 0xc0+byte(content))
+	}
+	n := 0
+	for v := content; v > 0; v >>= 8 {
+		n++
+	}
+	b = append(b, 0xf7+byte(n))
+	for i := n - 1; i >= 0; i-- {
+		b = append(b, byte(content>>(8*i)))
+	}
+	return b
+}
+
+// listSize returns the size of a list with so many bytes of content.
+func listSize(content int) int { return int(rlp.ListSize(uint64(content))) }
