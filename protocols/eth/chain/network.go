@@ -1,0 +1,74 @@
+package chain
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/params"
+)
+
+// Network is a chain and the network of its nodes.
+type Network struct {
+	Name      string
+	ID        uint64
+	Config    *params.ChainConfig
+	Genesis   *types.Block
+	Bootnodes []string // enode URLs
+	DNS       string   // URL of a list of its nodes (EIP-1459); "" if there is none
+	Public    bool     // one of Networks
+}
+
+// networks are the public networks by name.
+var networks = map[string]struct {
+	genesis   func() *core.Genesis
+	bootnodes []string
+}{
+	"mainnet": {core.DefaultGenesisBlock, params.MainnetBootnodes},
+	"sepolia": {core.DefaultSepoliaGenesisBlock, params.SepoliaBootnodes},
+	"hoodi":   {core.DefaultHoodiGenesisBlock, params.HoodiBootnodes},
+}
+
+// Networks returns the names of the public networks.
+func Networks() []string { return []string{"mainnet", "sepolia", "hoodi"} }
+
+// PublicNetwork returns a public network by its name. It computes the genesis block, which takes
+// some 50 ms for mainnet.
+func PublicNetwork(name string) (*Network, error) {
+	known, ok := networks[name]
+	if !ok {
+		return nil, fmt.Errorf("network %q: want one of %v", name, Networks())
+	}
+	n := newNetwork(name, known.genesis())
+	n.Public, n.Bootnodes = true, slices.Clone(known.bootnodes)
+	n.DNS = params.KnownDNSNetwork(n.Genesis.Hash(), "all")
+	return n, nil
+}
+
+// maxGenesis is the size of a genesis file in bytes.
+const maxGenesis = 64 << 20
+
+// ReadGenesis returns the network of a genesis file, in go-ethereum's form. Its ID is the chain's.
+func ReadGenesis(path string) (*Network, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	g := new(core.Genesis)
+	if err := json.NewDecoder(io.LimitReader(f, maxGenesis)).Decode(g); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if g.Config == nil || g.Config.ChainID == nil || !g.Config.ChainID.IsUint64() {
+		return nil, fmt.Errorf("%s: no chain configuration with a chain ID", path)
+	}
+	return newNetwork(path, g), nil
+}
+
+func newNetwork(name string, g *core.Genesis) *Network {
+	return &Network{Name: name, ID: g.Config.ChainID.Uint64(), Config: g.Config, Genesis: g.ToBlock()}
+}
