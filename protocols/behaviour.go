@@ -54,6 +54,7 @@ func (b *behaviour) Other(ctx actor.Context) {
 		b.link.onward.caughtUp(b.link)
 		return
 	case *actor.Started:
+		b.link.holds = 0
 		b.link.asks.dropThen() // the state that the continuations of an earlier incarnation use is lost
 		if b.actor = b.produce(); b.actor == nil {
 			panic(fmt.Errorf("protocol %s: New returned nil", b.link.set.label))
@@ -83,7 +84,7 @@ func (b *behaviour) greet(ctx actor.Context) {
 
 func (b *behaviour) Message(ctx actor.Context, in actors.Inbound) error {
 	set := b.link.set
-	if in.Code >= uint64(len(set.messages)) {
+	if in.Code >= uint64(len(set.messages)) || set.messages[in.Code].kind == unused {
 		return fmt.Errorf("message 0x%02x is not defined in %s", in.Code, set.label)
 	}
 	if g := b.link.greeting; g != nil {

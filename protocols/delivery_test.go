@@ -274,3 +274,17 @@ func TestDisconnect(t *testing.T) {
 		t.Errorf("B ended with %v", cause)
 	}
 }
+
+// TestUnusedCode: a code among others that the version does not have ends the link.
+func TestUnusedCode(t *testing.T) {
+	spec := specOf(protocols.Type[ask](), protocols.Unused(), protocols.Type[text]())
+	spec.New = func() actor.Actor { return &player{act: idle} }
+	if err := spec.Check(); err != nil {
+		t.Fatal(err)
+	}
+	p := protocoltest.NewPair(t, spec, hostile())
+	send(t, p.B, &protocols.RawMessage{Code: 1, Payload: []byte{0xc0}})
+	if cause := p.A.Wait(); cause.Reason != protocols.DiscProtocolError || !strings.Contains(cause.Error(), "0x01 is not defined in talk/7") {
+		t.Errorf("A ended with %v", cause)
+	}
+}

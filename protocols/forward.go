@@ -49,7 +49,7 @@ type serviceCaughtUp struct{}
 func (o *onward) pass(l *Link, msg any) {
 	p := &passedOn{link: l, message: msg, cost: int64(o.size + forwardCost)}
 	if o.waiting.Add(p.cost) >= o.limit {
-		l.host.Hold(true)
+		l.holdFor(heldByService, true)
 	}
 	if s := l.service; s.pid != nil {
 		s.root.RequestWithCustomSender(s.pid, p, l.host.PID())
@@ -68,7 +68,7 @@ func (p *passedOn) handled() {
 // caughtUp resumes the delivery of the remote's messages.
 func (o *onward) caughtUp(l *Link) {
 	if o.waiting.Load() < o.limit {
-		l.host.Hold(false)
+		l.holdFor(heldByService, false)
 	}
 }
 

@@ -48,6 +48,7 @@ type linkCore struct {
 	asks     *askTable // nil without requests
 	service  *service  // nil without a service
 	onward   *onward   // nil without a service
+	holds    hold      // why nothing of the remote is delivered; only the host's turn uses it
 
 	mu     sync.Mutex
 	states map[reflect.Type]any
@@ -122,6 +123,30 @@ func (l *Link) SendSeq(seq iter.Seq[any]) error {
 		}
 	})
 }
+
+// hold is a set of reasons to deliver nothing of the remote to the actor.
+type hold uint8
+
+const (
+	heldByActor   hold = 1 << iota // Link.Hold
+	heldByService                  // the service lags
+)
+
+func (l *Link) holdFor(why hold, on bool) {
+	if on {
+		l.holds |= why
+	} else {
+		l.holds &^= why
+	}
+	l.host.Hold(l.holds != 0)
+}
+
+// Hold stops or resumes the delivery of the remote's messages to the link's actor, which still
+// gets those of other actors. What is not delivered fills [Limits].Inbound, and then holds the
+// remote back; after 20 s of that the link ends, as with an actor that hangs. Hold is for an actor
+// whose work is done elsewhere, such as in goroutines, and is behind. Only the link's actor may call
+// it, from Receive. A restart of the actor ends the hold.
+func (l *Link) Hold(on bool) { l.holdFor(heldByActor, on) }
 
 // Disconnect ends the link, for all protocols that run on it. The remote receives the reason;
 // queued messages are dropped.

@@ -8,7 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// Message declares the message of one code. It is made by [Type], [Raw] or [Ignore].
+// Message declares the message of one code. It is made by [Type], [Raw], [Ignore] or [Unused].
 type Message struct {
 	kind   kind
 	typ    reflect.Type              // of a typed message: the struct
@@ -31,6 +31,7 @@ const (
 	typed
 	raw
 	ignored
+	unused
 )
 
 // Type is a message that is decoded into a T, usually a struct, by the rules of go-ethereum's
@@ -58,6 +59,10 @@ func Raw(opts ...MessageOption) Message { return Message{kind: raw}.with(opts) }
 
 // Ignore is a message that may arrive and is dropped, such as a reserved code.
 func Ignore() Message { return Message{kind: ignored} }
+
+// Unused is a code that the version does not have, among others that it has. A message with that
+// code ends the link with a protocol error.
+func Unused() Message { return Message{kind: unused} }
 
 // MessageOption is an option of a [Type] or [Raw] message.
 type MessageOption func(*Message)

@@ -189,7 +189,7 @@ func (v *Version) check() error {
 	for code, m := range v.Messages {
 		switch m.kind {
 		case missing:
-			return fmt.Errorf("message 0x%02x is empty: use Type, Raw or Ignore", code)
+			return fmt.Errorf("message 0x%02x is empty: use Type, Raw, Ignore or Unused", code)
 		case typed:
 			if first, ok := codes[m.typ]; ok {
 				return fmt.Errorf("messages 0x%02x and 0x%02x are both %v", first, code, m.typ)
