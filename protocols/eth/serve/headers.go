@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"io"
+
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/rlp"
@@ -13,6 +15,28 @@ import (
 type Origin struct {
 	Hash   common.Hash
 	Number uint64
+}
+
+// EncodeRLP implements rlp.Encoder.
+func (o *Origin) EncodeRLP(w io.Writer) error {
+	if o.Hash != (common.Hash{}) {
+		return rlp.Encode(w, o.Hash)
+	}
+	return rlp.Encode(w, o.Number)
+}
+
+// DecodeRLP implements rlp.Decoder. 32 bytes are a hash, up to eight a number.
+func (o *Origin) DecodeRLP(s *rlp.Stream) error {
+	*o = Origin{}
+	kind, size, err := s.Kind()
+	switch {
+	case err != nil:
+		return err
+	case kind == rlp.String && size == common.HashLength:
+		return s.Decode(&o.Hash)
+	default:
+		return s.Decode(&o.Number)
+	}
 }
 
 // HeadersQuery is a request for headers (GetBlockHeaders).

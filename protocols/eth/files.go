@@ -1,0 +1,54 @@
+package eth
+
+import (
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
+	"github.com/troupe-p2p/troupe/protocols/eth/history"
+)
+
+// Files is a source of blocks: history files, and the genesis block, which not all of them have.
+type Files struct {
+	*history.Archive
+	hash    common.Hash
+	genesis map[chain.Part][]byte
+}
+
+// NewFiles returns the source of an archive of the network.
+func NewFiles(a *history.Archive, n *chain.Network) (*Files, error) {
+	header, err := rlp.EncodeToBytes(n.Genesis.Header())
+	if err != nil {
+		return nil, err
+	}
+	body := n.Genesis.Body()
+	if n.Genesis.Header().WithdrawalsHash != nil && body.Withdrawals == nil {
+		body.Withdrawals = types.Withdrawals{}
+	}
+	encoded, err := rlp.EncodeToBytes(body)
+	return &Files{Archive: a, hash: n.Genesis.Hash(), genesis: map[chain.Part][]byte{
+		chain.Header: header, chain.Body: encoded, chain.Receipts: {0xc0},
+	}}, err
+}
+
+// Number implements serve.Source.
+func (f *Files) Number(hash common.Hash) (number uint64, ok bool) {
+	if hash == f.hash {
+		return 0, true
+	}
+	return f.Archive.Number(hash)
+}
+
+// Read implements serve.Source.
+func (f *Files) Read(p chain.Part, number uint64) ([]byte, error) {
+	if number == 0 {
+		if b, ok := f.genesis[p]; ok {
+			return b, nil
+		}
+	}
+	return f.Archive.Read(p, number)
+}
+
+// Side implements serve.Source. Files have blocks of one chain alone.
+func (f *Files) Side(common.Hash) (header []byte, ok bool) { return nil, false }

@@ -1,0 +1,160 @@
+package eth
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"golang.org/x/time/rate"
+
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
+)
+
+// peer is what a link keeps across crashes of its actor.
+type peer struct {
+	lane   lane
+	upload *rate.Limiter
+	rng    atomic.Pointer[chain.Range] // what the remote serves; nil in eth/68
+}
+
+// link is the actor of one link. It hands requests to goroutines, and sends their answers.
+type link struct {
+	eth  *Eth
+	link *protocols.Link
+	peer *peer
+}
+
+// answered tells the link's actor that an answer is ready, or that the work on one is lost.
+type answered struct{}
+
+func (l *link) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *protocols.LinkUp:
+		l.up(msg.Link)
+		l.deliver(ctx) // what an actor before this one has left
+	case *protocols.Drained, answered:
+		l.deliver(ctx)
+	case *GetBlockHeaders, *GetBlockBodies, *GetReceipts, *GetReceipts70, *GetBlockAccessLists:
+		l.request(ctx, msg)
+	case *BlockRangeUpdate:
+		l.rangeUpdate(chain.Range(*msg))
+	}
+}
+
+func (l *link) up(handle *protocols.Link) {
+	l.link, l.peer = handle, protocols.State[peer](handle)
+	if l.peer.upload == nil {
+		l.peer.upload = newLimiter(l.eth.cfg.UploadPeer)
+	}
+	if s := protocols.StatusOf[Status](handle); s != nil && l.peer.rng.Load() == nil {
+		r := s.Range()
+		l.peer.rng.Store(&r)
+	}
+}
+
+func (l *link) rangeUpdate(r chain.Range) {
+	if err := r.Check(); err != nil {
+		l.link.DisconnectWithError(protocols.DiscProtocolError, fmt.Errorf("block range update: %w", err))
+		return
+	}
+	l.peer.rng.Store(&r)
+}
+
+// request puts a request in the lane. While the lane is full, nothing of the remote is delivered.
+func (l *link) request(ctx actor.Context, request any) {
+	l.peer.lane.add(request)
+	l.link.Hold(l.peer.lane.full())
+	l.work(ctx)
+}
+
+// work begins with the next request, unless one is being worked on.
+func (l *link) work(ctx actor.Context) {
+	request, ok := l.peer.lane.take()
+	if !ok {
+		return
+	}
+	shared, root, self := l.link.Shared(), ctx.ActorSystem().Root, ctx.Self()
+	shared.Go(func() {
+		var answer any
+		defer func() {
+			l.peer.lane.finish(answer) // nil after a panic: the request at hand is lost
+			root.Send(self, answered{})
+		}()
+		answer = l.eth.answer(shared, l.peer, request)
+	})
+}
+
+// answer works on a request, and waits until the bounds of the upload allow the answer.
+func (e *Eth) answer(l *protocols.Link, p *peer, request any) any {
+	done := l.Context().Done()
+	select {
+	case e.slots <- struct{}{}:
+	case <-done:
+		return nil
+	}
+	answer := func() any {
+		defer func() { <-e.slots }()
+		return e.respond(l.Version(), request)
+	}()
+	for _, limit := range []*rate.Limiter{p.upload, e.upload} {
+		if limit == nil {
+			continue
+		}
+		now := e.clock.Now()
+		wait := make(chan struct{})
+		timer := e.clock.AfterFunc(limit.ReserveN(now, sizeOf(answer)).DelayFrom(now), func() { close(wait) })
+		select {
+		case <-wait:
+		case <-done:
+			timer.Stop()
+			return nil
+		}
+	}
+	return answer
+}
+
+// deliver sends the answer that is ready, and goes on with the next request. An answer that finds
+// no room waits for Drained.
+func (l *link) deliver(ctx actor.Context) {
+	if answer := l.peer.lane.ready(); answer != nil {
+		switch err := l.link.Send(answer); {
+		case errors.Is(err, protocols.ErrOutboxFull):
+			return
+		case err != nil && !errors.Is(err, protocols.ErrLinkDown):
+			l.link.DisconnectWithError(protocols.DiscSubprotocolError, err)
+			return
+		}
+		l.peer.lane.sent()
+	}
+	l.work(ctx)
+	l.link.Hold(l.peer.lane.full())
+}
+
+// PeerInfo is what admin_peers shows of a link.
+type PeerInfo struct {
+	Version uint         `json:"version"`
+	Range   *chain.Range `json:"range,omitempty"`
+}
+
+func peerInfo(l *protocols.Link) any {
+	return PeerInfo{Version: l.Version(), Range: protocols.State[peer](l).rng.Load()}
+}
+
+// sizeOf returns the size of an answer's list in bytes.
+func sizeOf(answer any) int {
+	switch a := answer.(type) {
+	case *BlockHeaders:
+		return len(a.Headers)
+	case *BlockBodies:
+		return len(a.Bodies)
+	case *Receipts:
+		return len(a.Receipts)
+	case *Receipts70:
+		return len(a.Receipts)
+	case *BlockAccessLists:
+		return len(a.Lists)
+	}
+	return 0
+}
