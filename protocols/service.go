@@ -211,3 +211,8 @@ func (m *Mounted) Retire(unused func()) {
 	s.unused = unused
 	s.look()
 }
+
+// Go runs f in a goroutine. A panic of f is a crash of the actor that calls Go in its Receive, such
+// as a protocol's service, and does not end the process. The goroutine outlives a restart of the
+// actor.
+func Go(ctx actor.Context, f func()) { supervise.Go(ctx.ActorSystem().Root, ctx.Self(), f) }

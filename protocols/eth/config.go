@@ -1,7 +1,6 @@
 package eth
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -9,13 +8,21 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/eth/serve"
 )
 
-// Config configures an [Eth].
+// Config configures an [Eth]. The zero value of each field has a meaning.
 type Config struct {
-	// Network is the chain whose peers the node wants.
-	Network *chain.Network
+	// Network is the name of a public network, see chain.Networks. "": mainnet.
+	Network string
+	// Genesis is the path of a genesis file in go-ethereum's form, in place of Network.
+	Genesis string
+	// Chain is the network itself, in place of Network and Genesis.
+	Chain *chain.Network
+	// NetworkID is the ID that peers must have. Zero: the chain ID.
+	NetworkID uint64
 	// Versions are the versions to offer. Empty: 68 to 72.
 	Versions []uint
-	// Source has the blocks that are served.
+	// History are files with blocks to serve, or directories with such files, see package history.
+	History []string
+	// Source has the blocks to serve, in place of History. Its owner says by View what the head is.
 	Source serve.Source
 	// Upload and UploadPeer bound the answers to requests, in bytes a second for all links and for
 	// each. Zero: no bound.
@@ -25,20 +32,26 @@ type Config struct {
 // Versions returns the versions that this package speaks, the newest first.
 func Versions() []uint { return []uint{eth72, eth71, eth70, eth69, eth68} }
 
-func (c Config) withDefaults() (Config, error) {
-	if c.Network == nil || c.Source == nil {
-		return c, errors.New("eth: no network, or no source of blocks")
-	}
-	if len(c.Versions) == 0 {
-		c.Versions = Versions()
-	}
-	for _, v := range c.Versions {
+// checkVersions returns an error if a version is not spoken.
+func checkVersions(versions []uint) error {
+	for _, v := range versions {
 		if !slices.Contains(Versions(), v) {
-			return c, fmt.Errorf("eth: version %d: want some of %v", v, Versions())
+			return fmt.Errorf("version %d: want some of %v", v, Versions())
 		}
 	}
-	if c.Upload < 0 || c.UploadPeer < 0 {
-		return c, errors.New("eth: a negative bound of the upload")
+	return nil
+}
+
+// network returns the network that the Config names.
+func (c *Config) network() (*chain.Network, error) {
+	switch {
+	case c.Chain != nil:
+		return c.Chain, nil
+	case c.Genesis != "":
+		return chain.ReadGenesis(c.Genesis)
+	case c.Network == "":
+		return chain.PublicNetwork(chain.Networks()[0])
+	default:
+		return chain.PublicNetwork(c.Network)
 	}
-	return c, nil
 }

@@ -2,8 +2,9 @@ package eth
 
 import (
 	"context"
+	"flag"
+	"log/slog"
 	"runtime"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/core/forkid"
@@ -13,31 +14,34 @@ import (
 
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
+	"github.com/troupe-p2p/troupe/protocols/eth/history"
 	"github.com/troupe-p2p/troupe/protocols/eth/serve"
 )
 
-// Eth is a node's side of the protocol. Its methods may be called from any goroutine.
+// Eth is a node's side of the protocol. Its methods may be called from any goroutine, from the
+// start of the node on.
 type Eth struct {
-	cfg       Config
-	networkID uint64
-	view      *chain.View
-	clock     protocols.Clock
-	slots     chan struct{} // one for each request that is being answered
-	upload    *rate.Limiter // nil: no bound
+	cfg    Config
+	flags  *flag.FlagSet
+	slots  chan struct{} // one for each request that is being answered
+	upload *rate.Limiter // nil: no bound
+
+	// Set by provision.
+	network *chain.Network
+	view    *chain.View
+	source  serve.Source
+	files   *Files // nil: the Config has a Source
+	clock   protocols.Clock
+	log     *slog.Logger
+	ctx     context.Context // ends with the protocol's run on the node
 }
 
-// New makes a node's side of the protocol, or says what is wrong with its Config.
-func New(cfg Config) (*Eth, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	return &Eth{
-		cfg: cfg, networkID: cfg.Network.ID,
-		view:   chain.NewView(cfg.Network, time.Now),
-		slots:  make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
-		upload: newLimiter(cfg.Upload),
-	}, nil
+// New makes a node's side of the protocol. Flags of its Spec change the Config, so that what is
+// wrong with it is found when the node starts.
+func New(cfg Config) *Eth {
+	e := &Eth{cfg: cfg, slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
+	e.flags = newFlags(&e.cfg)
+	return e
 }
 
 // newLimiter returns a limiter of so many bytes a second, which takes at least one whole message.
@@ -51,17 +55,24 @@ func newLimiter(perSecond int) *rate.Limiter {
 // View returns what the node says of its chain.
 func (e *Eth) View() *chain.View { return e.view }
 
-// Spec returns the Spec for one node.
+// Spec returns the Spec for one node. Its versions are those of the Config, or of its flags if they
+// were set before.
 func (e *Eth) Spec() protocols.Spec {
 	s := protocols.Spec{
 		Name:       "eth",
 		New:        func() actor.Actor { return &link{eth: e} },
+		Service:    func() actor.Actor { return &service{eth: e} },
 		Provision:  e.provision,
+		Flags:      e.flags,
 		PeerInfo:   peerInfo,
 		Attributes: func() []enr.Entry { return []enr.Entry{&entry{ForkID: e.view.ForkID()}} },
 		Wants:      e.wants,
 	}
-	for _, v := range e.cfg.Versions {
+	versions := e.cfg.Versions
+	if len(versions) == 0 {
+		versions = Versions()
+	}
+	for _, v := range versions {
 		handshake := protocols.Exchange(e.ourStatus, e.checkStatus)
 		if v == eth68 {
 			handshake = protocols.Exchange(e.ourStatus68, e.checkStatus68)
@@ -71,9 +82,42 @@ func (e *Eth) Spec() protocols.Spec {
 	return s
 }
 
-func (e *Eth) provision(_ context.Context, env *protocols.Env) error {
-	e.clock = env.Clock
+// provision finds the network and the files. Neither is read whole here.
+func (e *Eth) provision(_ context.Context, env *protocols.Env) (err error) {
+	e.clock, e.log = env.Clock, env.Logger
+	if e.network, err = e.cfg.network(); err != nil {
+		return err
+	}
+	e.upload = newLimiter(e.cfg.Upload)
+	e.view = chain.NewView(e.network, e.clock.Now)
+	if e.source = e.cfg.Source; e.source == nil {
+		if err := e.openFiles(env); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	env.Cleanup(cancel)
+	e.ctx = ctx
 	return nil
+}
+
+// openFiles finds the history files. What is found out about them is kept in the protocol's
+// directory, if there is one.
+func (e *Eth) openFiles(env *protocols.Env) error {
+	dir, err := env.Dir()
+	if err != nil {
+		return err
+	}
+	archive, err := history.NewArchive(history.ArchiveConfig{
+		Paths: e.cfg.History, Genesis: e.network.Genesis.Hash(), CacheDir: dir, Log: e.log,
+	})
+	if err != nil {
+		return err
+	}
+	env.Cleanup(archive.Close)
+	e.files, err = NewFiles(archive, e.network)
+	e.source = e.files
+	return err
 }
 
 // entry is eth's entry in a node's record (EIP-2124).
@@ -93,7 +137,7 @@ func (e *Eth) wants(r *enr.Record) bool {
 
 // respond returns the answer to a request. It reads files and must not run in an actor.
 func (e *Eth) respond(version uint, request any) any {
-	src := e.cfg.Source
+	src := e.source
 	switch q := request.(type) {
 	case *GetBlockHeaders:
 		return &BlockHeaders{ID: q.ID, Headers: serve.Headers(src, q.Query)}

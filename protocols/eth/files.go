@@ -3,6 +3,7 @@ package eth
 import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
@@ -52,3 +53,28 @@ func (f *Files) Read(p chain.Part, number uint64) ([]byte, error) {
 
 // Side implements serve.Source. Files have blocks of one chain alone.
 func (f *Files) Side(common.Hash) (header []byte, ok bool) { return nil, false }
+
+// Head returns the highest block of the files, and the first block of the run without gaps that
+// ends at it; ok is false if there are no files.
+func (f *Files) Head() (head chain.Block, first uint64, ok bool) {
+	n, ok := f.Highest(chain.Header)
+	if !ok {
+		return head, 0, false
+	}
+	encoded, err := f.Read(chain.Header, n)
+	if err != nil {
+		return head, 0, false
+	}
+	var h types.Header
+	if err := rlp.DecodeBytes(encoded, &h); err != nil {
+		return head, 0, false
+	}
+	first, ok = f.Run(n, chain.Header, chain.Body, chain.Receipts)
+	if !ok {
+		first = n
+	}
+	if first == 1 {
+		first = 0 // the genesis block needs no file
+	}
+	return chain.Block{Number: n, Hash: crypto.Keccak256Hash(encoded), Time: h.Time}, first, true
+}

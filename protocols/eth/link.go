@@ -17,6 +17,7 @@ type peer struct {
 	lane   lane
 	upload *rate.Limiter
 	rng    atomic.Pointer[chain.Range] // what the remote serves; nil in eth/68
+	told   atomic.Pointer[chain.Range] // what the remote was told that this node serves
 }
 
 // link is the actor of one link. It hands requests to goroutines, and sends their answers.

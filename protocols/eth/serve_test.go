@@ -34,7 +34,7 @@ func testChain(t *testing.T) (*chain.Network, *eth.Files) {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	if err := a.Index(t.Context()); err != nil {
+	if err := a.Index(t.Context(), func() {}); err != nil {
 		t.Fatal(err)
 	}
 	f, err := eth.NewFiles(a, n)
@@ -47,16 +47,7 @@ func testChain(t *testing.T) (*chain.Network, *eth.Files) {
 // serving returns the side that serves the test chain in one version.
 func serving(t *testing.T, n *chain.Network, f *eth.Files, version uint) protocols.Spec {
 	t.Helper()
-	e, err := eth.New(eth.Config{Network: n, Source: f, Versions: []uint{version}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, err := f.Read(chain.Header, 600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.View().Set(chain.Block{Number: 600, Hash: crypto.Keccak256Hash(head)}, 0)
-	return e.Spec()
+	return eth.New(eth.Config{Chain: n, Source: f, Versions: []uint{version}}).Spec()
 }
 
 func split(t *testing.T, list []byte) (items [][]byte) {

@@ -14,25 +14,31 @@ import (
 
 // The reasons to refuse a status. The error of a link has one of them, and the values.
 var (
-	ErrNetwork      = errors.New("another network")
-	ErrVersion      = errors.New("another version")
-	ErrGenesis      = errors.New("another genesis block")
-	ErrForkStale    = errors.New("the remote has missed a fork")
-	ErrForkForeign  = errors.New("the remote is on another chain, or this node has missed a fork")
-	errInvalidRange = chain.ErrRange
+	ErrNetwork     = errors.New("another network")
+	ErrVersion     = errors.New("another version")
+	ErrGenesis     = errors.New("another genesis block")
+	ErrForkStale   = errors.New("the remote has missed a fork")
+	ErrForkForeign = errors.New("the remote is on another chain, or this node has missed a fork")
 )
 
-// common68 are the fields that the statuses of all versions have.
+// identity has the fields that the statuses of all versions have.
 type identity struct {
 	version, network uint64
 	genesis          common.Hash
 	fork             forkid.ID
 }
 
+func (e *Eth) networkID() uint64 {
+	if e.cfg.NetworkID != 0 {
+		return e.cfg.NetworkID
+	}
+	return e.network.ID
+}
+
 func (e *Eth) identity(l *protocols.Link) identity {
 	return identity{
-		version: uint64(l.Version()), network: e.networkID,
-		genesis: e.cfg.Network.Genesis.Hash(), fork: e.view.ForkID(),
+		version: uint64(l.Version()), network: e.networkID(),
+		genesis: e.network.Genesis.Hash(), fork: e.view.ForkID(),
 	}
 }
 
@@ -63,6 +69,7 @@ func forkText(id forkid.ID) string { return fmt.Sprintf("%x/%d", id.Hash, id.Nex
 
 func (e *Eth) ourStatus(l *protocols.Link) Status {
 	id, r := e.identity(l), e.view.Range()
+	protocols.State[peer](l).told.Store(&r)
 	return Status{
 		Version: id.version, NetworkID: id.network, Genesis: id.genesis, ForkID: id.fork,
 		Earliest: r.Earliest, Latest: r.Latest, LatestHash: r.LatestHash,
@@ -91,7 +98,7 @@ func checkRange(r chain.Range) error {
 
 func (e *Eth) ourStatus68(l *protocols.Link) Status68 {
 	id := e.identity(l)
-	td := e.cfg.Network.Config.TerminalTotalDifficulty
+	td := e.network.Config.TerminalTotalDifficulty
 	if td == nil {
 		td = new(big.Int)
 	}

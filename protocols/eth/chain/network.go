@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -14,23 +13,18 @@ import (
 
 // Network is a chain and the network of its nodes.
 type Network struct {
-	Name      string
-	ID        uint64
-	Config    *params.ChainConfig
-	Genesis   *types.Block
-	Bootnodes []string // enode URLs
-	DNS       string   // URL of a list of its nodes (EIP-1459); "" if there is none
-	Public    bool     // one of Networks
+	Name    string
+	ID      uint64
+	Config  *params.ChainConfig
+	Genesis *types.Block
+	Public  bool // one of Networks
 }
 
-// networks are the public networks by name.
-var networks = map[string]struct {
-	genesis   func() *core.Genesis
-	bootnodes []string
-}{
-	"mainnet": {core.DefaultGenesisBlock, params.MainnetBootnodes},
-	"sepolia": {core.DefaultSepoliaGenesisBlock, params.SepoliaBootnodes},
-	"hoodi":   {core.DefaultHoodiGenesisBlock, params.HoodiBootnodes},
+// networks are the genesis blocks of the public networks by name.
+var networks = map[string]func() *core.Genesis{
+	"mainnet": core.DefaultGenesisBlock,
+	"sepolia": core.DefaultSepoliaGenesisBlock,
+	"hoodi":   core.DefaultHoodiGenesisBlock,
 }
 
 // Networks returns the names of the public networks.
@@ -39,13 +33,12 @@ func Networks() []string { return []string{"mainnet", "sepolia", "hoodi"} }
 // PublicNetwork returns a public network by its name. It computes the genesis block, which takes
 // some 50 ms for mainnet.
 func PublicNetwork(name string) (*Network, error) {
-	known, ok := networks[name]
+	genesis, ok := networks[name]
 	if !ok {
 		return nil, fmt.Errorf("network %q: want one of %v", name, Networks())
 	}
-	n := newNetwork(name, known.genesis())
-	n.Public, n.Bootnodes = true, slices.Clone(known.bootnodes)
-	n.DNS = params.KnownDNSNetwork(n.Genesis.Hash(), "all")
+	n := newNetwork(name, genesis())
+	n.Public = true
 	return n, nil
 }
 

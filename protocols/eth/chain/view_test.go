@@ -37,8 +37,8 @@ func TestPublicNetworks(t *testing.T) {
 		"hoodi":   {560048, params.HoodiGenesisHash},
 	} {
 		n := network(t, name)
-		if n.ID != want.id || n.Genesis.Hash() != want.genesis || len(n.Bootnodes) == 0 || n.DNS == "" || !n.Public {
-			t.Errorf("%s: ID %d, genesis %v, %d bootnodes, DNS %q", name, n.ID, n.Genesis.Hash(), len(n.Bootnodes), n.DNS)
+		if n.ID != want.id || n.Genesis.Hash() != want.genesis || !n.Public {
+			t.Errorf("%s: ID %d, genesis %v", name, n.ID, n.Genesis.Hash())
 		}
 	}
 	if _, err := chain.PublicNetwork("ropsten"); err == nil {

@@ -35,6 +35,8 @@ type Archive struct {
 	paths   []string
 	handles handles
 
+	indexing sync.Mutex // Index runs once at a time
+
 	mu      sync.RWMutex
 	files   []*member // by their first block
 	longest uint64    // number of blocks of the file that has most
@@ -115,12 +117,15 @@ func find(path string) ([]string, error) {
 }
 
 // Index checks the files one after the other and serves each from then on. A file that is
-// corrupt, or of another chain, is logged and left out. Index returns early if ctx ends.
-func (a *Archive) Index(ctx context.Context) error {
+// corrupt, or of another chain, is logged and left out. progress is called after each file. Index
+// returns early if ctx ends; called again, it goes on where it was.
+func (a *Archive) Index(ctx context.Context, progress func()) error {
+	a.indexing.Lock()
+	defer a.indexing.Unlock()
 	a.mu.Lock()
 	a.index.reserve(len(a.paths) * maxBlocks)
 	a.mu.Unlock()
-	for _, path := range a.paths {
+	for _, path := range a.paths[a.State().Indexed:] {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -130,6 +135,7 @@ func (a *Archive) Index(ctx context.Context) error {
 		a.mu.Lock()
 		a.state.Indexed++
 		a.mu.Unlock()
+		progress()
 	}
 	a.mu.Lock()
 	a.state.Complete = true

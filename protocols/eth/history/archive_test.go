@@ -46,7 +46,7 @@ func archive(t *testing.T, genesis common.Hash, cacheDir string, paths ...string
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	if err := a.Index(t.Context()); err != nil {
+	if err := a.Index(t.Context(), func() {}); err != nil {
 		t.Fatal(err)
 	}
 	return a, log
@@ -274,7 +274,7 @@ func TestArchiveIndexEnds(t *testing.T) {
 	defer a.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := a.Index(ctx); !errors.Is(err, context.Canceled) || a.State().Complete {
+	if err := a.Index(ctx, func() {}); !errors.Is(err, context.Canceled) || a.State().Complete {
 		t.Errorf("%v, %+v", err, a.State())
 	}
 }

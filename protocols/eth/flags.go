@@ -1,0 +1,88 @@
+package eth
+
+import (
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// newFlags returns the flags that set the fields of a Config.
+func newFlags(c *Config) *flag.FlagSet {
+	flags := flag.NewFlagSet("eth", flag.ContinueOnError)
+	flags.StringVar(&c.Genesis, "eth.genesis", c.Genesis, "`FILE` with the genesis block of the chain, in place of --network's")
+	flags.Uint64Var(&c.NetworkID, "eth.networkid", c.NetworkID, "`ID` of the network; 0 is the chain ID")
+	flags.Var(&listValue[uint]{to: &c.Versions, parse: parseVersion}, "eth.versions", "`VERSIONS` of eth to offer, separated by commas; all if empty")
+	flags.Var(&listValue[string]{to: &c.History, parse: parsePath}, "eth.history", "`PATHS` of history files (.era1, .ere, chain.rlp) or directories with such files, separated by commas")
+	flags.Var(&rateValue{&c.Upload}, "eth.upload", "maximum size of all answers to peers, in `BYTES` a second; 0 is no maximum")
+	flags.Var(&rateValue{&c.UploadPeer}, "eth.upload.peer", "maximum size of the answers to one peer, in `BYTES` a second; 0 is no maximum")
+	return flags
+}
+
+func parseVersion(s string) (uint, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		return 0, err
+	}
+	return uint(n), checkVersions([]uint{uint(n)})
+}
+
+func parsePath(s string) (string, error) { return s, nil }
+
+// listValue is a flag with values that are separated by commas.
+type listValue[T any] struct {
+	to    *[]T
+	parse func(string) (T, error)
+}
+
+// String implements flag.Value. Package flag calls it on the zero value, too.
+func (v *listValue[T]) String() string {
+	if v.to == nil {
+		return ""
+	}
+	var texts []string
+	for _, one := range *v.to {
+		texts = append(texts, fmt.Sprint(one))
+	}
+	return strings.Join(texts, ",")
+}
+
+// Set implements flag.Value.
+func (v *listValue[T]) Set(s string) error {
+	var list []T
+	for text := range strings.SplitSeq(s, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		one, err := v.parse(text)
+		if err != nil {
+			return err
+		}
+		list = append(list, one)
+	}
+	*v.to = list
+	return nil
+}
+
+// rateValue is a flag with a number of bytes.
+type rateValue struct{ to *int }
+
+// String implements flag.Value. Package flag calls it on the zero value, too.
+func (v *rateValue) String() string {
+	if v.to == nil {
+		return "0"
+	}
+	return strconv.Itoa(*v.to)
+}
+
+// Set implements flag.Value.
+func (v *rateValue) Set(s string) error {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err == nil && n < 0 {
+		err = fmt.Errorf("want at least 0")
+	}
+	if err == nil {
+		*v.to = int(n)
+	}
+	return err
+}
