@@ -24,10 +24,11 @@ import (
 )
 
 // builtin has the protocols that --protocols can name.
-var builtin = map[string]func() protocols.Spec{
-	"bench": bench.Spec,
-	"chat":  loggedChat,
-	"shh":   relayedWhispers,
+var builtin = map[string]func() maker{
+	"bench": fixed(bench.Spec),
+	"chat":  fixed(loggedChat),
+	"eth":   ethOf,
+	"shh":   fixed(relayedWhispers),
 }
 
 // Flags have go-ethereum's names and meanings where go-ethereum has such a flag.
@@ -133,6 +134,7 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 		}
 	}
 	var errs [12]error
+	errs[11] = c.set(cmd.String(flagNetwork))
 	cfg.Discovery, errs[8] = discoveryOf(cmd)
 	cfg.Key, errs[0] = givenKey(cmd)
 	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
@@ -153,7 +155,6 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 	}
 	errs[9] = exclusive(cmd)
 	cfg.Admin, errs[10] = c.adminOf(cmd, cfg.Specs)
-	errs[11] = c.set()
 	for i, flag := range map[int]string{
 		2: flagNAT, 3: flagRestrict, 4: flagStatic, 5: flagTrusted, 6: flagProtocols, 7: flagChaos,
 	} {

@@ -8,13 +8,27 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
+// maker makes a protocol's Spec for a network, one of discovery.Presets. What the Spec's flags set
+// when the maker is called is in the Spec.
+type maker func(network string) protocols.Spec
+
+// fixed returns the makers of a protocol whose Spec depends on neither.
+func fixed(f func() protocols.Spec) func() maker {
+	return func() maker {
+		spec := f()
+		return func(string) protocols.Spec { return spec }
+	}
+}
+
 // catalog has the Specs of the built-in protocols, for one command line: it sets their flags.
 type catalog struct {
-	specs []protocols.Spec // in the order of their names
-	flags []*protocolFlag
+	makers []maker          // in the order of the protocols' names
+	specs  []protocols.Spec // in the same order
+	flags  []*protocolFlag
 }
 
 // newCatalog makes the Specs of the built-in protocols. Their flags must not collide with each
@@ -22,11 +36,12 @@ type catalog struct {
 func newCatalog(node []cli.Flag) (*catalog, error) {
 	c := new(catalog)
 	for _, name := range builtinNames() {
-		spec := builtin[name]()
+		m := builtin[name]()
+		spec := m(discovery.Presets[0])
 		if err := spec.Check(); err != nil {
 			return nil, err
 		}
-		c.specs = append(c.specs, spec)
+		c.makers, c.specs = append(c.makers, m), append(c.specs, spec)
 		if spec.Flags != nil {
 			spec.Flags.VisitAll(func(f *flag.Flag) { c.flags = append(c.flags, &protocolFlag{Flag: f, protocol: name}) })
 		}
@@ -69,8 +84,8 @@ type switchFlag struct{ *cli.GenericFlag }
 // TakesValue implements cli.DocGenerationFlag.
 func (switchFlag) TakesValue() bool { return false }
 
-// set sets the protocols' flags to what the command line gives.
-func (c *catalog) set() error {
+// set sets the protocols' flags to what the command line gives, and makes the Specs with them.
+func (c *catalog) set(network string) error {
 	var errs []error
 	for _, f := range c.flags {
 		for _, text := range f.given {
@@ -78,6 +93,9 @@ func (c *catalog) set() error {
 				errs = append(errs, fmt.Errorf("--%s %q: %w", f.Name, text, err))
 			}
 		}
+	}
+	for i, m := range c.makers {
+		c.specs[i] = m(network)
 	}
 	return errors.Join(errs...)
 }

@@ -21,7 +21,7 @@ func withBuiltin(t *testing.T, name string, flags func(*flag.FlagSet), f func())
 	before := builtin
 	defer func() { builtin = before }()
 	builtin = maps.Clone(before)
-	builtin[name] = func() protocols.Spec {
+	builtin[name] = fixed(func() protocols.Spec {
 		fs := flag.NewFlagSet(name, flag.ContinueOnError)
 		fs.SetOutput(io.Discard)
 		flags(fs)
@@ -29,7 +29,7 @@ func withBuiltin(t *testing.T, name string, flags func(*flag.FlagSet), f func())
 			Name: name, Versions: []protocols.Version{{Number: 1, Length: 1}}, Flags: fs,
 			New: func() actor.Actor { return actor.ReceiveFunc(func(actor.Context) {}) },
 		}
-	}
+	})
 	f()
 }
 

@@ -25,7 +25,7 @@ func addSlowProtocol() {
 		return
 	}
 	takes, timeout, waits := fields[0], fields[1], strings.Join(fields[2:], "")
-	builtin["slow"] = func() protocols.Spec {
+	builtin["slow"] = fixed(func() protocols.Spec {
 		var env *protocols.Env
 		return protocols.Spec{
 			Provision: func(ctx context.Context, e *protocols.Env) error {
@@ -52,7 +52,7 @@ func addSlowProtocol() {
 				})
 			},
 		}
-	}
+	})
 }
 
 func parseTime(s string) time.Duration {

@@ -55,3 +55,7 @@ func (c *Config) network() (*chain.Network, error) {
 		return chain.PublicNetwork(c.Network)
 	}
 }
+
+// SetNetwork sets the Config's Network. It is for programs that know it after New, and before the
+// node starts.
+func (e *Eth) SetNetwork(name string) { e.cfg.Network = name }

@@ -298,5 +298,10 @@ func (a *Archive) State() ArchiveState {
 	return s
 }
 
-// Close closes the files. Nothing may be read at the same time, or later.
-func (a *Archive) Close() { a.handles.close() }
+// Close closes the files, after Index has returned, which its context ends. Nothing may be read at
+// the same time, or later.
+func (a *Archive) Close() {
+	a.indexing.Lock()
+	defer a.indexing.Unlock()
+	a.handles.close()
+}

@@ -1,0 +1,15 @@
+package main
+
+import (
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/eth"
+)
+
+// ethOf returns the maker of eth for a node.
+func ethOf() maker {
+	e := eth.New(eth.Config{})
+	return func(network string) protocols.Spec {
+		e.SetNetwork(network)
+		return e.Spec()
+	}
+}
