@@ -32,6 +32,13 @@ func (s *Spec) eachFlag(f func(*flag.Flag)) {
 	}
 }
 
+// PathFlag is the value of a flag that names files or directories, separated by commas if there are
+// several. A program may expand each as it expands the paths of its own flags, before Set.
+type PathFlag interface {
+	flag.Value
+	IsPathFlag() bool
+}
+
 // CheckFlags returns an error if two Specs have a flag of the same name, or if one has a flag
 // that is taken. It is for programs that give the flags of several protocols to one command
 // line. Each Spec has passed its Check.

@@ -55,7 +55,7 @@ func TestCommandsToARunningNode(t *testing.T) {
 		{[]string{"admin", "noSuchMethod"}, exitRefused, "admin_noSuchMethod"},
 		{[]string{"admin", "addPeer", `"enode:"`}, exitRefused, "node"},
 		{[]string{"protocol", "add", "chat"}, exitRefused, "runs already"},
-		{[]string{"protocol", "add", "eth"}, exitRefused, "bench, chat, shh|chat, bench, shh"},
+		{[]string{"protocol", "add", "snap"}, exitRefused, "known protocols: chat, bench, eth, shh"},
 		{[]string{"protocol", "remove", "shh"}, exitRefused, "no protocol"},
 		{[]string{"protocol", "remove", "chat/7"}, exitRefused, `versions: \[1\]`},
 		{[]string{"ban", "nonsense"}, exitUsage, "nonsense"},

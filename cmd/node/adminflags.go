@@ -50,15 +50,15 @@ func adminFlags() []cli.Flag {
 }
 
 // adminOf returns where the node serves JSON-RPC. Its Available has every built-in protocol that
-// is not running, so that an operator can add it.
+// can run and is not running, so that an operator can add it.
 func (c *catalog) adminOf(cmd *cli.Command, running []protocols.Spec) (node.Admin, error) {
 	var a node.Admin
 	if !cmd.Bool(flagNoIPC) {
 		a.IPC = ipcPath(cmd)
 	}
-	for _, spec := range c.specs {
-		if !slices.ContainsFunc(running, func(s protocols.Spec) bool { return s.Name == spec.Name }) {
-			a.Available = append(a.Available, spec)
+	for _, p := range c.protocols {
+		if p.err == nil && !slices.ContainsFunc(running, func(s protocols.Spec) bool { return s.Name == p.spec.Name }) {
+			a.Available = append(a.Available, p.spec)
 		}
 	}
 	if !cmd.Bool(flagHTTP) && !cmd.Bool(flagWS) {

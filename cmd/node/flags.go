@@ -99,7 +99,7 @@ func flags() []cli.Flag {
 
 		&cli.StringFlag{Category: peering, Name: flagStatic, Usage: "`NODES` to stay connected to (enode URLs or ENRs, separated by commas); the same node at several addresses is dialed at each in turn"},
 		&cli.StringFlag{Category: peering, Name: flagTrusted, Usage: "`NODES` to admit even above the maximum (enode URLs or ENRs, separated by commas)"},
-		&cli.StringFlag{Category: peering, Name: flagProtocols, Usage: "`NAMES` of the protocols to run, separated by commas: " + strings.Join(builtinNames(), ", "), Value: "chat"},
+		&cli.StringFlag{Category: peering, Name: flagProtocols, Usage: "`NAMES` of the protocols to run, separated by commas: " + strings.Join(builtinNames(), ", "), Value: "eth,chat", DefaultText: "eth,chat; without eth where --network is none"},
 
 		&cli.IntFlag{Category: logging, Name: flagVerbosity, Usage: "`LEVEL` of the log: 0 silent, 1 error, 2 warn, 3 info, 4 debug, 5 trace", Value: defaultVerbosity},
 		&cli.StringFlag{Category: logging, Name: flagLogFormat, Usage: "`FORMAT` of the log: text or terminal (for people), logfmt, json", Value: "text"},
@@ -134,7 +134,7 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 		}
 	}
 	var errs [12]error
-	errs[11] = c.set(cmd.String(flagNetwork))
+	errs[11] = c.set(networkOf(cmd))
 	cfg.Discovery, errs[8] = discoveryOf(cmd)
 	cfg.Key, errs[0] = givenKey(cmd)
 	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
@@ -147,7 +147,7 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 	}
 	cfg.StaticNodes, errs[4] = parse(cmd.String(flagStatic))
 	cfg.TrustedNodes, errs[5] = node.ParseNodes(cmd.String(flagTrusted))
-	cfg.Specs, errs[6] = c.specsOf(cmd.String(flagProtocols))
+	cfg.Specs, errs[6] = c.specsOf(cmd.String(flagProtocols), cmd.IsSet(flagProtocols))
 	for _, s := range cmd.StringSlice(flagChaos) {
 		chaos, err := node.ParseChaos(s)
 		cfg.Chaos = append(cfg.Chaos, chaos)
@@ -165,6 +165,15 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 	return cfg, usage(errors.Join(errs[:]...))
 }
 
+// networkOf returns the network to find peers in. A chain of one's own has no bootnodes unless they
+// are given.
+func networkOf(cmd *cli.Command) string {
+	if !cmd.IsSet(flagNetwork) && cmd.IsSet(flagGenesis) {
+		return "none"
+	}
+	return cmd.String(flagNetwork)
+}
+
 // exclusive returns an error if the command line has flags that exclude each other.
 func exclusive(cmd *cli.Command) error {
 	var errs []error
@@ -172,6 +181,9 @@ func exclusive(cmd *cli.Command) error {
 		if cmd.Bool(pair[0]) && cmd.IsSet(pair[1]) {
 			errs = append(errs, fmt.Errorf("--%s and --%s exclude each other", pair[0], pair[1]))
 		}
+	}
+	if cmd.IsSet(flagGenesis) && networkOf(cmd) != "none" {
+		errs = append(errs, fmt.Errorf("--%s and --%s exclude each other", flagGenesis, flagNetwork))
 	}
 	return errors.Join(errs...)
 }
@@ -181,7 +193,7 @@ func discoveryOf(cmd *cli.Command) (*node.Discovery, error) {
 	if cmd.Bool(flagNoDiscover) {
 		return nil, nil
 	}
-	network, err := discovery.Preset(cmd.String(flagNetwork))
+	network, err := discovery.Preset(networkOf(cmd))
 	d := &node.Discovery{
 		V4: cmd.Bool(flagV4), V5: cmd.Bool(flagV5),
 		Bootnodes: network.Bootnodes, BootnodesV5: network.BootnodesV5, DNS: network.DNS,
@@ -227,15 +239,21 @@ func givenKey(cmd *cli.Command) (*ecdsa.PrivateKey, error) {
 	return nil, nil
 }
 
-func (c *catalog) specsOf(list string) ([]protocols.Spec, error) {
+// specsOf returns the Specs of the protocols in the list. If chosen is false, the list is the
+// default, and what cannot run is left out.
+func (c *catalog) specsOf(list string, chosen bool) ([]protocols.Spec, error) {
 	var specs []protocols.Spec
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.TrimSpace(name)
-		spec, ok := c.find(name)
-		if !ok {
+		p := c.find(name)
+		switch {
+		case p == nil:
 			return nil, fmt.Errorf("unknown protocol %q, known protocols: %s", name, strings.Join(builtinNames(), ", "))
+		case p.err == nil:
+			specs = append(specs, p.spec)
+		case chosen:
+			return nil, fmt.Errorf("protocol %s: %w", name, p.err)
 		}
-		specs = append(specs, spec)
 	}
 	_, err := protocols.Mount(specs...) // not twice the same
 	return specs, err

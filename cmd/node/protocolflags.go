@@ -5,61 +5,71 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/discovery"
 	"github.com/troupe-p2p/troupe/protocols"
 )
 
 // maker makes a protocol's Spec for a network, one of discovery.Presets. What the Spec's flags set
-// when the maker is called is in the Spec.
-type maker func(network string) protocols.Spec
+// when the maker is called is in the Spec. The error is the reason why the protocol cannot run with
+// what the command line says; the Spec has its flags even so.
+type maker func(network string) (protocols.Spec, error)
 
 // fixed returns the makers of a protocol whose Spec depends on neither.
 func fixed(f func() protocols.Spec) func() maker {
 	return func() maker {
 		spec := f()
-		return func(string) protocols.Spec { return spec }
+		return func(string) (protocols.Spec, error) { return spec, nil }
 	}
 }
 
 // catalog has the Specs of the built-in protocols, for one command line: it sets their flags.
 type catalog struct {
-	makers []maker          // in the order of the protocols' names
-	specs  []protocols.Spec // in the same order
-	flags  []*protocolFlag
+	protocols []*offered // in the order of their names
+	flags     []*protocolFlag
+}
+
+// offered is a built-in protocol.
+type offered struct {
+	make maker
+	spec protocols.Spec
+	err  error // why it cannot run
 }
 
 // newCatalog makes the Specs of the built-in protocols. Their flags must not collide with each
 // other or with those of the node.
 func newCatalog(node []cli.Flag) (*catalog, error) {
 	c := new(catalog)
+	var specs []protocols.Spec
 	for _, name := range builtinNames() {
-		m := builtin[name]()
-		spec := m(discovery.Presets[0])
-		if err := spec.Check(); err != nil {
+		p := &offered{make: builtin[name]()}
+		p.spec, p.err = p.make(discovery.Presets[0])
+		if err := p.spec.Check(); err != nil {
 			return nil, err
 		}
-		c.makers, c.specs = append(c.makers, m), append(c.specs, spec)
-		if spec.Flags != nil {
-			spec.Flags.VisitAll(func(f *flag.Flag) { c.flags = append(c.flags, &protocolFlag{Flag: f, protocol: name}) })
+		c.protocols, specs = append(c.protocols, p), append(specs, p.spec)
+		if p.spec.Flags != nil {
+			p.spec.Flags.VisitAll(func(f *flag.Flag) { c.flags = append(c.flags, &protocolFlag{Flag: f, protocol: name}) })
 		}
 	}
 	var taken []string
 	for _, f := range node {
 		taken = append(taken, f.Names()...)
 	}
-	return c, protocols.CheckFlags(taken, c.specs...)
+	return c, protocols.CheckFlags(taken, specs...)
 }
 
-// find returns the Spec of a protocol. ok is false when there is none.
-func (c *catalog) find(name string) (spec protocols.Spec, ok bool) {
-	i := slices.IndexFunc(c.specs, func(s protocols.Spec) bool { return s.Name == name })
+// find returns a protocol, or nil.
+func (c *catalog) find(name string) *offered {
+	i := slices.IndexFunc(c.protocols, func(p *offered) bool { return p.spec.Name == name })
 	if i < 0 {
-		return spec, false
+		return nil
 	}
-	return c.specs[i], true
+	return c.protocols[i]
 }
 
 // cliFlags returns the protocols' flags for the command line, in a category for each protocol.
@@ -89,13 +99,13 @@ func (c *catalog) set(network string) error {
 	var errs []error
 	for _, f := range c.flags {
 		for _, text := range f.given {
-			if err := f.Value.Set(text); err != nil {
+			if err := f.Value.Set(f.expand(text)); err != nil {
 				errs = append(errs, fmt.Errorf("--%s %q: %w", f.Name, text, err))
 			}
 		}
 	}
-	for i, m := range c.makers {
-		c.specs[i] = m(network)
+	for _, p := range c.protocols {
+		p.spec, p.err = p.make(network)
 	}
 	return errors.Join(errs...)
 }
@@ -112,6 +122,18 @@ type protocolFlag struct {
 func (f *protocolFlag) Set(text string) error {
 	f.given = append(f.given, text)
 	return nil
+}
+
+// expand expands the paths in the text of a flag for paths.
+func (f *protocolFlag) expand(text string) string {
+	if p, ok := f.Value.(protocols.PathFlag); !ok || !p.IsPathFlag() {
+		return text
+	}
+	paths := strings.Split(text, ",")
+	for i, path := range paths {
+		paths[i] = node.ExpandPath(strings.TrimSpace(path))
+	}
+	return strings.Join(paths, ",")
 }
 
 // Get implements cli.Value.

@@ -56,6 +56,12 @@ func (c *Config) network() (*chain.Network, error) {
 	}
 }
 
-// SetNetwork sets the Config's Network. It is for programs that know it after New, and before the
-// node starts.
-func (e *Eth) SetNetwork(name string) { e.cfg.Network = name }
+// SetNetwork sets the Config's Network, which a Genesis goes before. It is for programs that know it
+// after New, and before the node starts. It returns an error if there is neither.
+func (e *Eth) SetNetwork(name string) error {
+	e.cfg.Network = name
+	if e.cfg.Genesis == "" && e.cfg.Chain == nil && !slices.Contains(chain.Networks(), name) {
+		return fmt.Errorf("network %q has no known chain: want one of %v, or a genesis file (--eth.genesis)", name, chain.Networks())
+	}
+	return nil
+}

@@ -103,10 +103,12 @@ func (e *Eth) provision(_ context.Context, env *protocols.Env) (err error) {
 
 // openFiles finds the history files. What is found out about them is kept in the protocol's
 // directory, if there is one.
-func (e *Eth) openFiles(env *protocols.Env) error {
-	dir, err := env.Dir()
-	if err != nil {
-		return err
+func (e *Eth) openFiles(env *protocols.Env) (err error) {
+	dir := ""
+	if len(e.cfg.History) > 0 {
+		if dir, err = env.Dir(); err != nil {
+			return err
+		}
 	}
 	archive, err := history.NewArchive(history.ArchiveConfig{
 		Paths: e.cfg.History, Genesis: e.network.Genesis.Hash(), CacheDir: dir, Log: e.log,
@@ -153,6 +155,10 @@ func (e *Eth) respond(version uint, request any) any {
 		return &Receipts70{ID: q.ID, Incomplete: incomplete, Receipts: list}
 	case *GetBlockAccessLists:
 		return &BlockAccessLists{ID: q.ID, Lists: serve.AccessLists(src, q.Hashes)}
+	case *GetPooledTransactions: // the node has none
+		return &PooledTransactions{ID: q.ID, Transactions: rlp.EmptyList}
+	case *GetCells:
+		return &Cells{ID: q.ID, Cells: rlp.EmptyList}
 	}
 	return nil
 }

@@ -10,10 +10,10 @@ import (
 // newFlags returns the flags that set the fields of a Config.
 func newFlags(c *Config) *flag.FlagSet {
 	flags := flag.NewFlagSet("eth", flag.ContinueOnError)
-	flags.StringVar(&c.Genesis, "eth.genesis", c.Genesis, "`FILE` with the genesis block of the chain, in place of --network's")
+	flags.Var(&pathValue{&c.Genesis}, "eth.genesis", "`FILE` with the genesis block of the chain, in place of --network's")
 	flags.Uint64Var(&c.NetworkID, "eth.networkid", c.NetworkID, "`ID` of the network; 0 is the chain ID")
 	flags.Var(&listValue[uint]{to: &c.Versions, parse: parseVersion}, "eth.versions", "`VERSIONS` of eth to offer, separated by commas; all if empty")
-	flags.Var(&listValue[string]{to: &c.History, parse: parsePath}, "eth.history", "`PATHS` of history files (.era1, .ere, chain.rlp) or directories with such files, separated by commas")
+	flags.Var(&pathsValue{listValue[string]{to: &c.History, parse: parsePath}}, "eth.history", "`PATHS` of history files (.era1, .ere, chain.rlp) or directories with such files, separated by commas")
 	flags.Var(&rateValue{&c.Upload}, "eth.upload", "maximum size of all answers to peers, in `BYTES` a second; 0 is no maximum")
 	flags.Var(&rateValue{&c.UploadPeer}, "eth.upload.peer", "maximum size of the answers to one peer, in `BYTES` a second; 0 is no maximum")
 	return flags
@@ -28,6 +28,32 @@ func parseVersion(s string) (uint, error) {
 }
 
 func parsePath(s string) (string, error) { return s, nil }
+
+// pathValue is a flag with the path of a file.
+type pathValue struct{ to *string }
+
+// IsPathFlag implements protocols.PathFlag.
+func (pathValue) IsPathFlag() bool { return true }
+
+// String implements flag.Value. Package flag calls it on the zero value, too.
+func (v *pathValue) String() string {
+	if v.to == nil {
+		return ""
+	}
+	return *v.to
+}
+
+// Set implements flag.Value.
+func (v *pathValue) Set(s string) error {
+	*v.to = s
+	return nil
+}
+
+// pathsValue is a flag with paths that are separated by commas.
+type pathsValue struct{ listValue[string] }
+
+// IsPathFlag implements protocols.PathFlag.
+func (pathsValue) IsPathFlag() bool { return true }
 
 // listValue is a flag with values that are separated by commas.
 type listValue[T any] struct {

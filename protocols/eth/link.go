@@ -37,7 +37,7 @@ func (l *link) Receive(ctx actor.Context) {
 		l.deliver(ctx) // what an actor before this one has left
 	case *protocols.Drained, answered:
 		l.deliver(ctx)
-	case *GetBlockHeaders, *GetBlockBodies, *GetReceipts, *GetReceipts70, *GetBlockAccessLists:
+	case *GetBlockHeaders, *GetBlockBodies, *GetReceipts, *GetReceipts70, *GetBlockAccessLists, *GetPooledTransactions, *GetCells:
 		l.request(ctx, msg)
 	case *BlockRangeUpdate:
 		l.rangeUpdate(chain.Range(*msg))
@@ -156,6 +156,10 @@ func sizeOf(answer any) int {
 		return len(a.Receipts)
 	case *BlockAccessLists:
 		return len(a.Lists)
+	case *PooledTransactions:
+		return len(a.Transactions)
+	case *Cells:
+		return len(a.Cells)
 	}
 	return 0
 }

@@ -16,6 +16,9 @@ type service struct {
 // indexed says that more history files can be served, or that there are no more.
 type indexed struct{ done bool }
 
+// viewChanged says that the node serves other blocks than before.
+type viewChanged struct{}
+
 func (s *service) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
@@ -26,17 +29,22 @@ func (s *service) Receive(ctx actor.Context) {
 		delete(s.links, msg.Link)
 	case indexed:
 		s.indexed(msg.done)
+	case viewChanged:
+		s.announce()
+	case *actor.Stopping:
+		s.eth.view.OnChange(nil)
 	}
 }
 
 // start begins to index the files, or goes on with it after a crash.
 func (s *service) start(ctx actor.Context) {
 	s.links = map[*protocols.Link]struct{}{}
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	s.eth.view.OnChange(func() { root.Send(self, viewChanged{}) })
 	files := s.eth.files
 	if files == nil {
 		return
 	}
-	root, self := ctx.ActorSystem().Root, ctx.Self()
 	protocols.Go(ctx, func() {
 		err := files.Index(s.eth.ctx, func() { root.Send(self, indexed{}) })
 		if err == nil {
@@ -45,7 +53,7 @@ func (s *service) start(ctx actor.Context) {
 	})
 }
 
-// indexed updates the view, and tells peers if it changed by much.
+// indexed updates the view.
 func (s *service) indexed(done bool) {
 	if done {
 		s.eth.logIndexed()
@@ -55,10 +63,9 @@ func (s *service) indexed(done bool) {
 		return
 	}
 	s.eth.view.Set(head, first)
-	s.announce()
 }
 
-// announce sends the range that the node serves to the peers that were told another one.
+// announce sends the range that the node serves to the peers that were told one that differs by much.
 func (s *service) announce() {
 	now := s.eth.view.Range()
 	for l := range s.links {

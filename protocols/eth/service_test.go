@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
+
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
@@ -24,6 +27,60 @@ func TestFilesAreIndexed(t *testing.T) {
 	for got.Latest != 600 || got.Earliest != 0 {
 		got = chain.Range(*protocoltest.Next[eth.BlockRangeUpdate](p.B))
 	}
+}
+
+// TestViewChanges: peers learn what the owner of a Source says of it, also after a crash of the
+// service, and those that speak eth/68 stay.
+func TestViewChanges(t *testing.T) {
+	n, files := testChain(t)
+	for _, version := range []uint{68, 69} {
+		cfg := eth.Config{Chain: n, Source: files, Versions: []uint{version}}
+		server := eth.New(cfg)
+		p := protocoltest.NewPair(t, server.Spec(), protocoltest.ByHand(eth.New(cfg).Spec()))
+		for i, head := range []uint64{100, 132, 140, 120} {
+			if i == 2 {
+				p.A.CrashService()
+			}
+			b := chain.Block{Number: head, Hash: hashOf(t, files, head)}
+			server.View().Set(b, 0)
+			if version == 68 || head == 140 {
+				continue // no such message, or too little to tell
+			}
+			want := eth.BlockRangeUpdate{Latest: head, LatestHash: b.Hash}
+			if got := protocoltest.Next[eth.BlockRangeUpdate](p.B); *got != want {
+				t.Errorf("update %+v, want %+v", *got, want)
+			}
+		}
+		a, err := protocols.Call[eth.BlockHeaders](t.Context(), p.B.Link, &eth.GetBlockHeaders{Query: serve.HeadersQuery{Amount: 1}})
+		if err != nil || len(split(t, a.Headers)) != 1 {
+			t.Errorf("eth/%d: %v", version, err)
+		}
+		p.Close()
+	}
+}
+
+// TestNothingPooled: requests for transactions that the node does not have get an answer.
+func TestNothingPooled(t *testing.T) {
+	n, files := testChain(t)
+	cfg := eth.Config{Chain: n, Source: files, Versions: []uint{72}}
+	p := protocoltest.NewPair(t, eth.New(cfg).Spec(), protocoltest.ByHand(eth.New(cfg).Spec()))
+	txs, err := protocols.Call[eth.PooledTransactions](t.Context(), p.B.Link, &eth.GetPooledTransactions{Hashes: []common.Hash{{1}}})
+	if err != nil || len(split(t, txs.Transactions)) != 0 {
+		t.Errorf("%+v, %v", txs, err)
+	}
+	cells, err := protocols.Call[eth.Cells](t.Context(), p.B.Link, &eth.GetCells{Hashes: []common.Hash{{1}}})
+	if err != nil || len(cells.Hashes) != 0 || len(split(t, cells.Cells)) != 0 {
+		t.Errorf("%+v, %v", cells, err)
+	}
+}
+
+func hashOf(t *testing.T, files *eth.Files, n uint64) common.Hash {
+	t.Helper()
+	header, err := files.Read(chain.Header, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return crypto.Keccak256Hash(header)
 }
 
 // TestUpload: the bounds on the upload delay answers, and neither lose them nor end the link.

@@ -52,9 +52,10 @@ type View struct {
 	forks   uint64 // number of the last fork that is given by number
 	filter  forkid.Filter
 
-	mu    sync.Mutex
-	head  Block // zero hash: not known
-	first uint64
+	mu      sync.Mutex
+	head    Block // zero hash: not known
+	first   uint64
+	changed func()
 }
 
 // NewView returns the view of a node that knows the genesis block alone.
@@ -78,8 +79,20 @@ func lastForkByNumber(c *params.ChainConfig) (last uint64) {
 // Set sets the head, and the first block of the run without gaps that ends at it.
 func (v *View) Set(head Block, first uint64) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.head, v.first = head, min(first, head.Number)
+	changed := v.changed
+	v.mu.Unlock()
+	if changed != nil {
+		changed()
+	}
+}
+
+// OnChange sets the function that Set calls at its end, in place of the one before. It must not
+// block.
+func (v *View) OnChange(f func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.changed = f
 }
 
 // Head returns the head; ok is false while none is known.

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
+)
+
+// TestChainOfEth: eth is offered for the network's chain or for that of a genesis file, and only
+// where there is one.
+func TestChainOfEth(t *testing.T) {
+	genesis := ethtest.Chain(t, "genesis.json")
+	for _, tt := range []struct {
+		args  string
+		lists string // a pattern in the list of protocols
+	}{
+		{"", `(?s)eth/72,71,70,69,68 +yes.*chat/1 +yes`},
+		{"--network hoodi --eth.versions 70,69", `eth/70,69 +yes`},
+		{"--eth.genesis " + genesis, `eth/72,71,70,69,68 +yes`},
+		{"--network none --eth.genesis " + genesis + " --protocols eth", `eth/72,71,70,69,68 +yes`},
+		{"--network none", `^PROTOCOL +OFFERED +LINKS\nchat/1 +yes +0\nbench/1 +no +0\nshh/6 +no +0\n$`},
+	} {
+		dir := t.TempDir()
+		start(t, append(strings.Fields(tt.args), "--datadir", dir)...)
+		if list := at(t, dir, "protocol", "list"); !regexp.MustCompile(tt.lists).MatchString(list) {
+			t.Errorf("node run %s: want %s in\n%s", tt.args, tt.lists, list)
+		}
+	}
+	for args, want := range map[string]string{
+		"--network none --protocols eth,chat":            "--protocols: protocol eth: network \"none\" has no known chain",
+		"--network sepolia --eth.genesis " + genesis:     "--eth.genesis and --network exclude each other",
+		"--eth.versions 67":                              "--eth.versions \"67\": version 67",
+		"--protocols eth --eth.genesis /no/such/genesis": "/no/such/genesis",
+	} {
+		if code, _, errs := shell(nil, append([]string{"run", "--datadir", t.TempDir()}, strings.Fields(args)...)...); code == exitOK || !strings.Contains(errs, want) {
+			t.Errorf("node run %s: exit %d, %q; want %q", args, code, errs, want)
+		}
+	}
+}
