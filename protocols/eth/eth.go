@@ -65,6 +65,7 @@ func (e *Eth) Spec() protocols.Spec {
 		Provision:  e.provision,
 		Flags:      e.flags,
 		PeerInfo:   peerInfo,
+		NodeInfo:   e.nodeInfo,
 		Attributes: func() []enr.Entry { return []enr.Entry{&entry{ForkID: e.view.ForkID()}} },
 		Wants:      e.wants,
 	}

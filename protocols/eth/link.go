@@ -133,16 +133,6 @@ func (l *link) deliver(ctx actor.Context) {
 	l.link.Hold(l.peer.lane.full())
 }
 
-// PeerInfo is what admin_peers shows of a link.
-type PeerInfo struct {
-	Version uint         `json:"version"`
-	Range   *chain.Range `json:"range,omitempty"`
-}
-
-func peerInfo(l *protocols.Link) any {
-	return PeerInfo{Version: l.Version(), Range: protocols.State[peer](l).rng.Load()}
-}
-
 // sizeOf returns the size of an answer's list in bytes.
 func sizeOf(answer any) int {
 	switch a := answer.(type) {

@@ -24,9 +24,9 @@ type Block struct {
 
 // Range is a range of blocks that a node has, with both ends.
 type Range struct {
-	Earliest   uint64
-	Latest     uint64
-	LatestHash common.Hash
+	Earliest   uint64      `json:"earliest"`
+	Latest     uint64      `json:"latest"`
+	LatestHash common.Hash `json:"latestHash"`
 }
 
 // ErrRange says that a range is none.

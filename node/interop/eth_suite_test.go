@@ -1,0 +1,81 @@
+//go:build conformance
+
+package interop_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/protocols/eth"
+	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
+)
+
+// servingCases are the cases of go-ethereum's suite for eth that a node without transactions
+// passes.
+var servingCases = []string{
+	"Status", "MaliciousHandshake", "BlockRangeUpdateExpired", "BlockRangeUpdateFuture", "BlockRangeUpdateInvalid",
+	"GetBlockHeaders", "GetNonexistentBlockHeaders", "SimultaneousRequests", "SameRequestID", "ZeroRequestID",
+	"GetBlockAccessLists", "GetBlockBodies", "GetReceipts", "GetLargeReceipts",
+}
+
+// startWithChain runs the node's program until the test ends, with the suite's chain. It returns the
+// node's URL once all files are indexed.
+func startWithChain(t *testing.T, args ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	receipts, err := filepath.Abs("../../protocols/eth/history/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := startBinary(t, append([]string{
+		"--datadir", dir, "--nat", "none", "--nodiscover", "--protocols", "eth", "--eth.genesis", ethtest.Chain(t, "genesis.json"),
+		"--eth.history", ethtest.Chain(t, "chain.rlp") + "," + receipts,
+	}, args...)...)
+	api, err := rpc.DialContext(t.Context(), filepath.Join(dir, "node.ipc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	actortest.Eventually(t, "all blocks are served", func() bool {
+		var info struct{ Protocols struct{ Eth eth.NodeInfo } }
+		if err := api.CallContext(t.Context(), &info, "admin_nodeInfo"); err != nil {
+			t.Fatal(err)
+		}
+		return info.Protocols.Eth.History.Complete && info.Protocols.Eth.Range.Latest == 600
+	})
+	return url
+}
+
+// TestConformanceEth: go-ethereum's suite, with the newest version of eth and with one that has
+// other messages.
+func TestConformanceEth(t *testing.T) {
+	// The suite tells an execution client's engine API what the head is. This node has none.
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": 1, "result": map[string]any{}})
+	}))
+	defer engine.Close()
+	for _, versions := range []string{"72,71,70,69", "71,70,69"} {
+		t.Run(versions, func(t *testing.T) {
+			url := startWithChain(t, "--eth.versions", versions)
+			out, err := exec.Command("devp2p", "rlpx", "eth-test", "--run", "^("+strings.Join(servingCases, "|")+")$",
+				"--node", url, "--chain", filepath.Dir(ethtest.Chain(t, "chain.rlp")),
+				"--engineapi", engine.URL, "--jwtsecret", "0x"+strings.Repeat("73", 32)).CombinedOutput()
+			for line := range strings.Lines(string(out)) {
+				if strings.HasPrefix(line, "-- OK") || strings.HasPrefix(line, "-- FAIL") {
+					t.Log(strings.TrimSpace(line))
+				}
+			}
+			if want := "14/14 tests passed"; err != nil || !strings.Contains(string(out), want) {
+				t.Errorf("devp2p rlpx eth-test: %v; want %s; the output:\n%s", err, want, out)
+			}
+		})
+	}
+}
