@@ -3,9 +3,9 @@
 //
 //	go test ./node/interop
 //
-// The build tag conformance adds go-ethereum's own test suites for RLPx and discovery, which
-// need its program devp2p in PATH (.ci/run installs it), and a network of a hundred of our
-// nodes on loopback:
+// The build tag conformance adds go-ethereum's own test suites for RLPx, discovery and eth, a geth
+// that synchronises with our node, and a network of a hundred of our nodes on loopback. They need
+// its programs devp2p and geth in PATH (.ci/run installs them):
 //
 //	go test -count=1 -tags conformance -run Conformance ./node/interop
 package interop
