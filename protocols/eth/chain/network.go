@@ -37,7 +37,7 @@ func PublicNetwork(name string) (*Network, error) {
 	if !ok {
 		return nil, fmt.Errorf("network %q: want one of %v", name, Networks())
 	}
-	n := newNetwork(name, genesis())
+	n := NewNetwork(name, genesis())
 	n.Public = true
 	return n, nil
 }
@@ -59,9 +59,10 @@ func ReadGenesis(path string) (*Network, error) {
 	if g.Config == nil || g.Config.ChainID == nil || !g.Config.ChainID.IsUint64() {
 		return nil, fmt.Errorf("%s: no chain configuration with a chain ID", path)
 	}
-	return newNetwork(path, g), nil
+	return NewNetwork(path, g), nil
 }
 
-func newNetwork(name string, g *core.Genesis) *Network {
+// NewNetwork returns the network of a genesis block whose Config has a chain ID.
+func NewNetwork(name string, g *core.Genesis) *Network {
 	return &Network{Name: name, ID: g.Config.ChainID.Uint64(), Config: g.Config, Genesis: g.ToBlock()}
 }
