@@ -59,25 +59,28 @@ func (a *Archive) hashIn(m *member, n uint64) (common.Hash, error) {
 	return crypto.Keccak256Hash(b), err
 }
 
-// hash returns the hash of block n, and a file that has it.
+// hash returns the hash of block n, and the first file that has it.
 func (a *Archive) hash(n uint64) (common.Hash, string, error) {
-	for _, m := range a.with(chain.Header, n) {
-		hash, err := a.hashIn(m, n)
-		return hash, m.path, err
+	files := a.with(chain.Header, n)
+	if len(files) == 0 {
+		return common.Hash{}, "", chain.ErrAbsent
 	}
-	return common.Hash{}, "", chain.ErrAbsent
+	hash, err := a.hashIn(files[0], n)
+	return hash, files[0].path, err
 }
 
+// header returns the header of block n, and the first file that has it.
 func (a *Archive) header(n uint64) (*types.Header, string, error) {
-	for _, m := range a.with(chain.Header, n) {
-		b, err := a.readIn(m, chain.Header, n)
-		if err != nil {
-			return nil, "", err
-		}
-		h := new(types.Header)
-		return h, m.path, rlp.DecodeBytes(b, h)
+	files := a.with(chain.Header, n)
+	if len(files) == 0 {
+		return nil, "", chain.ErrAbsent
 	}
-	return nil, "", chain.ErrAbsent
+	b, err := a.readIn(files[0], chain.Header, n)
+	if err != nil {
+		return nil, "", err
+	}
+	h := new(types.Header)
+	return h, files[0].path, rlp.DecodeBytes(b, h)
 }
 
 // Number returns the number of the block with a hash; ok is false if no file has it.
