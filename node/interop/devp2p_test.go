@@ -16,7 +16,14 @@ import (
 
 // startBinary builds the node's program and runs it until the test ends. It returns the node's
 // enode URL.
-func startBinary(t *testing.T, args ...string) string {
+func startBinary(t testing.TB, args ...string) string {
+	t.Helper()
+	url, _ := startProcess(t, args...)
+	return url
+}
+
+// startProcess is startBinary, and returns the ID of the process as well.
+func startProcess(t testing.TB, args ...string) (url string, pid int) {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "node")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/troupe-p2p/troupe/cmd/node").CombinedOutput(); err != nil {
@@ -47,7 +54,7 @@ func startBinary(t *testing.T, args ...string) string {
 	if !ok {
 		t.Fatalf("first line %q, want READY and the URL", line)
 	}
-	return url
+	return url, cmd.Process.Pid
 }
 
 // TestConformanceRLPxPing: go-ethereum's devp2p receives our Hello.

@@ -27,15 +27,15 @@ var servingCases = []string{
 }
 
 // startWithChain runs the node's program until the test ends, with the suite's chain. It returns the
-// node's URL once all files are indexed.
-func startWithChain(t *testing.T, args ...string) string {
+// node's URL and process ID once all files are indexed.
+func startWithChain(t testing.TB, args ...string) (url string, pid int) {
 	t.Helper()
 	dir := t.TempDir()
 	receipts, err := filepath.Abs("../../protocols/eth/history/testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := startBinary(t, append([]string{
+	url, pid = startProcess(t, append([]string{
 		"--datadir", dir, "--nat", "none", "--nodiscover", "--protocols", "eth", "--eth.genesis", ethtest.Chain(t, "genesis.json"),
 		"--eth.history", ethtest.Chain(t, "chain.rlp") + "," + receipts,
 	}, args...)...)
@@ -51,7 +51,7 @@ func startWithChain(t *testing.T, args ...string) string {
 		}
 		return info.Protocols.Eth.History.Complete && info.Protocols.Eth.Range.Latest == 600
 	})
-	return url
+	return url, pid
 }
 
 // TestConformanceEth: go-ethereum's suite, with the newest version of eth and with one that has
@@ -64,7 +64,7 @@ func TestConformanceEth(t *testing.T) {
 	defer engine.Close()
 	for _, versions := range []string{"72,71,70,69", "71,70,69"} {
 		t.Run(versions, func(t *testing.T) {
-			url := startWithChain(t, "--eth.versions", versions)
+			url, _ := startWithChain(t, "--eth.versions", versions)
 			out, err := exec.Command("devp2p", "rlpx", "eth-test", "--run", "^("+strings.Join(servingCases, "|")+")$",
 				"--node", url, "--chain", filepath.Dir(ethtest.Chain(t, "chain.rlp")),
 				"--engineapi", engine.URL, "--jwtsecret", "0x"+strings.Repeat("73", 32)).CombinedOutput()

@@ -19,7 +19,7 @@ import (
 
 // runGeth runs go-ethereum's geth, in a fresh data directory with the test chain's genesis block,
 // until the test ends. It knows the blocks of the file, if there is one. The client calls its API.
-func runGeth(t *testing.T, blocks string) *rpc.Client {
+func runGeth(t testing.TB, blocks string) (api *rpc.Client, pid int) {
 	t.Helper()
 	dir := t.TempDir()
 	geth := func(args ...string) *exec.Cmd {
@@ -53,17 +53,16 @@ func runGeth(t *testing.T, blocks string) *rpc.Client {
 			t.Logf("the log of geth:\n%s", text)
 		}
 	})
-	var client *rpc.Client
 	actortest.Eventually(t, "geth serves its API", func() bool {
-		client, err = rpc.DialContext(t.Context(), filepath.Join(dir, "geth.ipc"))
+		api, err = rpc.DialContext(t.Context(), filepath.Join(dir, "geth.ipc"))
 		return err == nil
 	})
-	t.Cleanup(client.Close)
-	return client
+	t.Cleanup(api.Close)
+	return api, cmd.Process.Pid
 }
 
 // call calls a method of geth's API.
-func call[R any](t *testing.T, c *rpc.Client, method string, params ...any) (result R) {
+func call[R any](t testing.TB, c *rpc.Client, method string, params ...any) (result R) {
 	t.Helper()
 	if err := c.CallContext(t.Context(), &result, method, params...); err != nil {
 		t.Fatalf("%s: %v", method, err)
@@ -72,7 +71,7 @@ func call[R any](t *testing.T, c *rpc.Client, method string, params ...any) (res
 }
 
 // tellHead tells geth which block is the chain's head, as a consensus client does.
-func tellHead(t *testing.T, c *rpc.Client) {
+func tellHead(t testing.TB, c *rpc.Client) {
 	t.Helper()
 	text, err := os.ReadFile(ethtest.Chain(t, "headfcu.json"))
 	if err != nil {
@@ -91,8 +90,8 @@ func tellHead(t *testing.T, c *rpc.Client) {
 // TestConformanceGethSyncs: a geth that knows the genesis block alone gets the whole chain from our
 // node, which is its only peer.
 func TestConformanceGethSyncs(t *testing.T) {
-	url := startWithChain(t)
-	geth := runGeth(t, "")
+	url, _ := startWithChain(t)
+	geth, _ := runGeth(t, "")
 	if !call[bool](t, geth, "admin_addPeer", url) {
 		t.Fatal("geth does not add the peer")
 	}

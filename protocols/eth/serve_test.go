@@ -20,7 +20,7 @@ import (
 )
 
 // testChain has go-ethereum's test chain from its files.
-func testChain(t *testing.T) (*chain.Network, *eth.Files) {
+func testChain(t testing.TB) (*chain.Network, *eth.Files) {
 	t.Helper()
 	n, err := chain.ReadGenesis(ethtest.Chain(t, "genesis.json"))
 	if err != nil {

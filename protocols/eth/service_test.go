@@ -74,7 +74,7 @@ func TestNothingPooled(t *testing.T) {
 	}
 }
 
-func hashOf(t *testing.T, files *eth.Files, n uint64) common.Hash {
+func hashOf(t testing.TB, files *eth.Files, n uint64) common.Hash {
 	t.Helper()
 	header, err := files.Read(chain.Header, n)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -34,6 +35,7 @@ type Archive struct {
 	cfg     ArchiveConfig
 	paths   []string
 	handles handles
+	recent  atomic.Pointer[recent]
 
 	indexing sync.Mutex // Index runs once at a time
 
@@ -72,6 +74,7 @@ type LeftOut struct {
 // that does not exist, or a file that is no history by its name.
 func NewArchive(cfg ArchiveConfig) (*Archive, error) {
 	a := &Archive{cfg: cfg}
+	a.recent.Store(newRecent())
 	for _, path := range cfg.Paths {
 		found, err := find(path)
 		if err != nil {
@@ -286,6 +289,7 @@ func (a *Archive) leaveOut(path string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.files = slices.DeleteFunc(a.files, func(m *member) bool { return m.path == path })
+	a.recent.Store(newRecent())
 	a.state.LeftOut = append(a.state.LeftOut, LeftOut{Path: path, Why: err.Error()})
 }
 

@@ -30,13 +30,18 @@ func (a *Archive) with(p chain.Part, n uint64) (found []*member) {
 	return found
 }
 
-// Read returns a part of block n as RLP. The caller owns it. The error is chain.ErrAbsent if no file has
-// it. A file that turns out to be corrupt is logged and left out.
+// Read returns a part of block n as RLP. The caller must not change it. The error is chain.ErrAbsent if
+// no file has it. A file that turns out to be corrupt is logged and left out.
 func (a *Archive) Read(p chain.Part, n uint64) ([]byte, error) {
+	parts, key := a.recent.Load().parts, partKey{p, n}
+	if b, ok := parts.Get(key); ok {
+		return b, nil
+	}
 	for _, m := range a.with(p, n) {
 		b, err := a.readIn(m, p, n)
 		switch {
 		case err == nil:
+			parts.Add(key, b)
 			return b, nil
 		case !errors.Is(err, chain.ErrAbsent):
 			a.leaveOut(m.path, err)
@@ -85,6 +90,10 @@ func (a *Archive) header(n uint64) (*types.Header, string, error) {
 
 // Number returns the number of the block with a hash; ok is false if no file has it.
 func (a *Archive) Number(hash common.Hash) (number uint64, ok bool) {
+	numbers := a.recent.Load().numbers
+	if n, ok := numbers.Get(hash); ok {
+		return n, true
+	}
 	var candidates []uint64
 	a.mu.RLock()
 	a.index.find(prefixOf(hash), func(n uint64) bool {
@@ -94,6 +103,7 @@ func (a *Archive) Number(hash common.Hash) (number uint64, ok bool) {
 	a.mu.RUnlock()
 	for _, n := range candidates {
 		if b, err := a.Read(chain.Header, n); err == nil && crypto.Keccak256Hash(b) == hash {
+			numbers.Add(hash, n)
 			return n, true
 		}
 	}

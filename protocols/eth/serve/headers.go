@@ -65,7 +65,7 @@ func Headers(src Source, q HeadersQuery) []byte {
 			}
 		}
 	}
-	for l.items < limit && !l.full() {
+	for len(l.content) < limit && !l.full() {
 		header, err := src.Read(chain.Header, n)
 		if err != nil || !l.add(header) {
 			break
@@ -107,7 +107,7 @@ func sideHeaders(src Source, q HeadersQuery, limit int, l *list) (number uint64,
 			return number - skip, true
 		}
 		if skip == 0 {
-			if l.items >= limit || l.full() || !l.add(header) || !q.Reverse || q.Skip+1 == 0 {
+			if len(l.content) >= limit || l.full() || !l.add(header) || !q.Reverse || q.Skip+1 == 0 {
 				return 0, false
 			}
 			skip = q.Skip + 1

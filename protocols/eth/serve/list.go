@@ -2,36 +2,35 @@ package serve
 
 import "github.com/ethereum/go-ethereum/rlp"
 
-// list collects the items of an answer within its limits.
+// list collects the items of an answer within its limits. It copies none before encode.
 type list struct {
-	content []byte
-	items   int
+	content [][]byte
+	size    int // of the content in bytes
 }
 
 // full reports whether nothing is to be added.
-func (l *list) full() bool { return len(l.content) >= softLimit || l.items >= maxItems }
+func (l *list) full() bool { return l.size >= softLimit || len(l.content) >= maxItems }
 
 // room returns how many bytes the message still takes.
-func (l *list) room() int { return MaxMessage - overhead - len(l.content) }
+func (l *list) room() int { return MaxMessage - overhead - l.size }
 
-// add appends an encoded item and reports whether it fits in the message.
+// add adds an encoded item, which nothing may change, and reports whether it fits in the message.
 func (l *list) add(item []byte) bool {
 	if len(item) > l.room() {
 		return false
 	}
-	if l.content == nil {
-		l.content = make([]byte, 0, 2*len(item))
-	}
-	l.content = append(l.content, item...)
-	l.items++
+	l.content = append(l.content, item)
+	l.size += len(item)
 	return true
 }
 
 // encode returns the encoded list.
 func (l *list) encode() []byte {
-	out := make([]byte, 0, len(l.content)+9)
-	out = appendListHead(out, len(l.content))
-	return append(out, l.content...)
+	out := appendListHead(make([]byte, 0, listSize(l.size)), l.size)
+	for _, item := range l.content {
+		out = append(out, item...)
+	}
+	return out
 }
 
 // appendListHead appends the bytes that go before the content of a list.

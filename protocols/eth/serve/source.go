@@ -12,7 +12,7 @@ type Source interface {
 	// is none.
 	Number(hash common.Hash) (number uint64, ok bool)
 	// Read returns a part of a block of the canonical chain as RLP, or chain.ErrAbsent. The caller
-	// owns it.
+	// does not change it.
 	Read(p chain.Part, number uint64) ([]byte, error)
 	// Side returns the header of a block that is not on the canonical chain; ok is false if none with
 	// that hash is known.
