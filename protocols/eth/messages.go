@@ -1,6 +1,7 @@
 package eth
 
 import (
+	"fmt"
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -49,6 +50,36 @@ type Status68 struct {
 // bytes, and is checked where it is used.
 type List = rlp.RawValue
 
+// Hashes is a list of hashes of blocks or transactions.
+type Hashes []common.Hash
+
+// DecodeRLP implements rlp.Decoder. A request has up to thousands of hashes, which package rlp would
+// decode by reflection one by one.
+func (h *Hashes) DecodeRLP(s *rlp.Stream) error {
+	raw, err := s.Raw()
+	if err != nil {
+		return err
+	}
+	content, _, err := rlp.SplitList(raw)
+	if err != nil {
+		return err
+	}
+	const size = 1 + common.HashLength // with its head
+	if len(content)%size != 0 {
+		return fmt.Errorf("%d bytes of hashes: each has %d", len(content), size)
+	}
+	list := make(Hashes, len(content)/size)
+	for i := range list {
+		item := content[i*size:]
+		if item[0] != 0x80+common.HashLength {
+			return fmt.Errorf("hash %d does not have %d bytes", i, common.HashLength)
+		}
+		copy(list[i][:], item[1:size])
+	}
+	*h = list
+	return nil
+}
+
 // The requests and answers. Each has the request's ID first.
 type (
 	GetBlockHeaders struct {
@@ -61,7 +92,7 @@ type (
 	}
 	GetBlockBodies struct {
 		ID     uint64
-		Hashes []common.Hash
+		Hashes Hashes
 	}
 	BlockBodies struct {
 		ID     uint64
@@ -69,7 +100,7 @@ type (
 	}
 	GetPooledTransactions struct {
 		ID     uint64
-		Hashes []common.Hash
+		Hashes Hashes
 	}
 	PooledTransactions struct {
 		ID           uint64
@@ -78,7 +109,7 @@ type (
 	// GetReceipts and Receipts are those of eth/68 and 69.
 	GetReceipts struct {
 		ID     uint64
-		Hashes []common.Hash
+		Hashes Hashes
 	}
 	Receipts struct {
 		ID       uint64
@@ -88,7 +119,7 @@ type (
 	GetReceipts70 struct {
 		ID     uint64
 		First  uint64 // index of the first receipt of the first block
-		Hashes []common.Hash
+		Hashes Hashes
 	}
 	Receipts70 struct {
 		ID         uint64
@@ -97,7 +128,7 @@ type (
 	}
 	GetBlockAccessLists struct {
 		ID     uint64
-		Hashes []common.Hash
+		Hashes Hashes
 	}
 	BlockAccessLists struct {
 		ID    uint64
@@ -105,12 +136,12 @@ type (
 	}
 	GetCells struct {
 		ID     uint64
-		Hashes []common.Hash
+		Hashes Hashes
 		Mask   types.CustodyBitmap
 	}
 	Cells struct {
 		ID     uint64
-		Hashes []common.Hash
+		Hashes Hashes
 		Cells  List // for each transaction a list of cells: by ascending column, in each the blobs in order
 		Mask   types.CustodyBitmap
 	}

@@ -33,7 +33,10 @@ func (a *Archive) with(p chain.Part, n uint64) (found []*member) {
 // Read returns a part of block n as RLP. The caller must not change it. The error is chain.ErrAbsent if
 // no file has it. A file that turns out to be corrupt is logged and left out.
 func (a *Archive) Read(p chain.Part, n uint64) ([]byte, error) {
-	parts, key := a.recent.Load().parts, partKey{p, n}
+	if n >= maxNumber {
+		return nil, chain.ErrAbsent
+	}
+	parts, key := a.recent.Load().parts, partKey(p, n)
 	if b, ok := parts.Get(key); ok {
 		return b, nil
 	}

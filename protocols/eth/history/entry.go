@@ -32,6 +32,8 @@ const (
 	maxPart = 64 << 20
 	// maxBlocks is the number of blocks in an era1 or .ere file, by their specifications.
 	maxBlocks = 8192
+	// maxNumber is more than the number of any block.
+	maxNumber = 1 << 60
 )
 
 // entries reads the entries of an e2store file. It trusts nothing that the file says.

@@ -194,7 +194,7 @@ func checkSpan(first, count uint64) error {
 	if count == 0 || count > maxBlocks {
 		return fmt.Errorf("%d blocks, want 1 to %d", count, maxBlocks)
 	}
-	if first+count < first {
+	if first >= maxNumber || first+count > maxNumber {
 		return fmt.Errorf("%d blocks from number %d", count, first)
 	}
 	return nil
