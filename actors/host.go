@@ -191,6 +191,10 @@ func (h *Host) sent(request bool, code uint64, size int) {
 	}
 }
 
+// AwaitRoom reports whether the outbox has room for so many bytes, at most its limit. If not, one
+// Drained follows when it has.
+func (h *Host) AwaitRoom(bytes int) bool { return h.outbox.awaitRoom(bytes) }
+
 // SendSeq sends a large answer. The sequence is pulled in the host's turn as the outbox drains;
 // until it ends, nothing else is delivered to the behaviour (R7). Only the behaviour may call it,
 // from one of its methods. A payload is copied before the next one is pulled.

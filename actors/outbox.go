@@ -331,6 +331,18 @@ func (o *outbox) drained() bool {
 	return true
 }
 
+// awaitRoom reports whether so many more bytes are below the limit. Otherwise one Drained follows when
+// they are.
+func (o *outbox) awaitRoom(bytes int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.fill()+bytes <= o.limit {
+		return true
+	}
+	o.refused.Store(max(o.refused.Load(), int64(bytes)))
+	return false
+}
+
 // close drops the queue and refuses every later message.
 func (o *outbox) close() {
 	o.mu.Lock()

@@ -124,6 +124,11 @@ func (l *Link) SendSeq(seq iter.Seq[any]) error {
 	})
 }
 
+// AwaitRoom reports whether so many bytes, at most [Limits].Outbox, can be sent before Send is
+// refused. If not, one *[Drained] follows when they can. It is for actors that prepare a large
+// answer, and should not do so while the remote does not read those before.
+func (l *Link) AwaitRoom(bytes int) bool { return l.host.AwaitRoom(bytes) }
+
 // hold is a set of reasons to deliver nothing of the remote to the actor.
 type hold uint8
 

@@ -31,6 +31,7 @@ func TestChainOfEth(t *testing.T) {
 	for args, want := range map[string]string{
 		"--network none --protocols eth,chat":            "--protocols: protocol eth: network \"none\" has no known chain",
 		"--network sepolia --eth.genesis " + genesis:     "--eth.genesis and --network exclude each other",
+		"--nodiscover --network mainet":                  "unknown network \"mainet\"",
 		"--eth.versions 67":                              "--eth.versions \"67\": version 67",
 		"--protocols eth --eth.genesis /no/such/genesis": "/no/such/genesis",
 	} {

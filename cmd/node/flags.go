@@ -190,10 +190,10 @@ func exclusive(cmd *cli.Command) error {
 
 // discoveryOf returns how the node finds peers; nil means that discovery is disabled.
 func discoveryOf(cmd *cli.Command) (*node.Discovery, error) {
-	if cmd.Bool(flagNoDiscover) {
-		return nil, nil
-	}
 	network, err := discovery.Preset(networkOf(cmd))
+	if cmd.Bool(flagNoDiscover) {
+		return nil, err // the network is that of eth, too
+	}
 	d := &node.Discovery{
 		V4: cmd.Bool(flagV4), V5: cmd.Bool(flagV5),
 		Bootnodes: network.Bootnodes, BootnodesV5: network.BootnodesV5, DNS: network.DNS,

@@ -10,7 +10,6 @@ import (
 	"github.com/ethereum/go-ethereum/core/forkid"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 	"github.com/ethereum/go-ethereum/rlp"
-	"golang.org/x/time/rate"
 
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
@@ -21,10 +20,9 @@ import (
 // Eth is a node's side of the protocol. Its methods may be called from any goroutine, from the
 // start of the node on.
 type Eth struct {
-	cfg    Config
-	flags  *flag.FlagSet
-	slots  chan struct{} // one for each request that is being answered
-	upload *rate.Limiter // nil: no bound
+	cfg   Config
+	flags *flag.FlagSet
+	slots chan struct{} // one for each request that is being answered
 
 	// Set by provision.
 	network *chain.Network
@@ -33,6 +31,7 @@ type Eth struct {
 	files   *Files // nil: the Config has a Source
 	clock   protocols.Clock
 	log     *slog.Logger
+	upload  *upload         // nil: no bound
 	ctx     context.Context // ends with the protocol's run on the node
 }
 
@@ -42,14 +41,6 @@ func New(cfg Config) *Eth {
 	e := &Eth{cfg: cfg, slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
 	e.flags = newFlags(&e.cfg)
 	return e
-}
-
-// newLimiter returns a limiter of so many bytes a second, which takes at least one whole message.
-func newLimiter(perSecond int) *rate.Limiter {
-	if perSecond == 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(perSecond), max(perSecond, serve.MaxMessage))
 }
 
 // View returns what the node says of its chain.
@@ -89,7 +80,7 @@ func (e *Eth) provision(_ context.Context, env *protocols.Env) (err error) {
 	if e.network, err = e.cfg.network(); err != nil {
 		return err
 	}
-	e.upload = newLimiter(e.cfg.Upload)
+	e.upload = newUpload(e.cfg.Upload, e.clock)
 	e.view = chain.NewView(e.network, e.clock.Now)
 	if e.source = e.cfg.Source; e.source == nil {
 		if err := e.openFiles(env); err != nil {

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"golang.org/x/time/rate"
 
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
@@ -15,7 +14,8 @@ import (
 // peer is what a link keeps across crashes of its actor.
 type peer struct {
 	lane   lane
-	upload *rate.Limiter
+	upload *upload                     // of this link; nil: no bound
+	share  share                       // of the upload of all
 	rng    atomic.Pointer[chain.Range] // what the remote serves; nil in eth/68
 	told   atomic.Pointer[chain.Range] // what the remote was told that this node serves
 }
@@ -47,7 +47,7 @@ func (l *link) Receive(ctx actor.Context) {
 func (l *link) up(handle *protocols.Link) {
 	l.link, l.peer = handle, protocols.State[peer](handle)
 	if l.peer.upload == nil {
-		l.peer.upload = newLimiter(l.eth.cfg.UploadPeer)
+		l.peer.upload = newUpload(l.eth.cfg.UploadPeer, l.eth.clock)
 	}
 	if s := protocols.StatusOf[Status](handle); s != nil && l.peer.rng.Load() == nil {
 		r := s.Range()
@@ -70,8 +70,15 @@ func (l *link) request(ctx actor.Context, request any) {
 	l.work(ctx)
 }
 
-// work begins with the next request, unless one is being worked on.
+// room is what the outbox must have room for before the next answer is computed, so that a remote
+// that does not read has one large answer in memory.
+const room = 768 << 10
+
+// work begins with the next request, unless one is being worked on, or answers wait to be written.
 func (l *link) work(ctx actor.Context) {
+	if !l.link.AwaitRoom(room) {
+		return // Drained follows
+	}
 	request, ok := l.peer.lane.take()
 	if !ok {
 		return
@@ -99,19 +106,9 @@ func (e *Eth) answer(l *protocols.Link, p *peer, request any) any {
 		defer func() { <-e.slots }()
 		return e.respond(l.Version(), request)
 	}()
-	for _, limit := range []*rate.Limiter{p.upload, e.upload} {
-		if limit == nil {
-			continue
-		}
-		now := e.clock.Now()
-		wait := make(chan struct{})
-		timer := e.clock.AfterFunc(limit.ReserveN(now, sizeOf(answer)).DelayFrom(now), func() { close(wait) })
-		select {
-		case <-wait:
-		case <-done:
-			timer.Stop()
-			return nil
-		}
+	size := sizeOf(answer)
+	if !p.upload.wait(new(share), size, done) || !e.upload.wait(&p.share, size, done) {
+		return nil
 	}
 	return answer
 }

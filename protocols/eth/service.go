@@ -1,6 +1,8 @@
 package eth
 
 import (
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/protocols"
@@ -11,7 +13,15 @@ import (
 type service struct {
 	eth   *Eth
 	links map[*protocols.Link]struct{}
+	look  protocols.Timer
 }
+
+// lookEvery is how often the service looks for links that could not be told of a change. It is the
+// time between two blocks.
+const lookEvery = 12 * time.Second
+
+// lookDue says that lookEvery has passed. It is for the incarnation that asked for it.
+type lookDue struct{ service *service }
 
 // indexed says that more history files can be served, or that there are no more.
 type indexed struct{ done bool }
@@ -25,13 +35,20 @@ func (s *service) Receive(ctx actor.Context) {
 		s.start(ctx)
 	case *protocols.LinkJoined:
 		s.links[msg.Link] = struct{}{}
+		s.tell(msg.Link) // the view may have changed during the handshake
 	case *protocols.LinkLeft:
 		delete(s.links, msg.Link)
 	case indexed:
 		s.indexed(msg.done)
 	case viewChanged:
 		s.announce()
+	case lookDue:
+		if msg.service == s {
+			s.announce()
+			s.armLook(ctx)
+		}
 	case *actor.Stopping:
+		s.look.Stop()
 		s.eth.view.OnChange(nil)
 	}
 }
@@ -41,6 +58,7 @@ func (s *service) start(ctx actor.Context) {
 	s.links = map[*protocols.Link]struct{}{}
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	s.eth.view.OnChange(func() { root.Send(self, viewChanged{}) })
+	s.armLook(ctx)
 	files := s.eth.files
 	if files == nil {
 		return
@@ -65,18 +83,28 @@ func (s *service) indexed(done bool) {
 	s.eth.view.Set(head, first)
 }
 
-// announce sends the range that the node serves to the peers that were told one that differs by much.
+func (s *service) armLook(ctx actor.Context) {
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	s.look = s.eth.clock.AfterFunc(lookEvery, func() { root.Send(self, lookDue{s}) })
+}
+
+// announce tells all peers what the node serves.
 func (s *service) announce() {
-	now := s.eth.view.Range()
 	for l := range s.links {
-		told := &protocols.State[peer](l).told
-		if l.Version() == eth68 || !worthTelling(*told.Load(), now) {
-			continue
-		}
-		update := BlockRangeUpdate(now)
-		if err := l.Send(&update); err == nil {
-			told.Store(&now)
-		}
+		s.tell(l)
+	}
+}
+
+// tell sends the range that the node serves to a peer that was told one that differs by much. While
+// its outbox is full, it is not told: lookDue tries again.
+func (s *service) tell(l *protocols.Link) {
+	told, now := &protocols.State[peer](l).told, s.eth.view.Range()
+	if l.Version() == eth68 || !worthTelling(*told.Load(), now) {
+		return
+	}
+	update := BlockRangeUpdate(now)
+	if err := l.Send(&update); err == nil {
+		told.Store(&now)
 	}
 }
 

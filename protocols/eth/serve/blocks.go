@@ -7,8 +7,9 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 )
 
-// parts returns a part of each block in turn, up to the first that is not there.
-func parts(src Source, p chain.Part, hashes []common.Hash) []byte {
+// parts returns a part of each block in turn, up to the first that is not there. form, if set, changes
+// the form of an item, which gets no smaller by that.
+func parts(src Source, p chain.Part, hashes []common.Hash, form func([]byte) ([]byte, error)) []byte {
 	var l list
 	for _, hash := range hashes {
 		if l.full() {
@@ -19,6 +20,9 @@ func parts(src Source, p chain.Part, hashes []common.Hash) []byte {
 			break
 		}
 		item, err := src.Read(p, n)
+		if err == nil && form != nil && len(item) <= l.room() {
+			item, err = form(item)
+		}
 		if err != nil || !l.add(item) {
 			break
 		}
@@ -27,7 +31,7 @@ func parts(src Source, p chain.Part, hashes []common.Hash) []byte {
 }
 
 // Bodies returns the bodies of blocks, up to the first that the source does not have.
-func Bodies(src Source, hashes []common.Hash) []byte { return parts(src, chain.Body, hashes) }
+func Bodies(src Source, hashes []common.Hash) []byte { return parts(src, chain.Body, hashes, nil) }
 
 // AccessLists returns the block access lists of blocks, one item for each hash. The item of a list
 // that the source does not have is the empty string: an empty list is a valid one (EIP-8159). The

@@ -9,27 +9,19 @@ import (
 
 // Receipts69 returns the receipts of blocks in the form of eth/69, up to the first block whose
 // receipts the source does not have, or that does not fit in the message.
-func Receipts69(src Source, hashes []common.Hash) []byte { return parts(src, chain.Receipts, hashes) }
+func Receipts69(src Source, hashes []common.Hash) []byte {
+	return parts(src, chain.Receipts, hashes, nil)
+}
 
 // Receipts68 is Receipts69 with the form of eth/68, which has blooms.
 func Receipts68(src Source, hashes []common.Hash) []byte {
-	return parts(withBlooms{src}, chain.Receipts, hashes)
-}
-
-// withBlooms is a source whose receipts have the form of eth/68.
-type withBlooms struct{ Source }
-
-func (s withBlooms) Read(p chain.Part, number uint64) ([]byte, error) {
-	b, err := s.Source.Read(p, number)
-	if err != nil || p != chain.Receipts {
-		return b, err
-	}
-	return chain.ConsensusReceipts(b)
+	return parts(src, chain.Receipts, hashes, chain.ConsensusReceipts)
 }
 
 // Receipts70 returns the receipts of blocks in the form of eth/70. Of the first block those before
-// index first are left out. If the last block's do not fit in the message, the ones that fit are
-// there, and incomplete is true. A block of which not one receipt fits is left to the next request.
+// index first are left out. A block with more than the soft limit is an answer of its own: the
+// receipts that fit in the limit are there, at least one, and incomplete is true. go-ethereum cuts at the size of a
+// message; an answer that waits to be written would hold five times the memory.
 func Receipts70(src Source, hashes []common.Hash, first uint64) (answer []byte, incomplete bool) {
 	var l list
 	for _, hash := range hashes {
@@ -41,7 +33,7 @@ func Receipts70(src Source, hashes []common.Hash, first uint64) (answer []byte, 
 			break
 		}
 		all, err := src.Read(chain.Receipts, n)
-		if err != nil {
+		if err != nil || len(all) > softLimit && len(l.content) > 0 {
 			break
 		}
 		item, cut, ok := cutReceipts(all, first, l.room())
@@ -56,10 +48,11 @@ func Receipts70(src Source, hashes []common.Hash, first uint64) (answer []byte, 
 	return l.encode(), false
 }
 
-// cutReceipts returns a block's receipts from index first on, as many as fit in room bytes. cut
-// is true if some did not fit; ok is false if none did, or the receipts are malformed.
+// cutReceipts returns a block's receipts from index first on, as many as fit in the soft limit, and
+// at least one if it fits in room bytes. cut is true if some are missing; ok is false if there is none,
+// or the receipts are malformed.
 func cutReceipts(all []byte, first uint64, room int) (part []byte, cut, ok bool) {
-	if first == 0 && len(all) <= room {
+	if first == 0 && len(all) <= min(softLimit, room) {
 		return all, false, true
 	}
 	content, _, err := rlp.SplitList(all)
@@ -78,7 +71,7 @@ func cutReceipts(all []byte, first uint64, room int) (part []byte, cut, ok bool)
 			return nil, false, false
 		}
 		next := len(content) - len(rest)
-		if listSize(next) > room {
+		if size := listSize(next); size > room || size > softLimit && end > 0 {
 			cut = true
 			break
 		}

@@ -278,7 +278,7 @@ func TestReceiptsInParts(t *testing.T) {
 	src := newFake(0, 4)
 	hashes := []common.Hash{src.hash(0), src.hash(1), src.hash(2), src.hash(3)}
 	src.put(chain.Receipts, 0, receiptsOf(100, 100))
-	src.put(chain.Receipts, 1, receiptsOf(4*mib, 4*mib, 4*mib, 4*mib, 4*mib))
+	src.put(chain.Receipts, 1, receiptsOf(mib/2, mib, 4*mib, 4*mib))
 	src.put(chain.Receipts, 2, receiptsOf(9*mib, 100))
 	src.put(chain.Receipts, 3, receiptsOf(11*mib))
 	for _, c := range []struct {
@@ -287,11 +287,12 @@ func TestReceiptsInParts(t *testing.T) {
 		want       []string // for each block the indices of its receipts
 		incomplete bool
 	}{
-		{hashes, 0, []string{"[0 1]", "[0 1]"}, true},
-		{hashes[1:], 2, []string{"[2 3]"}, true},
-		{hashes[1:], 4, []string{"[4]"}, false}, // beyond the soft limit
-		{hashes[2:], 0, []string{"[0 1]"}, false},
-		{hashes[2:], 1, []string{"[1]"}, false}, // not one receipt of the next fits
+		{hashes, 0, []string{"[0 1]"}, false}, // a large block is an answer of its own
+		{hashes[1:], 0, []string{"[0 1]"}, true},
+		{hashes[1:], 2, []string{"[2]"}, true},  // beyond the soft limit by itself
+		{hashes[1:], 3, []string{"[3]"}, false}, // likewise
+		{hashes[2:], 0, []string{"[0]"}, true},
+		{hashes[2:], 1, []string{"[1]"}, false},
 		{hashes[3:], 0, nil, false},
 		{hashes[:1], 2, []string{"[]"}, false},
 		{hashes[:1], end, []string{"[]"}, false},
@@ -317,6 +318,17 @@ func TestReceiptsInParts(t *testing.T) {
 		if len(got) > serve.MaxMessage-16 {
 			t.Errorf("an answer of %d bytes", len(got))
 		}
+	}
+}
+
+// TestReceiptsBeyondAMessageCostNothing: receipts that do not fit in a message are not brought into
+// another form first.
+func TestReceiptsBeyondAMessageCostNothing(t *testing.T) {
+	src := newFake(0, 1)
+	hashes := []common.Hash{src.hash(0)}
+	src.put(chain.Receipts, 0, receiptsOf(make([]int, serve.MaxMessage/20)...))
+	if n := testing.AllocsPerRun(10, func() { serve.Receipts68(src, hashes) }); n > 10 {
+		t.Errorf("%v allocations for an empty answer", n)
 	}
 }
 
