@@ -5,6 +5,7 @@ import (
 	"flag"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/core/forkid"
@@ -33,6 +34,8 @@ type Eth struct {
 	log     *slog.Logger
 	upload  *upload         // nil: no bound
 	ctx     context.Context // ends with the protocol's run on the node
+
+	filesChanged atomic.Pointer[func()] // tells the service, if it runs, that a file was left out
 }
 
 // New makes a node's side of the protocol. Flags of its Spec change the Config, so that what is
@@ -104,6 +107,11 @@ func (e *Eth) openFiles(env *protocols.Env) (err error) {
 	}
 	archive, err := history.NewArchive(history.ArchiveConfig{
 		Paths: e.cfg.History, Genesis: e.network.Genesis.Hash(), CacheDir: dir, Log: e.log,
+		Changed: func() {
+			if tell := e.filesChanged.Load(); tell != nil {
+				(*tell)()
+			}
+		},
 	})
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package eth
 import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
@@ -57,24 +56,16 @@ func (f *Files) Side(common.Hash) (header []byte, ok bool) { return nil, false }
 // Head returns the highest block of the files, and the first block of the run without gaps that
 // ends at it; ok is false if there are no files.
 func (f *Files) Head() (head chain.Block, first uint64, ok bool) {
-	n, ok := f.Highest(chain.Header)
+	head, ok = f.Last()
 	if !ok {
 		return head, 0, false
 	}
-	encoded, err := f.Read(chain.Header, n)
-	if err != nil {
-		return head, 0, false
-	}
-	var h types.Header
-	if err := rlp.DecodeBytes(encoded, &h); err != nil {
-		return head, 0, false
-	}
-	first, ok = f.Run(n, chain.Header, chain.Body, chain.Receipts)
+	first, ok = f.Run(head.Number, chain.Header, chain.Body, chain.Receipts)
 	if !ok {
-		first = n
+		first = head.Number
 	}
 	if first == 1 {
 		first = 0 // the genesis block needs no file
 	}
-	return chain.Block{Number: n, Hash: crypto.Keccak256Hash(encoded), Time: h.Time}, first, true
+	return head, first, true
 }

@@ -23,7 +23,7 @@ const lookEvery = 12 * time.Second
 // lookDue says that lookEvery has passed. It is for the incarnation that asked for it.
 type lookDue struct{ service *service }
 
-// indexed says that more history files can be served, or that there are no more.
+// indexed says that more or fewer history files can be served, or that all have been indexed.
 type indexed struct{ done bool }
 
 // viewChanged says that the node serves other blocks than before.
@@ -50,6 +50,7 @@ func (s *service) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		s.look.Stop()
 		s.eth.view.OnChange(nil)
+		s.eth.filesChanged.Store(nil)
 	}
 }
 
@@ -63,8 +64,10 @@ func (s *service) start(ctx actor.Context) {
 	if files == nil {
 		return
 	}
+	changed := func() { root.Send(self, indexed{}) }
+	s.eth.filesChanged.Store(&changed)
 	protocols.Go(ctx, func() {
-		err := files.Index(s.eth.ctx, func() { root.Send(self, indexed{}) })
+		err := files.Index(s.eth.ctx, changed)
 		if err == nil {
 			root.Send(self, indexed{done: true})
 		}
@@ -76,11 +79,11 @@ func (s *service) indexed(done bool) {
 	if done {
 		s.eth.logIndexed()
 	}
-	head, first, ok := s.eth.files.Head()
-	if !ok {
-		return
+	if head, first, ok := s.eth.files.Head(); ok {
+		s.eth.view.Set(head, first)
+	} else {
+		s.eth.view.Reset()
 	}
-	s.eth.view.Set(head, first)
 }
 
 func (s *service) armLook(ctx actor.Context) {

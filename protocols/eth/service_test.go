@@ -1,6 +1,8 @@
 package eth_test
 
 import (
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -26,6 +28,56 @@ func TestFilesAreIndexed(t *testing.T) {
 	got := protocols.StatusOf[eth.Status](p.B.Link).Range()
 	for got.Latest != 600 || got.Earliest != 0 {
 		got = chain.Range(*protocoltest.Next[eth.BlockRangeUpdate](p.B))
+	}
+}
+
+// TestFilesAreLeftOut: a file that turns out to be corrupt is not announced any more, and without
+// files there is the genesis block.
+func TestFilesAreLeftOut(t *testing.T) {
+	b, err := os.ReadFile("history/testdata/unknown-00000-9d78f735-noproofs.ere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	long, short := filepath.Join(dir, "long.ere"), filepath.Join(dir, "short.ere")
+	for path, content := range map[string][]byte{long: b, short: ethtest.FirstOfEre(b, 101)} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := eth.Config{Genesis: ethtest.Chain(t, "genesis.json"), Versions: []uint{69}}
+	client := eth.New(cfg).Spec()
+	cfg.History = []string{long, short}
+	server := eth.New(cfg)
+	p := protocoltest.NewPair(t, server.Spec(), protocoltest.ByHand(client))
+	await := func(latest uint64) {
+		t.Helper()
+		for {
+			if got := protocoltest.Next[eth.BlockRangeUpdate](p.B); got.Latest == latest {
+				if latest == 0 && got.LatestHash != protocols.StatusOf[eth.Status](p.B.Link).Genesis {
+					t.Errorf("block 0 is %v", got.LatestHash)
+				}
+				return
+			}
+		}
+	}
+	if protocols.StatusOf[eth.Status](p.B.Link).Range().Latest != 600 {
+		await(600)
+	}
+	for _, c := range []struct {
+		path   string
+		latest uint64
+	}{{long, 100}, {short, 0}} {
+		if err := os.Truncate(c.path, 1000); err != nil {
+			t.Fatal(err)
+		}
+		a, err := protocols.Call[eth.BlockHeaders](t.Context(), p.B.Link, &eth.GetBlockHeaders{
+			Query: serve.HeadersQuery{Origin: serve.Origin{Number: server.View().Range().Latest - 1}, Amount: 1},
+		})
+		if err != nil || c.latest == 0 && len(split(t, a.Headers)) != 0 {
+			t.Errorf("%s: %v", c.path, err)
+		}
+		await(c.latest)
 	}
 }
 

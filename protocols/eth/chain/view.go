@@ -77,7 +77,12 @@ func lastForkByNumber(c *params.ChainConfig) (last uint64) {
 }
 
 // Set sets the head, and the first block of the run without gaps that ends at it.
-func (v *View) Set(head Block, first uint64) {
+func (v *View) Set(head Block, first uint64) { v.set(head, first) }
+
+// Reset makes the view that of a node that knows the genesis block alone.
+func (v *View) Reset() { v.set(Block{}, 0) }
+
+func (v *View) set(head Block, first uint64) {
 	v.mu.Lock()
 	v.head, v.first = head, min(first, head.Number)
 	changed := v.changed
@@ -87,7 +92,7 @@ func (v *View) Set(head Block, first uint64) {
 	}
 }
 
-// OnChange sets the function that Set calls at its end, in place of the one before. It must not
+// OnChange sets the function that Set and Reset call at their end, in place of the one before. It must not
 // block.
 func (v *View) OnChange(f func()) {
 	v.mu.Lock()

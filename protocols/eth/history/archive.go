@@ -3,15 +3,19 @@ package history
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"golang.org/x/time/rate"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 )
@@ -26,8 +30,14 @@ type ArchiveConfig struct {
 	Genesis common.Hash
 	// CacheDir, if set, is a directory in which the Archive keeps what it finds out about the files.
 	CacheDir string
-	Log      *slog.Logger
+	// Changed, if set, is called after a file that was served is left out. No lock is held that a
+	// method takes, except Index and Close. It must not block.
+	Changed func()
+	Log     *slog.Logger
 }
+
+// logInterval is the time for which an error of the system is logged once.
+const logInterval = 10 * time.Second
 
 // Archive is a set of files with blocks of one chain. It serves a file's blocks from the moment
 // at which Index has checked it. All methods may be called from any goroutine.
@@ -36,8 +46,10 @@ type Archive struct {
 	paths   []string
 	handles handles
 	recent  atomic.Pointer[recent]
+	failed  rate.Sometimes // logs errors of the system
 
 	indexing sync.Mutex // Index runs once at a time
+	waiting  []string   // files that are not indexed, for Index
 
 	mu      sync.RWMutex
 	files   []*member // by their first block
@@ -50,7 +62,9 @@ type Archive struct {
 type member struct {
 	path         string
 	first, count uint64
+	last         chain.Block
 	has          [chain.Parts]bool
+	missing      atomic.Int64 // since when, in nanoseconds since 1970; 0: it is there
 }
 
 func (m *member) contains(n uint64) bool { return n >= m.first && n-m.first < m.count }
@@ -73,7 +87,7 @@ type LeftOut struct {
 // NewArchive finds the files. It does not open them; see Index. It returns an error for a path
 // that does not exist, or a file that is no history by its name.
 func NewArchive(cfg ArchiveConfig) (*Archive, error) {
-	a := &Archive{cfg: cfg}
+	a := &Archive{cfg: cfg, handles: handles{openFile: Open}, failed: rate.Sometimes{Interval: logInterval}}
 	a.recent.Store(newRecent())
 	for _, path := range cfg.Paths {
 		found, err := find(path)
@@ -87,6 +101,7 @@ func NewArchive(cfg ArchiveConfig) (*Archive, error) {
 		}
 	}
 	a.state.Files = len(a.paths)
+	a.waiting = a.paths
 	return a, nil
 }
 
@@ -120,19 +135,59 @@ func find(path string) ([]string, error) {
 }
 
 // Index checks the files one after the other and serves each from then on. A file that is
-// corrupt, or of another chain, is logged and left out. progress is called after each file. Index
-// returns early if ctx ends; called again, it goes on where it was.
+// corrupt, or of another chain, is logged and left out. A file that the system does not let it read
+// is tried again later, and left out only after several tries. progress is called after each file.
+// Index returns early if ctx ends; called again, it goes on where it was.
 func (a *Archive) Index(ctx context.Context, progress func()) error {
 	a.indexing.Lock()
 	defer a.indexing.Unlock()
 	a.mu.Lock()
 	a.index.reserve(len(a.paths) * maxBlocks)
 	a.mu.Unlock()
-	for _, path := range a.paths[a.State().Indexed:] {
+	for wait := firstWait; ; wait *= 2 {
+		if err := a.indexAll(ctx, wait > lastWait, progress); err != nil {
+			return err
+		}
+		if len(a.waiting) == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+	a.mu.Lock()
+	a.state.Complete = true
+	a.mu.Unlock()
+	return nil
+}
+
+// The files that the system does not let Index read are tried again after firstWait, after twice
+// that, and so on up to lastWait: half a minute in all.
+const (
+	firstWait = time.Second
+	lastWait  = 16 * time.Second
+)
+
+// indexAll tries each waiting file once. Those that the system does not let it read wait further,
+// unless this is the last try.
+func (a *Archive) indexAll(ctx context.Context, last bool, progress func()) error {
+	var again []string
+	defer func() { a.waiting = append(again, a.waiting...) }()
+	for len(a.waiting) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := a.enter(path); err != nil {
+		path := a.waiting[0]
+		err := a.enter(path)
+		a.waiting = a.waiting[1:]
+		if ofSystem(err) && !errors.Is(err, fs.ErrPermission) && !last {
+			a.logFailure("A history file cannot be read yet; it is tried again", "file", path, "err", err)
+			again = append(again, path)
+			continue
+		}
+		if err != nil {
 			a.leaveOut(path, err)
 		}
 		a.mu.Lock()
@@ -140,10 +195,13 @@ func (a *Archive) Index(ctx context.Context, progress func()) error {
 		a.mu.Unlock()
 		progress()
 	}
-	a.mu.Lock()
-	a.state.Complete = true
-	a.mu.Unlock()
 	return nil
+}
+
+// logFailure logs an error of the system, unless one was logged just before: it may be the same for
+// all files, and for each request.
+func (a *Archive) logFailure(msg string, args ...any) {
+	a.failed.Do(func() { a.cfg.Log.Warn(msg, args...) })
 }
 
 func (a *Archive) enter(path string) error {
@@ -156,7 +214,7 @@ func (a *Archive) enter(path string) error {
 	if err != nil {
 		return err
 	}
-	m := &member{path: path, first: w.first, count: uint64(len(w.prefixes))}
+	m := &member{path: path, first: w.first, count: uint64(len(w.prefixes)), last: w.last}
 	for p := range chain.Parts {
 		m.has[p] = h.file.Has(p)
 	}
@@ -189,61 +247,6 @@ func (a *Archive) walk(f *File) (*walked, error) {
 	return w, nil
 }
 
-// checkLinks returns an error if the blocks of a file are not those of the files before it.
-func (a *Archive) checkLinks(m *member, w *walked) error {
-	if m.first == 0 {
-		hash, err := a.hashIn(m, 0)
-		if err != nil {
-			return err
-		}
-		if hash != a.cfg.Genesis {
-			return fmt.Errorf("genesis block %v, want %v", hash, a.cfg.Genesis)
-		}
-	}
-	if m.first == 1 && w.parent != a.cfg.Genesis {
-		return fmt.Errorf("genesis block %v, want %v", w.parent, a.cfg.Genesis)
-	}
-	if m.first > 0 {
-		if hash, other, err := a.hash(m.first - 1); err == nil && hash != w.parent {
-			return fmt.Errorf("block %d: its parent is %v, but %v in %s", m.first, w.parent, hash, other)
-		}
-	}
-	if h, other, err := a.header(m.first + m.count); err == nil && h.ParentHash != w.last {
-		return fmt.Errorf("block %d is %v, but %v is the parent of the next in %s", m.first+m.count-1, w.last, h.ParentHash, other)
-	}
-	return a.checkOverlap(m, w)
-}
-
-// checkOverlap compares the blocks that other files have, too.
-func (a *Archive) checkOverlap(m *member, w *walked) error {
-	a.mu.RLock()
-	others := slices.Clone(a.files)
-	a.mu.RUnlock()
-	for _, o := range others {
-		from, to := max(m.first, o.first), min(m.first+m.count, o.first+o.count)
-		if from >= to {
-			continue
-		}
-		// Blocks are linked by hashes: if the last ones are the same, all are.
-		theirs, err := a.hashIn(o, to-1)
-		if err != nil {
-			return err
-		}
-		if prefixOf(theirs) == w.prefixes[to-1-m.first] {
-			continue
-		}
-		for n := from; n < to; n++ {
-			if theirs, err = a.hashIn(o, n); err != nil {
-				return err
-			}
-			if prefixOf(theirs) != w.prefixes[n-m.first] {
-				return fmt.Errorf("block %d is another than in %s, %v", n, o.path, theirs)
-			}
-		}
-	}
-	return nil
-}
-
 // add serves a file. Only numbers that no file before has get into the index.
 func (a *Archive) add(m *member, w *walked) {
 	a.mu.Lock()
@@ -256,12 +259,12 @@ func (a *Archive) add(m *member, w *walked) {
 		}
 		fresh := a.freshFrom(n, m.count-i)
 		a.index.add(n, w.prefixes[i:i+fresh])
-		a.state.Blocks += fresh
 		i += fresh
 	}
 	at, _ := slices.BinarySearchFunc(a.files, m, func(x, y *member) int { return cmp.Compare(x.first, y.first) })
 	a.files = slices.Insert(a.files, at, m)
 	a.longest = max(a.longest, m.count)
+	a.state.Blocks = blocksOf(a.files)
 }
 
 // knownFrom returns how many blocks from number n on a file has. The caller holds the lock.
@@ -282,15 +285,6 @@ func (a *Archive) freshFrom(n, limit uint64) uint64 {
 		}
 	}
 	return limit
-}
-
-func (a *Archive) leaveOut(path string, err error) {
-	a.cfg.Log.Error("A history file is left out", "file", path, "err", err)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.files = slices.DeleteFunc(a.files, func(m *member) bool { return m.path == path })
-	a.recent.Store(newRecent())
-	a.state.LeftOut = append(a.state.LeftOut, LeftOut{Path: path, Why: err.Error()})
 }
 
 // State returns what is known of the files.

@@ -3,13 +3,12 @@ package history
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"sort"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
-	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 )
@@ -31,64 +30,66 @@ func (a *Archive) with(p chain.Part, n uint64) (found []*member) {
 }
 
 // Read returns a part of block n as RLP. The caller must not change it. The error is chain.ErrAbsent if
-// no file has it. A file that turns out to be corrupt is logged and left out.
+// no file has it, or none that has it can be read at the moment; that is logged. A file that turns
+// out to be corrupt is logged and left out. Header, body, receipts and block access list are what
+// was indexed, or go with that header.
 func (a *Archive) Read(p chain.Part, n uint64) ([]byte, error) {
 	if n >= maxNumber {
 		return nil, chain.ErrAbsent
 	}
-	parts, key := a.recent.Load().parts, partKey(p, n)
-	if b, ok := parts.Get(key); ok {
-		return b, nil
+	b, _, err := a.fetch(p, n)
+	if err != nil && !errors.Is(err, chain.ErrAbsent) {
+		a.logFailure("Reading a history file failed; the block is not available at the moment", "block", n, "err", err)
+		return nil, chain.ErrAbsent
 	}
-	for _, m := range a.with(p, n) {
-		b, err := a.readIn(m, p, n)
-		switch {
-		case err == nil:
-			parts.Add(key, b)
-			return b, nil
-		case !errors.Is(err, chain.ErrAbsent):
-			a.leaveOut(m.path, err)
-		}
-	}
-	return nil, chain.ErrAbsent
+	return b, err
 }
 
+// fetch is Read whose error may be one of the system. It returns the path of the file, too.
+func (a *Archive) fetch(p chain.Part, n uint64) (b []byte, path string, err error) {
+	parts, key := a.recent.Load().parts, partKey(p, n)
+	if b, ok := parts.Get(key); ok {
+		if files := a.with(p, n); len(files) > 0 {
+			path = files[0].path
+		}
+		return b, path, nil
+	}
+	err = chain.ErrAbsent
+	for _, m := range a.with(p, n) {
+		b, why := a.readChecked(m, p, n)
+		switch {
+		case why == nil:
+			parts.Add(key, b)
+			return b, m.path, nil
+		case errors.Is(why, chain.ErrAbsent):
+		case ofSystem(why):
+			err = why
+		default:
+			a.drop(m, why)
+		}
+	}
+	return nil, "", err
+}
+
+// readIn reads a part of a block from a file. What it is is not checked.
 func (a *Archive) readIn(m *member, p chain.Part, n uint64) ([]byte, error) {
 	h, err := a.handles.take(m.path)
+	if m.deleted(err) {
+		return nil, fmt.Errorf("%s: missing for %v", m.path, deletedAfter)
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer a.handles.give(h)
-	return h.file.Read(p, n)
-}
-
-func (a *Archive) hashIn(m *member, n uint64) (common.Hash, error) {
-	b, err := a.readIn(m, chain.Header, n)
-	return crypto.Keccak256Hash(b), err
-}
-
-// hash returns the hash of block n, and the first file that has it.
-func (a *Archive) hash(n uint64) (common.Hash, string, error) {
-	files := a.with(chain.Header, n)
-	if len(files) == 0 {
-		return common.Hash{}, "", chain.ErrAbsent
+	first, count := h.file.Span()
+	if first != m.first || count < m.count || p != chain.AccessList && m.has[p] && !h.file.Has(p) {
+		return nil, fmt.Errorf("%s: has other blocks than when it was indexed", m.path)
 	}
-	hash, err := a.hashIn(files[0], n)
-	return hash, files[0].path, err
-}
-
-// header returns the header of block n, and the first file that has it.
-func (a *Archive) header(n uint64) (*types.Header, string, error) {
-	files := a.with(chain.Header, n)
-	if len(files) == 0 {
-		return nil, "", chain.ErrAbsent
+	b, err := h.file.Read(p, n)
+	if ofSystem(err) {
+		a.handles.discard(h) // a handle of a network file system may be stale for ever
 	}
-	b, err := a.readIn(files[0], chain.Header, n)
-	if err != nil {
-		return nil, "", err
-	}
-	h := new(types.Header)
-	return h, files[0].path, rlp.DecodeBytes(b, h)
+	return b, err
 }
 
 // Number returns the number of the block with a hash; ok is false if no file has it.
@@ -113,16 +114,16 @@ func (a *Archive) Number(hash common.Hash) (number uint64, ok bool) {
 	return 0, false
 }
 
-// Highest returns the highest number of a block that has a part; ok is false if there is none.
-func (a *Archive) Highest(p chain.Part) (number uint64, ok bool) {
+// Last returns the highest block of the files; ok is false if there are none. It reads no file.
+func (a *Archive) Last() (last chain.Block, ok bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	for _, m := range a.files {
-		if m.has[p] {
-			number, ok = max(number, m.first+m.count-1), true
+		if !ok || m.last.Number > last.Number {
+			last, ok = m.last, true
 		}
 	}
-	return number, ok
+	return last, ok
 }
 
 // Run returns the lowest number from which on all blocks up to last have all the parts; ok is

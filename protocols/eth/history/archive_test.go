@@ -96,8 +96,9 @@ func TestArchiveOfOverlappingFiles(t *testing.T) {
 	if _, err := a.Read(chain.AccessList, 600); err != nil {
 		t.Error(err)
 	}
-	if n, ok := a.Highest(chain.Header); !ok || n != 600 {
-		t.Errorf("highest block %d, %v", n, ok)
+	_, hash := header(t, f, 600)
+	if last, ok := a.Last(); !ok || last.Number != 600 || last.Hash != hash || last.Time == 0 {
+		t.Errorf("last block %+v, %v", last, ok)
 	}
 	for _, n := range []uint64{601, 1 << 63, 1<<64 - 1} {
 		if _, err := a.Read(chain.Header, n); !errors.Is(err, chain.ErrAbsent) {
@@ -260,6 +261,9 @@ func TestArchiveCache(t *testing.T) {
 	head, err := a.Read(chain.Header, 19)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if last, ok := a.Last(); !ok || last.Number != 19 || last.Hash != crypto.Keccak256Hash(head) {
+		t.Errorf("last block %+v, %v", last, ok)
 	}
 	if n, ok := a.Number(crypto.Keccak256Hash(head)); !ok || n != 19 {
 		t.Errorf("after a corrupt cache block 19 has number %d, %v", n, ok)

@@ -145,7 +145,7 @@ type payload struct {
 // readPayloads reads the block access lists of the file at path, if there is one. Lists without a
 // block here are left out.
 func (f *chainFile) readPayloads(path string) error {
-	in, err := os.Open(path)
+	in, info, err := chain.OpenRegular(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -153,6 +153,9 @@ func (f *chainFile) readPayloads(path string) error {
 		return err
 	}
 	defer in.Close()
+	if info.Size() > maxPayloads {
+		return fmt.Errorf("%s: %d bytes, more than %d", path, info.Size(), maxPayloads)
+	}
 	var all []payload
 	if err := json.NewDecoder(io.LimitReader(in, maxPayloads)).Decode(&all); err != nil {
 		return fmt.Errorf("%s: %w", path, err)

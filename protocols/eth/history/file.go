@@ -45,11 +45,11 @@ var ErrUnknownFormat = errors.New("not an .era1, .ere or .rlp file")
 
 // Open opens the file at path. Its name says what it is. An error says where the file is wrong.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, info, err := chain.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	file, err := open(path, f)
+	file, err := open(path, f, info.Size())
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -57,19 +57,15 @@ func Open(path string) (*File, error) {
 	return file, nil
 }
 
-func open(path string, f *os.File) (*File, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	file := &File{path: path, closer: f}
+func open(path string, f *os.File, size int64) (file *File, err error) {
+	file = &File{path: path, closer: f}
 	switch filepath.Ext(path) {
 	case ".ere":
-		file.format, err = openEre(f, info.Size())
+		file.format, err = openEre(f, size)
 	case ".era1":
-		file.format, err = openEra1(f, info.Size())
+		file.format, err = openEra1(f, size)
 	case ".rlp":
-		file.format, err = openChain(f, info.Size(), filepath.Dir(path))
+		file.format, err = openChain(f, size, filepath.Dir(path))
 	default:
 		err = ErrUnknownFormat
 	}

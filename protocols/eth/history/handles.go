@@ -6,62 +6,100 @@ import "sync"
 // and, for its index, up to 256 KiB.
 const maxOpen = 64
 
-// handles opens files when they are read, and keeps the ones that were read last.
+// handles opens files when they are read, and keeps the ones that were read last. The opening of
+// one file, which may take long, does not hold up those that read others.
 type handles struct {
+	openFile func(path string) (*File, error)
+
 	mu    sync.Mutex
 	open  map[string]*handle
 	clock uint64
 }
 
 type handle struct {
-	file  *File
-	users int
-	used  uint64 // the clock at the last use
+	path   string
+	opened chan struct{} // closed when file or err is set
+	file   *File
+	err    error
+	users  int
+	used   uint64 // the clock at the last use
+	gone   bool   // not in open any more: its last user closes it
 }
 
 // take returns the opened file at path. The caller gives it back.
 func (h *handles) take(path string) (*handle, error) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	one, ok := h.open[path]
 	if !ok {
-		f, err := Open(path)
-		if err != nil {
-			return nil, err
-		}
 		if h.open == nil {
 			h.open = map[string]*handle{}
 		}
-		one = &handle{file: f}
+		one = &handle{path: path, opened: make(chan struct{})}
 		h.open[path] = one
-		h.evict()
 	}
 	h.clock++
 	one.used = h.clock
 	one.users++
+	idle := h.evict()
+	h.mu.Unlock()
+	for _, other := range idle {
+		other.close()
+	}
+	if !ok {
+		one.file, one.err = h.openFile(path)
+		close(one.opened)
+	}
+	<-one.opened
+	if one.err != nil {
+		h.discard(one)
+		h.give(one)
+		return nil, one.err
+	}
 	return one, nil
 }
 
 func (h *handles) give(one *handle) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	one.users--
+	last := one.gone && one.users == 0
+	h.mu.Unlock()
+	if last {
+		one.close()
+	}
 }
 
-// evict closes the file that was not read for the longest time, if there are too many.
-func (h *handles) evict() {
-	if len(h.open) <= maxOpen {
-		return
+// discard makes that the next take opens the file anew. The caller still has to give it back.
+func (h *handles) discard(one *handle) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	one.gone = true
+	if h.open[one.path] == one {
+		delete(h.open, one.path)
 	}
-	var oldest *handle
-	for _, one := range h.open {
-		if one.users == 0 && (oldest == nil || one.used < oldest.used) && one.used != 0 {
-			oldest = one
+}
+
+// evict takes out the files that were not read for the longest time, if there are too many. The
+// caller closes them.
+func (h *handles) evict() (idle []*handle) {
+	for len(h.open) > maxOpen {
+		var oldest *handle
+		for _, one := range h.open {
+			if one.users == 0 && (oldest == nil || one.used < oldest.used) {
+				oldest = one
+			}
 		}
+		if oldest == nil {
+			break
+		}
+		delete(h.open, oldest.path)
+		idle = append(idle, oldest)
 	}
-	if oldest != nil {
-		delete(h.open, oldest.file.path)
-		_ = oldest.file.Close() // it was only read
+	return idle
+}
+
+func (one *handle) close() {
+	if one.file != nil {
+		_ = one.file.Close() // it was only read
 	}
 }
 
@@ -70,7 +108,7 @@ func (h *handles) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for path, one := range h.open {
-		_ = one.file.Close() // it was only read
+		one.close()
 		delete(h.open, path)
 	}
 }

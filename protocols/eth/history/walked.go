@@ -11,6 +11,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 )
 
 // walked is what an Archive needs to know of a file's blocks, and costs a reading of all headers:
@@ -18,7 +20,7 @@ import (
 type walked struct {
 	first    uint64
 	parent   common.Hash // of the first block
-	last     common.Hash
+	last     chain.Block
 	prefixes []uint64
 }
 
@@ -29,7 +31,7 @@ func walk(f *File) (*walked, error) {
 		if len(w.prefixes) == 0 {
 			w.parent = h.ParentHash
 		}
-		w.last = hash
+		w.last = chain.Block{Number: h.Number.Uint64(), Hash: hash, Time: h.Time}
 		w.prefixes = append(w.prefixes, prefixOf(hash))
 		return nil
 	})
@@ -43,7 +45,7 @@ type cache struct{ dir string }
 var errStale = errors.New("written for another file")
 
 // cacheMagic begins each file of the cache. Its last letter is the version of the form.
-const cacheMagic = "troupe1a"
+const cacheMagic = "troupe1b"
 
 // key returns the file in the cache for the file at path, and the bytes that begin it.
 func (c cache) key(path string) (name string, head []byte, err error) {
@@ -72,17 +74,19 @@ func (c cache) load(path string) (*walked, error) {
 		return nil, err
 	}
 	n := len(b) - sha256.Size
-	if n < len(head)+8+2*common.HashLength || (n-len(head))%8 != 0 || !bytes.HasPrefix(b, head) {
+	if n < len(head)+8+2*common.HashLength+8 || (n-len(head))%8 != 0 || !bytes.HasPrefix(b, head) {
 		return nil, errStale
 	}
 	if sum := sha256.Sum256(b[:n]); !bytes.Equal(sum[:], b[n:]) {
 		return nil, errStale
 	}
 	b = b[len(head):n]
-	w := &walked{first: binary.BigEndian.Uint64(b), parent: common.Hash(b[8:40]), last: common.Hash(b[40:72])}
-	for b = b[72:]; len(b) > 0; b = b[8:] {
+	w := &walked{first: binary.BigEndian.Uint64(b), parent: common.Hash(b[8:40])}
+	w.last = chain.Block{Hash: common.Hash(b[40:72]), Time: binary.BigEndian.Uint64(b[72:])}
+	for b = b[80:]; len(b) > 0; b = b[8:] {
 		w.prefixes = append(w.prefixes, binary.BigEndian.Uint64(b))
 	}
+	w.last.Number = w.first + uint64(len(w.prefixes)) - 1
 	return w, nil
 }
 
@@ -94,7 +98,8 @@ func (c cache) save(path string, w *walked) error {
 	}
 	b = binary.BigEndian.AppendUint64(b, w.first)
 	b = append(b, w.parent[:]...)
-	b = append(b, w.last[:]...)
+	b = append(b, w.last.Hash[:]...)
+	b = binary.BigEndian.AppendUint64(b, w.last.Time)
 	for _, prefix := range w.prefixes {
 		b = binary.BigEndian.AppendUint64(b, prefix)
 	}
