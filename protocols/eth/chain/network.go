@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -47,7 +46,7 @@ const maxGenesis = 64 << 20
 
 // ReadGenesis returns the network of a genesis file, in go-ethereum's form. Its ID is the chain's.
 func ReadGenesis(path string) (*Network, error) {
-	f, err := os.Open(path)
+	f, _, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}

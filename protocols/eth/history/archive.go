@@ -85,7 +85,7 @@ type LeftOut struct {
 }
 
 // NewArchive finds the files. It does not open them; see Index. It returns an error for a path
-// that does not exist, or a file that is no history by its name.
+// that does not exist, or is neither a directory nor a regular file that is a history by its name.
 func NewArchive(cfg ArchiveConfig) (*Archive, error) {
 	a := &Archive{cfg: cfg, handles: handles{openFile: Open}, failed: rate.Sometimes{Interval: logInterval}}
 	a.recent.Store(newRecent())
@@ -93,6 +93,9 @@ func NewArchive(cfg ArchiveConfig) (*Archive, error) {
 		found, err := find(path)
 		if err != nil {
 			return nil, err
+		}
+		if len(found) == 0 {
+			cfg.Log.Warn("A directory has no history files", "dir", path)
 		}
 		for _, p := range found {
 			if !slices.Contains(a.paths, p) {
@@ -109,15 +112,19 @@ func isHistory(path string) bool {
 	return slices.Contains([]string{".ere", ".era1", ".rlp"}, filepath.Ext(path))
 }
 
-// find returns the files of a path.
+// find returns the files of a path. Of a directory it returns all but directories, with symbolic
+// links: what is no regular file is named when it is opened.
 func find(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
-		if !isHistory(path) {
+		switch {
+		case !isHistory(path):
 			return nil, fmt.Errorf("%s: %w", path, ErrUnknownFormat)
+		case !info.Mode().IsRegular():
+			return nil, fmt.Errorf("%s: %w", path, chain.ErrNotRegular)
 		}
 		return []string{path}, nil
 	}
@@ -127,9 +134,14 @@ func find(path string) ([]string, error) {
 	}
 	var found []string
 	for _, e := range entries {
-		if e.Type().IsRegular() && isHistory(e.Name()) {
-			found = append(found, filepath.Join(path, e.Name()))
+		name := filepath.Join(path, e.Name())
+		if !isHistory(name) {
+			continue
 		}
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			continue
+		}
+		found = append(found, name)
 	}
 	return found, nil
 }

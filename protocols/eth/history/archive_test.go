@@ -189,6 +189,16 @@ func TestArchiveOfDifferingFiles(t *testing.T) {
 	}
 }
 
+// TestEmptyDirectory: the operator learns that there is nothing to serve in a directory.
+func TestEmptyDirectory(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "README", nil)
+	_, log := archive(t, params.SepoliaGenesisHash, "", dir)
+	if s := log.String(); strings.Count(s, "level=WARN") != 1 || !strings.Contains(s, dir) {
+		t.Errorf("log %q", s)
+	}
+}
+
 func TestArchiveFindsFiles(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "README", []byte("not a history"))
