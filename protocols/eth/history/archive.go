@@ -153,8 +153,9 @@ func find(path string) ([]string, error) {
 func (a *Archive) Index(ctx context.Context, progress func()) error {
 	a.indexing.Lock()
 	defer a.indexing.Unlock()
+	expected := expectedBlocks(a.waiting)
 	a.mu.Lock()
-	a.index.reserve(len(a.paths) * maxBlocks)
+	a.index.reserve(len(a.index.prefixes) + expected)
 	a.mu.Unlock()
 	for wait := firstWait; ; wait *= 2 {
 		if err := a.indexAll(ctx, wait > lastWait, progress); err != nil {
@@ -217,6 +218,9 @@ func (a *Archive) logFailure(msg string, args ...any) {
 }
 
 func (a *Archive) enter(path string) error {
+	if err := checkName(path, a.cfg.Genesis); err != nil {
+		return err
+	}
 	h, err := a.handles.take(path)
 	if err != nil {
 		return err

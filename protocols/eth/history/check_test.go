@@ -1,16 +1,21 @@
 package history
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/params"
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
@@ -119,4 +124,58 @@ func TestSlowOpening(t *testing.T) {
 		}
 		h.close()
 	})
+}
+
+// TestNamesOfNetworks: a file of a known network is left out by its name on another one.
+func TestNamesOfNetworks(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ok   bool
+	}{
+		{"sepolia-00021-b8814b14.era1", false},
+		{"dir/holesky-00000-643a00f7-noproofs.ere", false},
+		{"mainnet-01234-b8814b14.era1", true},
+		{"unknown-00000-9d78f735.ere", true},
+		{"sepolia.era1", true},
+		{"sepolia-copy.era1", true},
+		{"sepolia-00021.rlp", true},
+	} {
+		if err := checkName(c.name, params.MainnetGenesisHash); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		} else if err != nil && !strings.Contains(err.Error(), c.name) {
+			t.Errorf("%s is not named: %v", c.name, err)
+		}
+	}
+}
+
+// TestReservedMemory: the index has room for what the files have, not for what they could have.
+func TestReservedMemory(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, b []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ere, err := os.ReadFile("testdata/unknown-00000-9d78f735-noproofs.ere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := write("small.ere", ethtest.FirstOfEre(ere, 10))
+	hostile := write("hostile.ere", bytes.Repeat([]byte{0xff}, 320))
+	if got := expectedBlocks([]string{small, hostile, write("empty.ere", nil), write("chain.rlp", ere), ethtest.Samples(t)[0], dir + "/missing.ere"}); got != 10+10+8192 {
+		t.Errorf("%d blocks expected, want %d", got, 10+10+8192)
+	}
+	a, err := NewArchive(ArchiveConfig{Paths: []string{small}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if err := a.Index(t.Context(), func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if got := cap(a.index.prefixes); got > 20 {
+		t.Errorf("room for %d blocks, of which the file has 10", got)
+	}
 }

@@ -3,7 +3,6 @@ package history
 import (
 	"encoding/binary"
 	"math/bits"
-	"slices"
 	"sort"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -28,7 +27,9 @@ func prefixOf(h common.Hash) uint64 { return binary.BigEndian.Uint64(h[:]) }
 
 // reserve makes room for more blocks in all.
 func (x *index) reserve(blocks int) {
-	x.prefixes = slices.Grow(x.prefixes, max(0, blocks-len(x.prefixes)))
+	if blocks > cap(x.prefixes) { // exactly: slices.Grow may make room for more than there are slots
+		x.prefixes = append(make([]uint64, 0, blocks), x.prefixes...)
+	}
 	if want := blocks + blocks/4 + 8; want > len(x.slots) {
 		x.slots = make([]uint32, want)
 		for ordinal, prefix := range x.prefixes {

@@ -42,6 +42,24 @@ func TestIndexOfEqualPrefixes(t *testing.T) {
 	}
 }
 
+// TestIndexGrows: room is made for one block after the other, and there is always a slot left.
+func TestIndexGrows(t *testing.T) {
+	var x index
+	for n := range uint64(2000) {
+		x.add(2*n, []uint64{n << 50})
+		if len(x.slots) <= len(x.prefixes) || cap(x.prefixes) > len(x.slots) {
+			t.Fatalf("%d slots for %d blocks and room for %d", len(x.slots), len(x.prefixes), cap(x.prefixes))
+		}
+	}
+	found := 0
+	for n := range uint64(2000) {
+		x.find(n<<50, func(got uint64) bool { found++; return got == 2*n })
+	}
+	if found != 2000 {
+		t.Errorf("found %d blocks of 2000", found)
+	}
+}
+
 func TestIndexOfNothing(t *testing.T) {
 	var x index
 	x.find(1, func(uint64) bool { t.Error("found a block"); return true })
