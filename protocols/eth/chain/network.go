@@ -1,9 +1,7 @@
 package chain
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -39,26 +37,6 @@ func PublicNetwork(name string) (*Network, error) {
 	n := NewNetwork(name, genesis())
 	n.Public = true
 	return n, nil
-}
-
-// maxGenesis is the size of a genesis file in bytes.
-const maxGenesis = 64 << 20
-
-// ReadGenesis returns the network of a genesis file, in go-ethereum's form. Its ID is the chain's.
-func ReadGenesis(path string) (*Network, error) {
-	f, _, err := OpenRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	g := new(core.Genesis)
-	if err := json.NewDecoder(io.LimitReader(f, maxGenesis)).Decode(g); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if g.Config == nil || g.Config.ChainID == nil || !g.Config.ChainID.IsUint64() {
-		return nil, fmt.Errorf("%s: no chain configuration with a chain ID", path)
-	}
-	return NewNetwork(path, g), nil
 }
 
 // NewNetwork returns the network of a genesis block whose Config has a chain ID.
