@@ -1,8 +1,6 @@
 package history
 
-import (
-	"slices"
-)
+import "slices"
 
 // drop leaves out a file that was served. It does so once, though many may read the file at the
 // same time.
@@ -19,6 +17,7 @@ func (a *Archive) drop(m *member, err error) {
 	if at < 0 {
 		return
 	}
+	a.handles.forget(m.path)
 	a.logLeftOut(m.path, err)
 	if a.cfg.Changed != nil {
 		a.cfg.Changed()

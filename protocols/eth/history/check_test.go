@@ -80,10 +80,18 @@ func TestPartsOfHeaders(t *testing.T) {
 	}
 }
 
+// closing is a Closer.
+type closing func()
+
+func (c closing) Close() error {
+	c()
+	return nil
+}
+
 // TestSlowOpening: while one file is opened, others are read, and each file is opened once.
 func TestSlowOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		opened := map[string]int{}
+		opened, closed := map[string]int{}, 0
 		slow := make(chan struct{})
 		h := handles{}
 		h.openFile = func(path string) (*File, error) {
@@ -94,7 +102,7 @@ func TestSlowOpening(t *testing.T) {
 			if path == "slow and wrong" {
 				return nil, ErrUnknownFormat
 			}
-			return &File{path: path, closer: io.NopCloser(nil)}, nil
+			return &File{path: path, closer: closing(func() { closed++ })}, nil
 		}
 		results := make(chan error, 4)
 		for _, path := range []string{"slow", "slow", "slow and wrong", "slow and wrong"} {
@@ -111,6 +119,10 @@ func TestSlowOpening(t *testing.T) {
 		if err != nil || one.file.Path() != "fast" {
 			t.Fatal(err)
 		}
+		h.forget("fast")
+		if closed != 0 {
+			t.Error("a file is closed while it is read")
+		}
 		h.give(one)
 		close(slow)
 		failed := 0
@@ -119,10 +131,14 @@ func TestSlowOpening(t *testing.T) {
 				failed++
 			}
 		}
-		if failed != 2 || opened["slow"] != 1 || opened["slow and wrong"] != 1 || len(h.open) != 2 {
-			t.Errorf("%d failed, opened %v, %d open", failed, opened, len(h.open))
+		if failed != 2 || opened["slow"] != 1 || opened["slow and wrong"] != 1 || len(h.open) != 1 || closed != 1 {
+			t.Errorf("%d failed, opened %v, %d open, %d closed", failed, opened, len(h.open), closed)
 		}
+		h.forget("slow")
 		h.close()
+		if closed != 2 {
+			t.Errorf("%d of 2 files closed", closed)
+		}
 	})
 }
 

@@ -78,6 +78,21 @@ func (h *handles) discard(one *handle) {
 	}
 }
 
+// forget closes the file at path, as soon as it is not read any more.
+func (h *handles) forget(path string) {
+	h.mu.Lock()
+	one, ok := h.open[path]
+	if ok {
+		delete(h.open, path)
+		one.gone = true
+	}
+	idle := ok && one.users == 0
+	h.mu.Unlock()
+	if idle {
+		one.close()
+	}
+}
+
 // evict takes out the files that were not read for the longest time, if there are too many. The
 // caller closes them.
 func (h *handles) evict() (idle []*handle) {
