@@ -3,6 +3,7 @@
 package interop_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -65,7 +66,9 @@ func TestConformanceEth(t *testing.T) {
 	for _, versions := range []string{"72,71,70,69", "71,70,69"} {
 		t.Run(versions, func(t *testing.T) {
 			url, _ := startWithChain(t, "--eth.versions", versions)
-			out, err := exec.Command("devp2p", "rlpx", "eth-test", "--run", "^("+strings.Join(servingCases, "|")+")$",
+			ctx, cancel := context.WithTimeout(t.Context(), actortest.Patience) // the suite has none for all cases
+			defer cancel()
+			out, err := exec.CommandContext(ctx, "devp2p", "rlpx", "eth-test", "--run", "^("+strings.Join(servingCases, "|")+")$",
 				"--node", url, "--chain", filepath.Dir(ethtest.Chain(t, "chain.rlp")),
 				"--engineapi", engine.URL, "--jwtsecret", "0x"+strings.Repeat("73", 32)).CombinedOutput()
 			for line := range strings.Lines(string(out)) {

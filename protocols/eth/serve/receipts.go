@@ -19,8 +19,8 @@ func Receipts68(src Source, hashes []common.Hash) []byte {
 }
 
 // Receipts70 returns the receipts of blocks in the form of eth/70. Of the first block those before
-// index first are left out. A block with more than the soft limit is an answer of its own: the
-// receipts that fit in the limit are there, at least one, and incomplete is true. go-ethereum cuts at the size of a
+// index first are left out. Of a block with more than the soft limit, the last in its answer, the receipts
+// that fit in the limit are there, at least one, and incomplete is true. go-ethereum cuts at the size of a
 // message; an answer that waits to be written would hold five times the memory.
 func Receipts70(src Source, hashes []common.Hash, first uint64) (answer []byte, incomplete bool) {
 	var l list
@@ -33,10 +33,10 @@ func Receipts70(src Source, hashes []common.Hash, first uint64) (answer []byte, 
 			break
 		}
 		all, err := src.Read(chain.Receipts, n)
-		if err != nil || len(all) > softLimit && len(l.content) > 0 {
+		if err != nil {
 			break
 		}
-		item, cut, ok := cutReceipts(all, first, l.room())
+		item, cut, ok := cutReceipts(all, first, softLimit-l.size, l.room())
 		if !ok || !l.add(item) {
 			break
 		}
@@ -48,10 +48,10 @@ func Receipts70(src Source, hashes []common.Hash, first uint64) (answer []byte, 
 	return l.encode(), false
 }
 
-// cutReceipts returns a block's receipts from index first on, as many as fit in the soft limit, and
-// at least one if it fits in room bytes. cut is true if some are missing; ok is false if there is none,
-// or the receipts are malformed.
-func cutReceipts(all []byte, first uint64, room int) (part []byte, cut, ok bool) {
+// cutReceipts returns a block's receipts from index first on. Those of a block beyond the soft limit are
+// as many as fit in soft bytes, and at least one if it fits in room bytes. cut is true if some are
+// missing; ok is false if there is none, or the receipts are malformed.
+func cutReceipts(all []byte, first uint64, soft, room int) (part []byte, cut, ok bool) {
 	if first == 0 && len(all) <= min(softLimit, room) {
 		return all, false, true
 	}
@@ -71,7 +71,7 @@ func cutReceipts(all []byte, first uint64, room int) (part []byte, cut, ok bool)
 			return nil, false, false
 		}
 		next := len(content) - len(rest)
-		if size := listSize(next); size > room || size > softLimit && end > 0 {
+		if size := listSize(next); size > room || size > soft && end > 0 {
 			cut = true
 			break
 		}

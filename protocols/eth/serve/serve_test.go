@@ -287,12 +287,12 @@ func TestReceiptsInParts(t *testing.T) {
 		want       []string // for each block the indices of its receipts
 		incomplete bool
 	}{
-		{hashes, 0, []string{"[0 1]"}, false}, // a large block is an answer of its own
+		{hashes, 0, []string{"[0 1]", "[0 1]"}, true},
 		{hashes[1:], 0, []string{"[0 1]"}, true},
 		{hashes[1:], 2, []string{"[2]"}, true},  // beyond the soft limit by itself
 		{hashes[1:], 3, []string{"[3]"}, false}, // likewise
 		{hashes[2:], 0, []string{"[0]"}, true},
-		{hashes[2:], 1, []string{"[1]"}, false},
+		{hashes[2:], 1, []string{"[1]"}, false}, // not one receipt of the next fits
 		{hashes[3:], 0, nil, false},
 		{hashes[:1], 2, []string{"[]"}, false},
 		{hashes[:1], end, []string{"[]"}, false},
