@@ -160,17 +160,19 @@ func withText(r *http.Request, text []byte) *http.Request {
 // readText reads the body of a request.
 func readText(rw http.ResponseWriter, r *http.Request) ([]byte, *problem) {
 	if r.ContentLength > maxText {
+		if r.Header.Get("Expect") == "" { // otherwise the client waits for a word before it sends
+			readRest(rw, r)
+		}
 		return nil, errTooLarge
 	}
 	from := r.Body
 	if c := connOf(r.Context()); c != nil {
 		from = &body{ReadCloser: r.Body, conn: c, by: http.NewResponseController(rw), began: time.Now()}
 	}
-	// At the limit, net/http answers without waiting for the rest of the body.
-	text, err := io.ReadAll(http.MaxBytesReader(rw, from, maxText))
-	large := new(http.MaxBytesError)
+	text, err := io.ReadAll(io.LimitReader(from, maxText+1))
 	switch {
-	case errors.As(err, &large):
+	case len(text) > maxText:
+		readRest(rw, r)
 		return nil, errTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, errSlow
@@ -178,6 +180,15 @@ func readText(rw http.ResponseWriter, r *http.Request) ([]byte, *problem) {
 		return nil, &problem{code: codeNotJSON, message: fmt.Sprintf("parse error: reading the body: %v", err)}
 	}
 	return text, nil
+}
+
+// readRest drops what is left of a body, as long as linger lasts. A client that is still sending gets
+// the answer then, instead of an error of its own write.
+func readRest(rw http.ResponseWriter, r *http.Request) {
+	rw.Header().Set("Connection", "close")
+	if err := http.NewResponseController(rw).SetReadDeadline(time.Now().Add(linger)); err == nil {
+		_, _ = io.Copy(io.Discard, r.Body) // the answer says more than an error
+	}
 }
 
 // body is the body of a request. Read fails after a silence.
