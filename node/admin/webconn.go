@@ -160,7 +160,7 @@ func withText(r *http.Request, text []byte) *http.Request {
 // readText reads the body of a request.
 func readText(rw http.ResponseWriter, r *http.Request) ([]byte, *problem) {
 	if r.ContentLength > maxText {
-		if r.Header.Get("Expect") == "" { // otherwise the client waits for a word before it sends
+		if r.Header.Get("Expect") == "" { // otherwise the client waits for status 100 before it sends
 			readRest(rw, r)
 		}
 		return nil, errTooLarge
