@@ -106,6 +106,7 @@ type device struct {
 type memory struct {
 	lastOp    uint64
 	published ExternalAddress
+	lastIP    netip.Addr // the last address that was published; it stays when the address is withdrawn
 	gaveUp    string
 	external  netip.Addr
 	other     netip.Addr
@@ -322,6 +323,9 @@ func (m *machine) publish() {
 	a := m.address()
 	old := m.memory.published
 	m.memory.published = a
+	if a.IP.IsValid() {
+		m.memory.lastIP = a.IP
+	}
 	a.Confidence, old.Confidence = Unknown, Unknown
 	if a != old {
 		m.do(doPublish{m.memory.published})

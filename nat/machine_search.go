@@ -214,9 +214,10 @@ func (m *machine) deleteOld(l *lease) {
 	m.do(doUnmap{mapper: old.by, mapping: old.held})
 }
 
-// moved logs a new external address, unless it is the announced one.
+// moved logs an external address that differs from the last one that was published. A router that
+// changes its address may have none for a moment, so that the old one is withdrawn first.
 func (m *machine) moved(by Mapper, to netip.Addr) {
-	if old := m.memory.published.IP; old.IsValid() && old != to {
+	if old := m.memory.lastIP; old.IsValid() && old != to {
 		m.do(doRecord{event: eventMoved, method: by.Method(), router: by.Router(), words: "the external address changed", from: old, to: to})
 	}
 }

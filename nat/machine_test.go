@@ -392,3 +392,36 @@ func TestWrongAddressIsWithdrawn(t *testing.T) {
 		})
 	}
 }
+
+// TestNewAddressAfterNone: a provider takes the old address back before it gives a new one. The log
+// says from where to where the node moved, although nothing was announced for a time.
+func TestNewAddressAfterNone(t *testing.T) {
+	none, other := netip.IPv4Unspecified(), netip.MustParseAddr("30.10.10.77")
+	for name, tt := range map[string]struct {
+		next  netip.Addr
+		moved int
+	}{
+		"another address":  {other, 1},
+		"the same address": {wan, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := upnpRouter()
+			s := newSim(t, r)
+			s.run(20 * time.Second)
+			r.ip = &none
+			s.run(time.Minute)
+			s.announced(2, "invalid IP 0/0 ")
+			r.ip = &tt.next
+			s.run(31 * time.Minute) // a router behind a double NAT is asked every 30 minutes at least
+			s.announced(3, tt.next.String()+" 30303/30303 upnp")
+			if s.count(eventMoved) != tt.moved {
+				t.Errorf("%d records of a move, want %d:\n%s", s.count(eventMoved), tt.moved, s.story())
+			}
+			for _, rec := range s.log {
+				if rec.event == eventMoved && (rec.from != wan || rec.to != tt.next) {
+					t.Errorf("moved from %v to %v", rec.from, rec.to)
+				}
+			}
+		})
+	}
+}

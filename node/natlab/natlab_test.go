@@ -100,7 +100,7 @@ func (h *home) life(first, reboot, wanip, leave string) {
 	h.fault("wanip", "A", "30.11.11.1")
 	h.reached("wanip", wanip, recovery)
 	if moved := h.events("moved"); len(moved) != 1 || moved[0].From != "30.10.10.1" || moved[0].To != "30.11.11.1" || moved[0].Router == "" {
-		h.t.Errorf("log records of the new address: %+v", moved)
+		h.t.Errorf("log records of the new address: %+v\n%s", moved, h.tail())
 	}
 	h.fault("reboot-router", "A")
 	h.reached("reboot-router", reboot, recovery)
@@ -205,7 +205,7 @@ func (h *home) double() {
 	h.run("--nat", "any")
 	r := h.says("gave_up", time.Time{}, firstTime)
 	if r.Level != "WARN" || !strings.Contains(r.Reason, "double NAT") || r.Router == "" {
-		h.t.Errorf("log record %+v", r)
+		h.t.Errorf("log record %+v\n%s", r, h.tail())
 	}
 	h.times.add(h.kind, "reports double NAT, from the start of the process", seconds(r.Time.Sub(h.began)), "never")
 	h.claimsNothing()
@@ -249,7 +249,7 @@ func noRouter(h *home) {
 	h.run("--nat", "any")
 	r := h.says("no_router", h.began, firstTime)
 	if r.Level != "INFO" {
-		h.t.Errorf("log record %+v", r)
+		h.t.Errorf("log record %+v\n%s", r, h.tail())
 	}
 	h.times.add(h.kind, "reports that there is no router, from the start of the process", seconds(r.Time.Sub(h.began)), "2.5 s")
 	h.claimsNothing()
