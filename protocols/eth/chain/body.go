@@ -9,7 +9,6 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
-	"github.com/ethereum/go-ethereum/trie"
 )
 
 // BodyRoots are the fields of a header that its body determines.
@@ -19,28 +18,6 @@ type BodyRoots struct {
 	Withdrawals  *common.Hash // nil where the body has no withdrawals
 }
 
-// rawList are the items of a list. Typed transactions lose the string around them, as the
-// transactions root wants it.
-type rawList [][]byte
-
-func (l rawList) Len() int                             { return len(l) }
-func (l rawList) EncodeIndex(i int, out *bytes.Buffer) { out.Write(l[i]) }
-
-func transactionItems(list []byte) (items rawList, err error) {
-	err = eachItem(list, func(item []byte) error {
-		kind, content, _, err := rlp.Split(item)
-		if err != nil {
-			return err
-		}
-		if kind != rlp.List {
-			item = content
-		}
-		items = append(items, item)
-		return nil
-	})
-	return items, err
-}
-
 // RootsOf computes the roots of a body, [transactions, uncles, withdrawals?]. The items are not
 // decoded.
 func RootsOf(body []byte) (r BodyRoots, err error) {
@@ -48,27 +25,49 @@ func RootsOf(body []byte) (r BodyRoots, err error) {
 	if err != nil {
 		return r, fmt.Errorf("body: %w", err)
 	}
-	txs, err := transactionItems(lists[0])
-	if err != nil {
+	if r.Transactions, err = rootOf(lists[0], true, minTransaction); err != nil {
 		return r, fmt.Errorf("transactions: %w", err)
 	}
-	hasher := trie.NewStackTrie(nil)
-	r.Transactions = types.DeriveSha(txs, hasher)
 	r.Uncles = crypto.Keccak256Hash(lists[1])
 	if len(lists) < 3 {
 		return r, nil
 	}
-	var withdrawals rawList
-	err = eachItem(lists[2], func(item []byte) error {
-		withdrawals = append(withdrawals, item)
-		return nil
-	})
+	root, err := rootOf(lists[2], false, minWithdrawal)
 	if err != nil {
 		return r, fmt.Errorf("withdrawals: %w", err)
 	}
-	root := types.DeriveSha(withdrawals, hasher)
 	r.Withdrawals = &root
 	return r, nil
+}
+
+// CountTransactions returns how many items the first list of a body has. Nothing is decoded.
+func CountTransactions(body []byte) (int, error) {
+	lists, err := bodyLists(body)
+	if err != nil {
+		return 0, fmt.Errorf("body: %w", err)
+	}
+	content, _, err := rlp.SplitList(lists[0])
+	if err != nil {
+		return 0, fmt.Errorf("transactions: %w", err)
+	}
+	return rlp.CountValues(content)
+}
+
+// TransactionHashes returns the hashes of a body's transactions. Nothing is decoded.
+func TransactionHashes(body []byte) ([]common.Hash, error) {
+	lists, err := bodyLists(body)
+	if err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	l, err := newRawList(lists[0], true, minTransaction)
+	if err != nil {
+		return nil, fmt.Errorf("transactions: %w", err)
+	}
+	hashes := make([]common.Hash, l.Len())
+	for i := range hashes {
+		hashes[i] = crypto.Keccak256Hash(l.item(i))
+	}
+	return hashes, nil
 }
 
 // bodyLists returns the two or three lists of a body.

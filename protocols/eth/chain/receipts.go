@@ -224,26 +224,58 @@ func ConsensusReceipts(slim []byte) ([]byte, error) {
 }
 
 // slimList is a block's receipts as the trie's hasher wants them.
-type slimList []receipt
+type slimList struct{ rawList }
 
-func (l slimList) Len() int { return len(l) }
-
-// EncodeIndex cannot fail: ReceiptsRoot has computed each bloom before.
-func (l slimList) EncodeIndex(i int, out *bytes.Buffer) { _ = l[i].encodeConsensus(out) }
+// EncodeIndex cannot fail: ReceiptsRoot has read each receipt before.
+func (l slimList) EncodeIndex(i int, out *bytes.Buffer) {
+	if r, err := slimReceipt(l.item(i)); err == nil {
+		_ = r.encodeConsensus(out)
+	}
+}
 
 // ReceiptsRoot computes the receipts root of a block's receipts, which have the form of eth/69.
 func ReceiptsRoot(slim []byte) (common.Hash, error) {
-	var list slimList
-	err := eachItem(slim, func(item []byte) error {
-		r, err := slimReceipt(item)
-		if err == nil {
+	l, err := newRawList(slim, false, minReceipt)
+	for i := 0; err == nil && i < l.Len(); i++ {
+		var r receipt
+		if r, err = slimReceipt(l.item(i)); err == nil {
 			_, err = r.bloom()
 		}
-		list = append(list, r)
-		return err
-	})
+		if err != nil {
+			err = fmt.Errorf("item %d: %w", i, err)
+		}
+	}
 	if err != nil {
 		return common.Hash{}, fmt.Errorf("receipts: %w", err)
 	}
-	return types.DeriveSha(list, trie.NewStackTrie(nil)), nil
+	return types.DeriveSha(slimList{l}, trie.NewStackTrie(nil)), nil
+}
+
+// ConsensusReceiptsRoot computes the receipts root of a block's receipts, which have the form of
+// eth/68. The blooms are those that the receipts have.
+func ConsensusReceiptsRoot(consensus []byte) (common.Hash, error) {
+	root, err := rootOf(consensus, true, minReceipt)
+	if err != nil {
+		return root, fmt.Errorf("receipts: %w", err)
+	}
+	return root, nil
+}
+
+// SizeOfReceipts returns the number of receipts, which have the form of eth/69, and how many bytes
+// their logs have. Each must have the form of a receipt; logs are not looked at.
+func SizeOfReceipts(slim []byte) (count int, logs uint64, err error) {
+	err = eachItem(slim, func(item []byte) error {
+		r, err := slimReceipt(item)
+		if err != nil {
+			return err
+		}
+		content, _, err := rlp.SplitList(r.logs)
+		count++
+		logs += uint64(len(content))
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("receipts: %w", err)
+	}
+	return count, logs, err
 }
