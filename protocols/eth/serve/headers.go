@@ -51,7 +51,7 @@ type HeadersQuery struct {
 // have. None is an empty list. All arithmetic is checked: a remote chooses the numbers.
 func Headers(src Source, q HeadersQuery) []byte {
 	var l list
-	limit := int(min(q.Amount, maxItems))
+	limit := int(min(q.Amount, MaxItems))
 	if limit == 0 {
 		return l.encode()
 	}
@@ -70,7 +70,7 @@ func Headers(src Source, q HeadersQuery) []byte {
 		if err != nil || !l.add(header) {
 			break
 		}
-		next, ok := q.next(n)
+		next, ok := q.Next(n)
 		if !ok {
 			break
 		}
@@ -79,9 +79,9 @@ func Headers(src Source, q HeadersQuery) []byte {
 	return l.encode()
 }
 
-// next returns the number of the header after that of block n; ok is false at the end of the
+// Next returns the number of the header after that of block n; ok is false at the end of the
 // numbers.
-func (q *HeadersQuery) next(n uint64) (next uint64, ok bool) {
+func (q *HeadersQuery) Next(n uint64) (next uint64, ok bool) {
 	step := q.Skip + 1
 	if step == 0 {
 		return 0, false // more than there are numbers

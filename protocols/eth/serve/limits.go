@@ -6,8 +6,8 @@ const (
 	MaxMessage = 10 << 20
 	// softLimit is the size of an answer in bytes from which on nothing is added.
 	softLimit = 2 << 20
-	// maxItems is the number of headers, bodies, receipt lists or block access lists.
-	maxItems = 1024
+	// MaxItems is the number of headers, bodies, receipt lists or block access lists.
+	MaxItems = 1024
 	// overhead is more than a message has around its list: list headers, request ID and flag.
 	overhead = 32
 )

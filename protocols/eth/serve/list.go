@@ -9,7 +9,7 @@ type list struct {
 }
 
 // full reports whether nothing is to be added.
-func (l *list) full() bool { return l.size >= softLimit || len(l.content) >= maxItems }
+func (l *list) full() bool { return l.size >= softLimit || len(l.content) >= MaxItems }
 
 // room returns how many bytes the message still takes.
 func (l *list) room() int { return MaxMessage - overhead - l.size }
@@ -26,15 +26,15 @@ func (l *list) add(item []byte) bool {
 
 // encode returns the encoded list.
 func (l *list) encode() []byte {
-	out := appendListHead(make([]byte, 0, listSize(l.size)), l.size)
+	out := AppendListHead(make([]byte, 0, listSize(l.size)), l.size)
 	for _, item := range l.content {
 		out = append(out, item...)
 	}
 	return out
 }
 
-// appendListHead appends the bytes that go before the content of a list.
-func appendListHead(b []byte, content int) []byte {
+// AppendListHead appends the bytes that go before the content of a list.
+func AppendListHead(b []byte, content int) []byte {
 	if content < 56 {
 		return append(b, 0xc0+byte(content))
 	}

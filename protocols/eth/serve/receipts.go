@@ -80,5 +80,5 @@ func cutReceipts(all []byte, first uint64, soft, room int) (part []byte, cut, ok
 	if cut && end == 0 {
 		return nil, false, false
 	}
-	return append(appendListHead(make([]byte, 0, end+9), end), content[:end]...), cut, true
+	return append(AppendListHead(make([]byte, 0, end+9), end), content[:end]...), cut, true
 }
