@@ -221,10 +221,10 @@ func (s source) Read(p chain.Part, n uint64) ([]byte, error) { return s.blocks[n
 // FuzzAnswers feeds bytes of a remote to all that checks answers. What comes out fits the headers.
 func FuzzAnswers(f *testing.F) {
 	const n = several
-	asked := headers(f, n, n+2)
+	asked := headers(f, n, n+1)
 	blocks := testchain.Blocks(f)
 	f.Add(listOf(blocks[n].Header, blocks[n+1].Header), false)
-	f.Add(listOf(blocks[n].Body, blocks[n+2].Body), true)
+	f.Add(listOf(blocks[n].Body, blocks[n+1].Body), true)
 	f.Add(listOf(blocks[n].Receipts, receiptsOf(f, n+1, 0, 0)), true)
 	f.Add(listOf(receiptsOf(f, n, 0, count-1)), true)
 	f.Add(listOf([]byte{0x80}, blocks[n+1].AccessList), false)
