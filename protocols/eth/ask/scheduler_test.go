@@ -130,6 +130,37 @@ func TestSilentPeer(t *testing.T) {
 	}
 }
 
+// TestFlakyPeer: a peer that answers some requests is not closed, and one answer ends its rests.
+func TestFlakyPeer(t *testing.T) {
+	p := quick()
+	p.every = 3
+	w := newWorld(t, ask.Config{}, p)
+	for n := range uint64(120) {
+		w.add(ask.Want{Asker: "a", Kind: ask.Bodies, Blocks: blocks(100*n, 100*n)})
+		w.run(10 * time.Second)
+	}
+	if len(w.closed) != 0 {
+		t.Errorf("closed: %v", w.closed)
+	}
+	// Two time-outs of 5 s and rests of 2 and 4 s for each request that is answered.
+	if p.asked < 150 {
+		t.Errorf("asked %d times in 20 minutes", p.asked)
+	}
+}
+
+// TestShrinking: when less fits in a message, requests get smaller at once.
+func TestShrinking(t *testing.T) {
+	p := quick()
+	w := newWorld(t, ask.Config{}, p)
+	w.add(ask.Want{Asker: "a", Kind: ask.Bodies, Blocks: blocks(1, 16000)})
+	w.run(4 * time.Second)
+	p.most = 10
+	w.run(4 * time.Second)
+	if last := p.sizes[len(p.sizes)-1]; last > 20 {
+		t.Errorf("%d blocks at once, of which 10 fit: %v", last, p.sizes)
+	}
+}
+
 // TestFaults: each has its own cause.
 func TestFaults(t *testing.T) {
 	wrong := errors.New("receipts root")
@@ -205,23 +236,32 @@ func TestAnotherPeersRequest(t *testing.T) {
 // TestShares: askers get equal shares of the peers' time, whatever they want, and one that comes
 // late need not wait for what others want.
 func TestShares(t *testing.T) {
-	w := newWorld(t, ask.Config{}, quick(), quick(), quick(), quick())
+	slow := func() *remote { return &remote{latency: 50 * time.Millisecond, rate: 100} }
+	w := newWorld(t, ask.Config{Queue: 30000}, slow(), slow(), slow(), slow())
 	far := began.Add(time.Hour)
 	many := w.add(ask.Want{Asker: "sync", Kind: ask.Bodies, Blocks: blocks(1, 8000), Deadline: far})
 	var few []ask.WantID
 	for n := range uint64(40) {
 		few = append(few, w.add(ask.Want{Asker: "fill", Kind: ask.Bodies, Blocks: blocks(20000+200*n, 20199+200*n), Deadline: far}))
 	}
-	w.run(10 * time.Second)
-	spent := time.Duration(0)
-	for _, id := range few {
-		spent += w.spent[id]
+	share := func() (spent time.Duration) {
+		for _, id := range few {
+			spent += w.spent[id]
+		}
+		return spent
 	}
-	if ratio := float64(spent) / float64(w.spent[many]); ratio < 0.7 || ratio > 1.4 {
-		t.Errorf("shares: %v and %v", spent, w.spent[many])
+	w.run(10 * time.Second)
+	if ratio := float64(share()) / float64(w.spent[many]); ratio < 0.7 || ratio > 1.4 {
+		t.Errorf("shares: %v and %v", share(), w.spent[many])
+	}
+	before := share() + w.spent[many]
+	late := w.add(ask.Want{Asker: "late", Kind: ask.Bodies, Blocks: blocks(40000, 44000), Deadline: far})
+	w.run(10 * time.Second)
+	if all := share() + w.spent[many] - before; w.spent[late] < all/4 || w.spent[late] > all {
+		t.Errorf("one that came late had %v, the others %v", w.spent[late], all)
 	}
 	head := w.add(ask.Want{Asker: "window", Kind: ask.Bodies, Blocks: blocks(30000, 30000), Deadline: far})
-	w.run(2 * time.Second)
+	w.run(3 * time.Second)
 	w.wantDone(head, 1)
 }
 

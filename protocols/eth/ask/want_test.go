@@ -13,7 +13,7 @@ import (
 
 // TestWants: what cannot be, and what is too much, is refused.
 func TestWants(t *testing.T) {
-	s := ask.New(ask.Config{Queue: 10, Wants: 3})
+	s := ask.New(ask.Config{Queue: 11, Wants: 3})
 	other := id(5)
 	for _, c := range []struct {
 		name string
@@ -25,9 +25,9 @@ func TestWants(t *testing.T) {
 		{"headers by blocks", ask.Want{Kind: ask.Headers, Blocks: blocks(1, 1)}, ask.ErrWant},
 		{"no headers", ask.Want{Kind: ask.Headers}, ask.ErrWant},
 		{"of a peer that is not there", ask.Want{Kind: ask.Bodies, Blocks: blocks(1, 1), Only: &other}, ask.ErrNoPeer},
-		{"11 of 10", ask.Want{Kind: ask.Bodies, Blocks: blocks(1, 11)}, ask.ErrFull},
-		{"8 of 10", ask.Want{Kind: ask.Bodies, Blocks: blocks(1, 8)}, nil},
-		{"3 of 2", ask.Want{Kind: ask.Bodies, Blocks: blocks(1, 3)}, ask.ErrFull},
+		{"12 of 11", ask.Want{Kind: ask.Bodies, Blocks: blocks(1, 12)}, ask.ErrFull},
+		{"8 of 11", ask.Want{Kind: ask.Bodies, Blocks: blocks(1, 8)}, nil},
+		{"4 of 3", ask.Want{Kind: ask.Bodies, Blocks: blocks(1, 4)}, ask.ErrFull},
 		{"a query", ask.Want{Kind: ask.Headers, Query: headersFrom(1, 1000)}, nil},
 		{"another", ask.Want{Kind: ask.Headers, Query: headersFrom(1, 1000)}, nil},
 		{"a fourth", ask.Want{Kind: ask.Headers, Query: headersFrom(1, 1000)}, ask.ErrFull},

@@ -50,6 +50,7 @@ type remote struct {
 	most    int     // items of an answer, 0: all
 	lacks   func(ask.Block) bool
 	silent  bool
+	every   int // answers one request of so many, 0: all
 	asked   int
 	sizes   []int
 }
@@ -117,7 +118,7 @@ func (w *world) send(a ask.Ask) {
 	r.asked++
 	r.sizes = append(r.sizes, a.Request.Items())
 	w.log = append(w.log, a)
-	if r.silent {
+	if r.silent || r.every > 0 && r.asked%r.every != 0 {
 		return
 	}
 	w.inFlight++

@@ -237,6 +237,31 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// TestLaggards: peers that say that they are far behind the others are not asked.
+func TestLaggards(t *testing.T) {
+	w := newWorld(says{branch: "a", to: 10}, says{branch: "a", to: 200}, says{branch: "a", to: 137}, says{branch: "a", to: 200},
+		says{branch: "a", to: 201}, says{branch: "a", to: 30}, says{branch: "a", to: 200})
+	for range 8 {
+		w.round()
+		if slices.Contains(w.asked, 0) || slices.Contains(w.asked, 5) {
+			t.Errorf("asked %v", w.asked)
+		}
+	}
+}
+
+// TestOneVote: of two peers in one network what was said last counts.
+func TestOneVote(t *testing.T) {
+	e := head.New(slot)
+	q := serve.HeadersQuery{Origin: serve.Origin{Number: 100}, Amount: 60}
+	for i, p := range []says{{"a", 110, 7, false, false}, {"b", 110, 7, false, false}, {"a", 110, 1, false, false}, {"a", 110, 2, false, false}} {
+		e.Join(head.Peer{ID: id(i), Addr: address(p.network)})
+		e.Answer(began, id(i), q, p.answer(q))
+	}
+	if d := e.Decide(began); name(d.Head) != "a100" {
+		t.Errorf("head %s", name(d.Head))
+	}
+}
+
 // TestReorg: most leave a branch, and so does the node, however deep that is.
 func TestReorg(t *testing.T) {
 	for _, c := range []struct{ from, to string }{{"a", "b"}, {"a", "c"}, {"b", "c"}} {

@@ -5,7 +5,7 @@ import "net/netip"
 // Network returns the IP network that an address votes for: its /24, or its /48 for IPv6. All
 // loopback addresses are one, and so are all invalid ones.
 func Network(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
+	a = a.Unmap()
 	switch {
 	case !a.IsValid():
 		return netip.Prefix{}
