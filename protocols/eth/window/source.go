@@ -1,7 +1,6 @@
 package window
 
 import (
-	"bytes"
 	"math"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -60,7 +59,7 @@ func (w *Window) Read(p chain.Part, n uint64) ([]byte, error) {
 	w.mu.RUnlock()
 	switch {
 	case found != nil:
-		return bytes.Clone(found), nil
+		return found, nil
 	case w.cfg.Below == nil, some && n >= first && b == nil: // after the head
 		return nil, chain.ErrAbsent
 	case b != nil && !w.belowHas(n, hash):
@@ -84,7 +83,7 @@ func (w *Window) Side(hash common.Hash) (header []byte, ok bool) {
 	h, ok := w.sides[hash]
 	w.mu.RUnlock()
 	if ok {
-		return bytes.Clone(h.Encoded), true
+		return h.Encoded, true
 	}
 	if w.cfg.Below == nil {
 		return nil, false
