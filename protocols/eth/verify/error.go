@@ -62,8 +62,7 @@ func whole(f Field, got, want any) *Error { return &Error{Field: f, Item: -1, Go
 
 // at sets the place of an error.
 func (e *Error) at(item int, h *Header) *Error {
-	e.Item = item
-	if h != nil {
+	if e.Item = item; h != nil {
 		e.Block = &h.Number
 	}
 	return e

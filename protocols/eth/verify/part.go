@@ -41,32 +41,32 @@ func (a *Answer) set(i int, kind chain.Part, h *Header, encoded []byte) {
 }
 
 // fill pairs the items of an answer with the headers from index next on, by what is in them: a
-// remote may leave out a block that it does not have. The order is the request's. match returns
-// nil if an item is that of a header; the error with the header that was the next is that of an
-// item of none. It returns the index of the header after the last one that was paired.
+// remote may leave out a block that it does not have. The order is the request's. fill returns the
+// index of the header after the last one that was paired.
 func (a *Answer) fill(kind chain.Part, headers []Header, next int, items []item) (int, *Error) {
 	for i, it := range items {
-		var first *Error
-		found := false
-		for j := next; j < len(headers); j++ {
-			wrong := it.check(&headers[j])
-			if wrong == nil {
-				a.set(j, kind, &headers[j], it.encoded)
-				next, found = j+1, true
-				break
-			}
-			if first == nil {
-				first = wrong.at(i, &headers[j])
-			}
+		j := next
+		for j < len(headers) && it.check(&headers[j]) != nil {
+			j++
 		}
-		if first == nil && !found {
-			first = whole(FieldCount, "an item after that of the last block", len(headers)).at(i, nil)
+		if j == len(headers) {
+			return next, ofNone(it, headers, next).at(i, nil)
 		}
-		if !found {
-			return next, first
-		}
+		a.set(j, kind, &headers[j], it.encoded)
+		next = j + 1
 	}
 	return next, nil
+}
+
+// ofNone returns what is wrong with an item that is of none of the headers from index next on.
+func ofNone(it item, headers []Header, next int) *Error {
+	h := &headers[min(next, len(headers)-1)]
+	wrong := it.check(h)
+	if wrong == nil {
+		wrong = &Error{Field: FieldCount, Got: "the last block's twice"}
+	}
+	wrong.Block = &h.Number
+	return wrong
 }
 
 // item is an item of an answer whose roots are known.

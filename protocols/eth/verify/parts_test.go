@@ -110,6 +110,7 @@ func TestWrongParts(t *testing.T) {
 		}{
 			{"another block's", listOf(item(60)), fields[name]},
 			{"another block's second", listOf(item(50), item(60)), fields[name]},
+			{"each the block's before", listOf(item(51), item(52), item(53)), fields[name]},
 			{"too many", listOf(item(50), item(51), item(52), item(53)), verify.FieldCount},
 			{"no list", []byte{0x80}, verify.FieldEncoding},
 			{"bytes after", append(listOf(item(50)), 0), verify.FieldEncoding},
