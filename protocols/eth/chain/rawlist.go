@@ -26,7 +26,9 @@ type rawList struct {
 	unwrap bool     // an item that is a string stands for its content, as typed transactions do
 }
 
-// newRawList finds the items of an encoded list, each of which has at least size bytes.
+// newRawList finds the items of an encoded list, each of which has at least size bytes. With unwrap
+// it refuses what would not change the root: an empty string, which the trie leaves out, and a list
+// with a string around it, which no client can decode.
 func newRawList(list []byte, unwrap bool, size int) (l rawList, err error) {
 	content, after, err := rlp.SplitList(list)
 	if err != nil {
@@ -45,7 +47,10 @@ func newRawList(list []byte, unwrap bool, size int) (l rawList, err error) {
 	l = rawList{list: list, starts: make([]uint32, 0, count+1), unwrap: unwrap}
 	at := len(list) - len(content)
 	for len(content) > 0 {
-		_, _, rest, err := rlp.Split(content)
+		kind, item, rest, err := rlp.Split(content)
+		if err == nil && unwrap && kind != rlp.List && (len(item) < 2 || item[0] > maxType) {
+			err = fmt.Errorf("item %d is neither a list nor a type and a transaction", len(l.starts))
+		}
 		if err != nil {
 			return l, err
 		}

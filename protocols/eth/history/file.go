@@ -100,6 +100,22 @@ func (f *File) Read(p chain.Part, number uint64) ([]byte, error) {
 	return b, err
 }
 
+// Header returns the header of block number, and its hash. The header has that number.
+func (f *File) Header(number uint64) (*types.Header, common.Hash, error) {
+	b, err := f.Read(chain.Header, number)
+	if err != nil {
+		return nil, common.Hash{}, err
+	}
+	h := new(types.Header)
+	if err := rlp.DecodeBytes(b, h); err != nil {
+		return nil, common.Hash{}, fmt.Errorf("%s: header of block %d: %w", f.path, number, err)
+	}
+	if !h.Number.IsUint64() || h.Number.Uint64() != number {
+		return nil, common.Hash{}, fmt.Errorf("%s: header of block %d: has number %v", f.path, number, h.Number)
+	}
+	return h, crypto.Keccak256Hash(b), nil
+}
+
 // Walk checks the file and calls visit with each block's header and its hash, in the order of their
 // numbers. It reads all headers and total difficulties, and of the other parts only where they are:
 // compare their roots to be sure of them. The first header's parent is the caller's to compare.
@@ -112,21 +128,14 @@ func (f *File) Walk(visit func(hash common.Hash, h *types.Header) error) error {
 	var parent common.Hash
 	var total *big.Int
 	for n := first; n-first < count; n++ {
-		b, err := f.Read(chain.Header, n)
+		h, hash, err := f.Header(n)
 		if err != nil {
 			return err
 		}
-		h := new(types.Header)
-		if err := rlp.DecodeBytes(b, h); err != nil {
-			return fmt.Errorf("%s: header of block %d: %w", f.path, n, err)
-		}
-		switch {
-		case !h.Number.IsUint64() || h.Number.Uint64() != n:
-			return fmt.Errorf("%s: header of block %d: has number %v", f.path, n, h.Number)
-		case n > first && h.ParentHash != parent:
+		if n > first && h.ParentHash != parent {
 			return fmt.Errorf("%s: header of block %d: parent %v, want %v", f.path, n, h.ParentHash, parent)
 		}
-		parent = crypto.Keccak256Hash(b)
+		parent = hash
 		if total, err = f.checkDifficulty(h, total); err != nil {
 			return err
 		}
@@ -148,7 +157,10 @@ func (f *File) checkDifficulty(h *types.Header, before *big.Int) (*big.Int, erro
 	if err != nil {
 		return nil, err
 	}
-	if before == nil { // the first: less than its own cannot be
+	switch {
+	case before == nil && n == 0:
+		before = new(big.Int)
+	case before == nil: // the first: less than its own cannot be
 		before = new(big.Int).Sub(total, h.Difficulty)
 	}
 	if want := new(big.Int).Add(before, h.Difficulty); before.Sign() < 0 || want.Cmp(total) != 0 {
