@@ -42,7 +42,7 @@ func TestHistoryCommands(t *testing.T) {
 	}{
 		{"good", []string{testChain, ethtest.Chain(t, "chain.rlp")}, nil, exitOK, exitOK, "0-600 ", "ok     unknown-00000-9d78f735-noproofs.ere: blocks 0 to 600, the last is 0x9d78f735"},
 		{"overlap", []string{testChain, ethtest.Chain(t, "chain.rlp")}, nil, exitOK, exitOK, "overlap: unknown-00000-9d78f735-noproofs.ere and chain.rlp have the same blocks 1 to 600", "overlap: "},
-		{"checksums", []string{testChain}, func(dir string) error { _, err := history.WriteChecksums(dir, nil); return err }, exitOK, exitOK, "0-600 ", "compared with checksums.txt"},
+		{"checksums", []string{testChain}, func(dir string) error { _, err := history.WriteChecksums(t.Context(), dir, nil); return err }, exitOK, exitOK, "0-600 ", "compared with checksums.txt"},
 		{"gap", []string{sepolia[1], testChain}, nil, exitOK, exitOK, "gap: blocks 601 to 172031\n", "gap: blocks 601 to 172031\n"},
 		{"other chain", []string{sepolia[0], testChain}, nil, exitFailed, exitFailed, "have different blocks from 0 to 600", "WRONG: sepolia-00000-643a00f7.era1 and unknown-"},
 		{"cut", []string{testChain}, func(dir string) error {

@@ -88,24 +88,32 @@ func (r *roots) header() *types.Header {
 	return &types.Header{TxHash: r.transactions, UncleHash: r.uncles, ReceiptHash: r.receipts, WithdrawalsHash: r.withdrawals}
 }
 
-// CheckPart returns an error that names the field of a header that a body or receipts do not
-// have. Other parts are not checked.
-func CheckPart(h *types.Header, p chain.Part, content []byte) error {
+// Checker returns a function that compares a body, or a block's receipts, with the roots of a header:
+// its error names the field that differs. Checker's own error says how the content is malformed.
+func Checker(p chain.Part, content []byte) (check func(*types.Header) error, err error) {
 	switch p {
 	case chain.Body:
 		r, err := chain.RootsOf(content)
-		if err != nil {
-			return err
-		}
-		return r.Check(h)
+		return r.Check, err
 	case chain.Receipts:
 		root, err := chain.ReceiptsRoot(content)
-		if err == nil && root != h.ReceiptHash {
-			err = fmt.Errorf("receipts root %v, want %v", root, h.ReceiptHash)
-		}
+		return func(h *types.Header) error {
+			if root != h.ReceiptHash {
+				return fmt.Errorf("receipts root %v, want %v", root, h.ReceiptHash)
+			}
+			return nil
+		}, err
+	}
+	return nil, fmt.Errorf("a %s has no root", p)
+}
+
+// CheckPart compares a body, or a block's receipts, with the roots of a header.
+func CheckPart(h *types.Header, p chain.Part, content []byte) error {
+	check, err := Checker(p, content)
+	if err != nil {
 		return err
 	}
-	return nil
+	return check(h)
 }
 
 func (b *builder) write() error {

@@ -3,6 +3,7 @@ package history
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -96,8 +97,9 @@ func parseChecksums(r io.Reader) (named Sums, unnamed []common.Hash, err error) 
 }
 
 // WriteChecksums replaces the checksums.txt of a directory, in go-ethereum's form. A file whose sum
-// is not among the known ones is read. WriteChecksums returns the sums of all files.
-func WriteChecksums(dir string, known Sums) (Sums, error) {
+// is not among the known ones is read. WriteChecksums returns the sums of all files, or ctx's error
+// if it ends.
+func WriteChecksums(ctx context.Context, dir string, known Sums) (Sums, error) {
 	names, err := eraFiles(dir)
 	if err != nil {
 		return nil, err
@@ -105,6 +107,9 @@ func WriteChecksums(dir string, known Sums) (Sums, error) {
 	sums := Sums{}
 	var lines []string
 	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		sum, ok := known[name]
 		if !ok {
 			if sum, err = SumFile(filepath.Join(dir, name)); err != nil {

@@ -27,14 +27,16 @@ type Report struct {
 
 // FileReport is what is known of one file.
 type FileReport struct {
-	Path     string      `json:"path"`
-	Size     int64       `json:"size"` // in bytes
-	First    uint64      `json:"first"`
-	Count    uint64      `json:"count"`
-	Receipts bool        `json:"receipts"`
-	Lists    bool        `json:"accessLists"`
-	Parent   common.Hash `json:"parent"` // of the first block
-	Last     common.Hash `json:"last"`   // hash of the last block
+	Path     string `json:"path"`
+	Size     int64  `json:"size"` // in bytes
+	First    uint64 `json:"first"`
+	Count    uint64 `json:"count"`
+	Receipts bool   `json:"receipts"`
+	Lists    bool   `json:"accessLists"`
+	// TotalDifficulty says that the file has the total difficulty with each block.
+	TotalDifficulty bool        `json:"totalDifficulty"`
+	Parent          common.Hash `json:"parent"` // of the first block
+	Last            common.Hash `json:"last"`   // hash of the last block
 	// Accumulator is the root over the blocks before the Merge, as the file has it and as Verify
 	// has computed it. It is nil if the file has none.
 	Accumulator *common.Hash `json:"accumulator,omitempty"`
@@ -94,7 +96,7 @@ func (r *Report) Good() bool {
 
 // describe reads the ends of a file.
 func describe(f *File, size int64) (r FileReport, err error) {
-	r = FileReport{Path: f.path, Size: size, Receipts: f.Has(chain.Receipts), Lists: f.Has(chain.AccessList)}
+	r = FileReport{Path: f.path, Size: size, Receipts: f.Has(chain.Receipts), Lists: f.Has(chain.AccessList), TotalDifficulty: f.Has(chain.Difficulty)}
 	r.First, r.Count = f.Span()
 	first, _, err := f.Header(r.First)
 	if err != nil {

@@ -155,7 +155,7 @@ func TestVerify(t *testing.T) {
 		}, nil},
 		{"checksums", func(dir string) {
 			put(t, dir+"/unknown-00000-"+hash(4).Hex()[2:10]+"-noproofs.ere", src, blocks(0, 5, nil))
-			if _, err := history.WriteChecksums(dir, nil); err != nil {
+			if _, err := history.WriteChecksums(t.Context(), dir, nil); err != nil {
 				t.Fatal(err)
 			}
 			change(t, dir+"/checksums.txt", func(b []byte) []byte { b[4] ^= 1; return b })

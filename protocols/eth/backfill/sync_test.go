@@ -1,0 +1,403 @@
+package backfill_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/troupe-p2p/troupe/protocols/eth/backfill"
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
+	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
+	"github.com/troupe-p2p/troupe/protocols/eth/history"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func configOf(dir string, b *blocks) backfill.Config {
+	return backfill.Config{Dir: dir, Network: "unknown", Genesis: b.genesis(), Target: b.last()}
+}
+
+func same(t *testing.T, got, want string) {
+	t.Helper()
+	a, err := os.ReadFile(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(a, b) {
+		t.Errorf("%s has %d bytes, and %s %d, or others", got, len(a), want, len(b))
+	}
+}
+
+// TestExportedChain: what is downloaded from a peer with go-ethereum's test chain is the file that
+// go-ethereum exports.
+func TestExportedChain(t *testing.T) {
+	b := fromFile(t, testChain)
+	dir := filepath.Join(t.TempDir(), "new")
+	p := &peer{blocks: b}
+	run(t, open(t, configOf(dir, b)), p)
+	checkDir(t, dir, b, 0)
+	same(t, filepath.Join(dir, filepath.Base(testChain)), testChain)
+	if p.served[chain.Header] != 600 {
+		t.Errorf("%d headers asked for, want 600: the genesis block is known", p.served[chain.Header])
+	}
+}
+
+// TestBlocksBeforeTheMerge: the file of an epoch of Sepolia before the Merge has the accumulator of the
+// era1 file.
+func TestBlocksBeforeTheMerge(t *testing.T) {
+	b := fromFile(t, ethtest.Samples(t)[0])
+	dir := t.TempDir()
+	run(t, open(t, configOf(dir, b)), &peer{blocks: b})
+	checkDir(t, dir, b, 0)
+	r := history.VerifyFile(t.Context(), filepath.Join(dir, name(b, 0)))
+	if r.Accumulator == nil || !strings.HasPrefix(r.Accumulator.Hex(), "0x643a00f7") {
+		t.Errorf("accumulator %v, want that of the sample", r.Accumulator)
+	}
+}
+
+// longChain has an epoch before the Merge, one with it, and one and a bit after.
+var longChain = sync.OnceValue(func() *blocks { return grow(nil, 0, 3*history.EpochSize+100, history.EpochSize+700, "") })
+
+func TestAcrossTheMerge(t *testing.T) {
+	b := longChain()
+	dir := t.TempDir()
+	s := open(t, configOf(dir, b))
+	p := &peer{blocks: b}
+	var order []string
+	for {
+		r, err := s.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r != nil {
+			if _, err := s.Add(r, p.answer(r)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		path, err := s.Write(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if path == "" {
+			break
+		}
+		order = append(order, filepath.Base(path))
+		if r, err := history.List(dir); err != nil || !r.Good() || !r.Unfinished {
+			t.Errorf("after %s: %+v (%v)", path, r, err)
+		}
+		if sums, err := history.ReadChecksums(dir); err != nil || len(sums) != len(order) {
+			t.Errorf("after %s: checksums %v (%v)", path, sums, err)
+		}
+	}
+	if want := []string{name(b, 3), name(b, 2), name(b, 0), name(b, 1)}; !slices.Equal(order, want) {
+		t.Errorf("written in the order %q, want %q", order, want)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkDir(t, dir, b, 0)
+	if p.served[chain.Header] >= len(b.parts)+200 {
+		t.Errorf("%d headers asked for, of %d", p.served[chain.Header], len(b.parts))
+	}
+}
+
+// TestFrom: a download that ends above the genesis block.
+func TestFrom(t *testing.T) {
+	b := longChain()
+	for _, tt := range []struct {
+		name  string
+		from  uint64
+		below int // epochs that have files
+		first uint64
+		err   string
+	}{
+		{"after the Merge", 3 * history.EpochSize, 0, 3 * history.EpochSize, ""},
+		{"amid an epoch", 3*history.EpochSize - 1, 0, 2 * history.EpochSize, ""},
+		{"before the Merge", history.EpochSize + 1, 0, 0, "block 8891: the files of blocks before the Merge have total difficulties, which are sums from the genesis block on: download from block 0, onto files that have them, or from block 16384"},
+		{"onto a file", history.EpochSize, 1, 0, ""},
+		{"onto files", 0, 2, 0, ""},
+		{"above the target", 5 * history.EpochSize, 0, 0, "block 24675, the target, is before block 40960"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for e := range tt.below {
+				put(t, dir, b, uint64(e), history.EpochSize)
+			}
+			cfg := configOf(dir, b)
+			cfg.From = tt.from
+			s := open(t, cfg)
+			p := &peer{blocks: b}
+			if tt.err == "" {
+				run(t, s, p)
+				checkDir(t, dir, b, tt.first)
+				return
+			}
+			var err error
+			for more := true; more && err == nil; {
+				more, err = step(s, p)
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.err) {
+				t.Fatalf("error %v, want %q", err, tt.err)
+			}
+			if _, again := s.Next(); !errors.Is(again, err) {
+				t.Errorf("later: %v, want the same", again)
+			}
+			if st := s.Status(); st.Done {
+				t.Error("done")
+			}
+		})
+	}
+}
+
+// put writes the file of an epoch, with its first blocks.
+func put(t *testing.T, dir string, b *blocks, epoch, count uint64) string {
+	t.Helper()
+	first := epoch * history.EpochSize
+	e, err := history.WriteEpoch(dir, "unknown", b, history.Blocks{First: first, Count: count, Before: b.before(first)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.Path
+}
+
+// TestGrowth: a later download asks for what is new alone, and replaces the file of the last epoch.
+func TestGrowth(t *testing.T) {
+	whole := longChain()
+	short := grow(whole, history.EpochSize*2+500, history.EpochSize*2+500, 0, "")
+	dir := t.TempDir()
+	run(t, open(t, configOf(dir, short)), &peer{blocks: short})
+	checkDir(t, dir, short, 0)
+	p := &peer{blocks: whole}
+	run(t, open(t, configOf(dir, whole)), p)
+	checkDir(t, dir, whole, 0)
+	if want := len(whole.parts) - len(short.parts); p.served[chain.Header] < want || p.served[chain.Header] > want+192 {
+		t.Errorf("%d headers asked for, want %d", p.served[chain.Header], want)
+	}
+	fresh := t.TempDir()
+	run(t, open(t, configOf(fresh, whole)), &peer{blocks: whole})
+	for _, name := range content(t, fresh) {
+		same(t, filepath.Join(dir, name), filepath.Join(fresh, name))
+	}
+	// Nothing is left to do, and no peer is needed to know it. So it is below the end of a file.
+	run(t, open(t, configOf(dir, whole)), nil)
+	p = &peer{blocks: whole}
+	run(t, open(t, configOf(dir, short)), p)
+	if p.requests > 1 {
+		t.Errorf("%d requests for blocks that are there", p.requests)
+	}
+	checkDir(t, dir, whole, 0)
+}
+
+// TestUnevenFiles: files that end or begin amid an epoch are used, whichever blocks they have.
+func TestUnevenFiles(t *testing.T) {
+	b := longChain()
+	dir := t.TempDir()
+	write := func(name string, first, count uint64) {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := history.WriteEre(f, b, history.Blocks{First: first, Count: count, Before: b.before(first)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a.ere", 100, 50)
+	write("b.ere", 8000, 400) // across two epochs
+	write("c.ere", 16384+8000, 192)
+	write("d.ere", 24576+50, 20)
+	p := &peer{blocks: b}
+	run(t, open(t, configOf(dir, b)), p)
+	if want := len(b.parts) - 662 - 1; p.served[chain.Header] > want+200 {
+		t.Errorf("%d headers asked for, want %d", p.served[chain.Header], want)
+	}
+	for _, name := range []string{"a.ere", "b.ere", "c.ere", "d.ere"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkDir(t, dir, b, 0)
+}
+
+// TestOtherChain: files and the genesis block must be of the target's chain.
+func TestOtherChain(t *testing.T) {
+	b := longChain()
+	fork := grow(b, history.EpochSize-5, history.EpochSize, 1<<30, "fork")
+	foreign := grow(nil, 0, history.EpochSize, 1<<30, "foreign")
+	for _, tt := range []struct {
+		name    string
+		file    *blocks
+		epoch   uint64
+		genesis *blocks
+		from    uint64
+	}{
+		{"a fork", fork, 0, b, 0},
+		{"another chain", foreign, 0, b, 0},
+		{"below the first block", foreign, 0, b, history.EpochSize},
+		{"genesis block", nil, 0, foreign, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			want := b.genesis().Hash().String()
+			if tt.file != nil {
+				want = put(t, dir, tt.file, tt.epoch, history.EpochSize)
+			}
+			cfg := configOf(dir, b)
+			cfg.Genesis, cfg.From = tt.genesis.genesis(), tt.from
+			s := open(t, cfg)
+			var err error
+			for more := true; more && err == nil; {
+				more, err = step(s, &peer{blocks: b})
+			}
+			if !errors.Is(err, backfill.ErrOtherChain) || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v, want %q in it", err, want)
+			}
+		})
+	}
+}
+
+func TestHeadersOnly(t *testing.T) {
+	b := longChain()
+	dir := t.TempDir()
+	cfg := configOf(dir, b)
+	cfg.HeadersOnly = true
+	run(t, open(t, cfg), &peer{blocks: b})
+	if got := content(t, dir); !slices.Equal(got, []string{history.JournalDir}) {
+		t.Errorf("written: %q", got)
+	}
+	run(t, open(t, cfg), nil) // all there
+	cfg.HeadersOnly = false
+	p := &peer{blocks: b}
+	run(t, open(t, cfg), p)
+	checkDir(t, dir, b, 0)
+	if p.served[chain.Header] != 0 {
+		t.Errorf("%d headers asked for again", p.served[chain.Header])
+	}
+}
+
+// TestHeadersWait: while no bodies come, headers do not fill the disk.
+func TestHeadersWait(t *testing.T) {
+	b := grow(nil, 0, 5*history.EpochSize, 0, "")
+	dir := t.TempDir()
+	s := open(t, configOf(dir, b))
+	p := &peer{blocks: b}
+	var out []*backfill.Request
+	for {
+		r, err := s.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r == nil {
+			break
+		}
+		if r.Part == chain.Header {
+			if _, err := s.Add(r, p.answer(r)); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			out = append(out, r)
+		}
+	}
+	if got := content(t, filepath.Join(dir, history.JournalDir)); len(got) > 4 {
+		t.Errorf("%d journals: %q", len(got)-1, got)
+	}
+	if st := s.Status(); st.Headers || st.Ready || st.Done {
+		t.Errorf("%+v", st)
+	}
+	for _, r := range out {
+		s.Abandon(r)
+	}
+	run(t, s, p)
+	checkDir(t, dir, b, 0)
+}
+
+func TestOneDownloadADirectory(t *testing.T) {
+	b := fromFile(t, testChain)
+	dir := t.TempDir()
+	first := open(t, configOf(dir, b))
+	if _, err := backfill.Open(configOf(dir, b)); !errors.Is(err, backfill.ErrInUse) {
+		t.Errorf("a second one: %v", err)
+	}
+	if err := errors.Join(first.Close(), first.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := first.Next(); err == nil {
+		t.Error("Next after Close")
+	}
+	run(t, open(t, configOf(dir, b)), &peer{blocks: b})
+}
+
+// TestWriteEnds: a write that is interrupted is done later.
+func TestWriteEnds(t *testing.T) {
+	b := fromFile(t, testChain)
+	dir := t.TempDir()
+	s, p := open(t, configOf(dir, b)), &peer{blocks: b}
+	for !s.Status().Ready {
+		if _, err := step(s, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if path, err := s.Write(ctx); !errors.Is(err, context.Canceled) || path != "" {
+		t.Errorf("%q, %v", path, err)
+	}
+	if got := content(t, dir); !slices.Equal(got, []string{history.JournalDir}) {
+		t.Errorf("written: %q", got)
+	}
+	run(t, s, p)
+	checkDir(t, dir, b, 0)
+}
+
+// TestConcurrently uses all methods at the same time.
+func TestConcurrently(t *testing.T) {
+	b := longChain()
+	dir := t.TempDir()
+	s := open(t, configOf(dir, b))
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	p := &peer{blocks: b}
+	for range 3 {
+		group.Go(func() {
+			for !s.Status().Done {
+				r, err := s.Next()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if r == nil {
+					if _, err := s.Write(t.Context()); err != nil {
+						t.Error(err)
+						return
+					}
+					continue
+				}
+				mu.Lock()
+				items := p.answer(r)
+				mu.Unlock()
+				if _, err := s.Add(r, items); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkDir(t, dir, b, 0)
+}
