@@ -67,6 +67,9 @@ func listHistory(_ context.Context, cmd *cli.Command) error {
 	if err := printFiles(w, r.Files); err != nil {
 		return err
 	}
+	for _, l := range r.LeftOut {
+		fmt.Fprintf(w, "WRONG: %s cannot be used: %s\n", filepath.Base(l.Path), l.Why)
+	}
 	printRelations(w, r)
 	return historyVerdict(r)
 }
@@ -133,7 +136,11 @@ func printVerified(w io.Writer, f *history.FileReport) {
 		fmt.Fprintf(w, "ok     %s: blocks %d to %d, the last is %v\n", name, f.First, f.LastNumber(), f.Last)
 		return
 	}
-	fmt.Fprintf(w, "WRONG  %s: %d of %d blocks have the roots of their headers\n", name, f.Verified, f.Count)
+	if f.Count == 0 {
+		fmt.Fprintf(w, "WRONG  %s: cannot be used\n", name)
+	} else {
+		fmt.Fprintf(w, "WRONG  %s: %d of %d blocks are right\n", name, f.Verified, f.Count)
+	}
 	for _, p := range f.Problems {
 		fmt.Fprintf(w, "       %s\n", p)
 	}
@@ -154,9 +161,6 @@ func printRelations(w io.Writer, r *history.Report) {
 		} else {
 			fmt.Fprintf(w, "WRONG: %s and %s have different blocks from %d to %d\n", a, b, *o.Differs, o.Last)
 		}
-	}
-	for _, l := range r.LeftOut {
-		fmt.Fprintf(w, "WRONG: %s cannot be used: %s\n", filepath.Base(l.Path), l.Why)
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "WRONG: %s\n", p)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -90,6 +91,13 @@ var testChain = filepath.Join("..", "history", "testdata", "unknown-00000-9d78f7
 // grow makes a chain of blocks of which every 50th has withdrawals, and every 40th a receipt. Those
 // before the Merge have difficulty 2. Its headers are those of base up to fork.
 func grow(base *blocks, fork, count, merge int, extra string) *blocks {
+	return growWith(base, fork, count, merge, extra, 50, 40)
+}
+
+// dense is a chain of 601 blocks after the Merge that all have withdrawals and a receipt.
+var dense = sync.OnceValue(func() *blocks { return growWith(nil, 0, 601, 0, "", 1, 1) })
+
+func growWith(base *blocks, fork, count, merge int, extra string, withdrawals, receipt int) *blocks {
 	b := &blocks{}
 	for n := range count {
 		if base != nil && n < fork {
@@ -108,14 +116,14 @@ func grow(base *blocks, fork, count, merge int, extra string) *blocks {
 			h.Difficulty = new(big.Int)
 			h.WithdrawalsHash = &types.EmptyWithdrawalsHash
 			body = []byte{0xc3, 0xc0, 0xc0, 0xc0}
-			if n%50 == 0 {
+			if n%withdrawals == 0 && n > 0 {
 				w := types.Withdrawals{{Index: uint64(n), Amount: 7}}
 				root := types.DeriveSha(w, trie.NewStackTrie(nil))
 				h.WithdrawalsHash = &root
 				body = encode(&types.Body{Withdrawals: w})
 			}
 		}
-		if n%40 == 0 && n > 0 {
+		if n%receipt == 0 && n > 0 {
 			receipts = encode([]any{[]any{uint64(0), uint64(1), uint64(21000 + n), []any{}}})
 			root, err := chain.ReceiptsRoot(receipts)
 			if err != nil {

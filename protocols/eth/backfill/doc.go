@@ -10,7 +10,8 @@
 // Each header is verified by the hash that the one above it has for its parent; bodies and receipts by
 // the roots in their header. So all that is written belongs to the chain of the hash, whichever peers
 // it came from. A file that the directory has already is passed over: where the chain meets it, the
-// hashes must be the same. The file of an epoch that has grown replaces the smaller one.
+// hashes must be the same. The file of an epoch that has grown replaces the smaller one, also if the
+// chain was reorganised near its end.
 //
 // What is not in a file yet is in journals, one for an epoch, in a folder of the directory. A killed
 // process loses nothing that was added: the next one reads the journals, cuts what a crash has left

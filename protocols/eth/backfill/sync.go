@@ -54,6 +54,9 @@ const (
 	// atWork is for how many epochs bodies and receipts are asked at the same time, so that the last
 	// answers of one do not hold up the next. The disk needs room for so many epochs twice.
 	atWork = 2
+	// maxReorg is how many blocks at the end of a file a reorganisation may replace. Two epochs of the
+	// beacon chain, after which blocks are final, have 64.
+	maxReorg = 128
 	// maxJournals is how many journals are open at a time. Each costs 640 KiB of memory.
 	maxJournals = 6
 )
@@ -76,6 +79,7 @@ type Sync struct {
 	cuts     []Cut
 	cursor   cursor
 	epochs   map[uint64]*epoch // whose files are to be written
+	reorged  map[string]uint64 // epochs by paths of files that a reorganisation has made wrong at their ends
 	written  int               // epochs
 	closed   bool
 }
@@ -123,7 +127,7 @@ func Open(cfg Config) (*Sync, error) {
 	}
 	s := &Sync{
 		cfg: cfg, floor: cfg.From - cfg.From%history.EpochSize,
-		journals: map[uint64]*openedJournal{}, epochs: map[uint64]*epoch{},
+		journals: map[uint64]*openedJournal{}, epochs: map[uint64]*epoch{}, reorged: map[string]uint64{},
 	}
 	s.cursor = cursor{want: cfg.Target}
 	if err := s.open(); err != nil {

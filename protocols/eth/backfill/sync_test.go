@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -199,6 +200,40 @@ func TestGrowth(t *testing.T) {
 		t.Errorf("%d requests for blocks that are there", p.requests)
 	}
 	checkDir(t, dir, whole, 0)
+}
+
+// TestReorganisation: the file of the last epoch is used up to where the chain was reorganised, and
+// replaced. One that differs by more is not touched.
+func TestReorganisation(t *testing.T) {
+	b := grow(nil, 0, 1000, 0, "")
+	for _, tt := range []struct {
+		fork, count int
+		good        bool
+	}{{899, 900, true}, {780, 900, true}, {771, 900, false}, {990, 1000, true}, {990, 1100, false}, {0, 100, false}} {
+		t.Run(fmt.Sprintf("%d of %d", tt.fork, tt.count), func(t *testing.T) {
+			dir := t.TempDir()
+			old := put(t, dir, grow(b, tt.fork, tt.count, 0, "fork"), 0, uint64(tt.count))
+			s, p := open(t, configOf(dir, b)), &peer{blocks: b}
+			if tt.good {
+				run(t, s, p)
+				checkDir(t, dir, b, 0)
+				if want := 1000 - tt.fork; p.served[chain.Header] > want+192 {
+					t.Errorf("%d headers asked for, want %d", p.served[chain.Header], want)
+				}
+				return
+			}
+			var err error
+			for more := true; more && err == nil; {
+				more, err = step(s, p)
+			}
+			if !errors.Is(err, backfill.ErrOtherChain) || !strings.Contains(err.Error(), old) {
+				t.Errorf("error %v, want one that names %s", err, old)
+			}
+			if _, err := os.Stat(old); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // TestUnevenFiles: files that end or begin amid an epoch are used, whichever blocks they have.

@@ -90,10 +90,14 @@ func (s *Sync) walk() error {
 		if c.number == 0 && c.want != s.cfg.Genesis.Hash() {
 			return s.fail(fmt.Errorf("genesis block %v: %w, %v", s.cfg.Genesis.Hash(), ErrOtherChain, c.want))
 		}
-		if f := s.fileWith(c.number); f != nil {
-			if err := s.pass(f); err != nil {
-				return s.fail(err)
-			}
+		f, err := s.fileOf(c.number, c.want)
+		if err == nil && f != nil {
+			err = s.pass(f)
+		}
+		if err != nil {
+			return s.fail(err)
+		}
+		if f != nil {
 			continue
 		}
 		more, err := s.passJournal()
@@ -123,6 +127,34 @@ func (s *Sync) held() bool {
 	return waiting >= ahead
 }
 
+// fileOf returns the file that has block n, which must have this hash. It returns nil if no file has
+// it, or if the file of an epoch that is not whole has another one near its end: then the chain was
+// reorganised, and the file is replaced.
+func (s *Sync) fileOf(n uint64, want common.Hash) (*file, error) {
+	f := s.fileWith(n)
+	if f == nil {
+		return nil, nil
+	}
+	same, got, err := hasBlock(f.path, n, want)
+	switch {
+	case err != nil:
+		return nil, err
+	case same:
+		return f, nil
+	case s.mayReplace(f, n):
+		s.reorged[f.path] = epochOf(f.first)
+		return nil, nil
+	}
+	return nil, fmt.Errorf("%s: block %d is %v: %w, which has %v; move the file away", f.path, n, got, ErrOtherChain, want)
+}
+
+// mayReplace reports whether a file may be wrong from block n on because of a reorganisation. No file is
+// replaced by a shorter one.
+func (s *Sync) mayReplace(f *file, n uint64) bool {
+	whole := f.last+1 == f.first+history.EpochSize
+	return !whole && n > f.first && f.last-n < maxReorg && f.last <= s.cursor.target && s.isOurs(f)
+}
+
 // pass goes down to the first block that a file has of the cursor's epoch.
 func (s *Sync) pass(f *file) error {
 	c := &s.cursor
@@ -131,17 +163,14 @@ func (s *Sync) pass(f *file) error {
 		return err
 	}
 	defer opened.Close()
-	if _, hash, err := opened.Header(c.number); err != nil {
-		return err
-	} else if hash != c.want {
-		return fmt.Errorf("%s: block %d is %v: %w, which has %v; move the file away", f.path, c.number, hash, ErrOtherChain, c.want)
-	}
 	low := max(f.first, epochOf(c.number)*history.EpochSize, s.floor)
 	h, _, err := opened.Header(low)
 	if err != nil {
 		return err
 	}
-	c.passed = append(c.passed, *f)
+	used := *f
+	used.last = c.number
+	c.passed = append(c.passed, used)
 	return s.down(low, h.ParentHash, h.Difficulty.Sign() == 0)
 }
 
@@ -193,11 +222,9 @@ func (s *Sync) down(n uint64, parent common.Hash, merged bool) error {
 		return nil
 	}
 	c.done = true
-	if n > 0 {
-		if f := s.fileWith(n - 1); f != nil { // the download ends on it
-			if err := s.checkBelow(f, n-1, parent); err != nil {
-				return err
-			}
+	if n > 0 { // the download may end on a file
+		if _, err := s.fileOf(n-1, parent); err != nil {
+			return err
 		}
 	}
 	return s.checkTotals()
@@ -220,20 +247,6 @@ func (s *Sync) checkTotals() error {
 		}
 	}
 	return nil
-}
-
-// checkBelow compares the block below the first with that of a file.
-func (s *Sync) checkBelow(f *file, n uint64, want common.Hash) error {
-	opened, err := history.Open(f.path)
-	if err != nil {
-		return err
-	}
-	defer opened.Close()
-	_, hash, err := opened.Header(n)
-	if err == nil && hash != want {
-		err = fmt.Errorf("%s: block %d is %v: %w, which has %v; move the file away", f.path, n, hash, ErrOtherChain, want)
-	}
-	return err
 }
 
 // hasTotal reports whether the total difficulty before block n is known.
@@ -291,14 +304,8 @@ func (s *Sync) addHeaders(r *Request, items [][]byte) (taken int, err error) {
 		if !s.cursor.known {
 			s.begin(n)
 		}
-		if s.cursor.number > 0 && s.fileWith(n) == nil {
-			j, err := s.journal(epochOf(n))
-			if err == nil {
-				err = j.add(chain.Header, n, s.cursor.want, item)
-			}
-			if err != nil {
-				return taken, s.fail(err)
-			}
+		if err := s.keep(n, item); err != nil {
+			return taken, s.fail(err)
 		}
 		taken++
 		below := h.ParentHash
@@ -310,6 +317,19 @@ func (s *Sync) addHeaders(r *Request, items [][]byte) (taken int, err error) {
 		}
 	}
 	return taken, nil
+}
+
+// keep writes the header of block n, at the cursor, to the journal, unless a file has it.
+func (s *Sync) keep(n uint64, item []byte) error {
+	f, err := s.fileOf(n, s.cursor.want)
+	if err != nil || f != nil || n == 0 {
+		return err
+	}
+	j, err := s.journal(epochOf(n))
+	if err != nil {
+		return err
+	}
+	return j.add(chain.Header, n, s.cursor.want, item)
 }
 
 // checkHeader returns the header if it is that of the block at the cursor.

@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -102,7 +103,7 @@ func (s *Sync) finishWrite(ctx context.Context, ep *epoch, e history.EpochFile) 
 	s.addFile(file{path: e.Path, first: ep.first, last: ep.last, hash: e.Last, totalDifficulty: ep.beforeMerge})
 	s.written++
 	delete(s.epochs, ep.number)
-	err := s.removeReplaced()
+	err := errors.Join(s.removeReplaced(), s.removeReorged(ep.number, e.Path))
 	if j, ok := s.journals[ep.number]; ok {
 		delete(s.journals, ep.number)
 		err = errors.Join(err, j.close())
@@ -144,18 +145,16 @@ func (s *Sync) removeReplaced() error {
 			if small.path == big.path || small.first != big.first || small.last > big.last || !s.isOurs(&small) || !s.isOurs(&big) {
 				continue
 			}
-			same, err := hasBlock(big.path, small.last, small.hash)
+			same, _, err := hasBlock(big.path, small.last, small.hash)
 			if err != nil {
 				return err
 			}
 			if !same {
 				continue
 			}
-			if err := os.Remove(small.path); err != nil {
+			if err := s.removeFile(small.path); err != nil {
 				return err
 			}
-			delete(s.sums, filepath.Base(small.path))
-			s.dropFile(small.path)
 			return s.removeReplaced()
 		}
 	}
@@ -166,23 +165,40 @@ func (s *Sync) isOurs(f *file) bool {
 	return filepath.Base(f.path) == history.EreName(s.cfg.Network, epochOf(f.first), f.hash, true)
 }
 
-func (s *Sync) dropFile(path string) {
-	for i := range s.files {
-		if s.files[i].path == path {
-			s.files = append(s.files[:i:i], s.files[i+1:]...)
-			return
+// removeReorged removes the files of an epoch whose last blocks are no longer of the chain. path has
+// those that are.
+func (s *Sync) removeReorged(epoch uint64, path string) error {
+	for old, e := range s.reorged {
+		if e != epoch {
+			continue
+		}
+		delete(s.reorged, old)
+		if old == path {
+			continue
+		}
+		s.cfg.Log.Info("The chain was reorganised; a file was replaced", "file", old, "by", path)
+		if err := s.removeFile(old); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-func hasBlock(path string, n uint64, hash common.Hash) (bool, error) {
+func (s *Sync) removeFile(path string) error {
+	delete(s.sums, filepath.Base(path))
+	s.files = slices.DeleteFunc(s.files, func(f file) bool { return f.path == path })
+	return os.Remove(path)
+}
+
+// hasBlock reports whether block n of a file has a hash, and which it has.
+func hasBlock(path string, n uint64, hash common.Hash) (same bool, got common.Hash, err error) {
 	f, err := history.Open(path)
 	if err != nil {
-		return false, err
+		return false, got, err
 	}
 	defer f.Close()
-	_, got, err := f.Header(n)
-	return got == hash, err
+	_, got, err = f.Header(n)
+	return got == hash, got, err
 }
 
 // epochSource gives the parts of an epoch's blocks.
