@@ -88,13 +88,13 @@ func fromFile(t *testing.T, path string) *blocks {
 
 var testChain = filepath.Join("..", "history", "testdata", "unknown-00000-9d78f735-noproofs.ere")
 
-// grow makes a chain of blocks of which every 50th has withdrawals, and every 40th a receipt. Those
+// grow makes a chain of blocks of which every 50th has withdrawals, and every 40th a transaction. Those
 // before the Merge have difficulty 2. Its headers are those of base up to fork.
 func grow(base *blocks, fork, count, merge int, extra string) *blocks {
 	return growWith(base, fork, count, merge, extra, 50, 40)
 }
 
-// dense is a chain of 601 blocks after the Merge that all have withdrawals and a receipt.
+// dense is a chain of 601 blocks after the Merge that all have withdrawals and a transaction.
 var dense = sync.OnceValue(func() *blocks { return growWith(nil, 0, 601, 0, "", 1, 1) })
 
 func growWith(base *blocks, fork, count, merge int, extra string, withdrawals, receipt int) *blocks {
@@ -111,19 +111,20 @@ func growWith(base *blocks, fork, count, merge int, extra string, withdrawals, r
 		if n > 0 {
 			h.ParentHash = b.last()
 		}
-		body, receipts := []byte{0xc2, 0xc0, 0xc0}, []byte{0xc0}
+		content, receipts := types.Body{}, []byte{0xc0}
 		if n >= merge {
 			h.Difficulty = new(big.Int)
-			h.WithdrawalsHash = &types.EmptyWithdrawalsHash
-			body = []byte{0xc3, 0xc0, 0xc0, 0xc0}
+			content.Withdrawals = types.Withdrawals{}
 			if n%withdrawals == 0 && n > 0 {
-				w := types.Withdrawals{{Index: uint64(n), Amount: 7}}
-				root := types.DeriveSha(w, trie.NewStackTrie(nil))
-				h.WithdrawalsHash = &root
-				body = encode(&types.Body{Withdrawals: w})
+				content.Withdrawals = append(content.Withdrawals, &types.Withdrawal{Index: uint64(n), Amount: 7})
 			}
+			root := types.DeriveSha(types.Withdrawals(content.Withdrawals), trie.NewStackTrie(nil))
+			h.WithdrawalsHash = &root
 		}
 		if n%receipt == 0 && n > 0 {
+			tx := types.NewTx(&types.LegacyTx{Nonce: uint64(n), Gas: 21000, Value: new(big.Int), GasPrice: big.NewInt(7), V: big.NewInt(27), R: big.NewInt(1), S: big.NewInt(1)})
+			content.Transactions = types.Transactions{tx}
+			h.TxHash = types.DeriveSha(types.Transactions(content.Transactions), trie.NewStackTrie(nil))
 			receipts = encode([]any{[]any{uint64(0), uint64(1), uint64(21000 + n), []any{}}})
 			root, err := chain.ReceiptsRoot(receipts)
 			if err != nil {
@@ -131,6 +132,7 @@ func growWith(base *blocks, fork, count, merge int, extra string, withdrawals, r
 			}
 			h.ReceiptHash = root
 		}
+		body := encode(&content)
 		b.add(encode(h), body, receipts)
 	}
 	return b

@@ -267,7 +267,7 @@ func TestWrongAnswers(t *testing.T) {
 		{"too many headers", of(chain.Header, func(items [][]byte) [][]byte { return append(items, items[0]) }), "193 items, want at most 192"},
 		{"bodies out of order", of(chain.Body, func(items [][]byte) [][]byte { return [][]byte{items[1], items[0]} }), "body of block "},
 		{"a body twice", of(chain.Body, func(items [][]byte) [][]byte { return append(items, items[len(items)-1]) }), "more than the 64 items"},
-		{"a body of another block", of(chain.Body, func(items [][]byte) [][]byte { return [][]byte{b.parts[600][chain.Body]} }), "withdrawals root 0x"},
+		{"a body of another block", of(chain.Body, func(items [][]byte) [][]byte { return [][]byte{b.parts[600][chain.Body]} }), "transactions root 0x"},
 		{"a body that is none", of(chain.Body, func([][]byte) [][]byte { return [][]byte{{0xc1, 0x80}} }), "body of block 1: body: "},
 		{"receipts for bodies", of(chain.Body, func([][]byte) [][]byte { return [][]byte{b.parts[14][chain.Receipts]} }), "body of block "},
 		{"wrong receipts", of(chain.Receipts, func(items [][]byte) [][]byte { return [][]byte{{0xc5, 0xc4, 0x80, 0x80, 0x80, 0xc0}} }), "receipts root 0x"},
