@@ -61,7 +61,7 @@ func TestJournalRefuses(t *testing.T) {
 	if err := j.add(chain.Body, history.EpochSize+7, crypto.Keccak256Hash(h), h); err != nil {
 		t.Error(err)
 	}
-	if j.slot(history.EpochSize+7).records[chain.Body].offset != 0 {
+	if j.slot(history.EpochSize + 7).records[chain.Body].offset != 0 {
 		t.Error("a body without a header is noted")
 	}
 	// The same header again changes nothing.

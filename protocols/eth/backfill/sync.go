@@ -61,8 +61,8 @@ const (
 	maxJournals = 6
 )
 
-// Sync is one download. Its methods may be called from any goroutine. They read and write the
-// disk, so that no actor should call them, but Status.
+// Sync is one download. Its methods may be called from any goroutine. They use the disk, or wait for a
+// method that does, so that no actor should call them.
 type Sync struct {
 	cfg     Config
 	floor   uint64 // the first block
@@ -256,7 +256,7 @@ func (s *Sync) evictJournal() error {
 	return j.close()
 }
 
-// Status returns what the Sync has done. It waits for no disk, unless another method is at it.
+// Status returns what the Sync has done.
 func (s *Sync) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()

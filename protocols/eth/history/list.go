@@ -32,7 +32,8 @@ func List(dir string) (*Report, error) {
 		}
 		r.Files = append(r.Files, one)
 	}
-	return r, r.relate(dir)
+	r.relate(dir)
+	return r, nil
 }
 
 func describeAt(path string) (r FileReport, err error) {
@@ -49,7 +50,7 @@ func describeAt(path string) (r FileReport, err error) {
 }
 
 // relate sorts the files, and finds gaps, overlaps and wrong links.
-func (r *Report) relate(dir string) error {
+func (r *Report) relate(dir string) {
 	slices.SortStableFunc(r.Files, func(a, b FileReport) int {
 		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(b.Count, a.Count))
 	})
@@ -66,12 +67,11 @@ func (r *Report) relate(dir string) error {
 		}
 		for j := i - 1; j >= 0; j-- {
 			if err := r.compare(&r.Files[j], f, &hashes); err != nil {
-				return err
+				r.Problems = append(r.Problems, err.Error())
 			}
 		}
 		next = max(next, f.LastNumber()+1)
 	}
-	return nil
 }
 
 // compare checks how file b, which does not begin before file a, fits to it.
@@ -93,7 +93,7 @@ func (r *Report) compare(a, b *FileReport, hashes *handles) error {
 	o := Overlap{Range: Range{b.First, min(a.LastNumber(), b.LastNumber())}, Paths: [2]string{a.Path, b.Path}}
 	n, err := firstDifference(a.Path, b.Path, o.Range, hashes)
 	if err != nil {
-		return err
+		return fmt.Errorf("compare %s and %s: %w", a.Path, b.Path, err)
 	}
 	if n <= o.Last {
 		o.Differs = &n
@@ -105,13 +105,14 @@ func (r *Report) compare(a, b *FileReport, hashes *handles) error {
 // firstDifference returns the first of some blocks that is not the same in two files, or the number
 // after the last. Blocks are linked by hashes: where two are the same, all before them are.
 func firstDifference(a, b string, in Range, hashes *handles) (uint64, error) {
-	var failed error
+	var failed error // the first error
 	same := func(i int) bool {
 		n := in.Last - uint64(i) // downward: the last one is compared first
 		x, err := hashAt(a, n, hashes)
-		failed = errors.Join(failed, err)
-		y, err := hashAt(b, n, hashes)
-		failed = errors.Join(failed, err)
+		y, other := hashAt(b, n, hashes)
+		if failed == nil {
+			failed = errors.Join(err, other)
+		}
 		return x == y
 	}
 	if same(0) {

@@ -66,7 +66,8 @@ func Verify(ctx context.Context, dir string, done func(FileReport)) (*Report, er
 		}
 		r.Files = append(r.Files, one)
 	}
-	return r, r.relate(dir)
+	r.relate(dir)
+	return r, nil
 }
 
 // inOrder turns ends of jobs in any order into calls in the jobs' order.

@@ -143,6 +143,16 @@ func TestVerify(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"left out b.ere"}},
+		{"a corrupt header where files overlap", func(dir string) {
+			put(t, dir+"/a.ere", src, blocks(0, 5, nil))
+			put(t, dir+"/b.ere", makeBranch(t, "branch", 0, common.Hash{}, 5, 6, 7, 8, 9), blocks(0, 5, nil))
+			change(t, dir+"/a.ere", func(b []byte) []byte {
+				second := 8 + 8 + int(binary.LittleEndian.Uint32(b[10:]))
+				third := second + 8 + int(binary.LittleEndian.Uint32(b[second+2:]))
+				b[third+30] ^= 1
+				return b
+			})
+		}, []string{"header of block 2: ", "compare "}},
 		{"names", func(dir string) {
 			put(t, dir+"/unknown-00001-"+hash(4).Hex()[2:10]+"-noproofs.ere", src, blocks(0, 5, nil))
 			put(t, dir+"/unknown-00000-deadbeef-noproofs.ere", src, blocks(0, 5, nil))
