@@ -20,7 +20,7 @@ import (
 // TestResume ends a download after each few steps and opens it anew: nothing is asked for twice, and the
 // files are the same.
 func TestResume(t *testing.T) {
-	b := grow(nil, 0, history.EpochSize+2000, history.EpochSize-900, "")
+	b := grow(nil, 0, history.EpochSize+300, history.EpochSize-900, "")
 	dir := t.TempDir()
 	p := &peer{blocks: b}
 	for done := false; !done; {
