@@ -22,7 +22,7 @@ type Config struct {
 }
 
 const (
-	// DefaultBytes is 64 MiB: some 70,000 transfers.
+	// DefaultBytes is 64 MiB: some 55,000 transfers, each of another sender, or 85,000 of a few.
 	DefaultBytes = 64 << 20
 	// DefaultLifetime is that of go-ethereum's transactions that cannot be executed.
 	DefaultLifetime = 3 * time.Hour
@@ -48,7 +48,7 @@ type Pool struct {
 	nonces    nonces
 	bytes     int // of all transactions and senders
 	held      int // number of transactions with a holder
-	heldBytes int
+	heldBytes int // of them, with a sender for each
 	counters  Counters
 }
 
@@ -112,7 +112,11 @@ func (p *Pool) add(now time.Time, tx *Tx, from Origin) error {
 	e := &entry{tx: tx, seq: p.seq, time: now, sender: s, rank: -1, bytes: sizeOf(tx), network: from.Network, confirmed: from.Trusted}
 	p.put(e)
 	p.counters.Added++
-	return p.makeRoom(e)
+	p.makeRoom()
+	if _, ok := p.txs.get(tx.hash); !ok {
+		return ErrFull // it has displaced only what was worse than itself
+	}
+	return nil
 }
 
 // put adds an entry to all lists.

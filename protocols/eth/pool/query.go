@@ -21,6 +21,7 @@ func (p *Pool) Included(block []Inclusion) {
 		p.nonces.included(in.Sender, in.Nonce)
 		p.recheck(in.Sender)
 	}
+	p.makeRoom()
 }
 
 // Excluded follows a block that has left the chain. Its transactions may be added again.
@@ -31,6 +32,7 @@ func (p *Pool) Excluded(block []Inclusion) {
 		p.nonces.excluded(out.Sender, out.Nonce)
 		p.recheck(out.Sender)
 	}
+	p.makeRoom()
 }
 
 // Recheck asks the State for some senders again, after it has changed: what has become too old, or
@@ -41,6 +43,7 @@ func (p *Pool) Recheck(senders ...common.Address) {
 	for _, addr := range senders {
 		p.recheck(addr)
 	}
+	p.makeRoom()
 }
 
 func (p *Pool) recheck(addr common.Address) {

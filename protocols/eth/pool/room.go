@@ -54,20 +54,15 @@ func losesBefore(a, b *sender, share int) bool {
 // waits reports whether the last transaction cannot be executed, because lower nonces are missing.
 func (s *sender) waits() bool { return s.known && len(s.txs) > s.pending }
 
-// makeRoom evicts transactions while the pool has too much. It returns ErrFull if the one that was
-// just added is among them: it has displaced only what is worse than itself.
-func (p *Pool) makeRoom(added *entry) error {
+// makeRoom evicts transactions while the pool has too much.
+func (p *Pool) makeRoom() {
 	for p.bytes+p.nonces.bytes() > p.cfg.Bytes || p.cfg.Count > 0 && p.timeline.live > p.cfg.Count {
 		victim := p.victim()
 		if victim == nil {
 			break
 		}
 		p.drop(victim, &p.counters.Evicted)
-		if victim == added {
-			return ErrFull
-		}
 	}
-	return nil
 }
 
 // victim returns the transaction to evict next.
@@ -87,7 +82,7 @@ func (p *Pool) victim() *entry {
 // known.
 type holder struct {
 	network        Network
-	bytes          int
+	bytes          int // as if each had a sender of its own: that is what a flood has
 	oldest, newest *entry
 	rank           int
 }
@@ -110,8 +105,8 @@ func (p *Pool) hold(e *entry) {
 		h.oldest = e
 	}
 	h.newest = e
-	h.bytes += e.bytes
-	p.heldBytes += e.bytes
+	h.bytes += e.bytes + senderBytes
+	p.heldBytes += e.bytes + senderBytes
 	p.held++
 	p.heaviest.set(h)
 }
@@ -133,8 +128,8 @@ func (p *Pool) release(e *entry) {
 		h.newest = e.prev
 	}
 	e.holder, e.prev, e.next = nil, nil, nil
-	h.bytes -= e.bytes
-	p.heldBytes -= e.bytes
+	h.bytes -= e.bytes + senderBytes
+	p.heldBytes -= e.bytes + senderBytes
 	p.held--
 	if h.oldest != nil {
 		p.heaviest.set(h)
