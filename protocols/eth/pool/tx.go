@@ -21,7 +21,7 @@ type Tx struct {
 	kind    byte
 	blobs   int // their number
 	encoded []byte
-	full    int // size with blobs in bytes; only of a blob transaction
+	whole   uint32 // size with blobs in bytes; only of a blob transaction
 	custody types.CustodyBitmap
 	cells   []kzg4844.Cell
 
@@ -49,7 +49,7 @@ func NewTx(tx *types.Transaction, sender common.Address, custody types.CustodyBi
 		if err := t.checkSidecar(tx.BlobTxSidecar()); err != nil {
 			return nil, fmt.Errorf("transaction %v: %w", t.hash, err)
 		}
-		t.full = sizeWithBlobs(tx)
+		t.whole, _ = announce.Sizes(tx)
 		t.blobFeeCap = saturated(uint256.FromBig(tx.BlobGasFeeCap()))
 	}
 	t.feeCap = saturated(uint256.FromBig(tx.GasFeeCap()))
@@ -116,19 +116,7 @@ func (t *Tx) Size(version uint) int {
 	if t.kind != types.BlobTxType || version >= announce.Masked {
 		return len(t.encoded)
 	}
-	return t.full
-}
-
-// sizeWithBlobs returns the encoded size of a blob transaction and its sidecar, as if its blobs were
-// there.
-func sizeWithBlobs(tx *types.Transaction) int {
-	s := tx.BlobTxSidecar()
-	body := tx.WithoutBlobTxSidecar().Size() - 1 // without the type
-	const point = 1 + uint64(len(kzg4844.Commitment{}))
-	content := body + uint64(rlp.IntSize(uint64(s.Version))) +
-		rlp.ListSize(uint64(len(s.Commitments))*rlp.ListSize(uint64(len(kzg4844.Blob{})))) +
-		rlp.ListSize(uint64(len(s.Commitments))*point) + rlp.ListSize(uint64(len(s.Proofs))*point)
-	return 1 + int(rlp.ListSize(content))
+	return int(t.whole)
 }
 
 // Encode returns the item of a list of transactions, as a version of eth has it: a list, or a string
