@@ -11,7 +11,7 @@ const maxLookups = 4096
 func Transactions(hashes []common.Hash, get func(common.Hash) ([]byte, error)) ([]byte, error) {
 	var l list
 	for i, hash := range hashes {
-		if i >= maxLookups || len(l.content) >= softLimit {
+		if i >= maxLookups || l.size >= softLimit {
 			break
 		}
 		item, err := get(hash)
