@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/big"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -241,6 +242,9 @@ func TestRecheck(t *testing.T) {
 			t.Errorf("nonce %d: in the pool %v, may go on: %v", nonce, p.Has(tx.Hash()), got[tx.Hash()])
 		}
 	}
+	if err := p.Add(start, txs[3], one); !errors.Is(err, core.ErrInsufficientFunds) {
+		t.Errorf("what was too expensive a moment ago: %v", err)
+	}
 	state[address(1)] = account{nonce: 3}
 	p.Recheck(address(1))
 	if s := p.State(); s.Transactions != 0 || s.Senders != 0 || s.Bytes != 0 || s.Included != 3 || s.Unfunded != 1 {
@@ -392,4 +396,27 @@ func TestThousandsOfOneSender(t *testing.T) {
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("took %v", took)
 	}
+}
+
+// TestConcurrently is for the race detector.
+func TestConcurrently(t *testing.T) {
+	p := pool.New(pool.Config{Bytes: 200 << 10, Lifetime: time.Minute})
+	var all sync.WaitGroup
+	for worker := range 4 {
+		all.Go(func() {
+			for i := range 500 {
+				tx := transfer(t, i%50, uint64(i/50), int64(100+worker*20))
+				_ = p.Add(start.Add(time.Duration(i)*time.Second), tx, pool.Origin{Network: pool.Network(worker)}) // refusals are part of it
+				p.Announced(tx.Hash(), one)
+				p.Included([]pool.Inclusion{{Sender: address(i % 70), Nonce: uint64(i / 100)}})
+				p.Ready(3)
+				p.After(pool.Cursor(i), 3)
+				if got := p.Get(tx.Hash()); got != nil && got.Hash() != tx.Hash() {
+					t.Error("another transaction")
+				}
+				p.State()
+			}
+		})
+	}
+	all.Wait()
 }

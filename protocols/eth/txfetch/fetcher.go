@@ -286,8 +286,8 @@ func (f *Fetcher[P]) tidy() {
 	}
 }
 
-// Refused notes that a transaction that has come is not wanted: it is not asked for again for some
-// minutes. The Fetcher remembers some ten thousand.
+// Refused notes that a transaction is not wanted, because the pool refuses it or a block has it: it is
+// not asked for again for some minutes. The Fetcher remembers some ten thousand.
 func (f *Fetcher[P]) Refused(now time.Time, hash common.Hash) {
 	f.rotate(now)
 	if f.refused[0].Len() == hashset.Limit {
