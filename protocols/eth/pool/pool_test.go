@@ -385,7 +385,7 @@ func TestBug7OnlyWhatIsThereIsAnnounced(t *testing.T) {
 // TestThousandsOfOneSender: there is no limit for a sender while there is room.
 func TestThousandsOfOneSender(t *testing.T) {
 	p := pool.New(pool.Config{State: everybody{}})
-	const count = 20000
+	const count = 5000
 	begin := time.Now()
 	for nonce := range uint64(count) {
 		add(t, p, transfer(t, 1, nonce, 7), one)
