@@ -69,7 +69,7 @@ func (r Rules) Check(tx *types.Transaction, head *types.Header) (common.Address,
 	return sender, nil
 }
 
-// Checker checks transactions, so many at once and no more, whoever calls.
+// Checker checks transactions for all callers, with a bound on how many are checked at once.
 type Checker struct {
 	rules Rules
 	slots chan struct{}

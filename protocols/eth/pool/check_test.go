@@ -135,7 +135,7 @@ func signedTxs(t testing.TB, count int) []*types.Transaction {
 	return list
 }
 
-// TestCheckerIsFair: who has one transaction does not wait for all of another's.
+// TestCheckerIsFair: a caller with one transaction does not wait for all of another caller's.
 func TestCheckerIsFair(t *testing.T) {
 	c := pool.NewChecker(pool.Rules{Config: params.MainnetChainConfig}, 1)
 	head := &types.Header{Number: big.NewInt(20_000_000), Time: osaka}

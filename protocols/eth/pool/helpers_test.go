@@ -108,10 +108,10 @@ func (a accounts) Account(addr common.Address) (uint64, uint256.Int, bool) {
 	return acct.nonce, *uint256.NewInt(acct.balance), ok
 }
 
-// everybody is a State in which every account is rich.
-type everybody struct{}
+// rich is a State in which every account is rich.
+type rich struct{}
 
-func (everybody) Account(common.Address) (uint64, uint256.Int, bool) {
+func (rich) Account(common.Address) (uint64, uint256.Int, bool) {
 	return 0, *uint256.NewInt(1 << 62), true
 }
 

@@ -26,7 +26,7 @@ func NetworkOf(addr netip.Addr) Network {
 	}
 }
 
-// Origin says who has announced a transaction, or sent it.
+// Origin is a peer that has announced a transaction, or sent it.
 type Origin struct {
 	Network Network
 	// Trusted is set for static and trusted peers.

@@ -17,7 +17,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/eth/pool"
 )
 
-// TestScope: how a transaction may go on, by what is known of its sender and by who announces it.
+// TestScope: how a transaction may go on, by what is known of its sender and by the peers that announce it.
 func TestScope(t *testing.T) {
 	known := accounts{address(1): {balance: 1e15}}
 	for _, c := range []struct {
@@ -63,7 +63,7 @@ func TestScope(t *testing.T) {
 	}
 }
 
-// TestAnnouncedByAnAdd: who sends what the pool has announces it.
+// TestAnnouncedByAnAdd: a peer that sends what the pool has announces it.
 func TestAnnouncedByAnAdd(t *testing.T) {
 	p := pool.New(pool.Config{})
 	tx := transfer(t, 1, 0, 100)
@@ -254,7 +254,7 @@ func TestRecheck(t *testing.T) {
 
 // TestGaps: with a state, a transaction waits until those before it are there.
 func TestGaps(t *testing.T) {
-	p := pool.New(pool.Config{State: everybody{}})
+	p := pool.New(pool.Config{State: rich{}})
 	tx := func(nonce uint64) *pool.Tx { return transfer(t, 1, nonce, 100) }
 	expect := func(step string, want ...uint64) {
 		t.Helper()
@@ -285,7 +285,7 @@ func TestGaps(t *testing.T) {
 
 // TestReadyAfterAGap: what was ready, but has lost one before it, is not sent until the gap is filled.
 func TestReadyAfterAGap(t *testing.T) {
-	p := pool.New(pool.Config{State: everybody{}, Lifetime: time.Minute})
+	p := pool.New(pool.Config{State: rich{}, Lifetime: time.Minute})
 	first, second := transfer(t, 1, 0, 100), transfer(t, 1, 1, 100)
 	add(t, p, first, one)
 	if err := p.Add(start.Add(time.Second), second, one); err != nil {
@@ -331,7 +331,7 @@ func TestExpire(t *testing.T) {
 
 // TestAfter goes through the pool in steps, while it changes.
 func TestAfter(t *testing.T) {
-	p := pool.New(pool.Config{State: everybody{}})
+	p := pool.New(pool.Config{State: rich{}})
 	want := map[common.Hash]bool{}
 	for i := range 5000 {
 		tx := transfer(t, i, uint64(i%50/49), 100) // one in fifty waits for another
@@ -372,7 +372,7 @@ func TestAfter(t *testing.T) {
 // TestBug7OnlyWhatIsThereIsAnnounced: what has left the pool is not announced, so that nothing of it is
 // served with another size (ethrex #7235).
 func TestBug7OnlyWhatIsThereIsAnnounced(t *testing.T) {
-	p := pool.New(pool.Config{State: everybody{}})
+	p := pool.New(pool.Config{State: rich{}})
 	_, tx := blobTx(t, 2, types.CustodyBitmapData, nil)
 	add(t, p, tx, one)
 	p.Included([]pool.Inclusion{{Sender: tx.Sender(), Nonce: tx.Nonce()}})
@@ -384,7 +384,7 @@ func TestBug7OnlyWhatIsThereIsAnnounced(t *testing.T) {
 
 // TestThousandsOfOneSender: there is no limit for a sender while there is room.
 func TestThousandsOfOneSender(t *testing.T) {
-	p := pool.New(pool.Config{State: everybody{}})
+	p := pool.New(pool.Config{State: rich{}})
 	const count = 5000
 	begin := time.Now()
 	for nonce := range uint64(count) {

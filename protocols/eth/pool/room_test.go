@@ -29,7 +29,7 @@ func countOf(t testing.TB, p *pool.Pool, sender int, limit uint64, price int64) 
 // TestNoSenderCrowdsOut: one sender fills the pool, at a high price. Others get in at a low one.
 func TestNoSenderCrowdsOut(t *testing.T) {
 	const others = 100
-	p := pool.New(pool.Config{Bytes: 1 << 20, State: everybody{}})
+	p := pool.New(pool.Config{Bytes: 1 << 20, State: rich{}})
 	full := uint64(0)
 	for err := error(nil); err == nil; full++ {
 		err = p.Add(start, transfer(t, 1, full, 1e6), one)
@@ -61,24 +61,24 @@ func TestNoSenderCrowdsOut(t *testing.T) {
 	}
 }
 
-// TestWhoPaysLeastLeaves: among senders that hold little, the price decides.
-func TestWhoPaysLeastLeaves(t *testing.T) {
-	p := pool.New(pool.Config{Count: 100, State: everybody{}})
+// TestLowestPriceLeaves: among senders that hold little, the price decides.
+func TestLowestPriceLeaves(t *testing.T) {
+	p := pool.New(pool.Config{Count: 100, State: rich{}})
 	for i := range 100 {
 		add(t, p, transfer(t, 1+i, 0, int64(100+i)), one)
 	}
 	if err := p.Add(start, transfer(t, 200, 0, 99), one); !errors.Is(err, pool.ErrFull) || !errors.Is(err, txpool.ErrUnderpriced) {
-		t.Errorf("who pays less than all others: %v", err)
+		t.Errorf("the sender that pays less than all others: %v", err)
 	}
 	if err := p.Add(start, transfer(t, 201, 0, 100), one); !errors.Is(err, pool.ErrFull) {
-		t.Errorf("who pays the least, and comes last: %v", err)
+		t.Errorf("the sender that pays least and comes last: %v", err)
 	}
 	for i := range 10 {
 		add(t, p, transfer(t, 300+i, 0, 1000), one)
 	}
 	for i := range 100 {
 		if got, want := countOf(t, p, 1+i, 1, int64(100+i)), i >= 10; got == 1 != want {
-			t.Errorf("who pays %d: in the pool %v", 100+i, got == 1)
+			t.Errorf("the sender that pays %d: in the pool %v", 100+i, got == 1)
 		}
 	}
 	if s := p.State(); s.Transactions != 100 || s.Evicted != 12 || s.Refused != 2 {
@@ -88,7 +88,7 @@ func TestWhoPaysLeastLeaves(t *testing.T) {
 
 // TestExpensiveTailIsWorthItsHead: a high price after a low nonce that pays little buys nothing.
 func TestExpensiveTailIsWorthItsHead(t *testing.T) {
-	p := pool.New(pool.Config{Count: 10, State: everybody{}})
+	p := pool.New(pool.Config{Count: 10, State: rich{}})
 	add(t, p, transfer(t, 1, 0, 7), one)
 	add(t, p, transfer(t, 1, 1, 1e6), one)
 	for i := range 8 {
@@ -102,7 +102,7 @@ func TestExpensiveTailIsWorthItsHead(t *testing.T) {
 
 // TestGappedLeaveFirst: what cannot be executed makes room for what can, whatever it pays.
 func TestGappedLeaveFirst(t *testing.T) {
-	p := pool.New(pool.Config{Count: 10, State: everybody{}})
+	p := pool.New(pool.Config{Count: 10, State: rich{}})
 	add(t, p, transfer(t, 1, 5, 1e6), one)
 	for i := range 9 {
 		add(t, p, transfer(t, 2+i, 0, 100), one)

@@ -9,8 +9,8 @@
 // fault: one that has announced something else, or one that has delivered what was not asked for, or
 // a blob transaction that is not whole. The others keep their links, and are asked in its place.
 //
-// A peer may have [MaxAnnounced] transactions announced that have not come. Who announces what never
-// comes may have fewer and fewer, and more again once it delivers.
+// A peer may have [MaxAnnounced] transactions announced that have not come. One that announces what
+// never comes may have fewer and fewer, and more again once it delivers.
 //
 // A [Fetcher] is a rule: it knows neither links nor clocks. Each method takes the time and returns
 // [Actions]: the requests to send, the peers at fault, and when to call [Fetcher.Tick] at the latest.

@@ -71,9 +71,9 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// TestBug5OnlyWhoDeliversWronglyPays: a peer delivers a blob transaction without sidecar. Its size is not
+// TestBug5OnlyTheDelivererPays: a peer delivers a blob transaction without sidecar. Its size is not
 // what the others have announced; they keep their links, and are asked at once (geth #31162).
-func TestBug5OnlyWhoDeliversWronglyPays(t *testing.T) {
+func TestBug5OnlyTheDelivererPays(t *testing.T) {
 	tx := blobTx(2)
 	for name, bad := range map[string]*types.Transaction{
 		"no sidecar":         tx.WithoutBlobTxSidecar(),
@@ -115,15 +115,15 @@ func TestBug6SizesByVersion(t *testing.T) {
 	for p, size := range sizes {
 		w.Joined(p, map[string]uint{"71": 71, "72": 72}[p[:2]])
 		if a := w.announce(p, announce.Tx{Hash: tx.Hash(), Type: 3, Size: size}); len(a.Requests) > 0 {
-			r = a.Requests[0] // whoever came first: it does not matter who delivers
+			r = a.Requests[0] // the peer that was first: it does not matter which one delivers
 		}
 	}
 	a := w.Answered(w.now, r, []txfetch.Item{it})
 	w.faults(a, map[string]error{"71 like 72": txfetch.ErrSize, "72 like 71": txfetch.ErrSize, "72, consensus size": txfetch.ErrSize})
 }
 
-// TestWrongAnnouncements: who announces another type, or a size that is off by more than 8 bytes, pays,
-// whoever delivers. Others do not.
+// TestWrongAnnouncements: a peer that announces another type, or a size that is off by more than 8 bytes,
+// pays, no matter which peer delivers. Others do not.
 func TestWrongAnnouncements(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -66,7 +66,7 @@ type Fault[P comparable] struct {
 	Err  error
 }
 
-// Arrival says which peers have announced a transaction that has come, but who has delivered it.
+// Arrival says which peers have announced a transaction that has come, except the one that has delivered it.
 type Arrival[P comparable] struct {
 	Hash  common.Hash
 	Peers []P
@@ -127,7 +127,7 @@ type peer[P comparable] struct {
 type Fetcher[P comparable] struct {
 	cfg      Config
 	peers    map[P]*peer[P]
-	turns    []*peer[P] // all peers; who is asked first rotates
+	turns    []*peer[P] // all peers; the first is asked first, and they rotate
 	txs      map[common.Hash]*tracked[P]
 	waiting  []*tracked[P] // by due, with some that no longer wait
 	refused  [2]*hashset.Set

@@ -56,7 +56,7 @@ func (w *world) nothing(a actions) {
 	}
 }
 
-// faults checks who is at fault, and why.
+// faults checks which peers are at fault, and why.
 func (w *world) faults(a actions, want map[string]error) {
 	w.t.Helper()
 	if len(a.Faults) != len(want) {
@@ -404,7 +404,7 @@ func TestRefusedIsRememberedForAWhile(t *testing.T) {
 	}
 }
 
-// TestArrivals say who else has announced a transaction.
+// TestArrivals say which other peers have announced a transaction.
 func TestArrivals(t *testing.T) {
 	w := newWorld(t, txfetch.Config{}, "a", "b", "c")
 	for _, p := range []string{"a", "b", "c"} {
