@@ -80,9 +80,9 @@ func TestMaskIsAlwaysSent(t *testing.T) {
 	}
 }
 
-// TestBug13MaskIsLittleEndian: column 0 is the lowest bit of the first byte; read as a big-endian number
+// TestMaskIsLittleEndian: column 0 is the lowest bit of the first byte; read as a big-endian number
 // it was column 120 (reth #27089).
-func TestBug13MaskIsLittleEndian(t *testing.T) {
+func TestMaskIsLittleEndian(t *testing.T) {
 	payload := announce.Encode(72, nil, types.NewCustodyBitmap([]uint64{0}))
 	if mask := payload[len(payload)-16:]; mask[0] != 1 || !bytes.Equal(mask[1:], make([]byte, 15)) {
 		t.Errorf("column 0 is sent as %x", mask)

@@ -369,9 +369,9 @@ func TestAfter(t *testing.T) {
 	}
 }
 
-// TestBug7OnlyWhatIsThereIsAnnounced: what has left the pool is not announced, so that nothing of it is
+// TestOnlyWhatIsThereIsAnnounced: what has left the pool is not announced, so that nothing of it is
 // served with another size (ethrex #7235).
-func TestBug7OnlyWhatIsThereIsAnnounced(t *testing.T) {
+func TestOnlyWhatIsThereIsAnnounced(t *testing.T) {
 	p := pool.New(pool.Config{State: rich{}})
 	_, tx := blobTx(t, 2, types.CustodyBitmapData, nil)
 	add(t, p, tx, one)

@@ -43,10 +43,10 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// TestBug6SizesOfBlobTransactions: announcers of eth/71 and eth/72 mean different sizes (geth #35524),
+// TestSizesOfBlobTransactions: announcers of eth/71 and eth/72 mean different sizes (geth #35524),
 // and neither is that of the transaction without its sidecar (EIPs #12275). Both are exactly what
 // is served (besu #11203, ethrex #7235).
-func TestBug6SizesOfBlobTransactions(t *testing.T) {
+func TestSizesOfBlobTransactions(t *testing.T) {
 	for _, blobs := range []int{1, 2, 6, 9, 12} { // from 11 on, the length of the list without blobs has three bytes
 		full, tx := blobTx(t, blobs, types.CustodyBitmapData, nil)
 		elided, err := tx.Encode(72)

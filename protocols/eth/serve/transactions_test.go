@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/eth/serve"
 )
 
+// TestTransactions: requests without end have a bounded answer (ethereumjs #1051).
 func TestTransactions(t *testing.T) {
 	item := func(size int) []byte {
 		b, err := rlp.EncodeToBytes(make([]byte, size))

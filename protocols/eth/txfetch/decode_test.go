@@ -79,8 +79,8 @@ func TestTooLargeIsPassedOver(t *testing.T) {
 	}
 }
 
-// TestBug16TinyItems: 10 MiB of one-byte items cost no memory (reth #26913).
-func TestBug16TinyItems(t *testing.T) {
+// TestTinyItemsCostNoMemory: 10 MiB of one-byte items cost no memory (reth #26913).
+func TestTinyItemsCostNoMemory(t *testing.T) {
 	list := encode(t, bytes.Repeat([]byte{0xc0}, 10<<20-8))
 	list[0] = 0xf7 + list[0] - 0xb7 // the string becomes a list
 	var before, after runtime.MemStats

@@ -71,9 +71,9 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// TestBug5OnlyTheDelivererPays: a peer delivers a blob transaction without sidecar. Its size is not
+// TestOnlyTheDelivererPays: a peer delivers a blob transaction without sidecar. Its size is not
 // what the others have announced; they keep their links, and are asked at once (geth #31162).
-func TestBug5OnlyTheDelivererPays(t *testing.T) {
+func TestOnlyTheDelivererPays(t *testing.T) {
 	tx := blobTx(2)
 	for name, bad := range map[string]*types.Transaction{
 		"no sidecar":         tx.WithoutBlobTxSidecar(),
@@ -100,12 +100,19 @@ func TestBug5OnlyTheDelivererPays(t *testing.T) {
 		if s := w.State(); s.Tracked != 0 {
 			t.Errorf("%s: %+v", name, s)
 		}
+
+		w = newWorld(t, txfetch.Config{}, "bad") // there is no other: it is forgotten
+		r = w.request(w.announce("bad", said), "bad", tx.Hash())
+		w.Answered(w.now, r, []txfetch.Item{txfetch.Inspect(72, bad)})
+		if s := w.State(); s.Tracked != 0 || s.Unavailable != 1 {
+			t.Errorf("%s: %+v", name, s)
+		}
 	}
 }
 
-// TestBug6SizesByVersion: announcers of eth/71 and eth/72 are right with different sizes (geth #35524),
+// TestSizesByVersion: announcers of eth/71 and eth/72 are right with different sizes (geth #35524),
 // and wrong with each other's.
-func TestBug6SizesByVersion(t *testing.T) {
+func TestSizesByVersion(t *testing.T) {
 	tx := blobTx(1)
 	it := txfetch.Inspect(72, with(tx, elide))
 	consensus := uint32(tx.WithoutBlobTxSidecar().Size())

@@ -230,9 +230,9 @@ func TestOrderOfAnAnswer(t *testing.T) {
 	w.request(w.Answered(w.now, r, []txfetch.Item{item(2), item(0)}), "a", hash(3))
 }
 
-// TestBug17EmptyAnswerIsNoFault: a peer need not have what it has announced any more (besu #10056). The
+// TestEmptyAnswerIsNoFault: a peer need not have what it has announced any more (besu #10056). The
 // others that have announced it are asked.
-func TestBug17EmptyAnswerIsNoFault(t *testing.T) {
+func TestEmptyAnswerIsNoFault(t *testing.T) {
 	w := newWorld(t, txfetch.Config{}, "a", "b")
 	w.announce("a", tx(1))
 	w.announce("b", tx(1))
@@ -246,9 +246,9 @@ func TestBug17EmptyAnswerIsNoFault(t *testing.T) {
 	w.request(w.after(pushWait), "a", hash(2))
 }
 
-// TestBug15SilentPeerIsAskedAgain: one request without an answer does not mean that a peer is never
+// TestSilentPeerIsAskedAgain: one request without an answer does not mean that a peer is never
 // asked again (bor #2367). It is left alone for a time that grows.
-func TestBug15SilentPeerIsAskedAgain(t *testing.T) {
+func TestSilentPeerIsAskedAgain(t *testing.T) {
 	w := newWorld(t, txfetch.Config{}, "a")
 	for i, pause := range []time.Duration{5 * time.Second, 20 * time.Second, 80 * time.Second, 5 * time.Minute} {
 		w.announce("a", tx(2*i))
@@ -266,9 +266,9 @@ func TestBug15SilentPeerIsAskedAgain(t *testing.T) {
 	}
 }
 
-// TestBug15RequestsAreGathered: transactions announced one at a time are not asked for one at a time
+// TestRequestsAreGathered: transactions announced one at a time are not asked for one at a time
 // (geth #22175).
-func TestBug15RequestsAreGathered(t *testing.T) {
+func TestRequestsAreGathered(t *testing.T) {
 	w := newWorld(t, txfetch.Config{}, "a")
 	requests, asked := 0, 0
 	answer := func(a actions) {
