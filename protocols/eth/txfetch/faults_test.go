@@ -166,6 +166,10 @@ func TestFirstAnnouncementCounts(t *testing.T) {
 	w := newWorld(t, txfetch.Config{}, "a", "b")
 	w.announce("a", announce.Tx{Hash: hash(1), Type: 2, Size: 1})
 	w.announce("a", tx(1))
+	w.announce("a", tx(1))
+	if s := w.State(); s.Announcements != 1 {
+		t.Errorf("%+v", s)
+	}
 	w.faults(w.Pushed(w.now, "b", items(1, 1)), map[string]error{"a": txfetch.ErrSize})
 	if s := w.State(); s.Announcements != 0 {
 		t.Errorf("%+v", s)
