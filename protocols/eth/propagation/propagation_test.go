@@ -216,6 +216,29 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+// TestEachSenderHasItsPeers, also where transactions of many senders go on at once.
+func TestEachSenderHasItsPeers(t *testing.T) {
+	var all []*pool.Tx
+	for sender := range 50 {
+		all = append(all, tx(t, sender, 0, 0))
+	}
+	p, out := newPool(t, rich{}, all...)
+	f := propagation.NewFanout(enode.ID{9})
+	var peers []propagation.Peer
+	for _, id := range ids(9) {
+		peers = append(peers, propagation.Peer{ID: id, Queue: propagation.NewQueue(72)})
+	}
+	f.Spread(peers, out)
+	for i, peer := range peers {
+		got := drain(t, peer.Queue, p, 72)
+		for sender, tx := range all {
+			if want := f.Choose(ids(9), address(sender))[i]; slices.Contains(got.pushed, tx.Hash()) != want {
+				t.Errorf("sender %d, peer %d: pushed %v, want %v", sender, i, !want, want)
+			}
+		}
+	}
+}
+
 // TestPushable: at most 4 KiB, never blobs, never if it may be announced only.
 func TestPushable(t *testing.T) {
 	fits := tx(t, 1, 0, 4096-overhead(t))

@@ -366,6 +366,19 @@ func TestStolen(t *testing.T) {
 	}
 }
 
+// TestAnnouncedAgain: the end of an old request has nothing to do with a transaction that came from another
+// peer meanwhile, and is announced anew.
+func TestAnnouncedAgain(t *testing.T) {
+	w := newWorld(t, txfetch.Config{}, "a", "b", "c")
+	w.announce("a", tx(1))
+	r := w.request(w.after(pushWait), "a", hash(1))
+	w.Pushed(w.now, "b", items(1, 1))
+	w.announce("c", tx(1))
+	w.nothing(w.Answered(w.now, r, nil))
+	w.nothing(w.after(pushWait - 1))
+	w.request(w.after(1), "c", hash(1))
+}
+
 // TestUnwanted: what is there, was refused, or is of another type is not asked for.
 func TestUnwanted(t *testing.T) {
 	w := newWorld(t, txfetch.Config{
