@@ -71,7 +71,7 @@ func (d *Dump) sort() error {
 			return fmt.Errorf("state dump: account %v twice", d.accounts[i].addr)
 		}
 	}
-	d.accounts = slices.Clip(d.accounts)
+	d.accounts = append(make([]dumped, 0, len(d.accounts)), d.accounts...) // without room to grow
 	return nil
 }
 
