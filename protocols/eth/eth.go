@@ -16,6 +16,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/history"
 	"github.com/troupe-p2p/troupe/protocols/eth/serve"
+	"github.com/troupe-p2p/troupe/protocols/eth/window"
 )
 
 // Eth is a node's side of the protocol. Its methods may be called from any goroutine, from the
@@ -29,12 +30,14 @@ type Eth struct {
 	network *chain.Network
 	view    *chain.View
 	source  serve.Source
-	files   *Files // nil: the Config has a Source
+	files   *Files         // nil: the Config has a Source
+	window  *window.Window // above the files; nil as well
 	clock   protocols.Clock
 	log     *slog.Logger
 	upload  *upload         // nil: no bound
 	ctx     context.Context // ends with the protocol's run on the node
 
+	endAsking    context.CancelFunc     // only the service uses it
 	filesChanged atomic.Pointer[func()] // tells the service, if it runs, that a file was left out
 }
 
@@ -89,6 +92,8 @@ func (e *Eth) provision(_ context.Context, env *protocols.Env) (err error) {
 		if err := e.openFiles(env); err != nil {
 			return err
 		}
+		e.window = window.New(window.Config{Below: e.files, AccessLists: true})
+		e.source = e.window
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	env.Cleanup(cancel)
@@ -118,7 +123,6 @@ func (e *Eth) openFiles(env *protocols.Env) (err error) {
 	}
 	env.Cleanup(archive.Close)
 	e.files, err = NewFiles(archive, e.network)
-	e.source = e.files
 	return err
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/history"
+	"github.com/troupe-p2p/troupe/protocols/eth/verify"
+	"github.com/troupe-p2p/troupe/protocols/eth/window"
 )
 
 // Files is a source of blocks: history files, and the genesis block, which not all of them have.
@@ -48,6 +50,28 @@ func (f *Files) Read(p chain.Part, number uint64) ([]byte, error) {
 		}
 	}
 	return f.Archive.Read(p, number)
+}
+
+// lastHeaders returns the headers of the last blocks, as many as the window has.
+func (f *Files) lastHeaders() (headers []verify.Header) {
+	last, ok := f.Last()
+	if !ok {
+		return nil
+	}
+	for n := last.Number - min(last.Number, window.Headers-1); n <= last.Number; n++ {
+		encoded, err := f.Read(chain.Header, n)
+		if err != nil {
+			headers = nil // a gap
+			continue
+		}
+		h, err := verify.DecodeHeader(encoded)
+		if err != nil || len(headers) > 0 && h.Parent() != headers[len(headers)-1].Hash {
+			headers = nil
+			continue
+		}
+		headers = append(headers, h)
+	}
+	return headers
 }
 
 // Side implements serve.Source. Files have blocks of one chain alone.

@@ -61,6 +61,7 @@ func (l *link) rangeUpdate(r chain.Range) {
 		return
 	}
 	l.peer.rng.Store(&r)
+	l.link.PassOn(serves{l.link.Shared(), r})
 }
 
 // request puts a request in the lane. While the lane is full, nothing of the remote is delivered.

@@ -14,6 +14,8 @@ type service struct {
 	eth   *Eth
 	links map[*protocols.Link]struct{}
 	look  protocols.Timer
+
+	asking *asking // nil: the Config has a Source, whose owner says what the head is
 }
 
 // lookEvery is how often the service looks for links that could not be told of a change. It is the
@@ -26,6 +28,12 @@ type lookDue struct{ service *service }
 // indexed says that more or fewer history files can be served, or that all have been indexed.
 type indexed struct{ done bool }
 
+// serves says what a peer serves from now on.
+type serves struct {
+	link *protocols.Link
+	rng  chain.Range
+}
+
 // viewChanged says that the node serves other blocks than before.
 type viewChanged struct{}
 
@@ -36,10 +44,21 @@ func (s *service) Receive(ctx actor.Context) {
 	case *protocols.LinkJoined:
 		s.links[msg.Link] = struct{}{}
 		s.tell(msg.Link) // the view may have changed during the handshake
+		if s.asking != nil {
+			s.asking.joined(msg.Link)
+		}
 	case *protocols.LinkLeft:
 		delete(s.links, msg.Link)
+		if s.asking != nil {
+			s.asking.left(msg.Link)
+		}
 	case indexed:
-		s.indexed(msg.done)
+		if msg.done {
+			s.eth.logIndexed()
+		}
+		s.asking.readFiles()
+	case serves, askDue, fetched, partFetched, ran, filesHead:
+		s.ask(msg)
 	case viewChanged:
 		s.announce()
 	case lookDue:
@@ -49,6 +68,9 @@ func (s *service) Receive(ctx actor.Context) {
 		}
 	case *actor.Stopping:
 		s.look.Stop()
+		if s.asking != nil {
+			s.asking.stop()
+		}
 		s.eth.view.OnChange(nil)
 		s.eth.filesChanged.Store(nil)
 	}
@@ -64,6 +86,7 @@ func (s *service) start(ctx actor.Context) {
 	if files == nil {
 		return
 	}
+	s.asking = newAsking(ctx, s.eth)
 	changed := func() { root.Send(self, indexed{}) }
 	s.eth.filesChanged.Store(&changed)
 	protocols.Go(ctx, func() {
@@ -74,15 +97,34 @@ func (s *service) start(ctx actor.Context) {
 	})
 }
 
-// indexed updates the view.
-func (s *service) indexed(done bool) {
-	if done {
-		s.eth.logIndexed()
-	}
-	if head, first, ok := s.eth.files.Head(); ok {
-		s.eth.view.Set(head, first)
-	} else {
-		s.eth.view.Reset()
+// ask hands a message to the asking that it is for. Those for the asking of an incarnation before are
+// dropped.
+func (s *service) ask(msg any) {
+	switch msg := msg.(type) {
+	case serves:
+		if s.asking != nil {
+			s.asking.serves(msg.link, msg.rng)
+		}
+	case askDue:
+		if msg.asking == s.asking {
+			s.asking.due()
+		}
+	case fetched:
+		if msg.asking == s.asking {
+			s.asking.fetched(msg)
+		}
+	case partFetched:
+		if msg.asking == s.asking {
+			s.asking.partFetched(msg)
+		}
+	case ran:
+		if msg.asking == s.asking {
+			s.asking.ran(msg)
+		}
+	case filesHead:
+		if msg.asking == s.asking {
+			s.asking.filesHead(msg.headers)
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ func TestFilesAreLeftOut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	_, files := testChain(t)
 	cfg := eth.Config{Genesis: ethtest.Chain(t, "genesis.json"), Versions: []uint{69}}
 	client := eth.New(cfg).Spec()
 	cfg.History = []string{long, short}
@@ -71,10 +72,10 @@ func TestFilesAreLeftOut(t *testing.T) {
 		if err := os.Truncate(c.path, 1000); err != nil {
 			t.Fatal(err)
 		}
-		a, err := protocols.Call[eth.BlockHeaders](t.Context(), p.B.Link, &eth.GetBlockHeaders{
-			Query: serve.HeadersQuery{Origin: serve.Origin{Number: server.View().Range().Latest - 1}, Amount: 1},
+		a, err := protocols.Call[eth.BlockBodies](t.Context(), p.B.Link, &eth.GetBlockBodies{
+			Hashes: eth.Hashes{hashOf(t, files, server.View().Range().Latest-1)},
 		})
-		if err != nil || c.latest == 0 && len(split(t, a.Headers)) != 0 {
+		if err != nil || c.latest == 0 && len(split(t, a.Bodies)) != 0 {
 			t.Errorf("%s: %v", c.path, err)
 		}
 		await(c.latest)

@@ -114,6 +114,9 @@ func (a *Archive) Number(hash common.Hash) (number uint64, ok bool) {
 	return 0, false
 }
 
+// Has reports whether a file has a part of block n.
+func (a *Archive) Has(p chain.Part, n uint64) bool { return len(a.with(p, n)) > 0 }
+
 // Last returns the highest block of the files; ok is false if there are none. It reads no file.
 func (a *Archive) Last() (last chain.Block, ok bool) {
 	a.mu.RLock()

@@ -13,11 +13,11 @@ import (
 func (w *Window) NeedHeaders() (q serve.HeadersQuery, ok bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if len(w.blocks) == 0 || len(w.blocks) >= maxHeaders || w.blocks[0].Number == 0 {
+	if len(w.blocks) == 0 || len(w.blocks) >= Headers || w.blocks[0].Number == 0 {
 		return q, false
 	}
 	q.Origin.Hash = w.blocks[0].Parent()
-	q.Amount = min(uint64(maxHeaders-len(w.blocks)), w.blocks[0].Number)
+	q.Amount = min(uint64(Headers-len(w.blocks)), w.blocks[0].Number)
 	q.Reverse = true
 	return q, true
 }

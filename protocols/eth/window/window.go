@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	// maxHeaders is how many headers the window has, and maxBlocks of how many of them it has the
-	// parts.
-	maxHeaders, maxBlocks = 256, 64
+	// Headers is how many headers the window has, and maxBlocks of how many of them it has the parts.
+	Headers, maxBlocks = 256, 64
 	// maxSides is how many headers of branches that were left are kept.
 	maxSides = 64
 	// defaultBytes is the size of all parts. 64 full blocks of 60 million gas have some 30 MB.
@@ -146,7 +145,7 @@ func (w *Window) PutBelow(headers []verify.Header) (added int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, h := range headers {
-		if len(w.blocks) == 0 || len(w.blocks) >= maxHeaders || h.Hash != w.blocks[0].Parent() {
+		if len(w.blocks) == 0 || len(w.blocks) >= Headers || h.Hash != w.blocks[0].Parent() {
 			continue
 		}
 		w.blocks = slices.Insert(w.blocks, 0, &block{Header: h})
@@ -158,7 +157,7 @@ func (w *Window) PutBelow(headers []verify.Header) (added int) {
 
 // trim forgets what lies before the window.
 func (w *Window) trim() {
-	for len(w.blocks) > maxHeaders {
+	for len(w.blocks) > Headers {
 		w.dropParts(w.blocks[0])
 		w.forget(w.blocks[0])
 		w.blocks[0] = nil

@@ -1,0 +1,103 @@
+package eth
+
+import (
+	"context"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/troupe-p2p/troupe/protocols"
+	"github.com/troupe-p2p/troupe/protocols/eth/ask"
+	"github.com/troupe-p2p/troupe/protocols/eth/verify"
+)
+
+// fetched is the checked answer to a request. It is for the asking that sent the request.
+type fetched struct {
+	asking  *asking
+	peer    enode.ID
+	request ask.Request
+	headers []verify.Header // of Kind Headers
+	answer  verify.Answer   // of the others
+	err     error           // what is wrong with the answer
+}
+
+// partFetched says that a part of an answer in parts is there, and that the rest is asked for.
+type partFetched struct {
+	asking  *asking
+	peer    enode.ID
+	request ask.Request
+}
+
+// giveUp is how long a goroutine waits for an answer. The Scheduler's time-outs are shorter.
+const giveUp = time.Minute
+
+// fetch sends a request, and sends the service what was found in the answer. An answer that does not
+// come is the Scheduler's to find out. It runs in a goroutine of its own.
+func fetch(ctx context.Context, link *protocols.Link, f fetched, asked []verify.Header, tell func(any)) {
+	var err error
+	switch f.request.Kind {
+	case ask.Headers:
+		var a *BlockHeaders
+		if a, err = protocols.Call[BlockHeaders](ctx, link, &GetBlockHeaders{Query: f.request.Query}, protocols.Within(giveUp)); err == nil {
+			f.headers, f.err = verify.Headers(f.request.Query, a.Headers)
+		}
+	case ask.Bodies:
+		var a *BlockBodies
+		if a, err = protocols.Call[BlockBodies](ctx, link, &GetBlockBodies{Hashes: hashesOf(asked)}, protocols.Within(giveUp)); err == nil {
+			f.answer, f.err = verify.Bodies(asked, a.Bodies)
+		}
+	case ask.AccessLists:
+		var a *BlockAccessLists
+		if a, err = protocols.Call[BlockAccessLists](ctx, link, &GetBlockAccessLists{Hashes: hashesOf(asked)}, protocols.Within(giveUp)); err == nil {
+			f.answer, f.err = verify.AccessLists(asked, a.Lists)
+		}
+	case ask.Receipts:
+		if link.Version() >= eth70 {
+			err = f.receiptsInParts(ctx, link, asked, tell)
+			break
+		}
+		var a *Receipts
+		if a, err = protocols.Call[Receipts](ctx, link, &GetReceipts{Hashes: hashesOf(asked)}, protocols.Within(giveUp)); err == nil {
+			form := verify.Receipts69
+			if link.Version() == eth68 {
+				form = verify.Receipts68
+			}
+			f.answer, f.err = form(asked, a.Receipts)
+		}
+	}
+	if err == nil {
+		tell(f)
+	}
+}
+
+// receiptsInParts asks for receipts until the last block of an answer is whole.
+func (f *fetched) receiptsInParts(ctx context.Context, link *protocols.Link, asked []verify.Header, tell func(any)) error {
+	c := verify.NewCollector(asked)
+	for {
+		first, hashes := c.Next()
+		a, err := protocols.Call[Receipts70](ctx, link, &GetReceipts70{First: first, Hashes: hashes}, protocols.Within(giveUp))
+		if err != nil {
+			return err
+		}
+		var more bool
+		if more, f.err = c.Add(a.Receipts, a.Incomplete); !more || f.err != nil {
+			f.answer = c.Answer()
+			return nil
+		}
+		tell(partFetched{f.asking, f.peer, f.request})
+	}
+}
+
+func hashesOf(headers []verify.Header) (hashes Hashes) {
+	for _, h := range headers {
+		hashes = append(hashes, h.Hash)
+	}
+	return hashes
+}
+
+// peerID returns the ID of a link's remote.
+func peerID(l *protocols.Link) enode.ID {
+	return enode.ID(crypto.Keccak256Hash(common.FromHex(l.Peer().ID)))
+}
