@@ -16,11 +16,12 @@ import (
 )
 
 // ethCommand returns a new command on each call, because parsing a command line changes it.
-func ethCommand() *cli.Command {
+func ethCommand(c *catalog) *cli.Command {
 	asJSON := func() []cli.Flag { return []cli.Flag{&cli.BoolFlag{Name: flagJSON, Usage: "print JSON"}} }
 	return &cli.Command{
-		Name: "eth", Usage: "work with files that have a chain's history",
+		Name: "eth", Usage: "ask a peer for parts of its chain, and work with files that have a chain's history",
 		Commands: []*cli.Command{
+			ethGetCommand(c),
 			{
 				Name: "ls", Usage: "list the blocks of a directory's era1, .ere and .rlp files, with gaps and overlaps", ArgsUsage: "DIR",
 				Description: "Only the ends of each file are read, and what tells overlapping files apart. The exit code is 1 if a file\n" +

@@ -114,7 +114,7 @@ func runCommand(ctx context.Context, args []string, stdin io.Reader, stdout, std
 			}},
 			crawlCommand(),
 			devnetCommand(),
-			ethCommand(),
+			ethCommand(c),
 			newProtocolCommand(),
 			tortureCommand(),
 			{Name: "ping", Usage: "connect to a node and print its Hello and its round-trip time", ArgsUsage: "ENODE", Action: ping},

@@ -10,7 +10,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/chat"
 	"github.com/troupe-p2p/troupe/protocols/shh"
@@ -110,18 +109,6 @@ func (w *whispers) awaitGreeting(ctx context.Context) error {
 			}
 		}
 	}
-}
-
-// ended returns an error if e says that the link ended, or if ok is false because there are no
-// more events.
-func ended(ctx context.Context, e node.Event, ok bool) error {
-	switch {
-	case !ok:
-		return endOfVisit(ctx)
-	case e.Kind == node.PeerDropped:
-		return fmt.Errorf("link ended: %w", e.Cause)
-	}
-	return nil
 }
 
 // listenToWhispers prints messages until it is interrupted or the link ends.

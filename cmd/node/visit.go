@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -108,4 +109,16 @@ func flush(ctx context.Context, n *node.Node, least uint64) {
 			return
 		}
 	}
+}
+
+// ended returns an error if e says that the link ended, or if ok is false because there are no
+// more events.
+func ended(ctx context.Context, e node.Event, ok bool) error {
+	switch {
+	case !ok:
+		return endOfVisit(ctx)
+	case e.Kind == node.PeerDropped:
+		return fmt.Errorf("link ended: %w", e.Cause)
+	}
+	return nil
 }

@@ -60,16 +60,20 @@ func fetch(ctx context.Context, link *protocols.Link, f fetched, asked []verify.
 		}
 		var a *Receipts
 		if a, err = protocols.Call[Receipts](ctx, link, &GetReceipts{Hashes: hashesOf(asked)}, protocols.Within(giveUp)); err == nil {
-			form := verify.Receipts69
-			if link.Version() == eth68 {
-				form = verify.Receipts68
-			}
-			f.answer, f.err = form(asked, a.Receipts)
+			f.answer, f.err = receiptsOf(link.Version(), asked, a.Receipts)
 		}
 	}
 	if err == nil {
 		tell(f)
 	}
+}
+
+// receiptsOf checks receipts in the form of a version before eth/70.
+func receiptsOf(version uint, asked []verify.Header, list []byte) (verify.Answer, error) {
+	if version == eth68 {
+		return verify.Receipts68(asked, list)
+	}
+	return verify.Receipts69(asked, list)
 }
 
 // receiptsInParts asks for receipts until the last block of an answer is whole.
