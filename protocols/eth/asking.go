@@ -3,6 +3,7 @@ package eth
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,6 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/head"
 	"github.com/troupe-p2p/troupe/protocols/eth/verify"
+	"github.com/troupe-p2p/troupe/protocols/eth/window"
 )
 
 // slot is the time between two blocks.
@@ -38,7 +40,7 @@ type asking struct {
 	votes    *head.Election
 	schedule *ask.Scheduler
 	wants    map[ask.WantID]want
-	asked    map[common.Hash]verify.Header // blocks that are asked for
+	asked    map[common.Hash]verify.Header // blocks that are or were asked for, not far below the head
 	timer    protocols.Timer
 	running  bool // the window's run is being computed
 	changed  bool // and is to be computed again
@@ -161,6 +163,7 @@ func (a *asking) follow() {
 	if decision.Head != nil {
 		a.eth.window.SetHead(decision.Branch)
 		a.changed = true
+		maps.DeleteFunc(a.asked, func(_ common.Hash, h verify.Header) bool { return h.Number+window.Headers < decision.Head.Number })
 	}
 	if q, ok := a.eth.window.NeedHeaders(); ok && !a.wanting(func(w want) bool { return w.asker == windowAsker && w.heads }) {
 		a.want(ask.Want{Asker: windowAsker, Kind: ask.Headers, Query: q, Deadline: a.now().Add(slot)}, want{asker: windowAsker, heads: true})
@@ -225,9 +228,6 @@ func (a *asking) do(actions []ask.Action) {
 			}
 			a.votes.Leave(action.Peer)
 		}
-	}
-	if len(a.wants) == 0 {
-		clear(a.asked)
 	}
 	a.arm()
 }
