@@ -57,7 +57,7 @@ func (r *Report) relate(dir string) {
 	if _, err := os.Stat(filepath.Join(dir, JournalDir)); err == nil {
 		r.Unfinished = true
 	}
-	var hashes handles
+	hashes := handles{openFile: Open}
 	defer hashes.close()
 	next := uint64(0) // the block after all those before
 	for i := range r.Files {
