@@ -36,7 +36,7 @@ type fakeIGD struct {
 	max       int
 	location  string // replaces the correct one
 	boot      string
-	label     string                 // the one search target that is answered, and its ST; "-": none; "": that of the device
+	label     string                 // the one search target that is answered, and its ST; "-": none; "": that of the device; "parts": the root device and a part with a name of its own
 	maps      map[string]fakeMapping // "TCP 30303"
 	release   chan struct{}
 }
@@ -119,7 +119,13 @@ func (f *fakeIGD) answerSearches(conn *net.UDPConn) {
 		if label == "-" {
 			st = "USN: uuid:fake"
 		}
-		_, _ = conn.WriteToUDPAddrPort(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nEXT:\r\nLOCATION: %s\r\n%s\r\nBOOTID.UPNP.ORG: %s\r\n\r\n", location, st, boot), from)
+		all := []string{st}
+		if label == "parts" {
+			all = []string{"ST: " + rootDevice + "\r\nUSN: uuid:fake::" + rootDevice, "ST: urn:schemas-upnp-org:service:WANIPConnection:1\r\nUSN: uuid:fake-2::urn:schemas-upnp-org:service:WANIPConnection:1"}
+		}
+		for _, st := range all {
+			_, _ = conn.WriteToUDPAddrPort(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nEXT:\r\nLOCATION: %s\r\n%s\r\nBOOTID.UPNP.ORG: %s\r\n\r\n", location, st, boot), from)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ type searchRun struct {
 
 	mu       sync.Mutex // protects the fields below; not the finder's mutex
 	problems []error
-	known    map[string]bool // services already reported: versions 1 and 2 of one router, or two paths to it
+	known    map[string]bool // keys of what is reported: versions 1 and 2 of one router, its parts, or two paths to it
 	seen     []foundDevice
 }
 
@@ -238,7 +239,8 @@ func (h *searchRun) describe(s foundDevice, problems bool) {
 		u.description = h.description
 	}
 	best := bestService(ctx, all)
-	if h.first(fmt.Sprint(s.from, best.router.ID, best.kind), s) {
+	// The parts of one device may have names of their own, and one device may have two descriptions.
+	if h.first(s, s.place.String(), fmt.Sprint(s.from, best.router.ID, best.kind)) {
 		h.report(best)
 	}
 }
@@ -277,14 +279,17 @@ func bestService(ctx context.Context, all []*upnpMapper) *upnpMapper {
 	return best
 }
 
-// first reports whether the service has not been reported yet.
-func (h *searchRun) first(key string, s foundDevice) bool {
+// first reports whether the service has not been reported yet, under any of its keys.
+func (h *searchRun) first(s foundDevice, keys ...string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.known[key] {
+	again := slices.ContainsFunc(keys, func(key string) bool { return h.known[key] })
+	for _, key := range keys {
+		h.known[key] = true
+	}
+	if again {
 		return false
 	}
-	h.known[key] = true
 	h.seen = append(h.seen, s)
 	return true
 }
