@@ -18,7 +18,10 @@ func (b *behaviour) answer(ctx actor.Context, in actors.Inbound, m *Message) err
 		return b.decodeError(in.Code, m, err)
 	}
 	asks := b.link.asks
-	p := asks.find(id)
+	p, err := asks.find(id)
+	if err != nil {
+		return fmt.Errorf("message 0x%02x of %s: %w", in.Code, b.link.set.label, err)
+	}
 	if p == nil {
 		return nil
 	}

@@ -21,6 +21,9 @@ var ErrTooManyAsks = errors.New("too many unanswered requests")
 // dropped and counted.
 var ErrAskTimeout = errors.New("no answer in time")
 
+// ErrUnasked is in the cause of a link that ended for [Spec.OnlyAsked].
+var ErrUnasked = errors.New("an answer to no request")
+
 // AskFailed is what an actor receives instead of the answer to a [Link.Ask].
 type AskFailed struct {
 	ID      uint64
@@ -84,7 +87,7 @@ func Call[A any](ctx context.Context, l *Link, request any, opts ...AskOption) (
 
 // Cancel drops a request: its outcome is not reported, and its answer is dropped. It returns
 // false when the request was answered or has failed already.
-func (l *Link) Cancel(id uint64) bool { return l.asks.take(id) != nil }
+func (l *Link) Cancel(id uint64) bool { return l.asks.cancel(id) }
 
 // AskStats counts the requests of a link, across restarts.
 type AskStats struct {

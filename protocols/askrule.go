@@ -16,9 +16,9 @@ import (
 //	protocols.Type[Blocks](protocols.Answers[GetBlocks]()),
 //
 // Requests are sent with [Link.Ask], [AskThen] or [Call]. An answer reaches the actor only if its
-// request is waiting; others are counted and dropped without being decoded. An answer of another
-// type than the request expects is a protocol error. The receiver of a request answers with
-// [Link.Send] and puts the request's ID into the first field.
+// request is waiting; others are counted and dropped without being decoded, or end the link
+// (Spec.OnlyAsked). An answer of another type than the request expects is a protocol error. The
+// receiver of a request answers with [Link.Send] and puts the request's ID into the first field.
 func Answers[Q any]() MessageOption {
 	return func(m *Message) { m.answers = reflect.TypeFor[Q]() }
 }

@@ -2,6 +2,7 @@ package protocols
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -13,13 +14,18 @@ import (
 // finds its request after a restart. A nil table, of a protocol without requests, is empty. All
 // methods are safe from any goroutine.
 type askTable struct {
-	limit int
+	limit     int
+	onlyAsked bool // see Spec.OnlyAsked
 
 	mu      sync.Mutex
 	waiting map[uint64]*pending
-	last    uint64 // IDs count from 1
+	last    uint64   // IDs count from 1
+	overdue []uint64 // requests that timed out or were cancelled, the oldest first; for onlyAsked
 	stats   AskStats
 }
+
+// maxOverdue is how many requests that timed out or were cancelled may still be answered.
+const maxOverdue = 1024
 
 // pending is an unanswered request. Its outcome is reported to then, to done, or to the actor.
 type pending struct {
@@ -44,8 +50,8 @@ type result struct {
 // askOverdue is sent to the link's actor by a request's timer.
 type askOverdue struct{ id uint64 }
 
-func newAskTable(limit int) *askTable {
-	return &askTable{limit: limit, waiting: map[uint64]*pending{}}
+func newAskTable(limit int, onlyAsked bool) *askTable {
+	return &askTable{limit: limit, onlyAsked: onlyAsked, waiting: map[uint64]*pending{}}
 }
 
 // open assigns an ID to a request and adds it to the table.
@@ -92,19 +98,48 @@ func (t *askTable) arm(p *pending, timer supervise.Timer) error {
 }
 
 // find returns the request of an answer. nil means that the answer is late or had no request,
-// which is counted.
-func (t *askTable) find(id uint64) *pending {
+// which is counted. An error says that the link is to end for it.
+func (t *askTable) find(id uint64) (*pending, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := t.waiting[id]
-	switch {
-	case p != nil:
-	case id == 0 || id > t.last:
+	if p := t.waiting[id]; p != nil {
+		return p, nil
+	}
+	sent := id != 0 && id <= t.last
+	if !sent {
 		t.stats.Unasked++
-	default:
+	} else {
 		t.stats.Late++
 	}
-	return p
+	switch {
+	case !t.onlyAsked || t.answeredLate(id):
+		return nil, nil
+	case sent:
+		return nil, fmt.Errorf("%w: request %d has its answer", ErrUnasked, id)
+	}
+	return nil, fmt.Errorf("%w: request %d was never sent", ErrUnasked, id)
+}
+
+// isOverdue takes into account that a request has failed, and may still be answered.
+func (t *askTable) isOverdue(id uint64) {
+	if !t.onlyAsked {
+		return
+	}
+	if len(t.overdue) >= maxOverdue {
+		t.overdue = slices.Delete(t.overdue, 0, 1)
+	}
+	t.overdue = append(t.overdue, id)
+}
+
+// answeredLate takes into account the answer to a request that has failed. It returns false if it is
+// not the first one.
+func (t *askTable) answeredLate(id uint64) bool {
+	i := slices.Index(t.overdue, id)
+	if i < 0 {
+		return false
+	}
+	t.overdue = slices.Delete(t.overdue, i, i+1)
+	return true
 }
 
 // answered removes a request that has its answer. nil means that it was cancelled in between.
@@ -114,6 +149,7 @@ func (t *askTable) answered(id uint64, at time.Time) *pending {
 	p := t.remove(id)
 	if p == nil {
 		t.stats.Late++
+		t.answeredLate(id)
 		return nil
 	}
 	t.stats.Answered++
@@ -133,18 +169,23 @@ func (t *askTable) timedOut(id uint64) *pending {
 	p := t.remove(id)
 	if p != nil {
 		t.stats.TimedOut++
+		t.isOverdue(id)
 	}
 	return p
 }
 
-// take removes a request and returns it; nil if there is none.
-func (t *askTable) take(id uint64) *pending {
+// cancel removes a request; it returns false if there is none.
+func (t *askTable) cancel(id uint64) bool {
 	if t == nil {
-		return nil
+		return false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.remove(id)
+	if t.remove(id) == nil {
+		return false
+	}
+	t.isOverdue(id)
+	return true
 }
 
 func (t *askTable) remove(id uint64) *pending {
@@ -185,6 +226,7 @@ func (t *askTable) dropThen() {
 	for id, p := range t.waiting {
 		if p.then != nil {
 			t.remove(id)
+			t.isOverdue(id)
 		}
 	}
 }

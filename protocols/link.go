@@ -55,15 +55,15 @@ type linkCore struct {
 }
 
 // newLink makes a link's handles, and returns the actor's own.
-func newLink(h *actors.Host, set *messageSet, peerInfo func(*Link) any, shake *Handshake, asks int) *Link {
-	c := &linkCore{host: h, set: set, peerInfo: peerInfo}
+func newLink(h *actors.Host, set *messageSet, s *Spec, shake *Handshake) *Link {
+	c := &linkCore{host: h, set: set, peerInfo: s.PeerInfo}
 	c.ownHandle, c.sharedHandle = Link{linkCore: c, own: true}, Link{linkCore: c}
 	l := &c.ownHandle
 	if shake != nil {
 		l.greeting = &greeting{Handshake: shake, code: set.codes[shake.typ]}
 	}
 	if set.asks != nil {
-		l.asks = newAskTable(asks)
+		l.asks = newAskTable(s.Limits.withDefaults().Asks, s.OnlyAsked)
 	}
 	return l
 }

@@ -60,7 +60,7 @@ func (m *Mounted) offer(v Version) actors.Protocol {
 		Urgent:  set.urgent(),
 		MaxSize: set.maxSizes(),
 		Mount: func(h *actors.Host) func() actors.Behaviour {
-			link := newLink(h, set, s.PeerInfo, v.Handshake, limits.Asks)
+			link := newLink(h, set, s, v.Handshake)
 			if link.service = m.service; s.Service != nil {
 				link.onward = &onward{limit: limits.Inbound}
 			}

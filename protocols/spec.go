@@ -53,6 +53,10 @@ type Spec struct {
 	Restart   Restart   // zero: Transient
 	Intensity Intensity // zero: 5 restarts a minute
 	Limits    Limits
+	// OnlyAsked ends the link, with [ErrUnasked], at an answer to a request that was never sent or has
+	// its answer. Answers to requests that timed out or were cancelled are dropped and counted, as all
+	// such answers are without it.
+	OnlyAsked bool
 
 	// PeerInfo, if set, returns the protocol's state on a link, for lists of peers: any value
 	// that encodes as JSON. It is called from any goroutine, with the shared handle. nil means

@@ -65,6 +65,7 @@ func (e *Eth) Spec() protocols.Spec {
 		NodeInfo:   e.nodeInfo,
 		Attributes: func() []enr.Entry { return []enr.Entry{&entry{ForkID: e.view.ForkID()}} },
 		Wants:      e.wants,
+		OnlyAsked:  true,
 	}
 	versions := e.cfg.Versions
 	if len(versions) == 0 {
