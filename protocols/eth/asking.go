@@ -3,7 +3,6 @@ package eth
 import (
 	"context"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,7 +14,6 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/head"
 	"github.com/troupe-p2p/troupe/protocols/eth/verify"
-	"github.com/troupe-p2p/troupe/protocols/eth/window"
 )
 
 // slot is the time between two blocks.
@@ -40,7 +38,6 @@ type asking struct {
 	votes    *head.Election
 	schedule *ask.Scheduler
 	wants    map[ask.WantID]want
-	asked    map[common.Hash]verify.Header // blocks that are or were asked for, not far below the head
 	timer    protocols.Timer
 	running  bool // the window's run is being computed
 	changed  bool // and is to be computed again
@@ -49,8 +46,9 @@ type asking struct {
 // want is what an asker wants, as it is needed when it is over.
 type want struct {
 	asker string
-	part  chain.Part // of the window's, but for headers
-	heads bool       // headers
+	heads bool                          // headers
+	part  chain.Part                    // of blocks, otherwise
+	asked map[common.Hash]verify.Header // whose part it is
 }
 
 // askDue says that the Scheduler or the Election has something to do.
@@ -74,7 +72,7 @@ type filesHead struct {
 func newAsking(ctx actor.Context, e *Eth) *asking {
 	a := &asking{
 		eth: e, actor: ctx, links: map[enode.ID]*protocols.Link{}, votes: head.New(slot), schedule: ask.New(ask.Config{}),
-		wants: map[ask.WantID]want{}, asked: map[common.Hash]verify.Header{},
+		wants: map[ask.WantID]want{},
 	}
 	if e.endAsking != nil {
 		e.endAsking() // of an incarnation that crashed
@@ -163,7 +161,6 @@ func (a *asking) follow() {
 	if decision.Head != nil {
 		a.eth.window.SetHead(decision.Branch)
 		a.changed = true
-		maps.DeleteFunc(a.asked, func(_ common.Hash, h verify.Header) bool { return h.Number+window.Headers < decision.Head.Number })
 	}
 	if q, ok := a.eth.window.NeedHeaders(); ok && !a.wanting(func(w want) bool { return w.asker == windowAsker && w.heads }) {
 		a.want(ask.Want{Asker: windowAsker, Kind: ask.Headers, Query: q, Deadline: a.now().Add(slot)}, want{asker: windowAsker, heads: true})
@@ -186,12 +183,13 @@ func (a *asking) wanting(is func(want) bool) bool {
 // fill asks for a part of the window's blocks. What the files have is not asked for.
 func (a *asking) fill(kind ask.Kind, part chain.Part) {
 	var blocks []ask.Block
+	asked := map[common.Hash]verify.Header{}
 	for _, h := range a.eth.window.Missing(part, 64, func(n uint64) bool { return a.eth.files.Has(part, n) }) {
-		a.asked[h.Hash] = h
+		asked[h.Hash] = h
 		blocks = append(blocks, ask.Block{Number: h.Number, Hash: h.Hash})
 	}
 	if len(blocks) > 0 {
-		a.want(ask.Want{Asker: windowAsker, Kind: kind, Blocks: blocks}, want{asker: windowAsker, part: part})
+		a.want(ask.Want{Asker: windowAsker, Kind: kind, Blocks: blocks}, want{asker: windowAsker, part: part, asked: asked})
 	}
 }
 
@@ -235,7 +233,7 @@ func (a *asking) do(actions []ask.Action) {
 func (a *asking) send(action ask.Ask) {
 	var asked []verify.Header
 	for _, b := range action.Request.Blocks {
-		asked = append(asked, a.asked[b.Hash])
+		asked = append(asked, a.wants[action.Request.Want].asked[b.Hash])
 	}
 	link, f := a.links[action.Peer], fetched{asking: a, peer: action.Peer, request: action.Request}
 	protocols.Go(a.actor, func() { fetch(a.ctx, link, f, asked, a.tell) })
