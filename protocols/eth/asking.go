@@ -3,6 +3,7 @@ package eth
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -25,20 +26,26 @@ const (
 	windowAsker = "window"
 )
 
-// asking follows the chain: it finds out the head, fills the window, and sets the view. One
-// incarnation of the service owns it. What it knows of peers is lost with a crash of the service;
-// what the window has is not.
+// asking follows the chain: it finds out the head, fills the window, and sets the view. The service
+// owns it. It outlives a crash of the service that does not hit it amid its own work. After one that
+// does, the next incarnation makes another: what it knows of peers is lost then, and what the window
+// has is not.
 type asking struct {
 	eth    *Eth
-	actor  actor.Context // of the service
+	actor  actor.Context // of the service's incarnation
+	tell   func(any)     // sends the service a message, from any goroutine
 	ctx    context.Context
 	cancel context.CancelFunc
+	amid   bool        // the service is handling a message
+	lost   atomic.Bool // a goroutine for which the asking waits has panicked
 
 	links    map[enode.ID]*protocols.Link
+	before   map[enode.ID]*protocols.Link // links of the last incarnation that have not joined this one
 	votes    *head.Election
 	schedule *ask.Scheduler
 	wants    map[ask.WantID]want
-	timer    protocols.Timer
+	timer    protocols.Timer // for dueAt
+	dueAt    time.Time
 	running  bool // the window's run is being computed
 	changed  bool // and is to be computed again
 }
@@ -69,19 +76,58 @@ type filesHead struct {
 	headers []verify.Header
 }
 
+// rejoined says that all links that are still up have joined the service's new incarnation.
+type rejoined struct{ asking *asking }
+
 func newAsking(ctx actor.Context, e *Eth) *asking {
+	if e.asking != nil {
+		e.asking.stop()
+	}
+	root, self := ctx.ActorSystem().Root, ctx.Self()
 	a := &asking{
-		eth: e, actor: ctx, links: map[enode.ID]*protocols.Link{}, votes: head.New(slot), schedule: ask.New(ask.Config{}),
+		eth: e, actor: ctx, tell: func(msg any) { root.Send(self, msg) }, links: map[enode.ID]*protocols.Link{}, votes: head.New(slot), schedule: ask.New(ask.Config{}),
 		wants: map[ask.WantID]want{},
 	}
-	if e.endAsking != nil {
-		e.endAsking() // of an incarnation that crashed
-	}
 	a.ctx, a.cancel = context.WithCancel(e.ctx)
-	e.endAsking = a.cancel
 	e.window.Forget()
 	a.arm()
+	e.asking = a
 	return a
+}
+
+// sound reports whether the asking can go on after a crash of the service.
+func (a *asking) sound() bool { return a != nil && a.ctx.Err() == nil && !a.amid && !a.lost.Load() }
+
+// resume goes on in another incarnation of the service, which all links join before it gets any other
+// message. The message at hand at the crash is lost: it may have been the timer's.
+func (a *asking) resume(ctx actor.Context) {
+	a.actor, a.before, a.links = ctx, a.links, map[enode.ID]*protocols.Link{}
+	a.tell(rejoined{a})
+	if !a.now().Before(a.dueAt) {
+		a.tell(askDue{a})
+	}
+}
+
+// rejoined forgets the links that have ended meanwhile.
+func (a *asking) rejoined() {
+	for id := range a.before {
+		a.forgetPeer(id)
+	}
+	a.before = nil
+}
+
+// spawn runs f in a goroutine, whose panic is a crash of the service.
+func (a *asking) spawn(f func()) {
+	protocols.Go(a.actor, func() {
+		done := false
+		defer func() {
+			if !done {
+				a.lost.Store(true)
+			}
+		}()
+		f()
+		done = true
+	})
 }
 
 // stop ends what the asking has begun.
@@ -92,12 +138,14 @@ func (a *asking) stop() {
 
 func (a *asking) now() time.Time { return a.eth.clock.Now() }
 
-// tell sends the service a message. Any goroutine may call it.
-func (a *asking) tell(msg any) { a.actor.ActorSystem().Root.Send(a.actor.Self(), msg) }
-
 func (a *asking) joined(l *protocols.Link) {
 	id := peerID(l)
 	a.links[id] = l
+	known := a.before[id] == l
+	delete(a.before, id)
+	if known {
+		return
+	}
 	voter := head.Peer{ID: id, Addr: l.Peer().Addr.Addr()}
 	peer := ask.Peer{ID: id, Version: l.Version(), Range: protocols.State[peer](l).rng.Load()}
 	if s := protocols.StatusOf[Status68](l); s != nil {
@@ -116,6 +164,10 @@ func (a *asking) left(l *protocols.Link) {
 		return // a later link to the same node is there
 	}
 	delete(a.links, id)
+	a.forgetPeer(id)
+}
+
+func (a *asking) forgetPeer(id enode.ID) {
 	a.votes.Leave(id)
 	a.do(a.schedule.Leave(a.now(), id))
 }
@@ -149,6 +201,7 @@ func (a *asking) arm() {
 	if next, ok := a.schedule.Next(now); ok && next.Before(at) {
 		at = next
 	}
+	a.dueAt = at
 	a.timer = a.eth.clock.AfterFunc(at.Sub(now), func() { a.tell(askDue{a}) })
 }
 
@@ -236,7 +289,7 @@ func (a *asking) send(action ask.Ask) {
 		asked = append(asked, a.wants[action.Request.Want].asked[b.Hash])
 	}
 	link, f := a.links[action.Peer], fetched{asking: a, peer: action.Peer, request: action.Request}
-	protocols.Go(a.actor, func() { fetch(a.ctx, link, f, asked, a.tell) })
+	a.spawn(func() { fetch(a.ctx, link, f, asked, a.tell) })
 }
 
 // fetched takes an answer. A wrong one closes the link.
@@ -282,7 +335,7 @@ func (a *asking) run() {
 		return
 	}
 	a.running, a.changed = true, false
-	protocols.Go(a.actor, func() {
+	a.spawn(func() {
 		r := ran{asking: a}
 		if r.head, r.first, r.ok = a.eth.window.Run(); !r.ok {
 			r.head, r.first, r.ok = a.eth.files.Head()
@@ -324,7 +377,7 @@ func (a *asking) ran(r ran) {
 
 // readFiles reads the last headers of the files, outside the actor.
 func (a *asking) readFiles() {
-	protocols.Go(a.actor, func() { a.tell(filesHead{a, a.eth.files.lastHeaders()}) })
+	a.spawn(func() { a.tell(filesHead{a, a.eth.files.lastHeaders()}) })
 }
 
 func (a *asking) filesHead(headers []verify.Header) {

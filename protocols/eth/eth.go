@@ -37,7 +37,8 @@ type Eth struct {
 	upload  *upload         // nil: no bound
 	ctx     context.Context // ends with the protocol's run on the node
 
-	endAsking    context.CancelFunc     // only the service uses it
+	asking       *asking                // only the service uses it
+	look         protocols.Timer        // the service's; only the service uses it
 	filesChanged atomic.Pointer[func()] // tells the service, if it runs, that a file was left out
 }
 

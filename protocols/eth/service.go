@@ -13,7 +13,6 @@ import (
 type service struct {
 	eth   *Eth
 	links map[*protocols.Link]struct{}
-	look  protocols.Timer
 
 	asking *asking // nil: the Config has a Source, whose owner says what the head is
 }
@@ -38,6 +37,17 @@ type serves struct {
 type viewChanged struct{}
 
 func (s *service) Receive(ctx actor.Context) {
+	a := s.asking
+	if a != nil {
+		a.amid = true
+	}
+	s.receive(ctx)
+	if a != nil {
+		a.amid = false // not after a panic
+	}
+}
+
+func (s *service) receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		s.start(ctx)
@@ -57,7 +67,7 @@ func (s *service) Receive(ctx actor.Context) {
 			s.eth.logIndexed()
 		}
 		s.asking.readFiles()
-	case serves, askDue, fetched, partFetched, ran, filesHead:
+	case serves, askDue, fetched, partFetched, ran, filesHead, rejoined:
 		s.ask(msg)
 	case viewChanged:
 		s.announce()
@@ -67,7 +77,7 @@ func (s *service) Receive(ctx actor.Context) {
 			s.armLook(ctx)
 		}
 	case *actor.Stopping:
-		s.look.Stop()
+		s.eth.look.Stop()
 		if s.asking != nil {
 			s.asking.stop()
 		}
@@ -86,7 +96,11 @@ func (s *service) start(ctx actor.Context) {
 	if files == nil {
 		return
 	}
-	s.asking = newAsking(ctx, s.eth)
+	if s.asking = s.eth.asking; s.asking.sound() {
+		s.asking.resume(ctx)
+	} else {
+		s.asking = newAsking(ctx, s.eth)
+	}
 	changed := func() { root.Send(self, indexed{}) }
 	s.eth.filesChanged.Store(&changed)
 	protocols.Go(ctx, func() {
@@ -97,8 +111,7 @@ func (s *service) start(ctx actor.Context) {
 	})
 }
 
-// ask hands a message to the asking that it is for. Those for the asking of an incarnation before are
-// dropped.
+// ask hands a message to the asking that it is for. Those for an asking that was given up are dropped.
 func (s *service) ask(msg any) {
 	switch msg := msg.(type) {
 	case serves:
@@ -125,12 +138,19 @@ func (s *service) ask(msg any) {
 		if msg.asking == s.asking {
 			s.asking.filesHead(msg.headers)
 		}
+	case rejoined:
+		if msg.asking == s.asking {
+			s.asking.rejoined()
+		}
 	}
 }
 
 func (s *service) armLook(ctx actor.Context) {
 	root, self := ctx.ActorSystem().Root, ctx.Self()
-	s.look = s.eth.clock.AfterFunc(lookEvery, func() { root.Send(self, lookDue{s}) })
+	if s.eth.look != nil {
+		s.eth.look.Stop() // of an incarnation that crashed
+	}
+	s.eth.look = s.eth.clock.AfterFunc(lookEvery, func() { root.Send(self, lookDue{s}) })
 }
 
 // announce tells all peers what the node serves.
