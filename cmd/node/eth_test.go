@@ -35,7 +35,7 @@ func TestChainOfEth(t *testing.T) {
 		"--eth.versions 67":                              "--eth.versions \"67\": version 67",
 		"--protocols eth --eth.genesis /no/such/genesis": "/no/such/genesis",
 	} {
-		if code, _, errs := shell(nil, append([]string{"run", "--datadir", t.TempDir()}, strings.Fields(args)...)...); code == exitOK || !strings.Contains(errs, want) {
+		if code, _, errs := shell(nil, append([]string{"run", "--port", "0", "--datadir", t.TempDir()}, strings.Fields(args)...)...); code == exitOK || !strings.Contains(errs, want) {
 			t.Errorf("node run %s: exit %d, %q; want %q", args, code, errs, want)
 		}
 	}

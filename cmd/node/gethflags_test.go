@@ -101,13 +101,13 @@ func TestPathsAreExpanded(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"--ipcpath=~/socket.ipc peers":                                   filepath.Join(home, "socket.ipc"),
-		"--datadir=~/x --ipcpath=bare.ipc peers":                         filepath.Join(home, "x", "bare.ipc"),
-		"--datadir=~/x peers":                                            filepath.Join(home, "x", "node.ipc"),
-		"crawl --network none --db=~/no/crawl.db":                        filepath.Join(home, "no"),
-		"--protocols eth --eth.genesis=~/genesis.json":                   filepath.Join(home, "genesis.json"),
-		"--network sepolia --protocols eth --eth.history=~/a.era1,/none": filepath.Join(home, "a.era1"),
-		"new-protocol --troupe=~/none x y":                               filepath.Join(home, "none"),
+		"--ipcpath=~/socket.ipc peers":                                            filepath.Join(home, "socket.ipc"),
+		"--datadir=~/x --ipcpath=bare.ipc peers":                                  filepath.Join(home, "x", "bare.ipc"),
+		"--datadir=~/x peers":                                                     filepath.Join(home, "x", "node.ipc"),
+		"crawl --network none --db=~/no/crawl.db":                                 filepath.Join(home, "no"),
+		"--port 0 --protocols eth --eth.genesis=~/genesis.json":                   filepath.Join(home, "genesis.json"),
+		"--port 0 --network sepolia --protocols eth --eth.history=~/a.era1,/none": filepath.Join(home, "a.era1"),
+		"new-protocol --troupe=~/none x y":                                        filepath.Join(home, "none"),
 	} {
 		if code, _, errs := shell(nil, strings.Fields(args)...); code == exitOK || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit code %d, %q; want an error about %s", args, code, errs, want)

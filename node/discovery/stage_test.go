@@ -109,6 +109,7 @@ func perform(t *testing.T, edit func(*stage, *Config), f func(*stage)) {
 		s.log = journal
 		s.asker = s.root.Spawn(actor.PropsFromFunc(s.Receive))
 		s.spawn(d)
+		synctest.Wait() // until it listens: what comes earlier is dropped as foreign
 		f(s)
 		if !s.gone() {
 			s.root.Send(s.pid, &Leave{})

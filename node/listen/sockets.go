@@ -75,7 +75,7 @@ func (s *Sockets) open(ctx context.Context, c SocketConfig) (again bool, err err
 		}
 		ln, err := c.TCP(ctx, on)
 		if err != nil {
-			return free && drawn != 0, fmt.Errorf("listen on %v: %w", on, err)
+			return free && drawn != 0, fmt.Errorf("listen on %s: %w", place(on), err)
 		}
 		s.acceptors = append(s.acceptors, &acceptor{ln: ln, quit: s.quit, stats: &s.counters})
 		if !free || drawn != 0 {
@@ -91,6 +91,14 @@ func (s *Sockets) open(ctx context.Context, c SocketConfig) (again bool, err err
 		drawn = uint16(tcp.Port)
 	}
 	return drawn != 0, s.openUDP(ctx, c)
+}
+
+// place names an address to listen on.
+func place(on netip.AddrPort) string {
+	if on.Addr().IsValid() {
+		return on.String()
+	}
+	return fmt.Sprintf("port %d of all addresses", on.Port())
 }
 
 // tryUDP returns why the UDP port of a number can't be had, nil if it can.
@@ -111,7 +119,7 @@ func (s *Sockets) openUDP(ctx context.Context, c SocketConfig) error {
 	for _, on := range s.UDPAddrs() {
 		conn, err := c.UDP(ctx, on)
 		if err != nil {
-			return fmt.Errorf("listen for discovery on %v: %w", on, err)
+			return fmt.Errorf("listen for discovery on %s: %w", place(on), err)
 		}
 		s.udp = append(s.udp, conn)
 	}

@@ -34,3 +34,22 @@ func TestFirstCause(t *testing.T) {
 		t.Errorf("after %d tries: %v; want the first error, %v", tries, err, syscall.EACCES)
 	}
 }
+
+// TestNamesOfAddresses: an error says where the node wanted to listen, also where it has no one address.
+func TestNamesOfAddresses(t *testing.T) {
+	for _, tt := range []struct {
+		on   netip.AddrPort
+		want string
+	}{
+		{netip.AddrPortFrom(netip.Addr{}, 30303), "listen on port 30303 of all addresses: no"},
+		{netip.MustParseAddrPort("127.0.0.1:30303"), "listen on 127.0.0.1:30303: no"},
+	} {
+		_, err := listen.Open(t.Context(), listen.SocketConfig{
+			Addrs: []netip.AddrPort{tt.on}, Logger: slog.New(slog.DiscardHandler),
+			TCP: func(context.Context, netip.AddrPort) (net.Listener, error) { return nil, errors.New("no") },
+		})
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%v: error %v, want %s", tt.on, err, tt.want)
+		}
+	}
+}
