@@ -33,10 +33,18 @@ func (s *Spec) eachFlag(f func(*flag.Flag)) {
 }
 
 // PathFlag is the value of a flag that names files or directories, separated by commas if there are
-// several. A program may expand each as it expands the paths of its own flags, before Set.
+// several. A program may expand each as it expands the paths of its own flags, before Set. It must leave
+// URLs alone: texts with "://".
 type PathFlag interface {
 	flag.Value
 	IsPathFlag() bool
+}
+
+// SecretFlag is the value of a flag that may have credentials. A program must not show what it is set
+// to. Errors of Set do not have it.
+type SecretFlag interface {
+	flag.Value
+	IsSecretFlag() bool
 }
 
 // CheckFlags returns an error if two Specs have a flag of the same name, or if one has a flag

@@ -3,6 +3,7 @@ package main
 import (
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
@@ -38,5 +39,27 @@ func TestChainOfEth(t *testing.T) {
 		if code, _, errs := shell(nil, append([]string{"run", "--port", "0", "--datadir", t.TempDir()}, strings.Fields(args)...)...); code == exitOK || !strings.Contains(errs, want) {
 			t.Errorf("node run %s: exit %d, %q; want %q", args, code, errs, want)
 		}
+	}
+}
+
+// TestRPCIsSecret: what --eth.rpc is set to is in no output: not in an error, not in the log, not in what the
+// node shows of itself. A URL is not expanded like a path.
+func TestRPCIsSecret(t *testing.T) {
+	for _, url := range []string{"ftp://user:hidden@host/hidden", "http://hidden:hidden", "stdio://hidden"} {
+		code, out, errs := shell(nil, "run", "--datadir", t.TempDir(), "--eth.rpc", url)
+		if code != exitUsage || strings.Contains(out+errs, "hidden") || !strings.Contains(errs, "--eth.rpc: ") {
+			t.Errorf("%s: exit %d, %q", url, code, errs)
+		}
+	}
+	dir := t.TempDir()
+	p := start(t, "--datadir", dir, "--protocols", "eth", "--verbosity", "5", "--eth.rpc", "http://user:hid$HOMEden@127.0.0.1:1/~/hidden")
+	p.awaitLog("does not answer")
+	info := at(t, dir, "admin", "nodeInfo")
+	if !strings.Contains(info, `"url": "http://127.0.0.1:1"`) {
+		t.Errorf("nodeInfo: %s", info)
+	}
+	p.end(syscall.SIGTERM)
+	if all := info + p.log(); strings.Contains(all, "hid") {
+		t.Errorf("output: %s", all)
 	}
 }

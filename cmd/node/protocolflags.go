@@ -100,7 +100,7 @@ func (c *catalog) set(network string) error {
 	for _, f := range c.flags {
 		for _, text := range f.given {
 			if err := f.Value.Set(f.expand(text)); err != nil {
-				errs = append(errs, fmt.Errorf("--%s %q: %w", f.Name, text, err))
+				errs = append(errs, fmt.Errorf("--%s%s: %w", f.Name, f.shown(text), err))
 			}
 		}
 	}
@@ -124,9 +124,17 @@ func (f *protocolFlag) Set(text string) error {
 	return nil
 }
 
+// shown returns what an error says of the text of a flag.
+func (f *protocolFlag) shown(text string) string {
+	if s, ok := f.Value.(protocols.SecretFlag); ok && s.IsSecretFlag() {
+		return ""
+	}
+	return fmt.Sprintf(" %q", text)
+}
+
 // expand expands the paths in the text of a flag for paths.
 func (f *protocolFlag) expand(text string) string {
-	if p, ok := f.Value.(protocols.PathFlag); !ok || !p.IsPathFlag() {
+	if p, ok := f.Value.(protocols.PathFlag); !ok || !p.IsPathFlag() || strings.Contains(text, "://") {
 		return text
 	}
 	paths := strings.Split(text, ",")

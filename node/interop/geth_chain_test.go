@@ -21,7 +21,12 @@ import (
 // until the test ends. It knows the blocks of the file, if there is one. The client calls its API.
 func runGeth(t testing.TB, blocks string) (api *rpc.Client, pid int) {
 	t.Helper()
-	dir := t.TempDir()
+	return runGethIn(t, t.TempDir(), blocks)
+}
+
+// runGethIn is runGeth with a data directory.
+func runGethIn(t testing.TB, dir, blocks string) (api *rpc.Client, pid int) {
+	t.Helper()
 	geth := func(args ...string) *exec.Cmd {
 		return exec.Command("geth", append([]string{"--datadir", dir, "--verbosity", "3", "--syncmode", "full", "--state.scheme", "hash"}, args...)...)
 	}

@@ -24,6 +24,9 @@ type Config struct {
 	History []string
 	// Source has the blocks to serve, in place of History. Its owner says by View what the head is.
 	Source serve.Source
+	// RPC is where to ask an execution node for the head of the chain and for accounts: what go-ethereum's
+	// rpc.Dial takes. It may have credentials. Empty: none is asked.
+	RPC string
 	// Upload and UploadPeer bound the answers to requests, in bytes a second for all links and for
 	// each. Zero: no bound.
 	Upload, UploadPeer int

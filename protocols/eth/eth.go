@@ -14,6 +14,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
+	"github.com/troupe-p2p/troupe/protocols/eth/execution"
 	"github.com/troupe-p2p/troupe/protocols/eth/history"
 	"github.com/troupe-p2p/troupe/protocols/eth/serve"
 	"github.com/troupe-p2p/troupe/protocols/eth/window"
@@ -29,6 +30,7 @@ type Eth struct {
 	// Set by provision.
 	network *chain.Network
 	view    *chain.View
+	node    *execution.Node // nil: none is asked
 	source  serve.Source
 	files   *Files         // nil: the Config has a Source
 	window  *window.Window // above the files; nil as well
@@ -39,6 +41,7 @@ type Eth struct {
 
 	asking       *asking                // only the service uses it
 	look         protocols.Timer        // the service's; only the service uses it
+	nodeChanged  atomic.Pointer[func()] // tells the service, if it runs, that the execution node has another head
 	filesChanged atomic.Pointer[func()] // tells the service, if it runs, that a file was left out
 }
 
@@ -100,7 +103,7 @@ func (e *Eth) provision(_ context.Context, env *protocols.Env) (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	env.Cleanup(cancel)
 	e.ctx = ctx
-	return nil
+	return e.openExecution()
 }
 
 // openFiles finds the history files. What is found out about them is kept in the protocol's
@@ -143,8 +146,9 @@ func (e *Eth) wants(r *enr.Record) bool {
 	return r.Load(&theirs) == nil && e.view.CheckForkID(theirs.ForkID) == nil
 }
 
-// respond returns the answer to a request from a Source. With one that reads files it must not run in an actor.
-func (e *Eth) respond(src serve.Source, version uint, request any) any {
+// respond returns the answer to a request. It reads files and must not run in an actor.
+func (e *Eth) respond(version uint, request any) any {
+	src := e.source
 	switch q := request.(type) {
 	case *GetBlockHeaders:
 		return &BlockHeaders{ID: q.ID, Headers: serve.Headers(src, q.Query)}

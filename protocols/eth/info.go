@@ -5,6 +5,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
+	"github.com/troupe-p2p/troupe/protocols/eth/execution"
 	"github.com/troupe-p2p/troupe/protocols/eth/history"
 )
 
@@ -26,6 +27,7 @@ type NodeInfo struct {
 	Head    common.Hash           `json:"head"`
 	Range   chain.Range           `json:"range"`
 	History *history.ArchiveState `json:"history,omitempty"` // nil: the blocks are not from files
+	Node    *execution.State      `json:"rpc,omitempty"`     // nil: no execution node is asked
 }
 
 func (e *Eth) nodeInfo() any {
@@ -33,6 +35,10 @@ func (e *Eth) nodeInfo() any {
 		Network: e.networkID(), Genesis: e.network.Genesis.Hash(), Range: e.view.Range(),
 	}
 	info.Head = info.Range.LatestHash
+	if e.node != nil {
+		s := e.node.State()
+		info.Node = &s
+	}
 	if e.files != nil {
 		s := e.files.State()
 		info.History = &s

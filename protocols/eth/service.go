@@ -67,7 +67,7 @@ func (s *service) receive(ctx actor.Context) {
 			s.eth.logIndexed()
 		}
 		s.asking.readFiles()
-	case serves, askDue, fetched, partFetched, ran, filesHead, rejoined:
+	case serves, askDue, fetched, partFetched, ran, filesHead, nodeHead, rejoined:
 		s.ask(msg)
 	case viewChanged:
 		s.announce()
@@ -83,6 +83,7 @@ func (s *service) receive(ctx actor.Context) {
 		}
 		s.eth.view.OnChange(nil)
 		s.eth.filesChanged.Store(nil)
+		s.eth.nodeChanged.Store(nil)
 	}
 }
 
@@ -92,6 +93,7 @@ func (s *service) start(ctx actor.Context) {
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	s.eth.view.OnChange(func() { root.Send(self, viewChanged{}) })
 	s.armLook(ctx)
+	s.askNode(ctx)
 	files := s.eth.files
 	if files == nil {
 		return
@@ -137,6 +139,10 @@ func (s *service) ask(msg any) {
 	case filesHead:
 		if msg.asking == s.asking {
 			s.asking.filesHead(msg.headers)
+		}
+	case nodeHead:
+		if s.asking != nil {
+			s.asking.nodeHead()
 		}
 	case rejoined:
 		if msg.asking == s.asking {

@@ -27,6 +27,7 @@ type claim struct {
 	peer    enode.ID // of peers
 	network netip.Prefix
 	trusted bool // a trusted peer, or a source
+	stale   bool // a source that may be behind: it sets a head, and contradicts none
 	at      time.Time
 	headers []verify.Header // by number, each the parent of the next
 	from    uint64          // number that was asked for

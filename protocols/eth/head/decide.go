@@ -89,11 +89,11 @@ func (e *Election) counts(all []claim, c *claim) int {
 	return 0
 }
 
-// leave reports whether most of those asked contradict the head, and no trusted one has it.
+// leave reports whether most of those asked contradict the head, and no trusted one, unless it is stale, has it.
 func (e *Election) leave() bool {
 	all := slices.Concat(e.fixed, e.claims)
 	for i := range all {
-		if hash, ok := all[i].hash(e.head.Number); ok && all[i].trusted && hash == e.head.Hash {
+		if hash, ok := all[i].hash(e.head.Number); ok && all[i].trusted && !all[i].stale && hash == e.head.Hash {
 			return false
 		}
 	}
@@ -133,7 +133,7 @@ func (v *votes) of(h *verify.Header) (support, against int, vetoed bool) {
 		hash, covers := c.hash(h.Number)
 		switch {
 		case v.other[i] && v.differs[i] <= h.Number:
-			if vetoed = vetoed || c.trusted; c.name == "" {
+			if vetoed = vetoed || c.trusted && !c.stale; c.name == "" {
 				contradict = addOnce(contradict, c.network)
 			}
 		case covers && hash == h.Hash:

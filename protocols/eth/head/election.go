@@ -105,6 +105,15 @@ func (e *Election) Set(source string, headers []verify.Header) {
 	}
 }
 
+// SetStale is Set for a source that may be behind, such as an execution node that does not answer. Its
+// head counts without a vote, but peers may contradict it, and it contradicts none.
+func (e *Election) SetStale(source string, headers []verify.Header) {
+	e.Set(source, headers)
+	if len(headers) > 0 {
+		e.fixed[len(e.fixed)-1].stale = true
+	}
+}
+
 // Next returns when Ask has queries again.
 func (e *Election) Next() time.Time { return e.round.Add(e.slot) }
 

@@ -323,3 +323,40 @@ func TestNetwork(t *testing.T) {
 		t.Errorf("an invalid address is in %v", got)
 	}
 }
+
+// TestStaleSource: the head of a source that may be behind counts, and peers get past it, also on
+// another branch, which they do not while the source is not stale.
+func TestStaleSource(t *testing.T) {
+	peers := slices.Repeat([]says{{branch: "a", to: 120}}, 3)
+	for _, c := range []struct {
+		name  string
+		peers []says
+		set   func(*head.Election)
+		want  string
+	}{
+		{"alone", nil, func(e *head.Election) { e.SetStale("rpc", branches["c"][100:111]) }, "c110"},
+		{"peers are on another branch", peers, func(e *head.Election) { e.SetStale("rpc", branches["c"][100:111]) }, "a120"},
+		{"and it is not stale", peers, func(e *head.Election) { e.Set("rpc", branches["c"][100:111]) }, "c110"},
+		{"it was", peers, func(e *head.Election) {
+			e.SetStale("rpc", branches["c"][100:111])
+			e.Set("rpc", branches["c"][100:111])
+		}, "c110"},
+		{"peers are ahead", slices.Repeat([]says{{branch: "c", to: 120}}, 3), func(e *head.Election) { e.SetStale("rpc", branches["c"][100:111]) }, "c120"},
+		{"it is gone", peers, func(e *head.Election) {
+			e.SetStale("rpc", branches["c"][100:111])
+			e.SetStale("rpc", nil)
+		}, "a120"},
+	} {
+		w := newWorld(c.peers...)
+		w.e.Set("rpc", branches["c"][100:111])
+		w.round() // it is the head
+		c.set(w.e)
+		var d head.Decision
+		for range 4 {
+			d = w.round()
+		}
+		if got := name(d.Head); got != c.want {
+			t.Errorf("%s: head %s, want %s", c.name, got, c.want)
+		}
+	}
+}
