@@ -2,6 +2,7 @@ package eth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -274,8 +275,12 @@ func (a *asking) do(actions []ask.Action) {
 			a.forget(a.wants[action.Want], action.Missing)
 			delete(a.wants, action.Want)
 		case ask.Close:
+			reason := protocols.DiscSubprotocolError
+			if errors.Is(action.Cause, ask.ErrSilent) {
+				reason = protocols.DiscUselessPeer // which is no breach
+			}
 			if l := a.links[action.Peer]; l != nil {
-				l.DisconnectWithError(protocols.DiscSubprotocolError, action.Cause)
+				l.DisconnectWithError(reason, action.Cause)
 			}
 			a.votes.Leave(action.Peer)
 		}
@@ -288,21 +293,24 @@ func (a *asking) send(action ask.Ask) {
 	for _, b := range action.Request.Blocks {
 		asked = append(asked, a.wants[action.Request.Want].asked[b.Hash])
 	}
-	link, f := a.links[action.Peer], fetched{asking: a, peer: action.Peer, request: action.Request}
-	a.spawn(func() { fetch(a.ctx, link, f, asked, a.tell) })
+	f := fetched{asking: a, link: a.links[action.Peer], peer: action.Peer, request: action.Request}
+	a.spawn(func() { fetch(a.ctx, f, asked, a.tell) })
 }
 
 // fetched takes an answer. A wrong one closes the link.
 func (a *asking) fetched(f fetched) {
 	_, ok, actions := a.schedule.Arrived(a.now(), f.peer, f.request.ID, f.request.Kind, 0)
 	a.do(actions)
+	if f.err != nil {
+		f.err = fmt.Errorf("%v: %w", f.request.Kind, f.err)
+	}
 	if !ok {
+		if f.err != nil && a.links[f.peer] == f.link { // late, or not wanted any more, and wrong
+			a.do(append(a.schedule.Leave(a.now(), f.peer), ask.Close{Peer: f.peer, Cause: f.err}))
+		}
 		return
 	}
-	found := ask.Result{Headers: len(f.headers), Spoken: f.answer.Spoken}
-	if f.err != nil {
-		found.Err = fmt.Errorf("%v: %w", f.request.Kind, f.err)
-	}
+	found := ask.Result{Headers: len(f.headers), Spoken: f.answer.Spoken, Err: f.err}
 	for _, p := range f.answer.Parts {
 		found.Got = append(found.Got, !p.None())
 		if _, ok := a.eth.window.Put(p); ok || !p.None() {

@@ -16,6 +16,7 @@ import (
 // fetched is the checked answer to a request. It is for the asking that sent the request.
 type fetched struct {
 	asking  *asking
+	link    *protocols.Link
 	peer    enode.ID
 	request ask.Request
 	headers []verify.Header // of Kind Headers
@@ -35,8 +36,9 @@ const giveUp = time.Minute
 
 // fetch sends a request, and sends the service what was found in the answer. An answer that does not
 // come is the Scheduler's to find out. It runs in a goroutine of its own.
-func fetch(ctx context.Context, link *protocols.Link, f fetched, asked []verify.Header, tell func(any)) {
+func fetch(ctx context.Context, f fetched, asked []verify.Header, tell func(any)) {
 	var err error
+	link := f.link
 	switch f.request.Kind {
 	case ask.Headers:
 		var a *BlockHeaders
