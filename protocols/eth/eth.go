@@ -146,9 +146,8 @@ func (e *Eth) wants(r *enr.Record) bool {
 	return r.Load(&theirs) == nil && e.view.CheckForkID(theirs.ForkID) == nil
 }
 
-// respond returns the answer to a request. It reads files and must not run in an actor.
-func (e *Eth) respond(version uint, request any) any {
-	src := e.source
+// respond returns the answer to a request from a Source. With one that reads files it must not run in an actor.
+func (e *Eth) respond(src serve.Source, version uint, request any) any {
 	switch q := request.(type) {
 	case *GetBlockHeaders:
 		return &BlockHeaders{ID: q.ID, Headers: serve.Headers(src, q.Query)}

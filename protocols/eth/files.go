@@ -42,6 +42,24 @@ func (f *Files) Number(hash common.Hash) (number uint64, ok bool) {
 	return f.Archive.Number(hash)
 }
 
+// RecallNumber implements serve.Recaller.
+func (f *Files) RecallNumber(hash common.Hash) (number uint64, ok bool) {
+	if hash == f.hash {
+		return 0, true
+	}
+	return f.Archive.RecallNumber(hash)
+}
+
+// Recall implements serve.Recaller.
+func (f *Files) Recall(p chain.Part, number uint64) ([]byte, bool) {
+	if number == 0 {
+		if b, ok := f.genesis[p]; ok {
+			return b, true
+		}
+	}
+	return f.Archive.Recall(p, number)
+}
+
 // Read implements serve.Source.
 func (f *Files) Read(p chain.Part, number uint64) ([]byte, error) {
 	if number == 0 {

@@ -21,6 +21,13 @@ func (l *lane) add(request any) {
 	l.waiting = append(l.waiting, request)
 }
 
+// idle reports whether no request waits or is worked on, and no answer waits.
+func (l *lane) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.working && l.answer == nil && len(l.waiting) == 0
+}
+
 // take returns the next request; ok is false if there is none, or one is being worked on, or its
 // answer is not sent.
 func (l *lane) take() (request any, ok bool) {

@@ -64,8 +64,13 @@ func (l *link) rangeUpdate(r chain.Range) {
 	l.link.PassOn(serves{l.link.Shared(), r})
 }
 
-// request puts a request in the lane. While the lane is full, nothing of the remote is delivered.
+// request answers a request at once, or puts it in the lane. While the lane is full, nothing of the
+// remote is delivered.
 func (l *link) request(ctx actor.Context, request any) {
+	if l.answerAtOnce(request) {
+		l.deliver(ctx)
+		return
+	}
 	l.peer.lane.add(request)
 	l.link.Hold(l.peer.lane.full())
 	l.work(ctx)
@@ -105,7 +110,7 @@ func (e *Eth) answer(l *protocols.Link, p *peer, request any) any {
 	}
 	answer := func() any {
 		defer func() { <-e.slots }()
-		return e.respond(l.Version(), request)
+		return e.respond(e.source, l.Version(), request)
 	}()
 	size := sizeOf(answer)
 	if !p.upload.wait(new(share), size, done) || !e.upload.wait(&p.share, size, done) {

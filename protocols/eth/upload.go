@@ -58,6 +58,44 @@ func (u *upload) wait(s *share, size int, done <-chan struct{}) bool {
 	}
 }
 
+// open reports whether an answer may go at once.
+func (u *upload) open() bool {
+	if u == nil {
+		return true
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.isOpen()
+}
+
+// try lets an answer of size bytes go if it may go at once. Otherwise it changes nothing and returns false.
+func (u *upload) try(s *share, size int) bool {
+	if u == nil {
+		return true
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.isOpen() {
+		return false
+	}
+	begin := max(s.got, u.virtual)
+	s.got = begin + float64(size)
+	u.charge(begin, size)
+	return true
+}
+
+// isOpen is open for a caller that holds mu.
+func (u *upload) isOpen() bool {
+	u.proceed()
+	return len(u.waiting) == 0 && u.free >= 0
+}
+
+// charge counts an answer that goes. The caller holds mu.
+func (u *upload) charge(begin float64, size int) {
+	u.free -= float64(size)
+	u.virtual = begin
+}
+
 func (u *upload) enter(s *share, size int) *turn {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -88,8 +126,7 @@ func (u *upload) proceed() {
 	for len(u.waiting) > 0 && u.free >= 0 {
 		t := u.waiting[0]
 		u.waiting = slices.Delete(u.waiting, 0, 1)
-		u.free -= float64(t.size)
-		u.virtual = t.begin
+		u.charge(t.begin, t.size)
 		close(t.granted)
 	}
 	if u.timer != nil {

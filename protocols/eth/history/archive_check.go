@@ -24,13 +24,13 @@ func (a *Archive) readChecked(m *member, p chain.Part, n uint64) ([]byte, error)
 		}
 		return b, nil
 	}
-	encoded, other, err := a.fetch(chain.Header, n)
+	encoded, err := a.fetch(chain.Header, n)
 	if err != nil {
 		return nil, err
 	}
 	h := new(types.Header)
 	if err := rlp.DecodeBytes(encoded, h); err != nil {
-		return nil, fmt.Errorf("header of block %d in %s: %w", n, other, err)
+		return nil, fmt.Errorf("header of block %d in %s: %w", n, a.pathOf(chain.Header, n), err)
 	}
 	if err := checkPart(p, b, h); err != nil {
 		return nil, fmt.Errorf("%s: %s of block %d: %w", m.path, p, n, err)

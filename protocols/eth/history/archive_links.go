@@ -20,23 +20,23 @@ func (a *Archive) checkLinks(m *member, w *walked) error {
 		return err
 	}
 	if m.first > 0 {
-		b, other, err := a.fetch(chain.Header, m.first-1)
+		b, err := a.fetch(chain.Header, m.first-1)
 		if hash := crypto.Keccak256Hash(b); err == nil && hash != w.parent {
-			return fmt.Errorf("block %d: its parent is %v, but %v in %s", m.first, w.parent, hash, other)
+			return fmt.Errorf("block %d: its parent is %v, but %v in %s", m.first, w.parent, hash, a.pathOf(chain.Header, m.first-1))
 		}
 		if err != nil && !errors.Is(err, chain.ErrAbsent) {
 			return err
 		}
 	}
 	end := m.first + m.count
-	b, other, err := a.fetch(chain.Header, end)
+	b, err := a.fetch(chain.Header, end)
 	if err == nil {
 		h := new(types.Header)
 		if err := rlp.DecodeBytes(b, h); err != nil {
-			return fmt.Errorf("header of block %d in %s: %w", end, other, err)
+			return fmt.Errorf("header of block %d in %s: %w", end, a.pathOf(chain.Header, end), err)
 		}
 		if h.ParentHash != w.last.Hash {
-			return fmt.Errorf("block %d is %v, but %v is the parent of the next in %s", end-1, w.last.Hash, h.ParentHash, other)
+			return fmt.Errorf("block %d is %v, but %v is the parent of the next in %s", end-1, w.last.Hash, h.ParentHash, a.pathOf(chain.Header, end))
 		}
 	}
 	if err != nil && !errors.Is(err, chain.ErrAbsent) {

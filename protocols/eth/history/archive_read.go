@@ -37,7 +37,7 @@ func (a *Archive) Read(p chain.Part, n uint64) ([]byte, error) {
 	if n >= maxNumber {
 		return nil, chain.ErrAbsent
 	}
-	b, _, err := a.fetch(p, n)
+	b, err := a.fetch(p, n)
 	if err != nil && !errors.Is(err, chain.ErrAbsent) {
 		a.logFailure("Reading a history file failed; the block is not available at the moment", "block", n, "err", err)
 		return nil, chain.ErrAbsent
@@ -45,22 +45,32 @@ func (a *Archive) Read(p chain.Part, n uint64) ([]byte, error) {
 	return b, err
 }
 
-// fetch is Read whose error may be one of the system. It returns the path of the file, too.
-func (a *Archive) fetch(p chain.Part, n uint64) (b []byte, path string, err error) {
+// Recall implements serve.Recaller.
+func (a *Archive) Recall(p chain.Part, n uint64) (b []byte, ok bool) {
+	if n >= maxNumber {
+		return nil, false
+	}
+	return a.recent.Load().parts.Get(partKey(p, n))
+}
+
+// RecallNumber implements serve.Recaller.
+func (a *Archive) RecallNumber(hash common.Hash) (number uint64, ok bool) {
+	return a.recent.Load().numbers.Get(hash)
+}
+
+// fetch is Read whose error may be one of the system.
+func (a *Archive) fetch(p chain.Part, n uint64) ([]byte, error) {
 	parts, key := a.recent.Load().parts, partKey(p, n)
 	if b, ok := parts.Get(key); ok {
-		if files := a.with(p, n); len(files) > 0 {
-			path = files[0].path
-		}
-		return b, path, nil
+		return b, nil
 	}
-	err = chain.ErrAbsent
+	err := chain.ErrAbsent
 	for _, m := range a.with(p, n) {
 		b, why := a.readChecked(m, p, n)
 		switch {
 		case why == nil:
 			parts.Add(key, b)
-			return b, m.path, nil
+			return b, nil
 		case errors.Is(why, chain.ErrAbsent):
 		case ofSystem(why):
 			err = why
@@ -68,7 +78,15 @@ func (a *Archive) fetch(p chain.Part, n uint64) (b []byte, path string, err erro
 			a.drop(m, why)
 		}
 	}
-	return nil, "", err
+	return nil, err
+}
+
+// pathOf returns the path of a file that has a part of block n, or "" if none has.
+func (a *Archive) pathOf(p chain.Part, n uint64) string {
+	for _, m := range a.with(p, n) {
+		return m.path
+	}
+	return ""
 }
 
 // readIn reads a part of a block from a file. What it is is not checked.

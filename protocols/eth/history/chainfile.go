@@ -120,15 +120,44 @@ func (f *chainFile) read(p chain.Part, i uint64) ([]byte, error) {
 		}
 		return list, nil
 	}
+	if p == chain.Header {
+		return f.readHeader(f.offsets[i], f.offsets[i+1])
+	}
 	block := make([]byte, f.offsets[i+1]-f.offsets[i])
 	if _, err := f.r.ReadAt(block, f.offsets[i]); err != nil {
 		return nil, noEOF(err)
 	}
-	header, body, err := chain.SplitBlock(block)
-	if p == chain.Header {
-		return header, err
-	}
+	_, body, err := chain.SplitBlock(block)
 	return body, err
+}
+
+// readHeader reads the header of the block that lies between two offsets, and as little else as it can.
+func (f *chainFile) readHeader(from, to int64) ([]byte, error) {
+	first := make([]byte, min(guess, to-from))
+	if _, err := f.r.ReadAt(first, from); err != nil {
+		return nil, noEOF(err)
+	}
+	at := int64(1) // of the header, after the head of the block's list
+	if first[0] > 0xf7 {
+		at += int64(first[0] - 0xf7)
+	}
+	if first[0] < 0xc0 || at >= int64(len(first)) {
+		return nil, errors.New("a block is no list with a header")
+	}
+	length, err := listLength(first[at:min(at+9, int64(len(first)))])
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("header: %w", err)
+	case length > to-from-at:
+		return nil, fmt.Errorf("header: %d bytes in a block of %d", length, to-from)
+	}
+	header := make([]byte, length)
+	if n := copy(header, first[at:]); n < len(header) {
+		if _, err := f.r.ReadAt(header[n:], from+int64(len(first))); err != nil {
+			return nil, noEOF(err)
+		}
+	}
+	return header, nil
 }
 
 // structure has nothing to check: the offsets are our own.

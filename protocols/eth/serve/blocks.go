@@ -10,7 +10,7 @@ import (
 // parts returns a part of each block in turn, up to the first that is not there. form, if set, changes
 // the form of an item, which gets no smaller by that.
 func parts(src Source, p chain.Part, hashes []common.Hash, form func([]byte) ([]byte, error)) []byte {
-	var l list
+	l := listOf(len(hashes))
 	for _, hash := range hashes {
 		if l.full() {
 			break
@@ -37,7 +37,7 @@ func Bodies(src Source, hashes []common.Hash) []byte { return parts(src, chain.B
 // that the source does not have is the empty string: an empty list is a valid one (EIP-8159). The
 // answer is cut at its end only.
 func AccessLists(src Source, hashes []common.Hash) []byte {
-	var l list
+	l := listOf(len(hashes))
 	for _, hash := range hashes {
 		if l.full() {
 			break

@@ -50,8 +50,8 @@ type HeadersQuery struct {
 // Headers returns the headers that a query asks for, up to the first that the source does not
 // have. None is an empty list. All arithmetic is checked: a remote chooses the numbers.
 func Headers(src Source, q HeadersQuery) []byte {
-	var l list
 	limit := int(min(q.Amount, MaxItems))
+	l := listOf(limit)
 	if limit == 0 {
 		return l.encode()
 	}

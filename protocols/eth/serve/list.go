@@ -8,6 +8,9 @@ type list struct {
 	size    int // of the content in bytes
 }
 
+// listOf returns an empty list with room for so many items, or for as many as an answer may have.
+func listOf(items int) list { return list{content: make([][]byte, 0, min(items, MaxItems))} }
+
 // full reports whether nothing is to be added.
 func (l *list) full() bool { return l.size >= softLimit || len(l.content) >= MaxItems }
 

@@ -23,7 +23,7 @@ func Receipts68(src Source, hashes []common.Hash) []byte {
 // that fit in the limit are there, at least one, and incomplete is true. go-ethereum cuts at the size of a
 // message; an answer that waits to be written would hold five times the memory.
 func Receipts70(src Source, hashes []common.Hash, first uint64) (answer []byte, incomplete bool) {
-	var l list
+	l := listOf(len(hashes))
 	for _, hash := range hashes {
 		if l.full() {
 			break

@@ -22,17 +22,35 @@ func (w *Window) Head() (h verify.Header, ok bool) {
 // Number implements serve.Source. A block of the files that the window has another one for is not
 // canonical.
 func (w *Window) Number(hash common.Hash) (number uint64, ok bool) {
-	w.mu.RLock()
-	number, ok = w.numbers[hash]
-	first, some := w.first()
-	w.mu.RUnlock()
+	number, first, ok := w.lookUp(hash)
 	if ok || w.cfg.Below == nil {
 		return number, ok
 	}
-	if number, ok = w.cfg.Below.Number(hash); !ok || some && number >= first {
-		return 0, false
+	number, ok = w.cfg.Below.Number(hash)
+	return number, ok && number < first
+}
+
+// RecallNumber implements serve.Recaller.
+func (w *Window) RecallNumber(hash common.Hash) (number uint64, ok bool) {
+	number, first, ok := w.lookUp(hash)
+	if ok || w.recall == nil {
+		return number, ok
 	}
-	return number, true
+	number, ok = w.recall.RecallNumber(hash)
+	return number, ok && number < first
+}
+
+// lookUp returns the number of a block of the window; ok is false if it has none with that hash.
+// Blocks from number first on are the window's alone.
+func (w *Window) lookUp(hash common.Hash) (number, first uint64, ok bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	number, ok = w.numbers[hash]
+	first, some := w.first()
+	if !some {
+		first = math.MaxUint64
+	}
+	return number, first, ok
 }
 
 // first returns the number of the window's first block; ok is false if it has none.
@@ -45,27 +63,46 @@ func (w *Window) first() (n uint64, ok bool) {
 
 // Read implements serve.Source.
 func (w *Window) Read(p chain.Part, n uint64) ([]byte, error) {
-	w.mu.RLock()
-	first, some := w.first()
-	b := w.at(n)
-	var found []byte
-	var hash common.Hash
-	if b != nil {
-		hash = b.Hash
-		if found = b.parts[p]; p == chain.Header {
-			found = b.Encoded
-		}
-	}
-	w.mu.RUnlock()
+	found, hash, below := w.find(p, n)
 	switch {
 	case found != nil:
 		return found, nil
-	case w.cfg.Below == nil, some && n >= first && b == nil: // after the head
-		return nil, chain.ErrAbsent
-	case b != nil && !w.belowHas(n, hash):
+	case !below, hash != common.Hash{} && !w.belowHas(n, hash):
 		return nil, chain.ErrAbsent
 	}
 	return w.cfg.Below.Read(p, n)
+}
+
+// Recall implements serve.Recaller.
+func (w *Window) Recall(p chain.Part, n uint64) (part []byte, ok bool) {
+	found, hash, below := w.find(p, n)
+	switch {
+	case found != nil:
+		return found, true
+	case !below || w.recall == nil:
+		return nil, false
+	case hash != common.Hash{}:
+		if theirs, ok := w.recall.RecallNumber(hash); !ok || theirs != n {
+			return nil, false
+		}
+	}
+	return w.recall.Recall(p, n)
+}
+
+// find returns a part that the window has, or nil. Then below says whether what lies below may have
+// it, in a block with the hash if that is not zero.
+func (w *Window) find(p chain.Part, n uint64) (found []byte, hash common.Hash, below bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	first, some := w.first()
+	b := w.at(n)
+	if b == nil {
+		return nil, hash, w.cfg.Below != nil && (!some || n < first) // else after the head
+	}
+	if p == chain.Header {
+		return b.Encoded, b.Hash, false
+	}
+	return b.parts[p], b.Hash, w.cfg.Below != nil
 }
 
 // belowHas reports whether a block of the files is the window's.

@@ -39,8 +39,9 @@ type Config struct {
 
 // Window is the end of the chain.
 type Window struct {
-	cfg   Config
-	parts []chain.Part
+	cfg    Config
+	recall serve.Recaller // Below, if it is one; else nil
+	parts  []chain.Part
 
 	mu      sync.RWMutex
 	blocks  []*block // by number, each the parent of the next; the last is the head
@@ -62,6 +63,7 @@ type block struct {
 func New(cfg Config) *Window {
 	cfg.Bytes = cmp.Or(cfg.Bytes, defaultBytes)
 	w := &Window{cfg: cfg, parts: []chain.Part{chain.Body, chain.Receipts}, numbers: map[common.Hash]uint64{}, sides: map[common.Hash]*verify.Header{}}
+	w.recall, _ = cfg.Below.(serve.Recaller)
 	if cfg.AccessLists {
 		w.parts = append(w.parts, chain.AccessList)
 	}
