@@ -133,7 +133,7 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 			cfg.MaxPeers = -1
 		}
 	}
-	var errs [12]error
+	var errs [13]error
 	errs[11] = c.set(networkOf(cmd))
 	cfg.Discovery, errs[8] = discoveryOf(cmd)
 	cfg.Key, errs[0] = givenKey(cmd)
@@ -148,6 +148,9 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 	cfg.StaticNodes, errs[4] = parse(cmd.String(flagStatic))
 	cfg.TrustedNodes, errs[5] = node.ParseNodes(cmd.String(flagTrusted))
 	cfg.Specs, errs[6] = c.specsOf(cmd.String(flagProtocols), cmd.IsSet(flagProtocols))
+	if errs[6] == nil {
+		errs[12] = c.checkUsed()
+	}
 	for _, s := range cmd.StringSlice(flagChaos) {
 		chaos, err := node.ParseChaos(s)
 		cfg.Chaos = append(cfg.Chaos, chaos)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -108,6 +109,36 @@ func (c *catalog) set(network string) error {
 		p.spec, p.err = p.make(network)
 	}
 	return errors.Join(errs...)
+}
+
+// checkUsed returns an error if the command line has flags of a protocol that cannot run. Call set before.
+func (c *catalog) checkUsed() error {
+	var errs []error
+	for _, f := range c.flags {
+		if p := c.find(f.protocol); p.err != nil && len(f.given) > 0 {
+			errs = append(errs, fmt.Errorf("--%s: protocol %s cannot run: %w", f.Name, f.protocol, p.err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// warnUnused logs which flags of the command line have no effect, because their protocols do not run. They
+// have one as soon as the operator adds the protocol.
+func (c *catalog) warnUnused(running []protocols.Spec, log *slog.Logger) {
+	for _, p := range c.protocols {
+		if slices.ContainsFunc(running, func(s protocols.Spec) bool { return s.Name == p.spec.Name }) {
+			continue
+		}
+		var unused []string
+		for _, f := range c.flags {
+			if f.protocol == p.spec.Name && len(f.given) > 0 {
+				unused = append(unused, "--"+f.Name)
+			}
+		}
+		if len(unused) > 0 {
+			log.Warn("flags have no effect: their protocol is not in --"+flagProtocols, "protocol", p.spec.Name, "flags", strings.Join(unused, ","))
+		}
+	}
 }
 
 // protocolFlag is a protocol's flag on the command line. It records what the command line gives

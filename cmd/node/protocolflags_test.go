@@ -75,6 +75,34 @@ func TestProtocolFlagErrors(t *testing.T) {
 	}
 }
 
+// TestUnusedProtocolFlags: a flag of a protocol that cannot run is an error, and one of a protocol that
+// does not run is in the log, until the protocol is added.
+func TestUnusedProtocolFlags(t *testing.T) {
+	for args, want := range map[string]string{
+		"--network none --eth.history /h --eth.upload 5":      "node: --eth.history: protocol eth cannot run: network \"none\" has no known chain: want one of [mainnet sepolia hoodi], or a genesis file (--eth.genesis)\n--eth.upload: protocol eth cannot run",
+		"--network none --protocols chat --eth.rpc http://h":  "--eth.rpc: protocol eth cannot run",
+		"--network none --protocols eth --eth.rpc http://h":   "--protocols: protocol eth: network \"none\" has no known chain",
+		"--network none --eth.versions 67 --shh.poolbytes 5G": "--shh.poolbytes \"5G\": ",
+	} {
+		code, _, errs := shell(nil, append([]string{"run", "--datadir", t.TempDir()}, strings.Fields(args)...)...)
+		if code != exitUsage || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d, %s", args, code, errs)
+		}
+	}
+	const warning = "flags have no effect: their protocol is not in --protocols"
+	for args, want := range map[string]string{
+		"--protocols chat --eth.upload 5 --eth.upload.peer 6": "protocol=eth flags=--eth.upload,--eth.upload.peer",
+		"--network none --shh.light":                          "protocol=shh flags=--shh.light",
+		"--protocols shh --shh.light":                         "",
+		"--protocols eth --network sepolia --eth.upload 5":    "",
+	} {
+		p := start(t, strings.Fields(args)...)
+		if log := p.log(); strings.Contains(log, warning) != (want != "") || !strings.Contains(log, want) {
+			t.Errorf("%s: log %s", args, log)
+		}
+	}
+}
+
 // TestProtocolFlagsCollide: a protocol can't take a flag of the node's, or one without its prefix.
 func TestProtocolFlagsCollide(t *testing.T) {
 	for protocol, c := range map[string]struct{ flag, says string }{

@@ -31,6 +31,7 @@ func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
+	c.warnUnused(cfg.Specs, log)
 	defer onMemorySignal(log)()
 	defer memory.Keep(memory.Config{Logger: log})()
 	showLibraryErrors(log)
