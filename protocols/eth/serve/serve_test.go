@@ -140,19 +140,6 @@ func TestHeaders(t *testing.T) {
 		{"by hash, back", serve.HeadersQuery{Origin: by(12), Amount: 3, Reverse: true}, []uint64{12, 11, 10}},
 		{"by hash, every third", serve.HeadersQuery{Origin: by(12), Amount: 2, Skip: 2}, []uint64{12, 15}},
 		{"by an unknown hash", serve.HeadersQuery{Origin: serve.Origin{Hash: common.Hash{1}}, Amount: 3}, nil},
-		{"amount 0", serve.HeadersQuery{Origin: at(12)}, nil},
-		// CVE-2024-32972: amount 0 by hash must not wrap to all there are.
-		{"amount 0 by hash", serve.HeadersQuery{Origin: by(12)}, nil},
-		{"amount 0 by hash, back", serve.HeadersQuery{Origin: by(12), Reverse: true}, nil},
-		// A step of 2^64 is no step: the header must not come 1,024 times.
-		{"skip 2^64-1, back", serve.HeadersQuery{Origin: at(12), Amount: 1024, Skip: end, Reverse: true}, []uint64{12}},
-		{"skip 2^64-1", serve.HeadersQuery{Origin: at(12), Amount: 1024, Skip: end}, []uint64{12}},
-		{"skip 2^64-1 by hash, back", serve.HeadersQuery{Origin: by(12), Amount: 1024, Skip: end, Reverse: true}, []uint64{12}},
-		{"skip 2^64-2", serve.HeadersQuery{Origin: at(12), Amount: 2, Skip: end - 1}, []uint64{12}},
-		{"skip 2^64-2, back", serve.HeadersQuery{Origin: at(12), Amount: 2, Skip: end - 1, Reverse: true}, []uint64{12}},
-		// The last number there is, and more: no wrap to 0.
-		{"origin 2^64-1", serve.HeadersQuery{Origin: at(end), Amount: 2}, nil},
-		{"amount 2^64-1", serve.HeadersQuery{Origin: at(30), Amount: end}, []uint64{30}},
 		{"off the chain", serve.HeadersQuery{Origin: off, Amount: 3}, []uint64{26}},
 		{"off the chain, back", serve.HeadersQuery{Origin: off, Amount: 4, Reverse: true}, []uint64{26, 25, 24, 23}},
 		{"off the chain, every second, back", serve.HeadersQuery{Origin: off, Amount: 3, Skip: 1, Reverse: true}, []uint64{26, 24, 22}},
@@ -230,33 +217,6 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestFirstMissingEndsAnAnswer: clients pair answers with requests by position, so that no block
-// is passed over.
-func TestFirstMissingEndsAnAnswer(t *testing.T) {
-	src := newFake(0, 4)
-	var hashes []common.Hash
-	for n := range uint64(4) {
-		hashes = append(hashes, src.hash(n))
-		if n != 2 {
-			src.put(chain.Body, n, []byte{0xc2, 0xc0, 0xc0})
-			src.put(chain.Receipts, n, []byte{0xc0})
-			src.put(chain.AccessList, n, []byte{0xc0})
-		}
-	}
-	receipts70, _ := serve.Receipts70(src, hashes, 0)
-	for name, answer := range map[string][]byte{
-		"bodies": serve.Bodies(src, hashes), "receipts": serve.Receipts69(src, hashes),
-		"receipts/68": serve.Receipts68(src, hashes), "receipts/70": receipts70,
-	} {
-		if n := len(items(t, answer)); n != 2 {
-			t.Errorf("%s: %d items, want 2", name, n)
-		}
-	}
-	if got, want := serve.AccessLists(src, hashes), []byte{0xc4, 0xc0, 0xc0, 0x80, 0xc0}; !bytes.Equal(got, want) {
-		t.Errorf("access lists: %x, want %x", got, want)
-	}
-}
-
 // receiptsOf returns a block's receipts of the given sizes in bytes, each with its index as the
 // gas.
 func receiptsOf(sizes ...int) []byte {
@@ -329,23 +289,5 @@ func TestReceiptsBeyondAMessageCostNothing(t *testing.T) {
 	src.put(chain.Receipts, 0, receiptsOf(make([]int, serve.MaxMessage/20)...))
 	if n := testing.AllocsPerRun(10, func() { serve.Receipts68(src, hashes) }); n > 10 {
 		t.Errorf("%v allocations for an empty answer", n)
-	}
-}
-
-// TestNoAnswerBeyondAMessage: what does not fit is not sent, in no version.
-func TestNoAnswerBeyondAMessage(t *testing.T) {
-	src := newFake(0, 2)
-	hashes := []common.Hash{src.hash(0), src.hash(1)}
-	src.put(chain.Receipts, 0, receiptsOf(1<<20))
-	for size := serve.MaxMessage - 1<<20 - 200; size <= serve.MaxMessage-1<<20+200; size += 25 {
-		src.put(chain.Receipts, 1, receiptsOf(size))
-		for name, answer := range map[string][]byte{"69": serve.Receipts69(src, hashes), "68": serve.Receipts68(src, hashes)} {
-			if len(answer) > serve.MaxMessage-16 {
-				t.Fatalf("eth/%s: an answer of %d bytes", name, len(answer))
-			}
-			if n := len(items(t, answer)); n == 2 && size > serve.MaxMessage-1<<20+100 {
-				t.Fatalf("eth/%s: %d lists of %d bytes", name, n, size)
-			}
-		}
 	}
 }
