@@ -19,7 +19,7 @@ import (
 func TestT2NoFunctionHidesTheWriter(t *testing.T) {
 	known := []string{
 		"Host.produce", "Protocol.Mount", "Protocol.Urgent", "sequence.next", "sequence.stop",
-		"Link.cancel", "rawSource.try", "outbox.pause",
+		"Link.cancel", "Link.standing", "rawSource.try", "outbox.pause",
 	}
 	found := map[string]bool{}
 	seen := map[reflect.Type]bool{}

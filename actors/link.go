@@ -31,6 +31,10 @@ type Config struct {
 	Feed    *Feed              // nil: no message events
 
 	Dispatcher actor.Dispatcher // runs the link's actors; nil: protoactor's default
+
+	// Standing reports whether a remote is a static or trusted node, by its node key. Nil: none is.
+	// Any goroutine may call it, at any time.
+	Standing func(remote [64]byte) (static, trusted bool)
 }
 
 // Link is one connection to a remote node, for all code except its own actors. All methods are
@@ -51,6 +55,8 @@ type Link struct {
 	snappy  bool
 	started time.Time
 	hosts   []*Host // by offset
+
+	standing func(remote [64]byte) (static, trusted bool) // nil: no remote is
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -153,6 +159,7 @@ func newLink(cfg Config) *Link {
 		started: cfg.Clock.Now(),
 		src:     newSource(cfg.Conn),
 	}
+	l.standing = cfg.Standing
 	l.writerWarm.Store(true)
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	for i, m := range Match(cfg.Protocols, cfg.Session.RemoteHello.Caps) {
@@ -169,6 +176,15 @@ func (l *Link) RemoteID() [64]byte { return l.hello.ID }
 
 // Hello returns the remote's Hello. The caller must not change it.
 func (l *Link) Hello() *wire.Hello { return l.hello }
+
+// Standing reports whether the remote is a static or trusted node now. An operator may change that
+// while the link is up.
+func (l *Link) Standing() (static, trusted bool) {
+	if l.standing == nil {
+		return false, false
+	}
+	return l.standing(l.hello.ID)
+}
 
 // Inbound reports whether the remote dialed.
 func (l *Link) Inbound() bool { return l.inbound }

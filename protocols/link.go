@@ -185,6 +185,9 @@ type Peer struct {
 	Addr    netip.AddrPort // zero if the connection is not TCP
 	Inbound bool           // the remote dialed
 	Caps    []string       // protocols that run on the link, name/version
+
+	// The operator has made the remote a static or trusted node. It may change while the link is up.
+	Static, Trusted bool
 }
 
 // Peer returns the node at the other end.
@@ -192,6 +195,7 @@ func (l *Link) Peer() Peer {
 	link := l.host.Link()
 	id := link.RemoteID()
 	p := Peer{ID: hex.EncodeToString(id[:]), Name: link.Hello().Name, Inbound: link.Inbound()}
+	p.Static, p.Trusted = link.Standing()
 	if a, ok := link.RemoteAddr().(interface{ AddrPort() netip.AddrPort }); ok {
 		at := a.AddrPort() // a dual-stack socket reports IPv4 as IPv6
 		p.Addr = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())

@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/actors/supervise"
 	"github.com/troupe-p2p/troupe/node/bans"
 	"github.com/troupe-p2p/troupe/node/offer"
+	"github.com/troupe-p2p/troupe/wire"
 )
 
 // Config is the configuration of the actor.
@@ -50,10 +52,16 @@ type shared struct {
 	// decided has the decision on each session, by the ID of the handshake's PID, until its
 	// SetupEnded: nil for a session that became a link.
 	decided map[string]error
+	// standing is actors.Config.Standing of all links.
+	standing func(remote [64]byte) (static, trusted bool)
 }
 
 // Props makes the actor. A crash replaces it while its links run.
 func Props(c Config) *actor.Props {
 	s := &shared{Config: c, decided: map[string]error{}}
+	s.standing = func(remote [64]byte) (static, trusted bool) {
+		k := c.Table.KnownOf(enode.ID(wire.NodeID(remote)))
+		return k.Static, k.Trusted
+	}
 	return c.Runtime.Kept(supervise.EndFailed{Journal: c.Runtime.Journal}, func() actor.Actor { return &owner{s} })
 }

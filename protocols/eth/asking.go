@@ -147,7 +147,8 @@ func (a *asking) joined(l *protocols.Link) {
 	if known {
 		return
 	}
-	voter := head.Peer{ID: id, Addr: l.Peer().Addr.Addr()}
+	remote := l.Peer()
+	voter := head.Peer{ID: id, Addr: remote.Addr.Addr(), Trusted: remote.Static || remote.Trusted}
 	peer := ask.Peer{ID: id, Version: l.Version(), Range: protocols.State[peer](l).rng.Load()}
 	if s := protocols.StatusOf[Status68](l); s != nil {
 		voter.Head = s.Head
@@ -391,5 +392,25 @@ func (a *asking) readFiles() {
 func (a *asking) filesHead(headers []verify.Header) {
 	a.votes.Set("files", headers)
 	a.changed = true
+	a.cancelFound()
 	a.follow()
+}
+
+// cancelFound ends wants with parts that the files have by now. What such a want has besides is asked
+// for anew.
+func (a *asking) cancelFound() {
+	for id, w := range a.wants {
+		found := false
+		for _, h := range w.asked {
+			found = found || a.eth.files.Has(w.part, h.Number)
+		}
+		if !found {
+			continue
+		}
+		delete(a.wants, id)
+		for hash := range w.asked {
+			a.eth.window.Failed(w.part, hash)
+		}
+		a.do(a.schedule.Cancel(a.now(), id))
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
+	"github.com/troupe-p2p/troupe/protocols/eth/pool"
 	"github.com/troupe-p2p/troupe/protocols/eth/serve"
 )
 
@@ -27,6 +28,13 @@ type Config struct {
 	// RPC is where to ask an execution node for the head of the chain and for accounts: what go-ethereum's
 	// rpc.Dial takes. It may have credentials. Empty: none is asked.
 	RPC string
+	// Pool bounds what the pool of transactions takes in memory, in bytes. Zero: pool.DefaultBytes.
+	Pool int
+	// State has the accounts of senders, by which nonces and balances are checked. Nil: that is a
+	// StateFile, or else nothing is known of senders, and no transaction is sent to peers unasked.
+	State pool.State
+	// StateFile is the path of a state dump in go-ethereum's form, in place of State.
+	StateFile string
 	// Upload and UploadPeer bound the answers to requests, in bytes a second for all links and for
 	// each. Zero: no bound.
 	Upload, UploadPeer int

@@ -36,6 +36,7 @@ type Eth struct {
 	window  *window.Window // above the files; nil as well
 	clock   protocols.Clock
 	log     *slog.Logger
+	mempool *mempool
 	upload  *upload         // nil: no bound
 	ctx     context.Context // ends with the protocol's run on the node
 
@@ -93,6 +94,9 @@ func (e *Eth) provision(_ context.Context, env *protocols.Env) (err error) {
 	}
 	e.upload = newUpload(e.cfg.Upload, e.clock)
 	e.view = chain.NewView(e.network, e.clock.Now)
+	if err := e.openPool(env); err != nil {
+		return err
+	}
 	if e.source = e.cfg.Source; e.source == nil {
 		if err := e.openFiles(env); err != nil {
 			return err
@@ -163,8 +167,6 @@ func (e *Eth) respond(src serve.Source, version uint, request any) any {
 		return &Receipts70{ID: q.ID, Incomplete: incomplete, Receipts: list}
 	case *GetBlockAccessLists:
 		return &BlockAccessLists{ID: q.ID, Lists: serve.AccessLists(src, q.Hashes)}
-	case *GetPooledTransactions: // the node has none
-		return &PooledTransactions{ID: q.ID, Transactions: rlp.EmptyList}
 	case *GetCells:
 		return &Cells{ID: q.ID, Cells: rlp.EmptyList}
 	}

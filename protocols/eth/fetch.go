@@ -105,5 +105,8 @@ func hashesOf(headers []verify.Header) (hashes Hashes) {
 
 // peerID returns the ID of a link's remote.
 func peerID(l *protocols.Link) enode.ID {
-	return enode.ID(crypto.Keccak256Hash(common.FromHex(l.Peer().ID)))
+	return enode.ID(hashOfKey(l.Peer().ID))
 }
+
+// hashOfKey returns the hash of a node's public key in hex.
+func hashOfKey(key string) common.Hash { return crypto.Keccak256Hash(common.FromHex(key)) }

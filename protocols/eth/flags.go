@@ -15,6 +15,8 @@ func newFlags(c *Config) *flag.FlagSet {
 	flags.Var(&listValue[uint]{to: &c.Versions, parse: parseVersion}, "eth.versions", "`VERSIONS` of eth to offer, separated by commas; all if empty")
 	flags.Var(&pathsValue{listValue[string]{to: &c.History, parse: parsePath}}, "eth.history", "`PATHS` of history files (.era1, .ere, chain.rlp) or directories with such files, separated by commas")
 	flags.Var(&rpcValue{&c.RPC}, "eth.rpc", "`URL` of an execution node to ask for the head and for accounts: http, https, ws, wss, or the path of a socket")
+	flags.Var(&rateValue{&c.Pool}, "eth.pool", "size of the pool of transactions in memory, in `BYTES`; 0 is 64 MiB")
+	flags.Var(&pathValue{&c.StateFile}, "eth.state", "`FILE` with the accounts of the chain's head, as 'geth dump' writes it, to check nonces and balances of transactions")
 	flags.Var(&rateValue{&c.Upload}, "eth.upload", "maximum size of all answers to peers, in `BYTES` a second; 0 is no maximum")
 	flags.Var(&rateValue{&c.UploadPeer}, "eth.upload.peer", "maximum size of the answers to one peer, in `BYTES` a second; 0 is no maximum")
 	return flags

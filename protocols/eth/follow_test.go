@@ -1,12 +1,14 @@
 package eth_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/protocols/eth"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
+	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 )
 
 // without is a source that lacks parts of some blocks.
@@ -60,4 +62,49 @@ func TestFollow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNothingAskedThatFilesHave: what a file has that was indexed after the head was known is not asked
+// for.
+func TestNothingAskedThatFilesHave(t *testing.T) {
+	n, files := testChain(t)
+	actortest.Bubble(t, func(t *testing.T) {
+		h := newHub(t, eth.Config{Chain: n, History: []string{ethtest.Chain(t, "chain.rlp"), "history/testdata"}}, nil)
+		actortest.After(time.Second)
+		if got := h.View().Range().Latest; got != 600 {
+			t.Fatalf("the node serves up to block %d", got)
+		}
+		r, server := newRemote(t), eth.New(eth.Config{Chain: n, Source: files})
+		h.cfg.History, h.cfg.Source = nil, files
+		h.startAs(t, r, server, netip.MustParseAddrPort("10.1.0.1:30303"), h.Self())
+		server.View().Set(chain.Block{Number: 600, Hash: hashOf(t, files, 600)}, 0)
+		actortest.After(time.Minute)
+		if len(r.parts) != 0 {
+			t.Errorf("the node has asked for what its files have: %v", r.parts)
+		}
+	})
+}
+
+// TestStaticPeerNeedsNoVote: the head of a static peer counts without others, that of a stranger does
+// not.
+func TestStaticPeerNeedsNoVote(t *testing.T) {
+	n, files := testChain(t)
+	for _, c := range []struct {
+		static bool
+		want   uint64
+	}{{false, 0}, {true, 500}} {
+		actortest.Bubble(t, func(t *testing.T) {
+			w := newWorld(t, n, files)
+			w.serve(eth.Config{})
+			w.grow(500)
+			follower, self := w.follow()
+			if c.static {
+				w.dial(self, w.nodes[0])
+			}
+			actortest.After(time.Minute)
+			if got := follower.View().Range().Latest; got != c.want {
+				t.Errorf("static is %v: the follower's head is block %d, want %d", c.static, got, c.want)
+			}
+		})
+	}
 }

@@ -137,9 +137,7 @@ func TestFalseBranchIsLeft(t *testing.T) {
 		}
 		for range 7 {
 			w.serve(eth.Config{})
-			if err := self.AddPeer(w.nodes[len(w.nodes)-1]); err != nil {
-				t.Fatal(err)
-			}
+			w.dial(w.nodes[len(w.nodes)-1], self)
 		}
 		w.grow(505)
 		actortest.After(3 * time.Minute)

@@ -78,7 +78,7 @@ func TestLiars(t *testing.T) {
 		lying := map[enode.ID]int{}
 		for i, c := range liarCases {
 			w.serve(eth.Config{Versions: []uint{c.version}}, lies(growing{files, w.head}, c.lie))
-			lying[w.nodes[len(w.nodes)-1].ID()] = i
+			lying[w.nodes[len(w.nodes)-1].Self().ID()] = i
 		}
 		w.grow(500)
 		follower, self := w.follow()

@@ -3,12 +3,14 @@ package eth
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
+	"github.com/troupe-p2p/troupe/protocols/eth/propagation"
 )
 
 // peer is what a link keeps across crashes of its actor.
@@ -18,6 +20,13 @@ type peer struct {
 	share  share                       // of the upload of all
 	rng    atomic.Pointer[chain.Range] // what the remote serves; nil in eth/68
 	told   atomic.Pointer[chain.Range] // what the remote was told that this node serves
+
+	intake    intake    // transactions of the remote
+	allowance allowance // of the remote, for transactions that are refused
+	queueOnce sync.Once
+	queue     *propagation.Queue    // transactions for the remote, see queueOf
+	unsent    *protocols.RawMessage // taken from the queue; only the link's actor uses it
+	flowing   atomic.Bool           // a flow is on its way to the link's actor
 }
 
 // link is the actor of one link. It hands requests to goroutines, and sends their answers.
@@ -35,8 +44,20 @@ func (l *link) Receive(ctx actor.Context) {
 	case *protocols.LinkUp:
 		l.up(msg.Link)
 		l.deliver(ctx) // what an actor before this one has left
-	case *protocols.Drained, answered:
+		l.look(ctx)
+		l.flow()
+	case *protocols.Drained:
 		l.deliver(ctx)
+		l.flow()
+	case answered:
+		l.deliver(ctx)
+	case flow:
+		l.peer.flowing.Store(false)
+		l.flow()
+	case lookedAt:
+		l.look(ctx)
+	case *protocols.RawMessage:
+		l.raw(ctx, msg)
 	case *GetBlockHeaders, *GetBlockBodies, *GetReceipts, *GetReceipts70, *GetBlockAccessLists, *GetPooledTransactions, *GetCells:
 		l.request(ctx, msg)
 	case *BlockRangeUpdate:
@@ -45,7 +66,7 @@ func (l *link) Receive(ctx actor.Context) {
 }
 
 func (l *link) up(handle *protocols.Link) {
-	l.link, l.peer = handle, protocols.State[peer](handle)
+	l.link, l.peer = handle, peerOf(handle)
 	if l.peer.upload == nil {
 		l.peer.upload = newUpload(l.eth.cfg.UploadPeer, l.eth.clock)
 	}
@@ -72,7 +93,7 @@ func (l *link) request(ctx actor.Context, request any) {
 		return
 	}
 	l.peer.lane.add(request)
-	l.link.Hold(l.peer.lane.full())
+	l.hold()
 	l.work(ctx)
 }
 
@@ -110,6 +131,9 @@ func (e *Eth) answer(l *protocols.Link, p *peer, request any) any {
 	}
 	answer := func() any {
 		defer func() { <-e.slots }()
+		if q, ok := request.(*GetPooledTransactions); ok {
+			return e.pooledTransactions(l.Version(), p, q)
+		}
 		return e.respond(e.source, l.Version(), request)
 	}()
 	size := sizeOf(answer)
@@ -133,8 +157,11 @@ func (l *link) deliver(ctx actor.Context) {
 		l.peer.lane.sent()
 	}
 	l.work(ctx)
-	l.link.Hold(l.peer.lane.full())
+	l.hold()
 }
+
+// hold holds the remote back while too much of it waits.
+func (l *link) hold() { l.link.Hold(l.peer.lane.full() || l.peer.intake.full()) }
 
 // sizeOf returns the size of an answer's list in bytes.
 func sizeOf(answer any) int {

@@ -155,6 +155,8 @@ const (
 	maxMessage = serve.MaxMessage
 	maxHashes  = 4096 * 4 // of a request, with room for clients that ask for more than is served
 	maxRequest = maxHashes*33 + 64
+	// maxPooled is the size of an answer with transactions: 2 MiB, and the one that exceeds them.
+	maxPooled = 4 << 20
 )
 
 // messages returns the messages of a version by code.
@@ -178,7 +180,7 @@ func messages(version uint) []protocols.Message {
 		blocks,                // NewBlock
 		protocols.Raw(answer), // NewPooledTransactionHashes
 		protocols.Type[GetPooledTransactions](request...),
-		protocols.Type[PooledTransactions](answer, protocols.Answers[GetPooledTransactions]()),
+		protocols.Type[PooledTransactions](protocols.MaxSize(maxPooled), protocols.Answers[GetPooledTransactions]()),
 		protocols.Unused(), protocols.Unused(), protocols.Unused(), protocols.Unused(),
 	}
 	if version < eth70 {

@@ -14,7 +14,8 @@ type service struct {
 	eth   *Eth
 	links map[*protocols.Link]struct{}
 
-	asking *asking // nil: the Config has a Source, whose owner says what the head is
+	asking  *asking // nil: the Config has a Source, whose owner says what the head is
+	pooling *pooling
 }
 
 // lookEvery is how often the service looks for links that could not be told of a change. It is the
@@ -54,11 +55,13 @@ func (s *service) receive(ctx actor.Context) {
 	case *protocols.LinkJoined:
 		s.links[msg.Link] = struct{}{}
 		s.tell(msg.Link) // the view may have changed during the handshake
+		s.pooling.joined(msg.Link)
 		if s.asking != nil {
 			s.asking.joined(msg.Link)
 		}
 	case *protocols.LinkLeft:
 		delete(s.links, msg.Link)
+		s.pooling.left(msg.Link)
 		if s.asking != nil {
 			s.asking.left(msg.Link)
 		}
@@ -69,8 +72,11 @@ func (s *service) receive(ctx actor.Context) {
 		s.asking.readFiles()
 	case serves, askDue, fetched, partFetched, ran, filesHead, nodeHead, rejoined:
 		s.ask(msg)
+	case announced, taken, followed, poolDue:
+		s.pooling.receive(msg)
 	case viewChanged:
 		s.announce()
+		s.pooling.follow()
 	case lookDue:
 		if msg.service == s {
 			s.announce()
@@ -78,6 +84,7 @@ func (s *service) receive(ctx actor.Context) {
 		}
 	case *actor.Stopping:
 		s.eth.look.Stop()
+		s.pooling.stop()
 		if s.asking != nil {
 			s.asking.stop()
 		}
@@ -94,6 +101,7 @@ func (s *service) start(ctx actor.Context) {
 	s.eth.view.OnChange(func() { root.Send(self, viewChanged{}) })
 	s.armLook(ctx)
 	s.askNode(ctx)
+	s.pooling = newPooling(ctx, s.eth)
 	files := s.eth.files
 	if files == nil {
 		return

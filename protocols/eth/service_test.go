@@ -67,13 +67,14 @@ func TestFilesAreLeftOut(t *testing.T) {
 	}
 	for _, c := range []struct {
 		path   string
+		block  uint64 // of the file, that was not read before
 		latest uint64
-	}{{long, 100}, {short, 0}} {
+	}{{long, 530, 100}, {short, 30, 0}} {
 		if err := os.Truncate(c.path, 1000); err != nil {
 			t.Fatal(err)
 		}
 		a, err := protocols.Call[eth.BlockBodies](t.Context(), p.B.Link, &eth.GetBlockBodies{
-			Hashes: eth.Hashes{hashOf(t, files, server.View().Range().Latest-1)},
+			Hashes: eth.Hashes{hashOf(t, files, c.block)},
 		})
 		if err != nil || c.latest == 0 && len(split(t, a.Bodies)) != 0 {
 			t.Errorf("%s: %v", c.path, err)

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/node"
 	"github.com/troupe-p2p/troupe/node/nodetest"
@@ -43,7 +42,7 @@ type world struct {
 	head    *atomic.Uint64
 
 	servers []*eth.Eth
-	nodes   []*enode.Node // of the servers, and others that the follower knows
+	nodes   []*node.Node // of the servers, and others that dial the follower
 }
 
 func newWorld(t testing.TB, n *chain.Network, files *eth.Files) *world {
@@ -69,7 +68,7 @@ func (w *world) serveAt(host netip.Addr, cfg eth.Config, edit ...func(*protocols
 		w.network.Attach(c, netip.AddrPortFrom(host, 30303))
 		c.Specs = []protocols.Spec{spec}
 	})
-	w.servers, w.nodes = append(w.servers, e), append(w.nodes, server.Self())
+	w.servers, w.nodes = append(w.servers, e), append(w.nodes, server)
 	return e
 }
 
@@ -81,13 +80,25 @@ func (w *world) grow(head uint64) {
 	}
 }
 
-// follow starts the node that follows the servers.
+// follow starts the node that follows the servers. They dial it, and are strangers to it.
 func (w *world) follow() (*eth.Eth, *node.Node) {
+	w.t.Helper()
 	e := eth.New(eth.Config{Chain: w.chain})
-	return e, nodetest.Start(w.t, func(c *node.Config) {
+	follower := nodetest.Start(w.t, func(c *node.Config) {
 		w.network.Attach(c, netip.MustParseAddrPort("10.1.0.1:30303"))
-		c.Specs, c.StaticNodes = []protocols.Spec{e.Spec()}, w.nodes
+		c.Specs = []protocols.Spec{e.Spec()}
 	})
+	for _, n := range w.nodes {
+		w.dial(n, follower)
+	}
+	return e, follower
+}
+
+func (w *world) dial(from, to *node.Node) {
+	w.t.Helper()
+	if err := from.AddPeer(to.Self()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // rangeTo is what the follower serves once it has all of the window.

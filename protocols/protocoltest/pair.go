@@ -37,6 +37,7 @@ type options struct {
 	log      *slog.Logger
 	recorder *Recorder // nil if there is none
 	dir      string    // of A; empty: a temporary one
+	trusted  bool
 }
 
 // Buffer sets how many bytes the connection holds in each direction, instead of [DefaultBuffer].
@@ -47,6 +48,9 @@ func Buffer(bytes int) Option { return func(o *options) { o.buffer = bytes } }
 // that is removed with the Pair. A second Pair with the same dir shows what the protocol keeps
 // when its node starts again.
 func Dir(dir string) Option { return func(o *options) { o.dir = dir } }
+
+// Trusted makes each end a trusted node for the other, see protocols.Peer.
+func Trusted() Option { return func(o *options) { o.trusted = true } }
 
 // Log sends the actor log of both ends to l. By default, NewPair writes to the test's log and
 // Connect writes nowhere.
@@ -138,11 +142,11 @@ func link(tb fataler, a, b *node, o options) (*Pair, error) {
 	system := newSystem()
 	p := &Pair{cable: cable}
 	var err error
-	p.A, err = a.spawn(system, connA, false, tb, o.log)
+	p.A, err = a.spawn(system, connA, false, tb, o)
 	if err != nil {
 		return nil, errors.Join(err, connB.Close())
 	}
-	p.B, err = b.spawn(system, connB, true, tb, o.log)
+	p.B, err = b.spawn(system, connB, true, tb, o)
 	if err != nil {
 		return nil, errors.Join(err, p.A.end())
 	}
@@ -279,13 +283,14 @@ func (n *node) accept(conn net.Conn) error {
 }
 
 // spawn starts the link's actors at one end, below an owner of their own.
-func (n *node) spawn(system *actor.ActorSystem, conn *conn, inbound bool, tb fataler, log *slog.Logger) (*End, error) {
+func (n *node) spawn(system *actor.ActorSystem, conn *conn, inbound bool, tb fataler, opts options) (*End, error) {
 	e := &End{tb: tb, name: n.name, conn: conn, root: system.Root, gone: make(chan struct{}), stopped: make(chan struct{})}
 	e.stopTimeout = n.mounted.StopTimeout()
-	journal := supervise.NewJournal(log, e.steps.add)
+	journal := supervise.NewJournal(opts.log, e.steps.add)
 	started := make(chan error, 1)
 	o := &owner{end: e, result: started, mounted: n.mounted, cfg: actors.Config{
 		System: system, Name: "peer", Conn: conn, Session: n.session, Protocols: n.mounted.Offers, Inbound: inbound, Journal: journal,
+		Standing: func([64]byte) (static, trusted bool) { return false, opts.trusted },
 	}}
 	o.Supervisor = supervise.NewSupervisor(supervise.SystemClock, journal, nil)
 	var err error

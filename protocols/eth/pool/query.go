@@ -154,17 +154,23 @@ func (p *Pool) After(c Cursor, limit int) (list []Outgoing, next Cursor, done bo
 
 // Counters only grow. They count transactions.
 type Counters struct {
-	Added, Refused                                 uint64
-	Replaced, Included, Unfunded, Expired, Evicted uint64
+	Added    uint64 `json:"added"`
+	Refused  uint64 `json:"refused"` // of those that are valid by themselves
+	Replaced uint64 `json:"replaced"`
+	Included uint64 `json:"included"`
+	Unfunded uint64 `json:"unfunded"`
+	Expired  uint64 `json:"expired"`
+	Evicted  uint64 `json:"evicted"`
 }
 
 // Snapshot is what a pool has at one time.
 type Snapshot struct {
-	Transactions, Senders int
+	Transactions int `json:"transactions"`
+	Senders      int `json:"senders"`
 	// Held is how many may not go on, because one network alone has announced them.
-	Held int
+	Held int `json:"held"`
 	// Bytes is what the pool takes in memory.
-	Bytes int
+	Bytes int `json:"bytes"`
 	Counters
 }
 

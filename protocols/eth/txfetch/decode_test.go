@@ -24,6 +24,17 @@ func encode(t testing.TB, v any) []byte {
 	return b
 }
 
+// decode decodes a list in batches of two.
+func decode(list []byte, limit int) (txs []*types.Transaction, err error) {
+	for batch, err := range txfetch.Decode(list, limit, 2) {
+		if err != nil {
+			return nil, err
+		}
+		txs = append(txs, batch...)
+	}
+	return txs, nil
+}
+
 func someTxs() []*types.Transaction {
 	return []*types.Transaction{
 		types.NewTx(&types.LegacyTx{GasPrice: big.NewInt(7), Data: make([]byte, 300)}),
@@ -36,7 +47,7 @@ func someTxs() []*types.Transaction {
 
 func TestDecode(t *testing.T) {
 	txs := someTxs()
-	got, err := txfetch.Decode(encode(t, txs), len(txs))
+	got, err := decode(encode(t, txs), len(txs))
 	if err != nil || len(got) != len(txs) {
 		t.Fatalf("%d transactions, %v", len(got), err)
 	}
@@ -45,7 +56,7 @@ func TestDecode(t *testing.T) {
 			t.Errorf("number %d is another", i)
 		}
 	}
-	if got, err := txfetch.Decode(encode(t, []*types.Transaction{}), 0); err != nil || len(got) != 0 {
+	if got, err := decode(encode(t, []*types.Transaction{}), 0); err != nil || len(got) != 0 {
 		t.Errorf("an empty list: %v", err)
 	}
 	for name, list := range map[string][]byte{
@@ -59,7 +70,7 @@ func TestDecode(t *testing.T) {
 		"no fields":       encode(t, []any{[]any{}}),
 		"a number":        encode(t, []any{uint64(7)}),
 	} {
-		if got, err := txfetch.Decode(list, len(txs)); !errors.Is(err, txfetch.ErrMessage) {
+		if got, err := decode(list, len(txs)); !errors.Is(err, txfetch.ErrMessage) {
 			t.Errorf("%s: %d transactions, %v", name, len(got), err)
 		}
 	}
@@ -73,7 +84,7 @@ func TestTooLargeIsPassedOver(t *testing.T) {
 		blobTx(2), // 270 kB
 		types.NewTx(&types.LegacyTx{Data: make([]byte, 127<<10)}),
 	}
-	got, err := txfetch.Decode(encode(t, txs), 9)
+	got, err := decode(encode(t, txs), 9)
 	if err != nil || len(got) != 2 || got[0].Hash() != txs[2].Hash() || got[1].Hash() != txs[3].Hash() {
 		t.Errorf("%d transactions, %v", len(got), err)
 	}
@@ -85,7 +96,7 @@ func TestTinyItemsCostNoMemory(t *testing.T) {
 	list[0] = 0xf7 + list[0] - 0xb7 // the string becomes a list
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	got, err := txfetch.Decode(list, txfetch.MaxPushed)
+	got, err := decode(list, txfetch.MaxPushed)
 	runtime.ReadMemStats(&after)
 	if !errors.Is(err, txfetch.ErrMessage) || got != nil {
 		t.Errorf("%d transactions, %v", len(got), err)
@@ -101,7 +112,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(encode(f, []*types.Transaction{tx}))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		txs, err := txfetch.Decode(b, 100)
+		txs, err := decode(b, 100)
 		if err != nil {
 			return
 		}

@@ -177,6 +177,14 @@ func (f *Fetcher[P]) Left(now time.Time, id P) Actions[P] {
 	return f.actions(now, Actions[P]{})
 }
 
+// Peers returns the peers that have joined and not left.
+func (f *Fetcher[P]) Peers() (list []P) {
+	for _, p := range f.turns {
+		list = append(list, p.id)
+	}
+	return list
+}
+
 // Announced notes what a peer announces. What is beyond its bound is forgotten.
 func (f *Fetcher[P]) Announced(now time.Time, id P, txs iter.Seq[announce.Tx]) Actions[P] {
 	p, ok := f.peers[id]
