@@ -33,7 +33,7 @@ const (
 // has is not.
 type asking struct {
 	eth    *Eth
-	actor  actor.Context // of the service's incarnation
+	actor  actor.Context // of the service, for its own turns
 	tell   func(any)     // sends the service a message, from any goroutine
 	ctx    context.Context
 	cancel context.CancelFunc

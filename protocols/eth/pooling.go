@@ -18,7 +18,8 @@ import (
 // outlives it.
 type pooling struct {
 	eth   *Eth
-	actor actor.Context // of the service
+	actor actor.Context // of the service, for its own turns
+	tell  func(any)     // sends the service a message, from any goroutine
 	links []*protocols.Link
 	peers []propagation.Peer // by the same places
 }
@@ -40,7 +41,8 @@ type followed struct{ hashes []common.Hash }
 const expireEvery = 12 * time.Second
 
 func newPooling(ctx actor.Context, e *Eth) *pooling {
-	p := &pooling{eth: e, actor: ctx}
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	p := &pooling{eth: e, actor: ctx, tell: func(msg any) { root.Send(self, msg) }}
 	if m := e.mempool; m.deciding { // the service has crashed amid a decision
 		m.newFetcher()
 		m.deciding = false
@@ -58,9 +60,6 @@ func (p *pooling) stop() {
 }
 
 func (p *pooling) now() time.Time { return p.eth.clock.Now() }
-
-// tell sends the service a message. Any goroutine may call it.
-func (p *pooling) tell(msg any) { p.actor.ActorSystem().Root.Send(p.actor.Self(), msg) }
 
 func (p *pooling) joined(l *protocols.Link) {
 	p.links = append(p.links, l)
