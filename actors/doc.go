@@ -33,7 +33,8 @@
 //   - T6: Disconnect goes before everything; the remaining sealed bytes and one Disconnect get a
 //     second.
 //   - T7: a grant that its holder has not begun to use is taken back after a few milliseconds if
-//     another child waits.
+//     another child waits; at once if it was granted without a request, because the token rests
+//     with the protocol that had it last.
 //
 // The rules are in arbiter (token.go), which needs no actor.
 //

@@ -41,7 +41,8 @@ type Host struct {
 	ask    RequestWrite // the one request, sent again and again
 
 	// grant is the token in the mailbox, kept here so that a host in the middle of a batch can
-	// use it before it is taken back.
+	// use it before it is taken back; or the token that rests with the host, which the end of a turn
+	// uses.
 	grant atomic.Pointer[WriteToken]
 
 	lastCode atomic.Int64 // last message code handled, -1 for none

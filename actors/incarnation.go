@@ -56,7 +56,7 @@ func (i *incarnation) leaveTurn(ctx actor.Context) {
 	value := recover()
 	request := i.outbox.endTurn()
 	if value == nil {
-		if request {
+		if request && !i.useResting(ctx) {
 			supervise.Send(ctx, i.link.pid, &i.ask)
 		}
 		return
@@ -190,7 +190,7 @@ func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
 		if i.slice.over(it.size, i.link.clock) {
 			supervise.Yield()
 		}
-		if t := i.grant.Load(); t != nil {
+		if t := i.grant.Load(); t != nil && !t.resting {
 			i.outbox.answering.Store(false)
 			i.writeGrant(ctx, t)
 			i.outbox.answering.Store(true)
@@ -263,6 +263,20 @@ func (i *incarnation) stopSeq() {
 		i.seq.stop()
 		i.seq = nil
 	}
+}
+
+// useResting writes, at the end of a turn, with the token if that rests with this host. It returns false
+// if it does not, or if something waits for room in the outbox: that needs one more turn, which the
+// message with the token is.
+func (i *incarnation) useResting(ctx actor.Context) bool {
+	t := i.grant.Load()
+	if t == nil || !t.resting || i.link.Cause() != nil {
+		return false
+	}
+	if i.seq != nil || len(i.queue)+len(i.deferred) > 0 || i.outbox.refused.Load() != 0 {
+		return false
+	}
+	return i.writeGrant(ctx, t)
 }
 
 // useToken handles a token from the mailbox. It may have been used already, in the middle of a

@@ -100,7 +100,7 @@ func TestT2OnlyTheFrameWriterWrites(t *testing.T) {
 			"frameWriter.cool", "frameWriter.park",
 		}},
 		{"the token's writer", func(n ast.Node) bool { return selects(n, "writer") }, []string{
-			"WriteToken.write", "WriteToken.cool", "arbiter.grant", "newPeer", "role.cast", "peer.farewell", "peer.stopped",
+			"WriteToken.write", "WriteToken.cool", "arbiter.grant", "arbiter.rest", "newPeer", "role.cast", "peer.farewell", "peer.stopped",
 		}},
 	}
 	used := map[string]bool{}

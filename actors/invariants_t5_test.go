@@ -248,6 +248,10 @@ func TestT7SleepersDelayNoOther(t *testing.T) {
 					actortest.After(time.Second)
 				}
 				for range 3 {
+					_ = b.Send(0, []byte("first")) // the token rests with b, and a has to ask
+					if p, err := readBefore(r, time.Second); err != nil || string(p.payload) != "first" {
+						t.Fatalf("got %q, %v", p.payload, err)
+					}
 					a.sendThen([]byte("from a"), func(ctx actor.Context) { tt.idle(a, ctx) })
 					synctest.Wait()
 					begin := time.Now()

@@ -131,6 +131,8 @@ func (p *peer) grantNext() {
 			h.grant.Store(t)
 			supervise.Send(p.link.root, h.pid, t)
 		}
+	} else if t := p.tokens.rest(); t != nil {
+		p.link.hosts[t.holder-firstProtocolSlot].grant.Store(t)
 	}
 	p.watchGrant()
 }

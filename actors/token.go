@@ -28,10 +28,11 @@ const (
 // grant is a new object, so that a stale one cannot write (T3), and the frame writer is reachable
 // through it alone (T2).
 type WriteToken struct {
-	state  atomic.Int32
-	holder slot
-	writer *frameWriter
-	back   ReturnToken
+	state   atomic.Int32
+	holder  slot
+	resting bool // granted before it was requested, and not sent
+	writer  *frameWriter
+	back    ReturnToken
 }
 
 // ReturnToken returns a token to the peer.
@@ -81,6 +82,7 @@ type arbiter struct {
 	out     *WriteToken
 	urgent  []slot // the peer and the pinger, ahead of all others (T5)
 	queue   []slot // protocols, first come, first served
+	last    slot   // the protocol that had the token last; the token rests with it while no child waits
 	closing bool
 	dead    bool // a holder crashed while writing: the stream cannot go on (T4)
 }
@@ -102,22 +104,36 @@ func (a *arbiter) line(s slot) *[]slot {
 	return &a.queue
 }
 
-// grant grants the token to the next child in line, if the token is free and a child waits. The
-// caller delivers it to its holder.
+// grant grants the token to the next child in line, if the token is free or rests and a child waits.
+// The caller delivers it to its holder.
 func (a *arbiter) grant() *WriteToken {
-	if a.closing || a.dead || a.out != nil {
-		return nil
-	}
 	line := &a.urgent
 	if len(*line) == 0 {
 		line = &a.queue
 	}
-	if len(*line) == 0 {
+	if a.closing || a.dead || len(*line) == 0 {
+		return nil
+	}
+	if a.out != nil && !(a.out.resting && a.reclaim()) {
 		return nil
 	}
 	next := (*line)[0]
 	*line = slices.Delete(*line, 0, 1)
+	if next >= firstProtocolSlot {
+		a.last = next
+	}
 	a.out = &WriteToken{holder: next, writer: a.writer}
+	return a.out
+}
+
+// rest grants a free token, for which no child waits, to the protocol that had it last: what that sends
+// next it writes without a request. The grant is taken back as soon as another child waits. The caller
+// puts it where its holder finds it, without a message.
+func (a *arbiter) rest() *WriteToken {
+	if a.closing || a.dead || a.out != nil || len(a.urgent)+len(a.queue) > 0 || a.last < firstProtocolSlot {
+		return nil
+	}
+	a.out = &WriteToken{holder: a.last, resting: true, writer: a.writer}
 	return a.out
 }
 
@@ -155,6 +171,9 @@ func (a *arbiter) reclaim() bool {
 func (a *arbiter) failed(s slot) bool {
 	line := a.line(s)
 	*line = slices.DeleteFunc(*line, func(w slot) bool { return w == s })
+	if a.last == s {
+		a.last = peerSlot // its successor has to ask
+	}
 	switch {
 	case a.out == nil || a.out.holder != s:
 	case a.out.revoke():

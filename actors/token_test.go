@@ -123,6 +123,9 @@ func (w *world) found(id int) bool {
 	}
 	switch w.tokens[id].state.Load() {
 	case granted:
+		if c.rest == id {
+			return true
+		}
 		for _, unread := range c.inbox {
 			if unread == id {
 				return true

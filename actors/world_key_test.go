@@ -30,6 +30,7 @@ func (w *world) key() []byte {
 			k.token(t)
 		}
 		k.token(c.grab)
+		k.token(c.rest)
 		k.token(c.holding)
 	}
 	k.token(w.name(w.arb.out))
@@ -55,7 +56,7 @@ func (w *world) key() []byte {
 // rank orders children by their state.
 func (c *modelChild) rank(w *world) int {
 	r := c.condition
-	for _, n := range []int{c.work, c.sends, len(c.inbox), c.grab + 1, c.holding + 1, slices.Index(w.line, c.slot) + 1} {
+	for _, n := range []int{c.work, c.sends, len(c.inbox), c.grab + 1, c.rest + 1, c.holding + 1, slices.Index(w.line, c.slot) + 1} {
 		r = r<<5 | n
 	}
 	if c.slot < firstProtocolSlot {

@@ -16,6 +16,14 @@ var errModel = errors.New("connection reset")
 func (w *world) childSends(c *modelChild) error {
 	c.sends--
 	c.work++
+	if !c.requested && c.rest != none && !w.cause {
+		id := c.rest
+		c.rest = none
+		if w.tokens[id].begin() {
+			c.holding, c.requested = id, true
+			return w.checkBegin(id)
+		}
+	}
 	if !c.requested || c.slot == pingerSlot {
 		w.ask(c)
 	}
@@ -120,7 +128,7 @@ func (w *world) childRestarts(c *modelChild) error {
 }
 
 func (w *world) childStops(c *modelChild) error {
-	c.condition, c.inbox, c.grab, c.work = stopped, nil, none, 0
+	c.condition, c.inbox, c.grab, c.rest, c.work = stopped, nil, none, none, 0
 	w.system = append(w.system, mail{kind: "terminated", slot: c.slot, token: none})
 	return nil
 }
@@ -282,9 +290,18 @@ func (w *world) grantNext() error {
 		if c.condition != stopped {
 			c.inbox = append(c.inbox, id)
 			if c.slot >= firstProtocolSlot {
-				c.grab = id
+				c.grab, c.rest = id, none
 			}
 		}
+	} else if t := w.arb.rest(); t != nil {
+		if len(w.line) > 0 {
+			return fmt.Errorf("T5: the token rests, though %v wait", w.line)
+		}
+		w.tokens = append(w.tokens, t)
+		w.child(t.holder).grab, w.child(t.holder).rest = none, len(w.tokens)-1
+	}
+	if out := w.arb.out; out != nil && out.resting && out.state.Load() == granted && len(w.line) > 0 {
+		return fmt.Errorf("T7: the token rests with %d, though %v wait", out.holder, w.line)
 	}
 	if !w.timer && !slices.ContainsFunc(w.mailbox, func(m mail) bool { return m.kind == "grant timeout" }) && w.arb.contested() {
 		w.timer, w.timerFor = true, w.name(w.arb.out)

@@ -51,6 +51,7 @@ type modelChild struct {
 	condition int
 	inbox     []int // tokens unread
 	grab      int   // the token that a host may use ahead of its mailbox
+	rest      int   // the token that rests with it
 	holding   int   // the token with which it is writing
 	work      int   // messages queued
 	requested bool
@@ -71,7 +72,7 @@ func newWorld(slots [3]slot, sends int, t trouble) *world {
 	w := &world{trouble: t, timerFor: none}
 	w.arb.writer = &frameWriter{enc: new(wire.Encoder)}
 	for i, s := range slots {
-		w.children[i] = modelChild{slot: s, grab: none, holding: none, sends: sends}
+		w.children[i] = modelChild{slot: s, grab: none, rest: none, holding: none, sends: sends}
 	}
 	return w
 }
@@ -93,7 +94,7 @@ func (w *world) clone() *world {
 		}
 		if rename[*id] == none {
 			t := w.tokens[*id]
-			fresh := &WriteToken{holder: t.holder, writer: t.writer}
+			fresh := &WriteToken{holder: t.holder, resting: t.resting, writer: t.writer}
 			fresh.state.Store(t.state.Load())
 			fresh.back = t.back
 			if t.back.token != nil {
@@ -115,6 +116,7 @@ func (w *world) clone() *world {
 			keep(&child.inbox[j])
 		}
 		keep(&child.grab)
+		keep(&child.rest)
 		keep(&child.holding)
 	}
 	for _, list := range [][]mail{c.mailbox, c.system} {

@@ -54,5 +54,7 @@ func TestRecall(t *testing.T) {
 		check()
 		w.SetHead(fork(t, 46, 56))
 		check()
+		w.SetHead(headers(t, 30, 40)) // files have more
+		check()
 	}
 }
