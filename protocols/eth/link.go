@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/propagation"
+	"github.com/troupe-p2p/troupe/protocols/eth/serve"
 )
 
 // peer is what a link keeps across crashes of its actor.
@@ -155,6 +156,7 @@ func (l *link) deliver(ctx actor.Context) {
 			return
 		}
 		l.peer.lane.sent()
+		free(answer)
 	}
 	l.work(ctx)
 	l.hold()
@@ -162,6 +164,22 @@ func (l *link) deliver(ctx actor.Context) {
 
 // hold holds the remote back while too much of it waits.
 func (l *link) hold() { l.link.Hold(l.peer.lane.full() || l.peer.intake.full()) }
+
+// free takes back the memory of an answer, of which Send has made a copy.
+func free(answer any) {
+	switch a := answer.(type) {
+	case *BlockHeaders:
+		serve.Free(a.Headers)
+	case *BlockBodies:
+		serve.Free(a.Bodies)
+	case *Receipts:
+		serve.Free(a.Receipts)
+	case *Receipts70:
+		serve.Free(a.Receipts)
+	case *BlockAccessLists:
+		serve.Free(a.Lists)
+	}
+}
 
 // sizeOf returns the size of an answer's list in bytes.
 func sizeOf(answer any) int {

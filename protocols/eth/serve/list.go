@@ -27,9 +27,9 @@ func (l *list) add(item []byte) bool {
 	return true
 }
 
-// encode returns the encoded list.
+// encode returns the encoded list, see Free.
 func (l *list) encode() []byte {
-	out := AppendListHead(make([]byte, 0, listSize(l.size)), l.size)
+	out := AppendListHead(getMemory(listSize(l.size)), l.size)
 	for _, item := range l.content {
 		out = append(out, item...)
 	}
