@@ -1,15 +1,23 @@
 package eth_test
 
 import (
+	"crypto/rand"
 	"math"
+	"math/big"
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/holiman/uint256"
 
 	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth"
+	"github.com/troupe-p2p/troupe/protocols/eth/announce"
+	"github.com/troupe-p2p/troupe/protocols/eth/pool"
+	"github.com/troupe-p2p/troupe/protocols/protocoltest"
 )
 
 // TestTransactionsGoOn: each transaction that a remote sends goes to all others once, in full to the
@@ -120,6 +128,11 @@ func TestSenderNotKnown(t *testing.T) {
 					if pushed, told := watcher.got(tx); pushed != 0 || told != c.want {
 						t.Errorf("transaction %d came %d times in full and %d times by its hash, want 0 and %d", i, pushed, told, c.want)
 					}
+					for _, r := range []*remote{a, b} {
+						if pushed, told := r.got(tx); pushed+told != 0 && (r == a || c.second.IsValid()) {
+							t.Errorf("transaction %d went back to a remote that has announced it", i)
+						}
+					}
 				}
 				if got := h.Pool().State(); got.Transactions != 3 || (got.Held == 3) != (c.want == 0) {
 					t.Errorf("the pool has %+v", got)
@@ -155,6 +168,49 @@ func TestReplacement(t *testing.T) {
 		}
 		if h.Pool().Has(first.Hash()) || h.Pool().Has(less.Hash()) || !h.Pool().Has(more.Hash()) {
 			t.Error("the pool has another one than the last")
+		}
+	})
+}
+
+// rich is a state in which every account pays.
+type rich struct{}
+
+func (rich) Account(common.Address) (uint64, uint256.Int, bool) {
+	return 0, *uint256.NewInt(math.MaxUint64), true
+}
+
+// TestRemoteThatDoesNotRead: transactions wait for a remote that does not read, in bounded memory, and
+// come once when it does.
+func TestRemoteThatDoesNotRead(t *testing.T) {
+	n, files := testChain(t)
+	actortest.Bubble(t, func(t *testing.T) {
+		cfg := eth.Config{Chain: n, Source: files, State: rich{}}
+		server, r := eth.New(cfg), newRemote(t)
+		p := protocoltest.NewPair(t, server.Spec(), r.spec(eth.New(cfg)), protocoltest.Buffer(64<<10))
+		actortest.After(time.Millisecond)
+		p.B.Pause()
+		var txs []*types.Transaction
+		for i := range 3000 {
+			data := make([]byte, 1000)
+			_, _ = rand.Read(data) // so that it does not compress
+			tx := types.NewTx(&types.LegacyTx{GasPrice: big.NewInt(7), Gas: 100_000, Data: data})
+			pooled, err := pool.NewTx(tx, common.BigToAddress(big.NewInt(int64(i))), types.CustodyBitmap{}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := server.Pool().Add(time.Now(), pooled, pool.Origin{}); err != nil {
+				t.Fatal(err)
+			}
+			txs = append(txs, tx)
+		}
+		r.send(&protocols.RawMessage{Code: 8, Payload: announce.Encode(r.link.Version(), nil, types.CustodyBitmap{})}) // so that the service looks
+		actortest.After(5 * time.Second)
+		p.B.Resume()
+		actortest.After(5 * time.Second)
+		for i, tx := range txs {
+			if pushed, told := r.got(tx); pushed+told != 1 {
+				t.Fatalf("transaction %d came %d times in full and %d times by its hash", i, pushed, told)
+			}
 		}
 	})
 }
