@@ -19,6 +19,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/eth/backfill"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/history"
+	"github.com/troupe-p2p/troupe/protocols/eth/verify"
 )
 
 // blocks are the encoded parts of a chain's blocks, from number 0 on.
@@ -105,7 +106,7 @@ func growWith(base *blocks, fork, count, merge int, extra string, withdrawals, r
 			continue
 		}
 		h := &types.Header{
-			Number: big.NewInt(int64(n)), Difficulty: big.NewInt(2), Extra: []byte(extra), GasUsed: 21000,
+			Number: big.NewInt(int64(n)), Difficulty: big.NewInt(2), Extra: []byte(extra), GasLimit: 30_000_000, GasUsed: 21000,
 			TxHash: types.EmptyTxsHash, UncleHash: types.EmptyUncleHash, ReceiptHash: types.EmptyReceiptsHash,
 		}
 		if n > 0 {
@@ -151,27 +152,68 @@ type peer struct {
 	*blocks
 	requests int
 	served   [3]int
-	lie      func(r *backfill.Request, items [][]byte) [][]byte
+	cut      func(p chain.Part, items [][]byte) [][]byte // what of an answer there is
 }
 
-func (p *peer) answer(r *backfill.Request) (items [][]byte) {
+// answer returns the encoded list that answers a request.
+func (p *peer) answer(r *backfill.Request) []byte {
 	p.requests++
+	var items [][]byte
 	if r.Part == chain.Header {
-		for n, ok := p.number[r.Origin]; ok && len(items) < r.Amount; n-- {
+		for n, ok := p.number[r.Query.Origin.Hash]; ok && len(items) < int(r.Query.Amount); n-- {
 			items = append(items, p.parts[n][chain.Header])
 			if n == 0 {
 				break
 			}
 		}
 	}
-	for _, hash := range r.Hashes {
-		items = append(items, p.parts[p.number[hash]][r.Part])
+	for i := range r.Blocks {
+		items = append(items, p.parts[p.number[r.Blocks[i].Hash]][r.Part])
 	}
 	p.served[r.Part] += len(items)
-	if p.lie != nil {
-		return p.lie(r, items)
+	if p.cut != nil {
+		items = p.cut(r.Part, items)
 	}
-	return items
+	return list(items)
+}
+
+func list(items [][]byte) []byte {
+	raw := make([]rlp.RawValue, len(items))
+	for i := range items {
+		raw[i] = items[i]
+	}
+	return encode(raw)
+}
+
+// put checks an answer and puts what is in it.
+func put(s *backfill.Sync, r *backfill.Request, answer []byte) (taken int, err error) {
+	switch r.Part {
+	case chain.Header:
+		headers, err := verify.Headers(r.Query, answer)
+		if err != nil {
+			return 0, err
+		}
+		return s.PutHeaders(r, headers)
+	case chain.Body:
+		a, err := verify.Bodies(r.Blocks, answer)
+		if err != nil {
+			return 0, err
+		}
+		return s.PutParts(r, a.Parts)
+	default:
+		a, err := verify.Receipts69(r.Blocks, answer)
+		if err != nil {
+			return 0, err
+		}
+		return s.PutParts(r, a.Parts)
+	}
+}
+
+// give answers a request as a peer does, and ends it.
+func give(s *backfill.Sync, r *backfill.Request, p *peer) error {
+	defer s.End(r)
+	_, err := put(s, r, p.answer(r))
+	return err
 }
 
 func open(t *testing.T, cfg backfill.Config) *backfill.Sync {
@@ -191,8 +233,7 @@ func step(s *backfill.Sync, p *peer) (more bool, err error) {
 		return false, err
 	}
 	if r != nil {
-		_, err := s.Add(r, p.answer(r))
-		return true, err
+		return true, give(s, r, p)
 	}
 	if !s.Status().Ready {
 		return false, nil

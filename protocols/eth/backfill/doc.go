@@ -1,14 +1,14 @@
 // Package backfill downloads a chain backward, from the hash of a block, into a directory of .ere
-// files. It has the rules alone: what to ask for next, what an answer must be, what is whole and can
-// be written. The caller has the network.
+// files. It has the rules alone: what to ask for next, what is whole and can be written. The caller has
+// the network, and checks answers by package verify.
 //
 //	for !s.Status().Done {
-//		for r, err := s.Next(); r != nil; r, err = s.Next() { … } // ask a peer; then s.Add(r, items) or s.Abandon(r)
+//		for r, err := s.Next(); r != nil; r, err = s.Next() { … } // ask peers; s.PutHeaders or s.PutParts; s.End(r)
 //		s.Write(ctx)                                            // writes an epoch, if one is whole
 //	}
 //
-// Each header is verified by the hash that the one above it has for its parent; bodies and receipts by
-// the roots in their header. So all that is written belongs to the chain of the hash, whichever peers
+// A header has the hash that the one above it has for its parent; bodies and receipts have the roots in
+// their header. So all that is written belongs to the chain of the hash, whichever peers
 // it came from. A file that the directory has already is passed over: where the chain meets it, the
 // hashes must be the same. The file of an epoch that has grown replaces the smaller one, also if the
 // chain was reorganised near its end.

@@ -46,7 +46,7 @@ func TestReorganisation(t *testing.T) {
 	}{{899, 900, true}, {780, 900, true}, {771, 900, false}, {990, 1000, true}, {990, 1100, false}, {0, 100, false}} {
 		t.Run(fmt.Sprintf("%d of %d", tt.fork, tt.count), func(t *testing.T) {
 			dir := t.TempDir()
-			old := put(t, dir, grow(b, tt.fork, tt.count, 0, "fork"), 0, uint64(tt.count))
+			old := putFile(t, dir, grow(b, tt.fork, tt.count, 0, "fork"), 0, uint64(tt.count))
 			s, p := open(t, configOf(dir, b)), &peer{blocks: b}
 			if tt.good {
 				run(t, s, p)
@@ -122,7 +122,7 @@ func TestOtherChain(t *testing.T) {
 			dir := t.TempDir()
 			want := b.genesis().Hash().String()
 			if tt.file != nil {
-				want = put(t, dir, tt.file, 0, uint64(len(tt.file.parts)))
+				want = putFile(t, dir, tt.file, 0, uint64(len(tt.file.parts)))
 			}
 			cfg := configOf(dir, tt.chain)
 			cfg.Genesis, cfg.From = tt.genesis.genesis(), tt.from

@@ -2,13 +2,11 @@ package backfill
 
 import (
 	"errors"
-	"fmt"
-
-	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/history"
+	"github.com/troupe-p2p/troupe/protocols/eth/serve"
+	"github.com/troupe-p2p/troupe/protocols/eth/verify"
 )
 
 const (
@@ -18,34 +16,20 @@ const (
 	maxParts   = 64
 )
 
-// Request is what a peer is to be asked for. It is ended by Add or Abandon.
+// Request is what peers are to be asked for. It is out until End.
 type Request struct {
 	// Part is Header, Body or Receipts.
 	Part chain.Part
-	// Origin is the hash of the first header, and Amount how many: the others are its ancestors, down
-	// (skip 0, reverse).
-	Origin common.Hash
-	Amount int
-	// Hashes are the blocks whose bodies or receipts are asked for, of ascending numbers from First.
-	Hashes []common.Hash
-	First  uint64
+	// Query is what is wanted of headers: that of a hash, and its ancestors down. Number is that of the
+	// first, if it is known.
+	Query  serve.HeadersQuery
+	Number uint64
+	// Blocks are the blocks whose bodies or receipts are wanted, by ascending numbers.
+	Blocks []verify.Header
 
-	headers []*types.Header // of Hashes
-	epoch   *epoch
-	ended   bool
+	epoch *epoch
+	ended bool
 }
-
-// Invalid says that an answer is not what was asked for: the remote is at fault.
-type Invalid struct {
-	Part  chain.Part
-	Block string // "block 17", or what is known of it
-	Err   error  // the field, what it is and what it must be
-}
-
-func (e *Invalid) Error() string { return fmt.Sprintf("%s of %s: %v", e.Part, e.Block, e.Err) }
-func (e *Invalid) Unwrap() error { return e.Err }
-
-func invalid(p chain.Part, block string, err error) error { return &Invalid{p, block, err} }
 
 var errClosed = errors.New("the download was closed")
 
@@ -87,7 +71,7 @@ func (s *Sync) nextHeaders() *Request {
 		return nil
 	}
 	c.flying = true
-	r := &Request{Part: chain.Header, Origin: c.want, Amount: maxHeaders}
+	r := &Request{Part: chain.Header, Query: serve.HeadersQuery{Origin: serve.Origin{Hash: c.want}, Amount: maxHeaders, Reverse: true}}
 	if !c.known {
 		return r
 	}
@@ -100,41 +84,61 @@ func (s *Sync) nextHeaders() *Request {
 	if c.merged && !s.cfg.HeadersOnly { // below its epoch, headers may have to wait
 		low = max(low, epochOf(c.number)*history.EpochSize)
 	}
-	r.Amount = int(min(maxHeaders, c.number-low+1))
+	r.Number, r.Query.Amount = c.number, min(maxHeaders, c.number-low+1)
 	return r
 }
 
-// Add takes the answer to a request: encoded headers, bodies, or each block's receipts in the form of
-// eth/69, in the order of the request. Blocks may be left out, and none at all is no error; what is
-// missing is asked for again. taken is how many items were of use. An *Invalid error says that an item
-// is wrong: what came before it is kept. Any other error ends the download.
-func (s *Sync) Add(r *Request, items [][]byte) (taken int, err error) {
-	if r.Part != chain.Header {
-		return s.addParts(r, items)
-	}
+// PutHeaders takes headers that a request has asked for, some or all, as package verify has checked
+// them for its Query. taken is how many were of use: those that the Sync has already, or does not ask for
+// any more, are not. An error ends the download.
+func (s *Sync) PutHeaders(r *Request, headers []verify.Header) (taken int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.end(r) {
+	if s.failed != nil {
 		return 0, s.failed
 	}
-	if len(items) > r.Amount {
-		return 0, invalid(r.Part, fmt.Sprintf("%v and its ancestors", r.Origin), fmt.Errorf("%d items, want at most %d", len(items), r.Amount))
-	}
-	return s.addHeaders(r, items)
+	return s.addHeaders(r, headers)
 }
 
-// Abandon ends a request without an answer: what it asked for is asked for again.
-func (s *Sync) Abandon(r *Request) {
+// PutParts takes bodies or receipts that a request has asked for, some or all, in any order. Those that
+// are none are left alone. It may be called several times for a request, and also after End: taken is how
+// many parts were missing before. An error ends the download.
+func (s *Sync) PutParts(r *Request, found []verify.Part) (taken int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.end(r)
+	if s.failed != nil {
+		return 0, s.failed
+	}
+	for _, part := range found {
+		if part.None() || part.Kind() != r.Part {
+			continue
+		}
+		h := part.Header()
+		if !r.epoch.work.needs(r.Part, h.Number) {
+			continue
+		}
+		j, err := s.journal(r.epoch.number)
+		if err != nil {
+			return taken, s.fail(err)
+		}
+		if j.slot(h.Number).hash != h.Hash {
+			continue
+		}
+		if err := j.add(r.Part, h.Number, h.Hash, part.Encoded()); err != nil {
+			return taken, s.fail(err)
+		}
+		r.epoch.work.got(r.Part, h.Number)
+		taken++
+	}
+	return taken, nil
 }
 
-// end notes that a request is no longer out. It returns false if that is known, or the download has
-// ended.
-func (s *Sync) end(r *Request) bool {
+// End ends a request. What it asked for and was not put is asked for again.
+func (s *Sync) End(r *Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if r.ended {
-		return false
+		return
 	}
 	r.ended = true
 	if r.Part == chain.Header {
@@ -142,72 +146,4 @@ func (s *Sync) end(r *Request) bool {
 	} else {
 		r.epoch.work.land(r)
 	}
-	return s.failed == nil
-}
-
-// addParts matches items with the blocks that were asked for. An item is that of the first block, after
-// the one before, whose header has its root: a peer may leave out a block that it does not have.
-func (s *Sync) addParts(r *Request, items [][]byte) (taken int, err error) {
-	matched := make([][]byte, len(r.Hashes))
-	next := 0
-	for _, item := range items {
-		at, err := match(r, next, item)
-		if err != nil {
-			taken, failed := s.store(r, matched)
-			if failed != nil {
-				err = failed
-			}
-			return taken, err
-		}
-		matched[at] = item
-		next = at + 1
-	}
-	return s.store(r, matched)
-}
-
-// match returns which of the blocks from next on has an item.
-func match(r *Request, next int, item []byte) (int, error) {
-	if next == len(r.headers) {
-		return 0, invalid(r.Part, "a block that was not asked for", fmt.Errorf("more than the %d items asked for, or out of order", len(r.headers)))
-	}
-	check, err := history.Checker(r.Part, item)
-	if err != nil {
-		return 0, invalid(r.Part, "block "+r.headers[next].Number.String(), err)
-	}
-	var first error
-	for i := next; i < len(r.headers); i++ {
-		err := check(r.headers[i])
-		if err == nil {
-			return i, nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return 0, invalid(r.Part, "block "+r.headers[next].Number.String(), first)
-}
-
-// store writes the items to the journal.
-func (s *Sync) store(r *Request, matched [][]byte) (taken int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.end(r) {
-		return 0, s.failed
-	}
-	j, err := s.journal(r.epoch.number)
-	if err != nil {
-		return 0, s.fail(err)
-	}
-	for i, item := range matched {
-		n := r.headers[i].Number.Uint64()
-		if item == nil || !r.epoch.work.needs(r.Part, n) {
-			continue
-		}
-		if err := j.add(r.Part, n, r.Hashes[i], item); err != nil {
-			return taken, s.fail(err)
-		}
-		r.epoch.work.got(r.Part, n)
-		taken++
-	}
-	return taken, nil
 }

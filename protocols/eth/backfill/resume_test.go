@@ -2,7 +2,6 @@ package backfill_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -171,9 +170,9 @@ func TestCrashWhileWriting(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{"the smaller file is left", func(t *testing.T, dir string) { put(t, dir, b, 0, 1000) }},
+		{"the smaller file is left", func(t *testing.T, dir string) { putFile(t, dir, b, 0, 1000) }},
 		{"checksums are left", func(t *testing.T, dir string) {
-			put(t, dir, b, 0, 1000)
+			putFile(t, dir, b, 0, 1000)
 			if err := os.Remove(filepath.Join(dir, name(short, 0))); err != nil {
 				t.Fatal(err)
 			}
@@ -181,7 +180,7 @@ func TestCrashWhileWriting(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			put(t, dir, short, 0, 600)
+			putFile(t, dir, short, 0, 600)
 			if _, err := history.WriteChecksums(t.Context(), dir, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -240,76 +239,60 @@ func TestUnusableFiles(t *testing.T) {
 	checkDir(t, dir, b, 0)
 }
 
-// TestWrongAnswers: what a peer answers wrongly is refused with the block and the field, and does no harm.
-func TestWrongAnswers(t *testing.T) {
+// TestAnswersWithLess: what an answer lacks is asked for again, whatever it lacks, and what comes late or
+// twice does no harm.
+func TestAnswersWithLess(t *testing.T) {
 	b := dense()
-	of := func(p chain.Part, f func(items [][]byte) [][]byte) func(*backfill.Request, [][]byte) [][]byte {
-		return func(r *backfill.Request, items [][]byte) [][]byte {
-			if r.Part != p {
+	for name, cut := range map[string]func(p chain.Part, items [][]byte) [][]byte{
+		"nothing at first": nil,
+		"one of each":      func(_ chain.Part, items [][]byte) [][]byte { return items[:1] },
+		"every second part": func(p chain.Part, items [][]byte) [][]byte {
+			if p == chain.Header {
 				return items
 			}
-			return f(items)
-		}
-	}
-	for _, tt := range []struct {
-		name string
-		lie  func(*backfill.Request, [][]byte) [][]byte
-		want string // "": no fault
-	}{
-		{"nothing", func(r *backfill.Request, items [][]byte) [][]byte { return nil }, ""},
-		{"one of each", func(r *backfill.Request, items [][]byte) [][]byte { return items[:1] }, ""},
-		{"every second body", of(chain.Body, everySecond), ""},
-		{"every second receipts", of(chain.Receipts, everySecond), ""},
-		{"another header first", of(chain.Header, func(items [][]byte) [][]byte { return items[1:] }), "header of the target: hash 0x"},
-		{"every second header", of(chain.Header, everySecond), "header of block 599: hash 0x"},
-		{"upward", of(chain.Header, func(items [][]byte) [][]byte { return [][]byte{items[0], b.parts[0][0]} }), "header of block 599: hash " + b.hashes[0].String()},
-		{"garbage for a header", of(chain.Header, func([][]byte) [][]byte { return [][]byte{{}} }), "header of the target: hash 0x"},
-		{"too many headers", of(chain.Header, func(items [][]byte) [][]byte { return append(items, items[0]) }), "193 items, want at most 192"},
-		{"bodies out of order", of(chain.Body, func(items [][]byte) [][]byte { return [][]byte{items[1], items[0]} }), "body of block "},
-		{"a body twice", of(chain.Body, func(items [][]byte) [][]byte { return append(items, items[len(items)-1]) }), "more than the 64 items"},
-		{"a body of another block", of(chain.Body, func(items [][]byte) [][]byte { return [][]byte{b.parts[600][chain.Body]} }), "transactions root 0x"},
-		{"a body that is none", of(chain.Body, func([][]byte) [][]byte { return [][]byte{{0xc1, 0x80}} }), "body of block 1: body: "},
-		{"receipts for bodies", of(chain.Body, func([][]byte) [][]byte { return [][]byte{b.parts[14][chain.Receipts]} }), "body of block "},
-		{"wrong receipts", of(chain.Receipts, func(items [][]byte) [][]byte { return [][]byte{{0xc5, 0xc4, 0x80, 0x80, 0x80, 0xc0}} }), "receipts root 0x"},
-		{"empty receipts", of(chain.Receipts, func(items [][]byte) [][]byte { return [][]byte{{0xc0}} }), "receipts root 0x"},
-		{"receipts of eth/68", of(chain.Receipts, func(items [][]byte) [][]byte {
-			consensus, err := chain.ConsensusReceipts(items[0])
-			if err != nil {
-				panic(err)
-			}
-			return [][]byte{consensus}
-		}), "receipts: item 0: not a receipt"},
+			return everySecond(items)
+		},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			s, liar, honest := open(t, configOf(dir, b)), &peer{blocks: b, lie: tt.lie}, &peer{blocks: b}
-			var caught error
-			for {
+			s, p := open(t, configOf(dir, b)), &peer{blocks: b, cut: cut}
+			var late []*backfill.Request
+			for !s.Status().Done {
 				r, err := s.Next()
 				if err != nil {
 					t.Fatal(err)
 				}
 				if r == nil {
-					break
-				}
-				if _, err := s.Add(r, liar.answer(r)); err != nil {
-					var wrong *backfill.Invalid
-					if !errors.As(err, &wrong) || wrong.Part != r.Part {
-						t.Fatalf("%v", err)
+					if _, err := s.Write(t.Context()); err != nil {
+						t.Fatal(err)
 					}
-					caught = err
+					continue
 				}
-				if caught != nil || liar.requests > 1 && tt.want == "" {
-					liar = honest
+				if cut == nil && len(late) < 12 {
+					s.End(r)
+					late = append(late, r)
+					continue
 				}
-				if taken, err := s.Add(r, honest.answer(r)); taken != 0 || err != nil {
-					t.Fatalf("a second answer: %d, %v", taken, err)
+				if err := give(s, r, p); err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range late {
+					if _, err := put(s, r, p.answer(r)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if taken, err := put(s, r, p.answer(r)); cut == nil && taken != 0 || err != nil {
+					t.Fatalf("the same again: %d, %v", taken, err)
 				}
 			}
-			if (caught != nil) != (tt.want != "") || caught != nil && !strings.Contains(caught.Error(), tt.want) {
-				t.Errorf("caught %v, want %q", caught, tt.want)
+			for _, r := range late { // the epoch is written
+				if taken, err := put(s, r, p.answer(r)); taken != 0 || err != nil {
+					t.Fatalf("after the end: %d, %v", taken, err)
+				}
 			}
-			run(t, s, honest)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
 			checkDir(t, dir, b, 0)
 		})
 	}
@@ -330,19 +313,20 @@ func TestUnknownTarget(t *testing.T) {
 	s := open(t, cfg)
 	for range 3 {
 		r, err := s.Next()
-		if err != nil || r == nil || r.Origin != cfg.Target {
+		if err != nil || r == nil || r.Query.Origin.Hash != cfg.Target {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		if second, err := s.Next(); second != nil || err != nil {
 			t.Fatalf("a second request: %+v, %v", second, err)
 		}
-		if taken, err := s.Add(r, nil); taken != 0 || err != nil {
+		if taken, err := s.PutHeaders(r, nil); taken != 0 || err != nil {
 			t.Fatal(err)
 		}
+		s.End(r)
 	}
 	r, _ := s.Next()
-	s.Abandon(r)
-	s.Abandon(r)
+	s.End(r)
+	s.End(r)
 	if st := s.Status(); st.Known || st.Done {
 		t.Errorf("%+v", st)
 	}

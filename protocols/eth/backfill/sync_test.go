@@ -82,7 +82,7 @@ func TestAcrossTheMerge(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r != nil {
-			if _, err := s.Add(r, p.answer(r)); err != nil {
+			if err := give(s, r, p); err != nil {
 				t.Fatal(err)
 			}
 			continue
@@ -134,7 +134,7 @@ func TestFrom(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			for e := range tt.below {
-				put(t, dir, b, uint64(e), history.EpochSize)
+				putFile(t, dir, b, uint64(e), history.EpochSize)
 			}
 			cfg := configOf(dir, b)
 			cfg.From = tt.from
@@ -162,8 +162,8 @@ func TestFrom(t *testing.T) {
 	}
 }
 
-// put writes the file of an epoch, with its first blocks.
-func put(t *testing.T, dir string, b *blocks, epoch, count uint64) string {
+// putFile writes the file of an epoch, with its first blocks.
+func putFile(t *testing.T, dir string, b *blocks, epoch, count uint64) string {
 	t.Helper()
 	first := epoch * history.EpochSize
 	e, err := history.WriteEpoch(dir, "unknown", b, history.Blocks{First: first, Count: count, Before: b.before(first)}, nil)
@@ -208,7 +208,7 @@ func TestHeadersWait(t *testing.T) {
 			break
 		}
 		if r.Part == chain.Header {
-			if _, err := s.Add(r, p.answer(r)); err != nil {
+			if err := give(s, r, p); err != nil {
 				t.Fatal(err)
 			}
 		} else {
@@ -225,7 +225,7 @@ func TestHeadersWait(t *testing.T) {
 		t.Errorf("%d headers asked for, want %d", p.served[chain.Header], want)
 	}
 	for _, r := range out {
-		s.Abandon(r)
+		s.End(r)
 	}
 	if r, err := s.Next(); r == nil || r.Part == chain.Header || err != nil {
 		t.Errorf("next: %+v, %v", r, err)
@@ -294,12 +294,13 @@ func TestConcurrently(t *testing.T) {
 					continue
 				}
 				mu.Lock()
-				items := p.answer(r)
+				answer := p.answer(r)
 				mu.Unlock()
-				if _, err := s.Add(r, items); err != nil {
+				if _, err := put(s, r, answer); err != nil {
 					t.Error(err)
 					return
 				}
+				s.End(r)
 			}
 		})
 	}

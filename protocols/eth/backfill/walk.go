@@ -8,12 +8,11 @@ import (
 	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/history"
+	"github.com/troupe-p2p/troupe/protocols/eth/verify"
 )
 
 // cursor is how far down the chain is known.
@@ -291,28 +290,26 @@ func (s *Sync) totalBefore(n uint64) (*big.Int, error) {
 }
 
 // addHeaders takes headers from the cursor on down.
-func (s *Sync) addHeaders(r *Request, items [][]byte) (taken int, err error) {
-	if s.cursor.done || s.cursor.want != r.Origin {
+func (s *Sync) addHeaders(r *Request, headers []verify.Header) (taken int, err error) {
+	if s.cursor.done || s.cursor.want != r.Query.Origin.Hash {
 		return 0, nil
 	}
-	for _, item := range items {
-		h, err := s.checkHeader(item)
-		if err != nil {
-			return taken, err
-		}
-		n := h.Number.Uint64()
+	for i := range headers {
+		h := &headers[i]
 		if !s.cursor.known {
-			s.begin(n)
+			s.begin(h.Number)
 		}
-		if err := s.keep(n, item); err != nil {
+		if h.Hash != s.cursor.want || h.Number != s.cursor.number {
+			break
+		}
+		if err := s.keep(h.Number, h.Encoded); err != nil {
 			return taken, s.fail(err)
 		}
 		taken++
-		below := h.ParentHash
 		if err := s.walk(); err != nil {
 			return taken, err
 		}
-		if s.cursor.done || s.cursor.want != below || s.held() {
+		if s.cursor.done || s.cursor.want != h.Parent() || s.held() {
 			break // the rest is in a file or a journal, or is asked for later
 		}
 	}
@@ -330,24 +327,4 @@ func (s *Sync) keep(n uint64, item []byte) error {
 		return err
 	}
 	return j.add(chain.Header, n, s.cursor.want, item)
-}
-
-// checkHeader returns the header if it is that of the block at the cursor.
-func (s *Sync) checkHeader(item []byte) (*types.Header, error) {
-	c := &s.cursor
-	name := "the target"
-	if c.known {
-		name = fmt.Sprintf("block %d", c.number)
-	}
-	if hash := crypto.Keccak256Hash(item); hash != c.want {
-		return nil, invalid(chain.Header, name, fmt.Errorf("hash %v, want %v", hash, c.want))
-	}
-	h := new(types.Header)
-	if err := rlp.DecodeBytes(item, h); err != nil { // the chain has it so: no fault of the remote
-		return nil, s.fail(fmt.Errorf("header of %s: %w", name, err))
-	}
-	if !h.Number.IsUint64() || c.known && h.Number.Uint64() != c.number {
-		return nil, s.fail(fmt.Errorf("header of %s: has number %v", name, h.Number))
-	}
-	return h, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
+	"github.com/troupe-p2p/troupe/protocols/eth/verify"
 )
 
 // work is which bodies and receipts of an epoch are missing.
@@ -34,8 +35,8 @@ func (w *work) got(p chain.Part, n uint64) {
 
 // land notes that a request is no longer out.
 func (w *work) land(r *Request) {
-	for _, h := range r.headers {
-		i := int(h.Number.Uint64() - w.first)
+	for i := range r.Blocks {
+		i := int(r.Blocks[i].Number - w.first)
 		if w.state[r.Part][i] == partFlying {
 			w.state[r.Part][i] = partMissing
 			w.low[r.Part] = min(w.low[r.Part], i)
@@ -168,23 +169,24 @@ func (s *Sync) nextParts(ep *epoch, p chain.Part) (*Request, error) {
 		return nil, err
 	}
 	i := w.low[p]
-	for ; i < len(w.state[p]) && len(r.Hashes) < maxParts; i++ {
+	for ; i < len(w.state[p]) && len(r.Blocks) < maxParts; i++ {
 		if w.state[p][i] != partMissing {
 			continue
 		}
-		n := ep.first + uint64(i)
-		h, err := j.header(n)
+		encoded, err := j.read(chain.Header, ep.first+uint64(i))
 		if err != nil {
 			return nil, err
 		}
-		r.Hashes = append(r.Hashes, j.slot(n).hash)
-		r.headers = append(r.headers, h)
+		h, err := verify.DecodeHeader(encoded)
+		if err != nil {
+			return nil, fmt.Errorf("header of block %d: %w", ep.first+uint64(i), err)
+		}
+		r.Blocks = append(r.Blocks, h)
 		w.state[p][i] = partFlying
 	}
 	w.low[p] = i
-	if len(r.Hashes) == 0 {
+	if len(r.Blocks) == 0 {
 		return nil, nil
 	}
-	r.First = r.headers[0].Number.Uint64()
 	return r, nil
 }

@@ -88,34 +88,6 @@ func (r *roots) header() *types.Header {
 	return &types.Header{TxHash: r.transactions, UncleHash: r.uncles, ReceiptHash: r.receipts, WithdrawalsHash: r.withdrawals}
 }
 
-// Checker returns a function that compares a body, or a block's receipts, with the roots of a header:
-// its error names the field that differs. Checker's own error says how the content is malformed.
-func Checker(p chain.Part, content []byte) (check func(*types.Header) error, err error) {
-	switch p {
-	case chain.Body:
-		r, err := chain.RootsOf(content)
-		return r.Check, err
-	case chain.Receipts:
-		root, err := chain.ReceiptsRoot(content)
-		return func(h *types.Header) error {
-			if root != h.ReceiptHash {
-				return fmt.Errorf("receipts root %v, want %v", root, h.ReceiptHash)
-			}
-			return nil
-		}, err
-	}
-	return nil, fmt.Errorf("a %s has no root", p)
-}
-
-// CheckPart compares a body, or a block's receipts, with the roots of a header.
-func CheckPart(h *types.Header, p chain.Part, content []byte) error {
-	check, err := Checker(p, content)
-	if err != nil {
-		return err
-	}
-	return check(h)
-}
-
 func (b *builder) write() error {
 	if err := b.entry(typeVersion, nil); err != nil {
 		return err
@@ -210,7 +182,7 @@ func (b *builder) parts(p chain.Part, column int) error {
 		n := b.First + i
 		content, err := b.src.Read(p, n)
 		if err == nil {
-			err = CheckPart(b.roots[i].header(), p, content)
+			err = checkPart(p, content, b.roots[i].header())
 		}
 		if err == nil {
 			err = b.pack(column, ereTypes[p], content)

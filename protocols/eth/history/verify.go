@@ -161,7 +161,7 @@ func (v *verifier) block(hash common.Hash, h *types.Header) error {
 		}
 		content, err := v.f.Read(p, n)
 		if err == nil {
-			if err = CheckPart(h, p, content); err != nil {
+			if err = checkPart(p, content, h); err != nil {
 				err = fmt.Errorf("%s: %s of block %d: %w", v.f.path, p, n, err)
 			}
 		}
