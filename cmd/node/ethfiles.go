@@ -22,6 +22,7 @@ func ethCommand(c *catalog) *cli.Command {
 		Name: "eth", Usage: "ask a peer for parts of its chain, and work with files that have a chain's history",
 		Commands: []*cli.Command{
 			ethGetCommand(c),
+			ethSyncCommand(c),
 			{
 				Name: "ls", Usage: "list the blocks of a directory's era1, .ere and .rlp files, with gaps and overlaps", ArgsUsage: "DIR",
 				Description: "Only the ends of each file are read, and what tells overlapping files apart. The exit code is 1 if a file\n" +

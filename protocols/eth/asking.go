@@ -13,6 +13,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth/ask"
+	"github.com/troupe-p2p/troupe/protocols/eth/backfill"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/head"
 	"github.com/troupe-p2p/troupe/protocols/eth/verify"
@@ -57,6 +58,9 @@ type want struct {
 	heads bool                          // headers
 	part  chain.Part                    // of blocks, otherwise
 	asked map[common.Hash]verify.Header // whose part it is
+
+	download *download         // that it is for; nil: none
+	wanted   *backfill.Request // of the download
 }
 
 // askDue says that the Scheduler or the Election has something to do.
@@ -91,6 +95,8 @@ func newAsking(ctx actor.Context, e *Eth) *asking {
 	}
 	a.ctx, a.cancel = context.WithCancel(e.ctx)
 	e.window.Forget()
+	e.peers.Store(0)
+	e.downloads.attach(a.tell)
 	a.arm()
 	e.asking = a
 	return a
@@ -115,6 +121,7 @@ func (a *asking) rejoined() {
 		a.forgetPeer(id)
 	}
 	a.before = nil
+	a.restartDownloads()
 }
 
 // spawn runs f in a goroutine, whose panic is a crash of the service.
@@ -142,6 +149,7 @@ func (a *asking) now() time.Time { return a.eth.clock.Now() }
 func (a *asking) joined(l *protocols.Link) {
 	id := peerID(l)
 	a.links[id] = l
+	a.eth.peers.Store(int64(len(a.links)))
 	known := a.before[id] == l
 	delete(a.before, id)
 	if known {
@@ -149,7 +157,7 @@ func (a *asking) joined(l *protocols.Link) {
 	}
 	remote := l.Peer()
 	voter := head.Peer{ID: id, Addr: remote.Addr.Addr(), Trusted: remote.Static || remote.Trusted}
-	peer := ask.Peer{ID: id, Version: l.Version(), Range: protocols.State[peer](l).rng.Load()}
+	peer := ask.Peer{ID: id, Version: l.Version(), Range: rangeOf(l)}
 	if s := protocols.StatusOf[Status68](l); s != nil {
 		voter.Head = s.Head
 	}
@@ -166,6 +174,7 @@ func (a *asking) left(l *protocols.Link) {
 		return // a later link to the same node is there
 	}
 	delete(a.links, id)
+	a.eth.peers.Store(int64(len(a.links)))
 	a.forgetPeer(id)
 }
 
@@ -252,16 +261,20 @@ func (a *asking) fill(kind ask.Kind, part chain.Part) {
 func (a *asking) want(w ask.Want, how want) {
 	id, actions, err := a.schedule.Add(a.now(), w)
 	if err != nil {
-		a.forget(how, w.Blocks)
+		a.finished(how, w.Blocks, err)
 		return
 	}
 	a.wants[id] = how
 	a.do(actions)
 }
 
-// forget says of blocks that they are asked for no more.
-func (a *asking) forget(w want, blocks []ask.Block) {
-	for _, b := range blocks {
+// finished says that a want is over, which blocks are asked for no more, and why.
+func (a *asking) finished(w want, missing []ask.Block, cause error) {
+	if w.download != nil {
+		w.download.ended(w.wanted, cause)
+		return
+	}
+	for _, b := range missing {
 		a.eth.window.Failed(w.part, b.Hash)
 	}
 }
@@ -273,7 +286,7 @@ func (a *asking) do(actions []ask.Action) {
 		case ask.Ask:
 			a.send(action)
 		case ask.Finished:
-			a.forget(a.wants[action.Want], action.Missing)
+			a.finished(a.wants[action.Want], action.Missing, action.Cause)
 			delete(a.wants, action.Want)
 		case ask.Close:
 			reason := protocols.DiscSubprotocolError
@@ -291,10 +304,14 @@ func (a *asking) do(actions []ask.Action) {
 
 func (a *asking) send(action ask.Ask) {
 	var asked []verify.Header
+	w := a.wants[action.Request.Want]
 	for _, b := range action.Request.Blocks {
-		asked = append(asked, a.wants[action.Request.Want].asked[b.Hash])
+		asked = append(asked, w.asked[b.Hash])
 	}
 	f := fetched{asking: a, link: a.links[action.Peer], peer: action.Peer, request: action.Request}
+	if w.download != nil {
+		f.keep = func(f *fetched) { w.download.keep(w.wanted, f) }
+	}
 	a.spawn(func() { fetch(a.ctx, f, asked, a.tell) })
 }
 
@@ -314,6 +331,9 @@ func (a *asking) fetched(f fetched) {
 	found := ask.Result{Headers: len(f.headers), Spoken: f.answer.Spoken, Err: f.err}
 	for _, p := range f.answer.Parts {
 		found.Got = append(found.Got, !p.None())
+		if f.keep != nil {
+			continue // it is a download's
+		}
 		if _, ok := a.eth.window.Put(p); ok || !p.None() {
 			a.changed = true
 		}

@@ -40,6 +40,9 @@ type Eth struct {
 	upload  *upload         // nil: no bound
 	ctx     context.Context // ends with the protocol's run on the node
 
+	downloads downloads
+	peers     atomic.Int64 // links
+
 	asking       *asking                // only the service uses it
 	look         protocols.Timer        // the service's; only the service uses it
 	nodeChanged  atomic.Pointer[func()] // tells the service, if it runs, that the execution node has another head

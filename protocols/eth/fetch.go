@@ -22,6 +22,7 @@ type fetched struct {
 	headers []verify.Header // of Kind Headers
 	answer  verify.Answer   // of the others
 	err     error           // what is wrong with the answer
+	keep    func(*fetched)  // keeps what a download wants of the answer; nil: it is no download's
 }
 
 // partFetched says that a part of an answer in parts is there, and that the rest is asked for.
@@ -65,9 +66,13 @@ func fetch(ctx context.Context, f fetched, asked []verify.Header, tell func(any)
 			f.answer, f.err = receiptsOf(link.Version(), asked, a.Receipts)
 		}
 	}
-	if err == nil {
-		tell(f)
+	if err != nil {
+		return
 	}
+	if f.keep != nil {
+		f.keep(&f)
+	}
+	tell(f)
 }
 
 // receiptsOf checks receipts in the form of a version before eth/70.

@@ -21,7 +21,7 @@ type PeerInfo struct {
 
 func peerInfo(l *protocols.Link) any {
 	p := peerOf(l)
-	return PeerInfo{Version: l.Version(), Range: p.rng.Load(), Ignored: p.allowance.messagesDropped()}
+	return PeerInfo{Version: l.Version(), Range: rangeOf(l), Ignored: p.allowance.messagesDropped()}
 }
 
 // NodeInfo is what admin_nodeInfo shows of the node. Network, Genesis and Head are go-ethereum's

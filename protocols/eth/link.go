@@ -19,7 +19,7 @@ type peer struct {
 	lane   lane
 	upload *upload                     // of this link; nil: no bound
 	share  share                       // of the upload of all
-	rng    atomic.Pointer[chain.Range] // what the remote serves; nil in eth/68
+	rng    atomic.Pointer[chain.Range] // what the remote serves by its last update, see rangeOf
 	told   atomic.Pointer[chain.Range] // what the remote was told that this node serves
 
 	intake    intake    // transactions of the remote
@@ -71,10 +71,18 @@ func (l *link) up(handle *protocols.Link) {
 	if l.peer.upload == nil {
 		l.peer.upload = newUpload(l.eth.cfg.UploadPeer, l.eth.clock)
 	}
-	if s := protocols.StatusOf[Status](handle); s != nil && l.peer.rng.Load() == nil {
-		r := s.Range()
-		l.peer.rng.Store(&r)
+}
+
+// rangeOf returns which blocks a remote says that it serves; nil in eth/68.
+func rangeOf(l *protocols.Link) *chain.Range {
+	if r := peerOf(l).rng.Load(); r != nil {
+		return r
 	}
+	if s := protocols.StatusOf[Status](l); s != nil {
+		r := s.Range()
+		return &r
+	}
+	return nil
 }
 
 func (l *link) rangeUpdate(r chain.Range) {

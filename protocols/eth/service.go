@@ -1,6 +1,8 @@
 package eth
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -70,7 +72,7 @@ func (s *service) receive(ctx actor.Context) {
 			s.eth.logIndexed()
 		}
 		s.asking.readFiles()
-	case serves, askDue, fetched, partFetched, ran, filesHead, nodeHead, rejoined:
+	case serves, askDue, fetched, partFetched, ran, filesHead, nodeHead, rejoined, downloadWant, downloadOver, linksWanted:
 		s.ask(msg)
 	case announced, taken, followed, poolDue:
 		s.pooling.receive(msg)
@@ -87,6 +89,7 @@ func (s *service) receive(ctx actor.Context) {
 		s.pooling.stop()
 		if s.asking != nil {
 			s.asking.stop()
+			s.eth.downloads.attach(nil)
 		}
 		s.eth.view.OnChange(nil)
 		s.eth.filesChanged.Store(nil)
@@ -156,6 +159,12 @@ func (s *service) ask(msg any) {
 		if msg.asking == s.asking {
 			s.asking.rejoined()
 		}
+	case downloadWant:
+		s.asking.download(msg)
+	case downloadOver:
+		s.asking.downloadOver(msg.download)
+	case linksWanted:
+		msg.reply <- slices.Collect(maps.Values(s.asking.links))
 	}
 }
 
