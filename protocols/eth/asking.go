@@ -121,7 +121,7 @@ func (a *asking) rejoined() {
 		a.forgetPeer(id)
 	}
 	a.before = nil
-	a.restartDownloads()
+	a.renewDownloads()
 }
 
 // spawn runs f in a goroutine, whose panic is a crash of the service.

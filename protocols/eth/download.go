@@ -303,13 +303,16 @@ func describe(r *backfill.Request) string {
 	return "block " + r.Query.Origin.Hash.String() + " and before"
 }
 
-// restart says that the service has begun anew, and knows of no request.
-func (d *download) restart() {
+// restart says that the service has begun anew, and knows of some requests. The others are asked for
+// again.
+func (d *download) restart(known map[*backfill.Request]bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for r := range d.out {
-		d.over = append(d.over, r)
+		if !known[r] {
+			delete(d.out, r)
+			d.over = append(d.over, r)
+		}
 	}
-	clear(d.out)
 	d.poke()
 }

@@ -320,12 +320,12 @@ func TestPeersHead(t *testing.T) {
 	})
 }
 
-// TestDownloadOutlivesCrashes: the service panics every 400 ms, and the download goes on.
+// TestDownloadOutlivesCrashes: the service panics every 50 ms, and the download goes on.
 func TestDownloadOutlivesCrashes(t *testing.T) {
 	inMarket(t, func(m *market) {
 		dir := m.TempDir()
 		m.provide(&provider{}, 70)
-		m.chaos = []node.Chaos{{Pattern: "*/service-eth", Interval: 400 * time.Millisecond}}
+		m.chaos = []node.Chaos{{Pattern: "*/service-eth", Interval: 50 * time.Millisecond}}
 		m.open()
 		if p, err := m.side.Download(m.Context(), eth.Download{Dir: dir, To: hashOf(m.T, m.files, 600)}); err != nil {
 			m.Fatalf("%+v, %v", p, err)

@@ -41,7 +41,16 @@ func (d *downloads) attach(tell func(msg any)) {
 	defer d.mu.Unlock()
 	d.service = tell
 	for one := range d.running {
-		one.restart()
+		one.restart(nil)
+	}
+}
+
+// restart says that the service has begun anew, and knows of some requests.
+func (d *downloads) restart(known map[*backfill.Request]bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for one := range d.running {
+		one.restart(known)
 	}
 }
 
@@ -104,14 +113,12 @@ func (a *asking) downloadOver(d *download) {
 	}
 }
 
-// restartDownloads has all downloads begin anew, after a crash of the service: the message at hand, which
-// is lost, may have been a download's.
-func (a *asking) restartDownloads() {
-	for id, w := range a.wants {
-		if w.download != nil {
-			delete(a.wants, id)
-			a.do(a.schedule.Cancel(a.now(), id))
-		}
+// renewDownloads tells downloads of a crash of the service, which has not hit the asking: the message at hand,
+// which is lost, may have been a download's.
+func (a *asking) renewDownloads() {
+	known := map[*backfill.Request]bool{}
+	for _, w := range a.wants {
+		known[w.wanted] = true
 	}
-	a.eth.downloads.attach(a.tell)
+	a.eth.downloads.restart(known)
 }
