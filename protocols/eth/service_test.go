@@ -27,7 +27,7 @@ func TestFilesAreIndexed(t *testing.T) {
 	p := protocoltest.NewPair(t, eth.New(cfg).Spec(), protocoltest.ByHand(client))
 	got := protocols.StatusOf[eth.Status](p.B.Link).Range()
 	for got.Latest != 600 || got.Earliest != 0 {
-		got = chain.Range(*protocoltest.Next[eth.BlockRangeUpdate](p.B))
+		got = chain.Range(*protocoltest.Await[eth.BlockRangeUpdate](p.B, nil)) // the node asks for headers meanwhile
 	}
 }
 
@@ -54,7 +54,7 @@ func TestFilesAreLeftOut(t *testing.T) {
 	await := func(latest uint64) {
 		t.Helper()
 		for {
-			if got := protocoltest.Next[eth.BlockRangeUpdate](p.B); got.Latest == latest {
+			if got := protocoltest.Await[eth.BlockRangeUpdate](p.B, nil); got.Latest == latest {
 				if latest == 0 && got.LatestHash != protocols.StatusOf[eth.Status](p.B.Link).Genesis {
 					t.Errorf("block 0 is %v", got.LatestHash)
 				}
