@@ -35,6 +35,11 @@ type Config struct {
 	State pool.State
 	// StateFile is the path of a state dump in go-ethereum's form, in place of State.
 	StateFile string
+	// NoBlobs has the node ask for no blob transactions, and keep none.
+	NoBlobs bool
+	// Custody are the columns of cells to fetch of blobs that the node does not fetch in full (EIP-8070). Empty: the
+	// eight of the consensus specs' get_custody_groups for the node's ID.
+	Custody []uint64
 	// Upload and UploadPeer bound the answers to requests, in bytes a second for all links and for
 	// each. Zero: no bound.
 	Upload, UploadPeer int

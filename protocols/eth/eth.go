@@ -171,7 +171,7 @@ func (e *Eth) respond(src serve.Source, version uint, request any) any {
 	case *GetBlockAccessLists:
 		return &BlockAccessLists{ID: q.ID, Lists: serve.AccessLists(src, q.Hashes)}
 	case *GetCells:
-		return &Cells{ID: q.ID, Cells: rlp.EmptyList}
+		return e.cells(q)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/troupe-p2p/troupe/protocols/eth/blobs"
 )
 
 // newFlags returns the flags that set the fields of a Config.
@@ -17,6 +19,8 @@ func newFlags(c *Config) *flag.FlagSet {
 	flags.Var(&rpcValue{&c.RPC}, "eth.rpc", "`URL` of an execution node to ask for the head and for accounts: http, https, ws, wss, or the path of a socket")
 	flags.Var(&rateValue{&c.Pool}, "eth.pool", "size of the pool of transactions in memory, in `BYTES`; 0 is 64 MiB")
 	flags.Var(&pathValue{&c.StateFile}, "eth.state", "`FILE` with the accounts of the chain's head, as 'geth dump' writes it, to check nonces and balances of transactions")
+	flags.Var(&offValue{&c.NoBlobs}, "eth.blobs", "`on` or off: whether to fetch, keep and serve transactions with blobs")
+	flags.Var(&listValue[uint64]{to: &c.Custody, parse: blobs.ParseColumn}, "eth.custody", "`COLUMNS` of blobs to fetch, 0 to 127, separated by commas; with 64 or more, all blobs are fetched in full; those of the node's ID if empty")
 	flags.Var(&rateValue{&c.Upload}, "eth.upload", "maximum size of all answers to peers, in `BYTES` a second; 0 is no maximum")
 	flags.Var(&rateValue{&c.UploadPeer}, "eth.upload.peer", "maximum size of the answers to one peer, in `BYTES` a second; 0 is no maximum")
 	return flags
@@ -90,6 +94,26 @@ func (v *listValue[T]) Set(s string) error {
 		list = append(list, one)
 	}
 	*v.to = list
+	return nil
+}
+
+// offValue is a flag that is on or off, for a field that is set if it is off.
+type offValue struct{ to *bool }
+
+// String implements flag.Value. Package flag calls it on the zero value, too.
+func (v *offValue) String() string {
+	if v.to != nil && *v.to {
+		return "off"
+	}
+	return "on"
+}
+
+// Set implements flag.Value.
+func (v *offValue) Set(s string) error {
+	if s != "on" && s != "off" {
+		return fmt.Errorf("want on or off")
+	}
+	*v.to = s == "off"
 	return nil
 }
 

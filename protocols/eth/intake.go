@@ -73,6 +73,7 @@ type taken struct {
 	link    *protocols.Link
 	request *txfetch.Request[*protocols.Link] // nil: they were pushed
 	items   []txfetch.Item
+	blobs   []blobTx      // valid ones, which wait for their cells
 	refused []common.Hash // by the pool, or not valid
 	failed  bool          // the request has no answer
 }
@@ -103,16 +104,18 @@ func (e *Eth) takeBatch(ctx context.Context, t *taken, txs []*types.Transaction)
 		queue.Has(item.Hash)
 		switch {
 		case e.mempool.pool.Announced(item.Hash, from): // it is there already
-		case tx.Type() == types.BlobTxType:
-			// A transaction with blobs waits for its cells: package blobs. Until they are there, the pool
-			// takes none, and the fetcher asks for none.
+		case item.Err != nil: // the fetcher is told of it
 		default:
 			fresh = append(fresh, tx)
 		}
 	}
 	for i, r := range e.mempool.checker.Check(ctx, e.rulesHead(), fresh) {
 		err := r.Err
-		if err == nil {
+		switch {
+		case err != nil:
+		case fresh[i].Type() == types.BlobTxType:
+			t.blobs = append(t.blobs, blobTx{fresh[i], r.Sender})
+		default:
 			err = e.add(fresh[i], r.Sender, from)
 		}
 		switch {

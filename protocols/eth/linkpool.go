@@ -53,7 +53,7 @@ func (l *link) announced(payload []byte) {
 		l.link.DisconnectWithError(protocols.DiscProtocolError, err)
 		return
 	}
-	news := announced{link: l.link.Shared()}
+	news := announced{link: l.link.Shared(), mask: m.Mask}
 	queue, from := l.peer.queueOf(l.link.Version()), originOf(l.link)
 	for tx := range m.All() {
 		queue.Has(tx.Hash)

@@ -32,6 +32,8 @@ type mempool struct {
 	// another fetcher.
 	deciding bool
 	timer    protocols.Timer // of the service; nil at first
+
+	blobs *blobPool // nil: the node wants none
 }
 
 // openPool makes the pool, and reads the state dump.
@@ -44,10 +46,14 @@ func (e *Eth) openPool(env *protocols.Env) error {
 		}
 		state = dump
 	}
+	self := enode.ID(hashOfKey(env.ID))
 	m := &mempool{
 		pool:   pool.New(pool.Config{Bytes: e.cfg.Pool, State: state}),
-		rules:  pool.Rules{Config: e.network.Config},
-		fanout: propagation.NewFanout(enode.ID(hashOfKey(env.ID))),
+		rules:  pool.Rules{Config: e.network.Config, Blobs: !e.cfg.NoBlobs},
+		fanout: propagation.NewFanout(self),
+	}
+	if !e.cfg.NoBlobs {
+		m.blobs = newBlobPool(m, e.custody(self))
 	}
 	m.checker = pool.NewChecker(m.rules, runtime.GOMAXPROCS(0))
 	m.newFetcher()
@@ -56,7 +62,12 @@ func (e *Eth) openPool(env *protocols.Env) error {
 }
 
 func (m *mempool) newFetcher() {
-	m.fetcher = txfetch.New[*protocols.Link](txfetch.Config{Has: m.pool.Has, Accepts: m.rules.Accepts})
+	m.fetcher = txfetch.New[*protocols.Link](txfetch.Config{Has: m.has, Accepts: m.rules.Accepts})
+}
+
+// has reports whether a transaction need not be asked for: it is in the pool, or waits for its cells.
+func (m *mempool) has(hash common.Hash) bool {
+	return m.pool.Has(hash) || m.blobs != nil && m.blobs.fetcher.Has(hash)
 }
 
 // Pool returns the node's transactions.

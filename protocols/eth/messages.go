@@ -155,7 +155,7 @@ const (
 	maxMessage = serve.MaxMessage
 	maxHashes  = 4096 * 4 // of a request, with room for clients that ask for more than is served
 	maxRequest = maxHashes*33 + 64
-	// maxPooled is the size of an answer with transactions: 2 MiB, and the one that exceeds them.
+	// maxPooled is the size of an answer with transactions or cells: 2 MiB, and the one that exceeds them.
 	maxPooled = 4 << 20
 )
 
@@ -195,7 +195,7 @@ func messages(version uint) []protocols.Message {
 		list = append(list, protocols.Type[GetBlockAccessLists](request...), protocols.Type[BlockAccessLists](answer, protocols.Answers[GetBlockAccessLists]()))
 	}
 	if version >= eth72 {
-		list = append(list, protocols.Type[GetCells](request...), protocols.Type[Cells](answer, protocols.Answers[GetCells]()))
+		list = append(list, protocols.Type[GetCells](request...), protocols.Type[Cells](protocols.MaxSize(maxPooled), protocols.Answers[GetCells]()))
 	}
 	return list
 }

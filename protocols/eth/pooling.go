@@ -6,6 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth/announce"
@@ -22,6 +23,8 @@ type pooling struct {
 	tell  func(any)     // sends the service a message, from any goroutine
 	links []*protocols.Link
 	peers []propagation.Peer // by the same places
+
+	sampling *sampling // nil: the node wants no blobs
 }
 
 // announced are transactions that a remote has announced and the pool does not have. There may be none:
@@ -29,6 +32,7 @@ type pooling struct {
 type announced struct {
 	link *protocols.Link
 	txs  []announce.Tx
+	mask types.CustodyBitmap // columns of cells that the remote has of those with blobs
 }
 
 // poolDue says that the fetcher or the pool has something to do.
@@ -47,6 +51,9 @@ func newPooling(ctx actor.Context, e *Eth) *pooling {
 		m.newFetcher()
 		m.deciding = false
 	}
+	if e.mempool.blobs != nil {
+		p.sampling = newSampling(p)
+	}
 	p.tell(poolDue{p}) // comes after all links have joined
 	p.follow()
 	return p
@@ -54,6 +61,11 @@ func newPooling(ctx actor.Context, e *Eth) *pooling {
 
 // stop ends the timer, also that of an incarnation that crashed.
 func (p *pooling) stop() {
+	p.disarm()
+	p.sampling.stop()
+}
+
+func (p *pooling) disarm() {
 	if m := p.eth.mempool; m.timer != nil {
 		m.timer.Stop()
 	}
@@ -65,6 +77,7 @@ func (p *pooling) joined(l *protocols.Link) {
 	p.links = append(p.links, l)
 	p.peers = append(p.peers, propagation.Peer{ID: peerID(l), Queue: peerOf(l).queueOf(l.Version())})
 	p.eth.mempool.fetcher.Joined(l, l.Version())
+	p.sampling.joined(l)
 }
 
 func (p *pooling) left(l *protocols.Link) {
@@ -74,6 +87,7 @@ func (p *pooling) left(l *protocols.Link) {
 	}
 	p.links, p.peers = slices.Delete(p.links, i, i+1), slices.Delete(p.peers, i, i+1)
 	p.decide(func(f *fetcher) { p.do(f.Left(p.now(), l)) })
+	p.sampling.left(l)
 }
 
 type fetcher = txfetch.Fetcher[*protocols.Link]
@@ -103,6 +117,7 @@ func (p *pooling) receive(msg any) {
 			p.due(f, msg)
 		}
 	})
+	p.sampling.receive(msg)
 	p.spread()
 }
 
@@ -140,6 +155,7 @@ func (p *pooling) do(actions txfetch.Actions[*protocols.Link]) {
 		fault.Peer.DisconnectWithError(protocols.DiscProtocolError, fault.Err)
 	}
 	for _, a := range actions.Arrivals {
+		p.sampling.arrived(a)
 		for _, l := range a.Peers {
 			p.eth.mempool.pool.Announced(a.Hash, originOf(l))
 		}
@@ -152,7 +168,7 @@ func (p *pooling) do(actions txfetch.Actions[*protocols.Link]) {
 
 // arm sets the timer for what is due next.
 func (p *pooling) arm(wake time.Time) {
-	p.stop()
+	p.disarm()
 	after := expireEvery
 	if !wake.IsZero() {
 		after = min(after, max(0, wake.Sub(p.now())))

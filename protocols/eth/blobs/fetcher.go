@@ -58,6 +58,7 @@ type Request[P comparable] struct {
 	// Body says that the request is a GetPooledTransactions, for one transaction, in place of a GetCells.
 	Body bool
 
+	of    *Fetcher[P]
 	peer  *peer[P]
 	sent  time.Time
 	bytes int        // reserved
@@ -79,6 +80,8 @@ type Whole[P comparable] struct {
 	Cells  *Cells
 	// Peer has sent the body.
 	Peer P
+	// Others have announced the transaction.
+	Others []P
 }
 
 // Actions are what a caller has to do.
@@ -133,6 +136,14 @@ func (f *Fetcher[P]) Joined(id P) {
 	p := &peer[P]{id: id, held: map[*item[P]]int{}}
 	f.peers[id] = p
 	f.turns = append(f.turns, p)
+}
+
+// Peers returns the peers that have joined and not left.
+func (f *Fetcher[P]) Peers() (list []P) {
+	for _, p := range f.turns {
+		list = append(list, p.id)
+	}
+	return list
 }
 
 // Left removes a peer. What it was asked for, others are; what it has sent stays.
@@ -237,9 +248,23 @@ func (f *Fetcher[P]) WithBlobs(now time.Time, id P, tx *types.Transaction, sende
 		f.forgetIfEmpty(it)
 		return f.actions(now, a)
 	}
-	it.elide = &Job[P]{kind: elide, item: it, body: &body[P]{tx: tx, peer: p, size: size}}
+	it.elide = &Job[P]{of: f, kind: elide, item: it, body: &body[P]{tx: tx, peer: p, size: size}}
 	a.Jobs = append(a.Jobs, it.elide)
 	return f.actions(now, a)
+}
+
+// Known notes peers that have announced a transaction that is there, but none of its cells, such as those of
+// eth/71 and older.
+func (f *Fetcher[P]) Known(hash common.Hash, peers []P) {
+	it, ok := f.items[hash]
+	if !ok {
+		return
+	}
+	for _, p := range peers {
+		if !slices.Contains(it.others, p) {
+			it.others = append(it.others, p)
+		}
+	}
 }
 
 // Has reports whether the body of a transaction is there, so that it need not be asked for.

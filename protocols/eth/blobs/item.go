@@ -22,6 +22,7 @@ type item[P comparable] struct {
 	union  types.CustodyBitmap // of their masks
 	asked  types.CustodyBitmap // columns that were asked for
 
+	others []P // have announced it, see Known
 	sender common.Address
 	body   *body[P] // nil: none
 	lost   bool     // there was a body, and it was wrong

@@ -22,6 +22,7 @@ const (
 // Job is a piece of work of some milliseconds, up to some hundred. After Run it is given back to its
 // Fetcher, by Checked.
 type Job[P comparable] struct {
+	of   *Fetcher[P]
 	kind jobKind
 	item *item[P]
 	body *body[P]

@@ -83,7 +83,7 @@ func (f *Fetcher[P]) advance(a *Actions[P], it *item[P]) {
 				continue
 			}
 			part.state = checking
-			a.Jobs = append(a.Jobs, &Job[P]{kind: check, item: it, body: it.body, part: part})
+			a.Jobs = append(a.Jobs, &Job[P]{of: f, kind: check, item: it, body: it.body, part: part})
 		case good:
 			fit = append(fit, part.cells)
 			mask = mask.Union(part.cells.Mask)
@@ -93,21 +93,27 @@ func (f *Fetcher[P]) advance(a *Actions[P], it *item[P]) {
 	case !it.provider && within(f.cfg.Custody, mask):
 		f.complete(a, it, it.body.tx, merge(fit), it.body.peer, &f.counters.Sampled)
 	case it.provider && provides(mask) && it.finish == nil:
-		it.finish = &Job[P]{kind: finish, item: it, body: it.body, sets: fit}
+		it.finish = &Job[P]{of: f, kind: finish, item: it, body: it.body, sets: fit}
 		a.Jobs = append(a.Jobs, it.finish)
 	}
 }
 
 // complete hands over a transaction that is whole.
 func (f *Fetcher[P]) complete(a *Actions[P], it *item[P], tx *types.Transaction, c *Cells, from *peer[P], counter *uint64) {
-	a.Whole = append(a.Whole, Whole[P]{Tx: tx, Sender: it.sender, Cells: c, Peer: from.id})
+	w := Whole[P]{Tx: tx, Sender: it.sender, Cells: c, Peer: from.id, Others: it.others}
+	for _, o := range it.offers {
+		if o.peer != from {
+			w.Others = append(w.Others, o.peer.id)
+		}
+	}
+	a.Whole = append(a.Whole, w)
 	f.drop(it, counter)
 }
 
-// Checked handles a job that has been run.
+// Checked handles a job that has been run. One of another Fetcher is ignored.
 func (f *Fetcher[P]) Checked(now time.Time, j *Job[P]) Actions[P] {
 	var a Actions[P]
-	if !j.item.gone {
+	if j.of == f && !j.item.gone {
 		switch j.kind {
 		case check:
 			f.checkedPart(&a, j)
@@ -212,7 +218,7 @@ func (f *Fetcher[P]) bodied(a *Actions[P], it *item[P], p *peer[P], tx *types.Tr
 			continue
 		}
 		open = true
-		a.Jobs = append(a.Jobs, &Job[P]{kind: judge, item: it, body: own, part: part})
+		a.Jobs = append(a.Jobs, &Job[P]{of: f, kind: judge, item: it, body: own, part: part})
 	}
 	if tx != nil && !open && it.body == nil {
 		f.install(a, it, own)

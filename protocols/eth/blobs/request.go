@@ -98,7 +98,7 @@ func (f *Fetcher[P]) ask(now time.Time, p *peer[P]) (r *Request[P], passedOver b
 			break
 		}
 		if r == nil {
-			r = &Request[P]{Peer: p.id, Ask: Ask{Mask: columns}, peer: p, sent: now}
+			r = &Request[P]{of: f, Peer: p.id, Ask: Ask{Mask: columns}, peer: p, sent: now}
 		}
 		r.bytes += n * cellSize
 		r.Hashes = append(r.Hashes, o.item.hash)
@@ -117,7 +117,7 @@ func (f *Fetcher[P]) askBody(now time.Time, p *peer[P]) *Request[P] {
 		if it.gone {
 			continue
 		}
-		p.request = &Request[P]{Peer: p.id, Body: true, peer: p, sent: now}
+		p.request = &Request[P]{of: f, Peer: p.id, Body: true, peer: p, sent: now}
 		p.request.Hashes = append(p.request.Hashes, it.hash)
 		p.request.items = append(p.request.items, it)
 		return p.request
@@ -178,10 +178,11 @@ func (it *item[P]) blobs() int {
 
 // Answered handles the answer to a request for cells, or the error of Ask.Parse. What is before the last
 // transaction of the answer and not in it is not available at the peer; what is after it may be asked for
-// again. An empty answer says that nothing is available. No peer is at fault for either.
+// again. An empty answer says that nothing is available. No peer is at fault for either. A request that another
+// Fetcher has made is ignored, here and below.
 func (f *Fetcher[P]) Answered(now time.Time, r *Request[P], cells []Cells, err error) Actions[P] {
 	var a Actions[P]
-	if r.done {
+	if r.done || r.of != f {
 		return f.actions(now, a)
 	}
 	p := r.peer
@@ -214,7 +215,7 @@ func (f *Fetcher[P]) Answered(now time.Time, r *Request[P], cells []Cells, err e
 // An error says that the answer was malformed.
 func (f *Fetcher[P]) Bodied(now time.Time, r *Request[P], tx *types.Transaction, err error) Actions[P] {
 	var a Actions[P]
-	if r.done {
+	if r.done || r.of != f {
 		return f.actions(now, a)
 	}
 	p, it := r.peer, r.items[0]
@@ -240,7 +241,7 @@ func (f *Fetcher[P]) Bodied(now time.Time, r *Request[P], tx *types.Transaction,
 // had run out.
 func (f *Fetcher[P]) Failed(now time.Time, r *Request[P]) Actions[P] {
 	var a Actions[P]
-	if !r.done {
+	if !r.done && r.of == f {
 		f.failed(&a, now, r)
 	}
 	return f.actions(now, a)

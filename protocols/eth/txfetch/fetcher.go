@@ -208,7 +208,7 @@ func (f *Fetcher[P]) wanted(tx announce.Tx) bool {
 	if !f.cfg.Accepts(tx.Type) || tx.Type != types.BlobTxType && tx.Size > maxSize+sizeTolerance {
 		return false
 	}
-	return !f.refused[0].Has(tx.Hash) && !f.refused[1].Has(tx.Hash) && !f.cfg.Has(tx.Hash)
+	return !f.Refuses(tx.Hash) && !f.cfg.Has(tx.Hash)
 }
 
 // track enters an announcement. The first of a peer counts, so that it cannot change what it has
@@ -303,6 +303,11 @@ func (f *Fetcher[P]) Refused(now time.Time, hash common.Hash) {
 		f.rotate(now)
 	}
 	f.refused[0].Add(hash)
+}
+
+// Refuses reports whether a transaction is not asked for because of Refused.
+func (f *Fetcher[P]) Refuses(hash common.Hash) bool {
+	return f.refused[0].Has(hash) || f.refused[1].Has(hash)
 }
 
 // rotate forgets what was refused long ago.
