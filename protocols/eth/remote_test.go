@@ -101,10 +101,13 @@ type remote struct {
 	mute   bool                // requests have no answer
 
 	garbled bool // answers have no list
+
+	cells func(*eth.GetCells) *eth.Cells // nil: there are none
+	masks map[common.Hash]types.CustodyBitmap
 }
 
 func newRemote(t testing.TB) *remote {
-	return &remote{t: t, has: map[common.Hash]*types.Transaction{}, pushed: map[common.Hash]int{}, told: map[common.Hash]int{}}
+	return &remote{t: t, has: map[common.Hash]*types.Transaction{}, pushed: map[common.Hash]int{}, told: map[common.Hash]int{}, masks: map[common.Hash]types.CustodyBitmap{}}
 }
 
 func (r *remote) spec(e *eth.Eth) protocols.Spec {
@@ -124,6 +127,10 @@ func (r *remote) Receive(ctx actor.Context) {
 		r.raw(msg)
 	case *eth.GetBlockBodies, *eth.GetReceipts, *eth.GetReceipts70, *eth.GetBlockAccessLists:
 		r.parts = append(r.parts, fmt.Sprintf("%T", msg))
+	case *eth.GetCells:
+		if r.cells != nil {
+			r.send(r.cells(msg))
+		}
 	case *eth.GetPooledTransactions:
 		r.asked = append(r.asked, len(msg.Hashes))
 		if r.mute {
@@ -151,6 +158,7 @@ func (r *remote) raw(msg *protocols.RawMessage) {
 		}
 		for tx := range m.All() {
 			r.told[tx.Hash]++
+			r.masks[tx.Hash] = m.Mask
 		}
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/blobs"
+	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 )
 
 const cellSize = 2048
@@ -59,7 +60,7 @@ func TestShareOfAPeer(t *testing.T) {
 	b.Joined("c")
 	var txs []*transaction
 	for i := range 40 {
-		txs = append(txs, sign(constant(byte(1+i%3)), uint64(i)))
+		txs = append(txs, sign(ethtest.Blob(byte(1+i%3)), uint64(i)))
 	}
 	b.announce("a", all, txs...)
 	b.announce("c", all, txs...)
@@ -113,7 +114,7 @@ func TestFullBuffer(t *testing.T) {
 		b.Joined(p)
 		for range 30 {
 			n++
-			b.body(p, sign(constant(byte(1+i)), uint64(1000+n)).tx)
+			b.body(p, sign(ethtest.Blob(byte(1+i)), uint64(1000+n)).tx)
 			b.tick(0)
 		}
 		for _, hash := range []byte{1, 2} {
@@ -126,7 +127,7 @@ func TestFullBuffer(t *testing.T) {
 	for len(b.requests) > 0 {
 		b.requests = b.requests[1:] // they never answer
 	}
-	x := sign(constant(99), 0)
+	x := sign(ethtest.Blob(99), 0)
 	b.announce("good", all, x)
 	b.body("good", x.tx)
 	b.answer(b.next("good"), x.answer(data))
@@ -148,7 +149,7 @@ func TestAnnouncementsAreBounded(t *testing.T) {
 	if s.Announcements != 16384 || s.Tracked != 16384 || s.Dropped == 0 {
 		t.Errorf("%+v", s)
 	}
-	x := sign(constant(1), 0)
+	x := sign(ethtest.Blob(1), 0)
 	b.Joined("a")
 	b.Joined("b")
 	b.announce("a", all, x)

@@ -14,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/blobs"
+	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 	"github.com/troupe-p2p/troupe/protocols/eth/serve"
 )
 
@@ -59,7 +60,7 @@ func encode(t testing.TB, v any) []byte {
 // TestServedCellsAreParsed: what this node serves is what go-ethereum reads, and what is parsed is what
 // was served, in order.
 func TestServedCellsAreParsed(t *testing.T) {
-	x, y := sign(varied(), 0), sign(constant(7), 1)
+	x, y := sign(varied(), 0), sign(ethtest.Blob(7), 1)
 	store := map[common.Hash]blobs.Cells{x.hash(): x.answer(all), y.hash(): y.answer(data)}
 	get := func(h common.Hash) ([]kzg4844.Cell, types.CustodyBitmap) { return store[h].Cells, store[h].Mask }
 	for _, c := range []struct {

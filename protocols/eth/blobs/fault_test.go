@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/blobs"
+	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 )
 
 // TestOnePeerIsAtFault: a peer that has sent both, whatever of it is wrong. The transaction comes from
@@ -82,7 +83,7 @@ func TestWrongCellsOrWrongProofs(t *testing.T) {
 		{"wrong proofs for wrong cells", x.tx, x.wrongProofs(21), x.wrongCells(custody), []string{"cells"}, 0},
 		{"wrong proofs for right cells, twice", x.wrongProofs(21), x.wrongProofs(40), x.answer(custody), []string{"cells"}, 0},
 		{"no own body", x.tx, nil, x.wrongCells(custody), nil, 0},
-		{"an own body of another transaction", x.tx, sign(constant(1), 1).tx, x.wrongCells(custody), []string{"cells"}, 0},
+		{"an own body of another transaction", x.tx, sign(ethtest.Blob(1), 1).tx, x.wrongCells(custody), []string{"cells"}, 0},
 		{"an own body without sidecar", x.tx, x.tx.WithoutBlobTxSidecar(), x.wrongCells(custody), []string{"cells"}, 0},
 	} {
 		b, r := twoSources(t, sampler, x, c.body)
@@ -174,7 +175,7 @@ func TestAnotherNumberOfBlobs(t *testing.T) {
 
 // TestWrongAnswers: their peer is at fault, and the others are asked.
 func TestWrongAnswers(t *testing.T) {
-	x, y := sign(varied(), 0), sign(constant(1), 1)
+	x, y := sign(varied(), 0), sign(ethtest.Blob(1), 1)
 	malformed := errors.New("malformed")
 	for name, wrong := range map[string]func(b *bench, r *blobs.Request[string]){
 		"malformed":           func(b *bench, r *blobs.Request[string]) { b.do(b.Answered(b.now, r, nil, malformed)) },
@@ -239,7 +240,7 @@ func TestDisputeWithAPeerThatLeaves(t *testing.T) {
 
 // TestNeverWhole: of a body whose cells no peer has, and of cells without body, nothing is left after two minutes.
 func TestNeverWhole(t *testing.T) {
-	x, y := sign(constant(1), 0), sign(constant(2), 1)
+	x, y := sign(ethtest.Blob(1), 0), sign(ethtest.Blob(2), 1)
 	b := newBench(t, provider, "a", "b")
 	b.announce("a", little, x)
 	b.body("a", x.tx)

@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/blobs"
+	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 )
 
 // The roles that newBench's peers get.
@@ -95,7 +96,7 @@ func first63() types.CustodyBitmap {
 // TestSamplerCountsProviders: two peers with 64 columns, and no others. A peer that announces twice is
 // one.
 func TestSamplerCountsProviders(t *testing.T) {
-	x := sign(constant(1), 0)
+	x := sign(ethtest.Blob(1), 0)
 	b := newBench(t, sampler, "a", "b", "c", "d")
 	b.announce("a", custody, x)
 	b.announce("b", first63(), x)
@@ -114,7 +115,7 @@ func TestSamplerCountsProviders(t *testing.T) {
 
 // TestSamplerBecomesProvider: with one provider, two seconds after it has announced.
 func TestSamplerBecomesProvider(t *testing.T) {
-	x := sign(constant(1), 0)
+	x := sign(ethtest.Blob(1), 0)
 	b := newBench(t, sampler, "a", "b")
 	b.announce("b", custody, x)
 	b.tick(10 * time.Second)
@@ -179,7 +180,7 @@ func TestColumnsOfSeveralPeers(t *testing.T) {
 // TestShortAnswers: what is missing before the last transaction of an answer is not available, what is missing after
 // it is asked for again, and an empty answer says that there is nothing. No peer is at fault.
 func TestShortAnswers(t *testing.T) {
-	txs := []*transaction{sign(constant(1), 0), sign(constant(2), 1), sign(constant(3), 2)}
+	txs := []*transaction{sign(ethtest.Blob(1), 0), sign(ethtest.Blob(2), 1), sign(ethtest.Blob(3), 2)}
 	b := newBench(t, sampler, "a", "b")
 	b.announce("a", all, txs...)
 	b.announce("b", all, txs...)
@@ -204,7 +205,7 @@ func TestShortAnswers(t *testing.T) {
 // TestNoAnswer: after five seconds another peer is asked, and the silent one is left alone for longer each
 // time. A late answer changes nothing.
 func TestNoAnswer(t *testing.T) {
-	x, y := sign(constant(1), 0), sign(constant(2), 1)
+	x, y := sign(ethtest.Blob(1), 0), sign(ethtest.Blob(2), 1)
 	b := newBench(t, provider, "a", "b")
 	b.announce("a", all, x)
 	b.announce("b", all, x)
@@ -230,7 +231,7 @@ func TestNoAnswer(t *testing.T) {
 
 // TestPeersLeave: what a peer was asked for, others are.
 func TestPeersLeave(t *testing.T) {
-	x := sign(constant(1), 0)
+	x := sign(ethtest.Blob(1), 0)
 	b := newBench(t, provider, "a", "b")
 	b.announce("a", all, x)
 	b.announce("b", all, x)
@@ -275,7 +276,7 @@ func TestWithBlobs(t *testing.T) {
 
 // TestHasIsNotAskedFor: nor is what a block has.
 func TestHasIsNotAskedFor(t *testing.T) {
-	x, y := sign(constant(1), 0), sign(constant(2), 1)
+	x, y := sign(ethtest.Blob(1), 0), sign(ethtest.Blob(2), 1)
 	b := benchOf(t, blobs.Config{Has: func(h common.Hash) bool { return h == x.hash() }}, "a")
 	b.announce("a", all, x)
 	b.body("a", x.tx)

@@ -18,6 +18,7 @@ import (
 	"github.com/holiman/uint256"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/blobs"
+	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 )
 
 var key = sync.OnceValue(func() *ecdsa.PrivateKey {
@@ -49,31 +50,8 @@ var varied = sync.OnceValue(func() *types.BlobTxSidecar {
 	return s
 })
 
-// constant returns the sidecar of a blob that is one number everywhere: all of its cells are alike, and
-// the proofs are the point at infinity, so that it is made in no time.
-func constant(n byte) *types.BlobTxSidecar {
-	if s := constants[n]; s != nil {
-		return s
-	}
-	s := &types.BlobTxSidecar{Version: types.BlobSidecarVersion1, Blobs: make([]kzg4844.Blob, 1)}
-	for j := 31; j < len(s.Blobs[0]); j += 32 {
-		s.Blobs[0][j] = n
-	}
-	c, err := kzg4844.BlobToCommitment(&s.Blobs[0])
-	if err != nil {
-		panic(err)
-	}
-	s.Commitments = []kzg4844.Commitment{c}
-	s.Proofs = slices.Repeat([]kzg4844.Proof{{0xc0}}, blobs.Columns)
-	constants[n] = s
-	return s
-}
-
-// What tests have made. They do not run side by side.
-var (
-	constants [256]*types.BlobTxSidecar
-	cellsOf   = map[*types.BlobTxSidecar][]kzg4844.Cell{}
-)
+// cellsOf has the cells that tests have made. They do not run side by side.
+var cellsOf = map[*types.BlobTxSidecar][]kzg4844.Cell{}
 
 // transaction is a type-3 transaction with all that there is of it.
 type transaction struct {
@@ -98,12 +76,7 @@ func sign(s *types.BlobTxSidecar, nonce uint64) *transaction {
 		}
 		cellsOf[s] = cells
 	}
-	return &transaction{full: full, tx: elided(full), cells: cells}
-}
-
-func elided(full *types.Transaction) *types.Transaction {
-	s := full.BlobTxSidecar()
-	return full.WithBlobTxSidecar(types.NewBlobTxSidecar(s.Version, nil, s.Commitments, s.Proofs))
+	return &transaction{full: full, tx: ethtest.Elided(full), cells: cells}
 }
 
 // wrongProofs returns the body with proofs of another number.

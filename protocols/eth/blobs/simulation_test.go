@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/blobs"
+	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 )
 
 // TestAnyOrder: honest peers and liars announce, send, leave and come again in any order. No honest peer is
@@ -19,7 +20,7 @@ import (
 func TestAnyOrder(t *testing.T) {
 	var txs []*transaction
 	for i := range 6 {
-		txs = append(txs, sign(constant(byte(1+i)), uint64(i)))
+		txs = append(txs, sign(ethtest.Blob(byte(1+i)), uint64(i)))
 	}
 	whole := 0
 	for seed := range uint64(20) {
