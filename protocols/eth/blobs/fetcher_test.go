@@ -288,3 +288,45 @@ func TestHasIsNotAskedFor(t *testing.T) {
 	b.expect(0)
 	b.empty()
 }
+
+// TestOfAnotherFetcher: what was asked for before a Fetcher was replaced changes nothing in the next one.
+func TestOfAnotherFetcher(t *testing.T) {
+	x := sign(ethtest.Blob(1), 0)
+	before, b := newBench(t, provider, "a"), newBench(t, provider, "a")
+	before.announce("a", all, x)
+	r := before.next("a")
+	before.body("a", x.tx)
+	jobs := before.Answered(before.now, r, []blobs.Cells{x.answer(data)}, nil)
+	if len(jobs.Jobs) != 1 {
+		t.Fatalf("%d jobs", len(jobs.Jobs))
+	}
+	before.announce("a", all, sign(ethtest.Blob(2), 1))
+	r = before.next("a")
+	jobs.Jobs[0].Run()
+	b.do(b.Checked(b.now, jobs.Jobs[0]))
+	b.answer(r, x.answer(data))
+	b.do(b.Failed(b.now, r))
+	b.do(b.Bodied(b.now, r, nil, errors.New("malformed")))
+	b.expect(0)
+	b.empty()
+	if got := b.Peers(); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("peers: %v", got)
+	}
+}
+
+// TestAnnouncersAreHandedOver: all peers that have announced a transaction, whether they have cells or not.
+func TestAnnouncersAreHandedOver(t *testing.T) {
+	x := sign(ethtest.Blob(1), 0)
+	b := newBench(t, provider, "a", "b", "old")
+	b.announce("a", all, x)
+	b.announce("b", little, x)
+	b.Known(x.hash(), []string{"old", "old"})
+	b.Known(common.Hash{1}, []string{"old"})
+	b.body("a", x.tx)
+	b.answer(b.next("a"), x.answer(data))
+	b.expect(1)
+	if got := b.whole[0].Others; !slices.Equal(got, []string{"old", "b"}) {
+		t.Errorf("announced by %v as well", got)
+	}
+	b.empty()
+}
