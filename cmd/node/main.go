@@ -31,7 +31,8 @@ func main() {
 	// Without this, a write to a standard output or error that no process reads any more would
 	// kill the process. Ignored, it is an error of the write.
 	signal.Ignore(syscall.SIGPIPE)
-	os.Exit(command(os.Args, os.Stdin, os.Stdout, os.Stderr))
+	signals, _ := watchSignals() // until the process ends: a signal must not kill it amid its last lines
+	os.Exit(command(signals, os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // logTimeout limits how long the process waits for standard error when it ends.
@@ -55,15 +56,13 @@ func usage(err error) error {
 
 // command runs one command line and returns its exit code. A signal ends it in order, a second
 // one at once. Nothing waits for standard error.
-func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func command(signals endings, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	log := asynclog.NewWriter(stderr)
 	defer log.Flush(logTimeout)
 	stdlog.SetOutput(log) // libraries use it
-	ctx, now, stop := watchSignals()
-	defer stop()
-	out := &output{ctx: ctx, w: stdout}
+	out := &output{ctx: signals.first, w: stdout}
 	ended := make(chan error, 1)
-	go func() { ended <- runCommand(ctx, args, stdin, out, log) }()
+	go func() { ended <- runCommand(signals.first, args, stdin, out, log) }()
 	var err error
 	select {
 	case err = <-ended:
@@ -73,7 +72,7 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		if err == nil {
 			err = out.failure()
 		}
-	case s := <-now:
+	case s := <-signals.now:
 		err = fmt.Errorf("stop interrupted by a second signal: %v", s)
 	}
 	if err == nil {

@@ -146,8 +146,10 @@ func (p *process) end(s os.Signal) (code int, took time.Duration) {
 
 // shell runs a command line in this process.
 func shell(in io.Reader, args ...string) (code int, stdout, stderr string) {
+	signals, stop := watchSignals()
+	defer stop()
 	var out, errs bytes.Buffer
-	code = command(append([]string{"node"}, args...), in, &out, &errs)
+	code = command(signals, append([]string{"node"}, args...), in, &out, &errs)
 	return code, out.String(), errs.String()
 }
 

@@ -140,6 +140,31 @@ func TestStalledLog(t *testing.T) {
 	c.exits(exitOK, 5*time.Second)
 }
 
+// TestSignalsAmidTheLastLines: nothing takes the log, so that the process waits for it when it
+// ends. Signals that come again and again until it has ended do not kill it.
+func TestSignalsAmidTheLastLines(t *testing.T) {
+	t.Parallel()
+	out, stdout := pipe(t)
+	_, stderr := fullPipe(t)
+	c := startTool(t, stdout, stderr, nodeArgs(t)...)
+	firstLine(t, out)
+	c.signal(syscall.SIGTERM)
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for ended := false; !ended; {
+		select {
+		case <-c.ended:
+			ended = true
+		case <-again.C:
+			// A SIGHUP is no impatience, and kills a process that does not expect it.
+			if err := c.Process.Signal(syscall.SIGHUP); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.exits(exitOK, time.Second)
+}
+
 // TestStalledOutput: nothing takes the output of a command that runs until a signal comes, such
 // as on a terminal that Ctrl-S has stopped. The signal ends it in order.
 func TestStalledOutput(t *testing.T) {

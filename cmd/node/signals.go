@@ -53,9 +53,14 @@ func endSignals() []os.Signal {
 	return list
 }
 
-// watchSignals returns a context that ends at the first signal, with the cause *interrupted, and
-// a channel that gets a signal that must end the process at once. The caller calls stop.
-func watchSignals() (ctx context.Context, now <-chan os.Signal, stop func()) {
+// endings is how signals end the process.
+type endings struct {
+	first context.Context  // ends at the first signal, with the cause *interrupted
+	now   <-chan os.Signal // gets a signal that must end the process at once
+}
+
+// watchSignals watches for signals until stop is called. After that, a signal kills the process.
+func watchSignals() (e endings, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals, second, done := make(chan os.Signal, 4), make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, endSignals()...)
@@ -78,7 +83,7 @@ func watchSignals() (ctx context.Context, now <-chan os.Signal, stop func()) {
 			}
 		}
 	}()
-	return ctx, second, func() {
+	return endings{ctx, second}, func() {
 		signal.Stop(signals)
 		close(done)
 		cancel(nil)
