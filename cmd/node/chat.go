@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -64,22 +65,24 @@ type conversation struct {
 	events <-chan node.Event
 	heard  <-chan chat.Line
 	said   uint64
+	unsent int // lines that could not be sent
 }
 
-// run ends when the input, the link or the reader of the output does, and at a signal.
+// run ends when the input, the link or the reader of the output does, and at a signal. It returns
+// an error also if the input could not be sent as a whole.
 func (c *conversation) run(ctx context.Context, in io.Reader) error {
 	_, err := fmt.Fprintf(c.out, "connected to %q; press Ctrl-D to quit\n", c.n.Peers()[0].Name)
-	typed := make(chan string)
+	typed := make(chan typedLine)
 	go read(ctx, in, typed)
 	for {
 		if err != nil {
 			return unlessInterrupted(ctx, err)
 		}
 		select {
-		case line, ok := <-typed:
-			if !ok {
+		case line := <-typed:
+			if line.err != nil {
 				c.flush(ctx)
-				return nil
+				return c.verdict(line.err)
 			}
 			err = c.say(line)
 		case line := <-c.heard:
@@ -94,16 +97,34 @@ func (c *conversation) run(ctx context.Context, in io.Reader) error {
 	}
 }
 
+// verdict returns the error of a conversation whose input ended with this one.
+func (c *conversation) verdict(ended error) error {
+	if !errors.Is(ended, io.EOF) {
+		return fmt.Errorf("reading the input: %w", ended)
+	}
+	if c.unsent > 0 {
+		return fmt.Errorf("%d of %d lines were not sent", c.unsent, uint64(c.unsent)+c.said)
+	}
+	return nil
+}
+
 // say sends a line. It returns an error only if the output fails.
-func (c *conversation) say(line string) error {
-	if line == "" {
+func (c *conversation) say(line typedLine) error {
+	if line.text == "" {
 		return nil
 	}
-	taken, err := c.room.Say(line)
+	var (
+		taken int
+		err   error = chat.ErrTooLong
+	)
+	if !line.cut {
+		taken, err = c.room.Say(line.text)
+	}
 	if err == nil && taken == 0 {
 		err = errors.New("the remote reads too slowly")
 	}
 	if err != nil {
+		c.unsent++
 		_, err = fmt.Fprintf(c.out, "not sent: %v\n", err)
 		return err
 	}
@@ -117,15 +138,39 @@ func (c *conversation) flush(ctx context.Context) {
 	flush(ctx, c.n, leastSize*c.said)
 }
 
-// read sends each line of in to lines, and closes lines when the input or ctx ends.
-func read(ctx context.Context, in io.Reader, lines chan<- string) {
-	defer close(lines)
-	s := bufio.NewScanner(in)
-	for s.Scan() {
+// typedLine is a line of the input, or the end of the input.
+type typedLine struct {
+	text string
+	cut  bool  // the line is longer than text, and too long for the protocol
+	err  error // why there are no more lines: io.EOF at the end of the input
+}
+
+// read sends each line of in to lines, and then the error that ended the input, unless ctx ends.
+func read(ctx context.Context, in io.Reader, lines chan<- typedLine) {
+	for r := bufio.NewReaderSize(in, chat.MaxLine+len("\r\n")+1); ; {
+		line := nextLine(r)
 		select {
-		case lines <- s.Text():
+		case lines <- line:
 		case <-ctx.Done():
 			return
 		}
+		if line.err != nil {
+			return
+		}
 	}
+}
+
+// nextLine reads a line of any length, of which it keeps no more than the reader's buffer has.
+func nextLine(r *bufio.Reader) typedLine {
+	part, err := r.ReadSlice('\n')
+	line := typedLine{text: string(part), cut: errors.Is(err, bufio.ErrBufferFull)}
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = r.ReadSlice('\n') // the rest, which is dropped
+	}
+	if err != nil && line.text == "" {
+		return typedLine{err: err}
+	}
+	// An error after some text comes again with the next line.
+	line.text = strings.TrimSuffix(strings.TrimSuffix(line.text, "\n"), "\r")
+	return line
 }
