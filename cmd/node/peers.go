@@ -103,7 +103,11 @@ func listBans(ctx context.Context, cmd *cli.Command) error {
 			if b.Automatic {
 				by = "node"
 			}
-			rows = append(rows, []string{b.Target.String(), b.Until.Local().Format(time.DateTime), by, chat.Printable(b.Reason)})
+			until := "unban"
+			if !b.Until.IsZero() {
+				until = b.Until.Local().Format(time.DateTime)
+			}
+			rows = append(rows, []string{b.Target.String(), until, by, chat.Printable(b.Reason)})
 		}
 		return rows
 	})

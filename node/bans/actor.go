@@ -35,7 +35,7 @@ func (w *writer) Receive(ctx actor.Context) {
 		w.stopRetry()
 	case *supervise.Resumed:
 		if msg.Jump != 0 {
-			w.Ledger.wallClockSet()
+			w.Ledger.change()
 			w.save(ctx, false)
 		}
 	}

@@ -99,8 +99,24 @@ func (t Target) Canonical() Target {
 type Ban struct {
 	Target Target    `json:"target"`
 	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until"`
+	Until  time.Time `json:"until,omitzero"` // zero: until the operator lifts the ban
 	Reason string    `json:"reason"`
 	// Automatic says that the node made the ban, not the operator.
 	Automatic bool `json:"automatic,omitempty"`
+}
+
+// inForce reports whether the ban has not ended.
+func (b *Ban) inForce(now time.Time) bool { return b.Until.IsZero() || now.Before(b.Until) }
+
+// compareEnds returns -1 if a ends before b, 1 if b does, and 0 if they end together.
+func compareEnds(a, b *Ban) int {
+	switch endless := a.Until.IsZero(); {
+	case endless && b.Until.IsZero():
+		return 0
+	case endless:
+		return 1
+	case b.Until.IsZero():
+		return -1
+	}
+	return a.Until.Compare(b.Until)
 }

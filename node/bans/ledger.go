@@ -2,6 +2,7 @@ package bans
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -24,9 +25,10 @@ type Ledger struct {
 	mu         sync.Mutex
 	reputation reputation
 	bans       list
-	changes    int // counts the changes of the list
-	tried      int // the value of changes at the last attempt to write the file
-	saved      int // the value of changes when the file was last written
+	lifted     map[Target]int // bans that the file may have still, with the value of changes that has them lifted
+	changes    int            // counts the changes of the list
+	tried      int            // the value of changes at the last attempt to write the file
+	saved      int            // the value of changes when the file was last written
 	waiting    []waiting
 	closed     bool
 	state      State
@@ -53,7 +55,7 @@ type State struct {
 }
 
 // NewLedger makes an empty ledger.
-func NewLedger(clock supervise.Clock) *Ledger { return &Ledger{clock: clock} }
+func NewLedger(clock supervise.Clock) *Ledger { return &Ledger{clock: clock, lifted: map[Target]int{}} }
 
 // State returns the counters.
 func (l *Ledger) State() State {
@@ -113,7 +115,8 @@ func (l *Ledger) Ban(t Target, d time.Duration, reason string) (b Ban, kept <-ch
 }
 
 // Lift ends a ban and forgets the target's offences. lifted is false if no ban on exactly
-// this target was in force. kept is as that of Ban.
+// this target was in force. kept is as that of Ban, and nil at once if the file has no ban on the
+// target.
 func (l *Ledger) Lift(t Target) (lifted bool, kept <-chan error) {
 	now := l.clock.Now()
 	t = t.Canonical()
@@ -125,24 +128,35 @@ func (l *Ledger) Lift(t Target) (lifted bool, kept <-chan error) {
 		l.bans.lift(t)
 		l.changes++
 	}
-	lifted = ok && now.Before(b.Until)
-	if lifted {
+	if lifted = ok && b.inForce(now); lifted {
 		l.state.Lifted++
+		if l.store.file != nil {
+			l.lifted[t] = l.changes
+		}
+	}
+	if _, ok := l.lifted[t]; !ok && !lifted {
+		return false, resolved(nil) // the file has no such ban either
 	}
 	return lifted, l.wait()
 }
 
+// resolved returns a channel that has its answer.
+func resolved(err error) <-chan error {
+	kept := make(chan error, 1)
+	kept <- err
+	return kept
+}
+
 // wait returns a channel that receives once the file has all changes so far, or can't have them.
 func (l *Ledger) wait() <-chan error {
-	kept := make(chan error, 1)
 	switch {
 	case l.store.file == nil || l.saved == l.changes:
-		kept <- nil
+		return resolved(nil)
 	case l.closed:
-		kept <- errClosed
-	default:
-		l.waiting = append(l.waiting, waiting{l.changes, kept})
+		return resolved(errClosed)
 	}
+	kept := make(chan error, 1)
+	l.waiting = append(l.waiting, waiting{l.changes, kept})
 	return kept
 }
 
@@ -179,13 +193,16 @@ func (l *Ledger) List() []Ban {
 func (l *Ledger) inWallTime(list []Ban) []Ban {
 	for i := range list {
 		b := &list[i]
-		b.Since, b.Until = supervise.WallTime(l.clock, b.Since), supervise.WallTime(l.clock, b.Until)
+		b.Since = supervise.WallTime(l.clock, b.Since)
+		if !b.Until.IsZero() {
+			b.Until = supervise.WallTime(l.clock, b.Until)
+		}
 	}
 	return list
 }
 
-// wallClockSet has the bans written again: the file has their ends by the wall clock.
-func (l *Ledger) wallClockSet() {
+// change has the bans written again. After a jump of the wall clock the file has wrong ends.
+func (l *Ledger) change() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.changes++
@@ -214,6 +231,7 @@ func (l *Ledger) wrote(changes int, err error) {
 		l.state.WriteErrs++
 	} else {
 		l.saved = changes
+		maps.DeleteFunc(l.lifted, func(_ Target, change int) bool { return change <= changes })
 	}
 	l.answer(changes, err)
 }
@@ -232,6 +250,14 @@ func (l *Ledger) restore(list []Ban) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range list {
+		if b.Since.IsZero() {
+			b.Since = wall // the operator wrote none
+		}
+		if b.Until.IsZero() {
+			b.Since = now.Add(b.Since.Sub(wall))
+			l.bans.add(b, now)
+			continue
+		}
 		length := b.Until.Sub(b.Since)
 		if left := min(b.Until.Sub(wall), length); left > 0 {
 			b.Until = now.Add(left)

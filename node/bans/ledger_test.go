@@ -60,7 +60,7 @@ func TestManyBansShareOneWrite(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	list, err := read(file)
+	list, _, err := read(file)
 	if s := l.State(); s.Writes != 1 || len(list) != 100 {
 		t.Errorf("%d writes, %d bans in the file, %v; want 1 and 100", s.Writes, len(list), err)
 	}
@@ -83,10 +83,8 @@ func TestBansThatCantBeWritten(t *testing.T) {
 	if s := l.State(); s.Writes != 1 || s.WriteErrs != 1 || s.Bans != 100 {
 		t.Errorf("state %+v, want one failure for all, and the bans in force", s)
 	}
-	_, kept := l.Lift(ByID(enode.ID{200})) // there is no such ban, and still the file is not up to date
-	l.Save(false)
-	if answer(t, kept) == nil {
-		t.Error("acknowledged while the file lacks earlier changes")
+	if lifted, kept := l.Lift(ByID(enode.ID{200})); lifted || answer(t, kept) != nil {
+		t.Error("a ban that never was: lifted, or the answer waits for the file")
 	}
 	if err := os.RemoveAll(file); err != nil {
 		t.Fatal(err)
@@ -97,12 +95,47 @@ func TestBansThatCantBeWritten(t *testing.T) {
 	if !l.Save(true) {
 		t.Error("not written again")
 	}
-	if list, err := read(file); len(list) != 100 {
+	if list, _, err := read(file); len(list) != 100 {
 		t.Errorf("%d bans in the file, want 100: %v", len(list), err)
 	}
-	_, kept = l.Lift(ByID(enode.ID{200}))
+	_, kept := l.Lift(ByID(enode.ID{200}))
 	if err := answer(t, kept); err != nil {
 		t.Error("an answer must not wait for a file that is up to date")
+	}
+}
+
+// A ban that was lifted and that the file has still is lifted for good when the file is written.
+func TestLiftAgainAfterAFailure(t *testing.T) {
+	l, file := ledgerIn(t)
+	target := ByID(enode.ID{1})
+	bansOf(l, 1)
+	if !l.Save(false) {
+		t.Fatal("not written")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(file), os.MkdirAll(filepath.Join(file, "full"), 0o700)); err != nil { // no file can replace it
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		lifted, kept := l.Lift(target)
+		l.Save(false)
+		if lifted != (i == 0) || answer(t, kept) == nil {
+			t.Errorf("attempt %d: lifted: %v, or acknowledged though the file has the ban", i, lifted)
+		}
+	}
+	if err := errors.Join(os.RemoveAll(file), os.WriteFile(file, text, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	lifted, kept := l.Lift(target)
+	l.Save(true)
+	if lifted || answer(t, kept) != nil {
+		t.Error("not acknowledged when the file was written")
+	}
+	if list, _, err := read(file); len(list) != 0 || err != nil {
+		t.Errorf("the file has %v, %v", list, err)
 	}
 }
 

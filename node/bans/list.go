@@ -34,7 +34,7 @@ func lengthOf(p netip.Prefix) netLength { return netLength{p.Addr().Is6(), p.Bit
 // by the operator, nor a ban that lasts longer; then add returns false.
 func (l *list) add(b Ban, now time.Time) bool {
 	old, ok := l.bans[b.Target]
-	if ok && b.Automatic && (!old.Automatic && now.Before(old.Until) || old.Until.After(b.Until)) {
+	if ok && b.Automatic && (!old.Automatic && old.inForce(now) || compareEnds(&old, &b) > 0) {
 		return false
 	}
 	l.lift(b.Target)
@@ -77,7 +77,7 @@ func (l *list) lift(t Target) bool {
 func (l *list) liftFirst() {
 	var first *Ban
 	for _, b := range l.bans {
-		if b.Automatic && (first == nil || b.Until.Before(first.Until)) {
+		if b.Automatic && (first == nil || compareEnds(&b, first) < 0) {
 			first = &b
 		}
 	}
@@ -88,7 +88,7 @@ func (l *list) liftFirst() {
 
 // banned returns a ban on a node or an address. Either may be zero.
 func (l *list) banned(id enode.ID, addr netip.Addr, now time.Time) (Ban, bool) {
-	if b, ok := l.bans[ByID(id)]; ok && now.Before(b.Until) {
+	if b, ok := l.bans[ByID(id)]; ok && b.inForce(now) {
 		return b, true
 	}
 	if !addr.IsValid() {
@@ -100,7 +100,7 @@ func (l *list) banned(id enode.ID, addr netip.Addr, now time.Time) (Ban, bool) {
 			continue
 		}
 		network := netip.PrefixFrom(addr, length.bits).Masked()
-		if b, ok := l.bans[Target{Net: network}]; ok && now.Before(b.Until) {
+		if b, ok := l.bans[Target{Net: network}]; ok && b.inForce(now) {
 			return b, true
 		}
 	}
@@ -110,7 +110,7 @@ func (l *list) banned(id enode.ID, addr netip.Addr, now time.Time) (Ban, bool) {
 // prune removes the bans that have ended.
 func (l *list) prune(now time.Time) {
 	for t, b := range l.bans {
-		if !now.Before(b.Until) {
+		if !b.inForce(now) {
 			l.lift(t)
 		}
 	}
@@ -120,12 +120,12 @@ func (l *list) prune(now time.Time) {
 func (l *list) sorted(now time.Time) []Ban {
 	list := make([]Ban, 0, len(l.bans))
 	for _, b := range l.bans {
-		if now.Before(b.Until) {
+		if b.inForce(now) {
 			list = append(list, b)
 		}
 	}
 	slices.SortFunc(list, func(a, b Ban) int {
-		if c := a.Until.Compare(b.Until); c != 0 {
+		if c := compareEnds(&a, &b); c != 0 {
 			return c
 		}
 		return strings.Compare(a.Target.String(), b.Target.String())

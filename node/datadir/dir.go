@@ -86,7 +86,7 @@ func (d *Dir) take(file string, log *slog.Logger) error {
 // inUse returns an error that says which process has the lock, if the file says so.
 func inUse(file string) error {
 	var h holder
-	text, err := os.ReadFile(file)
+	text, err := Read(file)
 	if err != nil || json.Unmarshal(text, &h) != nil || h.PID == 0 {
 		return ErrInUse
 	}

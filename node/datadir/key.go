@@ -1,6 +1,7 @@
 package datadir
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"encoding/hex"
 	"errors"
@@ -16,15 +17,26 @@ import (
 // those of other clients.
 const keyFile = "nodekey"
 
+// keyDigits is the number of hex digits of a key.
+const keyDigits = 64
+
 // KeyFile returns the path of the file in which a node with this data directory keeps its
 // private key.
 func KeyFile(dataDir string) string { return filepath.Join(dataDir, keyFile) }
 
-// ReadKey reads a private key, as 64 hex digits, from a file.
+// ReadKey reads a private key, as 64 hex digits and at most line breaks after them, from a file.
 func ReadKey(file string) (*ecdsa.PrivateKey, error) {
-	key, err := crypto.LoadECDSA(file)
+	text, err := Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("read node key: %w", err)
+	}
+	digits := bytes.TrimRight(text, "\r\n")
+	if len(digits) != keyDigits {
+		return nil, fmt.Errorf("read node key: %s has %d characters, want %d hex digits", file, len(digits), keyDigits)
+	}
+	key, err := crypto.HexToECDSA(string(digits))
+	if err != nil {
+		return nil, fmt.Errorf("read node key: %s: %w", file, err)
 	}
 	return key, nil
 }

@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// nonBlocking opens a named pipe without waiting for its other end.
+const nonBlocking = syscall.O_NONBLOCK
+
 // syncDir flushes the names in a directory to the disk. Some file systems can't.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	"github.com/troupe-p2p/troupe/nat"
+	"github.com/troupe-p2p/troupe/node/datadir"
 	"github.com/troupe-p2p/troupe/node/punch"
 )
 
@@ -47,7 +48,7 @@ func (r *Record) Status() (s NATStatus) {
 func ReadStatus(dataDir string) (NATStatus, error) {
 	var s NATStatus
 	file := filepath.Join(dataDir, natFile)
-	text, err := os.ReadFile(file)
+	text, err := datadir.Read(file)
 	if err != nil {
 		return s, fmt.Errorf("NAT status: %w", err)
 	}

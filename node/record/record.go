@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -15,6 +14,8 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
 	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/troupe-p2p/troupe/node/datadir"
 )
 
 // recordFile is the name of the file with the node's signed record, in its text form, in a data
@@ -138,7 +139,7 @@ func content(n *enode.Node) []byte {
 // Read reads the record that a node with this data directory has stored there.
 func Read(dataDir string) (*enode.Node, error) {
 	file := filepath.Join(dataDir, recordFile)
-	text, err := os.ReadFile(file)
+	text, err := datadir.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("read node record: %w", err)
 	}
