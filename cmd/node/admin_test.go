@@ -112,6 +112,8 @@ func TestAdminFlags(t *testing.T) {
 		{[]string{"--http", "--http.api", "admin", "--http.vhosts", "*"}, exitUsage, "every web page"},
 		{[]string{"--ws", "--http.api", "admin", "--ws.origins", "*"}, exitUsage, "every web page"},
 		{[]string{"--http", "--http.api", "admin", "--http.addr", "0.0.0.0", "--http.port", "0"}, exitFailed, "loopback"},
+		{[]string{"--http", "--http.addr", ""}, exitUsage, "--http.addr is empty"},
+		{[]string{"--ws", "--http.addr", " "}, exitUsage, "--http.addr is empty"},
 		{[]string{"--ipcpath", "/" + strings.Repeat("long/", 30) + "node.ipc"}, exitFailed, "too long"},
 	} {
 		code, _, errs := shell(nil, append([]string{"run", "--datadir", t.TempDir(), "--port", "0", "--nodiscover", "--nat", "none", "--verbosity", "0"}, tt.args...)...)

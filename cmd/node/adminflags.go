@@ -68,8 +68,12 @@ func (c *catalog) adminOf(cmd *cli.Command, running []protocols.Spec) (node.Admi
 	if port < 0 || port > 1<<16-1 {
 		return a, fmt.Errorf("--%s %d: want 0 to 65535", flagHTTPPort, port)
 	}
+	host := strings.TrimSpace(cmd.String(flagHTTPAddr))
+	if host == "" { // package net would listen on all addresses
+		return a, fmt.Errorf("--%s is empty: want a host, such as 127.0.0.1 (0.0.0.0 is all addresses of IPv4, :: all addresses)", flagHTTPAddr)
+	}
 	a.HTTP = &node.AdminHTTP{
-		Addr: net.JoinHostPort(cmd.String(flagHTTPAddr), strconv.Itoa(port)),
+		Addr: net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port)),
 		HTTP: cmd.Bool(flagHTTP), WebSocket: cmd.Bool(flagWS),
 		Namespaces: words(cmd.String(flagHTTPAPI)), Hosts: words(cmd.String(flagHTTPHosts)),
 		CORS: words(cmd.String(flagHTTPCORS)), Origins: words(cmd.String(flagWSOrigins)),

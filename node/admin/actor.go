@@ -60,7 +60,7 @@ func (a *service) start(ctx actor.Context) {
 			"namespaces", a.cfg.HTTP.namespaces())
 		s.http = newWeb(s, *a.cfg.HTTP).server(a.cfg.Log)
 		supervise.Go(root, self, func() {
-			if err := s.http.Serve(limit(open.web, &a.sockets.counters.evicted)); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.http.Serve(limit(open.web, &a.sockets.counters)); !errors.Is(err, http.ErrServerClosed) {
 				panic(fmt.Errorf("serve HTTP: %w", err))
 			}
 		})
@@ -159,11 +159,10 @@ func (s *session) serve(server *rpc.Server, st *stream) {
 // acceptPause is the pause of a listener after an error.
 const acceptPause = 200 * time.Millisecond
 
-// serveIPC accepts connections until the listener is closed. If all places are taken and no
-// connection rests, it rejects a new connection at once with an error, so the client need not
-// wait for an answer.
+// serveIPC accepts connections until the listener is closed. If all places are taken, a new
+// connection gets the spare one, after a visit at most.
 func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor.PID) {
-	p := newPlaces(maxConns, &s.counters.evicted)
+	p := newPlaces(maxConns, true, &s.counters.evicted)
 	reported := false
 	for {
 		conn, err := ln.Accept()
@@ -182,9 +181,8 @@ func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor
 		}
 		reported = false
 		st := s.stream(newLine(conn))
-		if !p.enter(st) {
-			s.counters.rejected.Add(1)
-			rejectConn(conn)
+		if !p.await(st, s.quit) {
+			_ = st.Close() // it was never used
 			continue
 		}
 		supervise.Go(root, self, func() {
@@ -192,14 +190,6 @@ func (s *session) serveIPC(ln net.Listener, root *actor.RootContext, self *actor
 			s.serve(s.all.Load(), st)
 		})
 	}
-}
-
-// rejectConn sends an error and closes the connection. It doesn't block, because the error
-// fits into the socket's buffer.
-func rejectConn(conn net.Conn) {
-	st := newStream(newLine(conn), semaphore.NewWeighted(maxBytes), writeTimeout)
-	st.refuse(tooManyConnections())
-	_ = st.Close() // the connection has no other use
 }
 
 // pause waits for d. It returns false if the session ends first.

@@ -50,7 +50,8 @@ type API struct {
 
 // HTTP configures the TCP listener, which serves HTTP, WebSocket or both.
 type HTTP struct {
-	// Addr is the host:port to listen on. Port 0 means any free port.
+	// Addr is the host:port to listen on. Port 0 means any free port. Without a host, as in :8545,
+	// it means all addresses, and so does [::]; 0.0.0.0 means all of IPv4.
 	Addr string
 	// HTTP and WebSocket enable the two protocols. At least one must be true.
 	HTTP, WebSocket bool

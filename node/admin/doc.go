@@ -34,7 +34,8 @@
 //     it, loses its connection. Between two requests it may be silent.
 //   - When all places of a listener are taken, the connection whose client has owed the next
 //     request longest makes room for a new one. A connection that waits for an answer or has a
-//     subscription never does.
+//     subscription never does, but for one place of the unix socket: the connection that got its place last makes room
+//     after a second, so that the operator always gets in. By TCP a new connection gets an error.
 //   - A connection keeps the namespaces that existed when it was accepted.
 //   - A crash of the actor closes sockets and connections. The next incarnation opens the
 //     same addresses again. No link of the node is affected.

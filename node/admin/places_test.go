@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,24 +24,31 @@ func (r *resting) Close() error             { r.closed = true; return nil }
 
 func TestWhichConnectionMakesRoom(t *testing.T) {
 	for name, tt := range map[string]struct {
-		since []int64 // of the connections that are open
-		out   int     // which of them makes room; -1: none
+		since []int64 // of the connections that are open, which came a millisecond after each other
+		spare bool
+		after time.Duration // since the last one came
+		out   int           // which of them makes room; -1: none
 		ok    bool
 	}{
-		"room is left":    {[]int64{1, 2}, -1, true},
-		"the oldest":      {[]int64{3, 1, 2}, 1, true},
-		"the only one":    {[]int64{0, 0, 9}, 2, true},
-		"the oldest idle": {[]int64{0, 9, 8}, 2, true},
-		"none rests":      {[]int64{0, 0, 0}, -1, false},
+		"room is left":              {[]int64{1, 2}, true, visit, -1, true},
+		"the oldest":                {[]int64{3, 1, 2}, true, visit, 1, true},
+		"the only one":              {[]int64{0, 0, 9}, false, 0, 2, true},
+		"the oldest idle":           {[]int64{0, 9, 8}, false, 0, 2, true},
+		"none rests":                {[]int64{0, 0, 0}, false, time.Hour, -1, false},
+		"the visitor":               {[]int64{0, 0, 0}, true, visit, 2, true},
+		"the visitor has just come": {[]int64{0, 0, 0}, true, visit - 1, -1, false},
+		"one rests, no visitor":     {[]int64{0, 9, 0}, true, time.Hour, 1, true},
 	} {
 		var evicted atomic.Uint64
-		p := newPlaces(3, &evicted)
+		p := newPlaces(3, tt.spare, &evicted)
+		now := time.Unix(100, 0)
 		var open []*resting
 		for _, since := range tt.since {
+			now = now.Add(time.Millisecond)
 			open = append(open, &resting{since: since})
-			p.enter(open[len(open)-1])
+			p.enter(open[len(open)-1], now)
 		}
-		ok := p.enter(&resting{since: 10})
+		ok := p.enter(&resting{since: 10}, now.Add(tt.after))
 		for i, r := range open {
 			if r.closed != (i == tt.out) {
 				t.Errorf("%s: connection %d closed: %v", name, i, r.closed)
@@ -49,6 +57,22 @@ func TestWhichConnectionMakesRoom(t *testing.T) {
 		if ok != tt.ok || evicted.Load() == 0 != (tt.out < 0) || len(p.open) > 3 {
 			t.Errorf("%s: has a place: %v; %d made room, %d are open", name, ok, evicted.Load(), len(p.open))
 		}
+	}
+}
+
+// TestHopeless: once a connection has waited in vain, others wait no longer, until one gets a place.
+func TestHopeless(t *testing.T) {
+	p, now := newPlaces(1, false, new(atomic.Uint64)), time.Unix(100, 0)
+	held := &resting{}
+	p.enter(held, now)
+	for _, after := range []time.Duration{0, placeWait - 1, placeWait, time.Hour} {
+		if p.enter(&resting{}, now.Add(after)) || p.hopeless(now.Add(after)) != (after >= placeWait) {
+			t.Errorf("after %v: a place, or hopeless: %v", after, p.hopeless(now.Add(after)))
+		}
+	}
+	p.leave(held)
+	if !p.enter(&resting{}, now.Add(time.Hour)) || p.hopeless(now.Add(time.Hour)) {
+		t.Error("no place, or hopeless, after one was left")
 	}
 }
 
@@ -120,26 +144,50 @@ func TestHalfSentRequestsKeepNoClientOut(t *testing.T) {
 	}
 }
 
-// If all clients wait for an answer, a further one gets an error by IPC, and waits by TCP.
-func TestTooManyConnections(t *testing.T) {
-	b := &busy{release: make(chan struct{})}
-	_, ipc, tcp := crowd(t, b)
-	answers := make(chan error, 2*maxConns)
-	for _, url := range []string{ipc, "ws://" + tcp} {
+// takeAll takes all places of both listeners with calls that last until b.release is closed. The
+// channel has the result of each.
+func takeAll(t *testing.T, b *busy, urls ...string) <-chan error {
+	t.Helper()
+	answers := make(chan error, len(urls)*maxConns)
+	for _, url := range urls {
 		for range maxConns {
 			c := dialAt(t, url)
 			go func() { answers <- c.CallContext(t.Context(), new(bool), "busy_wait") }()
 		}
 	}
-	actortest.Eventually(t, "calls on all connections", func() bool { return b.started.Load() == 2*maxConns })
-	conn, err := net.Dial("unix", ipc)
-	if err != nil {
-		t.Fatal(err)
+	actortest.Eventually(t, "calls on all connections", func() bool { return int(b.started.Load()) == len(urls)*maxConns })
+	return answers
+}
+
+// The socket has a place for a visit while long calls have all others, and for the next visit.
+func TestLongCallsKeepNoClientOfTheSocketOut(t *testing.T) {
+	b := &busy{release: make(chan struct{})}
+	o, ipc, _ := crowd(t, b)
+	answers := takeAll(t, b, ipc)
+	for range 3 {
+		visitor := dialAt(t, ipc)
+		if sum, err := add(t, visitor); sum != 5 {
+			t.Errorf("call by IPC: %v", err)
+		}
+		visitor.Close()
 	}
-	defer conn.Close()
-	if text, err := io.ReadAll(conn); !strings.Contains(string(text), "too many connections") {
-		t.Errorf("a connection beyond the limit read %q, %v", text, err)
+	close(b.release)
+	failed := 0
+	for range maxConns {
+		if err := actortest.Receive(t, answers); err != nil {
+			failed++
+		}
 	}
+	if s := o.sockets.State(); failed != 1 || s.Rejected != 0 {
+		t.Errorf("%d calls made room, want one; counters %+v", failed, s)
+	}
+}
+
+// If all clients wait for an answer, a further one by TCP waits for a moment.
+func TestNewConnectionWaitsForAPlace(t *testing.T) {
+	b := &busy{release: make(chan struct{})}
+	_, _, tcp := crowd(t, b)
+	answers := takeAll(t, b, "ws://"+tcp)
 	waits, err := net.Dial("tcp", tcp)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +195,7 @@ func TestTooManyConnections(t *testing.T) {
 	defer waits.Close()
 	fmt.Fprintf(waits, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(sum), sum)
 	close(b.release)
-	for range 2 * maxConns {
+	for range maxConns {
 		if err := actortest.Receive(t, answers); err != nil {
 			t.Error(err)
 		}
@@ -155,5 +203,29 @@ func TestTooManyConnections(t *testing.T) {
 	// One of the others rests now and makes room.
 	if text, err := io.ReadAll(waits); !strings.Contains(string(text), `"result":5`) {
 		t.Errorf("the connection that waited read %q, %v", text, err)
+	}
+}
+
+// If they go on waiting, it gets an error that says so, also while it still sends.
+func TestTooManyConnections(t *testing.T) {
+	b := &busy{release: make(chan struct{})}
+	o, _, tcp := crowd(t, b)
+	answers := takeAll(t, b, "ws://"+tcp)
+	for _, body := range []string{sum, strings.Repeat(" ", 1<<20) + sum} {
+		if status, text, _ := post(t, "http://"+tcp, body); status != http.StatusServiceUnavailable || !strings.Contains(text, "too many connections: 32 are open") {
+			t.Errorf("a request beyond the limit: %d, %q", status, text)
+		}
+	}
+	silent, err := net.Dial("tcp", tcp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	actortest.Eventually(t, "three rejections", func() bool { return o.sockets.State().Rejected == 3 })
+	close(b.release)
+	for range maxConns {
+		if err := actortest.Receive(t, answers); err != nil {
+			t.Error(err)
+		}
 	}
 }

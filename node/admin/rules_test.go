@@ -120,6 +120,23 @@ func TestAdminOnLoopbackOnly(t *testing.T) {
 	}
 }
 
+// An IPv4 address is no address of IPv6, also after a crash of the actor.
+func TestFamilyOfTheListener(t *testing.T) {
+	for host, want := range map[string]string{"0.0.0.0": "0.0.0.0", "[::ffff:0.0.0.0]": "0.0.0.0", "127.0.0.1": "127.0.0.1"} {
+		s := &Sockets{cfg: Config{HTTP: &HTTP{Addr: host + ":0", HTTP: true}}}
+		for range 2 { // an actor that crashed opens the address again
+			ln, err := s.listenTCP(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ln.Addr().(*net.TCPAddr).IP.String(); got != want {
+				t.Errorf("%q listens on %s, want %s", host, got, want)
+			}
+			ln.Close()
+		}
+	}
+}
+
 func TestHosted(t *testing.T) {
 	for _, tt := range []struct {
 		hosts []string

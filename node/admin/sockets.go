@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -50,8 +51,8 @@ type counters struct {
 type State struct {
 	Open     int    // connections by IPC and WebSocket
 	Served   uint64 // connections by IPC and WebSocket
-	Rejected uint64 // connections by IPC that were over the limit
-	Evicted  uint64 // idle or half-sent connections, of any kind, that made room for another
+	Rejected uint64 // connections by TCP that got an error because all places were taken
+	Evicted  uint64 // connections of any kind that made room for another
 }
 
 // State returns the counters. It is safe from any goroutine.
@@ -141,7 +142,7 @@ func (s *Sockets) listenTCP(ctx context.Context) (net.Listener, error) {
 	if addr == "" {
 		addr = s.cfg.HTTP.Addr
 	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	ln, err := new(net.ListenConfig).Listen(ctx, tcpNetwork(s.cfg.HTTP.Addr), addr)
 	if err != nil {
 		return nil, fmt.Errorf("serve HTTP: %w", err)
 	}
@@ -153,6 +154,19 @@ func (s *Sockets) listenTCP(ctx context.Context) (net.Listener, error) {
 	s.addr = ln.Addr().String()
 	s.mu.Unlock()
 	return ln, nil
+}
+
+// tcpNetwork returns the network in which package net listens at a host:port. At an IPv4 address
+// that is IPv4 alone: with "tcp", 0.0.0.0 would be all addresses of IPv6, too.
+func tcpNetwork(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "tcp" // Listen returns the error
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 // listenIPC opens a unix socket that only its owner can use.

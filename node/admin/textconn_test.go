@@ -144,7 +144,7 @@ func overHTTP(t *testing.T) *pipes {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = s.http.Serve(limit(ln, &s.counters.evicted)) // its end
+		_ = s.http.Serve(limit(ln, s.counters)) // its end
 	}()
 	t.Cleanup(func() {
 		s.close()

@@ -11,44 +11,8 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 )
-
-// limited is a listener that accepts at most maxConns connections at a time. At the limit, one
-// that rests makes room. If none rests, new connections wait in the kernel.
-type limited struct {
-	net.Listener
-	places *places
-	closed chan struct{}
-	once   sync.Once
-}
-
-func limit(ln net.Listener, evicted *atomic.Uint64) net.Listener {
-	return &limited{Listener: ln, places: newPlaces(maxConns, evicted), closed: make(chan struct{})}
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	c := &webConn{Conn: conn, places: l.places, waits: true, since: time.Now()}
-	for !l.places.enter(c) {
-		select {
-		case <-l.places.changed:
-		case <-l.closed:
-			_ = conn.Close() // it was never used
-			return nil, net.ErrClosed
-		}
-	}
-	return c, nil
-}
-
-func (l *limited) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
 
 // webConn is a connection of HTTP, or of a WebSocket after the upgrade.
 type webConn struct {
