@@ -46,6 +46,7 @@ type asking struct {
 	votes    *head.Election
 	schedule *ask.Scheduler
 	wants    map[ask.WantID]want
+	gap      uint64          // first block of the gap that was named; 0: none was
 	timer    protocols.Timer // for dueAt
 	dueAt    time.Time
 	running  bool // the window's run is being computed
@@ -398,6 +399,7 @@ func (a *asking) ran(r ran) {
 	case r.keep:
 	case r.ok:
 		a.eth.view.Set(r.head, r.first)
+		a.nameGap(r)
 	default:
 		a.eth.view.Reset()
 	}
