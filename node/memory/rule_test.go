@@ -30,7 +30,7 @@ func TestRule(t *testing.T) {
 		{"a peak with short breaks", slices.Concat(repeat(3, step{35, still}),
 			slices.Repeat([]step{{450, busy}, {450, still}, {450, still}}, 10)), 38, nil},
 		{"a little more than before", slices.Concat(repeat(3, step{35, still}), repeat(30, step{50, still})), 35, nil},
-		{"much more that is in use", slices.Concat(repeat(3, step{35, still}), repeat(60, step{450, still})), 450, []int{3}},
+		{"much more that is in use", slices.Concat(repeat(3, step{35, still}), repeat(100, step{450, still})), 450, []int{3, 7, 15, 31}},
 		{"the collector and the system have done it", slices.Concat(repeat(3, step{35, still}), repeat(4, step{450, busy}), repeat(30, step{40, still})), 40, nil},
 		{"two peaks within a minute", slices.Concat(repeat(1, step{35, still}),
 			repeat(2, step{450, busy}), repeat(3, step{450, still}),
@@ -62,6 +62,32 @@ func TestRule(t *testing.T) {
 				t.Errorf("releases in the steps %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestReleaseThatCameTooEarly: a release that leaves the process with more than it got by with is
+// repeated 20 s later, so that a minute of quiet is enough.
+func TestReleaseThatCameTooEarly(t *testing.T) {
+	var r rule
+	now := time.Unix(1000, 0)
+	due := func(held uint64) bool {
+		now = now.Add(interval)
+		return r.due(now, Reading{Held: held << 20, Objects: 8 << 20, Goal: 400 << 20, Allocated: 5 << 30})
+	}
+	if due(35) {
+		t.Fatal("released at the first reading")
+	}
+	var releases []time.Duration
+	began, left := now, []uint64{95, 38}
+	for held := uint64(450); now.Sub(began) < time.Hour; {
+		if due(held) {
+			held = left[min(len(releases), len(left)-1)]
+			r.released(now, Reading{Held: held << 20, Objects: 8 << 20, Goal: 9 << 20, Allocated: 5 << 30})
+			releases = append(releases, now.Sub(began))
+		}
+	}
+	if want := []time.Duration{15 * time.Second, 35 * time.Second}; !slices.Equal(releases, want) {
+		t.Errorf("releases after %v, want %v", releases, want)
 	}
 }
 

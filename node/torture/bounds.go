@@ -11,7 +11,7 @@ type Bounds struct {
 
 // DefaultBounds are the bounds of the command. ARCHITECTURE.md says what the node's memory is
 // made of: one pool of 256 MiB for what waits inbound, and as much in the collector's slack.
-var DefaultBounds = Bounds{Rate: 0.5, Memory: 512 << 20, Left: 64 << 20}
+var DefaultBounds = Bounds{Rate: 0.5, Memory: 512 << 20, Left: 20 << 20}
 
 // broken lists the bounds that a result exceeds, in words.
 func (b Bounds) broken(r *Result) (list []string) {
