@@ -12,10 +12,10 @@ var (
 )
 
 // Decoder opens the frames of one direction. It is not safe for concurrent use.
-type Decoder struct {
-	stream keyStream
-	mac    frameMAC
+type Decoder struct{ direction }
 
+// opening is what a Decoder knows of the frame at hand.
+type opening struct {
 	opened bool // the header of the next frame is verified
 	size   int  // bytes of frame-data, from that header
 	macced int  // bytes of its padded ciphertext that the MAC has absorbed
@@ -25,11 +25,16 @@ type Decoder struct {
 
 // NewDecoder makes the decoder of a session.
 func NewDecoder(s *Secrets) *Decoder {
-	return &Decoder{stream: keyStream{key: s.AES}, mac: newFrameMAC(s, &s.ingress)}
+	return &newCodec(s).dec
 }
 
-// Park frees the state that the next frame can recreate, three quarters of a Decoder's memory. Call it for idle links.
-func (d *Decoder) Park() { d.stream.ctr, d.mac.block = nil, nil }
+// Park frees what the next frame can compute again, more than three quarters of a Decoder's memory. Call it for idle
+// links. Amid a frame, and after an error, it does nothing.
+func (d *Decoder) Park() {
+	if d.work != nil && !d.opened && d.err == nil {
+		d.park()
+	}
+}
 
 // Next decrypts the next frame in place. buf begins with the first byte of the stream that is not yet consumed.
 //
@@ -44,6 +49,7 @@ func (d *Decoder) Park() { d.stream.ctr, d.mac.block = nil, nil }
 // errors are ErrBadHeaderMAC and ErrBadFrameMAC. Cipher and MAC can't continue after them, so every later call returns
 // the same error.
 func (d *Decoder) Next(buf []byte) (frame []byte, n, need int, err error) {
+	d.unpark()
 	if d.err != nil {
 		return nil, 0, 0, d.err
 	}

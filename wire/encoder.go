@@ -9,18 +9,16 @@ import (
 var ErrLayout = errors.New("wire: not a whole laid-out frame")
 
 // Encoder seals the frames of one direction. It is not safe for concurrent use.
-type Encoder struct {
-	stream keyStream
-	mac    frameMAC
-}
+type Encoder struct{ direction }
 
 // NewEncoder makes the encoder of a session.
 func NewEncoder(s *Secrets) *Encoder {
-	return &Encoder{stream: keyStream{key: s.AES}, mac: newFrameMAC(s, &s.egress)}
+	return &newCodec(s).enc
 }
 
-// Park frees the state that the next frame can recreate, three quarters of an Encoder's memory. Call it for idle links.
-func (e *Encoder) Park() { e.stream.ctr, e.mac.block = nil, nil }
+// Park frees what the next frame can compute again, more than three quarters of an Encoder's memory. Call it for idle
+// links.
+func (e *Encoder) Park() { e.park() }
 
 // Seal encrypts and authenticates frames in place: one or more, back to back, as AppendFrame and AppendCompressed lay
 // them out. Afterwards the caller must write all of them to the connection in this order, because the remote can't
@@ -31,6 +29,7 @@ func (e *Encoder) Seal(frames []byte) error {
 			return fmt.Errorf("%w: %d bytes of a frame of %d", ErrLayout, len(rest), n)
 		}
 	}
+	e.unpark()
 	for len(frames) > 0 {
 		n := FrameLen(frames)
 		e.seal(frames[:n])

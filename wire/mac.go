@@ -8,8 +8,8 @@ import (
 // frameMAC is the running MAC of one direction (rlpx.md, "MAC"). Calls to header and body alternate, and calls to absorb come between them.
 type frameMAC struct {
 	state sponge
-	key   [32]byte     // mac-secret
-	block cipher.Block // AES-256 under key; nil while parked
+	key   *[32]byte    // mac-secret
+	block cipher.Block // AES-256 under key; nil until it is used
 
 	// sum is the digest of state. The MAC uses its first half. The digest that closes a frame is kept for the next
 	// header, which saves one of four permutations per frame.
@@ -17,8 +17,9 @@ type frameMAC struct {
 	seed [16]byte // scratch; a local array would escape to the heap, because it is passed to an interface method
 }
 
-func newFrameMAC(s *Secrets, state *sponge) frameMAC {
-	m := frameMAC{state: *state, key: s.MAC, block: s.macBlock}
+// newFrameMAC makes a MAC that goes on from state. block may be nil.
+func newFrameMAC(key *[32]byte, block cipher.Block, state *sponge) frameMAC {
+	m := frameMAC{state: *state, key: key, block: block}
 	m.sum = m.state.sum()
 	return m
 }
@@ -55,7 +56,7 @@ func (m *frameMAC) frame(header, data []byte) (headerMAC, dataMAC [macLen]byte) 
 // mix encrypts the last sum with AES, XORs the result with the argument, and absorbs it.
 func (m *frameMAC) mix(with []byte) {
 	if m.block == nil {
-		m.block = newAES256(&m.key)
+		m.block = newAES256(m.key)
 	}
 	m.block.Encrypt(m.seed[:], m.sum[:])
 	subtle.XORBytes(m.seed[:], m.seed[:], with)

@@ -20,7 +20,7 @@ func TestForgedHeaderIsHashedAlone(t *testing.T) {
 		if err := NewEncoder(b).Seal(laidOut); err != nil {
 			t.Fatal(err)
 		}
-		alone := newFrameMAC(a, &a.ingress)
+		alone := newFrameMAC(&a.MAC, nil, &a.ingress)
 		alone.header(laidOut[:16])
 		laidOut[16] ^= 1 // the header's MAC
 

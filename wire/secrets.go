@@ -51,9 +51,9 @@ func derive(eph *ephemeral, remote *ecdsa.PublicKey, d derivation) (s *Secrets, 
 // keyStream is the AES-256-CTR key stream of one direction. Both directions start from the same key and a zero IV, as
 // RLPx specifies. It is used in whole blocks only, so it can be recreated from the key and a counter.
 type keyStream struct {
-	key    [32]byte
+	key    *[32]byte
 	blocks uint64        // used so far
-	ctr    cipher.Stream // nil while parked
+	ctr    cipher.Stream // nil until it is used
 }
 
 // xor encrypts or decrypts src, a number of whole blocks, into dst, which may be the same slice.
@@ -61,7 +61,7 @@ func (k *keyStream) xor(dst, src []byte) {
 	if k.ctr == nil {
 		var counter [aes.BlockSize]byte
 		binary.BigEndian.PutUint64(counter[8:], k.blocks)
-		k.ctr = cipher.NewCTR(newAES256(&k.key), counter[:])
+		k.ctr = cipher.NewCTR(newAES256(k.key), counter[:])
 	}
 	k.ctr.XORKeyStream(dst, src)
 	k.blocks += uint64(len(src) / aes.BlockSize)

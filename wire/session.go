@@ -34,9 +34,10 @@ type Session struct {
 // NewSession makes the session of a finished handshake. rest holds the bytes read after the last handshake packet; the
 // session owns it from then on.
 func NewSession(s *Secrets, rest []byte) *Session {
+	c := newCodec(s)
 	return &Session{
 		Remote: s.Remote, Rest: rest, remoteVersion: BaseVersion,
-		Encoder: NewEncoder(s), Decoder: NewDecoder(s),
+		Encoder: &c.enc, Decoder: &c.dec,
 	}
 }
 
