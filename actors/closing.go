@@ -119,7 +119,7 @@ func (p *peer) notifyOwner(ctx actor.Context) {
 	}
 	p.announced = true
 	p.link.done.close()
-	supervise.Send(ctx, p.owner, &LinkEnded{Link: p.link, Cause: p.link.Cause()})
+	supervise.Send(ctx, p.stage.owner, &LinkEnded{Link: p.link, Cause: p.link.Cause()})
 }
 
 // childGone handles the end of a child. A protocol that stopped by itself has returned and ends
@@ -144,19 +144,19 @@ func (p *peer) childGone(ctx actor.Context, child *actor.PID) {
 func (p *peer) hostGone(ctx actor.Context, i int) {
 	h := p.link.hosts[i]
 	p.hosts[i] = nil
-	e := p.link.label(h.pid)
+	e := p.link.label(h.PID())
 	e.Protocol, e.Event, e.Quiet = h.label(), supervise.Stopped, true
 	if p.link.Cause() == nil {
 		e.Event, e.Quiet = supervise.Returned, false
 	}
 	p.link.journal.Record(e)
 	p.orphaned(ctx, h.slot)
-	if p.link.Cause() == nil && p.Ended(h.pid) {
-		p.hosts[i] = p.spawn(ctx, h.protocol.Name)
+	if p.link.Cause() == nil && p.Ended(h.PID()) {
+		p.hosts[i] = p.spawnHost(ctx, h)
 		p.grantNext()
 		return
 	}
-	p.Release(h.pid)
+	p.Release(h.PID())
 	h.release()
 	p.link.end(h.cause(Local, wire.DiscQuitting, ErrReturned))
 }
@@ -187,7 +187,7 @@ func (p *peer) reportStuck(ctx actor.Context, msg *stopDue) {
 // stops the peer without a farewell, or the peer crashed, the socket must not stay open.
 func (p *peer) stopping(ctx actor.Context) {
 	p.link.cause.CompareAndSwap(nil, &Cause{Side: Local, Reason: wire.DiscQuitting})
-	p.link.cancel(p.link.Cause())
+	p.link.ctx.end(p.link.Cause())
 	p.link.src.unpark()
 	_ = p.link.conn.Close() // usually closed already
 	p.notifyOwner(ctx)
@@ -204,6 +204,7 @@ func (p *peer) stopped(ctx actor.Context) {
 		p.tokens.writer.drop()
 	}
 	p.record(ctx, supervise.Stopped, p.link.Cause().Error(), false)
+	p.stage.links.remove(p.stage)
 }
 
 // linger gives the remote time to read our Disconnect: it closes our half and waits for the

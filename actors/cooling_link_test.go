@@ -77,6 +77,44 @@ func TestQuietLinksNeedNoGoroutine(t *testing.T) {
 	actortest.Eventually(t, "no link has a goroutine", func() bool { return runtime.NumGoroutine() <= before+others })
 }
 
+// TestNewLinksNeedNoGoroutine: a link that has exchanged few messages waits without a goroutine at
+// once. It becomes cold like any other, and is read by a goroutine once it is busy.
+func TestNewLinksNeedNoGoroutine(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a link that waits has a goroutine on " + runtime.GOOS)
+	}
+	const links, others = 20, 4
+	before := runtime.NumGoroutine()
+	var last *remote
+	var clock *actortest.SteppedClock
+	for range links {
+		n := newNode(t)
+		clock = actortest.NewSteppedClock()
+		n.clock = clock
+		s := &script{}
+		s.message = func(_ actor.Context, in Inbound) error { return s.Send(1, in.Payload) }
+		ours, theirs := tcpPipe(t)
+		last = meetOver(t, n, ours, theirs, s.protocol("a"))
+		for range 2 {
+			last.send(16, noise(100))
+			last.expect(17)
+		}
+	}
+	actortest.Eventually(t, "no link has a goroutine", func() bool { return runtime.NumGoroutine() <= before+others })
+	if !last.link.readerWarm.Load() {
+		t.Error("a new link is cold")
+	}
+	last.cool(clock)
+	for range 3 * newcomerWaits {
+		last.send(16, noise(100))
+		last.expect(17)
+	}
+	if n := runtime.NumGoroutine(); n < before+1 {
+		t.Errorf("%d goroutines, %d before: a busy link has none", n, before)
+	}
+	last.cool(clock)
+}
+
 // TestQuietLinkEnds: a link that is cold ends like any other.
 func TestQuietLinkEnds(t *testing.T) {
 	for _, tt := range []struct {

@@ -78,7 +78,7 @@ func (p *pump) waitForTurn(e *expansion) error {
 	select {
 	case e.turn <- struct{}{}:
 		return nil
-	case <-p.link.ctx.Done():
+	case <-p.link.context().Done():
 		return errClosing
 	}
 }
@@ -117,7 +117,7 @@ func (p *pump) pause(d time.Duration) error {
 	select {
 	case <-over:
 		return nil
-	case <-p.link.ctx.Done():
+	case <-p.link.context().Done():
 		timer.Stop()
 		return errClosing
 	}

@@ -31,9 +31,9 @@ type Host struct {
 	protocol *Protocol // all links share it
 	offset   uint64
 	slot     slot
-	pid      *actor.PID
-	produce  func() Behaviour // set by Mount, before the actor is spawned
-	attached any              // also set by Mount
+	pid      atomic.Pointer[actor.PID] // protoactor's own once the actor was spawned; nil before, unless asked for
+	produce  func() Behaviour          // set by Mount, before the actor is spawned
+	attached any                       // also set by Mount
 
 	credit credit
 	inbox  inbox
@@ -54,6 +54,8 @@ type Host struct {
 	deferred []deferred // messages from other actors that arrived during a sequence
 	seq      *sequence  // the one that is being pulled; nil: none
 	held     bool       // the behaviour accepts nothing inbound now
+
+	current incarnation
 }
 
 // sequence is a SendSeq that is being pulled.
@@ -78,6 +80,12 @@ func newHost(l *Link, m Matched, s slot) *Host {
 	return h
 }
 
+// incarnate makes a new incarnation of the behaviour's actor in the place of the one before.
+func (h *Host) incarnate() *incarnation {
+	h.current = incarnation{Host: h}
+	return &h.current
+}
+
 // Attach stores v with the host, for the code that mounted the protocol. Only Mount may call it.
 func (h *Host) Attach(v any) { h.attached = v }
 
@@ -94,7 +102,14 @@ func (h *Host) Protocol() Protocol { return h.protocol.withDefaults() }
 func (h *Host) label() string { return h.protocol.Cap().String() }
 
 // PID returns the host's actor. It stays the same across restarts.
-func (h *Host) PID() *actor.PID { return h.pid }
+func (h *Host) PID() *actor.PID {
+	if pid := h.pid.Load(); pid != nil {
+		return pid
+	}
+	peer := h.link.pid
+	h.pid.CompareAndSwap(nil, actor.NewPID(peer.Address, peer.Id+"/"+h.protocol.Name))
+	return h.pid.Load()
+}
 
 // Hold stops or resumes the delivery of inbound messages to the behaviour. Messages not delivered
 // keep their part of the budget, so that the remote is held back in the end (R1, R6). Only the
@@ -102,10 +117,10 @@ func (h *Host) PID() *actor.PID { return h.pid }
 func (h *Host) Hold(on bool) { h.held = on }
 
 // Go runs f in a goroutine whose panic is a crash of the host's actor.
-func (h *Host) Go(f func()) { supervise.Go(h.link.root, h.pid, f) }
+func (h *Host) Go(f func()) { supervise.Go(h.link.root, h.PID(), f) }
 
 // Tell sends a message to the host's actor; the behaviour receives it by Other.
-func (h *Host) Tell(msg any) { supervise.Send(h.link.root, h.pid, msg) }
+func (h *Host) Tell(msg any) { supervise.Send(h.link.root, h.PID(), msg) }
 
 // Clock returns the link's clock.
 func (h *Host) Clock() supervise.Clock { return h.link.clock }
@@ -117,7 +132,7 @@ func (h *Host) AfterFunc(d time.Duration, f func()) supervise.Timer {
 }
 
 // Context returns a context that ends with the link; its cause is the *Cause.
-func (h *Host) Context() context.Context { return h.link.ctx }
+func (h *Host) Context() context.Context { return h.link.context() }
 
 // Send queues one message and copies payload. It never blocks. The error is ErrOutboxFull,
 // ErrLinkDown, a *CodeError, or an error of package wire for a message that does not fit a frame.
@@ -203,7 +218,7 @@ func (h *Host) SendSeq(seq iter.Seq2[uint64, []byte]) error {
 	if h.seq != nil {
 		return ErrSeqActive
 	}
-	if h.link.ctx.Err() != nil || h.outbox.isClosed() {
+	if h.link.Cause() != nil || h.outbox.isClosed() {
 		return ErrLinkDown
 	}
 	next, stop := iter.Pull2(seq)

@@ -84,7 +84,7 @@ func TestT1EndOfAHolderFreesTheToken(t *testing.T) {
 func TestT1EndOfThePingerFreesTheToken(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
-		p := newPeer(r.link, r.node.pid, &frameWriter{link: r.link})
+		p := peerOf(r)
 		p.pinger = actor.NewPID(r.link.PID().Address, r.link.PID().Id+"/"+pingerName)
 		p.tokens.request(pingerSlot)
 		p.tokens.request(firstProtocolSlot)

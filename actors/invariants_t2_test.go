@@ -19,7 +19,7 @@ import (
 func TestT2NoFunctionHidesTheWriter(t *testing.T) {
 	known := []string{
 		"Host.produce", "Protocol.Mount", "Protocol.Urgent", "sequence.next", "sequence.stop",
-		"Link.cancel", "Link.standing", "rawSource.try", "outbox.pause",
+		"lazyContext.cancel", "common.standing", "rawSource.try", "outbox.pause",
 	}
 	found := map[string]bool{}
 	seen := map[reflect.Type]bool{}
@@ -53,7 +53,7 @@ func TestT2NoFunctionHidesTheWriter(t *testing.T) {
 			t.Errorf("%s is a function: does it write?", name)
 		}
 	}
-	if !found["Host.produce"] || !found["Link.cancel"] {
+	if !found["Host.produce"] || !found["lazyContext.cancel"] {
 		t.Errorf("the walk found only %v", slices.Sorted(maps.Keys(found)))
 	}
 }
@@ -95,12 +95,12 @@ func TestT2OnlyTheFrameWriterWrites(t *testing.T) {
 			id, ok := n.(*ast.Ident)
 			return ok && id.Name == "frameWriter"
 		}, []string{
-			"frameWriter", "WriteToken", "arbiter", "newPeer", "stage", "newStage",
+			"frameWriter", "WriteToken", "arbiter", "stage", "newStage",
 			"frameWriter.write", "frameWriter.drop", "frameWriter.flush", "frameWriter.disconnect",
 			"frameWriter.cool", "frameWriter.park",
 		}},
 		{"the token's writer", func(n ast.Node) bool { return selects(n, "writer") }, []string{
-			"WriteToken.write", "WriteToken.cool", "arbiter.grant", "arbiter.rest", "newPeer", "role.cast", "peer.farewell", "peer.stopped",
+			"WriteToken.write", "WriteToken.cool", "arbiter.grant", "arbiter.rest", "newStage", "stage.newPeer", "peer.farewell", "peer.stopped",
 		}},
 	}
 	used := map[string]bool{}

@@ -190,7 +190,7 @@ func TestT6HolderCrashesWhileClosing(t *testing.T) {
 func TestT6NoGrantOnceThereIsACause(t *testing.T) {
 	actortest.Bubble(t, func(t *testing.T) {
 		r := meet(t, new(script).protocol("a"))
-		p := newPeer(r.link, r.node.pid, &frameWriter{link: r.link})
+		p := peerOf(r)
 		p.tokens.request(firstProtocolSlot)
 		r.link.Disconnect(wire.DiscQuitting, nil)
 		p.grantNext()

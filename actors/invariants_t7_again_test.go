@@ -19,11 +19,11 @@ func TestT7HolderAsksAnew(t *testing.T) {
 		want uint64
 	}{
 		{"the pinger", func(ctx actor.Context, r *remote, tok *WriteToken) {
-			newPinger(r.link).useToken(ctx, tok)
+			(&pinger{link: r.link}).useToken(ctx, tok)
 		}, wire.PingMsg},
 		{"the peer", func(_ actor.Context, r *remote, tok *WriteToken) {
 			r.link.pongsDue.Add(1)
-			newPeer(r.link, r.node.pid, tok.writer).answerPings(tok)
+			peerOf(r).answerPings(tok)
 		}, wire.PongMsg},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

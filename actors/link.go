@@ -14,52 +14,29 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// Config describes the link that Spawn starts.
+// Config describes the link that [Links.Spawn] starts.
 type Config struct {
-	System *actor.ActorSystem
-	Name   string // the peer actor's name; Spawn appends a suffix that makes it unique
+	Name string // the peer actor's name; Spawn appends a suffix that makes it unique
 
 	Conn      net.Conn      // the link owns it once Spawn is called
 	Session   *wire.Session // after the Hello exchange
 	Protocols []Protocol    // what this node offers; see [Match]
 	Inbound   bool          // the remote dialed
-
-	Pool    *Pool              // the node's inbound memory; nil: DefaultPool bytes for this link alone
-	Journal *supervise.Journal // nil drops
-	Clock   supervise.Clock    // nil: SystemClock
-	Watch   *supervise.Watch   // nil: stalls of this node are not noticed
-	Feed    *Feed              // nil: no message events
-
-	Dispatcher actor.Dispatcher // runs the link's actors; nil: protoactor's default
-
-	// Standing reports whether a remote is a static or trusted node, by its node key. Nil: none is.
-	// Any goroutine may call it, at any time.
-	Standing func(remote [64]byte) (static, trusted bool)
 }
 
 // Link is one connection to a remote node, for all code except its own actors. All methods are
 // safe from any goroutine.
 type Link struct {
+	*common
 	pid     *actor.PID
-	props   *actor.Props // of all the link's actors
-	system  *actor.ActorSystem
-	root    *actor.RootContext
 	conn    connection
 	hello   *wire.Hello // the remote's
-	clock   supervise.Clock
-	watch   *supervise.Watch
-	journal *supervise.Journal
-	pool    *Pool
-	feed    *Feed
 	inbound bool
 	snappy  bool
 	started time.Time
 	hosts   []*Host // by offset
 
-	standing func(remote [64]byte) (static, trusted bool) // nil: no remote is
-
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	ctx    lazyContext // ends with the link
 	cause  atomic.Pointer[Cause]
 	done   latch // closes when the socket is closed
 	unread latch // closes when nothing is read any more
@@ -107,65 +84,18 @@ type Stats struct {
 	MsgsIn, MsgsOut   uint64
 }
 
-// Spawn starts a link as a child of parent. parent is the owner: it receives exactly one
-// *LinkEnded when the socket is closed, and *actor.Terminated for the link's PID later, when all
-// actors are gone. The caller must already have refused a remote with which no protocol is
-// shared; see [Match].
-func Spawn(parent actor.SpawnerContext, cfg Config) (*Link, error) {
-	l := newLink(cfg)
-	name := cfg.Name + cfg.System.ProcessRegistry.NextId()
-	opts := []actor.PropsOption{actor.WithOnInit(l.setPIDs)}
-	if cfg.Dispatcher != nil {
-		opts = append(opts, actor.WithDispatcher(cfg.Dispatcher))
-	}
-	l.props = newProps(newStage(l, parent.Self(), cfg), opts...)
-	if _, err := parent.SpawnNamed(l.props, name); err != nil {
-		return nil, err
-	}
-	return l, nil
-}
-
-// setPIDs is called when an actor of the link has its PID and does not run yet. The first one is the
-// peer: no user of the link sees it without its PIDs.
-func (l *Link) setPIDs(ctx actor.Context) {
-	if l.pid != nil {
-		return
-	}
-	l.pid = ctx.Self()
-	for _, h := range l.hosts {
-		h.pid = actor.NewPID(l.pid.Address, l.pid.Id+"/"+h.protocol.Name)
-	}
-}
-
-func newLink(cfg Config) *Link {
-	if cfg.Clock == nil {
-		cfg.Clock = supervise.SystemClock
-	}
-	if cfg.Pool == nil {
-		cfg.Pool = NewPool(DefaultPool)
-	}
-	l := &Link{
-		system:  cfg.System,
-		root:    cfg.System.Root,
-		conn:    cfg.Conn,
-		hello:   cfg.Session.RemoteHello,
-		clock:   cfg.Clock,
-		watch:   cfg.Watch,
-		journal: cfg.Journal,
-		pool:    cfg.Pool,
-		feed:    cfg.Feed,
-		inbound: cfg.Inbound,
-		snappy:  cfg.Session.Snappy,
-		started: cfg.Clock.Now(),
-		src:     newSource(cfg.Conn),
-	}
-	l.standing = cfg.Standing
+func (l *Link) init(c *common, cfg Config) {
+	l.common = c
+	l.conn = cfg.Conn
+	l.hello = cfg.Session.RemoteHello
+	l.inbound = cfg.Inbound
+	l.snappy = cfg.Session.Snappy
+	l.started = c.clock.Now()
+	l.src = newSource(cfg.Conn)
 	l.writerWarm.Store(true)
-	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	for i, m := range Match(cfg.Protocols, cfg.Session.RemoteHello.Caps) {
 		l.hosts = append(l.hosts, newHost(l, m, firstProtocolSlot+slot(i)))
 	}
-	return l
 }
 
 // PID returns the peer actor's PID.
@@ -247,6 +177,9 @@ func (l *Link) DisconnectBy(by time.Time, reason wire.DiscReason, err error) {
 // Done returns a channel that closes when the socket is closed.
 func (l *Link) Done() <-chan struct{} { return l.done.done() }
 
+// context returns a context that ends with the link; its cause is the *Cause.
+func (l *Link) context() context.Context { return l.ctx.get(l.Cause()) }
+
 // Cause returns why the link ends or has ended, nil while it is alive.
 func (l *Link) Cause() *Cause { return l.cause.Load() }
 
@@ -257,7 +190,7 @@ func (l *Link) end(c *Cause) {
 		c = l.explain(c)
 	}
 	if l.cause.CompareAndSwap(nil, c) {
-		l.cancel(c)
+		l.ctx.end(c)
 		l.src.unpark()
 		supervise.Send(l.root, l.pid, &closeLink{})
 	}

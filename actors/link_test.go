@@ -89,10 +89,9 @@ func (n *node) spawn(conn net.Conn, s *wire.Session, inbound bool, protocols []P
 	n.t.Helper()
 	made := make(chan any, 1)
 	n.system.Root.Send(n.pid, func(ctx actor.Context) {
-		l, err := Spawn(ctx, Config{
-			System: n.system, Name: "peer", Conn: conn, Session: s, Protocols: protocols, Inbound: inbound,
-			Pool: n.pool, Journal: n.book.Journal(), Feed: n.feed, Clock: n.clock, Watch: n.watch, Dispatcher: n.dispatcher,
-		})
+		l, err := NewLinks(Common{
+			System: n.system, Pool: n.pool, Journal: n.book.Journal(), Feed: n.feed, Clock: n.clock, Watch: n.watch, Dispatcher: n.dispatcher,
+		}).Spawn(ctx, Config{Name: "peer", Conn: conn, Session: s, Protocols: protocols, Inbound: inbound})
 		if err != nil {
 			made <- err
 			return
@@ -221,4 +220,12 @@ func link(t testing.TB, a, b *node, protocolsA, protocolsB []Protocol) (r *rig, 
 	r.lb = b.spawn(connB, sb, true, protocolsB)
 	r.la = a.spawn(connA, sa, false, protocolsA)
 	return r, connB
+}
+
+// peerOf makes a second peer for r's link, of which a test calls methods. It has no children.
+func peerOf(r *remote) *peer {
+	p := &peer{stage: &stage{owner: r.node.pid}, link: r.link, hosts: make([]*actor.PID, len(r.link.hosts))}
+	p.Supervisor = *supervise.NewSupervisor(r.link.clock, r.link.journal, p)
+	p.tokens.writer = &frameWriter{link: r.link}
+	return p
 }

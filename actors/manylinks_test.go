@@ -44,7 +44,9 @@ func TestManyLinks(t *testing.T) {
 					r.la.Disconnect(wire.DiscQuitting, nil)
 					r.lb.Disconnect(wire.DiscQuitting, nil)
 				case 2:
-					connB.Close()
+					if err := connB.(interface{ CloseWrite() error }).CloseWrite(); err != nil { // b's link owns the connection
+						t.Error(err)
+					}
 				case 3:
 					a.stop(r.la)
 				}

@@ -21,12 +21,11 @@ const grantTimeout = 2 * time.Millisecond
 // time.
 type peer struct {
 	supervise.Supervisor
+	stage  *stage
 	link   *Link
-	owner  *actor.PID
 	tokens arbiter
 
-	ask          RequestWrite // the peer's own request, for pongs
-	grantTimerOn bool         // a timer for grantTimeoutOver is running
+	grantTimerOn bool // a timer for grantTimeoutOver is running
 	reader       *actor.PID
 	pinger       *actor.PID
 	hosts        []*actor.PID // nil: stopped
@@ -37,15 +36,11 @@ type peer struct {
 	stopTimer    supervise.Timer
 }
 
-func newPeer(l *Link, owner *actor.PID, w *frameWriter) *peer {
-	p := &peer{
-		link:  l,
-		owner: owner,
-		ask:   RequestWrite{slot: peerSlot},
-		hosts: make([]*actor.PID, len(l.hosts)),
-	}
+func (s *stage) newPeer() *peer {
+	l, p := &s.link, &s.peer
+	*p = peer{stage: s, link: l, hosts: make([]*actor.PID, len(l.hosts))}
 	p.Supervisor = *supervise.NewSupervisor(l.clock, l.journal, p)
-	p.tokens.writer = w
+	p.tokens.writer = &s.writer
 	return p
 }
 
@@ -95,10 +90,10 @@ func (p *peer) start(ctx actor.Context) {
 	l := p.link
 	p.record(ctx, supervise.Started, fmt.Sprintf("%s, %v", l.Hello().Name, l.Caps()), false)
 	for i, h := range l.hosts {
-		p.hosts[i] = p.spawn(ctx, h.protocol.Name)
+		p.hosts[i] = p.spawnHost(ctx, h)
 		p.Adopt(p.hosts[i], supervise.LinkChild(h.protocol.Restart, h.protocol.Intensity))
-		e := p.Describe(h.pid)
-		e.Actor, e.Event, e.Quiet = supervise.Path(h.pid), supervise.Started, true
+		e := p.Describe(p.hosts[i])
+		e.Actor, e.Event, e.Quiet = supervise.Path(p.hosts[i]), supervise.Started, true
 		p.link.journal.Record(e)
 	}
 	p.pinger = p.spawn(ctx, pingerName)
@@ -108,10 +103,16 @@ func (p *peer) start(ctx actor.Context) {
 }
 
 func (p *peer) spawn(ctx actor.Context, name string) *actor.PID {
-	pid, err := ctx.SpawnNamed(p.link.props, name)
+	pid, err := ctx.SpawnNamed(p.stage.links.children, name)
 	if err != nil {
 		panic(fmt.Errorf("spawn %s: %w", name, err)) // two protocols with one name: configuration already refuses that
 	}
+	return pid
+}
+
+func (p *peer) spawnHost(ctx actor.Context, h *Host) *actor.PID {
+	pid := p.spawn(ctx, h.protocol.Name)
+	h.pid.Store(pid)
 	return pid
 }
 
@@ -129,7 +130,7 @@ func (p *peer) grantNext() {
 		default:
 			h := p.link.hosts[t.holder-firstProtocolSlot]
 			h.grant.Store(t)
-			supervise.Send(p.link.root, h.pid, t)
+			supervise.Send(p.link.root, h.PID(), t)
 		}
 	} else if t := p.tokens.rest(); t != nil {
 		p.link.hosts[t.holder-firstProtocolSlot].grant.Store(t)
@@ -193,7 +194,7 @@ func (p *peer) answerPings(t *WriteToken) {
 	self := l.pid
 	supervise.Go(l.root, self, func() {
 		if !t.begin() {
-			supervise.Send(l.root, self, &p.ask) // revoked before this goroutine ran
+			supervise.Send(l.root, self, askForPeer) // revoked before this goroutine ran
 			return
 		}
 		due := l.pongsDue.Load()
@@ -224,7 +225,7 @@ func (p *peer) Describe(child *actor.PID) supervise.Step {
 
 func (p *peer) hostOf(child *actor.PID) *Host {
 	for _, h := range p.link.hosts {
-		if h.pid.Equal(child) {
+		if h.PID().Equal(child) {
 			return h
 		}
 	}
@@ -277,6 +278,12 @@ func (p *peer) record(ctx actor.Context, event, reason string, quiet bool) {
 	e.Event, e.Reason, e.Quiet = event, reason, quiet
 	p.link.journal.Record(e)
 }
+
+// The requests of the peer and of the pinger, which are the same on every link.
+var (
+	askForPeer   = &RequestWrite{slot: peerSlot}
+	askForPinger = &RequestWrite{slot: pingerSlot}
+)
 
 // The policies of the children that every link has.
 var (

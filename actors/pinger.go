@@ -14,14 +14,11 @@ import (
 type pinger struct {
 	link    *Link
 	timer   supervise.Timer
-	ask     RequestWrite
 	asked   bool  // the token was requested and has not come yet
 	pingDue bool  // a ping waits for the token
 	coolDue bool  // the writer is to be cooled when the token comes
 	cooled  int64 // when cooling was last requested; 0: never
 }
-
-func newPinger(l *Link) *pinger { return &pinger{link: l, ask: RequestWrite{slot: pingerSlot}} }
 
 func (p *pinger) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
@@ -69,7 +66,7 @@ func (p *pinger) check(ctx actor.Context) {
 	}
 	if (p.pingDue || p.coolDue) && !p.asked {
 		p.asked = true
-		supervise.Send(ctx, l.pid, &p.ask)
+		supervise.Send(ctx, l.pid, askForPinger)
 	}
 	p.stopTimer() // a previous incarnation may have started it
 	self := ctx.Self()
@@ -110,6 +107,7 @@ func (p *pinger) cool() time.Duration {
 	}
 	if reader {
 		l.interruptRead()
+		l.src.unpark() // a new link's reader may wait without a goroutine
 	}
 	p.coolDue = writer
 	return again
@@ -120,7 +118,7 @@ func (p *pinger) cool() time.Duration {
 func (p *pinger) useToken(ctx actor.Context, t *WriteToken) {
 	l := p.link
 	if !t.begin() {
-		supervise.Send(ctx, l.pid, &p.ask)
+		supervise.Send(ctx, l.pid, askForPinger)
 		return
 	}
 	var err error

@@ -20,6 +20,10 @@ const (
 	// busyLimit is how many bytes a reader whose socket is never empty reads at a time before it
 	// lets others run: about a third of a millisecond of work.
 	busyLimit = 128 << 10
+	// newcomerWaits is how many times a new link waits for its remote without a goroutine. A
+	// goroutine costs half a kilobyte beyond its end, because Go keeps its descriptor, and most links
+	// of a node that has just started come within seconds and say little.
+	newcomerWaits = 8
 	// maxPongsDue is how many pings may wait for their pongs.
 	maxPongsDue = 16
 )
@@ -27,6 +31,7 @@ const (
 var (
 	errClosing = errors.New("link is closing")
 	errCold    = errors.New("link has become quiet")
+	errNothing = errors.New("nothing to read")
 )
 
 // pump is the reader's goroutine: it reads, opens frames, decompresses, and posts the messages to
@@ -43,6 +48,7 @@ type pump struct {
 	big        bool    // the last read filled its buffer, so take a large one
 	quiet      bool    // the last read came after a long silence, or was given up during one
 	busy       int     // bytes read since other goroutines were let run
+	waits      int     // how many more times the link waits as a newcomer
 
 	at      time.Time // when the bytes at hand were read
 	batches []*batch  // one for each host, nil where it has none
@@ -53,14 +59,14 @@ type pump struct {
 }
 
 func newPump(l *Link, s *wire.Session) pump {
-	p := pump{link: l, dec: s.Decoder, rest: s.Rest, batches: make([]*batch, len(l.hosts)), allowance: bucket{rate: expansionRate, burst: expansionBurst}}
+	p := pump{link: l, waits: newcomerWaits, dec: s.Decoder, rest: s.Rest, batches: make([]*batch, len(l.hosts)), allowance: bucket{rate: expansionRate, burst: expansionBurst}}
 	s.Rest = nil
 	p.want = 1
 	return p
 }
 
-// run reads until the link ends and returns the cause, or until the link has become quiet and
-// returns nil.
+// run reads until the link ends and returns the cause, or until the link has become quiet, or is new
+// and waits, and returns nil.
 func (p *pump) run() *Cause {
 	defer p.dropBuffers() // also if it panics
 	p.link.readerWarm.Store(p.link.src.interruptible())
@@ -71,7 +77,7 @@ func (p *pump) run() *Cause {
 	case p.link.Cause() != nil:
 		p.drain()
 		return p.link.Cause()
-	case err == errCold:
+	case err == errCold, err == errNothing:
 		return nil
 	case errors.As(err, &cause):
 		return cause
@@ -286,7 +292,7 @@ func (p *pump) post() {
 		}
 		h.credit.used.Add(b.seal())
 		if h.inbox.put(b) {
-			supervise.Send(l.root, h.pid, &batchDue{})
+			supervise.Send(l.root, h.PID(), &batchDue{})
 		}
 	}
 	if p.arena != nil {

@@ -61,7 +61,7 @@ func (p *pump) waitForCredit(h *Host, n int64) error {
 		}
 		select {
 		case <-l.wake.channel():
-		case <-l.ctx.Done():
+		case <-l.context().Done():
 			return errClosing
 		case <-ring:
 			// A slow protocol is not stalled. If the remote does not read, the write deadline
@@ -84,7 +84,7 @@ func (p *pump) waitForPongs() error {
 	for l.pongsDue.Load() > maxPongsDue {
 		select {
 		case <-l.wake.channel():
-		case <-l.ctx.Done():
+		case <-l.context().Done():
 			return errClosing
 		}
 	}
@@ -110,7 +110,7 @@ func (p *pump) buffer(n int) (*buffer, error) {
 		}
 		select {
 		case <-free:
-		case <-l.ctx.Done():
+		case <-l.context().Done():
 			return nil, errClosing
 		case <-ring:
 			return nil, &Cause{Side: Local, Reason: wire.DiscRequested, Err: fmt.Errorf("%w (%d bytes)", ErrMemory, l.pool.Cap())}
@@ -234,12 +234,17 @@ func (p *pump) room() []byte { return p.buf.b[p.end:min(p.end+largeBuffer, len(p
 
 // nothing implements intake. There was nothing to read, so an idle link releases its buffer while
 // it waits.
-func (p *pump) nothing() {
+func (p *pump) nothing() (wait bool) {
 	p.busy = 0 // it waits in the poller, which lets all others run
 	if p.buf != nil && p.end == p.start {
 		p.buf.release()
 		p.buf = nil
 	}
+	if p.buf != nil || p.waits == 0 {
+		return true
+	}
+	p.waits--
+	return false
 }
 
 // The limits of drain.

@@ -21,8 +21,8 @@ func (r *reader) Receive(ctx actor.Context) {
 	}
 }
 
-// launch starts a goroutine that reads. It ends with the link, or when the link has become quiet:
-// then the source waits without a goroutine until something arrives. If it cannot, a new
+// launch starts a goroutine that reads. It ends with the link, or when the link has become quiet or
+// is new: then the source waits without a goroutine until something arrives. If it cannot, a new
 // goroutine waits, whose stack has not grown.
 func (r *reader) launch(self *actor.PID) {
 	pump, src := r.pump, r.link.src
@@ -44,7 +44,7 @@ func (r *reader) launch(self *actor.PID) {
 	})
 }
 
-// pumpOnce runs the pump. over is false when the link has become quiet, and true when it has
+// pumpOnce runs the pump. over is false when the link has become quiet or is new, and true when it has
 // ended and nothing is left to read.
 func (r *reader) pumpOnce(pump *pump) (over bool) {
 	over = true

@@ -6,56 +6,68 @@ import (
 	"github.com/troupe-p2p/troupe/actors/supervise"
 )
 
-// role is the initial actor of every PID in a link; it chooses its real actor by name. One Props
-// therefore serves the whole link; one for each actor would cost a kilobyte each.
+// role is the initial actor of every PID in a link; it chooses its real actor by name. So one Props
+// serves the children of all links.
 type role struct {
-	*stage
+	links *Links
 	actor actor.Actor
 }
 
-// stage is what a link's actors are made from. It holds what a [Link] does not expose: the socket
-// to write to, in the frame writer, and the decoder, in the reader's pump.
+// stage is a link with all actors that every link has, and with what they are made from. It holds what
+// a [Link] does not expose: the socket to write to, in the frame writer, and the decoder, in the
+// reader's pump. It is one piece of memory of a size that nothing else has: small pieces would share
+// pages with garbage of the handshake, and an idle link would keep two kilobytes of unused room.
 type stage struct {
-	link   *Link
+	link   Link
+	links  *Links
 	owner  *actor.PID // of the peer
 	writer frameWriter
 	pump   pump
+	peer   peer
+	pinger pinger
+	reader reader
+
+	next, previous *stage // in the list of Links
 }
 
 // newStage takes from the session what the link needs of it.
-func newStage(l *Link, owner *actor.PID, cfg Config) *stage {
-	w := frameWriter{link: l, conn: cfg.Conn, enc: cfg.Session.Encoder}
-	return &stage{link: l, owner: owner, writer: w, pump: newPump(l, cfg.Session)}
-}
-
-func newProps(s *stage, opts ...actor.PropsOption) *actor.Props {
-	props := actor.PropsFromProducer(func() actor.Actor { return &role{stage: s} }, actor.WithMailbox(supervise.NewMailbox))
-	return props.Configure(opts...)
+func newStage(ls *Links, owner *actor.PID, cfg Config) *stage {
+	s := &stage{links: ls, owner: owner}
+	l := &s.link
+	l.init(&ls.common, cfg)
+	s.writer = frameWriter{link: l, conn: cfg.Conn, enc: cfg.Session.Encoder}
+	s.pump = newPump(l, cfg.Session)
+	return s
 }
 
 // Receive implements actor.Actor. The actors that it calls are guarded themselves.
 func (r *role) Receive(ctx actor.Context) {
 	if r.actor == nil {
-		r.actor = r.cast(ctx.Self())
+		r.actor = r.cast(ctx)
 	}
 	r.actor.Receive(ctx)
 }
 
-// cast makes the actor with that PID.
-func (r *role) cast(self *actor.PID) actor.Actor {
-	l := r.link
-	if self.Equal(l.pid) {
-		return supervise.Guard(newPeer(l, r.owner, &r.writer), l.journal)
+// cast makes the actor with the context's PID.
+func (r *role) cast(ctx actor.Context) actor.Actor {
+	self := ctx.Self()
+	s := r.links.find(self, ctx.Parent())
+	l := &s.link
+	if self == l.pid {
+		return supervise.Guard(s.newPeer(), l.journal)
 	}
+	name := self.Id[len(l.pid.Id)+1:]
 	for _, h := range l.hosts {
-		if self.Equal(h.pid) {
-			return &incarnation{Host: h}
+		if name == h.protocol.Name {
+			return h.incarnate()
 		}
 	}
-	if self.Id == l.pid.Id+"/"+pingerName {
-		return supervise.Guard(newPinger(l), l.journal)
+	if name == pingerName {
+		s.pinger = pinger{link: l}
+		return supervise.Guard(&s.pinger, l.journal)
 	}
-	return supervise.Guard(&reader{link: l, pump: &r.pump}, l.journal)
+	s.reader = reader{link: l, pump: &s.pump}
+	return supervise.Guard(&s.reader, l.journal)
 }
 
 // HandleFailure implements actor.SupervisorStrategy. The peer has its own strategy. The other

@@ -25,8 +25,8 @@ type source interface {
 
 // intake is the pump as seen by a source.
 type intake interface {
-	space() []byte // memory to read into; nil: none available now
-	nothing()      // there was nothing to read; the memory may be released
+	space() []byte        // memory to read into; nil: none available now
+	nothing() (wait bool) // there was nothing to read, and the memory may be released; if wait is false, read returns errNothing
 }
 
 // blockingSource reads from any connection. It holds memory while it waits.

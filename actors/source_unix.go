@@ -67,8 +67,11 @@ func (s *rawSource) attempt(fd uintptr) bool {
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
-			s.in.nothing()
-			return false
+			if s.in.nothing() {
+				return false
+			}
+			s.err = errNothing
+			return true
 		case err != nil:
 			s.err = os.NewSyscallError("read", err)
 			return true

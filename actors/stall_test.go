@@ -85,7 +85,7 @@ func TestStall(t *testing.T) {
 				if c := r.link.Cause(); c != nil {
 					t.Fatalf("the link ended at once: %v", c)
 				}
-				<-r.link.ctx.Done()
+				<-r.link.context().Done()
 				if took := time.Since(resumed); took > tt.lasts+writeSlice {
 					t.Errorf("the link ended %v after the stall", took)
 				}

@@ -102,7 +102,7 @@ func TestRemoteThatStoppedReadingIsNamed(t *testing.T) {
 					actortest.After(after)
 					tt.end(r)
 				}
-				<-r.link.ctx.Done()
+				<-r.link.context().Done()
 				ended := time.Now()
 				c := r.node.wait().Cause
 				if c.Side != tt.side || tt.err != nil && !errors.Is(c, tt.err) {

@@ -58,7 +58,7 @@ func newFan(tb testing.TB, n int, spec protocols.Spec) *fan {
 		actor.WithDeadLetterThrottleInterval(time.Nanosecond), // its goroutine would otherwise outlive the test
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	ourKey, theirKey := fixture.Key(tb), fixture.Key(tb)
-	pool := actors.NewPool(actors.DefaultPool)
+	links := actors.NewLinks(actors.Common{System: system})
 	for range n {
 		ours, theirs := protocoltest.Pipe(4 << 10)
 		session, err := meet(ours, theirs, ourKey, theirKey, mounted[0].Offers[0].Cap())
@@ -72,8 +72,8 @@ func newFan(tb testing.TB, n int, spec protocols.Spec) *fan {
 			switch ctx.Message().(type) {
 			case *actor.Started:
 				var err error
-				link, err = actors.Spawn(ctx, actors.Config{
-					System: system, Name: "peer", Conn: &sink{ours, f}, Session: session, Protocols: mounted[0].Offers, Pool: pool,
+				link, err = links.Spawn(ctx, actors.Config{
+					Name: "peer", Conn: &sink{ours, f}, Session: session, Protocols: mounted[0].Offers,
 				})
 				started <- err
 			case *actor.Terminated:

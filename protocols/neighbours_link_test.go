@@ -96,9 +96,8 @@ func startLink(tb testing.TB, system *actor.ActorSystem, conn net.Conn, session 
 		switch ctx.Message().(type) {
 		case *actor.Started:
 			var err error
-			link, err = actors.Spawn(ctx, actors.Config{
-				System: system, Name: "peer", Conn: conn, Session: session, Protocols: offers,
-				Pool: actors.NewPool(actors.DefaultPool), Journal: journal,
+			link, err = actors.NewLinks(actors.Common{System: system, Journal: journal}).Spawn(ctx, actors.Config{
+				Name: "peer", Conn: conn, Session: session, Protocols: offers,
 			})
 			started <- err
 		case *actor.Terminated:

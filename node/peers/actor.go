@@ -94,11 +94,9 @@ func (o *owner) establish(ctx actor.Context, msg *Establish) {
 		o.refuse(ctx, msg, err)
 		return
 	}
-	link, err := actors.Spawn(ctx, actors.Config{
-		System: o.Runtime.System, Name: "peer-" + hex.EncodeToString(m.ID[:4]),
+	link, err := o.links.Spawn(ctx, actors.Config{
+		Name: "peer-" + hex.EncodeToString(m.ID[:4]),
 		Conn: msg.Conn, Session: msg.Session, Protocols: msg.Offer.Protocols, Inbound: msg.Inbound,
-		Pool: o.Pool, Journal: o.Runtime.Journal, Clock: o.Runtime.Clock, Watch: o.Runtime.Watch, Feed: o.Feed, Dispatcher: o.Runtime.Dispatcher,
-		Standing: o.standing,
 	})
 	if err != nil {
 		panic(fmt.Errorf("spawn link: %w", err))

@@ -44,6 +44,7 @@ type Config struct {
 // shared is the state besides the table that outlives a crash of the actor.
 type shared struct {
 	Config
+	links    *actors.Links
 	rotation rotation
 	timer    supervise.Timer
 	draining atomic.Bool
@@ -52,16 +53,18 @@ type shared struct {
 	// decided has the decision on each session, by the ID of the handshake's PID, until its
 	// SetupEnded: nil for a session that became a link.
 	decided map[string]error
-	// standing is actors.Config.Standing of all links.
-	standing func(remote [64]byte) (static, trusted bool)
 }
 
 // Props makes the actor. A crash replaces it while its links run.
 func Props(c Config) *actor.Props {
 	s := &shared{Config: c, decided: map[string]error{}}
-	s.standing = func(remote [64]byte) (static, trusted bool) {
-		k := c.Table.KnownOf(enode.ID(wire.NodeID(remote)))
-		return k.Static, k.Trusted
-	}
+	s.links = actors.NewLinks(actors.Common{
+		System: c.Runtime.System, Pool: c.Pool, Journal: c.Runtime.Journal, Clock: c.Runtime.Clock,
+		Watch: c.Runtime.Watch, Feed: c.Feed, Dispatcher: c.Runtime.Dispatcher,
+		Standing: func(remote [64]byte) (static, trusted bool) {
+			k := c.Table.KnownOf(enode.ID(wire.NodeID(remote)))
+			return k.Static, k.Trusted
+		},
+	})
 	return c.Runtime.Kept(supervise.EndFailed{Journal: c.Runtime.Journal}, func() actor.Actor { return &owner{s} })
 }

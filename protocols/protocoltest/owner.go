@@ -14,6 +14,7 @@ type owner struct {
 	*supervise.Supervisor
 	end     *End
 	cfg     actors.Config
+	common  actors.Common
 	mounted *protocols.Mounted
 	service *actor.PID   // nil if there is none
 	result  chan<- error // receives the result of the start
@@ -44,12 +45,12 @@ func (o *owner) start(ctx actor.Context) error {
 		name := "service-" + o.mounted.Spec.Name
 		o.service = actor.NewPID(ctx.Self().Address, ctx.Self().Id+"/"+name)
 		o.mounted.ServeAt(ctx.ActorSystem().Root, o.service)
-		if _, err := ctx.SpawnNamed(supervise.PropsOf(o.mounted.NewService, o.cfg.Journal), name); err != nil {
+		if _, err := ctx.SpawnNamed(supervise.PropsOf(o.mounted.NewService, o.common.Journal), name); err != nil {
 			return err
 		}
 		o.Adopt(o.service, &supervise.ServicePolicy)
 	}
-	link, err := actors.Spawn(ctx, o.cfg)
+	link, err := actors.NewLinks(o.common).Spawn(ctx, o.cfg)
 	o.end.link = link
 	return err
 }

@@ -288,9 +288,11 @@ func (n *node) spawn(system *actor.ActorSystem, conn *conn, inbound bool, tb fat
 	e.stopTimeout = n.mounted.StopTimeout()
 	journal := supervise.NewJournal(opts.log, e.steps.add)
 	started := make(chan error, 1)
-	o := &owner{end: e, result: started, mounted: n.mounted, cfg: actors.Config{
-		System: system, Name: "peer", Conn: conn, Session: n.session, Protocols: n.mounted.Offers, Inbound: inbound, Journal: journal,
+	o := &owner{end: e, result: started, mounted: n.mounted, common: actors.Common{
+		System: system, Journal: journal,
 		Standing: func([64]byte) (static, trusted bool) { return false, opts.trusted },
+	}, cfg: actors.Config{
+		Name: "peer", Conn: conn, Session: n.session, Protocols: n.mounted.Offers, Inbound: inbound,
 	}}
 	o.Supervisor = supervise.NewSupervisor(supervise.SystemClock, journal, nil)
 	var err error
