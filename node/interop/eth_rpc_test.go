@@ -14,13 +14,14 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors/actortest"
 	"github.com/troupe-p2p/troupe/protocols/eth"
+	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/ethtest"
 	"github.com/troupe-p2p/troupe/protocols/eth/execution"
 )
 
 // TestConformanceExecutionNode: a node with --eth.rpc announces the head of a geth, and follows when
 // geth gets a new one from its consensus client. geth is its only peer, and one peer makes no head:
-// the node beside it, without --eth.rpc, has none.
+// the node beside it, without --eth.rpc, has none. The accounts of senders are geth's, too.
 func TestConformanceExecutionNode(t *testing.T) {
 	all, err := os.ReadFile(ethtest.Chain(t, "chain.rlp"))
 	if err != nil {
@@ -57,6 +58,29 @@ func TestConformanceExecutionNode(t *testing.T) {
 	t.Logf("serves %+v; execution node %+v", info.Range, *info.Node)
 	if got := ethOf(t, other); got.Range.Latest != 0 {
 		t.Errorf("the node without --eth.rpc has a head: %+v", got.Range)
+	}
+
+	// A transaction of geth's pool may go on, because geth says what its sender has. Beside it, it is held.
+	n, err := chain.ReadGenesis(ethtest.Chain(t, "genesis.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := newSpender(t, n, geth).next().MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	call[common.Hash](t, geth, "eth_sendRawTransaction", hexutil.Bytes(raw))
+	for api, held := range map[*rpc.Client]int{follower: 0, other: 1} {
+		var info eth.NodeInfo
+		actortest.Eventually(t, "the transaction comes", func() bool { info = ethOf(t, api); return info.Pool.Transactions == 1 })
+		if info.Pool.Held != held {
+			t.Errorf("the pool has %+v, want %d held", info.Pool, held)
+		}
+		if r := info.Node; r != nil {
+			if t.Logf("%+v", *r); r.AccountCalls == 0 || r.AccountFailures != 0 {
+				t.Errorf("%d calls for accounts, %d failed: %s", r.AccountCalls, r.AccountFailures, r.AccountFailure)
+			}
+		}
 	}
 }
 

@@ -1,8 +1,11 @@
 package eth
 
 import (
+	"context"
 	"fmt"
 	"slices"
+
+	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
 	"github.com/troupe-p2p/troupe/protocols/eth/pool"
@@ -28,10 +31,13 @@ type Config struct {
 	// RPC is where to ask an execution node for the head of the chain and for accounts: what go-ethereum's
 	// rpc.Dial takes. It may have credentials. Empty: none is asked.
 	RPC string
+	// DialRPC connects to an execution node in place of RPC, such as one in the same process.
+	DialRPC func(context.Context) (*rpc.Client, error)
 	// Pool bounds what the pool of transactions takes in memory, in bytes. Zero: pool.DefaultBytes.
 	Pool int
 	// State has the accounts of senders, by which nonces and balances are checked. Nil: that is a
-	// StateFile, or else nothing is known of senders, and no transaction is sent to peers unasked.
+	// StateFile, or else that of the execution node. Without any of them nothing is known of senders, and
+	// no transaction is sent to peers unasked.
 	State pool.State
 	// StateFile is the path of a state dump in go-ethereum's form, in place of State.
 	StateFile string

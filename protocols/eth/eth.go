@@ -43,10 +43,10 @@ type Eth struct {
 	downloads downloads
 	peers     atomic.Int64 // links
 
-	asking       *asking                // only the service uses it
-	look         protocols.Timer        // the service's; only the service uses it
-	nodeChanged  atomic.Pointer[func()] // tells the service, if it runs, that the execution node has another head
-	filesChanged atomic.Pointer[func()] // tells the service, if it runs, that a file was left out
+	asking       *asking                   // only the service uses it
+	look         protocols.Timer           // the service's; only the service uses it
+	tellService  atomic.Pointer[func(any)] // sends the service, if it runs, a message; the execution node uses it
+	filesChanged atomic.Pointer[func()]    // tells the service, if it runs, that a file was left out
 }
 
 // New makes a node's side of the protocol. Flags of its Spec change the Config, so that what is
@@ -97,6 +97,9 @@ func (e *Eth) provision(_ context.Context, env *protocols.Env) (err error) {
 	}
 	e.upload = newUpload(e.cfg.Upload, e.clock)
 	e.view = chain.NewView(e.network, e.clock.Now)
+	if err := e.openExecution(); err != nil {
+		return err
+	}
 	if err := e.openPool(env); err != nil {
 		return err
 	}
@@ -110,7 +113,7 @@ func (e *Eth) provision(_ context.Context, env *protocols.Env) (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	env.Cleanup(cancel)
 	e.ctx = ctx
-	return e.openExecution()
+	return nil
 }
 
 // openFiles finds the history files. What is found out about them is kept in the protocol's

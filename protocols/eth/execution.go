@@ -1,12 +1,16 @@
 package eth
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth/execution"
+	"github.com/troupe-p2p/troupe/protocols/eth/pool"
 )
 
 // executionNode is the name of the execution node as a source of the head.
@@ -15,17 +19,30 @@ const executionNode = "execution node"
 // nodeHead says that what the execution node says of the head has changed.
 type nodeHead struct{}
 
+// accountsKnown says that the execution node has answered for senders, and that the pool may have
+// transactions that can go on now.
+type accountsKnown struct{}
+
+// accountsWithin is how long transactions wait for the accounts of their senders. If there is no answer
+// by then, the senders are not known, and are once it comes.
+const accountsWithin = time.Second
+
 // openExecution makes the execution node of the Config, if there is one. It is not asked yet.
 func (e *Eth) openExecution() (err error) {
-	if e.cfg.RPC == "" {
+	if e.cfg.RPC == "" && e.cfg.DialRPC == nil {
 		return nil
 	}
+	tell := func(msg any) {
+		if to := e.tellService.Load(); to != nil {
+			(*to)(msg)
+		}
+	}
 	e.node, err = execution.New(execution.Config{
-		URL: e.cfg.RPC, ChainID: e.network.Config.ChainID.Uint64(), Genesis: e.network.Genesis.Hash(), Log: e.log,
-		HeadChanged: func() {
-			if tell := e.nodeChanged.Load(); tell != nil {
-				(*tell)()
-			}
+		URL: e.cfg.RPC, Dial: e.cfg.DialRPC, ChainID: e.network.Config.ChainID.Uint64(), Genesis: e.network.Genesis.Hash(), Log: e.log,
+		HeadChanged: func() { tell(nodeHead{}) },
+		AccountsChanged: func(senders []common.Address) {
+			e.mempool.pool.Recheck(senders...)
+			tell(accountsKnown{})
 		},
 	})
 	if err != nil {
@@ -42,9 +59,9 @@ func (s *service) askNode(ctx actor.Context) {
 		return
 	}
 	root, self := ctx.ActorSystem().Root, ctx.Self()
-	changed := func() { root.Send(self, nodeHead{}) }
-	s.eth.nodeChanged.Store(&changed)
-	changed()
+	tell := func(msg any) { root.Send(self, msg) }
+	s.eth.tellService.Store(&tell)
+	tell(nodeHead{})
 	protocols.Go(ctx, func() { node.Run(s.eth.ctx) })
 }
 
@@ -58,6 +75,23 @@ func (a *asking) nodeHead() {
 	}
 	a.changed = true
 	a.follow()
+}
+
+// prepareAccounts has the execution node asked for the senders of transactions that are added to the pool next.
+// It waits and must not run in an actor.
+func (e *Eth) prepareAccounts(ctx context.Context, checked []pool.Checked) {
+	if !e.mempool.asksNode {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, accountsWithin)
+	defer cancel()
+	var senders []common.Address
+	for _, c := range checked {
+		if c.Err == nil {
+			senders = append(senders, c.Sender)
+		}
+	}
+	e.node.Prepare(ctx, senders...)
 }
 
 // rpcValue is a flag with the URL of an execution node.

@@ -109,7 +109,9 @@ func (e *Eth) takeBatch(ctx context.Context, t *taken, txs []*types.Transaction)
 			fresh = append(fresh, tx)
 		}
 	}
-	for i, r := range e.mempool.checker.Check(ctx, e.rulesHead(), fresh) {
+	checked := e.mempool.checker.Check(ctx, e.rulesHead(), fresh)
+	e.prepareAccounts(ctx, checked)
+	for i, r := range checked {
 		err := r.Err
 		switch {
 		case err != nil:

@@ -24,6 +24,7 @@ type mempool struct {
 	fanout   *propagation.Fanout
 	included inclusions
 	gasLimit atomic.Uint64 // of the head's block; zero: not known
+	asksNode bool          // the accounts of senders are the execution node's
 	pushed   atomic.Int64  // bytes of pushed transactions that wait to be looked at, of all links
 
 	// fetcher decides which announced transactions to ask for. Only the service uses it.
@@ -46,11 +47,16 @@ func (e *Eth) openPool(env *protocols.Env) error {
 		}
 		state = dump
 	}
+	asksNode := state == nil && e.node != nil
+	if asksNode {
+		state = e.node
+	}
 	self := enode.ID(hashOfKey(env.ID))
 	m := &mempool{
-		pool:   pool.New(pool.Config{Bytes: e.cfg.Pool, State: state}),
-		rules:  pool.Rules{Config: e.network.Config, Blobs: !e.cfg.NoBlobs},
-		fanout: propagation.NewFanout(self),
+		asksNode: asksNode,
+		pool:     pool.New(pool.Config{Bytes: e.cfg.Pool, State: state}),
+		rules:    pool.Rules{Config: e.network.Config, Blobs: !e.cfg.NoBlobs},
+		fanout:   propagation.NewFanout(self),
 	}
 	if !e.cfg.NoBlobs {
 		m.blobs = newBlobPool(m, e.custody(self))

@@ -252,7 +252,7 @@ func newHub(t *testing.T, cfg eth.Config, static map[netip.AddrPort]*remote, cha
 func (h *hub) start(t *testing.T, r *remote, at netip.AddrPort, peers ...*enode.Node) *node.Node {
 	t.Helper()
 	cfg := h.cfg
-	cfg.State = nil
+	cfg.State, cfg.DialRPC = nil, nil
 	return h.startAs(t, r, eth.New(cfg), at, peers...)
 }
 

@@ -74,7 +74,7 @@ func (s *service) receive(ctx actor.Context) {
 		s.asking.readFiles()
 	case serves, askDue, fetched, partFetched, ran, filesHead, nodeHead, rejoined, downloadWant, downloadOver, linksWanted:
 		s.ask(msg)
-	case announced, taken, followed, poolDue, cellsCame, bodyCame, jobDone, samplingDue:
+	case announced, taken, followed, accountsKnown, poolDue, cellsCame, bodyCame, jobDone, samplingDue:
 		s.pooling.receive(msg)
 	case viewChanged:
 		s.announce()
@@ -93,7 +93,7 @@ func (s *service) receive(ctx actor.Context) {
 		}
 		s.eth.view.OnChange(nil)
 		s.eth.filesChanged.Store(nil)
-		s.eth.nodeChanged.Store(nil)
+		s.eth.tellService.Store(nil)
 	}
 }
 

@@ -21,7 +21,8 @@ func (n *Node) Account(addr common.Address) (nonce uint64, balance uint256.Int, 
 }
 
 // Prepare has accounts asked for that are not known at the head, and waits until they are, or cannot
-// be, or the context ends. It must not be called in an actor. It is for those who ask for them by Account next.
+// be, or the context ends. It must not be called in an actor. It is called before a call of Account that
+// is to find them. While the node answers for no accounts, Prepare does not wait.
 func (n *Node) Prepare(ctx context.Context, addrs ...common.Address) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -29,7 +30,7 @@ func (n *Node) Prepare(ctx context.Context, addrs ...common.Address) {
 		n.accounts.get(addr)
 	}
 	n.askAccounts()
-	for n.accounts.waiting(addrs) {
+	for !n.noAccounts && n.accounts.waiting(addrs) {
 		answered := n.answered
 		n.mu.Unlock()
 		select {

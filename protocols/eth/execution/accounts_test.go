@@ -124,12 +124,12 @@ func TestAccountsFollow(t *testing.T) {
 		to(102)
 		want("the answer before", 1, true)
 		want("the new answer", 2, true)
-		to(109)
-		want("seven blocks later", 2, true)
-		to(117)
-		want("eight blocks later", 0, false)
+		to(133)
+		want("31 blocks later", 2, true)
+		to(165)
+		want("32 blocks later", 0, false)
 		want("known again", 2, true)
-		s.head(grow(main[:115], "other", 120))
+		s.head(grow(main[:160], "other", 170))
 		synctest.Wait()
 		want("of a branch that was left", 0, false)
 		want("of the new one", 2, true)
@@ -186,6 +186,12 @@ func TestPrepare(t *testing.T) {
 		}
 		if _, _, ok := n.Account(addrOf(10_001)); ok {
 			t.Error("known by a node that does not answer")
+		}
+		for range 100 { // it is known that the node does not answer for accounts
+			n.Prepare(t.Context(), addrOf(10_002))
+		}
+		if took := time.Since(begin); took > 25*time.Second {
+			t.Errorf("took %v", took)
 		}
 		s.set(func(s *server) { close(s.hang); s.hang = nil })
 	})

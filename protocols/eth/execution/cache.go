@@ -13,8 +13,8 @@ const (
 	// maxWanted is how many accounts may wait to be asked for.
 	maxWanted = 1 << 12
 	// recent is for how many blocks an account counts as known. While a newer answer is awaited, an
-	// older one is better than none: what happens to most accounts in a few blocks is nothing.
-	recent = 8
+	// older one is better than none: what happens to most accounts in a few minutes is nothing.
+	recent = 32
 )
 
 // account is what an account has at a block.
