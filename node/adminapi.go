@@ -72,7 +72,7 @@ func (a *adminAPI) AddPeer(url string) (bool, error) {
 // RemovePeer is admin_removePeer: it ends the link to a node, which is no longer dialed. A
 // node is given as its URL, its record or its ID.
 func (a *adminAPI) RemovePeer(node string) (bool, error) {
-	id, err := namedNode(node)
+	id, err := a.namedNode(node)
 	if err != nil {
 		return false, err
 	}
@@ -82,21 +82,26 @@ func (a *adminAPI) RemovePeer(node string) (bool, error) {
 	return true, nil
 }
 
-// AddTrustedPeer is admin_addTrustedPeer: it admits a node even beyond the limit.
-func (a *adminAPI) AddTrustedPeer(url string) (bool, error) {
-	node, err := enode.Parse(enode.ValidSchemes, url)
-	if err != nil {
-		return false, fmt.Errorf("add trusted peer: %w", err)
+// AddTrustedPeer is admin_addTrustedPeer: it admits a node even beyond the limit. No address is
+// needed, because the node is not dialed.
+func (a *adminAPI) AddTrustedPeer(node string) (bool, error) {
+	var err error
+	if url, invalid := enode.Parse(enode.ValidSchemes, node); invalid == nil {
+		err = a.n.addTrusted(url)
+	} else if id, unknown := a.namedNode(node); unknown == nil {
+		err = a.n.addTrustedID(id)
+	} else {
+		err = unknown
 	}
-	if err := a.n.addTrusted(node); err != nil {
-		return false, fmt.Errorf("add trusted peer %v: %w", node, err)
+	if err != nil {
+		return false, fmt.Errorf("add trusted peer %s: %w", node, err)
 	}
 	return true, nil
 }
 
 // RemoveTrustedPeer is admin_removeTrustedPeer. An existing link stays.
 func (a *adminAPI) RemoveTrustedPeer(node string) (bool, error) {
-	id, err := namedNode(node)
+	id, err := a.namedNode(node)
 	if err != nil {
 		return false, err
 	}
@@ -104,12 +109,50 @@ func (a *adminAPI) RemoveTrustedPeer(node string) (bool, error) {
 	return true, nil
 }
 
-func namedNode(s string) (enode.ID, error) {
-	t, err := bans.ParseTarget(s)
-	if err != nil || t.Net.IsValid() {
+// namedNode returns the ID of the node that an operator names.
+func (a *adminAPI) namedNode(s string) (enode.ID, error) {
+	t, err := a.target(s)
+	switch {
+	case errors.Is(err, errAmbiguous):
+		return enode.ID{}, err
+	case err != nil || t.Net.IsValid():
 		return enode.ID{}, fmt.Errorf("%q: want a node's URL, record or ID", s)
 	}
 	return t.ID, nil
+}
+
+// target returns what an operator names: a node, also by the beginning of a peer's ID as lists and
+// the log show it, an address or a network.
+func (a *adminAPI) target(s string) (bans.Target, error) {
+	t, err := bans.ParseTarget(s)
+	if err == nil || !isPrefix(s) {
+		return t, err
+	}
+	var found []enode.ID
+	for _, p := range a.n.Peers() {
+		if strings.HasPrefix(p.ID.String(), strings.ToLower(s)) {
+			found = append(found, p.ID)
+		}
+	}
+	for _, b := range a.n.Bans() {
+		if id := b.Target.ID; !b.Target.Net.IsValid() && strings.HasPrefix(id.String(), strings.ToLower(s)) && !slices.Contains(found, id) {
+			found = append(found, id)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return t, fmt.Errorf("%s: no peer and no banned node has an ID that begins so", s)
+	case 1:
+		return bans.ByID(found[0]), nil
+	}
+	return t, fmt.Errorf("%s: %w: %v and %v", s, errAmbiguous, found[0], found[1])
+}
+
+var errAmbiguous = errors.New("several IDs begin so")
+
+// isPrefix reports whether s can be the beginning of an ID.
+func isPrefix(s string) bool {
+	return len(s) >= 4 && len(s) < 2*len(enode.ID{}) && strings.Trim(s, "0123456789abcdefABCDEF") == ""
 }
 
 // PeerEvents is the subscription peerEvents: new links, ended links, and connections that
@@ -226,7 +269,11 @@ func (a *adminAPI) names() []string {
 func (a *adminAPI) Bans() []bans.Ban { return append([]bans.Ban{}, a.n.Bans()...) }
 
 // Ban is admin_ban: it bans a node, an address or a network. The default time is a day.
-func (a *adminAPI) Ban(target bans.Target, length *period, reason *string) (bool, error) {
+func (a *adminAPI) Ban(named string, length *period, reason *string) (bool, error) {
+	target, err := a.target(named)
+	if err != nil {
+		return false, err
+	}
 	d, why := defaultBan, "by the operator"
 	if length != nil {
 		d = time.Duration(*length)
@@ -242,7 +289,13 @@ func (a *adminAPI) Ban(target bans.Target, length *period, reason *string) (bool
 
 // Unban is admin_unban: it ends a ban and clears the penalties that led to it. It returns
 // false if there was no ban.
-func (a *adminAPI) Unban(target bans.Target) (bool, error) { return a.n.LiftBan(target) }
+func (a *adminAPI) Unban(named string) (bool, error) {
+	target, err := a.target(named)
+	if err != nil {
+		return false, err
+	}
+	return a.n.LiftBan(target)
+}
 
 // Nat is admin_nat: the state of port mapping and of hole punching.
 func (a *adminAPI) Nat() (NATStatus, error) {

@@ -184,7 +184,8 @@ func TestPeersByTheAdminAPI(t *testing.T) {
 func TestBansByTheAdminAPI(t *testing.T) {
 	n := startNode(t, nil)
 	client := attach(t, n)
-	for _, params := range [][]any{{"192.0.2.1"}, {"198.51.100.0/24", 7200, "too loud"}, {n.ID().String(), "90m"}} {
+	stranger, near := strings.Repeat("ab", 32), strings.Repeat("ab", 31)+"00"
+	for _, params := range [][]any{{"192.0.2.1"}, {"198.51.100.0/24", 7200, "too loud"}, {stranger, "90m"}} {
 		if !call[bool](t, client, "admin_ban", params...) {
 			t.Errorf("%v: not banned", params)
 		}
@@ -194,7 +195,7 @@ func TestBansByTheAdminAPI(t *testing.T) {
 		bans[b.Target.String()] = fmt.Sprint(b.Until.Sub(b.Since), ", ", b.Reason)
 	}
 	want := map[string]string{
-		"192.0.2.1": "24h0m0s, by the operator", "198.51.100.0/24": "2h0m0s, too loud", n.ID().String(): "1h30m0s, by the operator",
+		"192.0.2.1": "24h0m0s, by the operator", "198.51.100.0/24": "2h0m0s, too loud", stranger: "1h30m0s, by the operator",
 	}
 	if fmt.Sprint(bans) != fmt.Sprint(want) {
 		t.Errorf("bans %v, want %v", bans, want)
@@ -202,6 +203,17 @@ func TestBansByTheAdminAPI(t *testing.T) {
 	if !call[bool](t, client, "admin_unban", "192.0.2.1") || call[bool](t, client, "admin_unban", "192.0.2.1") {
 		t.Error("the ban was not lifted, or lifted twice")
 	}
+	if !call[bool](t, client, "admin_ban", "ABAB", "2h") || !call[bool](t, client, "admin_ban", near) {
+		t.Error("not banned by the beginning of an ID")
+	}
+	refused(t, client, "several IDs begin so", "admin_unban", "abab")
+	if !call[bool](t, client, "admin_unban", stranger[:63]) || len(n.Bans()) != 2 {
+		t.Errorf("bans %v, want the one on the stranger lifted", n.Bans())
+	}
+	refused(t, client, "no peer and no banned node", "admin_ban", "cdcd")
+	refused(t, client, "want a node", "admin_ban", "aba")
+	refused(t, client, "it is this node itself", "admin_ban", n.ID().String())
+	refused(t, client, "1025 bytes", "admin_ban", "192.0.2.1", 60, strings.Repeat("x", 1025))
 	refused(t, client, "want a node", "admin_ban", "nonsense")
 	refused(t, client, "at least a second", "admin_ban", "192.0.2.1", 0)
 	refused(t, client, "length of time", "admin_ban", "192.0.2.1", 1e300)

@@ -70,6 +70,17 @@ func (n *Node) addTrusted(node *enode.Node) error {
 	return nil
 }
 
+// addTrustedID is addTrusted for a node of which only the ID is known.
+func (n *Node) addTrustedID(id enode.ID) error {
+	if id == n.id {
+		return ErrSelf
+	}
+	n.table.SetTrusted(id, true)
+	n.pardon(id)
+	n.bansChanged()
+	return nil
+}
+
 func (n *Node) setStatic(node *enode.Node) {
 	n.table.SetStatic(node.ID(), true)
 	n.located(node)

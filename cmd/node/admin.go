@@ -15,7 +15,7 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-const targetHelp = "TARGET is an enode URL, an ENR, a node ID in hex, an IP address or a network in CIDR notation."
+const targetHelp = "TARGET is an enode URL, an ENR, a node ID in hex, the beginning of a peer's ID, an IP address or a network in CIDR notation."
 
 // adminCommands returns the commands that control the node running with the data directory,
 // over its unix socket.

@@ -102,6 +102,30 @@ func awaitOutput(t *testing.T, dir, pattern string, args ...string) {
 	}
 }
 
+// TestShortIDs: an ID is taken as the lists show it, and where no address is needed.
+func TestShortIDs(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, "--datadir", dir)
+	start(t, "--staticnodes", p.enode)
+	p.awaitLog("started.*direction=inbound")
+	short := strings.Fields(strings.Split(at(t, dir, "peers"), "\n")[1])[0]
+	if len(short) != 16 {
+		t.Fatalf("ID %q", short)
+	}
+	at(t, dir, "admin", "addTrustedPeer", short)
+	awaitOutput(t, dir, "inbound, trusted", "peers")
+	at(t, dir, "admin", "removeTrustedPeer", short)
+	at(t, dir, "admin", "addTrustedPeer", strings.Repeat("ab", 32))
+	at(t, dir, "ban", short)
+	if bans := at(t, dir, "bans"); !strings.Contains(bans, short) {
+		t.Errorf("bans:\n%s", bans)
+	}
+	at(t, dir, "unban", short)
+	if code, _, errs := shell(nil, "ban", "00000000", "--datadir", dir); code != exitRefused || !strings.Contains(errs, "has an ID that begins so") {
+		t.Errorf("an ID of no peer: exit %d, %s", code, errs)
+	}
+}
+
 func TestAdminFlags(t *testing.T) {
 	for _, tt := range []struct {
 		args []string

@@ -113,14 +113,16 @@ func listBans(ctx context.Context, cmd *cli.Command) error {
 	})
 }
 
-// target parses the one argument of ban and unban.
-func target(cmd *cli.Command) (node.BanTarget, error) {
+// target returns the one argument of ban and unban. The node finds the peer whose ID begins with it.
+func target(cmd *cli.Command) (string, error) {
 	arg, err := onlyArgs(cmd, 1)
 	if err != nil {
-		return node.BanTarget{}, err
+		return "", err
 	}
-	t, err := node.ParseBanTarget(arg)
-	return t, usage(err)
+	if _, err := node.ParseBanTarget(arg); err != nil && strings.Trim(arg, "0123456789abcdefABCDEF") != "" {
+		return "", usage(err)
+	}
+	return arg, nil
 }
 
 func ban(ctx context.Context, cmd *cli.Command) error {
@@ -143,7 +145,7 @@ func unban(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	if !was {
-		return &failure{fmt.Errorf("there is no ban on %v", t), exitRefused}
+		return &failure{fmt.Errorf("there is no ban on %s", t), exitRefused}
 	}
 	return nil
 }
