@@ -10,17 +10,27 @@ import (
 	"github.com/troupe-p2p/troupe/node/peers"
 )
 
+// maxReason is the maximum length of the reason of a ban in bytes.
+const maxReason = 1024
+
 // Ban keeps a node or a network out for a time of at least a second. With a DataDir the ban
 // outlives restarts and crashes: Ban returns when the disk has it, so do not call it from an
 // actor. Links that it concerns end. It replaces an earlier ban on the same target. If the
 // target is a static or trusted node, the error is [ErrProtected]. A ban on a network does not
 // concern such nodes. With the error [ErrBanNotKept] the ban is in force, until the node stops.
+// The node itself can't be banned, and reason has at most 1024 bytes.
 func (n *Node) Ban(target BanTarget, d time.Duration, reason string) error {
 	if err := target.Check(); err != nil {
 		return err
 	}
 	if d < time.Second {
 		return fmt.Errorf("ban %v: time %v, want at least a second", target, d)
+	}
+	if target.ID == n.id {
+		return fmt.Errorf("ban %v: it is this node itself", target)
+	}
+	if len(reason) > maxReason {
+		return fmt.Errorf("ban %v: a reason of %d bytes, want at most %d", target, len(reason), maxReason)
 	}
 	if n.table.KnownOf(target.ID).Protected() {
 		return fmt.Errorf("ban %v: %w", target, ErrProtected)

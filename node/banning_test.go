@@ -254,6 +254,8 @@ func TestBanNeedsAnEndAndATarget(t *testing.T) {
 	for _, err := range []error{
 		n.Ban(node.BanID(enode.ID{1}), 0, "no end"),
 		n.Ban(node.BanTarget{}, time.Hour, "no target"),
+		n.Ban(node.BanID(n.Self().ID()), time.Hour, "the node itself"),
+		n.Ban(node.BanID(enode.ID{1}), time.Hour, strings.Repeat("x", 1025)),
 		n.Ban(node.BanTarget{Net: netip.MustParsePrefix("203.0.113.1/24")}, time.Hour, "half an address"),
 	} {
 		if err == nil {

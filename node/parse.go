@@ -108,10 +108,33 @@ func ParseListen(list string, port int) ([]netip.AddrPort, error) {
 		}
 		addrs = append(addrs, netip.AddrPortFrom(ip, uint16(port)))
 	}
+	if err := disjoint(addrs); err != nil {
+		return nil, err
+	}
 	if len(addrs) == 0 {
 		addrs = append(addrs, netip.AddrPortFrom(netip.Addr{}, uint16(port)))
 	}
 	return addrs, nil
+}
+
+// disjoint returns an error if two addresses could not be listened on at the same port. 0.0.0.0 is
+// all addresses of IPv4, and :: all of IPv6.
+func disjoint(addrs []netip.AddrPort) error {
+	for i, a := range addrs {
+		for _, b := range addrs[:i] {
+			a, b := a.Addr().Unmap(), b.Addr().Unmap()
+			switch {
+			case a == b:
+				return fmt.Errorf("listening address %v is listed twice", a)
+			case a.Is4() != b.Is4():
+			case a.IsUnspecified():
+				return fmt.Errorf("listening address %v includes %v", a, b)
+			case b.IsUnspecified():
+				return fmt.Errorf("listening address %v includes %v", b, a)
+			}
+		}
+	}
+	return nil
 }
 
 // fields splits a list at commas. It trims blanks and drops empty parts.

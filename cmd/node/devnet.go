@@ -50,6 +50,9 @@ func runDevnet(ctx context.Context, cmd *cli.Command) error {
 	if n := cmd.Int(flagNodes); n < 1 {
 		return usage(fmt.Errorf("--%s %d: want at least 1", flagNodes, n))
 	}
+	if d := cmd.Duration(flagDuration); d < 0 {
+		return usage(fmt.Errorf("--%s %v: want a positive time", flagDuration, d))
+	}
 	log, err := logOf(cmd, devnetVerbosity)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -133,11 +134,12 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 			cfg.MaxPeers = -1
 		}
 	}
-	var errs [13]error
+	var errs [14]error
+	errs[13] = errors.Join(notNegative(cmd, flagMaxPeers), notNegative(cmd, flagMaxPending))
 	errs[11] = c.set(networkOf(cmd))
 	cfg.Discovery, errs[8] = discoveryOf(cmd)
 	cfg.Key, errs[0] = givenKey(cmd)
-	cfg.Listen, errs[1] = node.ParseListen(cmd.String(flagAddr), cmd.Int(flagPort))
+	cfg.Listen, errs[1] = listenOf(cmd)
 	cfg.NAT = cmd.String(flagNAT)
 	_, errs[2] = nat.Parse(cfg.NAT)
 	cfg.NetRestrict, errs[3] = node.ParseNetworks(cmd.String(flagRestrict))
@@ -166,6 +168,27 @@ func (c *catalog) configOf(cmd *cli.Command, log *slog.Logger) (node.Config, err
 		}
 	}
 	return cfg, usage(errors.Join(errs[:]...))
+}
+
+// listenOf returns the addresses to listen on.
+func listenOf(cmd *cli.Command) ([]netip.AddrPort, error) {
+	port := cmd.Int(flagPort)
+	if port < 0 || port > 1<<16-1 {
+		return nil, fmt.Errorf("--%s %d: want 0 to 65535", flagPort, port)
+	}
+	addrs, err := node.ParseListen(cmd.String(flagAddr), port)
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %w", flagAddr, err)
+	}
+	return addrs, nil
+}
+
+// notNegative returns an error if the value of a flag is negative.
+func notNegative(cmd *cli.Command, flag string) error {
+	if n := cmd.Int(flag); n < 0 {
+		return fmt.Errorf("--%s %d: want 0 or more", flag, n)
+	}
+	return nil
 }
 
 // networkOf returns the network to find peers in. A chain of one's own has no bootnodes unless they
@@ -270,12 +293,12 @@ func logOf(cmd *cli.Command, verbosity int) (*slog.Logger, error) {
 	}
 	level, err := node.Level(verbosity)
 	if err != nil {
-		return nil, usage(err)
+		return nil, usage(fmt.Errorf("--%s: %w", flagVerbosity, err))
 	}
 	w := cmd.Root().ErrWriter
 	format, err := logFormat(cmd.String(flagLogFormat), level, isTerminal(w))
 	if err != nil {
-		return nil, usage(err)
+		return nil, usage(fmt.Errorf("--%s: %w", flagLogFormat, err))
 	}
 	if w, ok := w.(*asynclog.Writer); ok {
 		w.ReportBy(func(to io.Writer, loss asynclog.Loss) {
