@@ -290,13 +290,14 @@ func TestChaosFlag(t *testing.T) {
 // TestUsageErrorsNameTheFlag.
 func TestUsageErrorsNameTheFlag(t *testing.T) {
 	for says, args := range map[string][]string{
-		"--port 70000: want 0 to 65535":         {"--port", "70000"},
-		"--verbosity: ":                         {"--verbosity", "6"},
-		"--log.format: ":                        {"--log.format", "xml"},
-		"--maxpeers -1: ":                       {"--maxpeers", "-1"},
-		"--maxpendpeers -2: ":                   {"--maxpendpeers", "-2"},
-		"--duration -1s: ":                      {"devnet", "--duration", "-1s"},
-		`--addr: listening address "localhost"`: {"--addr", "localhost"},
+		"--port 70000: want 0 to 65535":                        {"--port", "70000"},
+		`unknown command "fly": see node --help`:               {"fly"},
+		"--verbosity: ":                                        {"--verbosity", "6"},
+		"--log.format: ":                                       {"--log.format", "xml"},
+		"--maxpeers -1: ":                                      {"--maxpeers", "-1"},
+		"--maxpendpeers -2: ":                                  {"--maxpendpeers", "-2"},
+		"--duration -1s: ":                                     {"devnet", "--duration", "-1s"},
+		`--addr: listening address "localhost"`:                {"--addr", "localhost"},
 		"--addr: listening address 127.0.0.1 is listed twice":  {"--addr", "127.0.0.1, ::ffff:127.0.0.1"},
 		"--addr: listening address 0.0.0.0 includes 127.0.0.1": {"--addr", "127.0.0.1,0.0.0.0"},
 		"--addr: listening address :: includes ::1":            {"--addr", "::,::1"},

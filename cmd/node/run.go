@@ -21,7 +21,7 @@ const stopTimeout = 4500 * time.Millisecond
 // run runs a node until a signal comes.
 func (c *catalog) run(ctx context.Context, cmd *cli.Command) error {
 	if cmd.Args().Present() {
-		return usage(fmt.Errorf("unknown command %q", cmd.Args().First()))
+		return usage(fmt.Errorf("unknown command %q: see node --help", cmd.Args().First()))
 	}
 	log, err := logOf(cmd, defaultVerbosity)
 	if err != nil {
