@@ -87,38 +87,38 @@ type downloadOver struct{ download *download }
 
 var kindOf = map[chain.Part]ask.Kind{chain.Header: ask.Headers, chain.Body: ask.Bodies, chain.Receipts: ask.Receipts}
 
-// download has the Scheduler ask for what a download wants. A request that an incarnation before was
+// addDownload has the Scheduler ask for what a download wants. A request that an incarnation before was
 // told of is not out any more.
-func (a *asking) download(msg downloadWant) {
+func (f *follower) addDownload(msg downloadWant) {
 	r := msg.request
 	if !msg.download.isOut(r) {
 		return
 	}
-	w := ask.Want{Asker: downloadAsker, Kind: kindOf[r.Part], Query: r.Query, Number: r.Number, Deadline: a.now().Add(downloadDeadline)}
+	w := ask.Want{Asker: downloadAsker, Kind: kindOf[r.Part], Query: r.Query, Number: r.Number, Deadline: f.now().Add(downloadDeadline)}
 	asked := map[common.Hash]verify.Header{}
 	for _, h := range r.Blocks {
 		asked[h.Hash] = h
 		w.Blocks = append(w.Blocks, ask.Block{Number: h.Number, Hash: h.Hash})
 	}
-	a.want(w, want{asker: downloadAsker, asked: asked, download: msg.download, wanted: r})
+	f.add(w, want{asker: downloadAsker, asked: asked, download: msg.download, wanted: r})
 }
 
-// downloadOver forgets what a download wants.
-func (a *asking) downloadOver(d *download) {
-	for id, w := range a.wants {
+// dropDownload forgets what a download wants.
+func (f *follower) dropDownload(d *download) {
+	for id, w := range f.wants {
 		if w.download == d {
-			delete(a.wants, id)
-			a.do(a.schedule.Cancel(a.now(), id))
+			delete(f.wants, id)
+			f.do(f.schedule.Cancel(f.now(), id))
 		}
 	}
 }
 
-// renewDownloads tells downloads of a crash of the service, which has not hit the asking: the message at hand,
+// renewDownloads tells downloads of a crash of the service, which has not hit the follower: the message at hand,
 // which is lost, may have been a download's.
-func (a *asking) renewDownloads() {
+func (f *follower) renewDownloads() {
 	known := map[*backfill.Request]bool{}
-	for _, w := range a.wants {
+	for _, w := range f.wants {
 		known[w.wanted] = true
 	}
-	a.eth.downloads.restart(known)
+	f.eth.downloads.restart(known)
 }

@@ -43,7 +43,7 @@ type Eth struct {
 	downloads downloads
 	peers     atomic.Int64 // links
 
-	asking       *asking                   // only the service uses it
+	follower     *follower                 // only the service uses it
 	look         protocols.Timer           // the service's; only the service uses it
 	tellService  atomic.Pointer[func(any)] // sends the service, if it runs, a message; the execution node uses it
 	filesChanged atomic.Pointer[func()]    // tells the service, if it runs, that a file was left out

@@ -65,16 +65,16 @@ func (s *service) askNode(ctx actor.Context) {
 	protocols.Go(ctx, func() { node.Run(s.eth.ctx) })
 }
 
-// nodeHead takes what the execution node says of the head.
-func (a *asking) nodeHead() {
-	switch h := a.eth.node.Head(); {
+// setNodeHead takes what the execution node says of the head.
+func (f *follower) setNodeHead() {
+	switch h := f.eth.node.Head(); {
 	case h.Stale:
-		a.votes.SetStale(executionNode, h.Headers)
+		f.votes.SetStale(executionNode, h.Headers)
 	default:
-		a.votes.Set(executionNode, h.Headers)
+		f.votes.Set(executionNode, h.Headers)
 	}
-	a.changed = true
-	a.follow()
+	f.changed = true
+	f.follow()
 }
 
 // prepareAccounts has the execution node asked for the senders of transactions that are added to the pool next.

@@ -13,23 +13,23 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/eth/verify"
 )
 
-// fetched is the checked answer to a request. It is for the asking that sent the request.
+// fetched is the checked answer to a request. It is for the follower that sent the request.
 type fetched struct {
-	asking  *asking
-	link    *protocols.Link
-	peer    enode.ID
-	request ask.Request
-	headers []verify.Header // of Kind Headers
-	answer  verify.Answer   // of the others
-	err     error           // what is wrong with the answer
-	keep    func(*fetched)  // keeps what a download wants of the answer; nil: it is no download's
+	follower *follower
+	link     *protocols.Link
+	peer     enode.ID
+	request  ask.Request
+	headers  []verify.Header // of Kind Headers
+	answer   verify.Answer   // of the others
+	err      error           // what is wrong with the answer
+	keep     func(*fetched)  // keeps what a download wants of the answer; nil: it is no download's
 }
 
 // partFetched says that a part of an answer in parts is there, and that the rest is asked for.
 type partFetched struct {
-	asking  *asking
-	peer    enode.ID
-	request ask.Request
+	follower *follower
+	peer     enode.ID
+	request  ask.Request
 }
 
 // giveUp is how long a goroutine waits for an answer. The Scheduler's time-outs are shorter.
@@ -97,7 +97,7 @@ func (f *fetched) receiptsInParts(ctx context.Context, link *protocols.Link, ask
 			f.answer = c.Answer()
 			return nil
 		}
-		tell(partFetched{f.asking, f.peer, f.request})
+		tell(partFetched{f.follower, f.peer, f.request})
 	}
 }
 

@@ -17,16 +17,16 @@ func gapBelow(files, first, head uint64) (gap history.Range, ok bool) {
 
 // nameGap logs a gap between the files and the window, once for each end of the files. What lies below it
 // is served, and not announced.
-func (a *asking) nameGap(r ran) {
-	last, ok := a.eth.files.Last()
+func (f *follower) nameGap(r run) {
+	last, ok := f.eth.files.Last()
 	if !ok {
 		return
 	}
 	gap, ok := gapBelow(last.Number, r.first, r.head.Number)
-	if !ok || gap.First == a.gap {
+	if !ok || gap.First == f.gap {
 		return
 	}
-	a.gap = gap.First
-	a.eth.log.Warn("Blocks are missing between the history files and the last blocks; those below are served, and not announced",
+	f.gap = gap.First
+	f.eth.log.Warn("blocks are missing between the history files and the last blocks; those below are served, and not announced",
 		"first", gap.First, "last", gap.Last)
 }

@@ -43,7 +43,7 @@ func TestGapIsNamed(t *testing.T) {
 		if r := side.View().Range(); r.Earliest != 537 || r.Latest != 600 {
 			m.Errorf("the node announces %+v", r)
 		}
-		lines := log.Lines("Blocks are missing between the history files")
+		lines := log.Lines("blocks are missing between the history files")
 		if len(lines) != 1 || !strings.Contains(lines[0], `"first":101,"last":536`) {
 			m.Errorf("the log: %q; want one line with blocks 101 to 536", lines)
 		}

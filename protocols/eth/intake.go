@@ -127,7 +127,7 @@ func (e *Eth) takeBatch(ctx context.Context, t *taken, txs []*types.Transaction)
 		default:
 			t.refused = append(t.refused, fresh[i].Hash())
 			p.allowance.spend(e.clock.Now(), 1)
-			e.log.Debug("Transaction refused", "hash", fresh[i].Hash(), "err", err)
+			e.log.Debug("transaction refused", "hash", fresh[i].Hash(), "err", err)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (e *Eth) pooledTransactions(version uint, p *peer, q *GetPooledTransactions
 		return item, err
 	})
 	if err != nil {
-		e.log.Error("Encoding a transaction failed", "err", err)
+		e.log.Error("encoding a transaction failed", "err", err)
 		list = rlp.EmptyList
 	}
 	return &PooledTransactions{ID: q.ID, Transactions: list}

@@ -265,7 +265,7 @@ func (s *sampling) whole(w *blobs.Whole[*protocols.Link]) {
 	}
 	if err != nil {
 		s.eth.mempool.fetcher.Refused(s.now(), w.Tx.Hash())
-		s.eth.log.Debug("Transaction refused", "hash", w.Tx.Hash(), "err", err)
+		s.eth.log.Debug("transaction refused", "hash", w.Tx.Hash(), "err", err)
 		return
 	}
 	for _, l := range w.Others {

@@ -1,8 +1,6 @@
 package eth
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -16,8 +14,8 @@ type service struct {
 	eth   *Eth
 	links map[*protocols.Link]struct{}
 
-	asking  *asking // nil: the Config has a Source, whose owner says what the head is
-	pooling *pooling
+	follower *follower // nil: the Config has a Source, whose owner says what the head is
+	pooling  *pooling
 }
 
 // lookEvery is how often the service looks for links that could not be told of a change. It is the
@@ -40,13 +38,13 @@ type serves struct {
 type viewChanged struct{}
 
 func (s *service) Receive(ctx actor.Context) {
-	a := s.asking
-	if a != nil {
-		a.amid = true
+	f := s.follower
+	if f != nil {
+		f.amid = true
 	}
 	s.receive(ctx)
-	if a != nil {
-		a.amid = false // not after a panic
+	if f != nil {
+		f.amid = false // not after a panic
 	}
 }
 
@@ -58,22 +56,21 @@ func (s *service) receive(ctx actor.Context) {
 		s.links[msg.Link] = struct{}{}
 		s.tell(msg.Link) // the view may have changed during the handshake
 		s.pooling.joined(msg.Link)
-		if s.asking != nil {
-			s.asking.joined(msg.Link)
+		if s.follower != nil {
+			s.follower.joined(msg.Link)
 		}
 	case *protocols.LinkLeft:
 		delete(s.links, msg.Link)
 		s.pooling.left(msg.Link)
-		if s.asking != nil {
-			s.asking.left(msg.Link)
+		if s.follower != nil {
+			s.follower.left(msg.Link)
 		}
 	case indexed:
-		if msg.done {
-			s.eth.logIndexed()
+		s.follower.readFiles(msg.done)
+	case serves, followerDue, fetched, partFetched, run, filesHead, nodeHead, rejoined, downloadWant, downloadOver, linksWanted:
+		if s.follower != nil {
+			s.follower.receive(msg)
 		}
-		s.asking.readFiles()
-	case serves, askDue, fetched, partFetched, ran, filesHead, nodeHead, rejoined, downloadWant, downloadOver, linksWanted:
-		s.ask(msg)
 	case announced, taken, followed, accountsKnown, poolDue, cellsCame, bodyCame, jobDone, samplingDue:
 		s.pooling.receive(msg)
 	case viewChanged:
@@ -87,8 +84,8 @@ func (s *service) receive(ctx actor.Context) {
 	case *actor.Stopping:
 		s.eth.look.Stop()
 		s.pooling.stop()
-		if s.asking != nil {
-			s.asking.stop()
+		if s.follower != nil {
+			s.follower.stop()
 			s.eth.downloads.attach(nil)
 		}
 		s.eth.view.OnChange(nil)
@@ -109,10 +106,10 @@ func (s *service) start(ctx actor.Context) {
 	if files == nil {
 		return
 	}
-	if s.asking = s.eth.asking; s.asking.sound() {
-		s.asking.resume(ctx)
+	if s.follower = s.eth.follower; s.follower.sound() {
+		s.follower.resume(ctx)
 	} else {
-		s.asking = newAsking(ctx, s.eth)
+		s.follower = newFollower(ctx, s.eth)
 	}
 	changed := func() { root.Send(self, indexed{}) }
 	s.eth.filesChanged.Store(&changed)
@@ -122,50 +119,6 @@ func (s *service) start(ctx actor.Context) {
 			root.Send(self, indexed{done: true})
 		}
 	})
-}
-
-// ask hands a message to the asking that it is for. Those for an asking that was given up are dropped.
-func (s *service) ask(msg any) {
-	switch msg := msg.(type) {
-	case serves:
-		if s.asking != nil {
-			s.asking.serves(msg.link, msg.rng)
-		}
-	case askDue:
-		if msg.asking == s.asking {
-			s.asking.due()
-		}
-	case fetched:
-		if msg.asking == s.asking {
-			s.asking.fetched(msg)
-		}
-	case partFetched:
-		if msg.asking == s.asking {
-			s.asking.partFetched(msg)
-		}
-	case ran:
-		if msg.asking == s.asking {
-			s.asking.ran(msg)
-		}
-	case filesHead:
-		if msg.asking == s.asking {
-			s.asking.filesHead(msg.headers)
-		}
-	case nodeHead:
-		if s.asking != nil {
-			s.asking.nodeHead()
-		}
-	case rejoined:
-		if msg.asking == s.asking {
-			s.asking.rejoined()
-		}
-	case downloadWant:
-		s.asking.download(msg)
-	case downloadOver:
-		s.asking.downloadOver(msg.download)
-	case linksWanted:
-		msg.reply <- slices.Collect(maps.Values(s.asking.links))
-	}
 }
 
 func (s *service) armLook(ctx actor.Context) {
@@ -200,14 +153,4 @@ func (s *service) tell(l *protocols.Link) {
 // epoch of 32 blocks. The beginning matters as well here, where files come and go.
 func worthTelling(told, now chain.Range) bool {
 	return now.Latest < told.Latest || now.Latest-told.Latest >= 32 || now.Earliest != told.Earliest
-}
-
-// logIndexed logs what there is to serve.
-func (e *Eth) logIndexed() {
-	s := e.files.State()
-	if s.Files == 0 {
-		return
-	}
-	r := e.view.Range()
-	e.log.Info("History files indexed", "files", s.Files, "left out", len(s.LeftOut), "blocks", s.Blocks, "from", r.Earliest, "to", r.Latest)
 }

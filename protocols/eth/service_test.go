@@ -3,6 +3,7 @@ package eth_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 
+	"github.com/troupe-p2p/troupe/actors/actortest"
+	"github.com/troupe-p2p/troupe/node/nodetest"
 	"github.com/troupe-p2p/troupe/protocols"
 	"github.com/troupe-p2p/troupe/protocols/eth"
 	"github.com/troupe-p2p/troupe/protocols/eth/chain"
@@ -24,10 +27,16 @@ func TestFilesAreIndexed(t *testing.T) {
 	cfg := eth.Config{Genesis: ethtest.Chain(t, "genesis.json"), Versions: []uint{69}}
 	client := eth.New(cfg).Spec()
 	cfg.History = []string{ethtest.Chain(t, "chain.rlp"), "history/testdata"}
-	p := protocoltest.NewPair(t, eth.New(cfg).Spec(), protocoltest.ByHand(client))
+	log := &nodetest.Log{}
+	p := protocoltest.NewPair(t, eth.New(cfg).Spec(), protocoltest.ByHand(client), protocoltest.Log(log.Logger()))
 	got := protocols.StatusOf[eth.Status](p.B.Link).Range()
 	for got.Latest != 600 || got.Earliest != 0 {
 		got = chain.Range(*protocoltest.Await[eth.BlockRangeUpdate](p.B, nil)) // the node asks for headers meanwhile
+	}
+	const logged = `"history files indexed"`
+	actortest.Eventually(t, "the log says what is there", func() bool { return len(log.Lines(logged)) > 0 })
+	if line := log.Lines(logged)[0]; !strings.Contains(line, `"files":2,"leftout":0,"blocks":601,"from":0,"to":600`) {
+		t.Errorf("log line %s", line)
 	}
 }
 

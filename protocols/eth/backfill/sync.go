@@ -175,12 +175,12 @@ func (s *Sync) readFiles() error {
 		return err
 	}
 	for _, l := range r.LeftOut {
-		s.cfg.Log.Warn("A history file cannot be used; its blocks are downloaded again", "file", l.Path, "err", l.Why)
+		s.cfg.Log.Warn("a history file cannot be used; its blocks are downloaded again", "file", l.Path, "err", l.Why)
 	}
 	for i := range r.Files {
 		f := &r.Files[i]
 		if !f.Receipts {
-			s.cfg.Log.Warn("A history file has no receipts; its blocks are downloaded again", "file", f.Path)
+			s.cfg.Log.Warn("a history file has no receipts; its blocks are downloaded again", "file", f.Path)
 			continue
 		}
 		s.addFile(file{path: f.Path, first: f.First, last: f.LastNumber(), hash: f.Last, totalDifficulty: f.TotalDifficulty})
@@ -222,7 +222,7 @@ func (s *Sync) journal(e uint64) (*journal, error) {
 	}
 	if cut != nil {
 		s.cuts = append(s.cuts, *cut)
-		s.cfg.Log.Warn("A journal was not whole; it was cut, and what it lacks is downloaded again",
+		s.cfg.Log.Warn("a journal was not whole; it was cut, and what it lacks is downloaded again",
 			"journal", cut.Path, "at", cut.Offset, "lost", cut.Lost, "err", cut.Why)
 	}
 	s.journals[e] = &openedJournal{journal: j, used: s.clock}

@@ -176,7 +176,7 @@ func (s *Sync) removeReorged(epoch uint64, path string) error {
 		if old == path {
 			continue
 		}
-		s.cfg.Log.Info("The chain was reorganised; a file was replaced", "file", old, "by", path)
+		s.cfg.Log.Info("the chain was reorganised; a file was replaced", "file", old, "by", path)
 		if err := s.removeFile(old); err != nil {
 			return err
 		}

@@ -92,9 +92,9 @@ func (n *Node) found(ctx context.Context, asked []common.Address, found map[comm
 	told := n.noAccounts
 	if n.noAccounts = failed && len(found) == 0; n.noAccounts != told && ctx.Err() == nil {
 		if n.noAccounts {
-			n.log.Warn("Execution node does not answer for accounts", "err", n.state.AccountFailure)
+			n.log.Warn("execution node does not answer for accounts", "err", n.state.AccountFailure)
 		} else {
-			n.log.Info("Execution node answers for accounts")
+			n.log.Info("execution node answers for accounts")
 		}
 	}
 	n.wakeWaiting()

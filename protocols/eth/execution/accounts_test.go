@@ -225,7 +225,7 @@ func TestNoAccounts(t *testing.T) {
 		look()
 		refuse(nil)
 		look()
-		want := []string{gives, "WARN Execution node does not answer for accounts", "INFO Execution node answers for accounts"}
+		want := []string{gives, "WARN execution node does not answer for accounts", "INFO execution node answers for accounts"}
 		if got := log.take(); !slices.Equal(got, want) {
 			t.Errorf("log %q", got)
 		}

@@ -119,7 +119,7 @@ func (n *Node) Run(ctx context.Context) {
 	defer n.change(func() { n.monitor.health = Connecting })
 	for ctx.Err() == nil {
 		if err := n.connection(ctx); ctx.Err() == nil {
-			n.log.Debug("Execution node's connection failed", "err", n.redact.text(err))
+			n.log.Debug("execution node's connection failed", "err", n.redact.text(err))
 			wait(ctx, n.failed(err))
 		}
 	}
@@ -179,7 +179,7 @@ func (n *Node) subscribe(ctx context.Context, c *rpc.Client, all *sync.WaitGroup
 	notices := make(chan json.RawMessage, 16)
 	sub, err := c.EthSubscribe(subscribing, notices, "newHeads")
 	if err != nil {
-		n.log.Debug("Execution node tells of no new heads and is polled", "err", n.redact.text(err))
+		n.log.Debug("execution node tells of no new heads and is polled", "err", n.redact.text(err))
 		return false
 	}
 	all.Go(func() {
@@ -274,14 +274,14 @@ func (n *Node) logHealth(is Health) {
 	s := n.State()
 	switch is {
 	case Working:
-		n.log.Info("Execution node gives the head", "url", s.URL, "number", s.Number, "hash", s.Head)
+		n.log.Info("execution node gives the head", "url", s.URL, "number", s.Number, "hash", s.Head)
 	case WithoutHead:
-		n.log.Info("Execution node has no block yet", "url", s.URL)
+		n.log.Info("execution node has no block yet", "url", s.URL)
 	case Stalled:
-		n.log.Warn("Execution node has no new block", "url", s.URL, "number", s.Number, "for", standstill)
+		n.log.Warn("execution node has no new block", "url", s.URL, "number", s.Number, "for", standstill)
 	case OtherChain:
-		n.log.Error("Execution node is of another chain and is not used", "url", s.URL, "err", s.Reason)
+		n.log.Error("execution node is of another chain and is not used", "url", s.URL, "err", s.Reason)
 	case Unavailable:
-		n.log.Warn("Execution node does not answer", "url", s.URL, "err", s.Reason)
+		n.log.Warn("execution node does not answer", "url", s.URL, "err", s.Reason)
 	}
 }

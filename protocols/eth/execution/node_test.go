@@ -125,11 +125,11 @@ func logged(h *healths) func(*execution.Config) {
 }
 
 const (
-	gives   = "INFO Execution node gives the head"
-	silent  = "WARN Execution node does not answer"
-	foreign = "ERROR Execution node is of another chain and is not used"
-	stands  = "WARN Execution node has no new block"
-	fresh   = "INFO Execution node has no block yet"
+	gives   = "INFO execution node gives the head"
+	silent  = "WARN execution node does not answer"
+	foreign = "ERROR execution node is of another chain and is not used"
+	stands  = "WARN execution node has no new block"
+	fresh   = "INFO execution node has no block yet"
 )
 
 // TestHealth: what a node is, its head, and the log: one line for each change.

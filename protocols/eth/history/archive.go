@@ -95,7 +95,7 @@ func NewArchive(cfg ArchiveConfig) (*Archive, error) {
 			return nil, err
 		}
 		if len(found) == 0 {
-			cfg.Log.Warn("A directory has no history files", "dir", path)
+			cfg.Log.Warn("a directory has no history files", "dir", path)
 		}
 		for _, p := range found {
 			if !slices.Contains(a.paths, p) {
@@ -258,7 +258,7 @@ func (a *Archive) walk(f *File) (*walked, error) {
 		return nil, err
 	}
 	if err := c.save(f.path, w); err != nil {
-		a.cfg.Log.Warn("Keeping what was read of a history file failed; the next start reads it again", "file", f.path, "err", err)
+		a.cfg.Log.Warn("keeping what was read of a history file failed; the next start reads it again", "file", f.path, "err", err)
 	}
 	return w, nil
 }

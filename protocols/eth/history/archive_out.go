@@ -38,7 +38,7 @@ func (a *Archive) noteLeftOut(path string, err error) {
 }
 
 func (a *Archive) logLeftOut(path string, err error) {
-	a.cfg.Log.Error("A history file is left out", "file", path, "err", err)
+	a.cfg.Log.Error("a history file is left out", "file", path, "err", err)
 }
 
 // blocksOf returns how many numbers the files have, which are sorted by their first block.
