@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("TROUPE_TEST_NODE") != "" {
 		addSlowProtocol()
 		main()
+	}
+	if signal.Ignored(syscall.SIGHUP) { // as under nohup: the processes that the tests start would ignore it, too
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	goleak.VerifyTestMain(m)
 }
