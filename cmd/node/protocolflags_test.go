@@ -61,7 +61,7 @@ func TestProtocolFlagsInHelp(t *testing.T) {
 // TestProtocolFlagErrors: they are reported together with those of the node's own flags.
 func TestProtocolFlagErrors(t *testing.T) {
 	code, _, errs := shell(nil, "run", "--datadir", t.TempDir(), "--port", "70000", "--shh.pow", "-1", "--shh.maxmessagesize", "much", "--shh.light=perhaps", "--shh.poolbytes", "0")
-	want := `node: port 70000: want 0 to 65535
+	want := `node: --port 70000: want 0 to 65535
 --shh.light "perhaps": invalid syntax
 --shh.maxmessagesize "much": invalid syntax
 --shh.poolbytes "0": want 1 to 2147483647

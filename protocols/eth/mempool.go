@@ -56,7 +56,7 @@ func (e *Eth) openPool(env *protocols.Env) error {
 		asksNode: asksNode,
 		pool:     pool.New(pool.Config{Bytes: e.cfg.Pool, State: state}),
 		rules:    pool.Rules{Config: e.network.Config, Blobs: !e.cfg.NoBlobs},
-		fanout:   propagation.NewFanout(self),
+		fanout:   propagation.NewFanout(),
 	}
 	if !e.cfg.NoBlobs {
 		m.blobs = newBlobPool(m, e.custody(self))

@@ -1,7 +1,9 @@
 package propagation
 
 import (
-	"hash/maphash"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"math"
 	"slices"
 
@@ -16,31 +18,34 @@ import (
 const MaxPush = 4 << 10
 
 // Fanout chooses the peers that get transactions in full.
-type Fanout struct {
-	self enode.ID
-	seed maphash.Seed
-}
+type Fanout struct{ secret [sha256.Size]byte }
 
 // NewFanout returns the Fanout of a node. Remotes cannot foresee what it chooses.
-func NewFanout(self enode.ID) *Fanout { return &Fanout{self: self, seed: maphash.MakeSeed()} }
+func NewFanout() *Fanout {
+	f := new(Fanout)
+	rand.Read(f.secret[:]) // which never returns an error
+	return f
+}
 
 // Chosen is a set of peers, by their places in the list that they were chosen from.
 type Chosen []bool
 
-// Choose chooses ceil(sqrt(n)) of n peers by a hash of this node, the peer and the sender. It is the same
-// for all transactions of a sender, as long as the peers are, so that these arrive in order.
+// Choose chooses ceil(sqrt(n)) of n peers by a hash of a secret, the peer and the sender. The choice is the
+// same for all transactions of a sender, as long as the peers are, so that these arrive in order. The hash
+// is cryptographic: with that of Go's maps some peers were chosen a third as often as others.
 func (f *Fanout) Choose(peers []enode.ID, sender common.Address) Chosen {
 	type scored struct {
 		score uint64
 		place int
 	}
 	scores := make([]scored, len(peers))
-	var input [2*len(enode.ID{}) + common.AddressLength]byte
-	copy(input[:], f.self[:])
-	copy(input[2*len(f.self):], sender[:])
+	var input [sha256.Size + len(enode.ID{}) + common.AddressLength]byte
+	copy(input[:], f.secret[:])
+	copy(input[sha256.Size+len(enode.ID{}):], sender[:])
 	for i, id := range peers {
-		copy(input[len(f.self):], id[:])
-		scores[i] = scored{maphash.Bytes(f.seed, input[:]), i}
+		copy(input[sha256.Size:], id[:])
+		sum := sha256.Sum256(input[:])
+		scores[i] = scored{binary.BigEndian.Uint64(sum[:]), i}
 	}
 	slices.SortFunc(scores, func(a, b scored) int {
 		if a.score < b.score {

@@ -123,7 +123,7 @@ func drain(t testing.TB, q *propagation.Queue, p *pool.Pool, version uint) (s se
 
 // TestChoose: ceil(sqrt(n)) peers, the same for all transactions of a sender, others for others.
 func TestChoose(t *testing.T) {
-	f := propagation.NewFanout(enode.ID{1})
+	f := propagation.NewFanout()
 	for _, n := range []int{0, 1, 2, 3, 4, 5, 9, 10, 49, 50, 100} {
 		peers, uses := ids(n), make([]int, n)
 		const senders = 500
@@ -143,8 +143,10 @@ func TestChoose(t *testing.T) {
 				t.Fatalf("%d peers: another choice for the same sender", n)
 			}
 		}
-		for i, u := range uses {
-			if want := senders * math.Ceil(math.Sqrt(float64(n))) / float64(n); float64(u) < want/3 || float64(u) > 3*want {
+		share := math.Ceil(math.Sqrt(float64(n))) / float64(n)
+		want := senders * share
+		for i, u := range uses { // six standard deviations
+			if math.Abs(float64(u)-want) > 6*math.Sqrt(want*(1-share)) {
 				t.Errorf("%d peers: number %d is chosen %d times, want about %.0f", n, i, u, want)
 			}
 		}
@@ -153,7 +155,7 @@ func TestChoose(t *testing.T) {
 
 // TestChoiceIsStable: when a peer joins, few senders get other peers.
 func TestChoiceIsStable(t *testing.T) {
-	f, changed := propagation.NewFanout(enode.ID{1}), 0
+	f, changed := propagation.NewFanout(), 0
 	for sender := range 200 {
 		before, after := f.Choose(ids(26), address(sender)), f.Choose(ids(27), address(sender))
 		if !slices.Equal(before, after[:26]) {
@@ -177,7 +179,7 @@ func TestSpread(t *testing.T) {
 		{"an unknown sender", nil, 0},
 	} {
 		p, out := newPool(t, c.state, small, large, blob)
-		f := propagation.NewFanout(enode.ID{9})
+		f := propagation.NewFanout()
 		var peers []propagation.Peer
 		for _, id := range ids(16) {
 			peers = append(peers, propagation.Peer{ID: id, Queue: propagation.NewQueue(72)})
@@ -223,7 +225,7 @@ func TestEachSenderHasItsPeers(t *testing.T) {
 		all = append(all, tx(t, sender, 0, 0))
 	}
 	p, out := newPool(t, rich{}, all...)
-	f := propagation.NewFanout(enode.ID{9})
+	f := propagation.NewFanout()
 	var peers []propagation.Peer
 	for _, id := range ids(9) {
 		peers = append(peers, propagation.Peer{ID: id, Queue: propagation.NewQueue(72)})
@@ -286,7 +288,7 @@ func TestPushesAreInOrder(t *testing.T) {
 	}
 	p, out := newPool(t, rich{}, all...)
 	q := propagation.NewQueue(72)
-	propagation.NewFanout(enode.ID{}).Spread([]propagation.Peer{{Queue: q}}, out)
+	propagation.NewFanout().Spread([]propagation.Peer{{Queue: q}}, out)
 	got := drain(t, q, p, 72)
 	if len(got.pushed) != 2000 || len(got.announced) != 0 || got.messages < 2 || got.messages > 4 {
 		t.Fatalf("%d pushed, %d announced, in %d messages", len(got.pushed), len(got.announced), got.messages)
@@ -307,7 +309,7 @@ func TestOneMaskAMessage(t *testing.T) {
 		q := propagation.NewQueue(72)
 		if link == "old" {
 			drain(t, q, pool.New(pool.Config{}), 72)
-			propagation.NewFanout(enode.ID{}).Spread([]propagation.Peer{{Queue: q}}, out)
+			propagation.NewFanout().Spread([]propagation.Peer{{Queue: q}}, out)
 		}
 		got := drain(t, q, p, 72)
 		masks := []types.CustodyBitmap{a.Custody(), b.Custody()}
@@ -341,7 +343,7 @@ func TestLeftThePoolMeanwhile(t *testing.T) {
 	one, two := tx(t, 1, 0, 0), tx(t, 2, 0, 5000)
 	p, out := newPool(t, rich{}, one, two)
 	q := propagation.NewQueue(71)
-	propagation.NewFanout(enode.ID{}).Spread([]propagation.Peer{{Queue: q}}, out)
+	propagation.NewFanout().Spread([]propagation.Peer{{Queue: q}}, out)
 	p.Included([]pool.Inclusion{{Sender: address(1)}, {Sender: address(2)}})
 	if got := drain(t, q, p, 71); got.messages != 0 {
 		t.Errorf("%+v", got)
@@ -353,7 +355,7 @@ func TestAnnouncedMeanwhile(t *testing.T) {
 	one, two := tx(t, 1, 0, 0), tx(t, 2, 0, 5000)
 	p, out := newPool(t, rich{}, one, two)
 	q := propagation.NewQueue(71)
-	propagation.NewFanout(enode.ID{}).Spread([]propagation.Peer{{Queue: q}}, out)
+	propagation.NewFanout().Spread([]propagation.Peer{{Queue: q}}, out)
 	q.Has(one.Hash())
 	q.Has(two.Hash())
 	if got := drain(t, q, p, 71); got.messages != 0 {
@@ -367,7 +369,7 @@ func BenchmarkSpread(b *testing.B) {
 		all = append(all, tx(b, i, 0, 0))
 	}
 	_, out := newPool(b, rich{}, all...)
-	f := propagation.NewFanout(enode.ID{})
+	f := propagation.NewFanout()
 	for range b.N {
 		b.StopTimer()
 		var peers []propagation.Peer
