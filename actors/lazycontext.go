@@ -13,20 +13,21 @@ type lazyContext struct {
 	cancel context.CancelCauseFunc
 }
 
-// get returns the context. cause is not nil if it has ended already.
-func (c *lazyContext) get(cause *Cause) context.Context {
+// get returns the context. cause returns what it has ended with, or nil. It is called under the lock: of
+// get and end the later one sees what the other did.
+func (c *lazyContext) get(cause func() *Cause) context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx == nil {
 		c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	}
-	if cause != nil {
-		c.cancel(cause)
+	if ended := cause(); ended != nil {
+		c.cancel(ended)
 	}
 	return c.ctx
 }
 
-// end cancels the context. get must get the same cause from now on.
+// end cancels the context. What get calls returns the cause already.
 func (c *lazyContext) end(cause *Cause) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -178,7 +178,7 @@ func (l *Link) DisconnectBy(by time.Time, reason wire.DiscReason, err error) {
 func (l *Link) Done() <-chan struct{} { return l.done.done() }
 
 // context returns a context that ends with the link; its cause is the *Cause.
-func (l *Link) context() context.Context { return l.ctx.get(l.Cause()) }
+func (l *Link) context() context.Context { return l.ctx.get(l.Cause) }
 
 // Cause returns why the link ends or has ended, nil while it is alive.
 func (l *Link) Cause() *Cause { return l.cause.Load() }

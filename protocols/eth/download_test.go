@@ -30,13 +30,22 @@ type provider struct {
 	*eth.Files
 	read  [chain.Parts]atomic.Int64
 	lie   bool // its bodies are those of other blocks
-	lacks func(p chain.Part, n uint64) bool
+	lacks atomic.Pointer[func(p chain.Part, n uint64) bool]
 	side  *eth.Eth
 	node  *node.Node
 }
 
+// without has the provider lack what lacks says; nil: nothing.
+func (p *provider) without(lacks func(p chain.Part, n uint64) bool) *provider {
+	p.lacks.Store(nil)
+	if lacks != nil {
+		p.lacks.Store(&lacks)
+	}
+	return p
+}
+
 func (p *provider) Read(part chain.Part, n uint64) ([]byte, error) {
-	if p.lacks != nil && p.lacks(part, n) {
+	if lacks := p.lacks.Load(); lacks != nil && (*lacks)(part, n) {
 		return nil, chain.ErrAbsent
 	}
 	p.read[part].Add(1)
@@ -141,12 +150,12 @@ func TestDownload(t *testing.T) {
 		liar := m.provide(&provider{lie: true}, 71)
 		leaver := m.provide(&provider{}, 69, 68)
 		var once atomic.Bool
-		leaver.lacks = func(p chain.Part, n uint64) bool {
+		leaver.without(func(p chain.Part, n uint64) bool {
 			if p == chain.Receipts && n > 20 && !once.Swap(true) {
 				close(gone)
 			}
 			return false
-		}
+		})
 		m.open()
 		events := nodetest.Watch(m.T, m.node)
 		go func() {
@@ -197,12 +206,12 @@ func TestDownloadResumes(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(m.Context())
 			before := m.served(chain.Body)
 			for _, p := range m.providers {
-				p.lacks = func(part chain.Part, _ uint64) bool {
+				p.without(func(part chain.Part, _ uint64) bool {
 					if m.served(chain.Body) > before+100 {
 						cancel(errEnough)
 					}
 					return false
-				}
+				})
 			}
 			p, err := m.side.Download(ctx, eth.Download{Dir: dir, To: hashOf(m.T, m.files, 600)})
 			cancel(nil)
@@ -265,7 +274,7 @@ func TestDownloadStalls(t *testing.T) {
 				dir := m.TempDir()
 				var p *provider
 				if tt.version != 0 {
-					p = m.provide(&provider{lacks: tt.lacks}, tt.version)
+					p = m.provide(new(provider).without(tt.lacks), tt.version)
 				}
 				m.open()
 				d := eth.Download{Dir: dir, To: tt.to}
@@ -280,7 +289,7 @@ func TestDownloadStalls(t *testing.T) {
 				if p == nil || tt.to != (common.Hash{}) {
 					return
 				}
-				p.lacks = nil
+				p.without(nil)
 				m.provide(&provider{}, 70)
 				if err := m.node.AddPeer(m.providers[1].node.Self()); err != nil {
 					m.Fatal(err)
@@ -298,7 +307,7 @@ func TestDownloadStalls(t *testing.T) {
 func TestPeersHead(t *testing.T) {
 	inMarket(t, func(m *market) {
 		behind := func(to uint64) *provider {
-			return &provider{lacks: func(_ chain.Part, n uint64) bool { return n > to }}
+			return new(provider).without(func(_ chain.Part, n uint64) bool { return n > to })
 		}
 		m.provide(&provider{}, 68)
 		m.provide(behind(590), 69).side.View().Set(chain.Block{Number: 590, Hash: hashOf(m.T, m.files, 590)}, 0)
