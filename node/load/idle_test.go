@@ -20,9 +20,9 @@ import (
 )
 
 // TestIdleLinkIsSmall: a link of a whole node that has received and sent 64 KiB, and has been quiet
-// for some seconds, holds no goroutine and less than 10,000 bytes of heap objects and stacks. The
-// remote's socket, some 600 bytes, is part of that, because it is in the same process. Unused room in
-// pages of the heap is not: it depends on when the collector ran.
+// for some seconds, holds no goroutine and less than 10,000 bytes of heap objects. The remote's socket,
+// some 600 bytes, is part of that, because it is in the same process. Unused room in pages of the heap is
+// not, and neither are stacks: without a goroutine what they have depends on when the collector ran.
 func TestIdleLinkIsSmall(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("a quiet link has a goroutine on " + runtime.GOOS)
@@ -71,9 +71,9 @@ func TestIdleLinkIsSmall(t *testing.T) {
 	}
 	held := func() int {
 		memory.Release()
-		samples := [...]metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
-		metrics.Read(samples[:])
-		return int(samples[0].Value.Uint64() + samples[1].Value.Uint64())
+		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+		metrics.Read(sample)
+		return int(sample[0].Value.Uint64())
 	}
 	idle := runtime.NumGoroutine()
 	use(20) // fills caches, and grows maps
@@ -83,7 +83,7 @@ func TestIdleLinkIsSmall(t *testing.T) {
 	defer func() { t.Logf("%d bytes a link", each) }()
 	actortest.Eventually(t, "quiet links hold little", func() bool {
 		each = (held() - before) / links
-		return each < limit && runtime.NumGoroutine() < links/2
+		return each < limit && runtime.NumGoroutine() < idle+links/10
 	})
 	if peers := n.PeerCount(); peers != links+20 {
 		t.Errorf("%d peers", peers)
