@@ -33,7 +33,7 @@ func ethCommand(c *catalog) *cli.Command {
 				Name: "verify", Usage: "check all blocks of a directory's era1, .ere and .rlp files", ArgsUsage: "DIR",
 				Description: "Hashes, roots, total difficulties, accumulators, names, the links between the files, and checksums.txt.\n" +
 					"The exit code is 1 if anything is wrong. Gaps are no failure. Whether the last block is one of the right\n" +
-					"chain is yours to compare.",
+					"chain is not known: compare its hash, which is printed.",
 				Action: verifyHistory, Flags: asJSON(),
 			},
 		},

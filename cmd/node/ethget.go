@@ -36,7 +36,7 @@ func ethGetCommand(c *catalog) *cli.Command {
 		Name: "get", Usage: "ask one peer for a part of its chain, check the answer, and print JSON",
 		Description: "ID is the number or the hash of a block, or the hash of a transaction. The peer must be on the chain of\n" +
 			"--network or --eth.genesis. A body, receipts and an access list are checked against the header; which block\n" +
-			"has a number is the peer's word.",
+			"has a number is not checked.",
 		Commands: []*cli.Command{
 			get("header", "ask for a header", func(ctx context.Context, q eth.Query, id string) (any, error) {
 				h, err := headerOf(ctx, q, id)

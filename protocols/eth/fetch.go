@@ -35,8 +35,8 @@ type partFetched struct {
 // giveUp is how long a goroutine waits for an answer. The Scheduler's time-outs are shorter.
 const giveUp = time.Minute
 
-// fetch sends a request, and sends the service what was found in the answer. An answer that does not
-// come is the Scheduler's to find out. It runs in a goroutine of its own.
+// fetch sends a request, and sends the service what was found in the answer. The Scheduler
+// notices an answer that does not come. fetch runs in a goroutine of its own.
 func fetch(ctx context.Context, f fetched, asked []verify.Header, tell func(any)) {
 	var err error
 	link := f.link

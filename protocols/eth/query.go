@@ -23,7 +23,7 @@ var ErrNotThere = errors.New("the peer does not have it")
 // one of protocols.Call. It is for goroutines outside actors.
 type Query struct{ Link *protocols.Link }
 
-// Header returns a header by number or hash. Which block has a number is the peer's word.
+// Header returns a header by number or hash. The peer decides which block has a number: that is not checked.
 func (q Query) Header(ctx context.Context, origin serve.Origin) (h verify.Header, err error) {
 	query := serve.HeadersQuery{Origin: origin, Amount: 1}
 	a, err := protocols.Call[BlockHeaders](ctx, q.Link, &GetBlockHeaders{Query: query})

@@ -42,7 +42,7 @@ func (e *Eth) identity(l *protocols.Link) identity {
 	}
 }
 
-// check returns why a remote's identity does not go with this node's.
+// check returns why a remote with that identity is refused, nil if it is not.
 func (e *Eth) check(l *protocols.Link, theirs identity) error {
 	ours := e.identity(l)
 	refuse := func(why error, got, want any) error {

@@ -13,7 +13,7 @@
 // buffer that is bounded: in bytes, in bytes for each peer, in transactions, and in time. What peers are asked
 // for is reserved in it first. When it is full, the peer that holds most loses its oldest.
 //
-// # Who is at fault
+// # Faults
 //
 // The hash of a transaction covers the hashes of its commitments, but neither cells nor proofs. If cells do
 // not fit a body, its proofs may be wrong as well as the cells. So the Fetcher asks for both of one peer

@@ -330,3 +330,24 @@ func TestAnnouncersAreHandedOver(t *testing.T) {
 	}
 	b.empty()
 }
+
+// TestSamplerNeedsAllColumns: two peers that lack a column of the custody are not asked for the rest. Once
+// a third has it, they are.
+func TestSamplerNeedsAllColumns(t *testing.T) {
+	x := sign(ethtest.Blob(1), 0)
+	need := types.NewCustodyBitmap([]uint64{5, 100}) // 100 is beyond the data
+	b := benchOf(t, blobs.Config{Custody: need, Random: func() float64 { return sampler }}, "a", "b", "c")
+	b.announce("a", data, x)
+	b.announce("b", data, x)
+	if len(b.requests) != 0 {
+		t.Fatalf("asked without column 100: %v", b.list())
+	}
+	b.announce("c", all, x)
+	var asked types.CustodyBitmap
+	for _, r := range b.requests {
+		asked = asked.Union(r.Mask)
+	}
+	if asked != need {
+		t.Errorf("asked for columns %v, want %v: %v", asked.Indices(), need.Indices(), b.list())
+	}
+}

@@ -264,7 +264,7 @@ func (n *Node) change(f func()) {
 	}
 }
 
-// wakeWaiting has those who wait for accounts look at what is known.
+// wakeWaiting has the goroutines that wait for accounts look at what is known.
 func (n *Node) wakeWaiting() {
 	close(n.answered)
 	n.answered = make(chan struct{})

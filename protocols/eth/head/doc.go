@@ -7,9 +7,9 @@
 // asked contradict is left. Trusted peers, files and an execution node set a head without a vote, and
 // the highest of all is the head; none that a trusted peer contradicts counts by a vote.
 //
-// Three networks are cheap. Who has them, and more than half of those that are asked, can have this
-// node follow headers of its own. The node serves and relays by its head; it must not be used to
-// decide on money.
+// Three networks are cheap. An attacker with three, and with more than half of the peers that are
+// asked, can have this node follow headers of its own. The node serves and relays by its head; it must
+// not be used to decide on money.
 //
 // The rules know neither links nor clocks: the caller sends the queries, hands in the answers after
 // package verify has checked them, and gives the time.

@@ -18,8 +18,8 @@ const (
 )
 
 // Collector puts together the answers to a request for receipts from eth/70 on, which come in
-// parts if they do not fit in a message. It belongs to one remote: parts of different remotes
-// would have no liar to blame. It holds at most the receipts of one block that is not whole, whose
+// parts if they do not fit in a message. It belongs to one remote: with parts of several remotes it
+// could not say which one lied. It holds at most the receipts of one block that is not whole, whose
 // number and size are bounded by the gas that the header says was used.
 type Collector struct {
 	headers []Header
