@@ -35,6 +35,10 @@ func TestChainOfEth(t *testing.T) {
 		"--nodiscover --network mainet":                  "unknown network \"mainet\"",
 		"--eth.versions 67":                              "--eth.versions \"67\": version 67",
 		"--protocols eth --eth.genesis /no/such/genesis": "/no/such/genesis",
+		"--protocols eth --eth.fill":                     "--eth.fill needs a directory in --eth.history",
+		"--protocols eth --eth.fill=perhaps":             "--eth.fill \"perhaps\": ",
+		"--network none --eth.fill":                      "--eth.fill: protocol eth cannot run",
+		"--protocols eth --eth.fill --eth.genesis " + genesis + " --eth.history " + ethtest.Chain(t, "chain.rlp"): "--eth.fill needs a directory in --eth.history",
 	} {
 		if code, _, errs := shell(nil, append([]string{"run", "--port", "0", "--datadir", t.TempDir()}, strings.Fields(args)...)...); code == exitOK || !strings.Contains(errs, want) {
 			t.Errorf("node run %s: exit %d, %q; want %q", args, code, errs, want)

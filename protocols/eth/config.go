@@ -26,6 +26,9 @@ type Config struct {
 	Versions []uint
 	// History are files with blocks to serve, or directories with such files, see package history.
 	History []string
+	// Fill downloads what History lacks from its first block up to a few blocks below the head, into its
+	// first directory. It is an error if there is none.
+	Fill bool
 	// Source has the blocks to serve, in place of History. Its owner says by View what the head is.
 	Source serve.Source
 	// RPC is where to ask an execution node for the head of the chain and for accounts: what go-ethereum's

@@ -36,6 +36,7 @@ type Eth struct {
 	window  *window.Window // above the files; nil as well
 	clock   protocols.Clock
 	log     *slog.Logger
+	filler  *filler // nil: nothing is downloaded into the files
 	mempool *mempool
 	upload  *upload         // nil: no bound
 	ctx     context.Context // ends with the protocol's run on the node
@@ -103,6 +104,9 @@ func (e *Eth) provision(_ context.Context, env *protocols.Env) (err error) {
 	if err := e.openPool(env); err != nil {
 		return err
 	}
+	if e.cfg.Fill && e.cfg.Source != nil {
+		return errNoDirectory
+	}
 	if e.source = e.cfg.Source; e.source == nil {
 		if err := e.openFiles(env); err != nil {
 			return err
@@ -137,8 +141,10 @@ func (e *Eth) openFiles(env *protocols.Env) (err error) {
 		return err
 	}
 	env.Cleanup(archive.Close)
-	e.files, err = NewFiles(archive, e.network)
-	return err
+	if e.files, err = NewFiles(archive, e.network); err != nil {
+		return err
+	}
+	return e.openFiller(env)
 }
 
 // entry is eth's entry in a node's record (EIP-2124).

@@ -16,6 +16,7 @@ func newFlags(c *Config) *flag.FlagSet {
 	flags.Uint64Var(&c.NetworkID, "eth.networkid", c.NetworkID, "`ID` of the network; 0 is the chain ID")
 	flags.Var(&listValue[uint]{to: &c.Versions, parse: parseVersion}, "eth.versions", "`VERSIONS` of eth to offer, separated by commas; all if empty")
 	flags.Var(&pathsValue{listValue[string]{to: &c.History, parse: parsePath}}, "eth.history", "`PATHS` of history files (.era1, .ere, chain.rlp) or directories with such files, separated by commas")
+	flags.BoolVar(&c.Fill, "eth.fill", c.Fill, "download the blocks that are missing in --eth.history, up to a few below the head, into its first directory")
 	flags.Var(&rpcValue{&c.RPC}, "eth.rpc", "`URL` of an execution node to ask for the head and for the accounts of senders: http, https, ws, wss, or the path of a socket")
 	flags.Var(&rateValue{&c.Pool}, "eth.pool", "size of the pool of transactions in memory, in `BYTES`; 0 is 64 MiB")
 	flags.Var(&pathValue{&c.StateFile}, "eth.state", "`FILE` with the accounts of the chain's head, as 'geth dump' writes it, to check nonces and balances of transactions")

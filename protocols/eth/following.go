@@ -72,7 +72,7 @@ func (f *follower) wanting(is func(want) bool) bool {
 func (f *follower) fill(kind ask.Kind, part chain.Part) {
 	var blocks []ask.Block
 	asked := map[common.Hash]verify.Header{}
-	for _, h := range f.eth.window.Missing(part, 64, func(n uint64) bool { return f.eth.files.Has(part, n) }) {
+	for _, h := range f.eth.window.Missing(part, 64, func(h *verify.Header) bool { return f.eth.files.HasBlock(part, h.Number, h.Hash) }) {
 		asked[h.Hash] = h
 		blocks = append(blocks, ask.Block{Number: h.Number, Hash: h.Hash})
 	}

@@ -101,9 +101,12 @@ func (f *follower) setFilesHead(msg filesHead) {
 // for anew.
 func (f *follower) cancelFound() {
 	for id, w := range f.wants {
+		if w.download != nil {
+			continue // which asks for what the files lack
+		}
 		found := false
 		for _, h := range w.asked {
-			found = found || f.eth.files.Has(w.part, h.Number)
+			found = found || f.eth.files.HasBlock(w.part, h.Number, h.Hash)
 		}
 		if !found {
 			continue

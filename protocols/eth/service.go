@@ -119,6 +119,7 @@ func (s *service) start(ctx actor.Context) {
 			root.Send(self, indexed{done: true})
 		}
 	})
+	s.eth.filler.start(ctx)
 }
 
 func (s *service) armLook(ctx actor.Context) {

@@ -218,24 +218,38 @@ func (a *Archive) logFailure(msg string, args ...any) {
 }
 
 func (a *Archive) enter(path string) error {
-	if err := checkName(path, a.cfg.Genesis); err != nil {
+	m, w, err := a.inspect(path)
+	if err != nil {
 		return err
+	}
+	return a.admit(m, w)
+}
+
+// inspect finds out which blocks a file has.
+func (a *Archive) inspect(path string) (*member, *walked, error) {
+	if err := checkName(path, a.cfg.Genesis); err != nil {
+		return nil, nil, err
 	}
 	h, err := a.handles.take(path)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer a.handles.give(h)
 	w, err := a.walk(h.file)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	m := &member{path: path, first: w.first, count: uint64(len(w.prefixes)), last: w.last}
 	for p := range chain.Parts {
 		m.has[p] = h.file.Has(p)
 	}
+	return m, w, nil
+}
+
+// admit serves a file if its blocks go with those of the others.
+func (a *Archive) admit(m *member, w *walked) error {
 	if err := a.checkLinks(m, w); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", m.path, err)
 	}
 	a.add(m, w)
 	return nil
@@ -271,6 +285,10 @@ func (a *Archive) add(m *member, w *walked) {
 		n := m.first + i
 		if known := a.knownFrom(n); known > 0 {
 			i += known
+			continue
+		}
+		if a.index.has(w.prefixes[i], n) { // of a file that is not served any more
+			i++
 			continue
 		}
 		fresh := a.freshFrom(n, m.count-i)

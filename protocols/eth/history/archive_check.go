@@ -39,14 +39,10 @@ func (a *Archive) readChecked(m *member, p chain.Part, n uint64) ([]byte, error)
 }
 
 // indexed reports whether block n has a hash, by the beginning that the index has of it.
-func (a *Archive) indexed(hash common.Hash, n uint64) (found bool) {
+func (a *Archive) indexed(hash common.Hash, n uint64) bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	a.index.find(prefixOf(hash), func(number uint64) bool {
-		found = number == n
-		return found
-	})
-	return found
+	return a.index.has(prefixOf(hash), n)
 }
 
 // checkPart returns an error if a part of a block is not what its header says.

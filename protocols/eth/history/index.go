@@ -56,7 +56,7 @@ func (x *index) place(prefix uint64, ordinal uint32) {
 // add enters blocks with consecutive numbers from first.
 func (x *index) add(first uint64, prefixes []uint64) {
 	if all := len(x.prefixes) + len(prefixes); all > cap(x.prefixes) {
-		x.reserve(all + all/4) // so that many additions do not mean many tables
+		x.reserve(all + all/16) // so that many additions do not mean many tables
 	}
 	start := uint32(len(x.prefixes))
 	x.runs = append(x.runs, run{ordinal: start, number: first})
@@ -77,6 +77,15 @@ func (x *index) find(prefix uint64, f func(number uint64) bool) {
 			return
 		}
 	}
+}
+
+// has reports whether block n was added with a prefix.
+func (x *index) has(prefix, n uint64) (found bool) {
+	x.find(prefix, func(number uint64) bool {
+		found = number == n
+		return found
+	})
+	return found
 }
 
 func (x *index) number(ordinal uint32) uint64 {

@@ -47,20 +47,38 @@ var errStale = errors.New("written for another file")
 // cacheMagic begins each file of the cache. Its last letter is the version of the form.
 const cacheMagic = "troupe1b"
 
+// name returns the file in the cache for the file at path, and the hash of that path.
+func (c cache) name(path string) (name string, sum common.Hash, err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return "", sum, err
+	}
+	sum = sha256.Sum256([]byte(path))
+	return filepath.Join(c.dir, hex.EncodeToString(sum[:8])+".index"), sum, nil
+}
+
+// remove forgets the file at path, which need not exist.
+func (c cache) remove(path string) error {
+	name, _, err := c.name(path)
+	if err != nil {
+		return err
+	}
+	return os.Remove(name)
+}
+
 // key returns the file in the cache for the file at path, and the bytes that begin it.
 func (c cache) key(path string) (name string, head []byte, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", nil, err
 	}
-	if path, err = filepath.Abs(path); err != nil {
+	name, sum, err := c.name(path)
+	if err != nil {
 		return "", nil, err
 	}
-	sum := sha256.Sum256([]byte(path))
 	head = append([]byte(cacheMagic), sum[:]...)
 	head = binary.BigEndian.AppendUint64(head, uint64(info.Size()))
 	head = binary.BigEndian.AppendUint64(head, uint64(info.ModTime().UnixNano()))
-	return filepath.Join(c.dir, hex.EncodeToString(sum[:8])+".index"), head, nil
+	return name, head, nil
 }
 
 // load returns what is known of the file at path, or an error if it has to be walked.

@@ -24,13 +24,13 @@ func (w *Window) NeedHeaders() (q serve.HeadersQuery, ok bool) {
 
 // Missing returns headers of blocks of which a part is missing and not asked for, at most limit, from
 // the head down. They count as asked for until Put or Failed. have, if not nil, says of a block that the
-// files have the part, so that it is not asked for.
-func (w *Window) Missing(p chain.Part, limit int, have func(number uint64) bool) (headers []verify.Header) {
+// files have the part, so that it is not asked for: of this block, not of another one with its number.
+func (w *Window) Missing(p chain.Part, limit int, have func(h *verify.Header) bool) (headers []verify.Header) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := len(w.blocks) - 1; i >= max(0, len(w.blocks)-maxBlocks) && len(headers) < limit; i-- {
 		b := w.blocks[i]
-		if b.parts[p] != nil || b.asked[p] || b.dropped || !w.has(p, b) || have != nil && have(b.Number) {
+		if b.parts[p] != nil || b.asked[p] || b.dropped || !w.has(p, b) || have != nil && have(&b.Header) {
 			continue
 		}
 		b.asked[p] = true

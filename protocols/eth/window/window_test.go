@@ -148,7 +148,7 @@ func TestMissing(t *testing.T) {
 	if got := numbers(w.Missing(chain.Body, 3, nil)); !slices.Equal(got, []uint64{100, 99, 98}) {
 		t.Errorf("missing: %v", got)
 	}
-	got := numbers(w.Missing(chain.Body, 1000, func(n uint64) bool { return n <= 90 }))
+	got := numbers(w.Missing(chain.Body, 1000, func(h *verify.Header) bool { return h.Number <= 90 }))
 	if len(got) != 7 || got[0] != 97 || got[6] != 91 {
 		t.Errorf("with files up to 90: %v", got)
 	}
