@@ -72,7 +72,7 @@ func (s *invented) Side(common.Hash) ([]byte, bool) { return nil, false }
 // TestFillWritesNoInventedChain: peers in three networks agree on a long chain that does not go on from the files. None of
 // its epochs gets into a file.
 func TestFillWritesNoInventedChain(t *testing.T) {
-	const last = 3*8192 + 100
+	const last = 2*8192 + 100
 	inFilling(t, 0, func(t *testing.T, w *filling) {
 		w.download(101)
 		s := invent(t, last+1)
@@ -88,7 +88,7 @@ func TestFillWritesNoInventedChain(t *testing.T) {
 			e.View().Set(chain.Block{Number: last, Hash: hash}, 0)
 		}
 		w.begin()
-		actortest.After(5 * time.Minute)
+		actortest.After(3 * time.Minute)
 		if r := w.side.View().Range(); r.Latest != last {
 			t.Errorf("the node does not follow them: %+v", r)
 		}

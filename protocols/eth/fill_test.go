@@ -225,7 +225,7 @@ func TestFillOutlives(t *testing.T) {
 		}
 		before := bodies.Load()
 		w.begin(chaos)
-		actortest.After(4 * time.Minute)
+		actortest.After(3 * time.Minute)
 		w.serves(0, 500)
 		if files := w.written(); len(files) != 1 || files[0].LastNumber() != 492 {
 			t.Errorf("%+v", files)
