@@ -97,11 +97,11 @@ func (f *filler) look(ctx context.Context) {
 		err = errStillMissing
 	}
 	if err != nil {
-		f.eth.log.Error("Filling the history failed; it is tried again", "first", gap.First, "last", gap.Last, "dir", f.dir,
+		f.eth.log.Error("filling the history failed; it is tried again", "first", gap.First, "last", gap.Last, "dir", f.dir,
 			"in", f.plan.fail(f.eth.clock.Now(), gap), "err", err)
 		return
 	}
-	f.eth.log.Info("History filled", "first", gap.First, "last", gap.Last, "dir", f.dir)
+	f.eth.log.Info("history filled", "first", gap.First, "last", gap.Last, "dir", f.dir)
 }
 
 // due returns the range that is to be downloaded.
@@ -109,7 +109,7 @@ func (f *filler) due() (r history.Range, ok bool) {
 	first, ok := f.eth.files.First()
 	if !ok {
 		if !f.empty {
-			f.eth.log.Warn("Nothing is filled: there are no history files whose blocks to go on from; 'node eth sync' downloads the first", "dir", f.dir)
+			f.eth.log.Warn("nothing is filled: there are no history files whose blocks to go on from; 'node eth sync' downloads the first", "dir", f.dir)
 		}
 		f.empty = true
 		return r, false
@@ -150,11 +150,11 @@ func (f *filler) fill(ctx context.Context, r history.Range) error {
 	if err != nil {
 		return err
 	}
-	f.eth.log.Info("Filling the history", "first", r.First, "last", r.Last, "dir", f.dir)
+	f.eth.log.Info("filling the history", "first", r.First, "last", r.Last, "dir", f.dir)
 	reports := 0
 	d := Download{Dir: f.dir, To: to, From: r.First, HeadersOnly: true, Report: func(p Progress) {
 		if reports++; reports%reportFill == 0 {
-			f.eth.log.Info("The history is being filled", "next header", p.Next, "headers", p.NewHeaders, "bodies", p.NewBodies, "files", p.Written)
+			f.eth.log.Info("the history is being filled", "next", p.Next, "headers", p.NewHeaders, "bodies", p.NewBodies, "files", p.Written)
 		}
 	}}
 	if _, err := f.eth.Download(ctx, d); err != nil {

@@ -120,7 +120,7 @@ func (a *Archive) retire(replaced []*member) int {
 			continue
 		}
 		if err := (cache{dir: a.cfg.CacheDir}).remove(m.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			a.cfg.Log.Warn("Removing what was kept of a replaced history file failed", "file", m.path, "err", err)
+			a.cfg.Log.Warn("removing what was kept of a replaced history file failed", "file", m.path, "err", err)
 		}
 	}
 	return len(replaced)
