@@ -290,7 +290,8 @@ func TestFillWaitsForTheDisk(t *testing.T) {
 	})
 }
 
-// TestFillNeedsFiles: a directory without history files is not filled, which would be all of the chain; the log says so.
+// TestFillNeedsFiles: a directory without history files is not filled, which would be all of the chain; the log says so. It
+// is filled once another download has put the first there.
 func TestFillNeedsFiles(t *testing.T) {
 	inFilling(t, 500, func(t *testing.T, w *filling) {
 		w.begin()
@@ -299,5 +300,8 @@ func TestFillNeedsFiles(t *testing.T) {
 		if n := len(w.log.Lines("nothing is filled")); n != 1 {
 			t.Errorf("%d lines", n)
 		}
+		w.download(101)
+		actortest.After(time.Minute)
+		w.serves(0, 500)
 	})
 }

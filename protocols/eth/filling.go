@@ -85,7 +85,7 @@ func (f *filler) look(ctx context.Context) {
 	if !f.eth.files.State().Complete || f.eth.peers.Load() == 0 {
 		return
 	}
-	gap, ok := f.due()
+	gap, ok := f.due(ctx)
 	if !ok {
 		return
 	}
@@ -104,14 +104,28 @@ func (f *filler) look(ctx context.Context) {
 	f.eth.log.Info("history filled", "first", gap.First, "last", gap.Last, "dir", f.dir)
 }
 
+// firstOfFiles returns the first block of the files; ok is false if there are no files. Another download may have put the
+// first into the directory.
+func (f *filler) firstOfFiles(ctx context.Context) (first uint64, ok bool) {
+	if first, ok = f.eth.files.First(); ok {
+		return first, true
+	}
+	err := f.eth.files.Rescan(ctx)
+	if first, ok = f.eth.files.First(); ok || f.empty {
+		return first, ok
+	}
+	f.empty = true
+	f.eth.log.Warn("nothing is filled: there are no history files to go on from; 'node eth sync' downloads the first", "dir", f.dir)
+	if err != nil {
+		f.eth.log.Warn("looking for new history files failed", "dir", f.dir, "err", err)
+	}
+	return first, ok
+}
+
 // due returns the range that is to be downloaded.
-func (f *filler) due() (r history.Range, ok bool) {
-	first, ok := f.eth.files.First()
+func (f *filler) due(ctx context.Context) (r history.Range, ok bool) {
+	first, ok := f.firstOfFiles(ctx)
 	if !ok {
-		if !f.empty {
-			f.eth.log.Warn("nothing is filled: there are no history files whose blocks to go on from; 'node eth sync' downloads the first", "dir", f.dir)
-		}
-		f.empty = true
 		return r, false
 	}
 	head, ok := f.eth.view.Head()
