@@ -44,17 +44,19 @@ func (c *Cable) SetDown(down bool) {
 
 // Reset makes every later call of both ends fail, as when a router drops its state of the
 // connection. What is in transit is lost.
-func (c *Cable) Reset() {
-	c.a.in.reset()
-	c.a.out.reset()
-}
+func (c *Cable) Reset() { c.both((*stream).reset) }
 
+// both changes the two directions as one. Otherwise an end that fails by the change of one
+// direction could close before the change of the other one, and the other end would see a close.
 func (c *Cable) both(change func(*stream)) {
-	for _, s := range []*stream{c.a.in, c.a.out} {
-		s.mu.Lock()
+	there, back := c.a.out, c.a.in
+	there.mu.Lock()
+	defer there.mu.Unlock()
+	back.mu.Lock()
+	defer back.mu.Unlock()
+	for _, s := range []*stream{there, back} {
 		change(s)
 		s.changed.Broadcast()
-		s.mu.Unlock()
 	}
 }
 

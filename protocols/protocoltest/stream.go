@@ -154,16 +154,13 @@ func (s *stream) hold(held bool) {
 	s.changed.Broadcast()
 }
 
-// reset makes later calls of both sides fail, and drops what is in transit.
+// reset makes later calls of both sides fail, and drops what is in transit. The caller holds s.mu.
 func (s *stream) reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, d := range []*side{&s.reader, &s.writer} {
 		if d.err == nil {
 			d.close(syscall.ECONNRESET)
 		}
 	}
-	s.changed.Broadcast()
 }
 
 // close is final: a later close changes the error but reopens nothing.
