@@ -2,6 +2,7 @@ package actors
 
 import (
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -12,6 +13,9 @@ import (
 // seqAhead is how many bytes of a sequence are queued ahead of the writer: two grants.
 const seqAhead = 2 * quantum
 
+// lastWordsTimeout is how long a protocol may take, at the end of a link, for what the remote had sent before.
+const lastWordsTimeout = 250 * time.Millisecond
+
 // maxIdleQueue limits the memory that an idle host keeps after a rare backlog.
 const maxIdleQueue = 16
 
@@ -21,6 +25,7 @@ type incarnation struct {
 	*Host
 	behaviour Behaviour
 	slice     timeSlice
+	lastWords time.Time // until when the remote's last messages are delivered; zero: the link has not ended
 }
 
 // Receive is one turn. Frames sent during it go out with one grant.
@@ -64,9 +69,7 @@ func (i *incarnation) leaveTurn(ctx actor.Context) {
 	crash := supervise.AsCrash(value, ctx.Message())
 	switch ctx.Message().(type) {
 	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
-		e := i.link.label(ctx.Self())
-		e.Event, e.Reason, e.Stack = supervise.Failed, crash.Error()+" while stopping", string(crash.Stack)
-		i.link.journal.Record(e)
+		i.recordLateCrash(ctx, crash)
 	default:
 		if !crash.Injected {
 			i.stopSeq() // the crashed answer is lost, and so is the message that it answers
@@ -92,6 +95,9 @@ func (i *incarnation) start(ctx actor.Context) {
 func (i *incarnation) down(ctx actor.Context) {
 	i.stopSeq()
 	cause := i.link.Cause()
+	if cause != nil && cause.Side != Local && i.behaviour != nil {
+		i.deliverLastWords(ctx)
+	}
 	comesBack := cause == nil && i.protocol.Restart == supervise.Permanent
 	if !comesBack {
 		i.release()
@@ -106,6 +112,38 @@ func (i *incarnation) down(ctx actor.Context) {
 		i.behaviour.Down(ctx, cause)
 	}
 	i.behaviour.Other(ctx)
+}
+
+// deliverLastWords delivers what the remote sent before it ended the link, for a limited time (R3). What
+// the behaviour sends meanwhile is refused. A panic loses the rest.
+func (i *incarnation) deliverLastWords(ctx actor.Context) {
+	defer func() {
+		if value := recover(); value != nil {
+			i.recordLateCrash(ctx, supervise.AsCrash(value, ctx.Message()))
+		}
+	}()
+	i.outbox.close()
+	i.queue = i.inbox.take(i.queue)
+	i.lastWords = i.link.clock.Now().Add(lastWordsTimeout)
+	for len(i.queue) > 0 && !i.held && i.deliver(ctx, i.queue[0]) {
+		i.queue[0].free()
+		i.queue = slices.Delete(i.queue, 0, 1)
+	}
+}
+
+// mayDeliver reports whether the behaviour may get the remote's next message.
+func (i *incarnation) mayDeliver() bool {
+	if i.lastWords.IsZero() {
+		return i.link.Cause() == nil
+	}
+	return i.link.clock.Now().Before(i.lastWords)
+}
+
+// recordLateCrash records a panic that no supervisor restarts, because the link has ended.
+func (i *incarnation) recordLateCrash(ctx actor.Context, crash *supervise.Crash) {
+	e := i.link.label(ctx.Self())
+	e.Event, e.Reason, e.Stack = supervise.Failed, crash.Error()+" while stopping", string(crash.Stack)
+	i.link.journal.Record(e)
 }
 
 // other delivers a message of another actor, or keeps it until the sequence ends.
@@ -195,7 +233,7 @@ func (i *incarnation) deliver(ctx actor.Context, b *batch) bool {
 			i.writeGrant(ctx, t)
 			i.outbox.answering.Store(true)
 		}
-		if i.seq != nil || i.held || i.outbox.over() || i.link.Cause() != nil {
+		if i.seq != nil || i.held || i.outbox.over() || !i.mayDeliver() {
 			break
 		}
 	}

@@ -44,7 +44,8 @@ func (r *runner) Receive(ctx actor.Context) {
 		r.rw.link.host.Hold(false)
 	case *runReturned:
 		r.end(ctx, msg.err)
-	case *LinkDown: // Read and Write detect it themselves
+	case *LinkDown:
+		close(r.rw.down) // Write detects it itself
 	default:
 		r.take(ctx)
 	}

@@ -255,3 +255,39 @@ func TestRunThatCalls(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestRunReadsLastWords: what the remote sent before its Disconnect is read before the link's cause.
+func TestRunReadsLastWords(t *testing.T) {
+	const n = 100
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			read := 0
+			p := protocoltest.NewPair(t, running(func(_ context.Context, rw *protocols.ReadWriter) error {
+				for ; ; read++ {
+					msg, err := rw.Read()
+					if err != nil {
+						return err
+					}
+					if got := msg.(*ask).N; got != uint64(read) {
+						t.Errorf("message %d is %d", read, got)
+					}
+				}
+			}), byHand())
+			p.A.Pause() // so that all arrives at once
+			for i := range uint64(n) {
+				send(t, p.B, &ask{N: i})
+			}
+			synctest.Wait()
+			p.B.Link.Disconnect(protocols.DiscQuitting)
+			synctest.Wait()
+			p.A.Resume()
+			if c := p.A.Wait(); c.Side != protocols.Remote {
+				t.Errorf("the link ended with %v", c)
+			}
+			synctest.Wait()
+			if read != n {
+				t.Errorf("%d messages were read, want %d", read, n)
+			}
+		})
+	}
+}

@@ -13,6 +13,8 @@ type LinkUp struct {
 }
 
 // LinkDown is sent when the link has ended, before *actor.Stopping. Nothing can be sent any more.
+// If the remote ended the link, or the network failed, what had arrived before is delivered
+// first, as far as that takes no longer than 250 ms: a Send in it returns [ErrLinkDown] already.
 // A link that ends during its Handshake has neither LinkUp nor LinkDown.
 type LinkDown struct {
 	Cause *Cause

@@ -21,6 +21,8 @@ type ReadWriter struct {
 	held    bool          // the host delivers nothing until the queue is read
 	arrived chan struct{} // has one element while queue is not empty
 	room    chan struct{} // closes when the outbox has room again; it is replaced then
+
+	down chan struct{} // closed when the link has ended and no message follows
 }
 
 type readable struct {
@@ -29,7 +31,7 @@ type readable struct {
 }
 
 func newReadWriter(l *Link) *ReadWriter {
-	return &ReadWriter{link: l.Shared(), arrived: make(chan struct{}, 1), room: make(chan struct{})}
+	return &ReadWriter{link: l.Shared(), arrived: make(chan struct{}, 1), room: make(chan struct{}), down: make(chan struct{})}
 }
 
 // Link returns the shared handle of the link. [Call] on it sends a request and waits; meanwhile
@@ -47,14 +49,13 @@ func (rw *ReadWriter) Read() (any, error) {
 		if msg, ok := rw.take(); ok {
 			return msg, nil
 		}
-		ended := rw.link.Context()
 		select {
 		case <-rw.arrived:
-		case <-ended.Done():
+		case <-rw.down:
 			if msg, ok := rw.take(); ok {
 				return msg, nil
 			}
-			return nil, context.Cause(ended)
+			return nil, context.Cause(rw.link.Context())
 		}
 	}
 }

@@ -100,7 +100,11 @@ func TestHostile(t *testing.T) {
 	if grown > besides+budgets && !actortest.Race {
 		t.Errorf("memory grew by %d MiB, want at most %d", grown>>20, (besides+budgets)>>20)
 	}
-	if rate.answered < rate.asked*95/100 || rate.longest > 4*time.Second { // time-outs of attacked links are at least 5 s
+	longest := 4 * time.Second // time-outs of attacked links are at least 5 s
+	if actortest.Race {
+		longest = 12 * time.Second
+	}
+	if rate.answered < rate.asked*95/100 || rate.longest > longest {
 		t.Errorf("the neighbour was answered %d of %d times, after %v at most", rate.answered, rate.asked, rate.longest)
 	}
 	actortest.Eventually(t, "the neighbour is the only peer", func() bool { return v.PeerCount() == 1 })

@@ -56,10 +56,14 @@ func attacksNamed(t *testing.T, names string) []Attack {
 func TestRun(t *testing.T) {
 	_, target := victim(t)
 	_, beside := victim(t)
+	duration := 2 * time.Second
+	if actortest.Race {
+		duration = 6 * time.Second // for the slowest attacker's first action
+	}
 	r, err := Run(t.Context(), Config{
 		Target: target, Beside: &beside, Attacks: attacksNamed(t, "bomb,bomb-echo,bomb-ping,handshakes,disconnects,replay,twice,v4,v5"), Together: true,
 		Rates:     map[string]float64{"v4": 50, "v5": 50, "handshakes": 2},
-		Attackers: 1, Honest: 2, Duration: 2 * time.Second, Bounds: Bounds{Memory: 1 << 30},
+		Attackers: 1, Honest: 2, Duration: duration, Bounds: Bounds{Memory: 1 << 30},
 	})
 	if err != nil {
 		t.Fatal(err)
