@@ -34,11 +34,16 @@ func quietLink(t *testing.T) (r *remote, clock *actortest.SteppedClock, handled 
 	return r, clock, got
 }
 
-// cool lets the link become quiet, and waits until it has freed what it can make again.
+// cool lets the link become quiet, and waits until it has freed what it can make again. What was still
+// under way when the clock advanced is quiet only once it advances again.
 func (r *remote) cool(clock *actortest.SteppedClock) {
 	r.t.Helper()
-	clock.Advance(coldAfter + time.Millisecond)
+	var advanced time.Time
 	actortest.Eventually(r.t, "the link is cold", func() bool {
+		if time.Since(advanced) > 2*time.Second {
+			clock.Advance(coldAfter + time.Millisecond)
+			advanced = time.Now()
+		}
 		return !r.link.readerWarm.Load() && !r.link.writerWarm.Load()
 	})
 }
