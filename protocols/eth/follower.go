@@ -183,7 +183,7 @@ func (f *follower) joined(l *protocols.Link) {
 		return
 	}
 	remote := l.Peer()
-	voter := head.Peer{ID: id, Addr: remote.Addr.Addr(), Trusted: remote.Static || remote.Trusted}
+	voter := head.Peer{ID: id, Addr: remote.Addr.Addr(), Trusted: trusts(remote)}
 	peer := ask.Peer{ID: id, Version: l.Version(), Range: rangeOf(l)}
 	if s := protocols.StatusOf[Status68](l); s != nil {
 		voter.Head = s.Head

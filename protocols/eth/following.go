@@ -16,6 +16,9 @@ import (
 // due does what time has made due.
 func (f *follower) due() {
 	now := f.now()
+	for id, l := range f.links {
+		f.votes.SetTrusted(id, trusts(l.Peer())) // which the operator may have changed
+	}
 	for _, q := range f.votes.Ask(now) {
 		f.add(ask.Want{Asker: headAsker, Kind: ask.Headers, Query: q.Query, Only: &q.Peer, Tries: 1, Deadline: now.Add(slot)}, want{asker: headAsker, heads: true})
 	}

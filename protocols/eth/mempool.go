@@ -111,5 +111,8 @@ func (e *Eth) pooledTransactions(version uint, p *peer, q *GetPooledTransactions
 // originOf says where a link's transactions come from.
 func originOf(l *protocols.Link) pool.Origin {
 	p := l.Peer()
-	return pool.Origin{Network: pool.NetworkOf(p.Addr.Addr()), Trusted: p.Static || p.Trusted}
+	return pool.Origin{Network: pool.NetworkOf(p.Addr.Addr()), Trusted: trusts(p)}
 }
+
+// trusts reports whether the operator has named a peer, so that its word counts alone.
+func trusts(p protocols.Peer) bool { return p.Static || p.Trusted }

@@ -82,6 +82,17 @@ func (e *Election) Update(id enode.ID, latest uint64, head common.Hash) {
 	}
 }
 
+// SetTrusted says whether a peer needs no vote from now on. What it said before a change is forgotten: it is asked
+// again within a slot.
+func (e *Election) SetTrusted(id enode.ID, trusted bool) {
+	p := e.peer(id)
+	if p == nil || p.Trusted == trusted {
+		return
+	}
+	p.Trusted = trusted
+	e.claims = slices.DeleteFunc(e.claims, func(c claim) bool { return c.peer == id })
+}
+
 // Leave removes a peer. What it has said counts until it is old.
 func (e *Election) Leave(id enode.ID) {
 	e.peers = slices.DeleteFunc(e.peers, func(p *peer) bool { return p.ID == id })

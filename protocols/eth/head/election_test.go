@@ -226,6 +226,24 @@ func TestFew(t *testing.T) {
 	}
 }
 
+// TestTrustChanges: what a peer has said by itself counts only while it is trusted.
+func TestTrustChanges(t *testing.T) {
+	w := newWorld(says{branch: "a", to: 110})
+	for _, c := range []struct {
+		trusted bool
+		to      uint64
+		want    string
+	}{{false, 110, "none"}, {true, 110, "a110"}, {true, 112, "a112"}, {false, 115, "a112"}} {
+		w.e.SetTrusted(id(0), c.trusted)
+		w.peers[0].to = int(c.to)
+		w.e.Update(id(0), c.to, branches["a"][c.to].Hash)
+		if d := w.round(); name(d.Head) != c.want {
+			t.Errorf("trusted is %v: head %s, want %s", c.trusted, name(d.Head), c.want)
+		}
+	}
+	w.e.SetTrusted(id(1), true) // there is no such peer
+}
+
 // TestSources: files and an execution node set a head; the highest counts.
 func TestSources(t *testing.T) {
 	w := newWorld()
