@@ -235,7 +235,7 @@ func TestTrustChanges(t *testing.T) {
 		want    string
 	}{{false, 110, "none"}, {true, 110, "a110"}, {true, 112, "a112"}, {false, 115, "a112"}} {
 		w.e.SetTrusted(id(0), c.trusted)
-		w.peers[0].to = int(c.to)
+		w.peers[0].to = c.to
 		w.e.Update(id(0), c.to, branches["a"][c.to].Hash)
 		if d := w.round(); name(d.Head) != c.want {
 			t.Errorf("trusted is %v: head %s, want %s", c.trusted, name(d.Head), c.want)
