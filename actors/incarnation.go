@@ -125,7 +125,7 @@ func (i *incarnation) deliverLastWords(ctx actor.Context) {
 	i.outbox.close()
 	i.queue = i.inbox.take(i.queue)
 	i.lastWords = i.link.clock.Now().Add(lastWordsTimeout)
-	for len(i.queue) > 0 && !i.held && i.deliver(ctx, i.queue[0]) {
+	for len(i.queue) > 0 && !i.held && i.mayDeliver() && i.deliver(ctx, i.queue[0]) {
 		i.queue[0].free()
 		i.queue = slices.Delete(i.queue, 0, 1)
 	}
