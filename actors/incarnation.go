@@ -13,8 +13,8 @@ import (
 // seqAhead is how many bytes of a sequence are queued ahead of the writer: two grants.
 const seqAhead = 2 * quantum
 
-// lastWordsTimeout is how long a protocol may take, at the end of a link, for what the remote had sent before.
-const lastWordsTimeout = 250 * time.Millisecond
+// remainingTimeout is for how long, at the end of a link, messages are delivered that the remote had sent before.
+const remainingTimeout = 250 * time.Millisecond
 
 // maxIdleQueue limits the memory that an idle host keeps after a rare backlog.
 const maxIdleQueue = 16
@@ -25,7 +25,8 @@ type incarnation struct {
 	*Host
 	behaviour Behaviour
 	slice     timeSlice
-	lastWords time.Time // until when the remote's last messages are delivered; zero: the link has not ended
+	// deliverUntil is until when the remote's remaining messages are delivered; zero: the link has not ended.
+	deliverUntil time.Time
 }
 
 // Receive is one turn. Frames sent during it go out with one grant.
@@ -96,7 +97,7 @@ func (i *incarnation) down(ctx actor.Context) {
 	i.stopSeq()
 	cause := i.link.Cause()
 	if cause != nil && cause.Side != Local && i.behaviour != nil {
-		i.deliverLastWords(ctx)
+		i.deliverRemaining(ctx)
 	}
 	comesBack := cause == nil && i.protocol.Restart == supervise.Permanent
 	if !comesBack {
@@ -114,9 +115,9 @@ func (i *incarnation) down(ctx actor.Context) {
 	i.behaviour.Other(ctx)
 }
 
-// deliverLastWords delivers what the remote sent before it ended the link, for a limited time (R3). What
+// deliverRemaining delivers what the remote sent before it ended the link, for a limited time (R3). What
 // the behaviour sends meanwhile is refused. A panic loses the rest.
-func (i *incarnation) deliverLastWords(ctx actor.Context) {
+func (i *incarnation) deliverRemaining(ctx actor.Context) {
 	defer func() {
 		if value := recover(); value != nil {
 			i.recordLateCrash(ctx, supervise.AsCrash(value, ctx.Message()))
@@ -124,7 +125,7 @@ func (i *incarnation) deliverLastWords(ctx actor.Context) {
 	}()
 	i.outbox.close()
 	i.queue = i.inbox.take(i.queue)
-	i.lastWords = i.link.clock.Now().Add(lastWordsTimeout)
+	i.deliverUntil = i.link.clock.Now().Add(remainingTimeout)
 	for len(i.queue) > 0 && !i.held && i.mayDeliver() && i.deliver(ctx, i.queue[0]) {
 		i.queue[0].free()
 		i.queue = slices.Delete(i.queue, 0, 1)
@@ -133,10 +134,10 @@ func (i *incarnation) deliverLastWords(ctx actor.Context) {
 
 // mayDeliver reports whether the behaviour may get the remote's next message.
 func (i *incarnation) mayDeliver() bool {
-	if i.lastWords.IsZero() {
+	if i.deliverUntil.IsZero() {
 		return i.link.Cause() == nil
 	}
-	return i.link.clock.Now().Before(i.lastWords)
+	return i.link.clock.Now().Before(i.deliverUntil)
 }
 
 // recordLateCrash records a panic that no supervisor restarts, because the link has ended.

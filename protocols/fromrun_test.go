@@ -256,8 +256,8 @@ func TestRunThatCalls(t *testing.T) {
 	}
 }
 
-// TestRunReadsLastWords: what the remote sent before its Disconnect is read before the link's cause.
-func TestRunReadsLastWords(t *testing.T) {
+// TestRunReadsRemaining: what the remote sent before its Disconnect is read before the link's cause.
+func TestRunReadsRemaining(t *testing.T) {
 	const n = 100
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {

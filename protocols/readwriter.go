@@ -43,7 +43,8 @@ func (rw *ReadWriter) Go(f func()) { rw.link.host.Go(f) }
 
 // Read waits for the next message and returns it: a pointer to one of the version's types, or a
 // *[RawMessage]; the caller may keep it. A remote that sends more than is read is held back. When
-// the link has ended and all earlier messages are read, the error is the link's *[Cause].
+// the link has ended and all earlier messages are read, the error is the link's *[Cause]. Of what waits
+// unread when the link ends, messages beyond some 64 KiB are lost.
 func (rw *ReadWriter) Read() (any, error) {
 	for {
 		if msg, ok := rw.take(); ok {

@@ -14,9 +14,9 @@ import (
 	"github.com/troupe-p2p/troupe/wire"
 )
 
-// TestLastWords: what the remote sent before the link's end is handled before Down, in order, also
+// TestRemainingMessages: what the remote sent before the link's end is handled before Down, in order, also
 // while the protocol is late.
-func TestLastWords(t *testing.T) {
+func TestRemainingMessages(t *testing.T) {
 	const late = 100 * time.Millisecond
 	quit := func(r *remote) { r.send(wire.DiscMsg, wire.AppendDisconnect(nil, wire.DiscQuitting)) }
 	for _, tt := range []struct {
@@ -54,7 +54,7 @@ func TestLastWords(t *testing.T) {
 							t.Errorf("a send after the end: %v", err)
 						}
 					case 4:
-						time.Sleep(lastWordsTimeout)
+						time.Sleep(remainingTimeout)
 					case 6:
 						panic(errTest)
 					}
